@@ -1,0 +1,2 @@
+//! Starling client.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Starling relay.
+fn main() {}
