@@ -1,0 +1,519 @@
+//! What an interface may ask of the engine, and what it is told.
+//!
+//! Three streams cross this edge: an [`Ask`] (a [`Command`] changes something, a [`Query`] reads something), exactly one
+//! [`Answer`] to each ask, and [`Event`]s nobody asked for. All of them are plain serialisable values, so that an
+//! interface may live in another thread, tab or process. Text is untrusted text: show it, never interpret it.
+
+use protocol::{AccountId, DeviceId, EntryRef, PeerId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One request of an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ask {
+    /// Change something.
+    Command(Command),
+    /// Read something.
+    Query(Query),
+}
+
+/// The one answer to an [`Ask`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The command took effect. For everything that creates an entry this comes at once, before the entry is on disk:
+    /// its durability follows as [`Event::Durability`].
+    Done(Outcome),
+    /// What the query read.
+    Reply(Box<Reply>),
+    /// Nothing changed, and why.
+    Refused(Refusal),
+}
+
+/// Something the person wants changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// First visit: make an account and this device's feed.
+    CreateAccount {
+        /// Display name, 1 to 50 characters.
+        name: String,
+        /// What to call this device in the device list, such as "Firefox on Linux".
+        device_name: String,
+    },
+    /// Another device, or after site data was cleared: bring an account back as a new device with its own feed.
+    Restore {
+        /// The 24 recovery words, separated by white space, any case.
+        phrase: String,
+        /// What to call this device.
+        device_name: String,
+    },
+    /// The person has written the recovery phrase down: forget the account key on this device.
+    ConfirmPhrase,
+    /// Publish a post.
+    Publish {
+        /// Chosen at random by the interface for each post: a repeated token is the same post, sent once.
+        token: [u8; 16],
+        /// The text, 1 to 3,000 characters.
+        text: String,
+        /// The post this one answers.
+        reply_to: Option<EntryRef>,
+    },
+    /// Follow an account.
+    Follow {
+        /// Whom.
+        account: AccountId,
+    },
+    /// Stop following an account.
+    Unfollow {
+        /// Whom.
+        account: AccountId,
+    },
+    /// Change one's own name and self-description.
+    EditProfile {
+        /// Display name, 1 to 50 characters.
+        name: String,
+        /// Self-description, at most 500 characters.
+        bio: String,
+    },
+    /// Withdraw a lost device. Needs the phrase, since a stolen device must not be able to do it.
+    RevokeDevice {
+        /// The 24 recovery words.
+        phrase: String,
+        /// The device to withdraw.
+        device: DeviceId,
+    },
+    /// Link to relays alone, so that no other person's browser learns this one's address.
+    SetRelaysOnly {
+        /// Whether to.
+        on: bool,
+    },
+    /// Throw every view away and fold all stored entries again.
+    RebuildViews,
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done, nothing to tell.
+    Ok,
+    /// An account stands ready on this device (created or restored).
+    Account(AccountId),
+    /// The post exists; this is how it looks now.
+    Published(Box<PostView>),
+}
+
+/// Why nothing was changed. Each has a plain-language counterpart in the interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The engine is still reading its store.
+    Starting,
+    /// There is no account on this device yet.
+    NoAccount,
+    /// There is an account on this device already.
+    HasAccount,
+    /// The word at this position (from 0) is not in the list of recovery words.
+    PhraseWord {
+        /// Position from 0.
+        position: u32,
+        /// The word.
+        word: String,
+    },
+    /// A recovery phrase has 24 words; this had another number.
+    PhraseLength {
+        /// How many words there were.
+        words: u32,
+    },
+    /// All words are known, but together they are no phrase: two are swapped, or one is wrong.
+    PhraseChecksum,
+    /// The phrase belongs to another account.
+    PhraseOfOther,
+    /// The name, text or self-description is empty.
+    Empty,
+    /// Too long.
+    TooLong {
+        /// Characters allowed.
+        max: u32,
+    },
+    /// Not found here.
+    NotFound,
+    /// This device was withdrawn by its account: it can read, not write.
+    Revoked,
+    /// This device's feed has two entries for one number (a restored backup or a stolen key): it can no longer be
+    /// written. Restore the account from the phrase as a new device.
+    Forked,
+    /// The store takes no writes.
+    Store(StoreState),
+    /// So much is under way that this had to be refused; try again.
+    Busy,
+}
+
+/// Something an interface wants to read. Reading a person or a post that is not stored here makes the engine look for
+/// it at its peers; what arrives is told by events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    /// Who this is → [`Reply::Me`].
+    Me,
+    /// The recovery phrase, as long as it was not confirmed → [`Reply::Phrase`].
+    Phrase,
+    /// A timeline, newest first → [`Reply::Page`].
+    Timeline {
+        /// Which.
+        timeline: Timeline,
+        /// Only posts after this place (older ones); `None` starts at the top.
+        after: Option<Cursor>,
+        /// At most this many; 100 at most.
+        limit: u32,
+    },
+    /// A post with what it answers and what answers it → [`Reply::Thread`].
+    Thread {
+        /// The post.
+        post: EntryRef,
+    },
+    /// A person → [`Reply::Profile`].
+    Profile {
+        /// Whom.
+        account: AccountId,
+    },
+    /// Whom this account follows → [`Reply::Profiles`].
+    Following,
+    /// Who holds this own post → [`Reply::Holders`].
+    Holders {
+        /// The post.
+        post: EntryRef,
+    },
+    /// The chip: connection, peers, what waits → [`Reply::Status`].
+    Status,
+    /// Links, feeds, traffic → [`Reply::Network`].
+    Network,
+}
+
+/// A list of posts, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Timeline {
+    /// One's own posts and those of the people one follows.
+    Home,
+    /// Every post stored here.
+    Public,
+    /// One person's posts.
+    User(AccountId),
+    /// Answers to one's own posts.
+    Activity,
+}
+
+/// A place in a timeline. Opaque: take it from [`Page::next`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cursor(pub Vec<u8>);
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// `None`: no account yet.
+    Me(Option<MeView>),
+    /// The words, or `None` when they are no longer kept here.
+    Phrase(Option<Vec<String>>),
+    /// A part of a timeline.
+    Page(Page),
+    /// A thread.
+    Thread(ThreadView),
+    /// A person.
+    Profile(ProfileView),
+    /// Several people.
+    Profiles(Vec<ProfileView>),
+    /// Who holds a post.
+    Holders(Vec<HolderView>),
+    /// The chip.
+    Status(StatusView),
+    /// The network page.
+    Network(NetworkView),
+}
+
+/// Told without being asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// The store is read: asks are answered from now on.
+    Ready {
+        /// Whether there is an account on this device.
+        account: bool,
+    },
+    /// Posts became visible here, newest first (own ones too).
+    Posts {
+        /// At most 50.
+        posts: Vec<PostView>,
+        /// There were more: read the timeline again when the reader asks for them.
+        more: bool,
+    },
+    /// An own post is safer than before.
+    Durability {
+        /// Which post.
+        post: EntryRef,
+        /// How safe.
+        durability: Durability,
+    },
+    /// A person's name, description, follow state or completeness changed.
+    Profile(ProfileView),
+    /// One's own account changed (devices, phrase, follows).
+    Me(MeView),
+    /// The chip changed.
+    Status(StatusView),
+    /// A feed has two entries with one number: somebody misuses its key, or restored an old backup.
+    Forked {
+        /// Whose.
+        account: AccountId,
+        /// Which device.
+        device: DeviceId,
+    },
+    /// Progress of a rebuild: `done` of `total` entries.
+    Rebuilding {
+        /// Entries folded.
+        done: u64,
+        /// Entries there are.
+        total: u64,
+    },
+}
+
+/// How safe an own post is. Honest: each number is what was confirmed, never what is hoped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Durability {
+    /// Committed to this device's disk.
+    pub saved: bool,
+    /// Other peers (not relays) that said they hold it.
+    pub peers: u32,
+    /// Relays whose signed receipt says it is on their disk.
+    pub relays: u32,
+    /// Relays known here.
+    pub relays_known: u32,
+}
+
+/// A post, ready to be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostView {
+    /// Its permanent name.
+    pub entry: EntryRef,
+    /// The device that wrote it.
+    pub device: DeviceId,
+    /// Its number in that device's feed.
+    pub seq: u64,
+    /// The author's display name; empty if unknown.
+    pub name: String,
+    /// The text.
+    pub text: String,
+    /// When, by the author's clock.
+    pub timestamp: Timestamp,
+    /// What it answers.
+    pub reply: Option<ReplyView>,
+    /// Posts that answer it, stored here; 100 means "100 or more".
+    pub replies: u32,
+    /// Written by this account.
+    pub mine: bool,
+    /// Belongs into the home timeline.
+    pub in_home: bool,
+    /// For own posts.
+    pub durability: Option<Durability>,
+}
+
+/// What a post answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyView {
+    /// The post that began the thread.
+    pub root: EntryRef,
+    /// The post answered.
+    pub parent: EntryRef,
+    /// The answered author's name, if known.
+    pub parent_name: String,
+}
+
+/// A part of a timeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Newest first.
+    pub posts: Vec<PostView>,
+    /// Where to go on, unless this was the end.
+    pub next: Option<Cursor>,
+}
+
+/// A post in its thread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadView {
+    /// What was asked for.
+    pub entry: EntryRef,
+    /// The post; `None` if it is not stored here (peers are being asked).
+    pub post: Option<PostView>,
+    /// From the root down to what the post answers; a gap is simply missing.
+    pub ancestors: Vec<PostView>,
+    /// Answers to the post and to its answers, oldest first; 200 at most.
+    pub replies: Vec<PostView>,
+    /// Peers are still being asked.
+    pub searching: bool,
+}
+
+/// A person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileView {
+    /// Who.
+    pub account: AccountId,
+    /// Display name; empty if not known yet.
+    pub name: String,
+    /// Self-description.
+    pub bio: String,
+    /// Oneself.
+    pub mine: bool,
+    /// Followed by oneself.
+    pub followed: bool,
+    /// Entries stored here, of all devices.
+    pub entries: u64,
+    /// Devices known.
+    pub devices: u32,
+    /// One of the feeds is forked and frozen.
+    pub forked: bool,
+    /// Nothing of this person is stored here yet; peers are being asked.
+    pub searching: bool,
+}
+
+/// One's own account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeView {
+    /// The account.
+    pub account: AccountId,
+    /// This device.
+    pub device: DeviceId,
+    /// Display name.
+    pub name: String,
+    /// Self-description.
+    pub bio: String,
+    /// The recovery phrase was written down; the account key is no longer here.
+    pub phrase_confirmed: bool,
+    /// All devices of the account, this one first.
+    pub devices: Vec<DeviceView>,
+    /// How many people are followed.
+    pub following: u32,
+    /// This device was withdrawn: it can read, not write.
+    pub revoked: bool,
+    /// This device's feed is forked: it can read, not write.
+    pub forked: bool,
+    /// Link to relays alone.
+    pub relays_only: bool,
+}
+
+/// A device of one's own account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceView {
+    /// Its key.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Since when, by its own clock.
+    pub since: Timestamp,
+    /// This very device.
+    pub this: bool,
+    /// Withdrawn.
+    pub revoked: bool,
+    /// Entries of its feed stored here.
+    pub entries: u64,
+}
+
+/// Who holds an own post.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HolderView {
+    /// Which peer.
+    pub peer: PeerId,
+    /// A relay, with a signed receipt; otherwise a peer that said so over its link.
+    pub relay: bool,
+    /// When it was told.
+    pub at: Timestamp,
+}
+
+/// The state of the connection, in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Connection {
+    /// No link, and the device says it has no network.
+    #[default]
+    Offline,
+    /// No link yet; trying.
+    Connecting,
+    /// At least one link.
+    Online,
+}
+
+/// How the store is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreState {
+    /// Writes succeed.
+    #[default]
+    Ok,
+    /// No space: nothing new is kept until there is.
+    Full,
+    /// Writes fail for another reason; they are tried again.
+    Failing,
+}
+
+/// The status chip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// In one word.
+    pub connection: Connection,
+    /// Linked peers, relays included.
+    pub peers: u32,
+    /// Linked relays.
+    pub relays: u32,
+    /// Own entries that nobody else has confirmed to hold: lost if this device is lost.
+    pub waiting: u32,
+    /// Own entries without any relay's receipt.
+    pub not_durable: u32,
+    /// Entries are being fetched.
+    pub syncing: bool,
+    /// The store.
+    pub store: StoreState,
+    /// Whether the recovery phrase was confirmed (true without an account).
+    pub phrase_confirmed: bool,
+}
+
+/// How a link's bytes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Transport {
+    /// A WebRTC data channel.
+    WebRtc,
+    /// A WebSocket.
+    WebSocket,
+    /// Memory, in tests and simulations.
+    Memory,
+}
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkView {
+    /// The neighbour.
+    pub peer: PeerId,
+    /// Whose device it is, if it said so.
+    pub account: Option<AccountId>,
+    /// That account's name, if known.
+    pub name: String,
+    /// A relay.
+    pub relay: bool,
+    /// How the bytes travel.
+    pub transport: Transport,
+    /// Round trip in milliseconds, if measured.
+    pub rtt_ms: Option<u32>,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The network page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkView {
+    /// All links.
+    pub links: Vec<LinkView>,
+    /// Feeds stored here.
+    pub feeds: u64,
+    /// Entries stored here.
+    pub entries: u64,
+    /// Accounts this peer asks its neighbours for.
+    pub interests: u64,
+    /// Entries received that were stored already.
+    pub duplicates: u64,
+    /// Frames and messages refused (bad signatures, malformed, over a limit).
+    pub refused: u64,
+    /// When each followed account was last compared with a neighbour.
+    pub synced: Vec<(AccountId, Timestamp)>,
+}

@@ -1,0 +1,223 @@
+//! Storage as an effect: what the engine asks of a disk.
+//!
+//! The store is an ordered map per [`Table`] from key bytes to value bytes, keys compared as unsigned bytes. The engine
+//! emits [`Batch`]es (atomic: after a crash either all of a batch is there or nothing of it, and no batch is there without
+//! all earlier ones) and [`Load`] requests. Adapters (redb, IndexedDB, memory) execute them and decide nothing.
+//!
+//! A load sees every batch emitted before it, whether or not that batch is durable yet: the adapter executes both in order.
+
+use protocol::codec;
+use serde::{Deserialize, Serialize};
+
+/// A named ordered map. The numbers are stored: never reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Table {
+    /// Singletons: identity, preferences, schema.
+    Meta = 0,
+    /// device → feed record (account, next seq, head …). Read whole at start.
+    Feeds = 1,
+    /// device, seq → signed header.
+    Headers = 2,
+    /// device, seq → body bytes.
+    Bodies = 3,
+    /// entry id → device, seq.
+    Ids = 4,
+    /// account → profile record. Read whole at start.
+    Profiles = 5,
+    /// account, target → follow record.
+    Follows = 6,
+    /// time (newest first), device, seq → index row. Every post.
+    ByTime = 7,
+    /// account, time (newest first), device, seq → index row.
+    ByAccount = 8,
+    /// parent entry id, time (oldest first), device, seq → index row.
+    ByParent = 9,
+    /// time (newest first), device, seq → index row. Answers to own posts.
+    Activity = 10,
+    /// device, relay → receipt. Own feeds only.
+    Receipts = 11,
+    /// device → fork proof.
+    Forks = 12,
+    /// publish token → entry id of the post it made.
+    Tokens = 13,
+    /// peer → when it was last linked and how (the address book).
+    Peers = 14,
+}
+
+impl Table {
+    /// All tables, in numeric order.
+    pub const ALL: [Self; 15] = [
+        Self::Meta,
+        Self::Feeds,
+        Self::Headers,
+        Self::Bodies,
+        Self::Ids,
+        Self::Profiles,
+        Self::Follows,
+        Self::ByTime,
+        Self::ByAccount,
+        Self::ByParent,
+        Self::Activity,
+        Self::Receipts,
+        Self::Forks,
+        Self::Tokens,
+        Self::Peers,
+    ];
+
+    /// The table with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// A stable name for people and for stores that name their tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Feeds => "feeds",
+            Self::Headers => "headers",
+            Self::Bodies => "bodies",
+            Self::Ids => "ids",
+            Self::Profiles => "profiles",
+            Self::Follows => "follows",
+            Self::ByTime => "by_time",
+            Self::ByAccount => "by_account",
+            Self::ByParent => "by_parent",
+            Self::Activity => "activity",
+            Self::Receipts => "receipts",
+            Self::Forks => "forks",
+            Self::Tokens => "tokens",
+            Self::Peers => "peers",
+        }
+    }
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// Set a key.
+    Put {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Vec<u8>,
+        /// Value.
+        value: Vec<u8>,
+    },
+    /// Remove a key; removing what is not there is fine.
+    Delete {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Vec<u8>,
+    },
+}
+
+/// How much a batch may lose when the machine dies right after it was reported as persisted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Strictness {
+    /// Can be fetched again from peers: may be reported once handed to the operating system.
+    Relaxed,
+    /// Identity, own posts, and everything a receipt is given for: reported only once on the disk.
+    Strict,
+}
+
+/// Names a batch: counts up from 1 within one run of the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BatchId(pub u64);
+
+/// Atomic changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Its name, to report back.
+    pub id: BatchId,
+    /// Durability wanted.
+    pub strictness: Strictness,
+    /// In order; a later one wins.
+    pub ops: Vec<Op>,
+}
+
+/// Names a load within one run of the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LoadId(pub u64);
+
+/// Reads, answered together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Its name, to report back.
+    pub id: LoadId,
+    /// Answered in this order.
+    pub reads: Vec<Read>,
+}
+
+/// One read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// One key: zero or one row.
+    Get {
+        /// Where.
+        table: Table,
+        /// Key.
+        key: Vec<u8>,
+    },
+    /// The rows with `start <= key < end`, in key order.
+    Range {
+        /// Where.
+        table: Table,
+        /// First key, included.
+        start: Vec<u8>,
+        /// Last key, excluded.
+        end: Vec<u8>,
+        /// At most this many rows.
+        limit: usize,
+        /// Stop once the values add up to this many bytes (at least one row is returned).
+        bytes_max: usize,
+        /// From the end backwards.
+        reverse: bool,
+    },
+}
+
+/// A key and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// The rows of each read of a [`Load`], in its order.
+pub type Rows = Vec<Vec<Row>>;
+
+/// The smallest key greater than every key that starts with `prefix`: the end of a prefix range. A prefix of nothing but
+/// `0xff` bytes has none; then a longer run of `0xff` than any key serves.
+#[must_use]
+pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < 0xff {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    vec![0xff; 256]
+}
+
+impl Read {
+    /// All rows whose key starts with `prefix`.
+    #[must_use]
+    pub fn prefix(table: Table, prefix: &[u8], limit: usize) -> Self {
+        Self::Range {
+            table,
+            start: prefix.to_vec(),
+            end: prefix_end(prefix),
+            limit,
+            bytes_max: usize::MAX,
+            reverse: false,
+        }
+    }
+}
+
+impl Op {
+    /// Sets `key` to the postcard bytes of `value`.
+    #[must_use]
+    pub fn put<T: Serialize>(table: Table, key: Vec<u8>, value: &T) -> Self {
+        Self::Put { table, key, value: codec::encode(value) }
+    }
+}

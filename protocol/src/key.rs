@@ -1,0 +1,128 @@
+//! Ed25519 keys and signatures (RFC 8032), with one acceptance rule everywhere: `verify_strict`.
+
+use core::fmt;
+
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+
+/// What a signature is for. The tag is the first thing under every signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// An entry of a feed.
+    Entry,
+    /// An account vouching for a device.
+    Certificate,
+    /// An account withdrawing a device.
+    Revocation,
+    /// A relay's promise that a feed is on its disk.
+    Receipt,
+    /// A link handshake.
+    Link,
+    /// Proof of a key to the signaling server.
+    Signal,
+}
+
+impl Domain {
+    /// The bytes under the signature, before the message.
+    #[must_use]
+    pub const fn tag(self) -> &'static [u8] {
+        match self {
+            Self::Entry => b"starling entry v1\0",
+            Self::Certificate => b"starling certificate v1\0",
+            Self::Revocation => b"starling revocation v1\0",
+            Self::Receipt => b"starling receipt v1\0",
+            Self::Link => b"starling link v1\0",
+            Self::Signal => b"starling signal v1\0",
+        }
+    }
+}
+
+/// A 64-byte Ed25519 signature.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature([u8; 32], [u8; 32]);
+
+impl Signature {
+    /// The signature with these bytes (R then S).
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 64]) -> Self {
+        let mut halves = ([0u8; 32], [0u8; 32]);
+        halves.0.copy_from_slice(&bytes[..32]);
+        halves.1.copy_from_slice(&bytes[32..]);
+        Self(halves.0, halves.1)
+    }
+
+    /// R then S.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut bytes = [0u8; 64];
+        bytes[..32].copy_from_slice(&self.0);
+        bytes[32..].copy_from_slice(&self.1);
+        bytes
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({:02x}{:02x}{:02x}{:02x}…)", self.0[0], self.0[1], self.0[2], self.0[3])
+    }
+}
+
+/// The signature does not belong to this key and message, or the key is not a valid one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the signature is not valid")]
+pub struct BadSignature;
+
+/// A secret key with its public half. Wiped from memory when dropped; `Debug` shows the public half only.
+#[derive(Clone)]
+pub struct KeyPair(SigningKey);
+
+impl KeyPair {
+    /// The pair whose secret is `seed`: 32 bytes from a cryptographic random source, or from a recovery phrase.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
+    /// The secret, to be stored. Treat it as one.
+    #[must_use]
+    pub fn seed(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
+    /// The public key's 32 bytes: an account, device or peer id.
+    #[must_use]
+    pub fn public(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+
+    /// Signs `parts`, joined, under `domain`.
+    #[must_use]
+    pub fn sign(&self, domain: Domain, parts: &[&[u8]]) -> Signature {
+        Signature::from_bytes(&self.0.sign(&join(domain, parts)).to_bytes())
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyPair({})", crate::PeerId(self.public()).short())
+    }
+}
+
+fn join(domain: Domain, parts: &[&[u8]]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(domain.tag().len() + parts.iter().map(|p| p.len()).sum::<usize>());
+    message.extend_from_slice(domain.tag());
+    for part in parts {
+        message.extend_from_slice(part);
+    }
+    message
+}
+
+/// Checks a signature under `domain` over `parts`, joined. Weak keys and malleable signatures are refused.
+///
+/// # Errors
+/// [`BadSignature`] if the key or the signature is not valid.
+pub fn verify(public: &[u8; 32], domain: Domain, parts: &[&[u8]], signature: &Signature) -> Result<(), BadSignature> {
+    let key = VerifyingKey::from_bytes(public).map_err(|_| BadSignature)?;
+    let signature = ed25519_dalek::Signature::from_bytes(&signature.to_bytes());
+    key.verify_strict(&join(domain, parts), &signature).map_err(|_| BadSignature)
+}

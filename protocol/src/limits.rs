@@ -1,0 +1,39 @@
+//! Every bound two peers must agree on. A value over its limit is refused by whoever receives it.
+
+/// A frame: one message of a data channel or WebSocket, header included. 16 KiB is the most that every WebRTC
+/// implementation carries unfragmented (rust-libp2p#6557).
+pub const FRAME_LEN_MAX: usize = 16 * 1024;
+/// A peer message, reassembled from frames.
+pub const MESSAGE_LEN_MAX: usize = 256 * 1024;
+/// The body of an entry, in bytes.
+pub const BODY_LEN_MAX: usize = 32 * 1024;
+/// The text of a post, in Unicode scalar values.
+pub const POST_CHARS_MAX: usize = 3_000;
+/// A display name, in Unicode scalar values.
+pub const NAME_CHARS_MAX: usize = 50;
+/// A profile's self-description, in Unicode scalar values.
+pub const BIO_CHARS_MAX: usize = 500;
+/// A device's name in its certificate, in Unicode scalar values.
+pub const DEVICE_NAME_CHARS_MAX: usize = 50;
+/// Entries in one `Entries` message.
+pub const ENTRIES_PER_MESSAGE_MAX: usize = 512;
+/// Feeds in one `Digest`, `Announce` or `Have` message.
+pub const HEADS_PER_MESSAGE_MAX: usize = 1_024;
+/// Devices of one account that a peer keeps.
+pub const DEVICES_PER_ACCOUNT_MAX: usize = 32;
+/// Salted interests in one `Interests` message.
+pub const INTERESTS_PER_MESSAGE_MAX: usize = 8_192;
+/// Bytes of entries a peer may have under way to another before it is granted more.
+pub const CREDIT_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Hops an eagerly pushed entry may travel: a safety net, the store is what ends a broadcast.
+pub const HOPS_MAX: u8 = 16;
+/// A signal payload (an SDP or a candidate), in bytes.
+pub const SIGNAL_PAYLOAD_LEN_MAX: usize = 16 * 1024;
+/// A signal message on the wire, in bytes.
+pub const SIGNAL_LEN_MAX: usize = SIGNAL_PAYLOAD_LEN_MAX + 1024;
+/// Peers named in one `Joined` answer.
+pub const SIGNAL_MEMBERS_MAX: usize = 64;
+/// The text of a close reason, in bytes.
+pub const REASON_LEN_MAX: usize = 200;
+/// The host a WebSocket link is bound to, in bytes.
+pub const HOST_LEN_MAX: usize = 300;
