@@ -1,0 +1,254 @@
+//! The engine's one contract: what goes in, what comes out.
+//!
+//! ```text
+//! engine.handle(now, input);
+//! while let Some(output) = engine.poll_output() { adapter.execute(output) }
+//! adapter.wake_at(engine.next_deadline());   // then: engine.handle(now, Input::Tick)
+//! ```
+//!
+//! Adapters translate and never decide. Outputs are executed in order.
+
+use protocol::handshake::{Binding, Role};
+use protocol::{Instant, PeerId, Timestamp};
+
+use crate::api::{Answer, Ask, Event, StoreState, Transport};
+use crate::store::{Batch, BatchId, Load, LoadId, Rows};
+
+/// The time of an input, read by the adapter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// The monotonic clock.
+    pub instant: Instant,
+    /// The wall clock.
+    pub wall: Timestamp,
+}
+
+/// Names a channel to another peer. Chosen by the adapter, never reused within one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Names an ask, to route its answer. Chosen by the adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskId(pub u64);
+
+/// A peer one could dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// Who.
+    pub peer: PeerId,
+    /// A relay (a native peer that never sleeps).
+    pub relay: bool,
+}
+
+/// One thing that happened outside.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A load was executed.
+    Loaded {
+        /// Which.
+        id: LoadId,
+        /// Its rows.
+        rows: Rows,
+    },
+    /// A load failed for good (the store cannot be read).
+    LoadFailed {
+        /// Which.
+        id: LoadId,
+    },
+    /// A batch is as durable as it asked to be.
+    Persisted {
+        /// Which.
+        id: BatchId,
+    },
+    /// The store changed state: full, failing, or well again. A batch is never dropped by the adapter: it keeps
+    /// trying in order and says so here.
+    Store(StoreState),
+    /// A channel to another peer opened; nothing was exchanged on it yet.
+    LinkUp {
+        /// Its new name.
+        link: LinkId,
+        /// Who dialled.
+        role: Role,
+        /// What the handshake is bound to.
+        binding: Binding,
+        /// How its bytes travel.
+        transport: Transport,
+    },
+    /// A frame arrived.
+    Frame {
+        /// On which channel.
+        link: LinkId,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// A channel closed or broke, from outside.
+    LinkDown {
+        /// Which.
+        link: LinkId,
+    },
+    /// Dialling ended without a channel.
+    DialFailed {
+        /// Whom.
+        peer: PeerId,
+    },
+    /// Peers that could be dialled became known (by signaling, or by the address book of the adapter).
+    Candidates(Vec<Candidate>),
+    /// The device says that it has, or has not, a network; or it woke from sleep. `true` makes everything that waits
+    /// for a retry try at once.
+    Network {
+        /// Whether there is one.
+        online: bool,
+    },
+    /// The interface wants something.
+    Ask {
+        /// Its name.
+        id: AskId,
+        /// What.
+        ask: Ask,
+    },
+    /// A deadline passed.
+    Tick,
+}
+
+/// One thing to be done outside.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Put a frame on a channel. Order is kept per channel. The adapter bounds what it buffers and closes a channel
+    /// whose buffer is full (`LinkDown`).
+    Send {
+        /// Which channel.
+        link: LinkId,
+        /// The frame, at most [`protocol::limits::FRAME_LEN_MAX`] bytes.
+        bytes: Vec<u8>,
+    },
+    /// Close a channel after sending what was given to it. No `LinkDown` follows.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// Execute a batch.
+    Persist(Batch),
+    /// Execute a load.
+    Load(Load),
+    /// Open a channel to a peer; answered by `LinkUp` or `DialFailed`.
+    Dial {
+        /// Whom.
+        peer: PeerId,
+        /// A relay.
+        relay: bool,
+    },
+    /// The answer to an ask.
+    Answer {
+        /// Which.
+        id: AskId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Tell every interface.
+    Event(Event),
+    /// Something worth a line in the log.
+    Log(Log),
+}
+
+/// A structured log line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// A handshake succeeded.
+    Linked {
+        /// Channel.
+        link: LinkId,
+        /// Neighbour.
+        peer: PeerId,
+        /// It says it is a relay.
+        relay: bool,
+    },
+    /// A link ended; `reason` is ours, theirs or the transport's.
+    Unlinked {
+        /// Channel.
+        link: LinkId,
+        /// Neighbour, if it was proven.
+        peer: Option<PeerId>,
+        /// Why.
+        reason: String,
+    },
+    /// Something a neighbour sent was refused.
+    Refused {
+        /// Channel.
+        link: LinkId,
+        /// Neighbour, if proven.
+        peer: Option<PeerId>,
+        /// What was wrong.
+        reason: String,
+    },
+    /// A row read from the store was not what was written there.
+    Corrupt {
+        /// Where.
+        table: crate::store::Table,
+    },
+    /// A fork was found.
+    Forked {
+        /// The feed.
+        device: protocol::DeviceId,
+        /// The number with two entries.
+        seq: u64,
+    },
+}
+
+/// What kind of peer this engine is.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Browser or relay.
+    pub kind: PeerKind,
+    /// Links wanted; the engine dials until it has as many.
+    pub links_target: usize,
+    /// Links accepted at most.
+    pub links_max: usize,
+    /// Of the links wanted, how many should be relays.
+    pub relays_target: usize,
+    /// Feeds kept at most; a relay or browser that holds as many refuses new strangers' feeds, never followed ones.
+    pub feeds_max: usize,
+    /// How often one random neighbour is compared with (anti-entropy).
+    pub anti_entropy: core::time::Duration,
+}
+
+/// Browser or relay.
+#[derive(Clone, Debug)]
+pub enum PeerKind {
+    /// A person's device: keeps what the person follows; its key is in the store.
+    Browser,
+    /// A native peer: keeps every account that comes along; its key is given.
+    Relay {
+        /// The relay's key.
+        key: protocol::KeyPair,
+    },
+}
+
+impl Config {
+    /// A person's device.
+    #[must_use]
+    pub fn browser() -> Self {
+        Self {
+            kind: PeerKind::Browser,
+            links_target: 8,
+            links_max: 16,
+            relays_target: 2,
+            feeds_max: 20_000,
+            anti_entropy: core::time::Duration::from_secs(45),
+        }
+    }
+
+    /// A relay with this key.
+    #[must_use]
+    pub fn relay(key: protocol::KeyPair) -> Self {
+        Self {
+            kind: PeerKind::Relay { key },
+            links_target: 0,
+            links_max: 1_024,
+            relays_target: 0,
+            feeds_max: 1_000_000,
+            anti_entropy: core::time::Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What peers and the signaling server say to each other, so that two peers can open a WebRTC channel.
+//!
+//! ```text
+//! server → Challenge { nonce }
+//! client → Join { peer, room, signature over (nonce, room, host) }
+//! server → Joined { members }            then, for as long as the socket lives:
+//! client → Signal { to, payload }        server → Signal { from, payload }
+//! ```
+//!
+//! A payload is a [`Payload`] in postcard bytes; the server passes it on unread. Whoever meddles with it gains nothing:
+//! the link handshake binds both peers' keys to both DTLS fingerprints.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{self, Malformed};
+use crate::id::PeerId;
+use crate::key::{self, BadSignature, Domain, KeyPair, Signature};
+use crate::limits;
+
+/// The version of the signaling protocol spoken here.
+pub const SIGNAL_VERSION: u16 = 1;
+
+/// A room: peers in it can find each other. 32 bytes, usually a hash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RoomId(pub [u8; 32]);
+
+impl RoomId {
+    /// The room with this name: the BLAKE3 hash of it.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self(*blake3::hash(name.as_bytes()).as_bytes())
+    }
+
+    /// The room every peer of a network joins.
+    #[must_use]
+    pub fn lobby() -> Self {
+        Self::named("starling lobby v1")
+    }
+}
+
+/// A member of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Member {
+    /// Its proven key.
+    pub peer: PeerId,
+    /// The server's own relay (it speaks WebRTC with ICE-lite and answers every offer).
+    pub relay: bool,
+}
+
+/// From a peer to the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToServer {
+    /// The first message: prove a key and enter a room.
+    Join {
+        /// [`SIGNAL_VERSION`].
+        version: u16,
+        /// Whose key.
+        peer: PeerId,
+        /// Which room.
+        room: RoomId,
+        /// By [`sign_join`].
+        signature: Signature,
+    },
+    /// Pass this on.
+    Signal {
+        /// To a member of the same room.
+        to: PeerId,
+        /// At most [`limits::SIGNAL_PAYLOAD_LEN_MAX`] bytes.
+        payload: Vec<u8>,
+    },
+    /// Name other members again (the answer is [`ToPeer::Members`]).
+    List,
+}
+
+/// From the server to a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToPeer {
+    /// The first message.
+    Challenge {
+        /// [`SIGNAL_VERSION`].
+        version: u16,
+        /// Fresh for every socket.
+        nonce: [u8; 32],
+    },
+    /// Welcome.
+    Joined {
+        /// Some other members, at random, relays first; at most [`limits::SIGNAL_MEMBERS_MAX`].
+        members: Vec<Member>,
+    },
+    /// The answer to [`ToServer::List`].
+    Members {
+        /// As in `Joined`.
+        members: Vec<Member>,
+    },
+    /// From another member.
+    Signal {
+        /// Its proven key.
+        from: PeerId,
+        /// Unread by the server.
+        payload: Vec<u8>,
+    },
+    /// The peer signalled to is not in the room.
+    Absent {
+        /// Who.
+        peer: PeerId,
+    },
+    /// The socket is about to be closed.
+    Refused {
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+/// Why the server ends a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// Not decodable, or not allowed now.
+    #[error("a message was malformed or came at the wrong time")]
+    Malformed,
+    /// Another version of the protocol.
+    #[error("the server speaks another version")]
+    Version,
+    /// The key was not proven.
+    #[error("the key was not proven")]
+    BadSignature,
+    /// The room is full; try later.
+    #[error("the room is full")]
+    RoomFull,
+    /// The server has no place for another room or socket; try later.
+    #[error("the server is full")]
+    ServerFull,
+    /// Too many messages.
+    #[error("too many messages in too short a time")]
+    TooFast,
+    /// The same key joined again, over a newer socket.
+    #[error("the same key joined over a newer socket")]
+    Replaced,
+    /// Nothing was said for too long before joining.
+    #[error("nobody joined in time")]
+    TooSlow,
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
+}
+
+/// What peers say to each other through the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Payload {
+    /// "Please offer me a connection": sent by the peer with the higher key, since the lower one always offers.
+    Call {
+        /// Chosen by the caller; everything about this connection carries it.
+        session: u64,
+    },
+    /// An SDP offer.
+    Offer {
+        /// Chosen by the offerer, or by the caller it answers.
+        session: u64,
+        /// The SDP.
+        sdp: String,
+    },
+    /// An SDP answer.
+    Answer {
+        /// The offer's.
+        session: u64,
+        /// The SDP.
+        sdp: String,
+    },
+    /// A trickled ICE candidate; an empty one ends them.
+    Candidate {
+        /// The offer's.
+        session: u64,
+        /// The candidate line.
+        candidate: String,
+        /// Its media section.
+        mid: String,
+    },
+    /// No connection will come of this.
+    Decline {
+        /// The offer's or call's.
+        session: u64,
+    },
+}
+
+/// Proves a key to the server at `host` that chose `nonce`, for one room.
+#[must_use]
+pub fn sign_join(key: &KeyPair, nonce: &[u8; 32], room: &RoomId, host: &str) -> Signature {
+    key.sign(Domain::Signal, &[nonce, &room.0, host.as_bytes()])
+}
+
+/// Checks [`sign_join`].
+///
+/// # Errors
+/// [`BadSignature`] if the signature is not by `peer` over these values.
+pub fn verify_join(
+    peer: &PeerId,
+    nonce: &[u8; 32],
+    room: &RoomId,
+    host: &str,
+    signature: &Signature,
+) -> Result<(), BadSignature> {
+    key::verify(&peer.0, Domain::Signal, &[nonce, &room.0, host.as_bytes()], signature)
+}
+
+/// Decodes a message of the signaling protocol ([`ToServer`], [`ToPeer`] or [`Payload`]).
+///
+/// # Errors
+/// [`Malformed`] if it is longer than [`limits::SIGNAL_LEN_MAX`] or does not decode.
+pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+    if bytes.len() > limits::SIGNAL_LEN_MAX {
+        return Err(Malformed);
+    }
+    codec::decode(bytes)
+}
