@@ -23,7 +23,9 @@ impl Engine {
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], now: Now) -> Self {
         let _ = (config, seed, now);
-        Self { outputs: VecDeque::new() }
+        Self {
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes one input. Afterwards drain [`Self::poll_output`] and look at [`Self::next_deadline`].
@@ -34,6 +36,12 @@ impl Engine {
     /// The next thing to do outside, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// The key this peer proves on its links: a relay's own, or this device's once there is an account.
+    #[must_use]
+    pub fn key(&self) -> Option<&protocol::KeyPair> {
+        None
     }
 
     /// When to call [`Self::handle`] with [`Input::Tick`] at the latest.

@@ -218,6 +218,10 @@ impl Op {
     /// Sets `key` to the postcard bytes of `value`.
     #[must_use]
     pub fn put<T: Serialize>(table: Table, key: Vec<u8>, value: &T) -> Self {
-        Self::Put { table, key, value: codec::encode(value) }
+        Self::Put {
+            table,
+            key,
+            value: codec::encode(value),
+        }
     }
 }

@@ -31,5 +31,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
 /// # Errors
 /// [`Malformed`] if the bytes do not decode.
 pub fn decode_extensible<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
-    postcard::take_from_bytes(bytes).map(|(value, _)| value).map_err(|_| Malformed)
+    postcard::take_from_bytes(bytes)
+        .map(|(value, _)| value)
+        .map_err(|_| Malformed)
 }

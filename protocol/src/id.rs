@@ -43,8 +43,13 @@ fn from_text(text: &str) -> Result<[u8; 32], IdError> {
     if text.len() != ID_TEXT_LEN {
         return Err(IdError::Length);
     }
-    let raw = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| IdError::Alphabet)?;
-    let bytes: [u8; 32] = raw.get(..32).and_then(|b| b.try_into().ok()).ok_or(IdError::Length)?;
+    let raw = BASE32_NOPAD
+        .decode(text.to_ascii_uppercase().as_bytes())
+        .map_err(|_| IdError::Alphabet)?;
+    let bytes: [u8; 32] = raw
+        .get(..32)
+        .and_then(|b| b.try_into().ok())
+        .ok_or(IdError::Length)?;
     if raw[32..] != checksum(&bytes) {
         return Err(IdError::Checksum);
     }

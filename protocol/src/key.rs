@@ -63,7 +63,11 @@ impl Signature {
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signature({:02x}{:02x}{:02x}{:02x}…)", self.0[0], self.0[1], self.0[2], self.0[3])
+        write!(
+            f,
+            "Signature({:02x}{:02x}{:02x}{:02x}…)",
+            self.0[0], self.0[1], self.0[2], self.0[3]
+        )
     }
 }
 
@@ -121,8 +125,14 @@ fn join(domain: Domain, parts: &[&[u8]]) -> Vec<u8> {
 ///
 /// # Errors
 /// [`BadSignature`] if the key or the signature is not valid.
-pub fn verify(public: &[u8; 32], domain: Domain, parts: &[&[u8]], signature: &Signature) -> Result<(), BadSignature> {
+pub fn verify(
+    public: &[u8; 32],
+    domain: Domain,
+    parts: &[&[u8]],
+    signature: &Signature,
+) -> Result<(), BadSignature> {
     let key = VerifyingKey::from_bytes(public).map_err(|_| BadSignature)?;
     let signature = ed25519_dalek::Signature::from_bytes(&signature.to_bytes());
-    key.verify_strict(&join(domain, parts), &signature).map_err(|_| BadSignature)
+    key.verify_strict(&join(domain, parts), &signature)
+        .map_err(|_| BadSignature)
 }

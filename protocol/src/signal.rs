@@ -198,7 +198,12 @@ pub fn verify_join(
     host: &str,
     signature: &Signature,
 ) -> Result<(), BadSignature> {
-    key::verify(&peer.0, Domain::Signal, &[nonce, &room.0, host.as_bytes()], signature)
+    key::verify(
+        &peer.0,
+        Domain::Signal,
+        &[nonce, &room.0, host.as_bytes()],
+        signature,
+    )
 }
 
 /// Decodes a message of the signaling protocol ([`ToServer`], [`ToPeer`] or [`Payload`]).

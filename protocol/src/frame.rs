@@ -1,0 +1,102 @@
+//! Frames: what one data-channel or WebSocket message carries, and messages cut into them.
+//!
+//! A frame is one type byte and its payload, at most [`limits::FRAME_LEN_MAX`] bytes together. A peer message longer than
+//! that travels as `MORE` frames and a final `LAST`; nothing may come between them but the frames of that message.
+
+use crate::limits;
+
+/// Handshake: [`crate::handshake::Hello`].
+pub const HELLO: u8 = 0;
+/// Handshake: the signature over both hellos.
+pub const PROOF: u8 = 1;
+/// A part of a message; more follows.
+pub const MORE: u8 = 2;
+/// A whole message, or the last part of one.
+pub const LAST: u8 = 3;
+/// The link is being closed; the payload is a reason in UTF-8.
+pub const CLOSE: u8 = 4;
+
+/// Why a frame is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// No type byte.
+    #[error("an empty frame")]
+    Empty,
+    /// Longer than allowed.
+    #[error("a frame over {} bytes", limits::FRAME_LEN_MAX)]
+    TooLong,
+    /// The parts add up to more than allowed.
+    #[error("a message over {} bytes", limits::MESSAGE_LEN_MAX)]
+    MessageTooLong,
+    /// A type that does not exist.
+    #[error("a frame of an unknown type")]
+    Unknown,
+}
+
+/// Type and payload of a frame.
+///
+/// # Errors
+/// [`FrameError`] if it is empty or too long.
+pub fn split(frame: &[u8]) -> Result<(u8, &[u8]), FrameError> {
+    if frame.len() > limits::FRAME_LEN_MAX {
+        return Err(FrameError::TooLong);
+    }
+    frame
+        .split_first()
+        .map(|(kind, payload)| (*kind, payload))
+        .ok_or(FrameError::Empty)
+}
+
+/// A frame of `kind`.
+#[must_use]
+pub fn join(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(1 + payload.len());
+    frame.push(kind);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// The `CLOSE` frame for a reason, cut to [`limits::REASON_LEN_MAX`] bytes at a character.
+#[must_use]
+pub fn close(reason: &str) -> Vec<u8> {
+    let mut end = reason.len().min(limits::REASON_LEN_MAX);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    join(CLOSE, &reason.as_bytes()[..end])
+}
+
+/// Cuts a message into frames.
+pub fn fragment(message: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    let room = limits::FRAME_LEN_MAX - 1;
+    let parts = message.len().div_ceil(room).max(1);
+    (0..parts).map(move |part| {
+        let start = part * room;
+        let end = message.len().min(start + room);
+        join(if part + 1 == parts { LAST } else { MORE }, &message[start..end])
+    })
+}
+
+/// Puts messages together again. Holds at most [`limits::MESSAGE_LEN_MAX`] bytes.
+#[derive(Debug, Default)]
+pub struct Reassembly {
+    parts: Vec<u8>,
+}
+
+impl Reassembly {
+    /// Takes a `MORE` or `LAST` frame's payload; a message when it is whole.
+    ///
+    /// # Errors
+    /// [`FrameError`] if the message grows too long or `kind` is neither.
+    pub fn push(&mut self, kind: u8, payload: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
+        if kind != MORE && kind != LAST {
+            return Err(FrameError::Unknown);
+        }
+        if self.parts.len() + payload.len() > limits::MESSAGE_LEN_MAX {
+            self.parts = Vec::new();
+            return Err(FrameError::MessageTooLong);
+        }
+        self.parts.extend_from_slice(payload);
+        Ok((kind == LAST).then(|| core::mem::take(&mut self.parts)))
+    }
+}

@@ -1,0 +1,265 @@
+//! The link handshake: both peers prove their keys, bound to the channel they prove them on.
+//!
+//! ```text
+//! both:  Hello { versions, features, peer, nonce, … }     at once
+//! both:  Proof = sign(tag, role, binding, initiator's hello, responder's hello)
+//! ```
+//!
+//! The signature covers both nonces (nothing can be replayed), both keys and roles (nothing can be reflected), versions
+//! and features (nothing can be downgraded) and the binding (nobody can stand in between): over WebRTC both DTLS
+//! fingerprints, as in the identity bindings of RFC 8827 section 5.6, over a WebSocket the host that was dialled. No
+//! application frame is accepted before the other side's proof was checked.
+//!
+//! Early messages of a transferred data channel can be lost, so both sides repeat hello and proof (identical bytes) until
+//! they are through; repeats are ignored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::frame;
+use crate::id::{AccountId, PeerId};
+use crate::identity::Certificate;
+use crate::key::{self, Domain, KeyPair, Signature};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// The newest version of the peer protocol spoken here.
+pub const VERSION_MAX: u16 = 1;
+/// The oldest version spoken here.
+pub const VERSION_MIN: u16 = 1;
+/// The first bytes of every hello.
+pub const MAGIC: [u8; 4] = *b"STRL";
+
+/// Feature bits: what both set may be used on the link. Unknown bits are ignored.
+pub mod feature {
+    /// The peer is a relay: it keeps every account and signs receipts.
+    pub const RELAY: u64 = 1;
+    /// The peer wants no other person's browser to learn its address.
+    pub const RELAYS_ONLY: u64 = 1 << 1;
+}
+
+/// Who dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// This side offered (WebRTC) or connected (WebSocket).
+    Initiator,
+    /// The other side did.
+    Responder,
+}
+
+/// What ties the handshake to its channel. Both sides must see the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Binding {
+    /// SHA-256 fingerprints of both DTLS certificates.
+    Dtls {
+        /// Of the side that made the offer.
+        offerer: [u8; 32],
+        /// Of the side that answered.
+        answerer: [u8; 32],
+    },
+    /// The host (and port, if not the default) the client dialled, lower-case: what an HTTP `Host` header says.
+    WebSocket {
+        /// At most [`limits::HOST_LEN_MAX`] bytes.
+        host: String,
+    },
+    /// Tests and simulations.
+    Memory,
+}
+
+/// A peer's first words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`MAGIC`].
+    pub magic: [u8; 4],
+    /// Oldest version spoken.
+    pub version_min: u16,
+    /// Newest version spoken.
+    pub version_max: u16,
+    /// See [`feature`].
+    pub features: u64,
+    /// The key that will be proven.
+    pub peer: PeerId,
+    /// Fresh for every link.
+    pub nonce: [u8; 32],
+    /// The certificate of the device, unless the peer is a relay.
+    pub certificate: Option<Certificate>,
+    /// The peer's wall clock.
+    pub wall: Timestamp,
+}
+
+/// Why a handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeError {
+    /// Not a hello or proof, or too long.
+    #[error("malformed handshake")]
+    Malformed,
+    /// No version in common.
+    #[error("no protocol version in common")]
+    Version,
+    /// A second hello that differs from the first.
+    #[error("the handshake changed its mind")]
+    Changed,
+    /// The other side has this side's key: a reflection, or one's own device.
+    #[error("the other side has this peer's own key")]
+    Oneself,
+    /// The proof does not hold: another key, another channel, a replay.
+    #[error("the handshake's proof is not valid")]
+    Proof,
+    /// The certificate is not valid or for another device.
+    #[error("the handshake's certificate is not valid")]
+    Certificate,
+    /// Application data before the proof.
+    #[error("data before the handshake was done")]
+    TooEarly,
+}
+
+/// What a finished handshake knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Established {
+    /// The neighbour's proven key.
+    pub peer: PeerId,
+    /// The account its valid certificate names.
+    pub account: Option<AccountId>,
+    /// The version to speak.
+    pub version: u16,
+    /// The neighbour's feature bits.
+    pub features: u64,
+    /// The neighbour's wall clock when it said hello.
+    pub wall: Timestamp,
+    /// Known to both ends and nobody before: salts the interests exchanged on this link.
+    pub salt: [u8; 32],
+}
+
+/// What to do after a handshake frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing yet.
+    Wait,
+    /// Send this frame, then go on.
+    Send(Vec<u8>),
+    /// Through. Application frames may flow both ways.
+    Done(Box<Established>),
+}
+
+/// One side of a handshake. Drive it with the frames that arrive; it never blocks and holds no clock.
+#[derive(Debug)]
+pub struct Handshake {
+    role: Role,
+    binding: Binding,
+    key: KeyPair,
+    local: Vec<u8>,
+    remote: Option<(Box<Hello>, Vec<u8>)>,
+    proof: Option<Vec<u8>>,
+}
+
+impl Handshake {
+    /// Begins; send [`Self::frames`] at once. `hello.peer` must be the public half of `key`.
+    #[must_use]
+    pub fn new(role: Role, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
+        debug_assert_eq!(hello.peer.0, key.public(), "one proves one's own key");
+        Self {
+            role,
+            binding,
+            key,
+            local: codec::encode(hello),
+            remote: None,
+            proof: None,
+        }
+    }
+
+    /// The frames sent so far: to be sent at the beginning, and again about once a second until the handshake is done.
+    #[must_use]
+    pub fn frames(&self) -> Vec<Vec<u8>> {
+        let mut frames = vec![frame::join(frame::HELLO, &self.local)];
+        frames.extend(self.proof.clone());
+        frames
+    }
+
+    /// Takes a frame's type and payload.
+    ///
+    /// # Errors
+    /// [`HandshakeError`]: close the channel, saying so.
+    pub fn on_frame(&mut self, kind: u8, payload: &[u8]) -> Result<Step, HandshakeError> {
+        match kind {
+            frame::HELLO => self.on_hello(payload),
+            frame::PROOF => self.on_proof(payload),
+            _ => Err(HandshakeError::TooEarly),
+        }
+    }
+
+    fn on_hello(&mut self, payload: &[u8]) -> Result<Step, HandshakeError> {
+        if let Some((_, seen)) = &self.remote {
+            return if seen == payload {
+                Ok(Step::Wait)
+            } else {
+                Err(HandshakeError::Changed)
+            };
+        }
+        let hello: Hello = codec::decode_extensible(payload).map_err(|_| HandshakeError::Malformed)?;
+        if hello.magic != MAGIC {
+            return Err(HandshakeError::Malformed);
+        }
+        if hello.version_min > VERSION_MAX || hello.version_max < VERSION_MIN {
+            return Err(HandshakeError::Version);
+        }
+        if hello.peer.0 == self.key.public() {
+            return Err(HandshakeError::Oneself);
+        }
+        if let Some(certificate) = &hello.certificate {
+            let named = certificate.name.chars().count() <= limits::DEVICE_NAME_CHARS_MAX;
+            if certificate.device != hello.peer.as_device() || !named || certificate.verify().is_err() {
+                return Err(HandshakeError::Certificate);
+            }
+        }
+        let signature = self
+            .key
+            .sign(Domain::Link, &[&self.transcript(self.role, payload)]);
+        let proof = frame::join(frame::PROOF, &codec::encode(&signature));
+        self.proof = Some(proof.clone());
+        self.remote = Some((Box::new(hello), payload.to_vec()));
+        Ok(Step::Send(proof))
+    }
+
+    fn on_proof(&mut self, payload: &[u8]) -> Result<Step, HandshakeError> {
+        let Some((hello, remote)) = &self.remote else {
+            // The hello before it was lost with the channel's early messages; both will be repeated.
+            return Ok(Step::Wait);
+        };
+        let signature: Signature = codec::decode(payload).map_err(|_| HandshakeError::Malformed)?;
+        let their_role = match self.role {
+            Role::Initiator => Role::Responder,
+            Role::Responder => Role::Initiator,
+        };
+        key::verify(
+            &hello.peer.0,
+            Domain::Link,
+            &[&self.transcript(their_role, remote)],
+            &signature,
+        )
+        .map_err(|_| HandshakeError::Proof)?;
+        let mut salt = blake3::Hasher::new_derive_key("starling link salt v1");
+        salt.update(&self.transcript(Role::Initiator, remote));
+        Ok(Step::Done(Box::new(Established {
+            peer: hello.peer,
+            account: hello.certificate.as_ref().map(|certificate| certificate.account),
+            version: hello.version_max.min(VERSION_MAX),
+            features: hello.features,
+            wall: hello.wall,
+            salt: *salt.finalize().as_bytes(),
+        })))
+    }
+
+    /// What is signed by the side with `signer` role: the same bytes on both ends.
+    fn transcript(&self, signer: Role, remote: &[u8]) -> Vec<u8> {
+        let (initiator, responder) = match self.role {
+            Role::Initiator => (self.local.as_slice(), remote),
+            Role::Responder => (remote, self.local.as_slice()),
+        };
+        codec::encode(&(
+            u8::from(signer == Role::Responder),
+            &self.binding,
+            initiator,
+            responder,
+        ))
+    }
+}

@@ -1,0 +1,274 @@
+//! What linked peers say to each other.
+//!
+//! A message is one kind byte and the postcard bytes of its fields. Unknown kinds are skipped, known ones must decode
+//! exactly and keep within their limits.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::entry::{Entry, SignedHeader};
+use crate::id::{AccountId, DeviceId, EntryId};
+use crate::limits;
+use crate::receipt::Receipt;
+
+/// An account as named on one link: the first eight bytes of BLAKE3 keyed with the link's salt. A neighbour recognises
+/// the accounts it holds itself and learns nothing of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SaltedAccount(pub [u8; 8]);
+
+impl SaltedAccount {
+    /// The name of `account` on a link with `salt`.
+    #[must_use]
+    pub fn new(salt: &[u8; 32], account: &AccountId) -> Self {
+        let hash = blake3::keyed_hash(salt, &account.0);
+        let mut short = [0u8; 8];
+        short.copy_from_slice(&hash.as_bytes()[..8]);
+        Self(short)
+    }
+}
+
+/// How far somebody has a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FeedHead {
+    /// Whose feed.
+    pub account: AccountId,
+    /// Which feed.
+    pub device: DeviceId,
+    /// Entries below this number are held.
+    pub next_seq: u64,
+    /// The entry numbered `next_seq - 1`.
+    pub head: EntryId,
+}
+
+/// A message between linked peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// "These accounts I want."
+    Interests(Interests),
+    /// "This is what I hold of what you want." The answer to `Interests`, and the repeated anti-entropy.
+    Digest(Digest),
+    /// "Send me these entries."
+    Want(Want),
+    /// Entries asked for, in order.
+    Entries(Entries),
+    /// The explicit end of the answer to a `Want`.
+    RangeEnd(RangeEnd),
+    /// A new entry, pushed along the overlay.
+    Push(Push),
+    /// "I have new entries, ask if you lack them": in place of a push.
+    Announce(Heads),
+    /// "This I now hold durably": to the authors of feeds.
+    Have(Heads),
+    /// A relay's signed "this is on my disk".
+    Receipt(Receipt),
+    /// "You may send this many more bytes of entries."
+    Credit(Credit),
+    /// Answer me.
+    Ping(Ping),
+    /// The answer.
+    Pong(Ping),
+    /// Two entries with one number in one feed.
+    ForkProof(ForkProof),
+}
+
+/// See [`Message::Interests`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interests {
+    /// Forget what was said before.
+    pub reset: bool,
+    /// Everything (relays).
+    pub everything: bool,
+    /// Wanted from now on.
+    pub add: Vec<SaltedAccount>,
+    /// No longer wanted.
+    pub remove: Vec<SaltedAccount>,
+}
+
+/// See [`Message::Digest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// What is held.
+    pub heads: Vec<FeedHead>,
+    /// The last part of this digest.
+    pub end: bool,
+}
+
+/// See [`Message::Want`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// Chosen by the asker, one at a time per link.
+    pub request: u32,
+    /// Which feed.
+    pub device: DeviceId,
+    /// From this number.
+    pub from: u64,
+    /// Up to, not including, this number.
+    pub to: u64,
+}
+
+/// See [`Message::Entries`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entries {
+    /// The `Want` this answers.
+    pub request: u32,
+    /// Consecutive entries of one feed.
+    pub entries: Vec<Entry>,
+}
+
+/// See [`Message::RangeEnd`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeEnd {
+    /// The `Want` this ends.
+    pub request: u32,
+}
+
+/// See [`Message::Push`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// Links it has travelled: 1 from its author.
+    pub hops: u8,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// See [`Message::Announce`] and [`Message::Have`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heads {
+    /// How far which feeds are held.
+    pub heads: Vec<FeedHead>,
+}
+
+/// See [`Message::Credit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credit {
+    /// Bytes of `Entries` and `Push` messages consumed since the last grant.
+    pub bytes: u32,
+}
+
+/// See [`Message::Ping`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ping {
+    /// Returned unchanged.
+    pub token: u64,
+}
+
+/// See [`Message::ForkProof`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkProof {
+    /// One.
+    pub one: SignedHeader,
+    /// The other: same device and number, another id.
+    pub other: SignedHeader,
+}
+
+/// What bytes turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// A message of this version.
+    Known(Message),
+    /// A kind of a later version: skip it.
+    Unknown(u8),
+}
+
+/// Why bytes are no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// Not decodable.
+    #[error("a malformed message")]
+    Malformed,
+    /// A list is longer than allowed.
+    #[error("a message over its limits")]
+    TooMuch,
+}
+
+mod kind {
+    pub(super) const INTERESTS: u8 = 1;
+    pub(super) const DIGEST: u8 = 2;
+    pub(super) const WANT: u8 = 3;
+    pub(super) const ENTRIES: u8 = 4;
+    pub(super) const RANGE_END: u8 = 5;
+    pub(super) const PUSH: u8 = 6;
+    pub(super) const ANNOUNCE: u8 = 7;
+    pub(super) const HAVE: u8 = 8;
+    pub(super) const RECEIPT: u8 = 9;
+    pub(super) const CREDIT: u8 = 10;
+    pub(super) const PING: u8 = 11;
+    pub(super) const PONG: u8 = 12;
+    pub(super) const FORK_PROOF: u8 = 13;
+}
+
+impl Message {
+    /// Its bytes: kind, then fields.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        fn with<T: Serialize>(kind: u8, fields: &T) -> Vec<u8> {
+            // Extending `[kind]` cannot fail: a Vec grows.
+            postcard::to_extend(fields, vec![kind]).unwrap_or_default()
+        }
+        match self {
+            Self::Interests(fields) => with(kind::INTERESTS, fields),
+            Self::Digest(fields) => with(kind::DIGEST, fields),
+            Self::Want(fields) => with(kind::WANT, fields),
+            Self::Entries(fields) => with(kind::ENTRIES, fields),
+            Self::RangeEnd(fields) => with(kind::RANGE_END, fields),
+            Self::Push(fields) => with(kind::PUSH, fields),
+            Self::Announce(fields) => with(kind::ANNOUNCE, fields),
+            Self::Have(fields) => with(kind::HAVE, fields),
+            Self::Receipt(fields) => with(kind::RECEIPT, fields),
+            Self::Credit(fields) => with(kind::CREDIT, fields),
+            Self::Ping(fields) => with(kind::PING, fields),
+            Self::Pong(fields) => with(kind::PONG, fields),
+            Self::ForkProof(fields) => with(kind::FORK_PROOF, fields),
+        }
+    }
+
+    /// The message in `bytes`.
+    ///
+    /// # Errors
+    /// [`MessageError`] if a known kind does not decode exactly or exceeds a limit.
+    pub fn decode(bytes: &[u8]) -> Result<Decoded, MessageError> {
+        let (kind, fields) = bytes.split_first().ok_or(MessageError::Malformed)?;
+        let message = match *kind {
+            kind::INTERESTS => Self::Interests(fields_of(fields)?),
+            kind::DIGEST => Self::Digest(fields_of(fields)?),
+            kind::WANT => Self::Want(fields_of(fields)?),
+            kind::ENTRIES => Self::Entries(fields_of(fields)?),
+            kind::RANGE_END => Self::RangeEnd(fields_of(fields)?),
+            kind::PUSH => Self::Push(fields_of(fields)?),
+            kind::ANNOUNCE => Self::Announce(fields_of(fields)?),
+            kind::HAVE => Self::Have(fields_of(fields)?),
+            kind::RECEIPT => Self::Receipt(fields_of(fields)?),
+            kind::CREDIT => Self::Credit(fields_of(fields)?),
+            kind::PING => Self::Ping(fields_of(fields)?),
+            kind::PONG => Self::Pong(fields_of(fields)?),
+            kind::FORK_PROOF => Self::ForkProof(fields_of(fields)?),
+            unknown => return Ok(Decoded::Unknown(unknown)),
+        };
+        if message.within_limits() {
+            Ok(Decoded::Known(message))
+        } else {
+            Err(MessageError::TooMuch)
+        }
+    }
+
+    fn within_limits(&self) -> bool {
+        match self {
+            Self::Interests(m) => m.add.len() + m.remove.len() <= limits::INTERESTS_PER_MESSAGE_MAX,
+            Self::Digest(m) => m.heads.len() <= limits::HEADS_PER_MESSAGE_MAX,
+            Self::Announce(m) | Self::Have(m) => m.heads.len() <= limits::HEADS_PER_MESSAGE_MAX,
+            Self::Want(m) => m.from < m.to,
+            Self::Entries(m) => !m.entries.is_empty() && m.entries.len() <= limits::ENTRIES_PER_MESSAGE_MAX,
+            Self::Push(m) => m.hops >= 1 && m.hops <= limits::HOPS_MAX,
+            Self::Receipt(_)
+            | Self::RangeEnd(_)
+            | Self::Credit(_)
+            | Self::Ping(_)
+            | Self::Pong(_)
+            | Self::ForkProof(_) => true,
+        }
+    }
+}
+
+fn fields_of<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
+    codec::decode(bytes).map_err(|_| MessageError::Malformed)
+}
