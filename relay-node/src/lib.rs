@@ -1,0 +1,3 @@
+//! The native Starling peer, as a library for its own binary and tests.
+
+pub mod rtc;
