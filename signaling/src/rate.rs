@@ -1,0 +1,78 @@
+//! Token buckets: how much of something a stranger may do, in bursts and over time.
+//!
+//! Invariant: within any `t` seconds a bucket lets at most `burst + t · per_s` through.
+
+use protocol::Instant;
+
+/// What one bucket allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// At once, after a quiet time.
+    pub burst: u32,
+    /// In the long run, per second.
+    pub per_s: u32,
+}
+
+/// Starts full.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket {
+    /// Millionths of a token, so that short waits count too.
+    micro: u64,
+    at: Instant,
+}
+
+const MICRO: u64 = 1_000_000;
+
+impl Bucket {
+    /// A full bucket.
+    #[must_use]
+    pub fn new(rate: Rate, now: Instant) -> Self {
+        Self {
+            micro: u64::from(rate.burst) * MICRO,
+            at: now,
+        }
+    }
+
+    /// Takes `cost` tokens, or none and says no.
+    pub fn take(&mut self, rate: Rate, now: Instant, cost: u32) -> bool {
+        let elapsed_us = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
+        self.at = self.at.max(now);
+        let full = u64::from(rate.burst) * MICRO;
+        self.micro = self
+            .micro
+            .saturating_add(elapsed_us.saturating_mul(u64::from(rate.per_s)))
+            .min(full);
+        let cost = u64::from(cost) * MICRO;
+        let enough = self.micro >= cost;
+        if enough {
+            self.micro -= cost;
+        }
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bucket, Rate};
+    use protocol::Instant;
+
+    const RATE: Rate = Rate { burst: 3, per_s: 2 };
+
+    #[test]
+    fn a_burst_then_the_long_run() {
+        let mut bucket = Bucket::new(RATE, Instant(0));
+        assert!((0..3).all(|_| bucket.take(RATE, Instant(0), 1)));
+        assert!(!bucket.take(RATE, Instant(0), 1));
+        assert!(!bucket.take(RATE, Instant(499_999), 1));
+        assert!(bucket.take(RATE, Instant(500_000), 1));
+        assert!(!bucket.take(RATE, Instant(500_001), 1));
+    }
+
+    #[test]
+    fn a_long_quiet_time_gives_no_more_than_a_burst() {
+        let mut bucket = Bucket::new(RATE, Instant(0));
+        assert!(!bucket.take(RATE, Instant(u64::MAX), 4));
+        assert!(bucket.take(RATE, Instant(u64::MAX), 3));
+        assert!(!bucket.take(RATE, Instant(0), 1), "time does not run backwards");
+    }
+}

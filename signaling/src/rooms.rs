@@ -1,0 +1,434 @@
+//! Rooms: who is where, and who may say what to whom. Pure state: time and randomness come in, messages come out.
+//!
+//! ```text
+//! open ─► Waiting(nonce) ──join, key proven──► Joined(peer, room) ──► gone
+//!            └──── wrong proof, wrong message, too slow ────────────► gone (after `Refused`)
+//! ```
+//!
+//! Invariants:
+//! - a socket in a room has proven the key it is listed under, over a nonce nobody else was given;
+//! - a key is at most once in a room: the newest socket wins, a local member always wins;
+//! - a room without members does not exist;
+//! - sockets, rooms, members, message sizes and rates have limits; whoever breaks one of them is refused with its
+//!   name, and a full room or server refuses newcomers rather than evicting those inside.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use protocol::signal::{self, Member, Refusal, RoomId, SIGNAL_VERSION, ToPeer, ToServer};
+use protocol::{Instant, PeerId, limits};
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng, SeedableRng};
+
+use crate::rate::{Bucket, Rate};
+
+/// What one server holds and lets through.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Sockets, joined or not. A joined one costs about 1 kB here, and a few times that in its connection.
+    pub sockets_max: usize,
+    /// Rooms. One network needs one.
+    pub rooms_max: usize,
+    /// Members of one room.
+    pub members_max: usize,
+    /// How long a socket may take to prove its key.
+    pub join_within: Duration,
+    /// Messages of one socket. A peer that opens 16 links at once sends each an offer and some ten candidates.
+    pub messages: Rate,
+    /// Payload bytes of one socket. An offer has about 1 kB, a candidate 200 bytes.
+    pub bytes: Rate,
+    /// Messages to one member, from all others together: beyond it they are dropped, so that many strangers cannot
+    /// use the server to flood one.
+    pub inbound: Rate,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sockets_max: 4_096,
+            rooms_max: 1_024,
+            members_max: 4_096,
+            join_within: Duration::from_secs(10),
+            messages: Rate {
+                burst: 256,
+                per_s: 32,
+            },
+            bytes: Rate {
+                burst: 512 * 1024,
+                per_s: 64 * 1024,
+            },
+            inbound: Rate {
+                burst: 1_024,
+                per_s: 256,
+            },
+        }
+    }
+}
+
+/// Tokens a [`ToServer::List`] costs: its answer is forty times its size.
+const LIST_COST: u32 = 8;
+
+/// Names a socket, or a local member. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(u64);
+
+/// One thing to be done outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Give a message to a socket.
+    Send {
+        /// Which.
+        socket: SocketId,
+        /// What.
+        message: ToPeer,
+    },
+    /// Send [`ToPeer::Refused`] with this reason and close. The socket is already forgotten here.
+    Close {
+        /// Which.
+        socket: SocketId,
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+#[derive(Debug)]
+struct Socket {
+    state: State,
+    messages: Bucket,
+    bytes: Bucket,
+    inbound: Bucket,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting {
+        nonce: [u8; 32],
+        host: String,
+        until: Instant,
+    },
+    Joined {
+        peer: PeerId,
+        room: RoomId,
+        local: bool,
+    },
+}
+
+/// All rooms of one server.
+#[derive(Debug)]
+pub struct Rooms {
+    limits: Limits,
+    random: ChaCha12Rng,
+    socket_next: u64,
+    sockets: BTreeMap<SocketId, Socket>,
+    /// Sockets that have not joined yet. All wait equally long, so the oldest is the first to be too slow.
+    waiting: BTreeSet<SocketId>,
+    rooms: BTreeMap<RoomId, BTreeMap<PeerId, SocketId>>,
+    stopping: bool,
+    outputs: VecDeque<Output>,
+}
+
+impl Rooms {
+    /// No rooms yet. Nonces and samples come from `seed`: in a server, from the operating system.
+    #[must_use]
+    pub fn new(limits: Limits, seed: [u8; 32]) -> Self {
+        Self {
+            limits,
+            random: ChaCha12Rng::from_seed(seed),
+            socket_next: 0,
+            sockets: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            rooms: BTreeMap::new(),
+            stopping: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// A socket opened, to the server its client calls `host` (lower-case). It is challenged.
+    ///
+    /// # Errors
+    /// [`Refusal::ServerFull`] or [`Refusal::Stopping`]; nothing changed.
+    pub fn open(&mut self, now: Instant, host: &str) -> Result<SocketId, Refusal> {
+        if self.stopping {
+            return Err(Refusal::Stopping);
+        }
+        if self.sockets.len() >= self.limits.sockets_max {
+            return Err(Refusal::ServerFull);
+        }
+        let mut nonce = [0u8; 32];
+        self.random.fill_bytes(&mut nonce);
+        let state = State::Waiting {
+            nonce,
+            host: host.to_owned(),
+            until: now + self.limits.join_within,
+        };
+        let socket = self.insert(now, state);
+        self.waiting.insert(socket);
+        self.send(
+            socket,
+            ToPeer::Challenge {
+                version: SIGNAL_VERSION,
+                nonce,
+            },
+        );
+        Ok(socket)
+    }
+
+    /// The server's own relay enters a room; it needs no proof. It is listed first, and never replaced.
+    ///
+    /// # Errors
+    /// [`Refusal::ServerFull`], [`Refusal::RoomFull`], or [`Refusal::Replaced`] if it is there already; nothing changed.
+    pub fn open_local(&mut self, now: Instant, peer: PeerId, room: RoomId) -> Result<SocketId, Refusal> {
+        if self.sockets.len() >= self.limits.sockets_max {
+            return Err(Refusal::ServerFull);
+        }
+        self.make_place(peer, room)?;
+        let local = true;
+        let socket = self.insert(now, State::Joined { peer, room, local });
+        self.rooms.entry(room).or_default().insert(peer, socket);
+        Ok(socket)
+    }
+
+    /// A message arrived from a socket. One that is forgotten already is ignored.
+    pub fn receive(&mut self, now: Instant, socket: SocketId, bytes: &[u8]) {
+        if let Err(reason) = self.try_receive(now, socket, bytes) {
+            self.refuse(socket, reason);
+        }
+    }
+
+    /// Passes a payload on in the name of a local member.
+    pub fn signal_local(&mut self, now: Instant, socket: SocketId, to: PeerId, payload: Vec<u8>) {
+        if let Some(State::Joined { peer, room, .. }) = self.sockets.get(&socket).map(|socket| &socket.state)
+        {
+            let (peer, room) = (*peer, *room);
+            self.pass_on(now, socket, peer, room, to, payload);
+        }
+    }
+
+    /// A socket closed, from outside.
+    pub fn close(&mut self, socket: SocketId) {
+        self.forget(socket);
+    }
+
+    /// Time passed: whoever has not joined by now is too slow.
+    pub fn tick(&mut self, now: Instant) {
+        while let Some(&socket) = self.waiting.first() {
+            match self.sockets.get(&socket).map(|socket| &socket.state) {
+                Some(State::Waiting { until, .. }) if *until > now => break,
+                _ => self.refuse(socket, Refusal::TooSlow),
+            }
+        }
+    }
+
+    /// The server stops: everybody is told, and nobody enters any more.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        for socket in self.sockets.keys().copied().collect::<Vec<_>>() {
+            self.refuse(socket, Refusal::Stopping);
+        }
+    }
+
+    /// The next thing to do outside, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// How many sockets are open, local members included.
+    #[must_use]
+    pub fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// How many rooms there are.
+    #[must_use]
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    fn try_receive(&mut self, now: Instant, id: SocketId, bytes: &[u8]) -> Result<(), Refusal> {
+        let (message_rate, byte_rate) = (self.limits.messages, self.limits.bytes);
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return Ok(());
+        };
+        // Sizes are checked before anything is decoded, and paid for before anything is done.
+        if bytes.len() > limits::SIGNAL_LEN_MAX {
+            return Err(Refusal::Malformed);
+        }
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        if !socket.messages.take(message_rate, now, 1) || !socket.bytes.take(byte_rate, now, length) {
+            return Err(Refusal::TooFast);
+        }
+        let message: ToServer = signal::decode(bytes).map_err(|_| Refusal::Malformed)?;
+        match (&socket.state, message) {
+            (
+                State::Waiting { nonce, host, .. },
+                ToServer::Join {
+                    version,
+                    peer,
+                    room,
+                    signature,
+                },
+            ) => {
+                if version != SIGNAL_VERSION {
+                    return Err(Refusal::Version);
+                }
+                signal::verify_join(&peer, nonce, &room, host, &signature)
+                    .map_err(|_| Refusal::BadSignature)?;
+                self.join(id, peer, room)
+            }
+            (State::Joined { peer, room, .. }, ToServer::Signal { to, payload }) => {
+                let (peer, room) = (*peer, *room);
+                if to == peer || payload.len() > limits::SIGNAL_PAYLOAD_LEN_MAX {
+                    return Err(Refusal::Malformed);
+                }
+                self.pass_on(now, id, peer, room, to, payload);
+                Ok(())
+            }
+            (State::Joined { peer, room, .. }, ToServer::List) => {
+                let (peer, room) = (*peer, *room);
+                if !socket.messages.take(message_rate, now, LIST_COST - 1) {
+                    return Err(Refusal::TooFast);
+                }
+                let members = self.sample(peer, room);
+                self.send(id, ToPeer::Members { members });
+                Ok(())
+            }
+            (State::Joined { .. }, ToServer::Join { .. }) | (State::Waiting { .. }, _) => {
+                Err(Refusal::Malformed)
+            }
+        }
+    }
+
+    fn join(&mut self, socket: SocketId, peer: PeerId, room: RoomId) -> Result<(), Refusal> {
+        self.make_place(peer, room)?;
+        self.waiting.remove(&socket);
+        if let Some(joining) = self.sockets.get_mut(&socket) {
+            let local = false;
+            joining.state = State::Joined { peer, room, local };
+        }
+        self.rooms.entry(room).or_default().insert(peer, socket);
+        let members = self.sample(peer, room);
+        self.send(socket, ToPeer::Joined { members });
+        Ok(())
+    }
+
+    /// Makes sure that `peer` can enter `room`; its older socket there, if any, is closed for it.
+    fn make_place(&mut self, peer: PeerId, room: RoomId) -> Result<(), Refusal> {
+        let Some(members) = self.rooms.get(&room) else {
+            return if self.rooms.len() < self.limits.rooms_max {
+                Ok(())
+            } else {
+                Err(Refusal::ServerFull)
+            };
+        };
+        match members.get(&peer) {
+            Some(&older) if self.is_local(older) => Err(Refusal::Replaced),
+            Some(&older) => {
+                self.refuse(older, Refusal::Replaced);
+                Ok(())
+            }
+            None if members.len() >= self.limits.members_max => Err(Refusal::RoomFull),
+            None => Ok(()),
+        }
+    }
+
+    fn pass_on(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        from: PeerId,
+        room: RoomId,
+        to: PeerId,
+        payload: Vec<u8>,
+    ) {
+        let Some(&target) = self.rooms.get(&room).and_then(|members| members.get(&to)) else {
+            self.send(socket, ToPeer::Absent { peer: to });
+            return;
+        };
+        let rate = self.limits.inbound;
+        let has_room = self
+            .sockets
+            .get_mut(&target)
+            .is_some_and(|target| target.inbound.take(rate, now, 1));
+        if has_room {
+            self.send(target, ToPeer::Signal { from, payload });
+        }
+    }
+
+    /// Others in the room: its local members, then strangers at random.
+    fn sample(&mut self, peer: PeerId, room: RoomId) -> Vec<Member> {
+        let Some(members) = self.rooms.get(&room) else {
+            return Vec::new();
+        };
+        let (mut chosen, mut others) = (Vec::new(), Vec::new());
+        for (&other, &socket) in members {
+            if other != peer {
+                let relay = self.is_local(socket);
+                let list = if relay { &mut chosen } else { &mut others };
+                list.push(Member { peer: other, relay });
+            }
+        }
+        chosen.truncate(limits::SIGNAL_MEMBERS_MAX);
+        while chosen.len() < limits::SIGNAL_MEMBERS_MAX && !others.is_empty() {
+            // The bias of a remainder over 64 bits is far below anything a peer could notice.
+            let at = usize::try_from(self.random.next_u64() % others.len() as u64).unwrap_or(0);
+            chosen.push(others.swap_remove(at));
+        }
+        chosen
+    }
+
+    fn insert(&mut self, now: Instant, state: State) -> SocketId {
+        let socket = SocketId(self.socket_next);
+        self.socket_next += 1;
+        self.sockets.insert(
+            socket,
+            Socket {
+                state,
+                messages: Bucket::new(self.limits.messages, now),
+                bytes: Bucket::new(self.limits.bytes, now),
+                inbound: Bucket::new(self.limits.inbound, now),
+            },
+        );
+        socket
+    }
+
+    fn is_local(&self, socket: SocketId) -> bool {
+        self.sockets
+            .get(&socket)
+            .is_some_and(|socket| matches!(socket.state, State::Joined { local: true, .. }))
+    }
+
+    fn send(&mut self, socket: SocketId, message: ToPeer) {
+        self.outputs.push_back(Output::Send { socket, message });
+    }
+
+    fn refuse(&mut self, socket: SocketId, reason: Refusal) {
+        if self.forget(socket) {
+            self.outputs.push_back(Output::Close { socket, reason });
+        }
+    }
+
+    fn forget(&mut self, socket: SocketId) -> bool {
+        self.waiting.remove(&socket);
+        let Some(gone) = self.sockets.remove(&socket) else {
+            return false;
+        };
+        if let State::Joined { peer, room, .. } = gone.state
+            && let Some(members) = self.rooms.get_mut(&room)
+        {
+            debug_assert_eq!(
+                members.get(&peer),
+                Some(&socket),
+                "a member is listed under its socket"
+            );
+            members.remove(&peer);
+            if members.is_empty() {
+                self.rooms.remove(&room);
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+#[path = "rooms_tests.rs"]
+mod tests;

@@ -1,0 +1,409 @@
+use std::time::Duration;
+
+use protocol::codec::encode;
+use protocol::signal::{Refusal, RoomId, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
+use protocol::{Instant, KeyPair, PeerId, limits};
+
+use super::{Limits, Output, Rooms, SocketId};
+use crate::rate::Rate;
+
+const HOST: &str = "relay.example";
+const START: Instant = Instant(1_000_000);
+
+fn key(n: u8) -> KeyPair {
+    KeyPair::from_seed(&[n; 32])
+}
+
+fn peer(n: u8) -> PeerId {
+    PeerId(key(n).public())
+}
+
+fn rooms(limits: Limits) -> Rooms {
+    Rooms::new(limits, [7; 32])
+}
+
+fn drain(rooms: &mut Rooms) -> Vec<Output> {
+    std::iter::from_fn(|| rooms.poll_output()).collect()
+}
+
+/// Opens a socket and takes its nonce.
+fn open(rooms: &mut Rooms) -> (SocketId, [u8; 32]) {
+    let socket = rooms.open(START, HOST).unwrap();
+    match drain(rooms).as_slice() {
+        [
+            Output::Send {
+                socket: to,
+                message: ToPeer::Challenge { nonce, version },
+            },
+        ] if *to == socket && *version == SIGNAL_VERSION => (socket, *nonce),
+        other => panic!("expected a challenge, got {other:?}"),
+    }
+}
+
+fn join_message(n: u8, nonce: &[u8; 32], room: RoomId) -> Vec<u8> {
+    encode(&ToServer::Join {
+        version: SIGNAL_VERSION,
+        peer: peer(n),
+        room,
+        signature: sign_join(&key(n), nonce, &room, HOST),
+    })
+}
+
+fn signal(to: PeerId, payload: &[u8]) -> Vec<u8> {
+    encode(&ToServer::Signal {
+        to,
+        payload: payload.to_vec(),
+    })
+}
+
+/// Key `n` joins the lobby; everything said about it.
+fn enter(rooms: &mut Rooms, n: u8) -> (SocketId, Vec<Output>) {
+    let (socket, nonce) = open(rooms);
+    rooms.receive(START, socket, &join_message(n, &nonce, RoomId::lobby()));
+    (socket, drain(rooms))
+}
+
+fn members(outputs: &[Output]) -> Vec<(PeerId, bool)> {
+    outputs
+        .iter()
+        .find_map(|output| match output {
+            Output::Send {
+                message: ToPeer::Joined { members } | ToPeer::Members { members },
+                ..
+            } => Some(members.iter().map(|member| (member.peer, member.relay)).collect()),
+            _ => None,
+        })
+        .unwrap_or_else(|| panic!("nobody was listed: {outputs:?}"))
+}
+
+/// `bytes` on a fresh, unjoined socket end it with `reason`.
+fn check_refused(rooms: &mut Rooms, bytes: &[u8], reason: Refusal) {
+    let (socket, _) = open(rooms);
+    check_ends(rooms, socket, bytes, reason);
+}
+
+fn check_ends(rooms: &mut Rooms, socket: SocketId, bytes: &[u8], reason: Refusal) {
+    rooms.receive(START, socket, bytes);
+    assert_eq!(drain(rooms), [Output::Close { socket, reason }]);
+    rooms.receive(START, socket, bytes);
+    assert_eq!(drain(rooms), [], "a forgotten socket says nothing more");
+}
+
+#[test]
+fn a_proven_key_joins_and_signals() {
+    let mut rooms = rooms(Limits::default());
+    let (ada, outputs) = enter(&mut rooms, 1);
+    assert_eq!(members(&outputs), []);
+    let (bob, outputs) = enter(&mut rooms, 2);
+    assert_eq!(members(&outputs), [(peer(1), false)]);
+    rooms.receive(START, bob, &signal(peer(1), b"offer"));
+    let message = ToPeer::Signal {
+        from: peer(2),
+        payload: b"offer".to_vec(),
+    };
+    assert_eq!(drain(&mut rooms), [Output::Send { socket: ada, message }]);
+}
+
+#[test]
+fn a_wrong_proof_is_refused() {
+    let mut rooms = rooms(Limits::default());
+    let (socket, nonce) = open(&mut rooms);
+    let lobby = RoomId::lobby();
+    let with = |peer, room, signature| {
+        encode(&ToServer::Join {
+            version: SIGNAL_VERSION,
+            peer,
+            room,
+            signature,
+        })
+    };
+    // Somebody else's key.
+    let stolen = with(peer(2), lobby, sign_join(&key(1), &nonce, &lobby, HOST));
+    check_ends(&mut rooms, socket, &stolen, Refusal::BadSignature);
+    // Another room than the signed one.
+    let (socket, nonce) = open(&mut rooms);
+    let moved = with(
+        peer(1),
+        RoomId::named("other"),
+        sign_join(&key(1), &nonce, &lobby, HOST),
+    );
+    check_ends(&mut rooms, socket, &moved, Refusal::BadSignature);
+    // Signed for another server.
+    let (socket, nonce) = open(&mut rooms);
+    let relayed = with(peer(1), lobby, sign_join(&key(1), &nonce, &lobby, "evil.example"));
+    check_ends(&mut rooms, socket, &relayed, Refusal::BadSignature);
+    assert_eq!((rooms.sockets(), rooms.rooms()), (0, 0));
+}
+
+#[test]
+fn a_recorded_join_is_worthless_on_another_socket() {
+    let mut rooms = rooms(Limits::default());
+    let (socket, nonce) = open(&mut rooms);
+    let join = join_message(1, &nonce, RoomId::lobby());
+    rooms.receive(START, socket, &join);
+    drain(&mut rooms);
+    check_refused(&mut rooms, &join, Refusal::BadSignature);
+    assert_eq!(rooms.sockets(), 1, "the honest one stays");
+}
+
+#[test]
+fn messages_at_the_wrong_time_are_refused() {
+    let mut rooms = rooms(Limits::default());
+    check_refused(&mut rooms, &signal(peer(1), b"x"), Refusal::Malformed);
+    check_refused(&mut rooms, &encode(&ToServer::List), Refusal::Malformed);
+    check_refused(&mut rooms, b"", Refusal::Malformed);
+    check_refused(&mut rooms, &[0xff; 100], Refusal::Malformed);
+    check_refused(
+        &mut rooms,
+        &vec![0; limits::SIGNAL_LEN_MAX + 1],
+        Refusal::Malformed,
+    );
+    let (ada, _) = enter(&mut rooms, 1);
+    check_ends(
+        &mut rooms,
+        ada,
+        &join_message(1, &[0; 32], RoomId::lobby()),
+        Refusal::Malformed,
+    );
+    let (ada, _) = enter(&mut rooms, 1);
+    let long = vec![0; limits::SIGNAL_PAYLOAD_LEN_MAX + 1];
+    check_ends(&mut rooms, ada, &signal(peer(2), &long), Refusal::Malformed);
+    let (ada, _) = enter(&mut rooms, 1);
+    check_ends(
+        &mut rooms,
+        ada,
+        &signal(peer(1), b"to myself"),
+        Refusal::Malformed,
+    );
+}
+
+#[test]
+fn another_version_is_told_so() {
+    let mut rooms = rooms(Limits::default());
+    let (socket, nonce) = open(&mut rooms);
+    let join = encode(&ToServer::Join {
+        version: SIGNAL_VERSION + 1,
+        peer: peer(1),
+        room: RoomId::lobby(),
+        signature: sign_join(&key(1), &nonce, &RoomId::lobby(), HOST),
+    });
+    check_ends(&mut rooms, socket, &join, Refusal::Version);
+}
+
+#[test]
+fn the_absent_are_named() {
+    let mut rooms = rooms(Limits::default());
+    let (ada, _) = enter(&mut rooms, 1);
+    // In another room, hence not here.
+    let (bob, nonce) = open(&mut rooms);
+    rooms.receive(START, bob, &join_message(2, &nonce, RoomId::named("elsewhere")));
+    drain(&mut rooms);
+    rooms.receive(START, ada, &signal(peer(2), b"hello"));
+    let message = ToPeer::Absent { peer: peer(2) };
+    assert_eq!(drain(&mut rooms), [Output::Send { socket: ada, message }]);
+}
+
+#[test]
+fn the_newest_socket_of_a_key_wins() {
+    let mut rooms = rooms(Limits::default());
+    let (older, _) = enter(&mut rooms, 1);
+    let (newer, outputs) = enter(&mut rooms, 1);
+    let reason = Refusal::Replaced;
+    assert_eq!(
+        outputs[0],
+        Output::Close {
+            socket: older,
+            reason
+        }
+    );
+    assert_eq!(members(&outputs), [], "nobody is told of itself");
+    // The older one's end arrives late and takes nothing with it.
+    rooms.close(older);
+    let (_, outputs) = enter(&mut rooms, 2);
+    assert_eq!(members(&outputs), [(peer(1), false)]);
+    rooms.close(newer);
+    assert_eq!(rooms.sockets(), 1);
+}
+
+#[test]
+fn the_relay_is_listed_first_and_never_replaced() {
+    let mut rooms = rooms(Limits::default());
+    for n in 1..=3 {
+        enter(&mut rooms, n);
+    }
+    let relay = rooms.open_local(START, peer(9), RoomId::lobby()).unwrap();
+    assert_eq!(drain(&mut rooms), []);
+    let (ada, outputs) = enter(&mut rooms, 4);
+    let listed = members(&outputs);
+    assert_eq!((listed[0], listed.len()), ((peer(9), true), 4));
+    rooms.receive(START, ada, &signal(peer(9), b"offer"));
+    let message = ToPeer::Signal {
+        from: peer(4),
+        payload: b"offer".to_vec(),
+    };
+    assert_eq!(
+        drain(&mut rooms),
+        [Output::Send {
+            socket: relay,
+            message
+        }]
+    );
+    rooms.signal_local(START, relay, peer(4), b"answer".to_vec());
+    let message = ToPeer::Signal {
+        from: peer(9),
+        payload: b"answer".to_vec(),
+    };
+    assert_eq!(drain(&mut rooms), [Output::Send { socket: ada, message }]);
+    // Even whoever stole its key cannot take its place.
+    let (thief, outputs) = enter(&mut rooms, 9);
+    let reason = Refusal::Replaced;
+    assert_eq!(
+        outputs,
+        [Output::Close {
+            socket: thief,
+            reason
+        }]
+    );
+}
+
+#[test]
+fn whoever_is_too_slow_is_refused() {
+    let limits = Limits::default();
+    let mut rooms = rooms(limits);
+    let (slow, _) = open(&mut rooms);
+    let (_, _) = enter(&mut rooms, 1);
+    rooms.tick(START + limits.join_within - Duration::from_micros(1));
+    assert_eq!(drain(&mut rooms), []);
+    rooms.tick(START + limits.join_within);
+    let reason = Refusal::TooSlow;
+    assert_eq!(drain(&mut rooms), [Output::Close { socket: slow, reason }]);
+    assert_eq!(rooms.sockets(), 1, "who joined stays");
+}
+
+#[test]
+fn a_flood_is_refused() {
+    let limits = Limits {
+        messages: Rate { burst: 4, per_s: 1 },
+        ..Limits::default()
+    };
+    let mut rooms = rooms(limits);
+    let (ada, _) = enter(&mut rooms, 1);
+    for _ in 0..3 {
+        rooms.receive(START, ada, &signal(peer(2), b"x"));
+    }
+    assert_eq!(drain(&mut rooms).len(), 3);
+    check_ends(&mut rooms, ada, &signal(peer(2), b"x"), Refusal::TooFast);
+    // Bytes are counted as well.
+    let limits = Limits {
+        bytes: Rate {
+            burst: 20_000,
+            per_s: 1,
+        },
+        ..Limits::default()
+    };
+    let mut rooms = Rooms::new(limits, [7; 32]);
+    let (ada, _) = enter(&mut rooms, 1);
+    rooms.receive(START, ada, &signal(peer(2), &[0; 16_000]));
+    assert_eq!(drain(&mut rooms).len(), 1);
+    check_ends(&mut rooms, ada, &signal(peer(2), &[0; 16_000]), Refusal::TooFast);
+}
+
+#[test]
+fn many_cannot_flood_one_through_the_server() {
+    let limits = Limits {
+        inbound: Rate { burst: 5, per_s: 1 },
+        ..Limits::default()
+    };
+    let mut rooms = rooms(limits);
+    let (victim, _) = enter(&mut rooms, 1);
+    let mut arrived = 0;
+    for n in 2..=10 {
+        let (socket, _) = enter(&mut rooms, n);
+        rooms.receive(START, socket, &signal(peer(1), b"x"));
+        arrived += drain(&mut rooms).len();
+    }
+    assert_eq!(arrived, 5);
+    assert_eq!(rooms.sockets(), 10, "nobody is refused for it");
+    rooms.receive(START, victim, &encode(&ToServer::List));
+    assert_eq!(members(&drain(&mut rooms)).len(), 9);
+}
+
+#[test]
+fn full_means_refusing_newcomers() {
+    let mut full_room = rooms(Limits {
+        members_max: 2,
+        ..Limits::default()
+    });
+    enter(&mut full_room, 1);
+    let (bob, _) = enter(&mut full_room, 2);
+    let (third, outputs) = enter(&mut full_room, 3);
+    let reason = Refusal::RoomFull;
+    assert_eq!(
+        outputs,
+        [Output::Close {
+            socket: third,
+            reason
+        }]
+    );
+    // Who is inside may come again, and whoever leaves makes room.
+    let (_, outputs) = enter(&mut full_room, 1);
+    assert_eq!(members(&outputs), [(peer(2), false)]);
+    full_room.close(bob);
+    let (_, outputs) = enter(&mut full_room, 3);
+    assert_eq!(members(&outputs), [(peer(1), false)]);
+
+    let mut full_server = rooms(Limits {
+        sockets_max: 1,
+        ..Limits::default()
+    });
+    enter(&mut full_server, 1);
+    assert_eq!(full_server.open(START, HOST), Err(Refusal::ServerFull));
+
+    let mut no_more_rooms = rooms(Limits {
+        rooms_max: 1,
+        ..Limits::default()
+    });
+    let (ada, _) = enter(&mut no_more_rooms, 1);
+    let (bob, nonce) = open(&mut no_more_rooms);
+    let elsewhere = join_message(2, &nonce, RoomId::named("elsewhere"));
+    check_ends(&mut no_more_rooms, bob, &elsewhere, Refusal::ServerFull);
+    // An empty room is no room.
+    no_more_rooms.close(ada);
+    let (bob, nonce) = open(&mut no_more_rooms);
+    no_more_rooms.receive(START, bob, &join_message(2, &nonce, RoomId::named("elsewhere")));
+    assert_eq!(members(&drain(&mut no_more_rooms)), []);
+}
+
+#[test]
+fn large_rooms_are_sampled() {
+    let mut rooms = rooms(Limits::default());
+    for n in 1..=100 {
+        enter(&mut rooms, n);
+    }
+    let (ada, outputs) = enter(&mut rooms, 101);
+    let first = members(&outputs);
+    assert_eq!(first.len(), limits::SIGNAL_MEMBERS_MAX);
+    let distinct: std::collections::BTreeSet<_> = first.iter().collect();
+    assert_eq!(distinct.len(), first.len());
+    rooms.receive(START, ada, &encode(&ToServer::List));
+    assert_ne!(members(&drain(&mut rooms)), first, "others may come up next time");
+}
+
+#[test]
+fn stopping_tells_everybody() {
+    let mut rooms = rooms(Limits::default());
+    enter(&mut rooms, 1);
+    open(&mut rooms);
+    rooms.stop();
+    let told = drain(&mut rooms);
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|output| matches!(
+        output,
+        Output::Close {
+            reason: Refusal::Stopping,
+            ..
+        }
+    )));
+    assert_eq!((rooms.sockets(), rooms.rooms()), (0, 0));
+    assert_eq!(rooms.open(START, HOST), Err(Refusal::Stopping));
+}
