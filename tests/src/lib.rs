@@ -1,1 +1,35 @@
-//! Harness.
+//! The harness of the whole-system tests: real relay processes and real headless Chromium.
+//!
+//! A scenario starts what a person would start ([`Relay`], [`Browser`]), acts as a person acts (key events and
+//! clicks on a [`Page`]) and waits for conditions, never for time to pass. Whatever was started dies with its
+//! handle; consoles and logs are written to standard error then, where the test runner shows them for failed tests.
+
+pub mod axe;
+pub mod browser;
+pub mod cdp;
+pub mod console;
+pub mod http;
+pub mod keys;
+pub mod page;
+pub mod process;
+pub mod relay;
+pub mod wait;
+
+pub use browser::{Browser, Context, Profile};
+pub use page::{Page, Scheme, testid};
+pub use relay::{Relay, RelayOptions};
+
+use std::path::PathBuf;
+
+/// The root of the workspace.
+#[must_use]
+pub fn workspace_root() -> PathBuf {
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().map_or_else(|| tests.clone(), PathBuf::from)
+}
+
+/// Where failing scenarios leave pictures: `target/test-shots`, never the tree.
+#[must_use]
+pub fn shots_dir() -> PathBuf {
+    workspace_root().join("target/test-shots")
+}

@@ -1,0 +1,77 @@
+//! Processes as the kernel shows them: descendants, signals, memory, descriptors.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+
+use crate::wait::eventually;
+
+/// A process and all that descend from it, parents first.
+#[must_use]
+pub fn family(root: u32) -> Vec<u32> {
+    let pairs: Vec<(u32, u32)> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid: u32| Some((pid, parent(pid)?)))
+        .collect();
+    let mut family = vec![root];
+    let mut next = 0;
+    while let Some(&elder) = family.get(next) {
+        family.extend(
+            pairs
+                .iter()
+                .filter(|(_, parent)| *parent == elder)
+                .map(|(pid, _)| *pid),
+        );
+        next += 1;
+    }
+    family
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may contain anything, parentheses included.
+    let mut after_name = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = after_name.next()?;
+    let parent = after_name.next()?.parse().ok()?;
+    (state != "Z").then_some(parent)
+}
+
+/// Sends a signal; a process that is gone already is no fault.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// Kills processes as `kill -9` does, all before any can react.
+pub fn kill_all(pids: &[u32]) {
+    for pid in pids {
+        signal(*pid, Signal::KILL);
+    }
+}
+
+/// Waits until none of the processes runs any more.
+pub async fn all_gone(pids: &[u32]) -> anyhow::Result<()> {
+    eventually("killed processes to end", Duration::from_secs(10), || async {
+        pids.iter().all(|pid| parent(*pid).is_none()).then_some(())
+    })
+    .await
+}
+
+/// Resident memory in KiB.
+#[must_use]
+pub fn resident_kib(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// How many file descriptors are open.
+#[must_use]
+pub fn descriptors(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}

@@ -1,0 +1,3 @@
+//! Whole-system scenarios in real headless Chromium.
+
+mod harness;
