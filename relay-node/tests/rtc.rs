@@ -1,12 +1,14 @@
 //! The WebRTC endpoint against full WebRTC peers over loopback, and against what strangers may send it.
 
 mod offerer;
+mod path;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use offerer::Offerer;
+use path::Path;
 use starling_relay_node::rtc::{
     MESSAGE_BYTES_MAX, RtcConfig, RtcEndpoint, RtcError, RtcLink, RtcStats, SdpError,
 };
@@ -26,6 +28,18 @@ async fn connect(endpoint: &RtcEndpoint) -> (Offerer, RtcLink) {
     let offerer = Offerer::new().await;
     let accepted = endpoint.accept(&offerer.offer_sdp).await.expect("accept");
     let (link, ()) = tokio::join!(accepted.pending.open(), offerer.open(accepted.answer_sdp));
+    (offerer, link.expect("link"))
+}
+
+/// The same, with `path` between them.
+async fn connect_over(endpoint: &RtcEndpoint, path: &Path) -> (Offerer, RtcLink) {
+    let offerer = Offerer::new().await;
+    let accepted = endpoint.accept(&offerer.offer_sdp).await.expect("accept");
+    let direct = format!(" {} typ host", endpoint.local_addr().port());
+    let detour = format!(" {} typ host", path.entrance().port());
+    assert!(accepted.answer_sdp.contains(&direct));
+    let answer = accepted.answer_sdp.replace(&direct, &detour);
+    let (link, ()) = tokio::join!(accepted.pending.open(), offerer.open(answer));
     (offerer, link.expect("link"))
 }
 
@@ -286,15 +300,18 @@ async fn every_way_of_closing_leaves_no_trace() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_connections_leave_the_tables_empty() {
     let endpoint = endpoint().await;
-    for round in 0..100 {
-        let (offerer, mut link) = connect(&endpoint).await;
-        if round % 2 == 0 {
-            offerer.close().await;
-            assert!(timeout(SOON, link.recv()).await.expect("in time").is_none());
-        } else {
-            link.close().await;
+    let cycles = async |by_peer: bool| {
+        for _ in 0..25 {
+            let (offerer, mut link) = connect(&endpoint).await;
+            if by_peer {
+                offerer.close().await;
+                assert!(timeout(SOON, link.recv()).await.expect("in time").is_none());
+            } else {
+                link.close().await;
+            }
         }
-    }
+    };
+    tokio::join!(cycles(true), cycles(false), cycles(true), cycles(false));
     eventually(&endpoint, |stats| {
         (stats.links, stats.half_open, stats.addresses) == (0, 0, 0)
     })
@@ -458,4 +475,76 @@ async fn another_certificate_than_the_offer_named_opens_nothing() {
         accepted.pending.open().await,
         Err(RtcError::Handshake(_))
     ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_that_loses_and_delays_still_delivers_everything() {
+    const MESSAGES: u32 = 100;
+    let endpoint = endpoint().await;
+    let path = Path::to(endpoint.local_addr()).await;
+    let (offerer, mut link) = connect_over(&endpoint, &path).await;
+    path.set_loss_percent(5);
+    path.set_delay(Duration::from_millis(10));
+    let message = |index: u32| {
+        let mut message = index.to_be_bytes().to_vec();
+        message.resize(4_000, index as u8);
+        message
+    };
+    let down = async {
+        for index in 0..MESSAGES {
+            link.send(message(index).into()).await.expect("send");
+        }
+        for index in 0..MESSAGES {
+            assert_eq!(
+                link.recv().await.expect("open"),
+                message(index),
+                "up, message {index}"
+            );
+        }
+    };
+    let up = async {
+        for index in 0..MESSAGES {
+            assert_eq!(
+                offerer.recv().await.expect("open"),
+                message(index),
+                "down, message {index}"
+            );
+        }
+        for index in 0..MESSAGES {
+            offerer.send(&message(index)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), async { tokio::join!(down, up) })
+        .await
+        .expect("in time");
+    assert!(path.lost() > 0, "the path did lose");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_survives_a_new_address_of_its_peer() {
+    let endpoint = endpoint().await;
+    let path = Path::to(endpoint.local_addr()).await;
+    let (offerer, mut link) = connect_over(&endpoint, &path).await;
+    offerer.send(b"before").await;
+    assert_eq!(
+        timeout(SOON, link.recv()).await.expect("in time").expect("open"),
+        &b"before"[..]
+    );
+
+    path.rebind().await;
+    // The peer's next check, within seconds, makes the new address known.
+    offerer.send(b"after").await;
+    assert_eq!(
+        timeout(SOON, link.recv()).await.expect("in time").expect("open"),
+        &b"after"[..]
+    );
+    link.send(Bytes::from_static(b"and back")).await.expect("send");
+    assert_eq!(
+        &timeout(2 * SOON, offerer.recv())
+            .await
+            .expect("in time")
+            .expect("open")[..],
+        b"and back"
+    );
+    assert_eq!(endpoint.stats().addresses, 2);
 }

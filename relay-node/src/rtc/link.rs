@@ -356,7 +356,7 @@ impl Driver {
             if timer.deadline().into_std() != deadline {
                 timer.as_mut().reset(deadline.into());
             }
-            let may_write = self.session.unacknowledged_bytes() < self.in_flight_bytes && !senders_gone;
+            let may_write = self.session.may_write(self.in_flight_bytes) && !senders_gone;
             tokio::select! {
                 biased;
                 () = self.registration.inlet().end.notified() => return Ok(Done::Evicted),
@@ -408,7 +408,7 @@ impl Driver {
     fn take_messages(&mut self, first: Bytes, queue: &mut mpsc::Receiver<Bytes>) -> Result<(), Ended> {
         let now = Instant::now();
         self.session.write(now, &first)?;
-        while self.session.unacknowledged_bytes() < self.in_flight_bytes
+        while self.session.may_write(self.in_flight_bytes)
             && let Ok(message) = queue.try_recv()
         {
             self.session.write(now, &message)?;
