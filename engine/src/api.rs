@@ -4,6 +4,7 @@
 //! [`Answer`] to each ask, and [`Event`]s nobody asked for. All of them are plain serialisable values, so that an
 //! interface may live in another thread, tab or process. Text is untrusted text: show it, never interpret it.
 
+use protocol::entry::ReplyTo;
 use protocol::{AccountId, DeviceId, EntryRef, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -53,8 +54,9 @@ pub enum Command {
         token: [u8; 16],
         /// The text, 1 to 3,000 characters.
         text: String,
-        /// The post this one answers.
-        reply_to: Option<EntryRef>,
+        /// The post this one answers, and the post that began the thread ([`ReplyView::root`] of the answered post, or the
+        /// answered post itself if it answers none).
+        reply_to: Option<ReplyTo>,
     },
     /// Follow an account.
     Follow {

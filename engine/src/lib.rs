@@ -1,20 +1,122 @@
 //! The verbs of Starling: feeds, sync, views and social rules.
 //!
-//! Sans-I/O. One contract, stated in [`io`]: **one input, drain all outputs, then wait for the next deadline.**
+//! Sans-I/O. One contract, stated in [`io`]: **one input, drain all outputs, then wait for the next deadline.** The same
+//! engine runs in a tab, in a relay, and many times over in one simulated network; the same seed and the same inputs give
+//! the same outputs.
+//!
+//! Where to find things: [`api`] is the edge to an interface, [`store`] the edge to a disk; `boot` reads the store;
+//! `links` holds the channels to neighbours and dispatches what arrives; `ingest` verifies, stores and folds entries and
+//! passes them on; `sync` compares and fetches; `durability` counts who holds one's own entries; `commands` writes;
+//! `views` folds entries into timelines and reads them.
+//!
+//! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
 
 pub mod api;
 pub mod io;
 pub mod store;
 
-use std::collections::VecDeque;
+mod batch;
+mod boot;
+mod commands;
+mod durability;
+mod feeds;
+mod ingest;
+mod interests;
+mod keys;
+mod links;
+mod records;
+mod status;
+mod sync;
+mod views;
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use gossip::overlay::{Overlay, OverlayConfig};
+use gossip::spread::Spread;
+use protocol::{AccountId, EntryRef, Instant, KeyPair, PeerId, limits};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use api::{Answer, Ask, Event, PostView, Refusal, StatusView, StoreState};
 pub use io::{AskId, Candidate, Config, Input, LinkId, Log, Now, Output, PeerKind};
-use protocol::Instant;
+use keys::FeedNumber;
+use records::{FollowRecord, Identity};
+use store::{BatchId, LoadId, Read, Rows};
+
+/// How often the engine looks at what time alone changes: handshakes, pings, dials, fetches that stalled.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// The same while a handshake is under way or a dial is due.
+const HOUSEKEEPING_BUSY: Duration = Duration::from_millis(250);
+/// Asks kept while the store is being read.
+const EARLY_ASKS_MAX: usize = 256;
+/// Reads for interfaces under way at once; more are refused as busy.
+const READS_MAX: usize = 1_024;
 
 /// A whole peer, without its sockets, disk and clock.
 #[derive(Debug)]
 pub struct Engine {
+    config: Config,
+    rng: ChaCha20Rng,
+    now: Now,
     outputs: VecDeque<Output>,
+    stage: boot::Stage,
+    early_asks: Vec<(AskId, Ask)>,
+
+    identity: Option<Identity>,
+    relays_only: bool,
+    feeds: feeds::Feeds,
+    forks: BTreeMap<protocol::DeviceId, protocol::message::ForkProof>,
+    revocations: BTreeMap<protocol::DeviceId, u64>,
+    follows: BTreeMap<AccountId, FollowRecord>,
+    visits: VecDeque<interests::Visit>,
+    compared: BTreeMap<AccountId, protocol::Timestamp>,
+    holders: durability::Holders,
+    own_posts: BTreeMap<u64, EntryRef>,
+    tokens: BTreeMap<[u8; 16], records::TokenRecord>,
+
+    batch: batch::Pending,
+    batches: BTreeMap<BatchId, batch::Commitment>,
+    last_batch: BatchId,
+    loads: BTreeMap<LoadId, Waiting>,
+    last_load: LoadId,
+    store_state: StoreState,
+
+    links: BTreeMap<LinkId, links::Link>,
+    overlay: Overlay<PeerId, LinkId>,
+    spread: Spread<LinkId, FeedNumber>,
+    fetches: sync::Fetches,
+    next_housekeeping: Instant,
+    next_anti_entropy: Instant,
+    online: bool,
+
+    fresh_posts: Vec<PostView>,
+    fresh_more: bool,
+    changed_profiles: BTreeSet<AccountId>,
+    me_changed: bool,
+    status: StatusView,
+    duplicates: u64,
+    refused: u64,
+    refold: views::Refolding,
+}
+
+/// What a load was for.
+#[derive(Debug)]
+enum Waiting {
+    Boot,
+    Serve {
+        link: LinkId,
+        serve: sync::Serve,
+    },
+    ForkCheck {
+        link: LinkId,
+        suspect: Box<protocol::SignedHeader>,
+    },
+    View {
+        ask: AskId,
+        reading: Box<views::Reading>,
+    },
+    Refold(views::RefoldStep),
 }
 
 impl Engine {
@@ -22,15 +124,90 @@ impl Engine {
     /// test). Emits the loads that read its store.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], now: Now) -> Self {
-        let _ = (config, seed, now);
-        Self {
+        let overlay = Overlay::new(OverlayConfig {
+            links_target: config.links_target,
+            links_max: config.links_max,
+            anchors_target: config.relays_target,
+        });
+        let mut engine = Self {
+            rng: ChaCha20Rng::from_seed(seed),
+            now,
             outputs: VecDeque::new(),
-        }
+            stage: boot::Stage::Reading,
+            early_asks: Vec::new(),
+            identity: None,
+            relays_only: false,
+            feeds: feeds::Feeds::default(),
+            forks: BTreeMap::new(),
+            revocations: BTreeMap::new(),
+            follows: BTreeMap::new(),
+            visits: VecDeque::new(),
+            compared: BTreeMap::new(),
+            holders: durability::Holders::default(),
+            own_posts: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            batch: batch::Pending::default(),
+            batches: BTreeMap::new(),
+            last_batch: BatchId(0),
+            loads: BTreeMap::new(),
+            last_load: LoadId(0),
+            store_state: StoreState::Ok,
+            links: BTreeMap::new(),
+            overlay,
+            spread: Spread::new(limits::CREDIT_WINDOW_BYTES, limits::HOPS_MAX),
+            fetches: sync::Fetches::default(),
+            next_housekeeping: now.instant,
+            next_anti_entropy: now.instant + config.anti_entropy,
+            online: true,
+            fresh_posts: Vec::new(),
+            fresh_more: false,
+            changed_profiles: BTreeSet::new(),
+            me_changed: false,
+            status: StatusView {
+                phrase_confirmed: true,
+                ..StatusView::default()
+            },
+            duplicates: 0,
+            refused: 0,
+            refold: views::Refolding::default(),
+            config,
+        };
+        engine.begin_boot();
+        engine
     }
 
     /// Takes one input. Afterwards drain [`Self::poll_output`] and look at [`Self::next_deadline`].
     pub fn handle(&mut self, now: Now, input: Input) {
-        let _ = (now, input);
+        self.now = now;
+        match input {
+            Input::Loaded { id, rows } => self.on_loaded(id, rows),
+            Input::LoadFailed { id } => self.on_load_failed(id),
+            Input::Persisted { id } => self.on_persisted(id),
+            Input::Store(state) => self.store_state = state,
+            Input::LinkUp {
+                link,
+                role,
+                binding,
+                transport,
+            } => self.on_link_up(link, role, binding, transport),
+            Input::Frame { link, bytes } => self.on_frame(link, &bytes),
+            Input::LinkDown { link } => self.end_link(link, "the channel closed"),
+            Input::DialFailed { peer } => self.overlay.on_dial_failed(&peer, clock(now), &mut self.rng),
+            Input::Candidates(candidates) => self.on_candidates(&candidates),
+            Input::Network { online } => {
+                self.online = online;
+                if online {
+                    self.overlay.retry_now(clock(now));
+                }
+            }
+            Input::Ask { id, ask } => self.on_ask(id, ask),
+            Input::Tick => {}
+        }
+        if now.instant >= self.next_housekeeping {
+            self.keep_house();
+        }
+        self.dial();
+        self.flush();
     }
 
     /// The next thing to do outside, in order.
@@ -38,15 +215,141 @@ impl Engine {
         self.outputs.pop_front()
     }
 
-    /// The key this peer proves on its links: a relay's own, or this device's once there is an account.
-    #[must_use]
-    pub fn key(&self) -> Option<&protocol::KeyPair> {
-        None
-    }
-
-    /// When to call [`Self::handle`] with [`Input::Tick`] at the latest.
+    /// When to call [`Self::handle`] with [`Input::Tick`] at the latest. `None` until the store is read.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        None
+        matches!(self.stage, boot::Stage::Ready).then_some(self.next_housekeeping)
     }
+
+    /// The key this peer proves on its links: a relay's own, or this device's once there is an account.
+    #[must_use]
+    pub fn key(&self) -> Option<&KeyPair> {
+        match &self.config.kind {
+            PeerKind::Relay { key } => Some(key),
+            PeerKind::Browser => self.identity.as_ref().map(|identity| &identity.key),
+        }
+    }
+
+    fn is_relay(&self) -> bool {
+        matches!(self.config.kind, PeerKind::Relay { .. })
+    }
+
+    fn me(&self) -> Option<AccountId> {
+        self.identity.as_ref().map(|identity| identity.account)
+    }
+
+    fn emit(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    fn answer(&mut self, id: AskId, answer: Answer) {
+        self.emit(Output::Answer { id, answer });
+    }
+
+    fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    fn load(&mut self, reads: Vec<Read>, waiting: Waiting) {
+        self.last_load.0 += 1;
+        self.loads.insert(self.last_load, waiting);
+        // A load sees every batch emitted before it: what this input wrote so far must be among them.
+        self.flush_batch();
+        self.emit(Output::Load(store::Load {
+            id: self.last_load,
+            reads,
+        }));
+    }
+
+    fn on_loaded(&mut self, id: LoadId, rows: Rows) {
+        match self.loads.remove(&id) {
+            Some(Waiting::Boot) => self.on_boot_rows(rows),
+            Some(Waiting::Serve { link, serve }) => self.on_serve_rows(link, serve, rows),
+            Some(Waiting::ForkCheck { link, suspect }) => self.on_fork_check_rows(link, &suspect, rows),
+            Some(Waiting::View { ask, reading }) => self.on_view_rows(ask, *reading, rows),
+            Some(Waiting::Refold(step)) => self.on_refold_rows(step, rows),
+            None => {}
+        }
+    }
+
+    fn on_load_failed(&mut self, id: LoadId) {
+        self.store_state = StoreState::Failing;
+        match self.loads.remove(&id) {
+            Some(Waiting::View { ask, .. }) => {
+                self.answer(ask, Answer::Refused(Refusal::Store(StoreState::Failing)));
+            }
+            Some(Waiting::Serve { link, serve }) => self.end_serve(link, &serve),
+            Some(Waiting::Boot | Waiting::ForkCheck { .. } | Waiting::Refold(_)) | None => {}
+        }
+    }
+
+    fn on_ask(&mut self, id: AskId, ask: Ask) {
+        if !matches!(self.stage, boot::Stage::Ready) {
+            if self.early_asks.len() >= EARLY_ASKS_MAX {
+                self.answer(id, Answer::Refused(Refusal::Starting));
+            } else {
+                self.early_asks.push((id, ask));
+            }
+            return;
+        }
+        match ask {
+            Ask::Command(command) => {
+                let answer = match self.on_command(command) {
+                    Ok(outcome) => Answer::Done(outcome),
+                    Err(refusal) => Answer::Refused(refusal),
+                };
+                self.answer(id, answer);
+            }
+            Ask::Query(_) if self.loads.len() >= READS_MAX => self.answer(id, Answer::Refused(Refusal::Busy)),
+            Ask::Query(query) => self.on_query(id, query),
+        }
+    }
+
+    fn keep_house(&mut self) {
+        if !matches!(self.stage, boot::Stage::Ready) {
+            return;
+        }
+        self.keep_links();
+        self.keep_fetches();
+        self.keep_visits();
+        if self.now.instant >= self.next_anti_entropy {
+            self.next_anti_entropy = self.now.instant + self.config.anti_entropy;
+            self.anti_entropy();
+        }
+        let busy = self.overlay.dialing() > 0 || self.links.values().any(links::Link::is_handshaking);
+        let online = self.online && self.links.is_empty();
+        self.next_housekeeping = self.now.instant
+            + if busy || online {
+                HOUSEKEEPING_BUSY
+            } else {
+                HOUSEKEEPING
+            };
+    }
+
+    fn dial(&mut self) {
+        if !matches!(self.stage, boot::Stage::Ready) || self.key().is_none() {
+            return;
+        }
+        for (peer, relay) in self.overlay.dial(clock(self.now), &mut self.rng) {
+            self.emit(Output::Dial { peer, relay });
+        }
+    }
+
+    /// Ends an input: what it wrote goes to the store, what it changed is told.
+    fn flush(&mut self) {
+        self.pump_announcements();
+        self.flush_batch();
+        self.flush_events();
+    }
+
+    fn event(&mut self, event: Event) {
+        self.emit(Output::Event(event));
+    }
+}
+
+/// The monotonic clock as the overlay wants it.
+fn clock(now: Now) -> Duration {
+    Duration::from_micros(now.instant.0)
 }

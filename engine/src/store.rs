@@ -9,89 +9,70 @@
 use protocol::codec;
 use serde::{Deserialize, Serialize};
 
-/// A named ordered map. The numbers are stored: never reuse one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum Table {
-    /// Singletons: identity, preferences, schema.
-    Meta = 0,
-    /// device → feed record (account, next seq, head …). Read whole at start.
-    Feeds = 1,
-    /// device, seq → signed header.
-    Headers = 2,
-    /// device, seq → body bytes.
-    Bodies = 3,
-    /// entry id → device, seq.
-    Ids = 4,
-    /// account → profile record. Read whole at start.
-    Profiles = 5,
-    /// account, target → follow record.
-    Follows = 6,
-    /// time (newest first), device, seq → index row. Every post.
-    ByTime = 7,
-    /// account, time (newest first), device, seq → index row.
-    ByAccount = 8,
-    /// parent entry id, time (oldest first), device, seq → index row.
-    ByParent = 9,
-    /// time (newest first), device, seq → index row. Answers to own posts.
-    Activity = 10,
-    /// device, relay → receipt. Own feeds only.
-    Receipts = 11,
-    /// device → fork proof.
-    Forks = 12,
-    /// publish token → entry id of the post it made.
-    Tokens = 13,
-    /// peer → when it was last linked and how (the address book).
-    Peers = 14,
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
+        /// A named ordered map. The numbers are stored: never reuse one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[repr(u8)]
+        pub enum Table {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Table {
+            /// All tables, in numeric order.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The table with this number.
+            #[must_use]
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// A stable name for people and for stores that name their tables.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
 }
 
-impl Table {
-    /// All tables, in numeric order.
-    pub const ALL: [Self; 15] = [
-        Self::Meta,
-        Self::Feeds,
-        Self::Headers,
-        Self::Bodies,
-        Self::Ids,
-        Self::Profiles,
-        Self::Follows,
-        Self::ByTime,
-        Self::ByAccount,
-        Self::ByParent,
-        Self::Activity,
-        Self::Receipts,
-        Self::Forks,
-        Self::Tokens,
-        Self::Peers,
-    ];
-
-    /// The table with this number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
-    }
-
-    /// A stable name for people and for stores that name their tables.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Meta => "meta",
-            Self::Feeds => "feeds",
-            Self::Headers => "headers",
-            Self::Bodies => "bodies",
-            Self::Ids => "ids",
-            Self::Profiles => "profiles",
-            Self::Follows => "follows",
-            Self::ByTime => "by_time",
-            Self::ByAccount => "by_account",
-            Self::ByParent => "by_parent",
-            Self::Activity => "activity",
-            Self::Receipts => "receipts",
-            Self::Forks => "forks",
-            Self::Tokens => "tokens",
-            Self::Peers => "peers",
-        }
-    }
+tables! {
+    /// Singletons: identity, preferences, work to resume.
+    Meta = 0, "meta";
+    /// device → feed record (account, local number, next seq, head …). Read whole at start.
+    Feeds = 1, "feeds";
+    /// local feed number, seq → entry.
+    Entries = 2, "entries";
+    /// post id → place (local feed number, seq).
+    Ids = 3, "ids";
+    /// account → profile record. Read whole at start.
+    Profiles = 4, "profiles";
+    /// followed account → follow record. Read whole at start.
+    Follows = 5, "follows";
+    /// time (newest first), id → place. Every post.
+    ByTime = 6, "by_time";
+    /// account, time (newest first), id → place.
+    ByAccount = 7, "by_account";
+    /// parent post id, time (oldest first), id → place.
+    ByParent = 8, "by_parent";
+    /// time (newest first), id → place. Answers to own posts.
+    Activity = 9, "activity";
+    /// own device, peer → what that peer confirmed to hold. Read whole at start.
+    Holders = 10, "holders";
+    /// device → fork proof. Read whole at start.
+    Forks = 11, "forks";
+    /// device → revocation. Read whole at start.
+    Revocations = 12, "revocations";
+    /// publish token → number and id of the post it made; the newest few. Read whole at start.
+    Tokens = 13, "tokens";
+    /// relay → when it was last linked (the address book). Read whole at start.
+    Relays = 14, "relays";
 }
 
 /// One change.

@@ -115,6 +115,21 @@ pub struct Entries {
     pub entries: Vec<Entry>,
 }
 
+impl Entries {
+    /// The bytes of the message with these entries, each given by its own bytes: what is stored is sent without being
+    /// decoded.
+    #[must_use]
+    pub fn encode_raw(request: u32, entries: &[&[u8]]) -> Vec<u8> {
+        let mut message = vec![kind::ENTRIES];
+        message.extend(codec::encode(&request));
+        message.extend(codec::encode(&(entries.len() as u64)));
+        for entry in entries {
+            message.extend_from_slice(entry);
+        }
+        message
+    }
+}
+
 /// See [`Message::RangeEnd`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeEnd {

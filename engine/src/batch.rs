@@ -1,0 +1,108 @@
+//! Batches: what one input wrote goes to the store together.
+//!
+//! Invariant: nothing is acknowledged to anybody (receipt, `Have`, "saved here", credit) before the batch that carries it
+//! was reported as persisted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::DeviceId;
+
+use crate::io::{LinkId, Output};
+use crate::store::{Batch, BatchId, Op, Strictness, Table};
+use crate::{Engine, feeds::Feed};
+
+/// What the current input wrote so far.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    ops: Vec<Op>,
+    strict: bool,
+    feeds: BTreeSet<DeviceId>,
+    consumed: BTreeMap<LinkId, u32>,
+}
+
+/// What becomes true once a batch is persisted.
+#[derive(Debug, Default)]
+pub(crate) struct Commitment {
+    /// How far each touched feed is durable then.
+    pub(crate) feeds: Vec<(DeviceId, u64)>,
+    /// Bulk from neighbours that no longer fills memory then.
+    pub(crate) consumed: BTreeMap<LinkId, u32>,
+}
+
+impl Engine {
+    pub(crate) fn write(&mut self, op: Op) {
+        self.batch.ops.push(op);
+    }
+
+    pub(crate) fn write_all(&mut self, ops: impl IntoIterator<Item = Op>) {
+        self.batch.ops.extend(ops);
+    }
+
+    /// The current batch carries identity, own entries, or what a receipt will be given for.
+    pub(crate) fn write_strictly(&mut self) {
+        self.batch.strict = true;
+    }
+
+    /// The feed moved: its record is written with the batch.
+    pub(crate) fn touch_feed(&mut self, device: DeviceId) {
+        self.batch.feeds.insert(device);
+    }
+
+    /// Bulk from a neighbour was taken in with the current batch.
+    pub(crate) fn consume(&mut self, link: LinkId, bytes: usize) {
+        let consumed = self.batch.consumed.entry(link).or_default();
+        *consumed = consumed.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    pub(crate) fn flush_batch(&mut self) {
+        let pending = core::mem::take(&mut self.batch);
+        let mut ops = pending.ops;
+        let mut commitment = Commitment {
+            consumed: pending.consumed,
+            ..Commitment::default()
+        };
+        for device in pending.feeds {
+            if let Some(feed) = self.feeds.get(&device) {
+                ops.push(Op::put(Table::Feeds, device.0.to_vec(), &feed.record()));
+                commitment.feeds.push((device, feed.next_seq));
+            }
+        }
+        if ops.is_empty() {
+            self.grant_consumed(&commitment.consumed);
+            return;
+        }
+        self.last_batch.0 += 1;
+        let id = self.last_batch;
+        let strictness = if pending.strict || self.is_relay() {
+            Strictness::Strict
+        } else {
+            Strictness::Relaxed
+        };
+        self.batches.insert(id, commitment);
+        self.emit(Output::Persist(Batch { id, strictness, ops }));
+    }
+
+    pub(crate) fn on_persisted(&mut self, id: BatchId) {
+        let Some(commitment) = self.batches.remove(&id) else {
+            return;
+        };
+        let mut advanced = Vec::new();
+        for (device, next_seq) in commitment.feeds {
+            if let Some(feed) = self.feeds.get_mut(&device)
+                && feed.durable < next_seq
+            {
+                let before = core::mem::replace(&mut feed.durable, next_seq);
+                advanced.push((device, before));
+            }
+        }
+        for (device, before) in advanced {
+            self.on_feed_durable(device, before);
+        }
+        self.grant_consumed(&commitment.consumed);
+    }
+
+    /// Batches emitted and not yet persisted.
+    pub(crate) fn unpersisted(&self, feed: &Feed) -> bool {
+        feed.durable < feed.next_seq
+    }
+}

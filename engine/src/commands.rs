@@ -1,0 +1,272 @@
+//! What a person changes: every command becomes one or more entries of this device's feed.
+
+use protocol::entry::{Follow, Position, Post, Profile, ReplyTo};
+use protocol::identity::{Certificate, Revocation};
+use protocol::phrase::{self, PhraseError};
+use protocol::{AccountId, Body, DeviceId, EntryRef, KeyPair, VerifiedEntry, limits};
+
+use crate::Engine;
+use crate::api::{Command, Outcome, Refusal, StoreState};
+use crate::durability::OWN_POSTS_MAX;
+use crate::records::{Identity, Preferences, TokenRecord, meta};
+use crate::store::{Op, Table};
+
+/// Publish tokens remembered: a repeated command comes within moments, after another tab took over.
+const TOKENS_MAX: usize = 256;
+
+impl Engine {
+    pub(crate) fn on_command(&mut self, command: Command) -> Result<Outcome, Refusal> {
+        match command {
+            Command::CreateAccount { name, device_name } => {
+                let name = text(&name, limits::NAME_CHARS_MAX)?;
+                if self.identity.is_some() {
+                    return Err(Refusal::HasAccount);
+                }
+                let account_key = KeyPair::from_seed(&self.random());
+                let account = self.become_device(&account_key, true, &device_name);
+                self.append_own(&Body::Profile(Profile {
+                    name,
+                    bio: String::new(),
+                }));
+                Ok(Outcome::Account(account))
+            }
+            Command::Restore { phrase, device_name } => {
+                let account_key = phrase::from_words(&phrase).map_err(phrase_refusal)?;
+                if self.identity.is_some() {
+                    // Only a device that can no longer write makes room for a new one of the same account.
+                    if self.may_write() != Err(Refusal::Forked) && self.may_write() != Err(Refusal::Revoked) {
+                        return Err(Refusal::HasAccount);
+                    }
+                    if self.me() != Some(AccountId(account_key.public())) {
+                        return Err(Refusal::PhraseOfOther);
+                    }
+                    for link in self.links.keys().copied().collect::<Vec<_>>() {
+                        self.close_link(link, "this device begins anew");
+                    }
+                    self.own_posts.clear();
+                }
+                Ok(Outcome::Account(self.become_device(
+                    &account_key,
+                    false,
+                    &device_name,
+                )))
+            }
+            Command::ConfirmPhrase => {
+                let identity = self.identity.as_mut().ok_or(Refusal::NoAccount)?;
+                identity.account_key = None;
+                self.write_identity();
+                self.me_changed = true;
+                Ok(Outcome::Ok)
+            }
+            Command::Publish {
+                token,
+                text,
+                reply_to,
+            } => self.publish(token, &text, reply_to),
+            Command::Follow { account } => self.follow(account, true),
+            Command::Unfollow { account } => self.follow(account, false),
+            Command::EditProfile { name, bio } => {
+                let name = text(&name, limits::NAME_CHARS_MAX)?;
+                if bio.chars().count() > limits::BIO_CHARS_MAX {
+                    return Err(Refusal::TooLong {
+                        max: limits::BIO_CHARS_MAX as u32,
+                    });
+                }
+                self.may_write()?;
+                self.append_own(&Body::Profile(Profile {
+                    name,
+                    bio: bio.trim().to_owned(),
+                }));
+                Ok(Outcome::Ok)
+            }
+            Command::RevokeDevice { phrase, device } => self.revoke_device(&phrase, device),
+            Command::SetRelaysOnly { on } => {
+                self.relays_only = on;
+                self.write(Op::put(
+                    Table::Meta,
+                    meta::PREFERENCES.to_vec(),
+                    &Preferences { relays_only: on },
+                ));
+                for link in self.overlay.set_anchors_only(on) {
+                    self.close_link(link, "this peer links with relays only");
+                }
+                self.me_changed = true;
+                Ok(Outcome::Ok)
+            }
+            Command::RebuildViews => {
+                self.begin_rebuild();
+                Ok(Outcome::Ok)
+            }
+        }
+    }
+
+    /// Makes this device one of the account's: new key, certificate, feed.
+    fn become_device(&mut self, account_key: &KeyPair, keep: bool, device_name: &str) -> AccountId {
+        let key = KeyPair::from_seed(&self.random());
+        let device = DeviceId(key.public());
+        let account = AccountId(account_key.public());
+        let name: String = device_name
+            .trim()
+            .chars()
+            .take(limits::DEVICE_NAME_CHARS_MAX)
+            .collect();
+        let certificate = Certificate::issue(account_key, device, name.clone(), self.now.wall);
+        self.identity = Some(Identity {
+            account,
+            device,
+            key,
+            account_key: keep.then(|| account_key.clone()),
+            certificate: certificate.clone(),
+        });
+        self.write_identity();
+        // There is always room for one's own feed.
+        let begun = self.feeds.begin(device, account, name, self.now.wall, usize::MAX);
+        debug_assert!(begun.is_ok(), "a fresh device of an account that is not held yet");
+        self.append_own(&Body::Certificate(certificate));
+        self.me_changed = true;
+        self.next_housekeeping = self.now.instant;
+        account
+    }
+
+    fn write_identity(&mut self) {
+        if let Some(identity) = &self.identity {
+            let record = identity.record();
+            self.write(Op::put(Table::Meta, meta::IDENTITY.to_vec(), &record));
+            self.write_strictly();
+        }
+    }
+
+    /// Whether this device's feed can be written.
+    fn may_write(&self) -> Result<(), Refusal> {
+        let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
+        match self.feeds.get(&identity.device) {
+            Some(feed) if feed.forked.is_some() => Err(Refusal::Forked),
+            Some(feed) if feed.revoked.is_some() => Err(Refusal::Revoked),
+            Some(_) if self.store_state == StoreState::Full => Err(Refusal::Store(StoreState::Full)),
+            Some(_) => Ok(()),
+            None => Err(Refusal::NoAccount),
+        }
+    }
+
+    /// Writes, signs, stores and spreads an entry of this device.
+    fn append_own(&mut self, body: &Body) -> Option<VerifiedEntry> {
+        let identity = self.identity.as_ref()?;
+        let feed = self.feeds.get(&identity.device)?;
+        let lamport = self
+            .feeds
+            .feeds_of(&identity.account)
+            .map(|(_, feed)| feed.lamport)
+            .max()
+            .unwrap_or(0);
+        let at = Position {
+            seq: feed.next_seq,
+            prev: feed.head,
+            lamport: lamport.saturating_add(1),
+        };
+        let verified = VerifiedEntry::create(&identity.key, at, identity.account, self.now.wall, body);
+        self.append(&verified);
+        self.write_strictly();
+        self.pass_on(&verified, None, Some(0));
+        Some(verified)
+    }
+
+    fn publish(&mut self, token: [u8; 16], post: &str, reply: Option<ReplyTo>) -> Result<Outcome, Refusal> {
+        let post = text(post, limits::POST_CHARS_MAX)?;
+        let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
+        let (account, device) = (identity.account, identity.device);
+        if let Some(known) = self.tokens.get(&token) {
+            let entry = EntryRef {
+                account,
+                id: known.id,
+            };
+            let body = Post { text: post, reply };
+            let view = self.post_view(entry, device, known.seq, self.now.wall, &body);
+            return Ok(Outcome::Published(Box::new(view)));
+        }
+        self.may_write()?;
+        let body = Post { text: post, reply };
+        let verified = self
+            .append_own(&Body::Post(body.clone()))
+            .ok_or(Refusal::NoAccount)?;
+        let seq = verified.header().seq;
+        self.remember_token(
+            token,
+            TokenRecord {
+                seq,
+                id: verified.id(),
+            },
+        );
+        self.own_posts.insert(seq, verified.entry_ref());
+        if self.own_posts.len() > OWN_POSTS_MAX {
+            self.own_posts.pop_first();
+        }
+        let view = self.post_view(verified.entry_ref(), device, seq, self.now.wall, &body);
+        Ok(Outcome::Published(Box::new(view)))
+    }
+
+    fn remember_token(&mut self, token: [u8; 16], record: TokenRecord) {
+        self.tokens.insert(token, record);
+        self.write(Op::put(Table::Tokens, token.to_vec(), &record));
+        if self.tokens.len() > TOKENS_MAX
+            && let Some(oldest) = self
+                .tokens
+                .iter()
+                .min_by_key(|(_, record)| record.seq)
+                .map(|(token, _)| *token)
+        {
+            self.tokens.remove(&oldest);
+            self.write(Op::Delete {
+                table: Table::Tokens,
+                key: oldest.to_vec(),
+            });
+        }
+    }
+
+    fn follow(&mut self, account: AccountId, on: bool) -> Result<Outcome, Refusal> {
+        self.may_write()?;
+        if self.me() == Some(account) {
+            return Err(Refusal::NotFound);
+        }
+        if self.follows(&account) != on {
+            self.append_own(&Body::Follow(Follow { account, on }));
+        }
+        Ok(Outcome::Ok)
+    }
+
+    fn revoke_device(&mut self, phrase: &str, device: DeviceId) -> Result<Outcome, Refusal> {
+        self.may_write()?;
+        let account_key = phrase::from_words(phrase).map_err(phrase_refusal)?;
+        if self.me() != Some(AccountId(account_key.public())) {
+            return Err(Refusal::PhraseOfOther);
+        }
+        let feed = self
+            .feeds
+            .get(&device)
+            .filter(|feed| self.me() == Some(feed.account))
+            .ok_or(Refusal::NotFound)?;
+        let revocation = Revocation::issue(&account_key, device, feed.next_seq, feed.head, self.now.wall);
+        self.append_own(&Body::Revocation(revocation));
+        Ok(Outcome::Ok)
+    }
+}
+
+/// Trimmed, not empty, not too long.
+fn text(text: &str, max: usize) -> Result<String, Refusal> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err(Refusal::Empty),
+        n if n > max => Err(Refusal::TooLong { max: max as u32 }),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn phrase_refusal(error: PhraseError) -> Refusal {
+    match error {
+        PhraseError::Length(words) => Refusal::PhraseLength { words: words as u32 },
+        PhraseError::UnknownWord { position, word } => Refusal::PhraseWord {
+            position: position as u32,
+            word,
+        },
+        PhraseError::Checksum => Refusal::PhraseChecksum,
+    }
+}

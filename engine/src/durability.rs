@@ -1,0 +1,240 @@
+//! Who holds one's own entries, and telling authors what is held of theirs.
+//!
+//! Invariant: a number shown to a person was confirmed: by this device's store, by a peer over its proven link, or by a
+//! known relay's signed receipt.
+
+use std::collections::BTreeMap;
+
+use protocol::message::{FeedHead, Heads, Message};
+use protocol::receipt::Receipt;
+use protocol::{AccountId, DeviceId, EntryRef, PeerId};
+
+use crate::Engine;
+use crate::api::{Durability, Event, HolderView};
+use crate::io::{LinkId, PeerKind};
+use crate::keys;
+use crate::records::HolderRecord;
+use crate::store::{Op, Table};
+
+/// Own posts of which changes are told as they become safer.
+pub(crate) const OWN_POSTS_MAX: usize = 1_024;
+/// Peers remembered as holders of one feed; relays always are.
+const PEERS_PER_FEED_MAX: usize = 64;
+
+/// What was confirmed about one's own feeds.
+#[derive(Debug, Default)]
+pub(crate) struct Holders {
+    feeds: BTreeMap<DeviceId, BTreeMap<PeerId, HolderRecord>>,
+}
+
+impl Holders {
+    pub(crate) fn restore(&mut self, device: DeviceId, peer: PeerId, record: HolderRecord) {
+        self.feeds.entry(device).or_default().insert(peer, record);
+    }
+
+    /// Notes a confirmation; returns how far the peer was known to be before, if this is more.
+    fn note(&mut self, device: DeviceId, peer: PeerId, record: HolderRecord) -> Option<u64> {
+        let holders = self.feeds.entry(device).or_default();
+        let before = holders.get(&peer).copied();
+        if before.is_some_and(|before| before.next_seq >= record.next_seq && before.relay >= record.relay) {
+            return None;
+        }
+        if before.is_none() && !record.relay && holders.len() >= PEERS_PER_FEED_MAX {
+            return None;
+        }
+        holders.insert(peer, record);
+        Some(before.map_or(0, |before| before.next_seq))
+    }
+
+    pub(crate) fn of(
+        &self,
+        device: &DeviceId,
+        seq: u64,
+    ) -> impl Iterator<Item = (PeerId, HolderRecord)> + '_ {
+        self.feeds
+            .get(device)
+            .into_iter()
+            .flatten()
+            .filter(move |(_, record)| record.next_seq > seq)
+            .map(|(peer, record)| (*peer, *record))
+    }
+
+    /// How far the feed is held by anybody else, and by any relay.
+    pub(crate) fn reach(&self, device: &DeviceId) -> (u64, u64) {
+        let records = || {
+            self.feeds
+                .get(device)
+                .into_iter()
+                .flatten()
+                .map(|(_, record)| *record)
+        };
+        let anybody = records().map(|record| record.next_seq).max().unwrap_or(0);
+        let relays = records()
+            .filter(|record| record.relay)
+            .map(|record| record.next_seq)
+            .max()
+            .unwrap_or(0);
+        (anybody, relays)
+    }
+}
+
+impl Engine {
+    pub(crate) fn durability(&self, device: &DeviceId, seq: u64) -> Durability {
+        let mut durability = Durability {
+            saved: self.feeds.get(device).is_some_and(|feed| feed.durable > seq),
+            relays_known: u32::try_from(self.overlay.anchors().count()).unwrap_or(u32::MAX),
+            ..Durability::default()
+        };
+        for (_, record) in self.holders.of(device, seq) {
+            if record.relay {
+                durability.relays += 1;
+            } else {
+                durability.peers += 1;
+            }
+        }
+        durability
+    }
+
+    pub(crate) fn holder_views(&self, device: &DeviceId, seq: u64) -> Vec<HolderView> {
+        self.holders
+            .of(device, seq)
+            .map(|(peer, record)| HolderView {
+                peer,
+                relay: record.relay,
+                at: record.at,
+            })
+            .collect()
+    }
+
+    /// A feed's entries from `before` on are on disk now.
+    pub(crate) fn on_feed_durable(&mut self, device: DeviceId, before: u64) {
+        let Some(feed) = self.feeds.get(&device) else {
+            return;
+        };
+        let account = feed.account;
+        if self
+            .identity
+            .as_ref()
+            .is_some_and(|identity| identity.device == device)
+        {
+            self.tell_durability(device, before);
+        }
+        let authors: Vec<_> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.up().is_some_and(|up| up.account == Some(account)))
+            .map(|(link, _)| *link)
+            .collect();
+        if !authors.is_empty()
+            && let Some(message) = self.confirmation(&device)
+        {
+            for link in authors {
+                self.send(link, &message);
+            }
+        }
+    }
+
+    /// Tells a neighbour what is held, durably, of its account's feeds.
+    pub(crate) fn confirm_held(&mut self, link: LinkId, account: &AccountId) {
+        let devices = self.feeds.devices(account).to_vec();
+        for device in devices {
+            if let Some(message) = self.confirmation(&device) {
+                self.send(link, &message);
+            }
+        }
+    }
+
+    /// "I hold this": signed by a relay, a plain word from others. Nothing that is not on disk; a feed that is ahead of its
+    /// disk is confirmed when the disk has caught up.
+    fn confirmation(&self, device: &DeviceId) -> Option<Message> {
+        let feed = self.feeds.get(device)?;
+        if feed.durable == 0 || self.unpersisted(feed) {
+            return None;
+        }
+        Some(match &self.config.kind {
+            PeerKind::Relay { key } => Message::Receipt(Receipt::issue(
+                key,
+                *device,
+                feed.durable,
+                feed.head,
+                self.now.wall,
+            )),
+            PeerKind::Browser => Message::Have(Heads {
+                heads: vec![FeedHead {
+                    account: feed.account,
+                    device: *device,
+                    next_seq: feed.durable,
+                    head: feed.head,
+                }],
+            }),
+        })
+    }
+
+    pub(crate) fn on_have(&mut self, link: LinkId, heads: &[FeedHead]) {
+        let Some(peer) = self.up(link).map(|up| up.peer) else {
+            return;
+        };
+        for head in heads {
+            self.note_holder(peer, false, head.device, head.next_seq, head.head);
+        }
+    }
+
+    pub(crate) fn on_receipt(&mut self, link: LinkId, receipt: &Receipt) {
+        let Some(peer) = self.up(link).map(|up| up.peer) else {
+            return;
+        };
+        if receipt.relay != peer || receipt.verify().is_err() {
+            return self.misbehaved(link, "a receipt with a wrong signature");
+        }
+        // Anybody can call itself a relay. A receipt counts as durable only from one this device knows as such.
+        let relay = self.overlay.is_anchor(&peer);
+        self.note_holder(peer, relay, receipt.device, receipt.next_seq, receipt.head);
+    }
+
+    fn note_holder(
+        &mut self,
+        peer: PeerId,
+        relay: bool,
+        device: DeviceId,
+        next_seq: u64,
+        head: protocol::EntryId,
+    ) {
+        let Some(feed) = self.feeds.get(&device) else {
+            return;
+        };
+        if self.me() != Some(feed.account) || next_seq > feed.next_seq {
+            return;
+        }
+        if next_seq == feed.next_seq && head != feed.head {
+            return;
+        }
+        let record = HolderRecord {
+            next_seq,
+            relay,
+            at: self.now.wall,
+        };
+        if let Some(before) = self.holders.note(device, peer, record) {
+            self.write(Op::put(Table::Holders, keys::holder(&device, &peer), &record));
+            if self
+                .identity
+                .as_ref()
+                .is_some_and(|identity| identity.device == device)
+            {
+                self.tell_durability(device, before);
+            }
+        }
+    }
+
+    /// Own posts from `from` on may be safer than before.
+    fn tell_durability(&mut self, device: DeviceId, from: u64) {
+        let posts: Vec<(u64, EntryRef)> = self
+            .own_posts
+            .range(from..)
+            .map(|(seq, post)| (*seq, *post))
+            .collect();
+        for (seq, post) in posts {
+            let durability = self.durability(&device, seq);
+            self.event(Event::Durability { post, durability });
+        }
+    }
+}

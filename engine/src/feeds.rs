@@ -1,0 +1,205 @@
+//! The feeds held: what is needed of each of them at every moment, in memory.
+//!
+//! Invariant: the entries below `next_seq` of a feed were verified, link to each other by `prev`, and are stored or in a
+//! batch on its way to the store.
+
+use std::collections::BTreeMap;
+
+use protocol::limits::DEVICES_PER_ACCOUNT_MAX;
+use protocol::{AccountId, DeviceId, EntryId, Timestamp};
+
+use crate::keys::FeedNumber;
+use crate::records::{FeedRecord, ProfileRecord};
+
+/// One device's log, as far as it is held.
+#[derive(Clone, Debug)]
+pub(crate) struct Feed {
+    pub(crate) number: FeedNumber,
+    pub(crate) account: AccountId,
+    pub(crate) next_seq: u64,
+    pub(crate) head: EntryId,
+    /// Entries below this are on disk.
+    pub(crate) durable: u64,
+    pub(crate) lamport: u64,
+    pub(crate) name: String,
+    pub(crate) since: Timestamp,
+    /// Two entries carry this number.
+    pub(crate) forked: Option<u64>,
+    /// The account withdrew the device from this number on.
+    pub(crate) revoked: Option<u64>,
+}
+
+impl Feed {
+    /// Entries from here on are void: not shown, and not accepted.
+    pub(crate) fn limit(&self) -> u64 {
+        self.forked
+            .unwrap_or(u64::MAX)
+            .min(self.revoked.unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn record(&self) -> FeedRecord {
+        FeedRecord {
+            number: self.number,
+            account: self.account,
+            next_seq: self.next_seq,
+            head: self.head,
+            lamport: self.lamport,
+            name: self.name.clone(),
+            since: self.since,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) devices: Vec<DeviceId>,
+    pub(crate) profile: Option<ProfileRecord>,
+}
+
+/// Why a feed cannot be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    Feeds,
+    Devices,
+}
+
+/// All feeds held, by device, and the accounts they belong to.
+#[derive(Debug, Default)]
+pub(crate) struct Feeds {
+    feeds: BTreeMap<DeviceId, Feed>,
+    accounts: BTreeMap<AccountId, Account>,
+    numbers: BTreeMap<FeedNumber, DeviceId>,
+    entries: u64,
+}
+
+impl Feeds {
+    pub(crate) fn get(&self, device: &DeviceId) -> Option<&Feed> {
+        self.feeds.get(device)
+    }
+
+    /// For everything but the log's own position; that moves by [`Self::advance`].
+    pub(crate) fn get_mut(&mut self, device: &DeviceId) -> Option<&mut Feed> {
+        self.feeds.get_mut(device)
+    }
+
+    pub(crate) fn account(&self, account: &AccountId) -> Option<&Account> {
+        self.accounts.get(account)
+    }
+
+    pub(crate) fn account_mut(&mut self, account: AccountId) -> &mut Account {
+        self.accounts.entry(account).or_default()
+    }
+
+    /// The accounts of which at least one feed is held.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
+        self.accounts
+            .iter()
+            .filter(|(_, held)| !held.devices.is_empty())
+            .map(|(account, _)| *account)
+    }
+
+    pub(crate) fn devices(&self, account: &AccountId) -> &[DeviceId] {
+        self.accounts
+            .get(account)
+            .map_or(&[], |held| held.devices.as_slice())
+    }
+
+    pub(crate) fn feeds_of(&self, account: &AccountId) -> impl Iterator<Item = (DeviceId, &Feed)> + '_ {
+        self.devices(account)
+            .iter()
+            .filter_map(|device| Some((*device, self.feeds.get(device)?)))
+    }
+
+    pub(crate) fn device(&self, number: FeedNumber) -> Option<DeviceId> {
+        self.numbers.get(&number).copied()
+    }
+
+    pub(crate) fn by_number(&self, number: FeedNumber) -> Option<(DeviceId, &Feed)> {
+        let device = self.device(number)?;
+        Some((device, self.feeds.get(&device)?))
+    }
+
+    pub(crate) fn name(&self, account: &AccountId) -> &str {
+        self.accounts
+            .get(account)
+            .and_then(|held| held.profile.as_ref())
+            .map_or("", |profile| &profile.name)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.feeds.len()
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Begins a feed. The caller has verified its certificate.
+    pub(crate) fn begin(
+        &mut self,
+        device: DeviceId,
+        account: AccountId,
+        name: String,
+        since: Timestamp,
+        feeds_max: usize,
+    ) -> Result<(), NoRoom> {
+        if self.feeds.len() >= feeds_max {
+            return Err(NoRoom::Feeds);
+        }
+        let held = self.accounts.entry(account).or_default();
+        if held.devices.len() >= DEVICES_PER_ACCOUNT_MAX {
+            return Err(NoRoom::Devices);
+        }
+        held.devices.push(device);
+        let number = self.numbers.last_key_value().map_or(1, |(last, _)| last + 1);
+        self.numbers.insert(number, device);
+        let feed = Feed {
+            number,
+            account,
+            next_seq: 0,
+            head: EntryId::default(),
+            durable: 0,
+            lamport: 0,
+            name,
+            since,
+            forked: None,
+            revoked: None,
+        };
+        self.feeds.insert(device, feed);
+        Ok(())
+    }
+
+    /// Puts a feed back that was stored.
+    pub(crate) fn restore(&mut self, device: DeviceId, record: FeedRecord) {
+        self.accounts
+            .entry(record.account)
+            .or_default()
+            .devices
+            .push(device);
+        self.numbers.insert(record.number, device);
+        self.entries += record.next_seq;
+        let feed = Feed {
+            number: record.number,
+            account: record.account,
+            next_seq: record.next_seq,
+            head: record.head,
+            durable: record.next_seq,
+            lamport: record.lamport,
+            name: record.name,
+            since: record.since,
+            forked: None,
+            revoked: None,
+        };
+        self.feeds.insert(device, feed);
+    }
+
+    /// A verified entry was appended.
+    pub(crate) fn advance(&mut self, device: &DeviceId, id: EntryId, lamport: u64) {
+        if let Some(feed) = self.feeds.get_mut(device) {
+            feed.next_seq += 1;
+            feed.head = id;
+            feed.lamport = feed.lamport.max(lamport);
+            self.entries += 1;
+        }
+    }
+}

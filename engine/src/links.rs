@@ -1,0 +1,479 @@
+//! Channels to neighbours: handshake, frames, liveness, and who gets to hear a message.
+//!
+//! Invariant: before a link's handshake is done, nothing but handshake frames is accepted on it; whoever breaks the protocol
+//! loses the link, is told why, and costs the others nothing.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use gossip::overlay::Admission;
+use protocol::frame::{self, Reassembly};
+use protocol::handshake::Handshake;
+use protocol::handshake::{
+    Binding, Established, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, feature,
+};
+use protocol::message::{Decoded, FeedHead, Message, Ping, SaltedAccount};
+use protocol::{AccountId, DeviceId, Instant, PeerId, Timestamp};
+
+use crate::api::{LinkView, Transport};
+use crate::boot::Stage;
+use crate::io::{Candidate, LinkId, Log, Output};
+use crate::keys::FeedNumber;
+use crate::store::{Op, Table};
+use crate::sync::{Inflight, Serve};
+use crate::{Engine, clock};
+
+/// Interests remembered of one neighbour. Beyond it the link is closed.
+pub(crate) const THEIR_INTERESTS_MAX: usize = 65_536;
+/// A handshake that takes longer is given up.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Hello and proof are repeated this often until the handshake is done.
+const HANDSHAKE_REPEAT: Duration = Duration::from_secs(1);
+/// A neighbour is pinged this often.
+const PING_EVERY: Duration = Duration::from_secs(10);
+/// A neighbour that was silent this long, two pings, is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(25);
+
+/// A channel to another peer.
+#[derive(Debug)]
+pub(crate) struct Link {
+    transport: Transport,
+    reassembly: Reassembly,
+    bytes_in: u64,
+    bytes_out: u64,
+    since: Timestamp,
+    last_heard: Instant,
+    stage: LinkStage,
+}
+
+#[derive(Debug)]
+enum LinkStage {
+    Handshaking {
+        handshake: Box<Handshake>,
+        began: Instant,
+        repeated: Instant,
+    },
+    Up(Box<Up>),
+}
+
+/// A link whose neighbour is proven.
+#[derive(Debug)]
+pub(crate) struct Up {
+    pub(crate) peer: PeerId,
+    pub(crate) account: Option<AccountId>,
+    /// It says it is a relay.
+    pub(crate) relay: bool,
+    pub(crate) salt: [u8; 32],
+    /// The neighbour wants everything.
+    pub(crate) everything: bool,
+    /// What else it wants, as it named it.
+    pub(crate) theirs: BTreeSet<SaltedAccount>,
+    /// Of that, the accounts held here.
+    pub(crate) matched: BTreeSet<AccountId>,
+    /// How far the neighbour was told, or sent, each feed.
+    pub(crate) told: BTreeMap<FeedNumber, u64>,
+    /// Wanted feeds of which the neighbour has more.
+    pub(crate) ahead: BTreeMap<DeviceId, FeedHead>,
+    /// Our requests it is answering.
+    pub(crate) inflight: BTreeMap<u32, Inflight>,
+    pub(crate) last_request: u32,
+    /// Its requests we have not answered.
+    pub(crate) serving: VecDeque<Serve>,
+    pub(crate) loading: usize,
+    /// Bulk taken in and not yet granted again.
+    pub(crate) consumed: u32,
+    ping: Option<(u64, Instant)>,
+    next_ping: Instant,
+    rtt: Option<Duration>,
+}
+
+impl Up {
+    pub(crate) fn wants(&self, account: &AccountId) -> bool {
+        self.everything || self.matched.contains(account)
+    }
+}
+
+impl Link {
+    pub(crate) fn is_handshaking(&self) -> bool {
+        matches!(self.stage, LinkStage::Handshaking { .. })
+    }
+
+    pub(crate) fn up(&self) -> Option<&Up> {
+        match &self.stage {
+            LinkStage::Up(up) => Some(up),
+            LinkStage::Handshaking { .. } => None,
+        }
+    }
+
+    pub(crate) fn up_mut(&mut self) -> Option<&mut Up> {
+        match &mut self.stage {
+            LinkStage::Up(up) => Some(up),
+            LinkStage::Handshaking { .. } => None,
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn up(&self, link: LinkId) -> Option<&Up> {
+        self.links.get(&link).and_then(Link::up)
+    }
+
+    pub(crate) fn up_mut(&mut self, link: LinkId) -> Option<&mut Up> {
+        self.links.get_mut(&link).and_then(Link::up_mut)
+    }
+
+    pub(crate) fn up_links(&self) -> Vec<LinkId> {
+        self.links
+            .iter()
+            .filter(|(_, link)| link.up().is_some())
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// The links whose neighbour wants the feeds of `account`.
+    pub(crate) fn links_wanting(&self, account: &AccountId) -> Vec<LinkId> {
+        self.links
+            .iter()
+            .filter(|(_, link)| link.up().is_some_and(|up| up.wants(account)))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    pub(crate) fn on_candidates(&mut self, candidates: &[Candidate]) {
+        let own = self.key().map(|key| PeerId(key.public()));
+        for candidate in candidates {
+            if own == Some(candidate.peer) {
+                continue;
+            }
+            if candidate.relay && !self.overlay.is_anchor(&candidate.peer) {
+                self.write(Op::put(Table::Relays, candidate.peer.0.to_vec(), &self.now.wall));
+            }
+            self.overlay
+                .add_candidate(candidate.peer, candidate.relay, clock(self.now));
+        }
+    }
+
+    pub(crate) fn on_link_up(&mut self, link: LinkId, role: Role, binding: Binding, transport: Transport) {
+        let key = match self.key() {
+            Some(key) if matches!(self.stage, Stage::Ready) => key.clone(),
+            _ => {
+                self.emit(Output::Close {
+                    link,
+                    reason: "not ready for links yet".into(),
+                });
+                return;
+            }
+        };
+        let mut features = 0;
+        if self.is_relay() {
+            features |= feature::RELAY;
+        }
+        if self.relays_only {
+            features |= feature::RELAYS_ONLY;
+        }
+        let hello = Hello {
+            magic: MAGIC,
+            version_min: VERSION_MIN,
+            version_max: VERSION_MAX,
+            features,
+            peer: PeerId(key.public()),
+            nonce: self.random(),
+            certificate: self
+                .identity
+                .as_ref()
+                .map(|identity| identity.certificate.clone()),
+            wall: self.now.wall,
+        };
+        let handshake = Handshake::new(role, binding, key, &hello);
+        let frames = handshake.frames();
+        let now = self.now.instant;
+        let stage = LinkStage::Handshaking {
+            handshake: Box::new(handshake),
+            began: now,
+            repeated: now,
+        };
+        self.links.insert(
+            link,
+            Link {
+                transport,
+                reassembly: Reassembly::default(),
+                bytes_in: 0,
+                bytes_out: 0,
+                since: self.now.wall,
+                last_heard: now,
+                stage,
+            },
+        );
+        for frame in frames {
+            self.send_frame(link, frame);
+        }
+        self.next_housekeeping = self.next_housekeeping.min(now + crate::HOUSEKEEPING_BUSY);
+    }
+
+    pub(crate) fn on_frame(&mut self, id: LinkId, bytes: &[u8]) {
+        let now = self.now.instant;
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.last_heard = now;
+        link.bytes_in += bytes.len() as u64;
+        let (kind, payload) = match frame::split(bytes) {
+            Ok(split) => split,
+            Err(error) => return self.misbehaved(id, &error.to_string()),
+        };
+        if kind == frame::CLOSE {
+            let reason: String = String::from_utf8_lossy(payload).chars().take(200).collect();
+            self.emit(Output::Close {
+                link: id,
+                reason: "the neighbour closed it".into(),
+            });
+            return self.end_link(id, &format!("closed by the neighbour: {reason}"));
+        }
+        match &mut link.stage {
+            LinkStage::Handshaking { handshake, .. } => match handshake.on_frame(kind, payload) {
+                Ok(Step::Wait) => {}
+                Ok(Step::Send(frame)) => self.send_frame(id, frame),
+                Ok(Step::Done(established)) => self.on_established(id, *established),
+                Err(error) => self.misbehaved(id, &error.to_string()),
+            },
+            // Late repeats of the handshake mean nothing.
+            LinkStage::Up(_) if kind == frame::HELLO || kind == frame::PROOF => {}
+            LinkStage::Up(_) => match link.reassembly.push(kind, payload) {
+                Ok(None) => {}
+                Ok(Some(message)) => match Message::decode(&message) {
+                    Ok(Decoded::Known(known)) => self.on_message(id, known, message.len()),
+                    Ok(Decoded::Unknown(_)) => {}
+                    Err(error) => self.misbehaved(id, &error.to_string()),
+                },
+                Err(error) => self.misbehaved(id, &error.to_string()),
+            },
+        }
+    }
+
+    fn on_established(&mut self, id: LinkId, established: Established) {
+        let Established {
+            peer,
+            account,
+            features,
+            salt,
+            ..
+        } = established;
+        let relay = features & feature::RELAY != 0;
+        match self.overlay.on_link_up(peer, id, false) {
+            Admission::Keep => {}
+            Admission::Replace(old) => self.close_link(old, "replaced by a newer link"),
+            Admission::Full => return self.close_link(id, "all places for links are taken"),
+            Admission::Unwanted => return self.close_link(id, "this peer links with relays only"),
+        }
+        let now = self.now.instant;
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if let LinkStage::Handshaking { handshake, .. } = &link.stage {
+            // The neighbour may have missed our last frames: an early message of a fresh channel can be lost.
+            let repeat = handshake.frames();
+            link.stage = LinkStage::Up(Box::new(Up {
+                peer,
+                account,
+                relay,
+                salt,
+                everything: false,
+                theirs: BTreeSet::new(),
+                matched: BTreeSet::new(),
+                told: BTreeMap::new(),
+                ahead: BTreeMap::new(),
+                inflight: BTreeMap::new(),
+                last_request: 0,
+                serving: VecDeque::new(),
+                loading: 0,
+                consumed: 0,
+                ping: None,
+                next_ping: now,
+                rtt: None,
+            }));
+            for frame in repeat {
+                self.send_frame(id, frame);
+            }
+        }
+        self.spread.on_link_up(id);
+        self.emit(Output::Log(Log::Linked {
+            link: id,
+            peer,
+            relay,
+        }));
+        self.tell_interests(id);
+        self.ping(id);
+    }
+
+    fn on_message(&mut self, link: LinkId, message: Message, len: usize) {
+        match message {
+            Message::Interests(interests) => self.on_interests(link, interests),
+            Message::Digest(digest) => self.on_heads(link, &digest.heads),
+            Message::Announce(heads) => self.on_heads(link, &heads.heads),
+            Message::Want(want) => self.on_want(link, want),
+            Message::Entries(entries) => self.on_entries(link, entries, len),
+            Message::RangeEnd(end) => self.on_range_end(link, end.request),
+            Message::Push(push) => self.on_push(link, push, len),
+            Message::Have(heads) => self.on_have(link, &heads.heads),
+            Message::Receipt(receipt) => self.on_receipt(link, &receipt),
+            Message::Credit(credit) => {
+                self.spread.grant(&link, credit.bytes);
+                self.pump_serving(link);
+            }
+            Message::Ping(ping) => self.send(link, &Message::Pong(ping)),
+            Message::Pong(pong) => self.on_pong(link, pong),
+            Message::ForkProof(proof) => self.on_fork_proof(link, proof),
+        }
+    }
+
+    /// Sends a message to a proven neighbour.
+    pub(crate) fn send(&mut self, link: LinkId, message: &Message) {
+        if self.up(link).is_some() {
+            self.send_bytes(link, &message.encode());
+        }
+    }
+
+    /// Sends an encoded message.
+    pub(crate) fn send_bytes(&mut self, link: LinkId, message: &[u8]) {
+        for frame in frame::fragment(message) {
+            self.send_frame(link, frame);
+        }
+    }
+
+    fn send_frame(&mut self, link: LinkId, bytes: Vec<u8>) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.bytes_out += bytes.len() as u64;
+        }
+        self.emit(Output::Send { link, bytes });
+    }
+
+    /// The neighbour broke the protocol.
+    pub(crate) fn misbehaved(&mut self, link: LinkId, reason: &str) {
+        self.refused += 1;
+        let peer = self.up(link).map(|up| up.peer);
+        self.emit(Output::Log(Log::Refused {
+            link,
+            peer,
+            reason: reason.to_owned(),
+        }));
+        self.close_link(link, reason);
+    }
+
+    /// Says why, then closes.
+    pub(crate) fn close_link(&mut self, link: LinkId, reason: &str) {
+        if self.links.contains_key(&link) {
+            self.send_frame(link, frame::close(reason));
+            self.emit(Output::Close {
+                link,
+                reason: reason.to_owned(),
+            });
+            self.end_link(link, reason);
+        }
+    }
+
+    /// Forgets a link that is closed or being closed.
+    pub(crate) fn end_link(&mut self, id: LinkId, reason: &str) {
+        let Some(link) = self.links.remove(&id) else {
+            return;
+        };
+        self.spread.on_link_down(&id);
+        let peer = link.up().map(|up| up.peer);
+        self.emit(Output::Log(Log::Unlinked {
+            link: id,
+            peer,
+            reason: reason.to_owned(),
+        }));
+        if let LinkStage::Up(up) = link.stage {
+            self.overlay
+                .on_link_down(&up.peer, id, clock(self.now), &mut self.rng);
+            self.release_fetches(&up);
+        }
+    }
+
+    /// What time alone does to links.
+    pub(crate) fn keep_links(&mut self) {
+        let now = self.now.instant;
+        let mut repeats = Vec::new();
+        let mut silent = Vec::new();
+        let mut pings = Vec::new();
+        for (id, link) in &mut self.links {
+            match &mut link.stage {
+                LinkStage::Handshaking { began, .. } if now.since(*began) >= HANDSHAKE_TIMEOUT => {
+                    silent.push((*id, "the handshake took too long"));
+                }
+                LinkStage::Handshaking {
+                    handshake, repeated, ..
+                } => {
+                    if now.since(*repeated) >= HANDSHAKE_REPEAT {
+                        *repeated = now;
+                        repeats.push((*id, handshake.frames()));
+                    }
+                }
+                LinkStage::Up(_) if now.since(link.last_heard) >= SILENCE_MAX => {
+                    silent.push((*id, "the neighbour was silent for too long"));
+                }
+                LinkStage::Up(up) if now >= up.next_ping => pings.push(*id),
+                LinkStage::Up(_) => {}
+            }
+        }
+        for (id, frames) in repeats {
+            for frame in frames {
+                self.send_frame(id, frame);
+            }
+        }
+        for (id, reason) in silent {
+            self.close_link(id, reason);
+        }
+        for id in pings {
+            self.ping(id);
+        }
+    }
+
+    fn ping(&mut self, link: LinkId) {
+        let token = u64::from_le_bytes(self.random());
+        let now = self.now.instant;
+        if let Some(up) = self.up_mut(link) {
+            up.ping = Some((token, now));
+            up.next_ping = now + PING_EVERY;
+            self.send(link, &Message::Ping(Ping { token }));
+        }
+    }
+
+    fn on_pong(&mut self, link: LinkId, pong: Ping) {
+        let now = self.now.instant;
+        if let Some(up) = self.up_mut(link)
+            && let Some((token, sent)) = up.ping
+            && token == pong.token
+        {
+            up.ping = None;
+            let sample = now.since(sent);
+            // Smoothed as TCP does (RFC 6298 section 2).
+            up.rtt = Some(up.rtt.map_or(sample, |rtt| (rtt * 7 + sample) / 8));
+        }
+    }
+
+    pub(crate) fn link_views(&self) -> Vec<LinkView> {
+        self.links
+            .values()
+            .filter_map(|link| {
+                let up = link.up()?;
+                Some(LinkView {
+                    peer: up.peer,
+                    account: up.account,
+                    name: up
+                        .account
+                        .map(|account| self.feeds.name(&account).to_owned())
+                        .unwrap_or_default(),
+                    relay: up.relay,
+                    transport: link.transport,
+                    rtt_ms: up
+                        .rtt
+                        .map(|rtt| u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX)),
+                    bytes_in: link.bytes_in,
+                    bytes_out: link.bytes_out,
+                    since: link.since,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,234 @@
+//! Building views again from stored entries: all of them on request, or one account's after entries of it became void (a
+//! fork, a revocation).
+//!
+//! One step at a time: load some entries, fold them, load the next. What is being done is noted in the store, so a crash in
+//! the middle is made good at the next start; folding twice changes nothing.
+
+use std::collections::VecDeque;
+
+use protocol::{AccountId, DeviceId, Entry, codec};
+
+use crate::api::Event;
+use crate::keys;
+use crate::records::meta;
+use crate::store::{Op, Read, Rows, Table};
+use crate::{Engine, Waiting};
+
+/// Rows per step.
+const STEP_ROWS: usize = 512;
+/// Tables that hold nothing but views of entries.
+const INDEX_TABLES: [Table; 5] = [
+    Table::Ids,
+    Table::ByTime,
+    Table::ByAccount,
+    Table::ByParent,
+    Table::Activity,
+];
+
+/// What is to be folded again.
+#[derive(Debug, Default)]
+pub(crate) struct Refolding {
+    accounts: VecDeque<AccountId>,
+    /// Everything is to be thrown away first.
+    all: bool,
+    running: bool,
+    /// For the progress of a rebuild.
+    progress: Option<(u64, u64)>,
+}
+
+impl Refolding {
+    pub(crate) fn resume(&mut self, account: AccountId) {
+        self.accounts.push_back(account);
+    }
+
+    pub(crate) fn resume_all(&mut self) {
+        self.all = true;
+    }
+}
+
+/// What a load was for.
+#[derive(Debug)]
+pub(crate) enum RefoldStep {
+    /// Rows of this index table, to be removed.
+    Clear(usize),
+    /// Entries of a feed, to be folded.
+    Fold {
+        account: AccountId,
+        device: DeviceId,
+        left: Vec<DeviceId>,
+    },
+}
+
+impl Engine {
+    /// An account's entries are no longer valid as they were: fold them again.
+    pub(crate) fn begin_refold(&mut self, account: AccountId) {
+        if !self.refold.accounts.contains(&account) {
+            self.write(Op::Put {
+                table: Table::Meta,
+                key: refold_key(&account),
+                value: Vec::new(),
+            });
+            self.refold.accounts.push_back(account);
+        }
+        self.continue_refolding();
+    }
+
+    /// Throw all views away and fold everything again.
+    pub(crate) fn begin_rebuild(&mut self) {
+        self.write(Op::Put {
+            table: Table::Meta,
+            key: meta::REBUILD.to_vec(),
+            value: Vec::new(),
+        });
+        self.refold.all = true;
+        self.continue_refolding();
+    }
+
+    /// Starts the next piece of work unless one is under way.
+    pub(crate) fn continue_refolding(&mut self) {
+        if self.refold.running || !matches!(self.stage, crate::boot::Stage::Ready) {
+            return;
+        }
+        if self.refold.all {
+            self.refold.all = false;
+            self.refold.running = true;
+            self.refold.progress = Some((0, self.feeds.entries()));
+            self.refold.accounts = self.feeds.accounts().collect();
+            return self.clear_table(0);
+        }
+        let Some(account) = self.refold.accounts.front().copied() else {
+            if let Some((_, total)) = self.refold.progress.take() {
+                self.write(Op::Delete {
+                    table: Table::Meta,
+                    key: meta::REBUILD.to_vec(),
+                });
+                self.event(Event::Rebuilding { done: total, total });
+            }
+            return;
+        };
+        self.refold.running = true;
+        self.feeds.account_mut(account).profile = None;
+        self.write(Op::Delete {
+            table: Table::Profiles,
+            key: account.0.to_vec(),
+        });
+        if self.me() == Some(account) {
+            for followed in core::mem::take(&mut self.follows).into_keys() {
+                self.write(Op::Delete {
+                    table: Table::Follows,
+                    key: followed.0.to_vec(),
+                });
+            }
+        }
+        let mut left = self.feeds.devices(&account).to_vec();
+        match left.pop() {
+            Some(device) => self.fold_from(account, device, 0, left),
+            None => self.end_refold(account),
+        }
+    }
+
+    fn clear_table(&mut self, index: usize) {
+        match INDEX_TABLES.get(index) {
+            Some(table) => {
+                let read = Read::prefix(*table, &[], STEP_ROWS);
+                self.load(vec![read], Waiting::Refold(RefoldStep::Clear(index)));
+            }
+            None => {
+                self.refold.running = false;
+                self.continue_refolding();
+            }
+        }
+    }
+
+    fn fold_from(&mut self, account: AccountId, device: DeviceId, seq: u64, left: Vec<DeviceId>) {
+        let number = self.feeds.get(&device).map_or(0, |feed| feed.number);
+        let read = Read::Range {
+            table: Table::Entries,
+            start: keys::entry(number, seq),
+            end: keys::entry(number, u64::MAX),
+            limit: STEP_ROWS,
+            bytes_max: usize::MAX,
+            reverse: false,
+        };
+        self.load(
+            vec![read],
+            Waiting::Refold(RefoldStep::Fold {
+                account,
+                device,
+                left,
+            }),
+        );
+    }
+
+    pub(crate) fn on_refold_rows(&mut self, step: RefoldStep, rows: Rows) {
+        let rows = rows.into_iter().next().unwrap_or_default();
+        match step {
+            RefoldStep::Clear(index) => {
+                let more = rows.len() == STEP_ROWS;
+                let table = INDEX_TABLES[index];
+                self.write_all(rows.into_iter().map(|(key, _)| Op::Delete { table, key }));
+                self.clear_table(if more { index } else { index + 1 });
+            }
+            RefoldStep::Fold {
+                account,
+                device,
+                mut left,
+            } => {
+                let more = rows.len() == STEP_ROWS;
+                let Some((number, limit)) = self.feeds.get(&device).map(|feed| (feed.number, feed.limit()))
+                else {
+                    return self.end_refold(account);
+                };
+                let mut seq = 0;
+                for (key, value) in &rows {
+                    seq = keys::seq_of(key).unwrap_or(seq);
+                    let Ok(entry) = codec::decode::<Entry>(value) else {
+                        continue;
+                    };
+                    let header = &entry.signed.header;
+                    if seq < limit {
+                        self.fold_entry(header, header.id(), &entry.body, number);
+                    } else {
+                        self.unfold_entry(header, header.id(), &entry.body);
+                    }
+                }
+                if let Some((done, total)) = &mut self.refold.progress {
+                    *done += rows.len() as u64;
+                    let event = Event::Rebuilding {
+                        done: *done,
+                        total: *total,
+                    };
+                    self.event(event);
+                }
+                if more {
+                    return self.fold_from(account, device, seq + 1, left);
+                }
+                match left.pop() {
+                    Some(device) => self.fold_from(account, device, 0, left),
+                    None => self.end_refold(account),
+                }
+            }
+        }
+    }
+
+    fn end_refold(&mut self, account: AccountId) {
+        self.refold.accounts.pop_front();
+        self.refold.running = false;
+        self.write(Op::Delete {
+            table: Table::Meta,
+            key: refold_key(&account),
+        });
+        self.changed_profiles.insert(account);
+        if self.me() == Some(account) {
+            self.me_changed = true;
+            for link in self.up_links() {
+                self.tell_interests(link);
+            }
+        }
+        self.continue_refolding();
+    }
+}
+
+fn refold_key(account: &AccountId) -> Vec<u8> {
+    [meta::REFOLD, account.0.as_slice()].concat()
+}
