@@ -1,0 +1,234 @@
+//! The shape of the workspace: which crate may know which, what the sans-I/O crates must not pull in, and the few
+//! rules of the house that a machine can check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use starling_tests::workspace_root;
+
+/// Who may depend on whom within the workspace. Arrows point one way; programs never import one another.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("starling-protocol", &[]),
+    ("starling-gossip", &[]),
+    ("starling-engine", &["starling-gossip", "starling-protocol"]),
+    ("starling-signaling", &["starling-protocol"]),
+    (
+        "starling-relay-node",
+        &[
+            "starling-engine",
+            "starling-gossip",
+            "starling-protocol",
+            "starling-signaling",
+        ],
+    ),
+    (
+        "starling-client",
+        &["starling-engine", "starling-gossip", "starling-protocol"],
+    ),
+    // The tests see programs from outside, as processes and pages, and forge frames with the libraries.
+    (
+        "starling-tests",
+        &["starling-engine", "starling-gossip", "starling-protocol"],
+    ),
+];
+
+/// Crates whose code must run the same in a tab, in a relay and in a simulation.
+const SANS_IO: &[&str] = &["starling-protocol", "starling-gossip", "starling-engine"];
+
+/// What would bring sockets, threads, clocks, a browser or a global random source.
+const IMPURE: &[&str] = &[
+    "async-std",
+    "chrono",
+    "getrandom",
+    "js-sys",
+    "mio",
+    "rand",
+    "smol",
+    "socket2",
+    "tokio",
+    "wasm-bindgen",
+    "web-sys",
+    "web-time",
+];
+
+/// Past this a file hides a second noun.
+const LINES_MAX: usize = 800;
+
+fn run(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(workspace_root())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn cargo(args: &[&str]) -> String {
+    run(
+        &std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()),
+        args,
+    )
+}
+
+fn tracked(pattern: &str) -> Vec<PathBuf> {
+    let root = workspace_root();
+    let listed = run("git", &["ls-files", "-z", "--", pattern]);
+    // A file may be listed and deleted, not yet committed.
+    listed
+        .split('\0')
+        .filter(|path| !path.is_empty())
+        .map(|path| root.join(path))
+        .filter(|p| p.is_file())
+        .collect()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The members of the workspace and the members each depends on, in any way.
+fn members() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata: Value =
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+    let all: BTreeSet<String> = packages.iter().map(name).collect();
+    let within = |package: &Value| {
+        let dependencies = package["dependencies"].as_array().unwrap();
+        dependencies
+            .iter()
+            .map(name)
+            .filter(|dependency| all.contains(dependency))
+            .collect()
+    };
+    packages
+        .iter()
+        .map(|package| (name(package), within(package)))
+        .collect()
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let allowed: BTreeMap<_, _> = ARROWS.iter().copied().collect();
+    for (member, dependencies) in members() {
+        let Some(may) = allowed.get(member.as_str()) else {
+            panic!("{member} has no seat in the house yet: say in ARROWS what it may depend on");
+        };
+        for dependency in dependencies {
+            assert!(
+                may.contains(&dependency.as_str()) || dependency == member,
+                "forbidden arrow: {member} -> {dependency}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_sans_io_crates_pull_in_nothing_impure() {
+    for krate in SANS_IO {
+        for target in ["x86_64-unknown-linux-gnu", "wasm32-unknown-unknown"] {
+            let tree = [
+                "tree",
+                "--package",
+                krate,
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "--target",
+                target,
+            ];
+            let names: BTreeSet<String> = cargo(&tree)
+                .lines()
+                .filter_map(|line| line.split_whitespace().next())
+                .map(str::to_owned)
+                .collect();
+            assert!(names.contains(*krate), "no tree of {krate} to look at: {names:?}");
+            let found: Vec<_> = IMPURE.iter().filter(|impure| names.contains(**impure)).collect();
+            assert!(
+                found.is_empty(),
+                "{krate} on {target} pulls in {found:?}; `cargo tree -i` tells how"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_crate_obeys_the_shared_lints() {
+    for manifest in tracked("*/Cargo.toml") {
+        if manifest.starts_with(workspace_root().join("tests/fuzz")) {
+            // A workspace of its own, whose targets are what the fuzzer's macro makes of them.
+            continue;
+        }
+        let text = read(&manifest);
+        assert!(
+            text.contains("[lints]\nworkspace = true"),
+            "{} has lints of its own",
+            manifest.display()
+        );
+    }
+}
+
+#[test]
+fn no_file_hides_a_second_noun() {
+    let files = tracked("*.rs");
+    assert!(
+        files.len() > 20,
+        "the list of files is not this repository's: {files:?}"
+    );
+    let long: Vec<_> = files
+        .iter()
+        .map(|path| (read(path).lines().count(), path))
+        .filter(|(lines, _)| *lines > LINES_MAX)
+        .collect();
+    assert!(long.is_empty(), "more than {LINES_MAX} lines: {long:#?}");
+}
+
+/// Every `scripts/…` a text names.
+fn named_scripts(text: &str) -> BTreeSet<String> {
+    let ends = |c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c));
+    text.match_indices("scripts/")
+        .map(|(at, _)| {
+            text[at..]
+                .split(ends)
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(['.', '/'])
+                .to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn the_scripts_the_readme_names_exist() {
+    let root = workspace_root();
+    let named = named_scripts(&read(&root.join("README.md")));
+    for script in ["scripts/run", "scripts/test", "scripts/bench"] {
+        assert!(named.contains(script), "the README does not name {script}");
+    }
+    for script in named {
+        let mode = fs::metadata(root.join(&script)).map(|found| {
+            use std::os::unix::fs::PermissionsExt;
+            found.permissions().mode()
+        });
+        assert!(
+            mode.is_ok_and(|mode| mode & 0o111 != 0),
+            "{script} is named and not there, or not executable"
+        );
+    }
+}
+
+#[test]
+fn script_names_are_found_in_prose() {
+    let found = named_scripts("Run `scripts/run -- --help`, or scripts/test. (scripts/lib/tools.sh)");
+    let expected = ["scripts/lib/tools.sh", "scripts/run", "scripts/test"];
+    assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
