@@ -156,6 +156,7 @@ impl Engine {
         for (_, value) in rows.into_iter().flatten().collect::<Vec<Row>>() {
             if let Ok(entry) = codec::decode::<Entry>(&value) {
                 let header = &entry.signed.header;
+                self.last_timestamp = self.last_timestamp.max(header.timestamp);
                 if header.kind == Kind::POST {
                     let entry_ref = protocol::EntryRef {
                         account: header.account,

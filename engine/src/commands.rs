@@ -1,9 +1,11 @@
 //! What a person changes: every command becomes one or more entries of this device's feed.
 
+use std::time::Duration;
+
 use protocol::entry::{Follow, Position, Post, Profile, ReplyTo};
 use protocol::identity::{Certificate, Revocation};
 use protocol::phrase::{self, PhraseError};
-use protocol::{AccountId, Body, DeviceId, EntryRef, KeyPair, VerifiedEntry, limits};
+use protocol::{AccountId, Body, DeviceId, EntryRef, KeyPair, Timestamp, VerifiedEntry, limits};
 
 use crate::Engine;
 use crate::api::{Command, Outcome, Refusal, StoreState};
@@ -13,6 +15,9 @@ use crate::store::{Op, Table};
 
 /// Publish tokens remembered: a repeated command comes within moments, after another tab took over.
 const TOKENS_MAX: usize = 256;
+
+/// How far own timestamps may run ahead of the wall clock to keep posts in order.
+const CLOCK_STEP_MAX: Duration = Duration::from_secs(5);
 
 impl Engine {
     pub(crate) fn on_command(&mut self, command: Command) -> Result<Outcome, Refusal> {
@@ -163,11 +168,25 @@ impl Engine {
             prev: feed.head,
             lamport: lamport.saturating_add(1),
         };
-        let verified = VerifiedEntry::create(&identity.key, at, identity.account, self.now.wall, body);
+        let timestamp = self.next_timestamp();
+        let verified = VerifiedEntry::create(&identity.key, at, identity.account, timestamp, body);
+        self.last_timestamp = timestamp;
         self.append(&verified);
         self.write_strictly();
         self.pass_on(&verified, None, Some(0));
         Some(verified)
+    }
+
+    /// The wall clock, but later than the last own entry, so that posts of one moment keep their order. A clock that was
+    /// put back by more than moments is believed.
+    fn next_timestamp(&self) -> Timestamp {
+        let next = self.last_timestamp.plus(Duration::from_millis(1));
+        let wall = self.now.wall;
+        if next > wall && next <= wall.plus(CLOCK_STEP_MAX) {
+            next
+        } else {
+            wall
+        }
     }
 
     fn publish(&mut self, token: [u8; 16], post: &str, reply: Option<ReplyTo>) -> Result<Outcome, Refusal> {
@@ -200,7 +219,13 @@ impl Engine {
         if self.own_posts.len() > OWN_POSTS_MAX {
             self.own_posts.pop_first();
         }
-        let view = self.post_view(verified.entry_ref(), device, seq, self.now.wall, &body);
+        let view = self.post_view(
+            verified.entry_ref(),
+            device,
+            seq,
+            verified.header().timestamp,
+            &body,
+        );
         Ok(Outcome::Published(Box::new(view)))
     }
 

@@ -73,6 +73,7 @@ pub struct Engine {
     compared: BTreeMap<AccountId, protocol::Timestamp>,
     holders: durability::Holders,
     own_posts: BTreeMap<u64, EntryRef>,
+    last_timestamp: protocol::Timestamp,
     tokens: BTreeMap<[u8; 16], records::TokenRecord>,
 
     batch: batch::Pending,
@@ -145,6 +146,7 @@ impl Engine {
             compared: BTreeMap::new(),
             holders: durability::Holders::default(),
             own_posts: BTreeMap::new(),
+            last_timestamp: protocol::Timestamp(0),
             tokens: BTreeMap::new(),
             batch: batch::Pending::default(),
             batches: BTreeMap::new(),

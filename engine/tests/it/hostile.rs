@@ -1,0 +1,365 @@
+//! A hostile neighbour: whatever it sends, nothing of it is stored, the link is closed with a reason, others notice nothing.
+
+use protocol::entry::{Body, Position, Post};
+use protocol::frame;
+use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
+use protocol::identity::Certificate;
+use protocol::message::{Message, Push, Want};
+use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
+use starling_engine::api::Transport;
+use starling_engine::store::Table;
+use starling_engine::{Config, Engine, Input, LinkId, Log, Now, Output};
+
+use crate::network::Disk;
+
+/// A relay's engine with a disk that answers at once, and a raw neighbour on link 1.
+struct Victim {
+    engine: Engine,
+    disk: Disk,
+    sent: Vec<Vec<u8>>,
+    closed: Vec<String>,
+    refused: Vec<String>,
+    now: Now,
+}
+
+impl Victim {
+    fn new() -> Self {
+        let now = Now::default();
+        let engine = Engine::new(Config::relay(KeyPair::from_seed(&[1; 32])), [2; 32], now);
+        let mut victim = Self {
+            engine,
+            disk: Disk::default(),
+            sent: vec![],
+            closed: vec![],
+            refused: vec![],
+            now,
+        };
+        victim.drain();
+        victim
+    }
+
+    fn input(&mut self, input: Input) {
+        self.engine.handle(self.now, input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Persist(batch) => {
+                    self.disk.apply(&batch);
+                    self.engine.handle(self.now, Input::Persisted { id: batch.id });
+                }
+                Output::Load(load) => {
+                    let rows = self.disk.load(&load);
+                    self.engine.handle(self.now, Input::Loaded { id: load.id, rows });
+                }
+                Output::Send { bytes, .. } => self.sent.push(bytes),
+                Output::Close { reason, .. } => self.closed.push(reason),
+                Output::Log(Log::Refused { reason, .. }) => self.refused.push(reason),
+                _ => {}
+            }
+        }
+    }
+
+    fn open(&mut self) {
+        let (link, role) = (LinkId(1), Role::Responder);
+        self.input(Input::LinkUp {
+            link,
+            role,
+            binding: Binding::Memory,
+            transport: Transport::Memory,
+        });
+    }
+
+    fn frame(&mut self, bytes: Vec<u8>) {
+        self.input(Input::Frame {
+            link: LinkId(1),
+            bytes,
+        });
+    }
+
+    fn message(&mut self, message: &Message) {
+        for bytes in frame::fragment(&message.encode()) {
+            self.frame(bytes);
+        }
+    }
+
+    /// An honest handshake by `key`.
+    fn link(&mut self, key: &KeyPair) {
+        self.open();
+        let mut ours = Handshake::new(Role::Initiator, Binding::Memory, key.clone(), &hello(key));
+        for bytes in ours.frames() {
+            self.frame(bytes);
+        }
+        let mut at = 0;
+        while at < self.sent.len() {
+            let (kind, payload) = frame::split(&self.sent[at])
+                .map(|(k, p)| (k, p.to_vec()))
+                .unwrap();
+            at += 1;
+            if kind > frame::PROOF {
+                continue;
+            }
+            match ours.on_frame(kind, &payload) {
+                Ok(Step::Send(bytes)) => self.frame(bytes),
+                Ok(Step::Done(_)) => return,
+                Ok(Step::Wait) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("the handshake did not finish");
+    }
+
+    fn assert_refused(&self, reason: &str) {
+        assert_eq!(self.refused.len(), 1, "{:?}", self.refused);
+        assert!(self.refused[0].contains(reason), "{:?}", self.refused);
+        assert_eq!(self.closed.len(), 1, "the link is closed");
+        let last = self.sent.last().unwrap();
+        assert_eq!(last[0], frame::CLOSE, "and told why");
+        assert_eq!(std::str::from_utf8(&last[1..]).unwrap(), self.refused[0]);
+        assert_eq!(self.disk.rows(Table::Entries), 0, "nothing is stored");
+    }
+}
+
+fn hello(key: &KeyPair) -> Hello {
+    Hello {
+        magic: MAGIC,
+        version_min: 1,
+        version_max: 1,
+        features: 0,
+        peer: PeerId(key.public()),
+        nonce: [5; 32],
+        certificate: None,
+        wall: Timestamp(0),
+    }
+}
+
+fn certificate(account: &KeyPair, device: &KeyPair) -> VerifiedEntry {
+    let body = Certificate::issue(account, DeviceId(device.public()), "d".into(), Timestamp(1));
+    let account = AccountId(account.public());
+    VerifiedEntry::create(
+        device,
+        Position::default(),
+        account,
+        Timestamp(1),
+        &Body::Certificate(body),
+    )
+}
+
+fn push(entry: &Entry) -> Message {
+    Message::Push(Push {
+        hops: 1,
+        entry: entry.clone(),
+    })
+}
+
+fn keys() -> (KeyPair, KeyPair) {
+    (KeyPair::from_seed(&[11; 32]), KeyPair::from_seed(&[12; 32]))
+}
+
+#[test]
+fn an_honest_neighbour_is_stored() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    victim.message(&push(certificate(&account, &device).entry()));
+    assert_eq!(victim.disk.rows(Table::Entries), 1);
+    assert!(victim.refused.is_empty());
+}
+
+#[test]
+fn data_before_the_handshake() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.open();
+    victim.message(&push(certificate(&account, &device).entry()));
+    victim.assert_refused("before the handshake");
+}
+
+#[test]
+fn a_forged_proof() {
+    let (_, device) = keys();
+    let mut victim = Victim::new();
+    victim.open();
+    let bytes = protocol::codec::encode(&hello(&device));
+    victim.frame(frame::join(frame::HELLO, &bytes));
+    let signature = device.sign(protocol::key::Domain::Link, &[b"something else"]);
+    victim.frame(frame::join(frame::PROOF, &protocol::codec::encode(&signature)));
+    victim.assert_refused("proof");
+}
+
+#[test]
+fn a_replayed_handshake() {
+    let (_, device) = keys();
+    let mut first = Victim::new();
+    first.open();
+    let mut ours = Handshake::new(Role::Initiator, Binding::Memory, device.clone(), &hello(&device));
+    let theirs = frame::split(&first.sent[0])
+        .map(|(_, payload)| payload.to_vec())
+        .unwrap();
+    ours.on_frame(frame::HELLO, &theirs).unwrap();
+    let recorded = ours.frames();
+    // Another session of the relay has another nonce.
+    let mut victim = Victim::new();
+    victim.engine = Engine::new(Config::relay(KeyPair::from_seed(&[1; 32])), [99; 32], victim.now);
+    victim.drain();
+    victim.open();
+    for bytes in recorded {
+        victim.frame(bytes);
+    }
+    victim.assert_refused("proof");
+}
+
+#[test]
+fn a_reflected_hello() {
+    let mut victim = Victim::new();
+    victim.open();
+    let own = victim.sent[0].clone();
+    victim.frame(own);
+    victim.assert_refused("own key");
+}
+
+#[test]
+fn malformed_oversized_and_empty_frames() {
+    let check = |bytes: Vec<u8>, reason: &str| {
+        let (_, device) = keys();
+        let mut victim = Victim::new();
+        victim.link(&device);
+        victim.frame(bytes);
+        victim.assert_refused(reason);
+    };
+    check(vec![], "empty");
+    check(vec![frame::LAST; 16 * 1024 + 1], "over");
+    check(vec![77, 1, 2, 3], "unknown type");
+    check(frame::join(frame::LAST, &[6, 1, 2, 3]), "malformed");
+    check(frame::join(frame::LAST, &[]), "malformed");
+}
+
+#[test]
+fn a_message_without_end() {
+    let (_, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    for _ in 0..20 {
+        if victim.closed.is_empty() {
+            victim.frame(frame::join(frame::MORE, &[0; 16_000]));
+        }
+    }
+    victim.assert_refused("over");
+}
+
+#[test]
+fn entries_with_wrong_signatures_bodies_and_certificates() {
+    let (account, device) = keys();
+    let check = |change: &dyn Fn(&mut Entry), reason: &str| {
+        let mut victim = Victim::new();
+        victim.link(&device);
+        let mut entry = certificate(&account, &device).entry().clone();
+        change(&mut entry);
+        victim.message(&push(&entry));
+        victim.assert_refused(reason);
+    };
+    check(&|entry| entry.signed.header.timestamp.0 += 1, "signature");
+    check(&|entry| entry.body[3] ^= 1, "body");
+    check(&|entry| entry.signed.header.version = 9, "version");
+    check(
+        &|entry| entry.signed.signature = protocol::Signature::from_bytes(&[0; 64]),
+        "signature",
+    );
+    let mut forged = certificate(&device, &device).entry().clone();
+    forged.signed.header.account = AccountId(account.public());
+    let mut victim = Victim::new();
+    victim.link(&device);
+    victim.message(&push(&forged));
+    victim.assert_refused("signature");
+}
+
+#[test]
+fn an_entry_that_changes_its_account() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    let first = certificate(&account, &device);
+    victim.message(&push(first.entry()));
+    let at = Position {
+        seq: 1,
+        prev: first.id(),
+        lamport: 2,
+    };
+    let body = Body::Post(Post {
+        text: "x".into(),
+        reply: None,
+    });
+    let other = AccountId(device.public());
+    victim.message(&push(
+        VerifiedEntry::create(&device, at, other, Timestamp(2), &body).entry(),
+    ));
+    assert_eq!(victim.refused.len(), 1);
+    assert_eq!(victim.disk.rows(Table::Entries), 1);
+}
+
+#[test]
+fn a_replayed_entry_is_a_duplicate_and_nothing_more() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    for _ in 0..100 {
+        victim.message(&push(certificate(&account, &device).entry()));
+    }
+    assert_eq!(victim.disk.rows(Table::Entries), 1);
+    assert!(victim.refused.is_empty());
+}
+
+#[test]
+fn greedy_wants_are_bounded() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    let first = certificate(&account, &device);
+    victim.message(&push(first.entry()));
+    let before = victim.sent.len();
+    for request in 0..5_000 {
+        victim.message(&Message::Want(Want {
+            request,
+            device: DeviceId(device.public()),
+            from: 0,
+            to: u64::MAX,
+        }));
+    }
+    let bytes: usize = victim.sent[before..].iter().map(Vec::len).sum();
+    assert!(
+        bytes < 2 * protocol::limits::CREDIT_WINDOW_BYTES as usize,
+        "{bytes} bytes for nothing granted"
+    );
+}
+
+#[test]
+fn unknown_messages_and_unknown_entry_kinds_are_no_offence() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    victim.frame(frame::join(frame::LAST, &[200, 1, 2, 3]));
+    let first = certificate(&account, &device);
+    victim.message(&push(first.entry()));
+    // An entry of a kind of a later version: signed over, stored, forwarded, shown by nobody.
+    let at = Position {
+        seq: 1,
+        prev: first.id(),
+        lamport: 2,
+    };
+    let body = Body::Post(Post {
+        text: "x".into(),
+        reply: None,
+    });
+    let mut entry = VerifiedEntry::create(&device, at, AccountId(account.public()), Timestamp(2), &body)
+        .entry()
+        .clone();
+    entry.signed.header.kind = protocol::Kind(999);
+    let id: EntryId = entry.signed.header.id();
+    entry.signed.signature = device.sign(protocol::key::Domain::Entry, &[&id.0]);
+    victim.message(&push(&entry));
+    assert!(victim.refused.is_empty(), "{:?}", victim.refused);
+    assert_eq!(victim.disk.rows(Table::Entries), 2);
+    assert_eq!(victim.disk.rows(Table::ByTime), 0);
+}

@@ -1,0 +1,616 @@
+//! A deterministic network of engines: virtual time, latency, loss of links, partitions, crashes between batches.
+//!
+//! Everything that happens is an event in one queue ordered by (time, number). The same seed gives the same run; a failing
+//! run prints its seed, and `STARLING_SEED=n` replays it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+
+use protocol::handshake::{Binding, Role};
+use protocol::{Instant, KeyPair, PeerId, Timestamp};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use starling_engine::api::{
+    Answer, Ask, Command, Event, Outcome, Page, PostView, Query, Reply, Timeline, Transport,
+};
+use starling_engine::store::{Batch, Load, Op, Read, Row, Rows, Table};
+use starling_engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, Now, Output};
+
+/// The wall clock at the beginning of every run: some day in 2026.
+const EPOCH_MS: u64 = 1_780_000_000_000;
+
+pub(crate) fn seed() -> u64 {
+    std::env::var("STARLING_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(1)
+}
+
+/// An ordered map per table; a clone of it is a disk after a crash.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
+}
+
+impl Disk {
+    pub(crate) fn apply(&mut self, batch: &Batch) {
+        for op in &batch.ops {
+            match op {
+                Op::Put { table, key, value } => {
+                    self.tables
+                        .entry(*table)
+                        .or_default()
+                        .insert(key.clone(), value.clone());
+                }
+                Op::Delete { table, key } => {
+                    self.tables.entry(*table).or_default().remove(key);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn load(&self, load: &Load) -> Rows {
+        load.reads.iter().map(|read| self.read(read)).collect()
+    }
+
+    fn read(&self, read: &Read) -> Vec<Row> {
+        match read {
+            Read::Get { table, key } => {
+                let value = self.tables.get(table).and_then(|rows| rows.get(key));
+                value
+                    .map(|value| (key.clone(), value.clone()))
+                    .into_iter()
+                    .collect()
+            }
+            Read::Range {
+                table,
+                start,
+                end,
+                limit,
+                bytes_max,
+                reverse,
+            } => {
+                let Some(rows) = self.tables.get(table) else {
+                    return Vec::new();
+                };
+                if start >= end {
+                    return Vec::new();
+                }
+                let range = rows
+                    .range::<[u8], _>((Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice())));
+                let rows: Box<dyn Iterator<Item = (&Vec<u8>, &Vec<u8>)>> = if *reverse {
+                    Box::new(range.rev())
+                } else {
+                    Box::new(range)
+                };
+                let mut out: Vec<Row> = Vec::new();
+                let mut bytes = 0;
+                for (key, value) in rows.take(*limit) {
+                    if !out.is_empty() && bytes + value.len() > *bytes_max {
+                        break;
+                    }
+                    bytes += value.len();
+                    out.push((key.clone(), value.clone()));
+                }
+                out
+            }
+        }
+    }
+
+    pub(crate) fn rows(&self, table: Table) -> usize {
+        self.tables.get(&table).map_or(0, BTreeMap::len)
+    }
+}
+
+/// One simulated peer.
+pub(crate) struct Peer {
+    pub(crate) engine: Option<Engine>,
+    /// What survives a crash.
+    pub(crate) disk: Disk,
+    /// What reads see: the disk and all batches given to it.
+    pub(crate) view: Disk,
+    config: Config,
+    pub(crate) group: u32,
+    pub(crate) events: Vec<Event>,
+    pub(crate) log: Vec<Log>,
+    answers: BTreeMap<u64, Answer>,
+    /// Channels: own name of it → (other peer, its name there).
+    channels: BTreeMap<LinkId, (usize, LinkId)>,
+    runs: u64,
+}
+
+#[derive(Debug)]
+enum Happening {
+    Frame {
+        to: usize,
+        link: LinkId,
+        bytes: Vec<u8>,
+    },
+    Down {
+        to: usize,
+        link: LinkId,
+    },
+    Persisted {
+        to: usize,
+        run: u64,
+        batch: Batch,
+    },
+    Loaded {
+        to: usize,
+        run: u64,
+        id: starling_engine::store::LoadId,
+        rows: Rows,
+    },
+    Dialled {
+        from: usize,
+        run: u64,
+        peer: PeerId,
+    },
+    Wake {
+        to: usize,
+        run: u64,
+    },
+}
+
+pub(crate) struct Network {
+    pub(crate) seed: u64,
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) now_us: u64,
+    queue: BTreeMap<(u64, u64), Happening>,
+    counter: u64,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) latency_us: (u64, u64),
+    pub(crate) persist_us: (u64, u64),
+    wakes: BTreeMap<usize, u64>,
+    /// Fingerprint of everything that happened, to prove that runs repeat.
+    pub(crate) trace: blake3::Hasher,
+    /// Channels carry their frames in order: the time the last one arrives.
+    arrivals: BTreeMap<(usize, LinkId), u64>,
+    blocked_pairs: BTreeSet<(usize, usize)>,
+}
+
+impl Network {
+    pub(crate) fn new(seed: u64) -> Self {
+        println!("seed {seed} (replay with STARLING_SEED={seed})");
+        Self {
+            seed,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            now_us: 0,
+            queue: BTreeMap::new(),
+            counter: 0,
+            peers: Vec::new(),
+            latency_us: (5_000, 50_000),
+            persist_us: (1_000, 20_000),
+            wakes: BTreeMap::new(),
+            trace: blake3::Hasher::new(),
+            arrivals: BTreeMap::new(),
+            blocked_pairs: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            instant: Instant(self.now_us),
+            wall: Timestamp(EPOCH_MS + self.now_us / 1_000),
+        }
+    }
+
+    fn between(&mut self, (low, high): (u64, u64)) -> u64 {
+        low + self.rng.next_u64() % (high - low + 1)
+    }
+
+    fn happen(&mut self, at_us: u64, happening: Happening) {
+        self.counter += 1;
+        self.queue.insert((at_us, self.counter), happening);
+    }
+
+    pub(crate) fn add_browser(&mut self) -> usize {
+        self.add(Config::browser())
+    }
+
+    pub(crate) fn add_relay(&mut self) -> usize {
+        let mut key = [0; 32];
+        self.rng.fill_bytes(&mut key);
+        self.add(Config::relay(KeyPair::from_seed(&key)))
+    }
+
+    pub(crate) fn add(&mut self, config: Config) -> usize {
+        self.peers.push(Peer {
+            engine: None,
+            disk: Disk::default(),
+            view: Disk::default(),
+            config,
+            group: 0,
+            events: Vec::new(),
+            log: Vec::new(),
+            answers: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            runs: 0,
+        });
+        let peer = self.peers.len() - 1;
+        self.start(peer);
+        peer
+    }
+
+    /// Starts a peer from its disk.
+    pub(crate) fn start(&mut self, peer: usize) {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        let now = self.now();
+        let it = &mut self.peers[peer];
+        it.runs += 1;
+        it.view = it.disk.clone();
+        it.engine = Some(Engine::new(it.config.clone(), seed, now));
+        self.drain(peer);
+    }
+
+    /// Kills a peer: what its disk did not confirm is gone; its channels break.
+    pub(crate) fn crash(&mut self, peer: usize) {
+        self.peers[peer].engine = None;
+        self.peers[peer].runs += 1;
+        let channels = core::mem::take(&mut self.peers[peer].channels);
+        for (other, theirs) in channels.into_values() {
+            let at = self.now_us + 1_000;
+            self.happen(
+                at,
+                Happening::Down {
+                    to: other,
+                    link: theirs,
+                },
+            );
+        }
+    }
+
+    /// Splits the network: peers of different groups can neither talk nor dial.
+    pub(crate) fn partition(&mut self, groups: &[u32]) {
+        for (peer, group) in groups.iter().enumerate() {
+            self.peers[peer].group = *group;
+        }
+        for peer in 0..self.peers.len() {
+            let broken: Vec<_> = self.peers[peer]
+                .channels
+                .iter()
+                .filter(|(_, (other, _))| self.peers[*other].group != self.peers[peer].group)
+                .map(|(link, _)| *link)
+                .collect();
+            for link in broken {
+                self.peers[peer].channels.remove(&link);
+                let at = self.now_us + 1_000;
+                self.happen(at, Happening::Down { to: peer, link });
+            }
+        }
+    }
+
+    pub(crate) fn heal(&mut self) {
+        let groups = vec![0; self.peers.len()];
+        self.partition(&groups);
+    }
+
+    /// These two can never link directly.
+    pub(crate) fn block(&mut self, one: usize, other: usize) {
+        self.blocked_pairs.insert((one.min(other), one.max(other)));
+    }
+
+    pub(crate) fn peer_id(&self, peer: usize) -> Option<PeerId> {
+        self.peers[peer]
+            .engine
+            .as_ref()?
+            .key()
+            .map(|key| PeerId(key.public()))
+    }
+
+    /// Everybody learns who exists, as signaling would tell.
+    pub(crate) fn introduce_all(&mut self) {
+        let candidates: Vec<Candidate> = (0..self.peers.len())
+            .filter_map(|peer| {
+                let relay = matches!(
+                    self.peers[peer].config.kind,
+                    starling_engine::PeerKind::Relay { .. }
+                );
+                Some(Candidate {
+                    peer: self.peer_id(peer)?,
+                    relay,
+                })
+            })
+            .collect();
+        for peer in 0..self.peers.len() {
+            self.input(peer, Input::Candidates(candidates.clone()));
+        }
+    }
+
+    pub(crate) fn input(&mut self, peer: usize, input: Input) {
+        let now = self.now();
+        if let Some(engine) = &mut self.peers[peer].engine {
+            engine.handle(now, input);
+            self.drain(peer);
+        }
+    }
+
+    fn drain(&mut self, peer: usize) {
+        let run = self.peers[peer].runs;
+        let mut outputs = VecDeque::new();
+        if let Some(engine) = &mut self.peers[peer].engine {
+            while let Some(output) = engine.poll_output() {
+                outputs.push_back(output);
+            }
+        }
+        for output in outputs {
+            self.trace.update(&peer.to_le_bytes());
+            self.trace.update(format!("{output:?}").as_bytes());
+            match output {
+                Output::Send { link, bytes } => self.send(peer, link, bytes),
+                Output::Close { link, .. } => self.close(peer, link),
+                Output::Persist(batch) => {
+                    self.peers[peer].view.apply(&batch);
+                    let key = (peer, LinkId(0));
+                    let due = self.now_us + self.between(self.persist_us);
+                    let at = due.max(self.arrivals.get(&key).copied().unwrap_or(0));
+                    self.arrivals.insert(key, at);
+                    self.happen(at, Happening::Persisted { to: peer, run, batch });
+                }
+                Output::Load(load) => {
+                    let rows = self.peers[peer].view.load(&load);
+                    let at = self.now_us + self.between((100, 2_000));
+                    self.happen(
+                        at,
+                        Happening::Loaded {
+                            to: peer,
+                            run,
+                            id: load.id,
+                            rows,
+                        },
+                    );
+                }
+                Output::Dial { peer: target, .. } => {
+                    let at = self.now_us + self.between((20_000, 200_000));
+                    self.happen(
+                        at,
+                        Happening::Dialled {
+                            from: peer,
+                            run,
+                            peer: target,
+                        },
+                    );
+                }
+                Output::Answer { id, answer } => {
+                    self.peers[peer].answers.insert(id.0, answer);
+                }
+                Output::Event(event) => self.peers[peer].events.push(event),
+                Output::Log(log) => self.peers[peer].log.push(log),
+            }
+        }
+        let deadline = self.peers[peer].engine.as_ref().and_then(Engine::next_deadline);
+        if let Some(deadline) = deadline {
+            let at = deadline.0.max(self.now_us);
+            if self
+                .wakes
+                .get(&peer)
+                .is_none_or(|known| *known > at || *known < self.now_us)
+            {
+                self.wakes.insert(peer, at);
+                self.happen(at, Happening::Wake { to: peer, run });
+            }
+        }
+    }
+
+    fn send(&mut self, from: usize, link: LinkId, bytes: Vec<u8>) {
+        let Some((to, theirs)) = self.peers[from].channels.get(&link).copied() else {
+            return;
+        };
+        let due = self.now_us + self.between(self.latency_us);
+        let at = due.max(self.arrivals.get(&(to, theirs)).copied().unwrap_or(0));
+        self.arrivals.insert((to, theirs), at);
+        self.happen(
+            at,
+            Happening::Frame {
+                to,
+                link: theirs,
+                bytes,
+            },
+        );
+    }
+
+    fn close(&mut self, from: usize, link: LinkId) {
+        if let Some((to, theirs)) = self.peers[from].channels.remove(&link) {
+            let at = self
+                .arrivals
+                .get(&(to, theirs))
+                .copied()
+                .unwrap_or(0)
+                .max(self.now_us + 1_000);
+            self.happen(at, Happening::Down { to, link: theirs });
+        }
+    }
+
+    /// Breaks the channel between two peers, if there is one.
+    pub(crate) fn cut(&mut self, one: usize, other: usize) {
+        let links: Vec<_> = self.peers[one]
+            .channels
+            .iter()
+            .filter(|(_, (to, _))| *to == other)
+            .map(|(link, _)| *link)
+            .collect();
+        for link in links {
+            self.close(one, link);
+            let at = self.now_us + 1_000;
+            self.happen(at, Happening::Down { to: one, link });
+        }
+    }
+
+    pub(crate) fn connect(&mut self, from: usize, to: usize) {
+        self.counter += 2;
+        let (ours, theirs) = (LinkId(self.counter), LinkId(self.counter + 1));
+        self.counter += 1;
+        self.peers[from].channels.insert(ours, (to, theirs));
+        self.peers[to].channels.insert(theirs, (from, ours));
+        let link_up = |link, role| Input::LinkUp {
+            link,
+            role,
+            binding: Binding::Memory,
+            transport: Transport::Memory,
+        };
+        self.input(from, link_up(ours, Role::Initiator));
+        self.input(to, link_up(theirs, Role::Responder));
+    }
+
+    /// Lets everything up to `until_us` happen.
+    pub(crate) fn run_until(&mut self, until_us: u64) {
+        while let Some(entry) = self.queue.first_entry() {
+            if entry.key().0 > until_us {
+                break;
+            }
+            let ((at, _), happening) = entry.remove_entry();
+            self.now_us = self.now_us.max(at);
+            self.occur(happening);
+        }
+        self.now_us = self.now_us.max(until_us);
+    }
+
+    pub(crate) fn run_for_ms(&mut self, ms: u64) {
+        self.run_until(self.now_us + ms * 1_000);
+    }
+
+    fn occur(&mut self, happening: Happening) {
+        match happening {
+            Happening::Frame { to, link, bytes } => {
+                if self.peers[to].channels.contains_key(&link) {
+                    self.input(to, Input::Frame { link, bytes });
+                }
+            }
+            Happening::Down { to, link } => {
+                self.peers[to].channels.remove(&link);
+                self.input(to, Input::LinkDown { link });
+            }
+            Happening::Persisted { to, run, batch } => {
+                if self.peers[to].runs == run {
+                    self.peers[to].disk.apply(&batch);
+                    self.input(to, Input::Persisted { id: batch.id });
+                }
+            }
+            Happening::Loaded { to, run, id, rows } => {
+                if self.peers[to].runs == run {
+                    self.input(to, Input::Loaded { id, rows });
+                }
+            }
+            Happening::Dialled { from, run, peer } => {
+                if self.peers[from].runs != run {
+                    return;
+                }
+                let to = (0..self.peers.len()).find(|to| self.peer_id(*to) == Some(peer));
+                match to {
+                    Some(to)
+                        if self.peers[to].group == self.peers[from].group
+                            && !self.blocked_pairs.contains(&(to.min(from), to.max(from))) =>
+                    {
+                        self.connect(from, to);
+                    }
+                    _ => self.input(from, Input::DialFailed { peer }),
+                }
+            }
+            Happening::Wake { to, run } => {
+                self.wakes.remove(&to);
+                if self.peers[to].runs == run {
+                    self.input(to, Input::Tick);
+                }
+            }
+        }
+    }
+
+    /// Asks and waits for the answer.
+    pub(crate) fn ask(&mut self, peer: usize, ask: Ask) -> Answer {
+        self.counter += 1;
+        let id = self.counter;
+        self.input(peer, Input::Ask { id: AskId(id), ask });
+        for _ in 0..10_000 {
+            if let Some(answer) = self.peers[peer].answers.remove(&id) {
+                return answer;
+            }
+            self.run_for_ms(1);
+        }
+        panic!("no answer within ten seconds (seed {})", self.seed);
+    }
+
+    pub(crate) fn command(&mut self, peer: usize, command: Command) -> Answer {
+        self.ask(peer, Ask::Command(command))
+    }
+
+    pub(crate) fn query(&mut self, peer: usize, query: Query) -> Reply {
+        match self.ask(peer, Ask::Query(query)) {
+            Answer::Reply(reply) => *reply,
+            other => panic!("not a reply: {other:?} (seed {})", self.seed),
+        }
+    }
+
+    // What people do.
+
+    pub(crate) fn person(&mut self, name: &str) -> usize {
+        let peer = self.add_browser();
+        let command = Command::CreateAccount {
+            name: name.into(),
+            device_name: "test".into(),
+        };
+        assert!(matches!(
+            self.command(peer, command),
+            Answer::Done(Outcome::Account(_))
+        ));
+        peer
+    }
+
+    pub(crate) fn account(&mut self, peer: usize) -> protocol::AccountId {
+        match self.query(peer, Query::Me) {
+            Reply::Me(Some(me)) => me.account,
+            other => panic!("no account: {other:?}"),
+        }
+    }
+
+    pub(crate) fn post(&mut self, peer: usize, text: &str) -> PostView {
+        let mut token = [0; 16];
+        self.rng.fill_bytes(&mut token);
+        match self.command(
+            peer,
+            Command::Publish {
+                token,
+                text: text.into(),
+                reply_to: None,
+            },
+        ) {
+            Answer::Done(Outcome::Published(post)) => *post,
+            other => panic!("not published: {other:?} (seed {})", self.seed),
+        }
+    }
+
+    pub(crate) fn follow(&mut self, follower: usize, followed: usize) {
+        let account = self.account(followed);
+        assert_eq!(
+            self.command(follower, Command::Follow { account }),
+            Answer::Done(Outcome::Ok)
+        );
+    }
+
+    pub(crate) fn page(&mut self, peer: usize, timeline: Timeline) -> Vec<PostView> {
+        let mut posts = Vec::new();
+        let mut after = None;
+        loop {
+            let query = Query::Timeline {
+                timeline,
+                after: after.take(),
+                limit: 50,
+            };
+            let Reply::Page(Page { posts: page, next }) = self.query(peer, query) else {
+                panic!("not a page")
+            };
+            posts.extend(page);
+            match next {
+                Some(next) => after = Some(next),
+                None => return posts,
+            }
+        }
+    }
+
+    pub(crate) fn texts(&mut self, peer: usize, timeline: Timeline) -> Vec<String> {
+        self.page(peer, timeline)
+            .into_iter()
+            .map(|post| post.text)
+            .collect()
+    }
+}
