@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# Builds the app and the relay, each only when something it is made of has changed.
+# shellcheck source=scripts/lib/tools.sh
+source "$(dirname "${BASH_SOURCE[0]}")/tools.sh"
+
+TARGET="${CARGO_TARGET_DIR:-$ROOT/target}"
+# Exported for hooks and tests alike: one relay, one app.
+RELAY="$TARGET/release/relay-node"
+
+# A hash of everything the app is made of. Trunk itself would start over each time.
+app_stamp() {
+  {
+    find client-wasm engine gossip protocol www scripts/app -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+    sha256sum Cargo.toml Cargo.lock Trunk.toml rust-toolchain.toml
+    wasm-opt --version
+  } | sha256sum | cut -d' ' -f1
+}
+
+build_app() {
+  local stamp file="$TARGET/app.stamp"
+  stamp="$(app_stamp)"
+  if [ -f dist/index.html ] && [ -f "$file" ] && [ "$(cat "$file")" = "$stamp" ]; then
+    say "The app is up to date."
+    return
+  fi
+  say "Building the app (several minutes the first time)"
+  rm -f "$file"
+  # Trunk reads NO_COLOR as a flag that wants a value of true or false.
+  env -u NO_COLOR trunk build --release </dev/null >&2
+  mkdir -p "$TARGET"
+  printf '%s\n' "$stamp" >"$file"
+}
+
+# The app must be there first: the relay carries it inside.
+build_relay() {
+  say "Building the relay"
+  cargo build --locked --release --package starling-relay-node --bin relay-node </dev/null >&2
+}

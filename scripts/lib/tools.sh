@@ -1,0 +1,127 @@
+# shellcheck shell=bash
+# Installs what is missing, and says so. Every function is quick and silent when there is nothing to do.
+# shellcheck source=scripts/lib/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# The command line tool and the crate must be the same version; Cargo.toml pins the crate.
+WASM_BINDGEN_VERSION=0.2.130
+# Later lines of trunk ask for a newer compiler than rust-toolchain.toml names.
+TRUNK_VERSION=0.21.14
+NEXTEST_VERSION=0.9.143
+BINARYEN_VERSION=132.0.0
+AXE_VERSION=4.14.1
+
+# ensure_packages COMMAND PACKAGE...: installs Debian packages when COMMAND is missing.
+ensure_packages() {
+  local command="$1"
+  shift
+  have "$command" && return
+  have apt-get || die "\`$command\` is missing and this system has no apt: install what provides it, then run this again."
+  say "Installing $* (for \`$command\`)"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2 \
+    || say "The package lists could not be refreshed everywhere; going on with what there is."
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" </dev/null >&2
+  hash -r
+  have "$command" || die "Installing $* did not bring \`$command\`."
+}
+
+pinned_rust() { sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml; }
+
+ensure_rust() {
+  ensure_packages cc build-essential
+  if ! have cargo; then
+    # Some Debian releases have rustup as a package, older ones do not.
+    (ensure_packages rustup rustup) || die "Rust is missing: install rustup as its makers describe, then run this again."
+  fi
+  local pinned
+  pinned="$(pinned_rust)"
+  if ! have rustup; then
+    # A compiler from elsewhere will do when it is the right one and knows wasm.
+    rustc --version | grep -qF "$pinned" || say "No rustup here: using $(rustc --version), the project is built with $pinned."
+    return
+  fi
+  if ! rustup run "$pinned" rustc --version >/dev/null 2>&1; then
+    say "Installing Rust $pinned"
+    if ! rustup toolchain install "$pinned" --profile minimal --component clippy,rustfmt >&2; then
+      # The same compiler may be here under another name, such as "stable".
+      local name found=''
+      for name in $(rustup toolchain list --quiet 2>/dev/null || rustup toolchain list | cut -d' ' -f1); do
+        if rustup run "$name" rustc --version 2>/dev/null | grep -qF " $pinned "; then found="$name"; fi
+      done
+      [ -n "$found" ] || die "Rust $pinned could not be installed."
+      say "Using toolchain $found, which is Rust $pinned"
+      export RUSTUP_TOOLCHAIN="$found"
+    fi
+  fi
+  local component
+  for component in clippy rustfmt; do
+    rustup component list --installed | grep -q "^$component" || rustup component add "$component" >&2
+  done
+  if ! rustup target list --installed | grep -qx wasm32-unknown-unknown; then
+    say "Installing the wasm target"
+    rustup target add wasm32-unknown-unknown >&2
+  fi
+}
+
+# ensure_crate COMMAND VERSION CRATE MINUTES [FLAG...]: a Rust program of exactly that version, into .tools/.
+ensure_crate() {
+  local command="$1" version="$2" crate="$3" minutes="$4"
+  shift 4
+  if "$command" --version 2>/dev/null | grep -qwF "$version"; then return; fi
+  say "Building $crate $version (about $minutes min on two cores; once)"
+  cargo install "$crate" --version "$version" "$@" --root "$TOOLS" --force </dev/null >&2
+  hash -r
+}
+
+ensure_wasm_bindgen() {
+  grep -qF "wasm-bindgen = \"=$WASM_BINDGEN_VERSION\"" Cargo.toml \
+    || die "Cargo.toml pins another wasm-bindgen than scripts/lib/tools.sh ($WASM_BINDGEN_VERSION): they must be the same."
+  # Without --locked: the lock file it ships names a crate that is not to be had.
+  ensure_crate wasm-bindgen "$WASM_BINDGEN_VERSION" wasm-bindgen-cli 2
+}
+
+# Optional: without it the app is a little larger and works the same.
+ensure_wasm_opt() {
+  if have wasm-opt && ! wasm-opt --version | grep -q 'no optimizer'; then return; fi
+  ensure_npm_package binaryen "$BINARYEN_VERSION" && return
+  say "No wasm-opt (npm is missing or failed): the app is built without its last shrinking step."
+  mkdir -p "$TOOLS/bin"
+  cp scripts/lib/no-wasm-opt "$TOOLS/bin/wasm-opt"
+}
+
+# ensure_npm_package NAME VERSION: into .tools/node_modules; fails where npm cannot.
+ensure_npm_package() {
+  local at="$TOOLS/node_modules/$1/package.json"
+  if [ -f "$at" ] && grep -qF "\"version\": \"$2\"" "$at"; then return; fi
+  have npm || return 1
+  say "Fetching $1 $2 from npm"
+  mkdir -p "$TOOLS"
+  [ -f "$TOOLS/package.json" ] || printf '{ "private": true }\n' >"$TOOLS/package.json"
+  npm install --prefix "$TOOLS" --save-exact --no-audit --no-fund --loglevel=error "$1@$2" </dev/null >&2
+}
+
+ensure_wasm_tools() {
+  ensure_wasm_bindgen
+  ensure_crate trunk "$TRUNK_VERSION" trunk 8 --locked
+  ensure_wasm_opt
+  # The build's last step is a Python script.
+  ensure_packages python3 python3
+}
+
+# Optional: `cargo test` does the same, one binary after the other.
+ensure_nextest() {
+  have cargo-nextest && return
+  (ensure_crate cargo-nextest "$NEXTEST_VERSION" cargo-nextest 5 --locked) || say "No cargo-nextest: using cargo test."
+}
+
+ensure_chromium() {
+  if [ -z "${STARLING_CHROMIUM:-}" ] && ! have chromium-browser && ! have google-chrome; then
+    ensure_packages chromium chromium
+  fi
+  ensure_packages chromedriver chromium-driver
+}
+
+ensure_axe() {
+  have npm || ensure_packages npm npm
+  ensure_npm_package axe-core "$AXE_VERSION" || die "axe-core could not be fetched from npm."
+}
