@@ -1,0 +1,87 @@
+//! Recently used segments, at most so many bytes of them; the least recently used goes first.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::segment::{SegmentBytes, SegmentNumber};
+
+/// A bounded cache of segments.
+#[derive(Debug)]
+pub struct Cache {
+    bytes_max: usize,
+    bytes: usize,
+    clock: u64,
+    segments: BTreeMap<SegmentNumber, (u64, SegmentBytes)>,
+    by_use: BTreeMap<u64, SegmentNumber>,
+}
+
+impl Cache {
+    /// Holds at most `bytes_max` bytes.
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            bytes: 0,
+            clock: 0,
+            segments: BTreeMap::new(),
+            by_use: BTreeMap::new(),
+        }
+    }
+
+    /// A segment, which thereby becomes the most recently used.
+    pub fn get(&mut self, number: SegmentNumber) -> Option<SegmentBytes> {
+        let (used, bytes) = self.segments.get_mut(&number)?;
+        self.by_use.remove(used);
+        self.clock += 1;
+        *used = self.clock;
+        self.by_use.insert(self.clock, number);
+        Some(Rc::clone(bytes))
+    }
+
+    /// Keeps a segment as the most recently used one, unless it alone is too big.
+    pub fn insert(&mut self, number: SegmentNumber, bytes: SegmentBytes) {
+        self.remove(number);
+        if bytes.len() > self.bytes_max {
+            return;
+        }
+        self.clock += 1;
+        self.bytes += bytes.len();
+        self.segments.insert(number, (self.clock, bytes));
+        self.by_use.insert(self.clock, number);
+        while self.bytes > self.bytes_max {
+            let Some((_, oldest)) = self.by_use.first_key_value() else {
+                break;
+            };
+            self.remove(*oldest);
+        }
+    }
+
+    /// Forgets a segment.
+    pub fn remove(&mut self, number: SegmentNumber) {
+        if let Some((used, bytes)) = self.segments.remove(&number) {
+            self.by_use.remove(&used);
+            self.bytes -= bytes.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_goes_first() {
+        let mut cache = Cache::new(100);
+        for number in 0..3 {
+            cache.insert(number, Rc::new(vec![0; 30]));
+        }
+        assert!(cache.get(0).is_some());
+        cache.insert(3, Rc::new(vec![0; 30]));
+        assert!(cache.get(1).is_none(), "it was used longest ago");
+        assert!(cache.get(0).is_some() && cache.get(2).is_some() && cache.get(3).is_some());
+        cache.insert(4, Rc::new(vec![0; 101]));
+        assert!(
+            cache.get(4).is_none() && cache.get(0).is_some(),
+            "too big to be worth the rest"
+        );
+    }
+}
