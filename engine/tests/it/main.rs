@@ -1,4 +1,9 @@
 //! The engine under simulation: many peers, one seed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests fail loudly, and read their seed"
+)]
 
 mod feeds;
 mod hostile;
