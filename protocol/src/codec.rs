@@ -1,5 +1,10 @@
-//! Canonical bytes: postcard, exactly consumed.
+//! Canonical bytes: postcard, exactly consumed, each value in its one form.
+//!
+//! Postcard writes an integer or a length in one way but reads several: `05` and `85 00` are both five, and a length
+//! written with more than five bytes is read on 64-bit machines and refused on 32-bit ones. Two peers must never disagree
+//! about what bytes say, so what crosses a wire is accepted only if encoding the value gives the same bytes again.
 
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,24 +14,49 @@ use serde::de::DeserializeOwned;
 pub struct Malformed;
 
 /// The postcard bytes of `value`.
+///
+/// # Panics
+/// If `T` is a type postcard cannot express, such as a sequence of unknown length: a bug, and better seen than signed.
 #[must_use]
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    // Serialising into a growing vector fails only for types postcard cannot express (unsized sequences); ours are plain.
-    postcard::to_allocvec(value).unwrap_or_default()
+    encode_after(Vec::new(), value)
 }
 
-/// The value whose bytes are exactly `bytes`.
+/// `start`, followed by the postcard bytes of `value`.
+///
+/// # Panics
+/// As [`encode`].
+pub(crate) fn encode_after<T: Serialize>(start: Vec<u8>, value: &T) -> Vec<u8> {
+    postcard::to_extend(value, start).expect("a plain type, and a vector that grows")
+}
+
+/// The value whose canonical bytes are exactly `bytes`.
 ///
 /// # Errors
-/// [`Malformed`] if the bytes do not decode or some are left over.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+/// [`Malformed`] if the bytes do not decode, some are left over, or the value has other canonical bytes.
+pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
     match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
+        Ok((value, [])) if is_canonical(&value, bytes) => Ok(value),
         _ => Err(Malformed),
     }
 }
 
-/// Like [`decode`], but lets bytes follow: for values that later versions may extend at the end.
+/// Like [`decode`], but lets bytes follow: for values from others that later versions may extend at the end.
+///
+/// # Errors
+/// [`Malformed`] if the bytes do not begin with the canonical bytes of a value.
+pub fn decode_open<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|_| Malformed)?;
+    let read = bytes.len().saturating_sub(rest.len());
+    if is_canonical(&value, &bytes[..read]) {
+        Ok(value)
+    } else {
+        Err(Malformed)
+    }
+}
+
+/// Lets bytes follow and does not insist on canonical ones: for records of one's own disk, never for what others sent
+/// (that is [`decode_open`]).
 ///
 /// # Errors
 /// [`Malformed`] if the bytes do not decode.
@@ -34,4 +64,37 @@ pub fn decode_extensible<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malform
     postcard::take_from_bytes(bytes)
         .map(|(value, _)| value)
         .map_err(|_| Malformed)
+}
+
+fn is_canonical<T: Serialize>(value: &T, bytes: &[u8]) -> bool {
+    postcard::serialize_with_flavor(value, Expected { rest: bytes }).is_ok()
+}
+
+/// Takes what is serialised and compares it with the bytes expected, storing nothing.
+struct Expected<'a> {
+    rest: &'a [u8],
+}
+
+impl Flavor for Expected<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.rest = self
+            .rest
+            .strip_prefix(bytes)
+            .ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(postcard::Error::SerializeBufferFull)
+        }
+    }
 }

@@ -76,11 +76,21 @@ pub struct SignedHeader {
 }
 
 impl SignedHeader {
-    /// Checks version and signature; the id is a by-product.
+    /// Checks shape and signature; the id is a by-product.
     ///
     /// # Errors
     /// [`EntryError`].
     pub fn verify(&self) -> Result<EntryId, EntryError> {
+        let header = &self.header;
+        self.check_shape()?;
+        let id = header.id();
+        key::verify(&header.device.0, Domain::Entry, &[&id.0], &self.signature)
+            .map_err(|_| EntryError::Signature)?;
+        Ok(id)
+    }
+
+    /// Everything about a header that costs next to nothing to check.
+    fn check_shape(&self) -> Result<(), EntryError> {
         let header = &self.header;
         if header.version != ENTRY_VERSION {
             return Err(EntryError::Version);
@@ -88,15 +98,13 @@ impl SignedHeader {
         if header.body_len as usize > limits::BODY_LEN_MAX {
             return Err(EntryError::TooLong);
         }
-        if (header.seq == 0) != (header.kind == Kind::CERTIFICATE)
+        if header.seq > limits::SEQ_MAX
+            || (header.seq == 0) != (header.kind == Kind::CERTIFICATE)
             || (header.seq == 0) != (header.prev == EntryId([0; 32]))
         {
             return Err(EntryError::Order);
         }
-        let id = header.id();
-        key::verify(&header.device.0, Domain::Entry, &[&id.0], &self.signature)
-            .map_err(|_| EntryError::Signature)?;
-        Ok(id)
+        Ok(())
     }
 }
 
@@ -128,7 +136,8 @@ pub enum EntryError {
     /// The body is not the one the header names.
     #[error("an entry's body does not match its header")]
     Body,
-    /// First entries are certificates, others are not, and only first ones have no predecessor.
+    /// First entries are certificates, others are not, only first ones have no predecessor, and numbers end at
+    /// [`limits::SEQ_MAX`].
     #[error("an entry's number, predecessor and kind do not fit together")]
     Order,
     /// The device's signature is wrong.
@@ -145,6 +154,7 @@ impl Entry {
     /// # Errors
     /// [`EntryError`]; cheap checks come first, the signature last.
     pub fn verify(self) -> Result<VerifiedEntry, EntryError> {
+        self.signed.check_shape()?;
         let header = &self.signed.header;
         if header.body_len as usize != self.body.len()
             || *blake3::hash(&self.body).as_bytes() != header.body_hash
@@ -154,7 +164,7 @@ impl Entry {
         let id = self.signed.verify()?;
         if header.kind == Kind::CERTIFICATE {
             let certificate: Certificate =
-                codec::decode_extensible(&self.body).map_err(|_| EntryError::Certificate)?;
+                codec::decode_open(&self.body).map_err(|_| EntryError::Certificate)?;
             let fits = certificate.device == header.device
                 && certificate.account == header.account
                 && certificate.name.chars().count() <= limits::DEVICE_NAME_CHARS_MAX;
@@ -343,17 +353,17 @@ impl Body {
     pub fn decode(kind: Kind, bytes: &[u8]) -> Option<Self> {
         let chars = |text: &str, max: usize| text.chars().count() <= max;
         match kind {
-            Kind::CERTIFICATE => codec::decode_extensible(bytes).ok().map(Self::Certificate),
-            Kind::PROFILE => codec::decode_extensible::<Profile>(bytes)
+            Kind::CERTIFICATE => codec::decode_open(bytes).ok().map(Self::Certificate),
+            Kind::PROFILE => codec::decode_open::<Profile>(bytes)
                 .ok()
                 .filter(|p| chars(&p.name, limits::NAME_CHARS_MAX) && chars(&p.bio, limits::BIO_CHARS_MAX))
                 .map(Self::Profile),
-            Kind::POST => codec::decode_extensible::<Post>(bytes)
+            Kind::POST => codec::decode_open::<Post>(bytes)
                 .ok()
                 .filter(|p| !p.text.is_empty() && chars(&p.text, limits::POST_CHARS_MAX))
                 .map(Self::Post),
-            Kind::FOLLOW => codec::decode_extensible(bytes).ok().map(Self::Follow),
-            Kind::REVOCATION => codec::decode_extensible::<Revocation>(bytes)
+            Kind::FOLLOW => codec::decode_open(bytes).ok().map(Self::Follow),
+            Kind::REVOCATION => codec::decode_open::<Revocation>(bytes)
                 .ok()
                 .filter(|r| r.verify().is_ok())
                 .map(Self::Revocation),

@@ -195,8 +195,11 @@ impl Handshake {
                 Err(HandshakeError::Changed)
             };
         }
-        let hello: Hello = codec::decode_extensible(payload).map_err(|_| HandshakeError::Malformed)?;
+        let hello: Hello = codec::decode_open(payload).map_err(|_| HandshakeError::Malformed)?;
         if hello.magic != MAGIC {
+            return Err(HandshakeError::Malformed);
+        }
+        if hello.version_min > hello.version_max {
             return Err(HandshakeError::Malformed);
         }
         if hello.version_min > VERSION_MAX || hello.version_max < VERSION_MIN {

@@ -7,7 +7,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, DecodeKind};
 use serde::{Deserialize, Serialize};
 
 /// Length in characters of every id in text form.
@@ -45,7 +45,11 @@ fn from_text(text: &str) -> Result<[u8; 32], IdError> {
     }
     let raw = BASE32_NOPAD
         .decode(text.to_ascii_uppercase().as_bytes())
-        .map_err(|_| IdError::Alphabet)?;
+        .map_err(|error| match error.kind {
+            // The last character holds spare bits, which must be zero: a known character, but not the right one.
+            DecodeKind::Trailing => IdError::Checksum,
+            _ => IdError::Alphabet,
+        })?;
     let bytes: [u8; 32] = raw
         .get(..32)
         .and_then(|b| b.try_into().ok())

@@ -7,6 +7,9 @@ pub const FRAME_LEN_MAX: usize = 16 * 1024;
 pub const MESSAGE_LEN_MAX: usize = 256 * 1024;
 /// The body of an entry, in bytes.
 pub const BODY_LEN_MAX: usize = 32 * 1024;
+/// The number of an entry in its feed: the greatest integer a JavaScript number holds exactly, and far enough from the
+/// end of `u64` that counting on from a stranger's number never overflows.
+pub const SEQ_MAX: u64 = (1 << 53) - 1;
 /// The text of a post, in Unicode scalar values.
 pub const POST_CHARS_MAX: usize = 3_000;
 /// A display name, in Unicode scalar values.

@@ -34,7 +34,7 @@ pub struct FeedHead {
     pub account: AccountId,
     /// Which feed.
     pub device: DeviceId,
-    /// Entries below this number are held.
+    /// Entries below this number are held; at least one is.
     pub next_seq: u64,
     /// The entry numbered `next_seq - 1`.
     pub head: EntryId,
@@ -217,8 +217,7 @@ impl Message {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         fn with<T: Serialize>(kind: u8, fields: &T) -> Vec<u8> {
-            // Extending `[kind]` cannot fail: a Vec grows.
-            postcard::to_extend(fields, vec![kind]).unwrap_or_default()
+            codec::encode_after(vec![kind], fields)
         }
         match self {
             Self::Interests(fields) => with(kind::INTERESTS, fields),
@@ -266,24 +265,31 @@ impl Message {
         }
     }
 
+    /// Numbers are bounded before anything is verified: whoever receives a head or a header counts on from it.
     fn within_limits(&self) -> bool {
+        let held = |next_seq: u64| (1..=limits::SEQ_MAX + 1).contains(&next_seq);
+        let heads = |heads: &[FeedHead]| {
+            heads.len() <= limits::HEADS_PER_MESSAGE_MAX && heads.iter().all(|h| held(h.next_seq))
+        };
+        let header = |signed: &SignedHeader| signed.header.seq <= limits::SEQ_MAX;
         match self {
             Self::Interests(m) => m.add.len() + m.remove.len() <= limits::INTERESTS_PER_MESSAGE_MAX,
-            Self::Digest(m) => m.heads.len() <= limits::HEADS_PER_MESSAGE_MAX,
-            Self::Announce(m) | Self::Have(m) => m.heads.len() <= limits::HEADS_PER_MESSAGE_MAX,
+            Self::Digest(m) => heads(&m.heads),
+            Self::Announce(m) | Self::Have(m) => heads(&m.heads),
             Self::Want(m) => m.from < m.to,
-            Self::Entries(m) => !m.entries.is_empty() && m.entries.len() <= limits::ENTRIES_PER_MESSAGE_MAX,
-            Self::Push(m) => m.hops >= 1 && m.hops <= limits::HOPS_MAX,
-            Self::Receipt(_)
-            | Self::RangeEnd(_)
-            | Self::Credit(_)
-            | Self::Ping(_)
-            | Self::Pong(_)
-            | Self::ForkProof(_) => true,
+            Self::Entries(m) => {
+                !m.entries.is_empty()
+                    && m.entries.len() <= limits::ENTRIES_PER_MESSAGE_MAX
+                    && m.entries.iter().all(|entry| header(&entry.signed))
+            }
+            Self::Push(m) => m.hops >= 1 && m.hops <= limits::HOPS_MAX && header(&m.entry.signed),
+            Self::Receipt(m) => held(m.next_seq),
+            Self::ForkProof(m) => header(&m.one) && header(&m.other),
+            Self::RangeEnd(_) | Self::Credit(_) | Self::Ping(_) | Self::Pong(_) => true,
         }
     }
 }
 
-fn fields_of<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
+fn fields_of<T: Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
     codec::decode(bytes).map_err(|_| MessageError::Malformed)
 }

@@ -3,6 +3,7 @@
 //! The entropy itself is the Ed25519 seed; BIP-39's password stretching exists for phrases with passwords, which we have not.
 
 use bip39::{Language, Mnemonic};
+use zeroize::Zeroizing;
 
 use crate::key::KeyPair;
 
@@ -32,7 +33,7 @@ pub enum PhraseError {
 #[must_use]
 pub fn to_words(account: &KeyPair) -> Vec<String> {
     // 32 bytes are always valid entropy for 24 words.
-    Mnemonic::from_entropy_in(Language::English, &account.seed())
+    Mnemonic::from_entropy_in(Language::English, &*Zeroizing::new(account.seed()))
         .map(|mnemonic| mnemonic.words().map(str::to_owned).collect())
         .unwrap_or_default()
 }
@@ -56,12 +57,14 @@ pub fn from_words(phrase: &str) -> Result<KeyPair, PhraseError> {
     if words.len() != PHRASE_WORDS {
         return Err(PhraseError::Length(words.len()));
     }
-    let mnemonic = Mnemonic::parse_in_normalized(Language::English, &words.join(" "))
+    let mnemonic = Mnemonic::parse_in_normalized(Language::English, &Zeroizing::new(words.join(" ")))
         .map_err(|_| PhraseError::Checksum)?;
     let (entropy, len) = mnemonic.to_entropy_array();
-    let seed: [u8; 32] = entropy
+    let entropy = Zeroizing::new(entropy);
+    let seed: Zeroizing<[u8; 32]> = entropy
         .get(..len)
         .and_then(|e| e.try_into().ok())
+        .map(Zeroizing::new)
         .ok_or(PhraseError::Checksum)?;
     Ok(KeyPair::from_seed(&seed))
 }

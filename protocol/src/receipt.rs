@@ -14,7 +14,7 @@ pub struct Receipt {
     pub relay: PeerId,
     /// Which feed.
     pub device: DeviceId,
-    /// All entries with lower numbers are durable.
+    /// All entries with lower numbers are durable; there is at least one.
     pub next_seq: u64,
     /// The entry numbered `next_seq - 1`.
     pub head: EntryId,

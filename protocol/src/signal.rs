@@ -206,13 +206,56 @@ pub fn verify_join(
     )
 }
 
-/// Decodes a message of the signaling protocol ([`ToServer`], [`ToPeer`] or [`Payload`]).
+/// What [`decode`] reads: [`ToServer`], [`ToPeer`] and [`Payload`].
+pub trait SignalMessage: Serialize + serde::de::DeserializeOwned {
+    /// The longest encoding, in bytes.
+    const LEN_MAX: usize;
+
+    /// Whether what is inside keeps its limits too.
+    fn within_limits(&self) -> bool {
+        true
+    }
+}
+
+impl SignalMessage for ToServer {
+    const LEN_MAX: usize = limits::SIGNAL_LEN_MAX;
+
+    fn within_limits(&self) -> bool {
+        match self {
+            Self::Signal { payload, .. } => payload.len() <= limits::SIGNAL_PAYLOAD_LEN_MAX,
+            Self::Join { .. } | Self::List => true,
+        }
+    }
+}
+
+impl SignalMessage for ToPeer {
+    const LEN_MAX: usize = limits::SIGNAL_LEN_MAX;
+
+    fn within_limits(&self) -> bool {
+        match self {
+            Self::Signal { payload, .. } => payload.len() <= limits::SIGNAL_PAYLOAD_LEN_MAX,
+            Self::Joined { members } | Self::Members { members } => {
+                members.len() <= limits::SIGNAL_MEMBERS_MAX
+            }
+            Self::Challenge { .. } | Self::Absent { .. } | Self::Refused { .. } => true,
+        }
+    }
+}
+
+impl SignalMessage for Payload {
+    const LEN_MAX: usize = limits::SIGNAL_PAYLOAD_LEN_MAX;
+}
+
+/// Decodes a message of the signaling protocol.
 ///
 /// # Errors
-/// [`Malformed`] if it is longer than [`limits::SIGNAL_LEN_MAX`] or does not decode.
-pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
-    if bytes.len() > limits::SIGNAL_LEN_MAX {
+/// [`Malformed`] if it is longer than its kind may be, does not decode, or holds something over its limit.
+pub fn decode<T: SignalMessage>(bytes: &[u8]) -> Result<T, Malformed> {
+    if bytes.len() > T::LEN_MAX {
         return Err(Malformed);
     }
     codec::decode(bytes)
+        .ok()
+        .filter(T::within_limits)
+        .ok_or(Malformed)
 }
