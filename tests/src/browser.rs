@@ -25,6 +25,8 @@ use crate::process;
 /// Chromium on a busy machine with cold caches takes seconds to come up.
 const UP_WITHIN: Duration = Duration::from_secs(60);
 
+const CRASHED: &str = "crashed";
+
 /// Quiet on the network, unthrottled in the background, and otherwise the browser people have.
 const FLAGS: &[&str] = &[
     "--headless=new",
@@ -157,7 +159,7 @@ impl Browser {
         let filter = json!([{ "type": "service_worker" }, { "type": "shared_worker" }]);
         shared
             .cdp
-            .call(None, "Target.setAutoAttach", auto_attach(Some(filter)))
+            .call(None, "Target.setAutoAttach", auto_attach(filter))
             .await?;
         Ok(Self { shared })
     }
@@ -385,7 +387,10 @@ impl Shared {
             call("Runtime.enable", json!({})),
             call("Log.enable", json!({})),
             call("Network.enable", json!({})),
-            call("Target.setAutoAttach", auto_attach(None)),
+            call(
+                "Target.setAutoAttach",
+                auto_attach(json!([{ "type": "worker" }, { "type": "iframe" }]))
+            ),
             async {
                 if cuttable {
                     self.set_network(session, offline).await
@@ -427,7 +432,7 @@ impl Shared {
                 let gone = event.params["sessionId"].as_str().unwrap_or_default();
                 locked(&self.sessions).remove(gone);
             }
-            "Inspector.targetCrashed" => self.say(event, Level::Exception, "crashed".to_owned()),
+            "Inspector.targetCrashed" => self.say(event, Level::Exception, CRASHED.to_owned()),
             method => {
                 if let Some((level, text)) = spoken(method, &event.params) {
                     self.say(event, level, text);
@@ -472,6 +477,10 @@ impl Shared {
         let Some(at) = event.session.as_ref().and_then(|id| sessions.get(id)) else {
             return;
         };
+        if text == CRASHED && at.speaker == "service_worker" {
+            // Chromium stops idle and replaced service workers, and words it like that.
+            return;
+        }
         self.console.push(Line {
             context: at.context.clone(),
             page: at.page.clone(),
@@ -498,12 +507,9 @@ impl Drop for Shared {
     }
 }
 
-fn auto_attach(filter: Option<Value>) -> Value {
-    let mut params = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });
-    if let Some(filter) = filter {
-        params["filter"] = filter;
-    }
-    params
+/// Attach to these kinds of targets as they appear, and let each wait until it has been prepared.
+fn auto_attach(kinds: Value) -> Value {
+    json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true, "filter": kinds })
 }
 
 async fn watch(shared: std::sync::Weak<Shared>, mut events: mpsc::UnboundedReceiver<Event>) {

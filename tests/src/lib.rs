@@ -8,6 +8,7 @@ pub mod axe;
 pub mod browser;
 pub mod cdp;
 pub mod console;
+pub mod figures;
 pub mod http;
 pub mod keys;
 pub mod page;

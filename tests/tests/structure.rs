@@ -62,13 +62,13 @@ fn run(program: &str, args: &[&str]) -> String {
         .args(args)
         .current_dir(workspace_root())
         .output()
-        .unwrap();
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(
         output.status.success(),
         "{program} {args:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("programs that write text")
 }
 
 fn cargo(args: &[&str]) -> String {
@@ -97,12 +97,12 @@ fn read(path: &Path) -> String {
 /// The members of the workspace and the members each depends on, in any way.
 fn members() -> BTreeMap<String, BTreeSet<String>> {
     let metadata: Value =
-        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).unwrap();
-    let packages = metadata["packages"].as_array().unwrap();
-    let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+        serde_json::from_str(&cargo(&["metadata", "--no-deps", "--format-version", "1"])).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let name = |value: &Value| value["name"].as_str().expect("a name").to_owned();
     let all: BTreeSet<String> = packages.iter().map(name).collect();
     let within = |package: &Value| {
-        let dependencies = package["dependencies"].as_array().unwrap();
+        let dependencies = package["dependencies"].as_array().expect("dependencies");
         dependencies
             .iter()
             .map(name)

@@ -1,3 +1,4 @@
 //! Whole-system scenarios in real headless Chromium.
 
 mod harness;
+mod offline_shell;

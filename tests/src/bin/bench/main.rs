@@ -1,0 +1,16 @@
+//! The measuring half of `scripts/bench`: figures of real processes and real browsers.
+//!
+//! `bench NAME` prints one JSON object per figure on standard output and nothing else there.
+
+mod client;
+
+use anyhow::{Result, bail};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    match name.as_str() {
+        "client" => client::measure().await,
+        other => bail!("nothing measures {other:?} yet"),
+    }
+}
