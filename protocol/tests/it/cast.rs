@@ -1,0 +1,145 @@
+//! The fixed people, devices and times of the tests. Every secret is one byte repeated 32 times.
+
+use protocol::entry::{Body, Follow, Position, Post, Profile, ReplyTo};
+use protocol::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN, feature};
+use protocol::identity::{Certificate, Revocation};
+use protocol::receipt::Receipt;
+use protocol::{AccountId, DeviceId, EntryId, EntryRef, KeyPair, PeerId, Timestamp, VerifiedEntry};
+
+/// Ada's account.
+pub(crate) const ADA: u8 = 1;
+/// Ada's laptop.
+pub(crate) const LAPTOP: u8 = 2;
+/// Ada's phone.
+pub(crate) const PHONE: u8 = 3;
+/// Bob's account.
+pub(crate) const BOB: u8 = 4;
+/// A relay.
+pub(crate) const RELAY: u8 = 5;
+
+/// When Ada's feed begins.
+pub(crate) const BEGIN: Timestamp = Timestamp(1_700_000_000_000);
+
+pub(crate) const DTLS: Binding = Binding::Dtls {
+    offerer: [0xaa; 32],
+    answerer: [0xbb; 32],
+};
+
+pub(crate) fn key(seed: u8) -> KeyPair {
+    KeyPair::from_seed(&[seed; 32])
+}
+
+pub(crate) fn account(seed: u8) -> AccountId {
+    AccountId(key(seed).public())
+}
+
+pub(crate) fn device(seed: u8) -> DeviceId {
+    DeviceId(key(seed).public())
+}
+
+pub(crate) fn peer(seed: u8) -> PeerId {
+    PeerId(key(seed).public())
+}
+
+pub(crate) fn certificate() -> Certificate {
+    Certificate::issue(&key(ADA), device(LAPTOP), "laptop".into(), BEGIN)
+}
+
+pub(crate) fn revocation() -> Revocation {
+    Revocation::issue(
+        &key(ADA),
+        device(PHONE),
+        300,
+        EntryId([0xee; 32]),
+        Timestamp(BEGIN.0 + 4_000),
+    )
+}
+
+pub(crate) fn receipt() -> Receipt {
+    Receipt::issue(
+        &key(RELAY),
+        device(LAPTOP),
+        200,
+        EntryId([0xdd; 32]),
+        Timestamp(BEGIN.0 + 5_000),
+    )
+}
+
+/// What Ada's laptop says, in order; one of each kind, and an answer.
+pub(crate) fn bodies() -> Vec<Body> {
+    let thread = |byte| EntryRef {
+        account: account(BOB),
+        id: EntryId([byte; 32]),
+    };
+    vec![
+        Body::Certificate(certificate()),
+        Body::Profile(Profile {
+            name: "Ada".into(),
+            bio: "Notes on engines ⚙".into(),
+        }),
+        Body::Post(Post {
+            text: "Hello, starlings! 🐦".into(),
+            reply: None,
+        }),
+        Body::Post(Post {
+            text: "Yes.".into(),
+            reply: Some(ReplyTo {
+                root: thread(0x11),
+                parent: thread(0x22),
+            }),
+        }),
+        Body::Follow(Follow {
+            account: account(BOB),
+            on: true,
+        }),
+        Body::Revocation(revocation()),
+    ]
+}
+
+/// Ada's feed.
+pub(crate) fn feed() -> Vec<VerifiedEntry> {
+    let mut feed: Vec<VerifiedEntry> = Vec::new();
+    for (seq, body) in (0..).zip(bodies()) {
+        let at = Position {
+            seq,
+            prev: feed.last().map_or(EntryId::default(), VerifiedEntry::id),
+            lamport: 100 + seq * 50,
+        };
+        feed.push(VerifiedEntry::create(
+            &key(LAPTOP),
+            at,
+            account(ADA),
+            Timestamp(BEGIN.0 + seq * 1_000),
+            &body,
+        ));
+    }
+    feed
+}
+
+/// What Ada's laptop says first on a link.
+pub(crate) fn laptop_hello() -> Hello {
+    Hello {
+        magic: MAGIC,
+        version_min: VERSION_MIN,
+        version_max: VERSION_MAX,
+        features: 0,
+        peer: peer(LAPTOP),
+        nonce: [0xa1; 32],
+        certificate: Some(certificate()),
+        wall: BEGIN,
+    }
+}
+
+/// What the relay says first on a link.
+pub(crate) fn relay_hello() -> Hello {
+    Hello {
+        magic: MAGIC,
+        version_min: VERSION_MIN,
+        version_max: VERSION_MAX,
+        features: feature::RELAY,
+        peer: peer(RELAY),
+        nonce: [0xb2; 32],
+        certificate: None,
+        wall: Timestamp(BEGIN.0 + 7),
+    }
+}

@@ -1,0 +1,182 @@
+//! A peer message of each kind.
+
+use protocol::message::{
+    Credit, Decoded, Digest, Entries, FeedHead, ForkProof, Heads, Interests, Message, Ping, Push, RangeEnd,
+    SaltedAccount, Want,
+};
+use protocol::{EntryId, SignedHeader};
+
+use super::{entries, identity};
+use crate::by_hand::{Vector, hex, public};
+use crate::cast::{self, ADA, LAPTOP};
+
+fn same(by_hand: Vector, message: &Message) -> Vector {
+    let name = by_hand.name;
+    assert_eq!(
+        hex(&by_hand.bytes()),
+        hex(&message.encode()),
+        "{name}: document and code disagree"
+    );
+    assert_eq!(
+        Message::decode(&by_hand.bytes()),
+        Ok(Decoded::Known(message.clone())),
+        "{name}: read back"
+    );
+    by_hand
+}
+
+fn head() -> (Vector, FeedHead) {
+    let by_hand = Vector::new("head")
+        .fixed("account", public(ADA))
+        .fixed("device", public(LAPTOP))
+        .varint("next_seq", 200)
+        .fixed("head", [0xdd; 32]);
+    let head = FeedHead {
+        account: cast::account(ADA),
+        device: cast::device(LAPTOP),
+        next_seq: 200,
+        head: EntryId([0xdd; 32]),
+    };
+    (by_hand, head)
+}
+
+fn fork() -> (Vector, ForkProof) {
+    let feed = cast::feed();
+    let forked = entries::forked();
+    let proof = ForkProof {
+        one: feed[2].signed().clone(),
+        other: protocol::codec::decode::<SignedHeader>(&forked.bytes()).expect("a signed header"),
+    };
+    assert_eq!(proof.one.header.seq, proof.other.header.seq);
+    assert_ne!(proof.one.verify(), proof.other.verify());
+    assert!(proof.other.verify().is_ok());
+    let one = protocol::codec::encode(&proof.one);
+    let by_hand = Vector::new("message: ForkProof")
+        .byte("kind", 13)
+        .fixed("one: header and signature of entry 2 in entries.hex", one)
+        .all("other", &forked);
+    (by_hand, proof)
+}
+
+/// One message of each kind, with its bytes by hand.
+pub(crate) fn pairs() -> Vec<(Vector, Message)> {
+    let (head_by_hand, head) = head();
+    let heads = |name, kind| {
+        Vector::new(name)
+            .byte("kind", kind)
+            .varint("heads, count", 1)
+            .all("heads[0]", &head_by_hand)
+    };
+    let post = cast::feed().swap_remove(2).entry().clone();
+    let (fork_by_hand, fork) = fork();
+    vec![
+        (
+            Vector::new("message: Interests")
+                .byte("kind", 1)
+                .byte("reset", 1)
+                .byte("everything", 0)
+                .varint("add, count", 2)
+                .fixed("add[0]", [1; 8])
+                .fixed("add[1]", [2; 8])
+                .varint("remove, count", 1)
+                .fixed("remove[0]", [3; 8]),
+            Message::Interests(Interests {
+                reset: true,
+                everything: false,
+                add: vec![SaltedAccount([1; 8]), SaltedAccount([2; 8])],
+                remove: vec![SaltedAccount([3; 8])],
+            }),
+        ),
+        (
+            heads("message: Digest", 2).byte("end", 1),
+            Message::Digest(Digest {
+                heads: vec![head],
+                end: true,
+            }),
+        ),
+        (
+            Vector::new("message: Want")
+                .byte("kind", 3)
+                .varint("request", 70_000)
+                .fixed("device", public(LAPTOP))
+                .varint("from", 2)
+                .varint("to", 200),
+            Message::Want(Want {
+                request: 70_000,
+                device: cast::device(LAPTOP),
+                from: 2,
+                to: 200,
+            }),
+        ),
+        (
+            Vector::new("message: Entries")
+                .byte("kind", 4)
+                .varint("request", 70_000)
+                .varint("entries, count", 1)
+                .all("entries[0]", &entries::entry(2)),
+            Message::Entries(Entries {
+                request: 70_000,
+                entries: vec![post.clone()],
+            }),
+        ),
+        (
+            Vector::new("message: RangeEnd")
+                .byte("kind", 5)
+                .varint("request", 70_000),
+            Message::RangeEnd(RangeEnd { request: 70_000 }),
+        ),
+        (
+            Vector::new("message: Push")
+                .byte("kind", 6)
+                .byte("hops", 1)
+                .all("entry", &entries::entry(2)),
+            Message::Push(Push { hops: 1, entry: post }),
+        ),
+        (
+            heads("message: Announce", 7),
+            Message::Announce(Heads { heads: vec![head] }),
+        ),
+        (
+            heads("message: Have", 8),
+            Message::Have(Heads { heads: vec![head] }),
+        ),
+        (
+            Vector::new("message: Receipt")
+                .byte("kind", 9)
+                .all("receipt", &identity::receipt()),
+            Message::Receipt(cast::receipt()),
+        ),
+        (
+            Vector::new("message: Credit")
+                .byte("kind", 10)
+                .varint("bytes", 65_536),
+            Message::Credit(Credit { bytes: 65_536 }),
+        ),
+        (
+            Vector::new("message: Ping")
+                .byte("kind", 11)
+                .varint("token", u64::MAX),
+            Message::Ping(Ping { token: u64::MAX }),
+        ),
+        (
+            Vector::new("message: Pong")
+                .byte("kind", 12)
+                .varint("token", u64::MAX),
+            Message::Pong(Ping { token: u64::MAX }),
+        ),
+        (fork_by_hand, Message::ForkProof(fork)),
+    ]
+}
+
+pub(crate) fn all() -> Vec<Vector> {
+    let raw = protocol::codec::encode(cast::feed()[2].entry());
+    let entries = Entries::encode_raw(70_000, &[&raw]);
+    let mut vectors = Vec::new();
+    for (by_hand, message) in pairs() {
+        if matches!(message, Message::Entries(_)) {
+            assert_eq!(entries, by_hand.bytes(), "stored bytes are sent as they are");
+        }
+        vectors.push(same(by_hand, &message));
+    }
+    vectors
+}
