@@ -13,6 +13,7 @@
 
 pub mod api;
 pub mod io;
+pub mod memory;
 pub mod store;
 
 mod batch;

@@ -7,15 +7,14 @@ use protocol::identity::Certificate;
 use protocol::message::{Message, Push, Want};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_engine::api::Transport;
+use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
 use starling_engine::{Config, Engine, Input, LinkId, Log, Now, Output};
-
-use crate::network::Disk;
 
 /// A relay's engine with a disk that answers at once, and a raw neighbour on link 1.
 struct Victim {
     engine: Engine,
-    disk: Disk,
+    disk: MemoryStore,
     sent: Vec<Vec<u8>>,
     closed: Vec<String>,
     refused: Vec<String>,
@@ -28,7 +27,7 @@ impl Victim {
         let engine = Engine::new(Config::relay(KeyPair::from_seed(&[1; 32])), [2; 32], now);
         let mut victim = Self {
             engine,
-            disk: Disk::default(),
+            disk: MemoryStore::default(),
             sent: vec![],
             closed: vec![],
             refused: vec![],
@@ -118,7 +117,7 @@ impl Victim {
         let last = self.sent.last().unwrap();
         assert_eq!(last[0], frame::CLOSE, "and told why");
         assert_eq!(std::str::from_utf8(&last[1..]).unwrap(), self.refused[0]);
-        assert_eq!(self.disk.rows(Table::Entries), 0, "nothing is stored");
+        assert_eq!(self.disk.len(Table::Entries), 0, "nothing is stored");
     }
 }
 
@@ -164,7 +163,7 @@ fn an_honest_neighbour_is_stored() {
     let mut victim = Victim::new();
     victim.link(&device);
     victim.message(&push(certificate(&account, &device).entry()));
-    assert_eq!(victim.disk.rows(Table::Entries), 1);
+    assert_eq!(victim.disk.len(Table::Entries), 1);
     assert!(victim.refused.is_empty());
 }
 
@@ -296,7 +295,7 @@ fn an_entry_that_changes_its_account() {
         VerifiedEntry::create(&device, at, other, Timestamp(2), &body).entry(),
     ));
     assert_eq!(victim.refused.len(), 1);
-    assert_eq!(victim.disk.rows(Table::Entries), 1);
+    assert_eq!(victim.disk.len(Table::Entries), 1);
 }
 
 #[test]
@@ -307,7 +306,7 @@ fn a_replayed_entry_is_a_duplicate_and_nothing_more() {
     for _ in 0..100 {
         victim.message(&push(certificate(&account, &device).entry()));
     }
-    assert_eq!(victim.disk.rows(Table::Entries), 1);
+    assert_eq!(victim.disk.len(Table::Entries), 1);
     assert!(victim.refused.is_empty());
 }
 
@@ -360,6 +359,6 @@ fn unknown_messages_and_unknown_entry_kinds_are_no_offence() {
     entry.signed.signature = device.sign(protocol::key::Domain::Entry, &[&id.0]);
     victim.message(&push(&entry));
     assert!(victim.refused.is_empty(), "{:?}", victim.refused);
-    assert_eq!(victim.disk.rows(Table::Entries), 2);
-    assert_eq!(victim.disk.rows(Table::ByTime), 0);
+    assert_eq!(victim.disk.len(Table::Entries), 2);
+    assert_eq!(victim.disk.len(Table::ByTime), 0);
 }

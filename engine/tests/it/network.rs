@@ -4,7 +4,6 @@
 //! run prints its seed, and `STARLING_SEED=n` replays it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
 
 use protocol::handshake::{Binding, Role};
 use protocol::{Instant, KeyPair, PeerId, Timestamp};
@@ -13,7 +12,8 @@ use rand_core::{Rng, SeedableRng};
 use starling_engine::api::{
     Answer, Ask, Command, Event, Outcome, Page, PostView, Query, Reply, Timeline, Transport,
 };
-use starling_engine::store::{Batch, Load, Op, Read, Row, Rows, Table};
+use starling_engine::memory::MemoryStore;
+use starling_engine::store::{Batch, Rows};
 use starling_engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, Now, Output};
 
 /// The wall clock at the beginning of every run: some day in 2026.
@@ -26,89 +26,13 @@ pub(crate) fn seed() -> u64 {
         .unwrap_or(1)
 }
 
-/// An ordered map per table; a clone of it is a disk after a crash.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Disk {
-    pub(crate) tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
-}
-
-impl Disk {
-    pub(crate) fn apply(&mut self, batch: &Batch) {
-        for op in &batch.ops {
-            match op {
-                Op::Put { table, key, value } => {
-                    self.tables
-                        .entry(*table)
-                        .or_default()
-                        .insert(key.clone(), value.clone());
-                }
-                Op::Delete { table, key } => {
-                    self.tables.entry(*table).or_default().remove(key);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn load(&self, load: &Load) -> Rows {
-        load.reads.iter().map(|read| self.read(read)).collect()
-    }
-
-    fn read(&self, read: &Read) -> Vec<Row> {
-        match read {
-            Read::Get { table, key } => {
-                let value = self.tables.get(table).and_then(|rows| rows.get(key));
-                value
-                    .map(|value| (key.clone(), value.clone()))
-                    .into_iter()
-                    .collect()
-            }
-            Read::Range {
-                table,
-                start,
-                end,
-                limit,
-                bytes_max,
-                reverse,
-            } => {
-                let Some(rows) = self.tables.get(table) else {
-                    return Vec::new();
-                };
-                if start >= end {
-                    return Vec::new();
-                }
-                let range = rows
-                    .range::<[u8], _>((Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice())));
-                let rows: Box<dyn Iterator<Item = (&Vec<u8>, &Vec<u8>)>> = if *reverse {
-                    Box::new(range.rev())
-                } else {
-                    Box::new(range)
-                };
-                let mut out: Vec<Row> = Vec::new();
-                let mut bytes = 0;
-                for (key, value) in rows.take(*limit) {
-                    if !out.is_empty() && bytes + value.len() > *bytes_max {
-                        break;
-                    }
-                    bytes += value.len();
-                    out.push((key.clone(), value.clone()));
-                }
-                out
-            }
-        }
-    }
-
-    pub(crate) fn rows(&self, table: Table) -> usize {
-        self.tables.get(&table).map_or(0, BTreeMap::len)
-    }
-}
-
 /// One simulated peer.
 pub(crate) struct Peer {
     pub(crate) engine: Option<Engine>,
     /// What survives a crash.
-    pub(crate) disk: Disk,
+    pub(crate) disk: MemoryStore,
     /// What reads see: the disk and all batches given to it.
-    pub(crate) view: Disk,
+    pub(crate) view: MemoryStore,
     config: Config,
     pub(crate) group: u32,
     pub(crate) events: Vec<Event>,
@@ -217,8 +141,8 @@ impl Network {
     pub(crate) fn add(&mut self, config: Config) -> usize {
         self.peers.push(Peer {
             engine: None,
-            disk: Disk::default(),
-            view: Disk::default(),
+            disk: MemoryStore::default(),
+            view: MemoryStore::default(),
             config,
             group: 0,
             events: Vec::new(),

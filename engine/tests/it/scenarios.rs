@@ -1,11 +1,10 @@
 //! What people do, in small networks.
 
-use std::collections::BTreeMap;
-
 use starling_engine::api::{Answer, Command, Event, Outcome, Query, Refusal, Reply, Timeline};
+use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
 
-use crate::network::{Disk, Network, seed};
+use crate::network::{Network, seed};
 
 fn settle(net: &mut Network) {
     net.introduce_all();
@@ -100,7 +99,7 @@ fn a_relay_has_everything_it_gave_a_receipt_for_after_a_crash() {
         .iter()
         .filter(|post| post.durability.is_some_and(|d| d.relays == 1))
         .count();
-    let on_disk = net.peers[relay].disk.rows(Table::Ids);
+    let on_disk = net.peers[relay].disk.len(Table::Ids);
     assert!(receipted > 0, "the crash came after some receipts");
     assert!(receipted < 200, "the crash came before the last receipt");
     assert!(
@@ -186,7 +185,7 @@ fn everything_that_had_synced_comes_back_from_the_phrase_alone() {
     let before = net.texts(ada, Timeline::Home);
     // The browser's site data is cleared.
     net.crash(ada);
-    net.peers[ada].disk = Disk::default();
+    net.peers[ada].disk = MemoryStore::default();
     net.start(ada);
     assert!(matches!(net.query(ada, Query::Me), Reply::Me(None)));
     let restore = Command::Restore {
@@ -421,7 +420,7 @@ fn rebuilt_views_equal_the_first_ones() {
     }
     net.run_for_ms(3_000);
     for peer in [bob, relay] {
-        let before = net.peers[peer].view.tables.clone();
+        let before = net.peers[peer].view.clone();
         assert_eq!(
             net.command(peer, Command::RebuildViews),
             Answer::Done(Outcome::Ok)
@@ -436,12 +435,9 @@ fn rebuilt_views_equal_the_first_ones() {
             Table::Follows,
             Table::Meta,
         ] {
-            let rows = |tables: &BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>| {
-                tables.get(&table).cloned().unwrap_or_default()
-            };
             assert_eq!(
-                rows(&net.peers[peer].view.tables),
-                rows(&before),
+                net.peers[peer].view.rows(table),
+                before.rows(table),
                 "{}",
                 table.name()
             );
