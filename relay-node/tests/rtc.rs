@@ -167,25 +167,29 @@ async fn bulk_arrives_whole_and_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_holds_the_peer_back_and_loses_nothing() {
-    const MESSAGES: u32 = 200;
     let endpoint = endpoint().await;
-    let (offerer, mut link) = connect(&endpoint).await;
-    let flood = async {
-        for index in 0..MESSAGES {
-            let mut message = index.to_be_bytes().to_vec();
-            message.resize(MESSAGE_BYTES_MAX, 0);
-            offerer.send(&message).await;
-        }
+    let check = async |length: usize| {
+        let (offerer, mut link) = connect(&endpoint).await;
+        // Several times what may be on the way.
+        let messages = (3 << 20) / length as u32;
+        let flood = async {
+            for index in 0..messages {
+                let mut message = index.to_be_bytes().to_vec();
+                message.resize(length, 0);
+                offerer.send(&message).await;
+            }
+        };
+        let read = async {
+            // By now the window is closed and the peer waits.
+            sleep(Duration::from_millis(1_500)).await;
+            for index in 0..messages {
+                let message = timeout(SOON, link.recv()).await.expect("in time").expect("open");
+                assert_eq!(message[..4], index.to_be_bytes());
+            }
+        };
+        tokio::join!(flood, read);
     };
-    let read = async {
-        // More than the inbox and the window together were offered by now.
-        sleep(Duration::from_millis(500)).await;
-        for index in 0..MESSAGES {
-            let message = timeout(SOON, link.recv()).await.expect("in time").expect("open");
-            assert_eq!(message[..4], index.to_be_bytes());
-        }
-    };
-    tokio::join!(flood, read);
+    tokio::join!(check(MESSAGE_BYTES_MAX), check(5_000), check(1_163), check(300));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

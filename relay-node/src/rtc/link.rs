@@ -22,7 +22,7 @@ use super::socket::{Burst, Path, Socket};
 use super::{MESSAGE_BYTES_MAX, RtcError};
 
 /// Messages waiting for [`RtcReceiver::recv`].
-const RECEIVED_MESSAGES_MAX: usize = 64;
+const RECEIVED_MESSAGES_MAX: usize = 32;
 
 /// Messages between the sender and the task; their bytes are bounded by the send buffer.
 const QUEUED_MESSAGES_MAX: usize = 256;
@@ -340,7 +340,7 @@ impl Driver {
             }
             if receiver_gone {
                 // Unread, it would close the window and with it the direction that is still wanted.
-                while self.session.read()?.is_some() {}
+                while self.session.read(Instant::now())?.is_some() {}
             }
             if senders_gone && receiver_gone && linger_until.is_none() {
                 linger_until = Some(Instant::now() + LINGER);
@@ -363,7 +363,7 @@ impl Driver {
                 burst = self.bursts.recv() => self.take_bursts(burst)?,
                 place = ports.received.reserve(), if self.session.is_readable() && !receiver_gone => match place {
                     Ok(place) => {
-                        if let Some(message) = self.session.read()? {
+                        if let Some(message) = self.session.read(Instant::now())? {
                             place.send(message);
                         }
                         self.fill(&ports.received)?;
@@ -421,7 +421,7 @@ impl Driver {
         while self.session.is_readable()
             && let Ok(place) = received.try_reserve()
         {
-            match self.session.read()? {
+            match self.session.read(Instant::now())? {
                 Some(message) => place.send(message),
                 None => break,
             }
@@ -431,7 +431,7 @@ impl Driver {
 
     /// Hands over all that can be read.
     async fn hand_over(&mut self, received: &mpsc::Sender<Bytes>) {
-        while let Ok(Some(message)) = self.session.read() {
+        while let Ok(Some(message)) = self.session.read(Instant::now()) {
             if received.send(message).await.is_err() {
                 break;
             }

@@ -28,7 +28,7 @@ pub(super) const ADDRESSES_MAX: usize = 4;
 /// Bursts one inbox may hold.
 const INBOX_BURSTS_MAX: usize = 512;
 
-/// Bytes one inbox may hold: twice the receive window, so that only a stalled task or a flood ever fills it.
+/// Bytes one inbox may hold: twice the default receive window, so that only a stalled task or a flood fills it.
 const INBOX_BYTES_MAX: usize = 1 << 20;
 
 /// The reader's end of one link.

@@ -195,8 +195,10 @@ pub(super) struct Session {
     channel: Option<Channel>,
     open: bool,
     readable: bool,
-    /// User bytes received since a whole message was last there to read.
-    unfinished_bytes: usize,
+    /// User bytes received and not yet read. An estimate from above: retransmissions count until all is read.
+    unread_bytes: usize,
+    /// The last packet with user data, while the window may be closed.
+    window_reopener: Option<Bytes>,
     /// Bytes written and not yet acknowledged by the peer.
     unacknowledged_bytes: usize,
     /// Of those, acknowledged since [`Session::take_acknowledged`] was last asked.
@@ -226,7 +228,8 @@ impl Session {
             channel: None,
             open: false,
             readable: false,
-            unfinished_bytes: 0,
+            unread_bytes: 0,
+            window_reopener: None,
             unacknowledged_bytes: 0,
             acknowledged_bytes: 0,
             last_heard: now,
@@ -398,16 +401,24 @@ impl Session {
     }
 
     fn handle_packet(&mut self, now: Instant, packet: Bytes) -> Result<(), Ended> {
+        let bytes = gate::user_bytes(&packet)?;
+        if bytes > 0 {
+            let window_bytes = self.stack.receive_window_bytes as usize;
+            self.unread_bytes += bytes;
+            if !self.readable && self.unread_bytes > UNFINISHED_WINDOWS_MAX * window_bytes {
+                return Err(Ended::Violation("an endless message"));
+            }
+            if self.unread_bytes > window_bytes / 2 {
+                self.window_reopener = Some(packet.clone());
+            }
+        }
+        self.hear(now, packet)
+    }
+
+    fn hear(&mut self, now: Instant, packet: Bytes) -> Result<(), Ended> {
         let Some(channel) = self.channel.as_mut() else {
             return Ok(());
         };
-        let bytes = gate::user_bytes(&packet)?;
-        if !self.readable {
-            self.unfinished_bytes += bytes;
-            if self.unfinished_bytes > UNFINISHED_WINDOWS_MAX * self.stack.receive_window_bytes as usize {
-                return Err(Ended::Violation("an endless message"));
-            }
-        }
         let clock = channel.clock(now);
         if let Some((handle, DatagramEvent::AssociationEvent(event))) =
             channel.endpoint.handle(clock, SOMEWHERE, None, packet)
@@ -433,10 +444,7 @@ impl Session {
                 }
                 Event::HandshakeFailed { reason } => return Err(Ended::Failed(reason.to_string())),
                 Event::AssociationLost { .. } => return Err(Ended::ByPeer),
-                Event::Stream(StreamEvent::Readable { .. }) => {
-                    self.readable = true;
-                    self.unfinished_bytes = 0;
-                }
+                Event::Stream(StreamEvent::Readable { .. }) => self.readable = true,
                 Event::Stream(StreamEvent::BufferedAmountReleased { n_bytes, .. }) => {
                     self.unacknowledged_bytes = self.unacknowledged_bytes.saturating_sub(n_bytes);
                     self.acknowledged_bytes += n_bytes;
@@ -453,12 +461,14 @@ impl Session {
     }
 
     /// The next message. Not asking is back-pressure: unread bytes shrink the window the peer is told of.
-    pub(super) fn read(&mut self) -> Result<Option<Bytes>, Ended> {
+    pub(super) fn read(&mut self, now: Instant) -> Result<Option<Bytes>, Ended> {
         let Some(channel) = self.channel.as_mut().filter(|_| self.open) else {
             return Ok(None);
         };
         let Some(chunks) = channel.association.stream(STREAM)?.read_sctp()? else {
             self.readable = false;
+            self.unread_bytes = 0;
+            self.reopen_window(now)?;
             return Ok(None);
         };
         match chunks.ppi {
@@ -468,7 +478,21 @@ impl Session {
         let message = chunks
             .to_payload(self.stack.message_bytes_max)
             .map_err(|_| Ended::Violation("a message longer than announced"))?;
+        self.unread_bytes = self.unread_bytes.saturating_sub(message.len());
+        if self.unread_bytes <= self.stack.receive_window_bytes as usize / 2 {
+            self.reopen_window(now)?;
+        }
         Ok(Some(message.freeze()))
+    }
+
+    /// Tells the peer that there is room again. The SCTP layer only says so when data arrives, so a peer that was
+    /// told of no room would wait for a retransmission, or for ever if it has nothing to retransmit. It hears its
+    /// last packet once more: a duplicate is acknowledged, and that names the window (RFC 9260 section 6.2).
+    fn reopen_window(&mut self, now: Instant) -> Result<(), Ended> {
+        match self.window_reopener.take() {
+            Some(packet) => self.hear(now, packet),
+            None => Ok(()),
+        }
     }
 
     /// Queues a message. The caller bounds [`Self::unacknowledged_bytes`].

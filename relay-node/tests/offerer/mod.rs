@@ -63,6 +63,11 @@ impl Offerer {
     /// Takes the relay's answer and waits for the channel.
     pub(crate) async fn open(&self, answer_sdp: String) {
         self.take_answer(answer_sdp).await;
+        self.opened().await;
+    }
+
+    /// Waits for the channel.
+    pub(crate) async fn opened(&self) {
         let opened = async {
             loop {
                 match self.channel.poll().await {
