@@ -11,12 +11,14 @@ pub mod console;
 pub mod figures;
 pub mod http;
 pub mod keys;
+pub mod native;
 pub mod page;
 pub mod process;
 pub mod relay;
 pub mod wait;
 
 pub use browser::{Browser, Context, Profile};
+pub use native::NativePeer;
 pub use page::{Page, Scheme, testid};
 pub use relay::{Relay, RelayOptions};
 
