@@ -1,0 +1,416 @@
+//! What a relay is told by its operator: defaults < TOML file < environment < flags.
+//!
+//! One name per setting everywhere: `udp_port` in the file, `STARLING_UDP_PORT` in the environment, `--udp-port` as a
+//! flag. A misspelt setting in the file is an error rather than silence.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The relay of a Starling network: keeps people's posts while they are away, and serves the app.
+#[derive(Debug, Parser)]
+#[command(name = "relay-node", version, after_help = PRECEDENCE)]
+pub struct Cli {
+    /// What to do; `run` if nothing is named.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Settings.
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+const PRECEDENCE: &str = "\
+Every setting can also stand in a TOML file (--config FILE or STARLING_CONFIG; `udp_port = 3478`) or in the environment \
+(STARLING_UDP_PORT=3478; lists with commas). Flags win over the environment, the environment over the file.
+
+Behind a reverse proxy that speaks TLS, forward /signal and /link as WebSockets and keep the Host header. UDP is not \
+proxied: open the UDP port, and name the public address with --public-ip if this machine is behind NAT.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the relay (the default).
+    Run,
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Write all stored entries to standard output, one JSON object per line. The relay must not be running.
+    Export,
+}
+
+/// What to do with the settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Read the settings as `run` would, say what is wrong with them, and print them.
+    Check,
+}
+
+/// Settings given on the command line.
+#[derive(Debug, Default, Args, Serialize)]
+pub struct Flags {
+    /// A TOML file with settings.
+    #[arg(long, global = true, value_name = "FILE", env = "STARLING_CONFIG")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Where HTTP listens [default: 127.0.0.1:8080].
+    #[arg(long, global = true, value_name = "IP:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<SocketAddr>,
+    /// The folder everything is kept in [default: data].
+    #[arg(long, global = true, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+    /// The one UDP port all browsers connect to; 0 takes any free one [default: the number of the HTTP port].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    udp_port: Option<u16>,
+    /// The address that UDP port is bound to [default: all].
+    #[arg(long, global = true, value_name = "IP")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    udp_ip: Option<IpAddr>,
+    /// An address browsers reach the UDP port at, if it is not one of this machine's own (NAT); may be repeated.
+    #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_ip: Option<Vec<IpAddr>>,
+    /// Serve the app from this folder instead of the built-in one.
+    #[arg(long, global = true, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_dir: Option<PathBuf>,
+    /// An origin besides the relay's own whose pages may connect (https://app.example); may be repeated; `*` is any.
+    #[arg(long, global = true, value_name = "ORIGIN", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_origin: Option<Vec<String>>,
+    /// A name (with the port, if not the default one) this relay is reached by; may be repeated; WebSockets that ask
+    /// for another are refused [default: any].
+    #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Vec<String>>,
+    /// A reverse proxy on another machine, whose X-Forwarded-For is believed; may be repeated.
+    #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_proxy: Option<Vec<IpAddr>>,
+    /// What people see this relay as [default: Starling relay].
+    #[arg(long, global = true, value_name = "TEXT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Links at a time [default: 1024].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links_max: Option<usize>,
+    /// WebSockets at a time from one address (IPv6: one /64) [default: 64].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sockets_per_address_max: Option<usize>,
+    /// Memory for the store's cache, in MiB [default: 128].
+    #[arg(long, global = true, value_name = "MIB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_mib: Option<usize>,
+    /// What to log: error, warn, info, debug, trace, or by module (info,starling_relay_node=debug) [default: info].
+    #[arg(long, global = true, value_name = "LEVEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    /// How to log.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people (the default).
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// All settings, in effect. Their meaning stands at the flags' help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where HTTP listens.
+    pub listen: SocketAddr,
+    /// The folder everything is kept in.
+    pub data_dir: PathBuf,
+    /// The UDP port; none: the number of the HTTP port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub udp_port: Option<u16>,
+    /// The address it is bound to; none: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub udp_ip: Option<IpAddr>,
+    /// Addresses offered to browsers; none: the machine's own.
+    #[serde(deserialize_with = "list")]
+    pub public_ip: Vec<IpAddr>,
+    /// Where the app is; none: in this program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_dir: Option<PathBuf>,
+    /// Foreign origins allowed.
+    #[serde(deserialize_with = "list")]
+    pub allowed_origin: Vec<String>,
+    /// Names of this relay; none: any.
+    #[serde(deserialize_with = "list")]
+    pub host: Vec<String>,
+    /// Proxies believed.
+    #[serde(deserialize_with = "list")]
+    pub trusted_proxy: Vec<IpAddr>,
+    /// What people see this relay as.
+    pub name: String,
+    /// Links at a time.
+    pub links_max: usize,
+    /// WebSockets of one address.
+    pub sockets_per_address_max: usize,
+    /// Store cache.
+    pub cache_mib: usize,
+    /// What to log.
+    pub log: String,
+    /// How to log.
+    pub log_format: LogFormat,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            data_dir: PathBuf::from("data"),
+            udp_port: None,
+            udp_ip: None,
+            public_ip: Vec::new(),
+            app_dir: None,
+            allowed_origin: Vec::new(),
+            host: Vec::new(),
+            trusted_proxy: Vec::new(),
+            name: "Starling relay".to_owned(),
+            links_max: 1_024,
+            sockets_per_address_max: 64,
+            cache_mib: 128,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file was named that is not there.
+    #[error("there is no settings file {}; --config or STARLING_CONFIG names it", .0.display())]
+    NoFile(PathBuf),
+    /// Not readable as settings.
+    #[error("the settings are not right: {0}")]
+    Settings(Box<figment::Error>),
+    /// A value that cannot work.
+    #[error("the setting `{setting}` is not right: {problem}")]
+    Value {
+        /// Which.
+        setting: &'static str,
+        /// Why, and what to do.
+        problem: String,
+    },
+}
+
+/// Settings that may stand in the environment.
+const SETTINGS: [&str; 16] = [
+    "listen",
+    "data_dir",
+    "udp_port",
+    "udp_ip",
+    "public_ip",
+    "app_dir",
+    "allowed_origin",
+    "host",
+    "trusted_proxy",
+    "name",
+    "links_max",
+    "sockets_per_address_max",
+    "cache_mib",
+    "log",
+    "log_format",
+    "config",
+];
+
+impl Settings {
+    /// The settings in effect for these flags.
+    ///
+    /// # Errors
+    /// [`ConfigError`], saying where the mistake stands.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = &flags.config {
+            if !file.is_file() {
+                return Err(ConfigError::NoFile(file.clone()));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let settings: Self = figment
+            .merge(Env::prefixed("STARLING_").only(&SETTINGS[..SETTINGS.len() - 1]))
+            .merge(Serialized::defaults(flags))
+            .extract()
+            .map_err(|error| ConfigError::Settings(Box::new(error)))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |setting, problem: String| Err(ConfigError::Value { setting, problem });
+        if let Some(dir) = &self.app_dir
+            && !dir.is_dir()
+        {
+            return wrong("app_dir", format!("there is no folder {}", dir.display()));
+        }
+        for origin in &self.allowed_origin {
+            let authority = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
+            if origin != "*" && authority.is_none_or(|a| a.trim_end_matches('/').contains('/')) {
+                let problem = format!("`{origin}` is no origin; one looks like https://app.example");
+                return wrong("allowed_origin", problem);
+            }
+        }
+        for host in &self.host {
+            if host.is_empty() || host.contains('/') {
+                let problem =
+                    format!("`{host}` is no host; one looks like relay.example or relay.example:8443");
+                return wrong("host", problem);
+            }
+        }
+        for ip in &self.public_ip {
+            if ip.is_unspecified() || ip.is_multicast() {
+                return wrong("public_ip", format!("browsers cannot reach {ip}"));
+            }
+        }
+        if self.links_max == 0 || self.sockets_per_address_max == 0 {
+            return wrong("links_max", "a relay without links serves nobody".to_owned());
+        }
+        if let Err(error) = self.log.parse::<tracing_subscriber::EnvFilter>() {
+            return wrong("log", format!("{error}; try `info`"));
+        }
+        Ok(())
+    }
+
+    /// Where the one UDP socket is bound, when HTTP got `http_port`.
+    #[must_use]
+    pub fn udp_bind(&self, http_port: u16) -> SocketAddr {
+        let all = match self.listen.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        SocketAddr::new(self.udp_ip.unwrap_or(all), self.udp_port.unwrap_or(http_port))
+    }
+
+    /// The settings as a TOML file would say them.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let Ok(serde_json::Value::Object(settings)) = serde_json::to_value(self) else {
+            return String::new();
+        };
+        // Strings, numbers and lists of strings look the same in JSON and TOML.
+        settings
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}\n"))
+            .collect()
+    }
+}
+
+/// A list, or one text with commas, as environments have it.
+fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + std::str::FromStr<Err: std::fmt::Display>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMore<T> {
+        More(Vec<T>),
+        Text(String),
+    }
+    match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::More(list) => Ok(list),
+        OneOrMore::Text(text) => text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(|item| {
+                item.parse()
+                    .map_err(|error| serde::de::Error::custom(format!("`{item}`: {error}")))
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::{Cli, Settings};
+    use clap::Parser as _;
+
+    fn load(arguments: &[&str]) -> Result<Settings, String> {
+        let cli = Cli::try_parse_from([&["relay-node"], arguments].concat()).map_err(|e| e.to_string())?;
+        Settings::load(&cli.flags).map_err(|error| error.to_string())
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = file(
+            "listen = \"0.0.0.0:1\"\nudp_port = 7\npublic_ip = [\"203.0.113.1\"]\nhost = \"a.example, b.example\"\n",
+        );
+        let path = file.path().to_str().unwrap();
+        let settings = load(&["run", "--config", path, "--udp-port", "9"]).unwrap();
+        assert_eq!(settings.listen.port(), 1);
+        assert_eq!(settings.udp_bind(1).to_string(), "0.0.0.0:9");
+        assert_eq!(settings.public_ip.len(), 1);
+        assert_eq!(settings.host, ["a.example", "b.example"]);
+        assert_eq!(settings.name, Settings::default().name);
+        let again = self::file(&settings.to_toml());
+        let path = again.path().to_str().unwrap().to_owned();
+        assert_eq!(
+            load(&["--config", &path]).unwrap(),
+            settings,
+            "what check prints can be read"
+        );
+    }
+
+    #[test]
+    fn the_udp_port_is_the_http_port_unless_told_otherwise() {
+        let settings = load(&["--listen", "127.0.0.1:4000"]).unwrap();
+        assert_eq!(settings.udp_bind(4000).to_string(), "0.0.0.0:4000");
+        let settings = load(&["--listen", "[::1]:4000", "--udp-port", "0"]).unwrap();
+        assert_eq!(settings.udp_bind(4000).to_string(), "[::]:0");
+    }
+
+    fn check_refused(arguments: &[&str], about: &str) {
+        let error = load(arguments).unwrap_err();
+        assert!(error.contains(about), "{error:?} does not speak of {about:?}");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let misspelt = file("lissten = \"0.0.0.0:1\"\n");
+        check_refused(&["--config", misspelt.path().to_str().unwrap()], "lissten");
+        let wrong_type = file("udp_port = \"many\"\n");
+        check_refused(&["--config", wrong_type.path().to_str().unwrap()], "udp_port");
+        check_refused(&["--config", "/nowhere.toml"], "/nowhere.toml");
+        check_refused(&["--app-dir", "/nowhere"], "/nowhere");
+        check_refused(&["--allowed-origin", "app.example"], "https://app.example");
+        check_refused(&["--public-ip", "0.0.0.0"], "0.0.0.0");
+        check_refused(&["--host", "https://relay.example"], "relay.example");
+        check_refused(&["--log", "loud=very"], "log");
+        check_refused(&["--listen", "8080"], "--listen");
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,107 @@
+//! The data folder: made if missing, and one relay at a time in it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The file whose lock stands for the folder.
+const LOCK_FILE: &str = "lock";
+
+/// Why the folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// It cannot be made, or nothing can be written there.
+    #[error("the data folder {} cannot be written; choose another with --data-dir, or give this user the right to", path.display())]
+    Io {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody is in it.
+    #[error("another relay (process {holder}) uses the data folder {}; stop it, or choose another folder with --data-dir", path.display())]
+    Locked {
+        /// Which folder.
+        path: PathBuf,
+        /// The number of the other process, as it wrote it down.
+        holder: String,
+    },
+}
+
+/// The right to use a data folder, until dropped or until the process ends however it ends.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Takes the folder, making it if it is missing.
+    ///
+    /// # Errors
+    /// [`DataDirError`], saying what to do.
+    pub fn take(path: &Path) -> Result<Self, DataDirError> {
+        let failed = |source| DataDirError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(failed)?;
+        let path = fs::canonicalize(path).map_err(failed)?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.join(LOCK_FILE))
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = lock.read_to_string(&mut holder);
+                let holder = holder.trim().to_owned();
+                return Err(DataDirError::Locked { path, holder });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        lock.set_len(0).map_err(failed)?;
+        writeln!(lock, "{}", std::process::id()).map_err(failed)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// The folder, absolute.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DataDir, DataDirError};
+
+    #[test]
+    fn one_relay_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/data");
+        let taken = DataDir::take(&path).unwrap();
+        let Err(DataDirError::Locked { holder, .. }) = DataDir::take(&path) else {
+            panic!("two relays in one folder");
+        };
+        assert_eq!(holder, std::process::id().to_string());
+        drop(taken);
+        DataDir::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(DataDir::take(file.path()), Err(DataDirError::Io { .. })));
+    }
+}

@@ -1,0 +1,392 @@
+//! Runs the engine: one input, all its outputs, then the next input or deadline.
+//!
+//! ```text
+//! links ──── frames (bounded, fair) ───►┐
+//! store ──── answers ──────────────────►│ driver thread ├──► links' queues (bounded, never waited for)
+//! clock ──── ticks ────────────────────►┘               └──► store's queue (bounded)
+//! ```
+//!
+//! Invariants:
+//! - outputs are executed in order, and all of them before the next input;
+//! - the driver never waits for a link: a link whose queue is full is closed, a slow peer slows only itself;
+//! - while the store's queue is full, no frames are taken (they wait in the links, and in the end in their senders); what
+//!   waits for the store meanwhile stems from one input and the store's own answers;
+//! - a link's name is never used again.
+
+mod link;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use engine::Engine;
+use engine::api::{Event, Transport};
+use engine::io::{Config, Input, LinkId, Log, Now, Output};
+use protocol::handshake::{Binding, Role};
+use protocol::{Timestamp, frame};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+pub use link::{FrameSink, LinkEnd, Outgoing, ToLink};
+use link::{LinkHandle, link_queue};
+
+use crate::store::{Command, Store};
+
+/// Frames waiting for the engine, of all links together; each link has at most one more in hand, so that they take turns.
+const INPUTS_MAX: usize = 256;
+/// At a stop, how long links may take to say goodbye.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(3);
+
+/// What links tell the driver.
+#[derive(Debug)]
+pub(crate) enum FromLink {
+    Up {
+        link: LinkId,
+        role: Role,
+        binding: Binding,
+        transport: Transport,
+        handle: LinkHandle,
+    },
+    Frame {
+        link: LinkId,
+        bytes: Vec<u8>,
+    },
+    Down {
+        link: LinkId,
+    },
+}
+
+/// Why a channel did not become a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttachError {
+    /// As many links as configured.
+    #[error("the relay has as many links as it takes; try later")]
+    Full,
+    /// The relay is ending.
+    #[error("the relay is stopping")]
+    Stopping,
+}
+
+/// The way to a running driver, for transports.
+#[derive(Clone, Debug)]
+pub struct DriverHandle {
+    inputs: mpsc::Sender<FromLink>,
+    link_next: Arc<AtomicU64>,
+    places: Arc<Semaphore>,
+    places_max: usize,
+    ready: watch::Receiver<bool>,
+}
+
+impl DriverHandle {
+    /// Makes an open channel a link.
+    ///
+    /// # Errors
+    /// [`AttachError`]: close the channel, saying so.
+    pub async fn attach(
+        &self,
+        role: Role,
+        binding: Binding,
+        transport: Transport,
+    ) -> Result<LinkEnd, AttachError> {
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| AttachError::Full)?;
+        let link = LinkId(self.link_next.fetch_add(1, Ordering::Relaxed));
+        let (handle, outgoing) = link_queue();
+        let up = FromLink::Up {
+            link,
+            role,
+            binding,
+            transport,
+            handle,
+        };
+        self.inputs.send(up).await.map_err(|_| AttachError::Stopping)?;
+        Ok(LinkEnd {
+            sink: FrameSink::new(link, self.inputs.clone(), place),
+            outgoing,
+        })
+    }
+
+    /// Whether the engine has read its store.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Links now, those in their handshake included.
+    #[must_use]
+    pub fn links(&self) -> usize {
+        self.places_max - self.places.available_permits()
+    }
+}
+
+/// A driver's thread.
+#[derive(Debug)]
+pub struct DriverThread {
+    stop: oneshot::Sender<String>,
+    done: oneshot::Receiver<bool>,
+}
+
+impl DriverThread {
+    /// Closes all links with this reason, writes everything to the disk and ends. Returns whether everything is there.
+    pub async fn stop(self, reason: &str) -> bool {
+        let _ = self.stop.send(reason.to_owned());
+        self.done.await.unwrap_or(false)
+    }
+
+    /// Resolves if the thread ends by itself, which only happens when the store's thread did.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.done).await;
+    }
+}
+
+/// Starts a thread that runs an engine on this store.
+///
+/// # Errors
+/// When the system gives no thread or no runtime for it.
+pub fn start(
+    config: Config,
+    seed: [u8; 32],
+    store: Store,
+    answers: mpsc::Receiver<Input>,
+) -> std::io::Result<(DriverHandle, DriverThread)> {
+    // The engine has its own bound and a reason to tell; this one is for channels it has not judged yet.
+    let places_max = config.links_max + config.links_max / 4 + 16;
+    let places = Arc::new(Semaphore::new(places_max));
+    let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
+    let (ready, is_ready) = watch::channel(false);
+    let (stop, stopped) = oneshot::channel();
+    let (finish, done) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let start = Instant::now();
+    let driver = Driver {
+        engine: Engine::new(config, seed, now(start)),
+        start,
+        links: HashMap::new(),
+        store,
+        waiting: VecDeque::new(),
+        own: VecDeque::new(),
+        ready,
+    };
+    let all_places = (Arc::clone(&places), places_max);
+    std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || {
+            let _ = finish.send(runtime.block_on(driver.run(inbox, answers, stopped, all_places)));
+        })?;
+    let handle = DriverHandle {
+        inputs,
+        link_next: Arc::new(AtomicU64::new(1)),
+        places,
+        places_max,
+        ready: is_ready,
+    };
+    Ok((handle, DriverThread { stop, done }))
+}
+
+fn now(start: Instant) -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now {
+        instant: protocol::Instant::default() + start.elapsed(),
+        wall: Timestamp::default().plus(wall),
+    }
+}
+
+struct Driver {
+    engine: Engine,
+    start: Instant,
+    links: HashMap<LinkId, LinkHandle>,
+    store: Store,
+    /// Commands the store's queue had no place for.
+    waiting: VecDeque<Command>,
+    /// What executing outputs brought about, to be told to the engine next.
+    own: VecDeque<Input>,
+    ready: watch::Sender<bool>,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<FromLink>,
+        mut answers: mpsc::Receiver<Input>,
+        mut stopped: oneshot::Receiver<String>,
+        (places, places_max): (Arc<Semaphore>, usize),
+    ) -> bool {
+        self.execute_outputs();
+        let reason = loop {
+            while let Some(input) = self.own.pop_front() {
+                self.handle(input);
+            }
+            let deadline = self.engine.next_deadline();
+            let commands = self.store.commands().clone();
+            tokio::select! {
+                biased;
+                reason = &mut stopped => break reason.unwrap_or_default(),
+                answer = answers.recv() => match answer {
+                    Some(answer) => self.handle(answer),
+                    None => return false,
+                },
+                permit = commands.reserve(), if !self.waiting.is_empty() => {
+                    if let (Ok(permit), Some(command)) = (permit, self.waiting.pop_front()) {
+                        permit.send(command);
+                    }
+                }
+                () = sleep_until(self.start, deadline) => self.handle(Input::Tick),
+                Some(from) = inbox.recv(), if self.waiting.is_empty() => self.on_link(from),
+            }
+        };
+        drop(inbox);
+        self.stop(&reason, answers, &places, places_max).await
+    }
+
+    fn on_link(&mut self, from: FromLink) {
+        match from {
+            FromLink::Up {
+                link,
+                role,
+                binding,
+                transport,
+                handle,
+            } => {
+                self.links.insert(link, handle);
+                self.handle(Input::LinkUp {
+                    link,
+                    role,
+                    binding,
+                    transport,
+                });
+            }
+            // Frames and ends of links the engine has closed are still under way for a while.
+            FromLink::Frame { link, bytes } if self.links.contains_key(&link) => {
+                self.handle(Input::Frame { link, bytes });
+            }
+            FromLink::Down { link } if self.links.remove(&link).is_some() => {
+                self.handle(Input::LinkDown { link });
+            }
+            FromLink::Frame { .. } | FromLink::Down { .. } => {}
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.engine.handle(now(self.start), input);
+        self.execute_outputs();
+    }
+
+    fn execute_outputs(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Send { link, bytes } => self.send(link, bytes),
+                Output::Close { link, reason } => {
+                    if let Some(handle) = self.links.remove(&link) {
+                        handle.close(reason);
+                    }
+                }
+                Output::Persist(batch) => self.give(Command::Persist(batch)),
+                Output::Load(load) => self.give(Command::Load(load)),
+                // A relay is dialled; it knows no addresses of others.
+                Output::Dial { peer, .. } => self.own.push_back(Input::DialFailed { peer }),
+                Output::Event(Event::Ready { .. }) => {
+                    self.ready.send_replace(true);
+                }
+                // No interface listens here.
+                Output::Event(_) | Output::Answer { .. } => {}
+                Output::Log(log) => write_log(&log),
+            }
+        }
+    }
+
+    fn send(&mut self, link: LinkId, bytes: Vec<u8>) {
+        let Some(handle) = self.links.get(&link) else {
+            return;
+        };
+        if !handle.send(bytes)
+            && let Some(handle) = self.links.remove(&link)
+        {
+            tracing::info!(
+                link = link.0,
+                "a link was closed: its peer takes too little of what is sent to it"
+            );
+            handle.abandon();
+            self.own.push_back(Input::LinkDown { link });
+        }
+    }
+
+    fn give(&mut self, command: Command) {
+        if !self.waiting.is_empty() {
+            self.waiting.push_back(command);
+            return;
+        }
+        match self.store.commands().try_send(command) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(command)) => self.waiting.push_back(command),
+            // Its thread is gone; the closed answers end the driver.
+            Err(mpsc::error::TrySendError::Closed(_)) => {}
+        }
+    }
+
+    async fn stop(
+        mut self,
+        reason: &str,
+        mut answers: mpsc::Receiver<Input>,
+        places: &Semaphore,
+        places_max: usize,
+    ) -> bool {
+        let links = self.links.len();
+        for (_, handle) in self.links.drain() {
+            handle.send(frame::close(reason));
+            handle.close(reason.to_owned());
+        }
+        tracing::info!(links, unwritten = self.waiting.len(), "stopping");
+        let commands = self.store.commands().clone();
+        let written = async {
+            for command in self.waiting {
+                if commands.send(command).await.is_err() {
+                    return false;
+                }
+            }
+            drop(commands);
+            self.store.close().await
+        };
+        // The store waits for its answers to be taken.
+        let taken = async { while answers.recv().await.is_some() {} };
+        let gone = async {
+            let all = u32::try_from(places_max).unwrap_or(u32::MAX);
+            let _ = tokio::time::timeout(GOODBYE_WITHIN, places.acquire_many(all)).await;
+        };
+        let (written, (), ()) = tokio::join!(written, taken, gone);
+        written
+    }
+}
+
+async fn sleep_until(start: Instant, deadline: Option<protocol::Instant>) {
+    match deadline {
+        Some(deadline) => {
+            let at = start + deadline.since(protocol::Instant::default());
+            tokio::time::sleep_until(at.into()).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn write_log(log: &Log) {
+    let name =
+        |peer: &Option<protocol::PeerId>| peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+    match log {
+        Log::Linked { link, peer, relay } => tracing::info!(link = link.0, %peer, relay, "linked"),
+        Log::Unlinked { link, peer, reason } => {
+            tracing::info!(link = link.0, peer = name(peer), reason, "unlinked");
+        }
+        Log::Refused { link, peer, reason } => {
+            tracing::warn!(link = link.0, peer = name(peer), reason, "refused");
+        }
+        Log::Corrupt { table } => {
+            tracing::error!(
+                table = table.name(),
+                "a stored row is damaged; peers will be asked for what it held"
+            );
+        }
+        Log::Forked { device, seq } => tracing::warn!(%device, seq, "a feed is forked"),
+    }
+}

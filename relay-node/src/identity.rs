@@ -1,0 +1,117 @@
+//! The relay's key: made at the first start, kept in one file that only its owner may read.
+//!
+//! Whoever has the file is the relay: receipts are signed with it. Lost, the relay becomes another one, and receipts it
+//! gave before say nothing about it.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use protocol::KeyPair;
+
+/// The file's name in the data folder.
+pub const KEY_FILE: &str = "relay.key";
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The file cannot be read or written.
+    #[error("the relay's key in {} cannot be used", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not 64 hexadecimal digits.
+    #[error(
+        "the relay's key in {} is damaged; bring it back from a backup, or move it away and the relay starts as a new one",
+        .0.display()
+    )]
+    Damaged(PathBuf),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness: {0}")]
+    Random(getrandom::Error),
+}
+
+/// The key in `data_dir`, made if there is none.
+///
+/// # Errors
+/// [`IdentityError`]. A file that is there and cannot be used is never replaced.
+pub fn load_or_create(data_dir: &Path) -> Result<KeyPair, IdentityError> {
+    let path = data_dir.join(KEY_FILE);
+    let failed = |source| IdentityError::Io {
+        path: path.clone(),
+        source,
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let mode = fs::metadata(&path).map_err(failed)?.permissions().mode();
+            if mode & 0o077 != 0 {
+                tracing::warn!(path = %path.display(), "others could read the relay's key; now only its owner can");
+                fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
+            }
+            let seed = HEXLOWER_PERMISSIVE
+                .decode(text.trim().as_bytes())
+                .ok()
+                .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+                .ok_or_else(|| IdentityError::Damaged(path.clone()))?;
+            Ok(KeyPair::from_seed(&seed))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed).map_err(IdentityError::Random)?;
+            let text = format!("{}\n", HEXLOWER_PERMISSIVE.encode(&seed));
+            write_durably(data_dir, &path, &text).map_err(failed)?;
+            Ok(KeyPair::from_seed(&seed))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The whole file or none of it, also if the machine dies now.
+fn write_durably(data_dir: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let temporary = path.with_extension("key.new");
+    let _ = fs::remove_file(&temporary);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    fs::File::open(data_dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IdentityError, KEY_FILE, load_or_create};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn the_key_is_made_once_and_for_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = load_or_create(dir.path()).unwrap();
+        let path = dir.path().join(KEY_FILE);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(load_or_create(dir.path()).unwrap().public(), key.public());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_damaged_key_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(KEY_FILE);
+        fs::write(&path, "half a ke").unwrap();
+        assert!(matches!(
+            load_or_create(dir.path()),
+            Err(IdentityError::Damaged(_))
+        ));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "half a ke");
+    }
+}

@@ -1,0 +1,288 @@
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use engine::api::StoreState;
+use engine::io::Input;
+use engine::store::{Batch, BatchId, Load, LoadId, Op, Read, Row, Strictness, Table};
+use redb::backends::FileBackend;
+use redb::{Database, StorageBackend};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{Command, Store, StoreError};
+
+const CACHE: usize = 8 << 20;
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn put(key: &[u8], value: &[u8]) -> Op {
+    Op::Put {
+        table: Table::Meta,
+        key: key.to_vec(),
+        value: value.to_vec(),
+    }
+}
+
+fn persist(id: u64, ops: Vec<Op>) -> Command {
+    Command::Persist(Batch {
+        id: BatchId(id),
+        strictness: Strictness::Strict,
+        ops,
+    })
+}
+
+fn all(limit: usize, bytes_max: usize, reverse: bool) -> Read {
+    Read::Range {
+        table: Table::Meta,
+        start: vec![],
+        end: vec![0xff; 8],
+        limit,
+        bytes_max,
+        reverse,
+    }
+}
+
+fn load(id: u64, reads: Vec<Read>) -> Command {
+    let id = LoadId(id);
+    Command::Load(Load { id, reads })
+}
+
+struct Fixture {
+    store: Store,
+    answers: mpsc::Receiver<Input>,
+}
+
+impl Fixture {
+    fn new(opened: Result<(Store, mpsc::Receiver<Input>), StoreError>) -> Self {
+        let (store, answers) = opened.unwrap();
+        Self { store, answers }
+    }
+
+    fn open(dir: &Path) -> Self {
+        Self::new(Store::open(dir, CACHE))
+    }
+
+    async fn give(&self, command: Command) {
+        self.store.commands().send(command).await.unwrap();
+    }
+
+    async fn next(&mut self) -> Input {
+        timeout(DEADLINE, self.answers.recv()).await.unwrap().unwrap()
+    }
+
+    async fn rows(&mut self, read: Read) -> Vec<Row> {
+        self.give(load(99, vec![read])).await;
+        match self.next().await {
+            Input::Loaded { mut rows, .. } => rows.remove(0),
+            other => panic!("expected rows, got {other:?}"),
+        }
+    }
+
+    async fn persisted(&mut self, id: u64) {
+        match self.next().await {
+            Input::Persisted { id: got } => assert_eq!(got, BatchId(id)),
+            other => panic!("expected batch {id} to be persisted, got {other:?}"),
+        }
+    }
+}
+
+fn row(key: &[u8], value: &[u8]) -> Row {
+    (key.to_vec(), value.to_vec())
+}
+
+#[tokio::test]
+async fn what_was_reported_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Fixture::open(dir.path());
+    store
+        .give(persist(1, vec![put(b"a", b"1"), put(b"b", b"2")]))
+        .await;
+    store.persisted(1).await;
+    let delete = Op::Delete {
+        table: Table::Meta,
+        key: b"a".to_vec(),
+    };
+    store
+        .give(persist(2, vec![delete.clone(), delete, put(b"b", b"3")]))
+        .await;
+    store.persisted(2).await;
+    assert!(store.store.close().await);
+    let mut store = Fixture::open(dir.path());
+    assert_eq!(store.rows(all(9, usize::MAX, false)).await, [row(b"b", b"3")]);
+}
+
+#[tokio::test]
+async fn a_load_sees_every_batch_before_it_and_none_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Fixture::open(dir.path());
+    let commands = store.store.commands().clone();
+    // All at once, so that they share a commit.
+    for n in 0..100u64 {
+        commands
+            .try_send(persist(n + 1, vec![put(b"n", &n.to_be_bytes())]))
+            .unwrap();
+        let read = Read::Get {
+            table: Table::Meta,
+            key: b"n".to_vec(),
+        };
+        commands.try_send(load(n, vec![read])).unwrap();
+    }
+    let (mut loaded, mut persisted) = (0, 0);
+    while loaded + persisted < 200 {
+        match store.next().await {
+            Input::Loaded { id, rows } => {
+                assert_eq!(id, LoadId(loaded));
+                assert_eq!(rows, [[row(b"n", &loaded.to_be_bytes())]]);
+                loaded += 1;
+            }
+            Input::Persisted { id } => {
+                persisted += 1;
+                assert_eq!(id, BatchId(persisted), "in order");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn ranges_keep_their_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Fixture::open(dir.path());
+    let rows: Vec<_> = (0..10u8).map(|n| row(&[n], &[n; 10])).collect();
+    let puts = rows.iter().map(|(key, value)| put(key, value)).collect();
+    store.give(persist(1, puts)).await;
+    store.persisted(1).await;
+    assert_eq!(store.rows(all(99, usize::MAX, false)).await, rows);
+    assert_eq!(store.rows(all(3, usize::MAX, false)).await, rows[..3]);
+    assert_eq!(store.rows(all(99, 25, false)).await, rows[..3]);
+    assert_eq!(store.rows(all(99, 0, false)).await, rows[..1], "at least one");
+    assert_eq!(store.rows(all(0, 99, false)).await, []);
+    let backwards: Vec<_> = rows.iter().rev().take(2).cloned().collect();
+    assert_eq!(store.rows(all(2, usize::MAX, true)).await, backwards);
+    let range = |start: &[u8], end: &[u8]| Read::Range {
+        table: Table::Meta,
+        start: start.to_vec(),
+        end: end.to_vec(),
+        limit: 99,
+        bytes_max: usize::MAX,
+        reverse: false,
+    };
+    assert_eq!(store.rows(range(&[3], &[5])).await, rows[3..5]);
+    assert_eq!(store.rows(range(&[5], &[3])).await, []);
+    assert_eq!(store.rows(Read::prefix(Table::Feeds, &[], usize::MAX)).await, []);
+}
+
+#[tokio::test]
+async fn a_second_store_on_the_same_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = Fixture::open(dir.path());
+    let second = Store::open(dir.path(), CACHE);
+    assert!(matches!(second, Err(StoreError::Locked(_))), "{second:?}");
+}
+
+#[tokio::test]
+async fn garbage_is_not_opened_and_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(super::DATABASE_FILE);
+    std::fs::write(&path, b"this is no database").unwrap();
+    let opened = Store::open(dir.path(), CACHE);
+    assert!(matches!(opened, Err(StoreError::Open { .. })), "{opened:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"this is no database");
+}
+
+/// A disk that has no space left as long as it is told so.
+#[derive(Debug)]
+struct Disk {
+    file: FileBackend,
+    full: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn space(&self) -> Result<(), io::Error> {
+        if self.full.load(Ordering::SeqCst) {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> Result<u64, io::Error> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        self.space()?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        self.space()?;
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        self.space()?;
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> Result<(), io::Error> {
+        self.file.close()
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk.redb");
+    let full = Arc::new(AtomicBool::new(false));
+    let opener = {
+        let (path, full) = (path.clone(), Arc::clone(&full));
+        Box::new(move || {
+            let file = std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)?;
+            let file = FileBackend::new(file)?;
+            let full = Arc::clone(&full);
+            Database::builder().create_with_backend(Disk { file, full })
+        })
+    };
+    let mut store = Fixture::new(Store::open_with(opener, &path));
+    store.give(persist(1, vec![put(b"a", b"1")])).await;
+    store.persisted(1).await;
+    full.store(true, Ordering::SeqCst);
+    for n in 2..=5 {
+        store.give(persist(n, vec![put(b"b", &[n as u8])])).await;
+    }
+    match store.next().await {
+        Input::Store(state) => assert_eq!(state, StoreState::Full),
+        other => panic!("expected a full store, got {other:?}"),
+    }
+    full.store(false, Ordering::SeqCst);
+    let mut persisted = Vec::new();
+    let mut well_again = false;
+    while persisted.len() < 4 || !well_again {
+        match store.next().await {
+            Input::Persisted { id } => persisted.push(id.0),
+            Input::Store(state) => {
+                assert_eq!(state, StoreState::Ok);
+                well_again = true;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(persisted, [2, 3, 4, 5]);
+    let rows = store.rows(all(9, usize::MAX, false)).await;
+    assert_eq!(rows, [row(b"a", b"1"), row(b"b", &[5])]);
+    assert!(store.store.close().await);
+}

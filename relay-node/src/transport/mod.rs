@@ -1,0 +1,4 @@
+//! Channels to peers. Transports carry frames and know nothing of what is in them.
+
+pub mod webrtc;
+pub mod websocket;

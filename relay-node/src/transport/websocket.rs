@@ -1,0 +1,225 @@
+//! Links over WebSocket, at `/link`: one binary message per frame, for peers without UDP.
+//!
+//! The handshake is bound to the host the client dialled. Over TLS that is the name the certificate vouches for.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use bytes::Bytes;
+use engine::api::Transport;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::handshake::{Binding, Role};
+use protocol::{frame, limits};
+use signaling::Door;
+use signaling::rate::{Bucket, Rate};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use crate::driver::{DriverHandle, FrameSink, Outgoing, ToLink};
+
+/// How often a peer is pinged: below the shortest idle timeouts of proxies, which are about a minute.
+const PING_EVERY: Duration = Duration::from_secs(25);
+/// How long a peer may take to accept what is sent at once.
+const SEND_WITHIN: Duration = Duration::from_secs(30);
+/// How long a peer may be silent (a pong is a word).
+const SILENT_MAX: Duration = Duration::from_secs(80);
+/// How long a peer is given to read why its link was closed.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
+/// Pings and pongs a peer may send.
+const CONTROL: Rate = Rate { burst: 20, per_s: 1 };
+/// Frames written between two flushes.
+const FRAMES_PER_FLUSH_MAX: usize = 64;
+
+/// The endpoint. It needs `ConnectInfo<SocketAddr>`.
+pub fn router(driver: DriverHandle, door: Door) -> Router {
+    Router::new()
+        .route("/link", any(upgrade))
+        .with_state((driver, door))
+}
+
+async fn upgrade(
+    State((driver, door)): State<(DriverHandle, Door)>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let admitted = match door.admit(remote, &headers) {
+        Ok(admitted) => admitted,
+        Err(error) => {
+            tracing::info!(%remote, %error, "a WebSocket link was refused");
+            return error.into_response();
+        }
+    };
+    if !driver.is_ready() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the relay is starting; try again",
+        )
+            .into_response();
+    }
+    upgrade
+        // A little over the limit is refused by the engine, by name; far over it is not even read.
+        .max_message_size(2 * limits::FRAME_LEN_MAX)
+        .max_frame_size(2 * limits::FRAME_LEN_MAX)
+        .on_upgrade(async move |socket| {
+            let host = admitted.host.clone();
+            run(socket, &driver, host).await;
+            drop(admitted);
+        })
+        .into_response()
+}
+
+async fn run(socket: WebSocket, driver: &DriverHandle, host: String) {
+    let (mut sender, receiver) = socket.split();
+    let binding = Binding::WebSocket { host };
+    let end = match driver
+        .attach(Role::Responder, binding, Transport::WebSocket)
+        .await
+    {
+        Ok(end) => end,
+        Err(error) => {
+            let goodbye = goodbye(&mut sender, receiver, error.to_string(), true);
+            let _ = timeout(GOODBYE_WITHIN, goodbye).await;
+            return;
+        }
+    };
+    let (sink, mut outgoing) = (end.sink, end.outgoing);
+    let mut incoming = Incoming::new(receiver);
+    // Whichever direction ends, ends the link. Neither waits for the other.
+    let (reason, told) = tokio::select! {
+        reason = write(&mut sender, &mut outgoing) => (reason, true),
+        reason = incoming.read(&sink) => (reason, false),
+    };
+    drop((sink, outgoing));
+    if let Some(reason) = reason {
+        // What the engine says in its last frames was sent; what this transport has to say was not.
+        let goodbye = goodbye(&mut sender, incoming.receiver, reason, !told);
+        let _ = timeout(GOODBYE_WITHIN, goodbye).await;
+    }
+}
+
+/// Sends what is queued until the engine closes the link (the reason) or the channel breaks.
+async fn write(sender: &mut SplitSink<WebSocket, Message>, outgoing: &mut Outgoing) -> Option<String> {
+    let mut pings = interval(PING_EVERY);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pings.reset();
+    loop {
+        let first = tokio::select! {
+            next = outgoing.next() => Some(next?),
+            _ = pings.tick() => None,
+        };
+        let flushed = async {
+            let mut next = match first {
+                Some(next) => Some(next),
+                None => {
+                    sender.feed(Message::Ping(Bytes::new())).await?;
+                    None
+                }
+            };
+            let mut fed = 0;
+            let closed = loop {
+                match next {
+                    Some(ToLink::Frame(bytes)) => sender.feed(Message::Binary(bytes)).await?,
+                    Some(ToLink::Close(reason)) => break Some(reason),
+                    None => break None,
+                }
+                fed += 1;
+                next = if fed < FRAMES_PER_FLUSH_MAX {
+                    outgoing.try_next()
+                } else {
+                    None
+                };
+            };
+            sender.flush().await?;
+            Ok::<_, axum::Error>(closed)
+        };
+        match timeout(SEND_WITHIN, flushed).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(reason)) => return reason,
+            Ok(Err(_)) | Err(_) => return None,
+        }
+    }
+}
+
+struct Incoming {
+    receiver: SplitStream<WebSocket>,
+    control: Bucket,
+    start: Instant,
+}
+
+impl Incoming {
+    fn new(receiver: SplitStream<WebSocket>) -> Self {
+        Self {
+            receiver,
+            control: Bucket::new(CONTROL, protocol::Instant::default()),
+            start: Instant::now(),
+        }
+    }
+
+    /// Hands frames on until the peer leaves, or breaks a rule (the reason).
+    async fn read(&mut self, sink: &FrameSink) -> Option<String> {
+        loop {
+            let Ok(message) = timeout(SILENT_MAX, self.receiver.next()).await else {
+                return Some("nothing was heard for too long".to_owned());
+            };
+            match message {
+                Some(Ok(Message::Binary(bytes))) => {
+                    if !sink.frame(bytes.into()).await {
+                        return None;
+                    }
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                    let now = protocol::Instant::default() + self.start.elapsed();
+                    if !self.control.take(CONTROL, now, 1) {
+                        return Some("too many pings".to_owned());
+                    }
+                }
+                Some(Ok(Message::Text(_))) => return Some("frames are binary messages".to_owned()),
+                Some(Err(error)) if is_too_long(&error) => {
+                    return Some(frame::FrameError::TooLong.to_string());
+                }
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+            }
+        }
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    use std::error::Error as _;
+    // axum passes its WebSocket library's error on without naming its type.
+    error
+        .source()
+        .is_some_and(|source| source.to_string().contains("too long"))
+}
+
+/// Says why, and waits for the peer to have read it: closing over unread bytes would make its side forget ours.
+async fn goodbye(
+    sender: &mut SplitSink<WebSocket, Message>,
+    mut receiver: SplitStream<WebSocket>,
+    reason: String,
+    say_in_frame: bool,
+) {
+    if say_in_frame {
+        let _ = sender.send(Message::Binary(frame::close(&reason).into())).await;
+    }
+    let mut cut = reason.len().min(CLOSE_REASON_BYTES_MAX);
+    while !reason.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    let close = CloseFrame {
+        code: close_code::POLICY,
+        reason: reason[..cut].into(),
+    };
+    if sender.send(Message::Close(Some(close))).await.is_ok() {
+        while let Some(Ok(_)) = receiver.next().await {}
+    }
+}
+
+/// A control frame carries 125 bytes (RFC 6455 section 5.5), two of them the code.
+const CLOSE_REASON_BYTES_MAX: usize = 123;
