@@ -4,5 +4,9 @@
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 #[cfg(target_arch = "wasm32")]
 mod platform;
+mod ui;
 mod worker;
-fn main() {}
+fn main() {
+    #[cfg(feature = "demo")]
+    ui::demo::run();
+}

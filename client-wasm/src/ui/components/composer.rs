@@ -1,0 +1,161 @@
+//! Where one writes. Grows with the text, keeps the draft through a reload, counts only near the limit.
+
+use engine::api::Connection;
+use protocol::entry::ReplyTo;
+use protocol::limits::POST_CHARS_MAX;
+use web_sys::{HtmlTextAreaElement, InputEvent, KeyboardEvent, SubmitEvent};
+use yew::prelude::*;
+
+use super::avatar::Avatar;
+use crate::ui::router::entry_to_text;
+use crate::ui::state::prefs::{self, UNSENT_MAX, Unsent};
+use crate::ui::state::{ use_session, use_ui};
+use crate::ui::{dom, strings};
+
+/// The counter appears when fewer characters than this are left.
+const COUNTED_CHARS: i64 = 300;
+
+/// A place to write.
+#[derive(Properties, PartialEq)]
+pub struct ComposerProps {
+    /// What is answered.
+    #[prop_or_default]
+    pub reply_to: Option<ReplyTo>,
+    /// Takes the focus when it appears.
+    #[prop_or_default]
+    pub focus: bool,
+    /// Called after the text was sent.
+    #[prop_or_default]
+    pub on_sent: Callback<()>,
+    /// Without a line below it.
+    #[prop_or_default]
+    pub plain: bool,
+}
+
+/// See [`ComposerProps`].
+#[component]
+pub fn Composer(props: &ComposerProps) -> Html {
+    let ui = use_ui();
+    let session = use_session();
+    let input = use_node_ref();
+    let key = props
+        .reply_to
+        .as_ref()
+        .map_or_else(|| "new".to_owned(), |to| entry_to_text(&to.parent));
+    let text = use_state(|| prefs::draft(&key));
+
+    {
+        let input = input.clone();
+        use_effect_with((props.focus, key.clone()), move |(focus, _)| {
+            if *focus && let Some(area) = input.cast::<HtmlTextAreaElement>() {
+                dom::focus_quietly(&area);
+                // The cursor belongs behind what was already written.
+                let end = area.value().encode_utf16().count() as u32;
+                let _ = area.set_selection_range(end, end);
+            }
+        });
+    }
+
+    let oninput = {
+        let (text, key) = (text.clone(), key.clone());
+        Callback::from(move |event: InputEvent| {
+            let value = event.target_unchecked_into::<HtmlTextAreaElement>().value();
+            prefs::set_draft(&key, &value);
+            text.set(value);
+        })
+    };
+
+    let left = POST_CHARS_MAX as i64 - text.trim().chars().count() as i64;
+    let may_send = !text.trim().is_empty() && left >= 0 && session.may_write() && session.waiting.len() < UNSENT_MAX;
+    let send = {
+        let (ui, text, reply_to, on_sent) = (ui.clone(), text.clone(), props.reply_to.clone(), props.on_sent.clone());
+        let (input, connection) = (input.clone(), session.status.connection);
+        Callback::from(move |()| {
+            // The text area is the truth: a key press may have come after the last drawing.
+            let value = input
+                .cast::<HtmlTextAreaElement>()
+                .map_or_else(|| (*text).clone(), |area| area.value());
+            if !may_send || value.trim().is_empty() {
+                return;
+            }
+            ui.publish(Unsent {
+                token: dom::random_token(),
+                text: value.trim().to_owned(),
+                reply_to: reply_to.clone(),
+            });
+            prefs::set_draft(&key, "");
+            text.set(String::new());
+            match connection {
+                Connection::Offline => ui.say(strings::SAID_OFFLINE),
+                Connection::Connecting => ui.say(strings::SAID_CONNECTING),
+                Connection::Online => {}
+            }
+            on_sent.emit(());
+        })
+    };
+    let onsubmit = {
+        let send = send.clone();
+        Callback::from(move |event: SubmitEvent| {
+            event.prevent_default();
+            send.emit(());
+        })
+    };
+    let onkeydown = Callback::from(move |event: KeyboardEvent| {
+        if event.key() == "Enter" && (event.ctrl_key() || event.meta_key()) {
+            event.prevent_default();
+            send.emit(());
+        }
+    });
+
+    let reply = props.reply_to.is_some();
+    let label = if reply { strings::COMPOSE_REPLY_LABEL } else { strings::COMPOSE_LABEL };
+    let open = props.focus || !text.is_empty();
+    let hint = match session.status.connection {
+        Connection::Offline => Some(strings::COMPOSE_OFFLINE),
+        Connection::Connecting => Some(strings::COMPOSE_CONNECTING),
+        Connection::Online => None,
+    };
+    html! {
+        <form
+            class={classes!("composer", open.then_some("composer--open"), props.plain.then_some("composer--plain"))}
+            {onsubmit}
+        >
+            if let Some(me) = &session.me {
+                <Avatar account={me.account} />
+            }
+            <div class="composer__main">
+                <div class="composer__grow" data-value={(*text).clone()}>
+                    <textarea
+                        ref={input}
+                        class="composer__input"
+                        data-testid="composer-input"
+                        aria-label={label}
+                        placeholder={if reply { strings::COMPOSE_REPLY_PLACEHOLDER } else { strings::COMPOSE_PLACEHOLDER }}
+                        rows="1"
+                        dir="auto"
+                        autocapitalize="sentences"
+                        disabled={!session.may_write()}
+                        value={(*text).clone()}
+                        {oninput}
+                        {onkeydown}
+                    />
+                </div>
+                <div class="composer__foot">
+                    <span class="composer__hint">{ hint.unwrap_or_default() }</span>
+                    if left < COUNTED_CHARS {
+                        <span
+                            class={classes!("composer__count", (left < 0).then_some("composer__count--over"))}
+                            role="status"
+                        >{ strings::characters_left(left) }</span>
+                    }
+                    <button
+                        type="submit"
+                        class="btn btn--primary"
+                        data-testid="composer-send"
+                        aria-disabled={(!may_send).then_some("true")}
+                    >{ if reply { strings::COMPOSE_SEND_REPLY } else { strings::COMPOSE_SEND } }</button>
+                </div>
+            </div>
+        </form>
+    }
+}

@@ -1,0 +1,18 @@
+//! Parts that pages are made of.
+
+pub mod avatar;
+pub mod composer;
+pub mod dialog;
+pub mod feed;
+pub mod flock;
+pub mod follow;
+pub mod frame;
+pub mod icon;
+pub mod notices;
+pub mod post;
+pub mod post_text;
+pub mod profile_form;
+pub mod safety;
+pub mod sky;
+pub mod waiting;
+pub mod words;

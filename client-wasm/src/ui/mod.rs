@@ -1,0 +1,242 @@
+//! The interface. It knows engine commands, queries and events, and nothing of networks or storage.
+//!
+//! - [`bridge`]: the one door to the engine and the browser; adapters stand on its other side.
+//! - [`state`]: what the interface knows, and the few things it remembers by itself.
+//! - [`router`]: addresses inside the app.
+//! - [`pages`], [`components`]: what is seen.
+//! - [`strings`]: every word of it.
+#![allow(unreachable_pub, reason = "`pub` marks what one module offers another; a program exports nothing")]
+
+pub mod bridge;
+pub mod components;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod dom;
+pub mod pages;
+pub mod router;
+pub mod state;
+pub mod strings;
+
+use std::rc::Rc;
+
+use engine::api::Event;
+use gloo_events::{EventListener, EventListenerOptions};
+use gloo_timers::callback::{Interval, Timeout};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement, KeyboardEvent, MouseEvent};
+use yew::prelude::*;
+
+use self::bridge::{Bridge, HostView};
+use self::components::dialog::SessionDialog;
+use self::components::frame::{Context, Nav};
+use self::components::notices::Notices;
+use self::components::post::move_focus;
+use self::router::{Route, Visit, use_router};
+use self::state::{Action, Clock, Dialog, Phase, Session, Ui, ask_who, time};
+
+/// A word at the foot of the screen stands this long.
+const TOAST_MS: u32 = 4_000;
+/// Relative times are drawn anew this often.
+const CLOCK_MS: u32 = 30_000;
+
+/// Puts the interface on the page, in place of what the page showed while it loaded.
+pub fn start(bridge: Bridge) {
+    if let Some(root) = dom::find("#app") {
+        yew::Renderer::<App>::with_root_and_props(root.unchecked_into::<Element>(), AppProps { bridge }).render();
+    }
+}
+
+/// The whole interface over one bridge.
+#[derive(Properties, PartialEq)]
+pub struct AppProps {
+    /// The engine and the browser.
+    pub bridge: Bridge,
+}
+
+/// See [`AppProps`].
+#[component]
+pub fn App(props: &AppProps) -> Html {
+    let session = use_reducer_eq(Session::load);
+    let (visit, nav) = use_router();
+    let clock = use_state_eq(time::now_ms);
+    let ui = Ui {
+        bridge: props.bridge.clone(),
+        session: session.dispatcher(),
+        nav,
+    };
+
+    // Everything the engine and the browser say goes to the session first.
+    {
+        let ui = ui.clone();
+        let unsent: Vec<_> = session.waiting.iter().map(|waiting| waiting.post.clone()).collect();
+        use_effect_with(ui.bridge.clone(), move |bridge| {
+            let events = {
+                let ui = ui.clone();
+                bridge.subscribe(Callback::from(move |event: Rc<Event>| {
+                    let ready = matches!(*event, Event::Ready { account: true });
+                    ui.session.dispatch(Action::Engine(event));
+                    if ready {
+                        ask_who(&ui);
+                    }
+                }))
+            };
+            let hosts = {
+                let ui = ui.clone();
+                bridge.subscribe_host(Callback::from(move |host: HostView| ui.session.dispatch(Action::Host(host))))
+            };
+            ui.session.dispatch(Action::Host(bridge.host()));
+            ask_who(&ui);
+            // What the engine had not taken when the page was last open; a repeated token is the same post.
+            for post in unsent {
+                ui.publish(post);
+            }
+            move || drop((events, hosts))
+        });
+    }
+    {
+        let clock = clock.setter();
+        use_effect_with((), move |()| {
+            let timer = Interval::new(CLOCK_MS, move || clock.set(time::now_ms()));
+            move || drop(timer)
+        });
+    }
+    {
+        let dispatch = session.dispatcher();
+        use_effect_with(session.toast.clone().map(|(number, _)| number), move |number| {
+            let timer = number.map(|number| Timeout::new(TOAST_MS, move || dispatch.dispatch(Action::Unsay(number))));
+            move || drop(timer)
+        });
+    }
+    {
+        let ui = ui.clone();
+        use_effect_with((), move |()| {
+            // The way in for the "New post" shortcut of an installed app.
+            if dom::window().location().search().is_ok_and(|search| search == "?compose") {
+                ui.session.dispatch(Action::Open(Dialog::Compose));
+            }
+            let listener = EventListener::new_with_options(
+                &dom::document(),
+                "keydown",
+                EventListenerOptions::enable_prevent_default(),
+                move |event| {
+                    if let Some(event) = event.dyn_ref::<KeyboardEvent>() {
+                        key_pressed(&ui, event);
+                    }
+                },
+            );
+            move || drop(listener)
+        });
+    }
+    // A new page begins at its top; lists that are returned to find their own place.
+    use_effect_with(visit, |visit| {
+        if visit.number > 0 && visit.route != Route::Home && !visit.returning {
+            dom::scroll_to(0.0);
+        }
+    });
+
+    let session_value = Rc::new((*session).clone());
+    html! {
+        <ContextProvider<Ui> context={ui}>
+        <ContextProvider<Rc<Session>> context={session_value}>
+        <ContextProvider<Visit> context={visit}>
+        <ContextProvider<Clock> context={Clock(*clock)}>
+            { screen(&session, visit) }
+            <SessionDialog />
+            <div class="toast" role="status" data-testid="toast">
+                if let Some((number, word)) = &session.toast {
+                    <p key={*number} class="toast__text">{ word.clone() }</p>
+                }
+            </div>
+        </ContextProvider<Clock>>
+        </ContextProvider<Visit>>
+        </ContextProvider<Rc<Session>>>
+        </ContextProvider<Ui>>
+    }
+}
+
+fn screen(session: &Session, visit: Visit) -> Html {
+    match session.phase {
+        Phase::Opening => html! {
+            <main class="boot" data-testid="opening">
+                <components::icon::Mark size={72} />
+                <p class="boot__word" role="status">{ strings::OPENING }</p>
+                <Notices />
+            </main>
+        },
+        Phase::Stranger | Phase::Arriving => html! { <pages::welcome::Welcome /> },
+        Phase::Member => html! {
+            <>
+                <a class="skip" href="#main" onclick={Callback::from(skip)}>{ strings::SKIP }</a>
+                <div class="frame">
+                    <Nav />
+                    <main id="main" class="frame__main" tabindex="-1">{ page(visit.route) }</main>
+                    <Context />
+                </div>
+            </>
+        },
+    }
+}
+
+fn page(route: Route) -> Html {
+    match route {
+        Route::Home => html! { <pages::home::Home /> },
+        Route::Explore => html! { <pages::explore::Explore /> },
+        Route::Activity => html! { <pages::home::Activity /> },
+        Route::You => html! { <pages::you::You /> },
+        Route::Phrase => html! { <pages::you::Phrase /> },
+        Route::Following => html! { <pages::explore::Following /> },
+        Route::Network => html! { <pages::network::Network /> },
+        Route::User(account) => html! { <pages::profile::Profile key={account.to_string()} {account} /> },
+        Route::Post(post) => html! { <pages::thread::Thread key={post.id.to_string()} {post} /> },
+        Route::NotFound => html! { <pages::not_found::NotFound /> },
+    }
+}
+
+/// Focuses the content without leaving a mark in the address.
+fn skip(event: MouseEvent) {
+    event.prevent_default();
+    if let Some(main) = dom::find("#main") {
+        dom::focus_quietly(&main);
+    }
+}
+
+fn key_pressed(ui: &Ui, event: &KeyboardEvent) {
+    let modified = event.ctrl_key() || event.meta_key() || event.alt_key() || event.is_composing();
+    let writing = event
+        .target()
+        .and_then(|target| target.dyn_into::<HtmlElement>().ok())
+        .is_some_and(|element| {
+            matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT") || element.is_content_editable()
+        });
+    if modified || writing || dom::find("dialog[open]").is_some() || dom::find(".frame").is_none() {
+        return;
+    }
+    match event.key().as_str() {
+        "j" => move_focus(true),
+        "k" => move_focus(false),
+        "r" => click("[data-testid=post]:focus [data-action=reply], [data-testid=post]:focus-within [data-action=reply]"),
+        "n" => ui.session.dispatch(Action::Open(Dialog::Compose)),
+        "." => click("[data-testid=new-posts-pill]"),
+        "?" => ui.session.dispatch(Action::Open(Dialog::Keys)),
+        "/" => match dom::find("#follow-input") {
+            Some(field) => dom::focus_quietly(&field),
+            None => {
+                ui.nav.go(Route::Explore);
+                // The field is there after the next drawing.
+                dom::next_frame(|| {
+                    if let Some(field) = dom::find("#follow-input") {
+                        dom::focus_quietly(&field);
+                    }
+                });
+            }
+        },
+        _ => return,
+    }
+    event.prevent_default();
+}
+
+fn click(selector: &str) {
+    if let Some(element) = dom::find(selector) {
+        element.click();
+    }
+}

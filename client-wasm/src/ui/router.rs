@@ -1,0 +1,307 @@
+//! Addresses inside the app, over the browser's own history.
+
+use gloo_events::EventListener;
+use protocol::{AccountId, EntryRef};
+use wasm_bindgen::JsValue;
+use web_sys::MouseEvent;
+use yew::prelude::*;
+
+use crate::ui::dom;
+use crate::ui::state::use_ui;
+
+/// A place in the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The home timeline.
+    Home,
+    /// Public posts, and following by link.
+    Explore,
+    /// Answers to one's own posts.
+    Activity,
+    /// One's own account and this device.
+    You,
+    /// The recovery phrase.
+    Phrase,
+    /// Whom one follows.
+    Following,
+    /// Links and storage.
+    Network,
+    /// A person.
+    User(AccountId),
+    /// A post.
+    Post(EntryRef),
+    /// Nothing lives here.
+    NotFound,
+}
+
+impl Route {
+    /// The place a path names.
+    pub fn parse(path: &str) -> Self {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        match parts.as_slice() {
+            [] | ["index.html"] => Self::Home,
+            ["explore"] => Self::Explore,
+            ["activity"] => Self::Activity,
+            ["you"] => Self::You,
+            ["you", "phrase"] => Self::Phrase,
+            ["you", "following"] => Self::Following,
+            ["network"] => Self::Network,
+            ["u", account] => account.parse().map_or(Self::NotFound, Self::User),
+            ["p", account, id] => match (account.parse(), id.parse()) {
+                (Ok(account), Ok(id)) => Self::Post(EntryRef { account, id }),
+                _ => Self::NotFound,
+            },
+            _ => Self::NotFound,
+        }
+    }
+
+    /// The path that names this place.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Home | Self::NotFound => "/".to_owned(),
+            Self::Explore => "/explore".to_owned(),
+            Self::Activity => "/activity".to_owned(),
+            Self::You => "/you".to_owned(),
+            Self::Phrase => "/you/phrase".to_owned(),
+            Self::Following => "/you/following".to_owned(),
+            Self::Network => "/network".to_owned(),
+            Self::User(account) => format!("/u/{account}"),
+            Self::Post(post) => format!("/p/{}/{}", post.account, post.id),
+        }
+    }
+
+    /// The whole address, to be given to others.
+    pub fn address(&self) -> String {
+        format!("{}{}", dom::origin(), self.path())
+    }
+
+    /// The place the browser's address bar names.
+    pub fn current() -> Self {
+        Self::parse(&dom::window().location().pathname().unwrap_or_default())
+    }
+}
+
+/// A post's name in text, `account/entry`: in attributes, and in what the interface remembers.
+pub fn entry_to_text(entry: &EntryRef) -> String {
+    format!("{}/{}", entry.account, entry.id)
+}
+
+/// The post that [`entry_to_text`] named.
+pub fn entry_from_text(text: &str) -> Option<EntryRef> {
+    let (account, id) = text.split_once('/')?;
+    Some(EntryRef {
+        account: account.parse().ok()?,
+        id: id.parse().ok()?,
+    })
+}
+
+/// The account or post that something pasted names: a whole link of any host, a path, or a bare account id.
+pub fn from_pasted(text: &str) -> Option<Route> {
+    let text = text.trim().trim_start_matches('@');
+    if let Ok(account) = text.to_lowercase().parse() {
+        return Some(Route::User(account));
+    }
+    let path = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let from = path.find("/u/").or_else(|| path.find("/p/"))?;
+    match Route::parse(&path[from..]) {
+        route @ (Route::User(_) | Route::Post(_)) => Some(route),
+        _ => None,
+    }
+}
+
+/// A visit to a place. Each has its own number, so that going to the same place again is a new visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// Where.
+    pub route: Route,
+    /// Which visit this is.
+    pub number: u32,
+    /// Reached by going back or forward: the reader expects to find the place as it was.
+    pub returning: bool,
+}
+
+/// Takes the reader elsewhere.
+#[derive(Clone, PartialEq)]
+pub struct Navigator(Callback<Route>);
+
+impl Navigator {
+    /// Goes to a place.
+    pub fn go(&self, route: Route) {
+        self.0.emit(route);
+    }
+
+    /// Goes back, or home if there is nothing to go back to.
+    pub fn back(&self) {
+        match dom::window().history() {
+            Ok(history) if history.length().unwrap_or(0) > 1 && history.state().is_ok_and(|s| !s.is_null()) => {
+                // A history that can be read can be walked.
+                let _ = history.back();
+            }
+            _ => self.go(Route::Home),
+        }
+    }
+}
+
+/// Follows the browser's history.
+#[hook]
+pub fn use_router() -> (Visit, Navigator) {
+    let visit = use_state(|| Visit {
+        route: Route::current(),
+        number: 0,
+        returning: true,
+    });
+    // The number of the latest visit, beside the state: callbacks made once must still count on.
+    let count = use_mut_ref(|| 0_u32);
+    let go = {
+        let (set, count) = (visit.setter(), count.clone());
+        use_callback((), move |route: Route, ()| {
+            if let Ok(history) = dom::window().history() {
+                let again = Route::current() == route;
+                let path = route.path();
+                // A history entry the browser refuses (too many in a moment) leaves the address behind, not the app.
+                let state = JsValue::from_f64(1.0);
+                let _ = if again {
+                    history.replace_state_with_url(&state, "", Some(&path))
+                } else {
+                    history.push_state_with_url(&state, "", Some(&path))
+                };
+            }
+            *count.borrow_mut() += 1;
+            set.set(Visit {
+                route,
+                number: *count.borrow(),
+                returning: false,
+            });
+        })
+    };
+    {
+        let set = visit.setter();
+        use_effect_with((), move |()| {
+            if let Ok(history) = dom::window().history() {
+                // Each list keeps its own place; the browser would only guess.
+                let _ = history.set_scroll_restoration(web_sys::ScrollRestoration::Manual);
+            }
+            let listener = EventListener::new(&dom::window(), "popstate", move |_| {
+                *count.borrow_mut() += 1;
+                set.set(Visit {
+                    route: Route::current(),
+                    number: *count.borrow(),
+                    returning: true,
+                });
+            });
+            move || drop(listener)
+        });
+    }
+    (*visit, Navigator(go))
+}
+
+/// A link to a place in the app: an ordinary link that does not reload the page.
+#[derive(Properties, PartialEq)]
+pub struct LinkProps {
+    /// Where to.
+    pub to: Route,
+    /// Its classes.
+    #[prop_or_default]
+    pub class: Classes,
+    /// Read instead of its content.
+    #[prop_or_default]
+    pub label: Option<AttrValue>,
+    /// Shown when pointed at.
+    #[prop_or_default]
+    pub title: Option<AttrValue>,
+    /// For tests.
+    #[prop_or_default]
+    pub testid: Option<AttrValue>,
+    /// `page` on the link to where the reader is.
+    #[prop_or_default]
+    pub current: bool,
+    /// For keyboard commands.
+    #[prop_or_default]
+    pub action: Option<AttrValue>,
+    /// Taken out of the tab order: another link beside it leads to the same place.
+    #[prop_or_default]
+    pub quiet: bool,
+    /// What it shows.
+    #[prop_or_default]
+    pub children: Html,
+}
+
+/// See [`LinkProps`].
+#[component]
+pub fn Link(props: &LinkProps) -> Html {
+    let ui = use_ui();
+    let to = props.to;
+    let onclick = Callback::from(move |event: MouseEvent| {
+        // New tab, new window, download: the browser's business.
+        if event.button() == 0
+            && !event.ctrl_key()
+            && !event.meta_key()
+            && !event.shift_key()
+            && !event.alt_key()
+        {
+            event.prevent_default();
+            ui.nav.go(to);
+        }
+    });
+    html! {
+        <a
+            href={to.path()}
+            class={props.class.clone()}
+            aria-label={props.label.clone()}
+            title={props.title.clone()}
+            data-testid={props.testid.clone()}
+            data-action={props.action.clone()}
+            aria-current={props.current.then_some("page")}
+            aria-hidden={props.quiet.then_some("true")}
+            tabindex={props.quiet.then_some("-1")}
+            {onclick}
+        >{ props.children.clone() }</a>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> AccountId {
+        AccountId([7; 32])
+    }
+
+    #[test]
+    fn every_place_is_found_again_by_its_path() {
+        let post = EntryRef {
+            account: account(),
+            id: protocol::EntryId([9; 32]),
+        };
+        for route in [
+            Route::Home,
+            Route::Explore,
+            Route::Activity,
+            Route::You,
+            Route::Phrase,
+            Route::Following,
+            Route::Network,
+            Route::User(account()),
+            Route::Post(post),
+        ] {
+            assert_eq!(Route::parse(&route.path()), route);
+        }
+        assert_eq!(Route::parse("/u/nobody"), Route::NotFound);
+    }
+
+    #[test]
+    fn whatever_names_an_account_may_be_pasted() {
+        let id = account().to_string();
+        for text in [
+            id.clone(),
+            format!("  {id} "),
+            format!("https://example.org/u/{id}?from=chat"),
+            format!("/u/{id}"),
+            id.to_uppercase(),
+        ] {
+            assert_eq!(from_pasted(&text), Some(Route::User(account())), "{text}");
+        }
+        assert_eq!(from_pasted("https://example.org/"), None);
+    }
+}

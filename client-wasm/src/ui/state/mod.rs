@@ -1,0 +1,386 @@
+//! What the interface knows right now: a fold over events, answers and the person's own gestures.
+//!
+//! [`Session`] is the one store; pages read it through [`use_session`] and act through [`use_ui`]. What belongs to one
+//! page alone (a profile, a thread) is asked for by that page and not kept here.
+
+pub mod feed;
+pub mod prefs;
+pub mod text;
+pub mod time;
+
+use std::rc::Rc;
+
+use engine::api::{Command, Connection, Event, MeView, Outcome, PostView, Query, Refusal, Reply, StatusView};
+use protocol::entry::ReplyTo;
+use wasm_bindgen_futures::spawn_local;
+use yew::prelude::*;
+
+use self::prefs::{Theme, Unsent};
+use crate::ui::bridge::{Bridge, HostView};
+use crate::ui::router::Navigator;
+use crate::ui::{dom, strings};
+
+/// How far the app is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// The engine reads its store.
+    #[default]
+    Opening,
+    /// No account on this device: the first visit.
+    Stranger,
+    /// An account was just made: the second and third step of the first visit.
+    Arriving,
+    /// An account is here.
+    Member,
+}
+
+/// What lies over the page.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Dialog {
+    /// Nothing.
+    #[default]
+    None,
+    /// A new post.
+    Compose,
+    /// An answer to this post.
+    Reply(Rc<PostView>),
+    /// The list of keys.
+    Keys,
+}
+
+/// A post the engine has not taken yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The post.
+    pub post: Unsent,
+    /// Why it was refused; `None` while it is on its way.
+    pub refused: Option<Refusal>,
+}
+
+/// Everything more than one page needs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Session {
+    /// How far the app is.
+    pub phase: Phase,
+    /// An account is being made or brought back by this tab.
+    pub creating: bool,
+    /// One's own account.
+    pub me: Option<Rc<MeView>>,
+    /// Connection, peers, what waits.
+    pub status: StatusView,
+    /// The browser around the engine.
+    pub host: HostView,
+    /// What lies over the page.
+    pub dialog: Dialog,
+    /// A word at the foot of the screen, with a number so that the same word twice is two words.
+    pub toast: Option<(u32, AttrValue)>,
+    /// Posts on their way to the engine, oldest first.
+    pub waiting: Vec<Waiting>,
+    /// Answers came that were not looked at.
+    pub activity: bool,
+    /// A rebuild under way: done, total.
+    pub rebuilding: Option<(u64, u64)>,
+    /// How the app looks.
+    pub theme: Theme,
+    /// The person closed the note about the other tab.
+    pub tab_note_closed: bool,
+}
+
+/// What may change the session.
+pub enum Action {
+    /// The engine said something.
+    Engine(Rc<Event>),
+    /// The browser's state changed.
+    Host(HostView),
+    /// Who one is, as asked at the start.
+    Me(Option<MeView>),
+    /// Connection and peers, as asked at the start.
+    Status(StatusView),
+    /// An account stands ready; `fresh` if it was just created.
+    Arrived {
+        /// Created, not restored.
+        fresh: bool,
+    },
+    /// An account is being made or brought back here: what the engine tells meanwhile ends no first visit.
+    Creating(bool),
+    /// The first visit is over.
+    Settled,
+    /// Put something over the page.
+    Open(Dialog),
+    /// Say a word at the foot of the screen.
+    Say(AttrValue),
+    /// That word has stood long enough.
+    Unsay(u32),
+    /// A post is on its way.
+    Sending(Unsent),
+    /// The engine took it.
+    Taken([u8; 16]),
+    /// The engine refused it.
+    NotTaken([u8; 16], Refusal),
+    /// The person gave it up.
+    Discarded([u8; 16]),
+    /// The activity page was looked at.
+    ActivitySeen,
+    /// Another look.
+    Theme(Theme),
+    /// The note about the other tab was closed.
+    CloseTabNote,
+}
+
+impl Session {
+    /// The session as it was left, before the engine says anything.
+    pub fn load() -> Self {
+        Self {
+            theme: Theme::load(),
+            activity: prefs::activity_waiting(),
+            waiting: prefs::unsent()
+                .into_iter()
+                .map(|post| Waiting { post, refused: None })
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether this device may write at all.
+    pub fn may_write(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| !me.revoked && !me.forked)
+    }
+
+    fn keep_waiting(&self) {
+        prefs::set_unsent(self.waiting.iter().map(|waiting| &waiting.post));
+    }
+
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Ready { account } => {
+                self.phase = match (self.phase, account) {
+                    (Phase::Arriving, _) => Phase::Arriving,
+                    (_, true) if !self.creating => Phase::Member,
+                    _ => Phase::Stranger,
+                };
+            }
+            Event::Me(me) => {
+                self.me = Some(Rc::new(me.clone()));
+                if !self.creating && matches!(self.phase, Phase::Opening | Phase::Stranger) {
+                    // Another tab made the account.
+                    self.phase = Phase::Member;
+                }
+            }
+            Event::Status(status) => self.status = *status,
+            Event::Posts { posts, .. } => {
+                let own = self.me.as_ref().map(|me| me.account);
+                let answered = posts.iter().any(|post| {
+                    !post.mine && post.reply.as_ref().is_some_and(|reply| Some(reply.parent.account) == own)
+                });
+                if answered && !self.activity {
+                    self.activity = true;
+                    prefs::set_activity_waiting(true);
+                }
+            }
+            Event::Rebuilding { done, total } => {
+                self.rebuilding = (done < total).then_some((*done, *total));
+            }
+            Event::Durability { .. } | Event::Profile(_) | Event::Forked { .. } => {}
+        }
+    }
+}
+
+impl Reducible for Session {
+    type Action = Action;
+
+    fn reduce(self: Rc<Self>, action: Action) -> Rc<Self> {
+        let mut next = (*self).clone();
+        match action {
+            Action::Engine(event) => next.hear(&event),
+            Action::Host(host) => next.host = host,
+            Action::Me(me) => {
+                if next.phase != Phase::Arriving && !next.creating {
+                    next.phase = if me.is_some() { Phase::Member } else { Phase::Stranger };
+                }
+                next.me = me.map(Rc::new);
+            }
+            Action::Status(status) => next.status = status,
+            Action::Arrived { fresh } => {
+                next.creating = false;
+                next.phase = if fresh { Phase::Arriving } else { Phase::Member };
+            }
+            Action::Creating(on) => next.creating = on,
+            Action::Settled => next.phase = Phase::Member,
+            Action::Open(dialog) => next.dialog = dialog,
+            Action::Say(word) => {
+                let number = next.toast.as_ref().map_or(0, |(number, _)| *number) + 1;
+                next.toast = Some((number, word));
+            }
+            Action::Unsay(number) => {
+                if next.toast.as_ref().is_some_and(|(shown, _)| *shown == number) {
+                    next.toast = None;
+                }
+            }
+            Action::Sending(post) => {
+                next.waiting.retain(|waiting| waiting.post.token != post.token);
+                next.waiting.push(Waiting { post, refused: None });
+                next.keep_waiting();
+            }
+            Action::Taken(token) | Action::Discarded(token) => {
+                next.waiting.retain(|waiting| waiting.post.token != token);
+                next.keep_waiting();
+            }
+            Action::NotTaken(token, refusal) => {
+                for waiting in &mut next.waiting {
+                    if waiting.post.token == token {
+                        waiting.refused = Some(refusal.clone());
+                    }
+                }
+            }
+            Action::ActivitySeen => {
+                next.activity = false;
+                prefs::set_activity_waiting(false);
+            }
+            Action::Theme(theme) => {
+                next.theme = theme;
+                theme.apply();
+            }
+            Action::CloseTabNote => next.tab_note_closed = true,
+        }
+        Rc::new(next)
+    }
+}
+
+/// What every component may do. Stable for the life of the app, so that holding it renders nothing anew.
+#[derive(Clone, PartialEq)]
+pub struct Ui {
+    /// The engine and the browser.
+    pub bridge: Bridge,
+    /// Changes the session.
+    pub session: UseReducerDispatcher<Session>,
+    /// Goes elsewhere.
+    pub nav: Navigator,
+}
+
+impl Ui {
+    /// Says a word at the foot of the screen.
+    pub fn say(&self, word: impl Into<AttrValue>) {
+        self.session.dispatch(Action::Say(word.into()));
+    }
+
+    /// Puts text on the clipboard and says so.
+    pub fn copy(&self, text: String, said: &'static str) {
+        let ui = self.clone();
+        spawn_local(async move {
+            ui.say(if dom::copy(&text).await { said } else { strings::NOT_COPIED });
+        });
+    }
+
+    /// Sends a command whose success needs no word; a refusal is said.
+    pub fn command(&self, command: Command) {
+        let ui = self.clone();
+        spawn_local(async move {
+            if let Err(refusal) = ui.bridge.send(command).await {
+                ui.say(strings::refusal(&refusal));
+            }
+        });
+    }
+
+    /// Publishes a text. It stays in [`Session::waiting`] until the engine took it.
+    pub fn publish(&self, post: Unsent) {
+        let ui = self.clone();
+        ui.session.dispatch(Action::Sending(post.clone()));
+        spawn_local(async move {
+            let command = Command::Publish {
+                token: post.token,
+                text: post.text,
+                reply_to: post.reply_to,
+            };
+            match ui.bridge.send(command).await {
+                Ok(Outcome::Published(view)) => {
+                    // Every list hears of it the same way, whether or not the engine also says it as an event.
+                    ui.bridge.event(Event::Posts {
+                        posts: vec![*view],
+                        more: false,
+                    });
+                    ui.session.dispatch(Action::Taken(post.token));
+                }
+                Ok(_) => ui.session.dispatch(Action::Taken(post.token)),
+                Err(refusal) => ui.session.dispatch(Action::NotTaken(post.token, refusal)),
+            }
+        });
+    }
+}
+
+/// What every component may do.
+#[hook]
+#[allow(clippy::expect_used, reason = "the app provides it around every component")]
+pub fn use_ui() -> Ui {
+    use_context::<Ui>().expect("inside the app")
+}
+
+/// The session; the component is drawn again when it changes.
+#[hook]
+#[allow(clippy::expect_used, reason = "the app provides it around every component")]
+pub fn use_session() -> Rc<Session> {
+    use_context::<Rc<Session>>().expect("inside the app")
+}
+
+/// The wall clock in milliseconds, ticking slowly enough for relative times.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Clock(pub u64);
+
+/// The wall clock; the component is drawn again as it ticks.
+#[hook]
+pub fn use_clock() -> u64 {
+    use_context::<Clock>().map_or_else(time::now_ms, |clock| clock.0)
+}
+
+/// Hears every engine event while the component lives. The latest `heard` is the one called.
+#[hook]
+pub fn use_events(heard: impl Fn(&Event) + 'static) {
+    let ui = use_ui();
+    let latest = use_mut_ref(|| None::<Rc<dyn Fn(&Event)>>);
+    *latest.borrow_mut() = Some(Rc::new(heard));
+    use_effect_with(ui.bridge, move |bridge| {
+        let subscription = bridge.subscribe(Callback::from(move |event: Rc<Event>| {
+            let heard = latest.borrow().clone();
+            if let Some(heard) = heard {
+                heard(&event);
+            }
+        }));
+        move || drop(subscription)
+    });
+}
+
+/// Asks the questions every session begins with. Refused while the engine still reads its store: then
+/// [`Event::Ready`] makes it ask again.
+pub fn ask_who(ui: &Ui) {
+    let ui = ui.clone();
+    spawn_local(async move {
+        if let Ok(Reply::Me(me)) = ui.bridge.query(Query::Me).await {
+            ui.session.dispatch(Action::Me(me));
+        }
+        if let Ok(Reply::Status(status)) = ui.bridge.query(Query::Status).await {
+            ui.session.dispatch(Action::Status(status));
+        }
+    });
+}
+
+/// A person's name as shown: the short key stands in for a name not known yet.
+pub fn shown_name(name: &str, account: &protocol::AccountId) -> String {
+    let name = name.trim();
+    if name.is_empty() { account.short() } else { name.to_owned() }
+}
+
+/// What an answer to this post says it answers.
+pub fn answering(post: &PostView) -> ReplyTo {
+    ReplyTo {
+        root: post.reply.as_ref().map_or(post.entry, |reply| reply.root),
+        parent: post.entry,
+    }
+}
+
+/// The state of the connection in the word tests and styles use.
+pub fn connection_word(connection: Connection) -> &'static str {
+    match connection {
+        Connection::Offline => "offline",
+        Connection::Connecting => "connecting",
+        Connection::Online => "online",
+    }
+}
