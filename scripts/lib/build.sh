@@ -26,7 +26,7 @@ build_app() {
   say "Building the app (several minutes the first time)"
   rm -f "$file"
   # Trunk reads NO_COLOR as a flag that wants a value of true or false.
-  env -u NO_COLOR trunk build --release </dev/null >&2
+  env -u NO_COLOR trunk build --release --locked </dev/null >&2
   mkdir -p "$TARGET"
   printf '%s\n' "$stamp" >"$file"
 }
