@@ -1,1 +1,250 @@
+//! Strategies: any value of each type within its limits.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use protocol::handshake::{Binding, Hello};
+use protocol::identity::{Certificate, Revocation};
+use protocol::limits;
+use protocol::message::{
+    Credit, Digest, Entries, FeedHead, ForkProof, Heads, Interests, Message, Ping, Push, RangeEnd,
+    SaltedAccount, Want,
+};
+use protocol::receipt::Receipt;
+use protocol::signal::{Member, Payload, Refusal, RoomId, ToPeer, ToServer};
+use protocol::{
+    AccountId, DeviceId, Entry, EntryId, Header, Kind, PeerId, Signature, SignedHeader, Timestamp,
+};
+
+fn bytes32() -> impl Strategy<Value = [u8; 32]> {
+    any::<[u8; 32]>()
+}
+
+prop_compose! {
+    fn signature()(r in bytes32(), s in bytes32()) -> Signature {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&r);
+        bytes[32..].copy_from_slice(&s);
+        Signature::from_bytes(&bytes)
+    }
+}
+
+/// Integers of every encoded length.
+fn integer() -> impl Strategy<Value = u64> {
+    (any::<u64>(), 0..64u32).prop_map(|(value, shift)| value >> shift)
+}
+
+fn seq() -> impl Strategy<Value = u64> {
+    integer().prop_map(|value| value & limits::SEQ_MAX)
+}
+
+prop_compose! {
+    pub(crate) fn certificate()(
+        account in bytes32(), device in bytes32(), name in ".{0,50}", since in integer(), signature in signature(),
+    ) -> Certificate {
+        Certificate { account: AccountId(account), device: DeviceId(device), name, since: Timestamp(since), signature }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn revocation()(
+        account in bytes32(), device in bytes32(), next_seq in integer(), head in bytes32(), at in integer(),
+        signature in signature(),
+    ) -> Revocation {
+        Revocation {
+            account: AccountId(account),
+            device: DeviceId(device),
+            next_seq,
+            head: EntryId(head),
+            at: Timestamp(at),
+            signature,
+        }
+    }
+}
+
+prop_compose! {
+    fn receipt()(
+        relay in bytes32(), device in bytes32(), seq in seq(), head in bytes32(), at in integer(), signature in signature(),
+    ) -> Receipt {
+        Receipt {
+            relay: PeerId(relay),
+            device: DeviceId(device),
+            next_seq: seq + 1,
+            head: EntryId(head),
+            at: Timestamp(at),
+            signature,
+        }
+    }
+}
+
+prop_compose! {
+    fn header()(
+        version in any::<u8>(), device in bytes32(), account in bytes32(), seq in seq(), prev in bytes32(),
+        lamport in integer(), timestamp in integer(), kind in any::<u16>(), body_hash in bytes32(), body_len in any::<u32>(),
+    ) -> Header {
+        Header {
+            version,
+            device: DeviceId(device),
+            account: AccountId(account),
+            seq,
+            prev: EntryId(prev),
+            lamport,
+            timestamp: Timestamp(timestamp),
+            kind: Kind(kind),
+            body_hash,
+            body_len,
+        }
+    }
+}
+
+prop_compose! {
+    fn signed()(header in header(), signature in signature()) -> SignedHeader {
+        SignedHeader { header, signature }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn entry()(signed in signed(), body in vec(any::<u8>(), 0..300)) -> Entry {
+        Entry { signed, body }
+    }
+}
+
+prop_compose! {
+    fn head()(account in bytes32(), device in bytes32(), seq in seq(), head in bytes32()) -> FeedHead {
+        FeedHead { account: AccountId(account), device: DeviceId(device), next_seq: seq + 1, head: EntryId(head) }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn hello()(
+        magic in any::<[u8; 4]>(), versions in any::<(u16, u16)>(), features in integer(), peer in bytes32(),
+        nonce in bytes32(), certificate in proptest::option::of(certificate()), wall in integer(),
+    ) -> Hello {
+        Hello {
+            magic,
+            version_min: versions.0,
+            version_max: versions.1,
+            features,
+            peer: PeerId(peer),
+            nonce,
+            certificate,
+            wall: Timestamp(wall),
+        }
+    }
+}
+
+pub(crate) fn binding() -> impl Strategy<Value = Binding> {
+    prop_oneof![
+        any::<([u8; 32], [u8; 32])>().prop_map(|(offerer, answerer)| Binding::Dtls { offerer, answerer }),
+        "[a-z0-9.:-]{0,300}".prop_map(|host| Binding::WebSocket { host }),
+        Just(Binding::Memory),
+    ]
+}
+
+pub(crate) fn message() -> impl Strategy<Value = Message> {
+    let salted = || vec(any::<[u8; 8]>().prop_map(SaltedAccount), 0..20);
+    let heads = || vec(head(), 0..20);
+    prop_oneof![
+        (any::<(bool, bool)>(), salted(), salted()).prop_map(|((reset, everything), add, remove)| {
+            Message::Interests(Interests {
+                reset,
+                everything,
+                add,
+                remove,
+            })
+        }),
+        (heads(), any::<bool>()).prop_map(|(heads, end)| Message::Digest(Digest { heads, end })),
+        (any::<u32>(), bytes32(), integer(), 1..u64::from(u32::MAX)).prop_map(
+            |(request, device, from, len)| {
+                let from = from >> 1;
+                Message::Want(Want {
+                    request,
+                    device: DeviceId(device),
+                    from,
+                    to: from + len,
+                })
+            }
+        ),
+        (any::<u32>(), vec(entry(), 1..5))
+            .prop_map(|(request, entries)| Message::Entries(Entries { request, entries })),
+        any::<u32>().prop_map(|request| Message::RangeEnd(RangeEnd { request })),
+        (1..=limits::HOPS_MAX, entry()).prop_map(|(hops, entry)| Message::Push(Push { hops, entry })),
+        heads().prop_map(|heads| Message::Announce(Heads { heads })),
+        heads().prop_map(|heads| Message::Have(Heads { heads })),
+        receipt().prop_map(Message::Receipt),
+        any::<u32>().prop_map(|bytes| Message::Credit(Credit { bytes })),
+        integer().prop_map(|token| Message::Ping(Ping { token })),
+        integer().prop_map(|token| Message::Pong(Ping { token })),
+        (signed(), signed()).prop_map(|(one, other)| Message::ForkProof(ForkProof { one, other })),
+    ]
+}
+
+fn payload_bytes() -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), 0..300)
+}
+
+pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
+    prop_oneof![
+        (any::<u16>(), bytes32(), bytes32(), signature()).prop_map(|(version, peer, room, signature)| {
+            ToServer::Join {
+                version,
+                peer: PeerId(peer),
+                room: RoomId(room),
+                signature,
+            }
+        }),
+        (bytes32(), payload_bytes()).prop_map(|(to, payload)| ToServer::Signal {
+            to: PeerId(to),
+            payload
+        }),
+        Just(ToServer::List),
+    ]
+}
+
+pub(crate) fn to_peer() -> impl Strategy<Value = ToPeer> {
+    let members = || {
+        let member = any::<([u8; 32], bool)>().prop_map(|(peer, relay)| Member {
+            peer: PeerId(peer),
+            relay,
+        });
+        vec(member, 0..=limits::SIGNAL_MEMBERS_MAX)
+    };
+    prop_oneof![
+        any::<(u16, [u8; 32])>().prop_map(|(version, nonce)| ToPeer::Challenge { version, nonce }),
+        members().prop_map(|members| ToPeer::Joined { members }),
+        members().prop_map(|members| ToPeer::Members { members }),
+        (bytes32(), payload_bytes()).prop_map(|(from, payload)| ToPeer::Signal {
+            from: PeerId(from),
+            payload
+        }),
+        bytes32().prop_map(|peer| ToPeer::Absent { peer: PeerId(peer) }),
+        proptest::sample::select(&crate::any::REFUSALS[..]).prop_map(|reason| ToPeer::Refused { reason }),
+    ]
+}
+
+/// All refusals, in the order of their numbers.
+pub(crate) const REFUSALS: [Refusal; 9] = [
+    Refusal::Malformed,
+    Refusal::Version,
+    Refusal::BadSignature,
+    Refusal::RoomFull,
+    Refusal::ServerFull,
+    Refusal::TooFast,
+    Refusal::Replaced,
+    Refusal::TooSlow,
+    Refusal::Stopping,
+];
+
+pub(crate) fn payload() -> impl Strategy<Value = Payload> {
+    let session = integer;
+    prop_oneof![
+        session().prop_map(|session| Payload::Call { session }),
+        (session(), ".{0,300}").prop_map(|(session, sdp)| Payload::Offer { session, sdp }),
+        (session(), ".{0,300}").prop_map(|(session, sdp)| Payload::Answer { session, sdp }),
+        (session(), ".{0,100}", ".{0,10}").prop_map(|(session, candidate, mid)| Payload::Candidate {
+            session,
+            candidate,
+            mid
+        }),
+        session().prop_map(|session| Payload::Decline { session }),
+    ]
+}
