@@ -1,9 +1,22 @@
 //! The native Starling peer, as a library for its own binary and tests.
+//!
+//! ```text
+//! relay ── puts together ──► data_dir, identity, config
+//!   │
+//!   ├─ driver: one thread runs the engine ◄──► store: one thread writes redb
+//!   ├─ transport: WebSockets and WebRTC channels (rtc) as links of the driver
+//!   └─ http: the app, who and how the relay is; beside it the signaling router
+//! ```
+//!
+//! Invariant: nothing here decides what is stored, shown or forwarded; that is the engine's.
 
 pub mod config;
 pub mod data_dir;
 pub mod driver;
+pub mod export;
+pub mod http;
 pub mod identity;
+pub mod relay;
 pub mod rtc;
 pub mod store;
 pub mod transport;

@@ -1,2 +1,100 @@
-//! Starling relay.
-fn main() {}
+//! `relay-node`: the native Starling peer.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use starling_relay_node::config::{Cli, Command, ConfigCommand, LogFormat, Settings};
+use starling_relay_node::export::export;
+use starling_relay_node::relay::Relay;
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = Settings::load(&cli.flags)
+        .map_err(anyhow::Error::from)
+        .and_then(|settings| match cli.command.unwrap_or(Command::Run) {
+            Command::Run => run(&settings),
+            Command::Config(ConfigCommand::Check) => {
+                print!("{}", settings.to_toml());
+                Ok(())
+            }
+            Command::Export => {
+                let out = std::io::BufWriter::new(std::io::stdout().lock());
+                export(&settings.data_dir, out).context("the export is not complete")
+            }
+        });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("relay-node: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(settings: &Settings) -> anyhow::Result<()> {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(settings.log.as_str())
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            // Listened to from the beginning: a signal during the start ends it in order as well.
+            let mut terminated = signal(SignalKind::terminate())?;
+            let mut interrupted = signal(SignalKind::interrupt())?;
+            let mut relay = Relay::start(settings).await?;
+            announce(&relay);
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
+                () = relay.failed() => anyhow::bail!("the store's thread ended by itself; the log says why"),
+            }
+            if !relay.stop().await {
+                anyhow::bail!("stopped, but the disk did not take everything; peers keep what it lacks");
+            }
+            tracing::info!("stopped");
+            Ok(())
+        })
+}
+
+/// One line for people who started it by hand, one for the log.
+fn announce(relay: &Relay) {
+    let mut address = relay.http_addr();
+    // A browser can open this machine, not "all addresses".
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::from([127, 0, 0, 1]));
+    }
+    let host = if address.ip().is_loopback() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    };
+    let app = if relay.app_built() {
+        ""
+    } else {
+        " (no app is built)"
+    };
+    // Nobody may be reading: that is no reason to stop.
+    let _ = writeln!(
+        std::io::stdout(),
+        "Starling is at http://{host}{app}; its data is in {}",
+        relay.data_dir().display()
+    );
+    tracing::info!(
+        http = %relay.http_addr(),
+        udp = %relay.udp_addr(),
+        peer = %relay.peer(),
+        data_dir = %relay.data_dir().display(),
+        version = env!("CARGO_PKG_VERSION"),
+        "started"
+    );
+}

@@ -1,0 +1,128 @@
+//! All stored entries as plain text: one JSON object per line, feed after feed, each in order.
+//!
+//! ```json
+//! {"account":"…","device":"…","seq":3,"id":"…","kind":2,"timestamp":1767225600000,"says":{"text":"…"},"entry":"BASE64"}
+//! ```
+//!
+//! `entry` holds the entry's canonical bytes, as they travel between peers: signatures included, so whoever reads them back
+//! in can check every one. What stands before it says the same for people and other programs: ids in text form,
+//! `timestamp` in milliseconds since 1970 as its author claims, `kind` a number (0 certificate, 1 profile, 2 post, 3
+//! follow, 4 revocation), and `says` what is in it, `null` if this version does not know the kind.
+//!
+//! Invariant: only entries that verify are written; a damaged one is reported and left out.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use data_encoding::BASE64;
+use engine::store::{Read, Table};
+use protocol::entry::{Body, Entry};
+use protocol::{EntryRef, VerifiedEntry, codec};
+use redb::ReadableDatabase as _;
+use serde_json::{Value, json};
+
+use crate::data_dir::{DataDir, DataDirError};
+use crate::store::{DATABASE_FILE, Tables, file_opener};
+
+/// Rows read at a time.
+const PAGE_ROWS: usize = 1_000;
+/// Bytes read at a time.
+const PAGE_BYTES: usize = 8 << 20;
+/// Memory for the database's cache: everything is read once.
+const CACHE_BYTES: usize = 16 << 20;
+/// Longer than any key of the table.
+const AFTER_ALL: [u8; 16] = [0xff; 16];
+
+/// Why the export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The data folder; most likely the relay runs.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// No relay ever ran here.
+    #[error("there is no {DATABASE_FILE} in {}; name the relay's folder with --data-dir", .0.display())]
+    Nothing(std::path::PathBuf),
+    /// The database cannot be read.
+    #[error("the database cannot be read")]
+    Database(#[source] Box<redb::Error>),
+    /// The lines cannot be written.
+    #[error("the export cannot be written")]
+    Write(#[from] io::Error),
+}
+
+fn database(error: impl Into<redb::Error>) -> ExportError {
+    ExportError::Database(Box::new(error.into()))
+}
+
+/// Writes all entries stored in `data_dir`, which no running relay may use.
+///
+/// # Errors
+/// [`ExportError`].
+pub fn export(data_dir: &Path, mut out: impl Write) -> Result<(), ExportError> {
+    if !data_dir.join(DATABASE_FILE).is_file() {
+        return Err(ExportError::Nothing(data_dir.to_owned()));
+    }
+    let data_dir = DataDir::take(data_dir)?;
+    let mut open = file_opener(data_dir.path(), CACHE_BYTES);
+    let opened = open().map_err(database)?;
+    let tables = Tables::new(opened.begin_read().map_err(database)?);
+    let mut start = Vec::new();
+    loop {
+        let read = Read::Range {
+            table: Table::Entries,
+            start,
+            end: AFTER_ALL.to_vec(),
+            limit: PAGE_ROWS,
+            bytes_max: PAGE_BYTES,
+            reverse: false,
+        };
+        let rows = tables.read(&read).map_err(database)?;
+        let Some((last, _)) = rows.last() else { break };
+        start = [last.as_slice(), &[0]].concat();
+        for (key, value) in rows {
+            match codec::decode::<Entry>(&value)
+                .ok()
+                .and_then(|entry| entry.verify().ok())
+            {
+                Some(entry) => {
+                    serde_json::to_writer(&mut out, &line(&entry, &value)).map_err(io::Error::from)?;
+                    out.write_all(b"\n")?;
+                }
+                None => eprintln!("a damaged entry was left out (row {key:02x?})"),
+            }
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn line(entry: &VerifiedEntry, bytes: &[u8]) -> Value {
+    let header = entry.header();
+    let says = Body::decode(header.kind, entry.body()).map(|body| says(&body));
+    json!({
+        "account": header.account.to_string(),
+        "device": header.device.to_string(),
+        "seq": header.seq,
+        "id": header.id().to_string(),
+        "kind": header.kind.0,
+        "timestamp": header.timestamp.0,
+        "says": says,
+        "entry": BASE64.encode(bytes),
+    })
+}
+
+fn says(body: &Body) -> Value {
+    let named = |entry: &EntryRef| json!({"account": entry.account.to_string(), "id": entry.id.to_string()});
+    match body {
+        Body::Certificate(certificate) => json!({"device_name": certificate.name}),
+        Body::Profile(profile) => json!({"name": profile.name, "bio": profile.bio}),
+        Body::Post(post) => {
+            let reply = post.reply.as_ref();
+            json!({"text": post.text, "answers": reply.map(|reply| named(&reply.parent))})
+        }
+        Body::Follow(follow) => json!({"account": follow.account.to_string(), "on": follow.on}),
+        Body::Revocation(revocation) => {
+            json!({"device": revocation.device.to_string(), "next_seq": revocation.next_seq})
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a relay says over HTTP: the app, who it is, how it is, and the two WebSocket endpoints.
+//!
+//! - `/api/relay`: its key, version and name;
+//! - `/healthz`: the process lives; `/readyz`: it serves (store open and read, UDP port bound);
+//! - everything else: the app ([`app`]), with links into it answered by its start page.
+
+pub mod app;
+mod assets;
+mod compress;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use protocol::PeerId;
+use serde::Serialize;
+
+use crate::driver::DriverHandle;
+use app::App;
+
+/// What `/api/relay` says.
+#[derive(Clone, Debug, Serialize)]
+pub struct About {
+    /// The relay's key, in text form.
+    pub peer: PeerIdText,
+    /// The program's version.
+    pub version: &'static str,
+    /// What its operator calls it.
+    pub name: String,
+}
+
+/// A peer id written as people see it.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerIdText(pub PeerId);
+
+impl Serialize for PeerIdText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    about: About,
+    driver: DriverHandle,
+    app: Arc<App>,
+}
+
+/// Everything but the WebSocket endpoints.
+pub fn router(about: About, driver: DriverHandle, app: Arc<App>) -> Router {
+    Router::new()
+        .route("/api/relay", get(relay))
+        .route("/api/{*rest}", any(async || StatusCode::NOT_FOUND))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .fallback(asset)
+        .with_state(Shared { about, driver, app })
+        .layer(axum::middleware::from_fn(no_sniffing))
+}
+
+async fn relay(State(shared): State<Shared>) -> impl IntoResponse {
+    // Apps that are served elsewhere may ask as well; there is nothing secret in it.
+    let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-cache")];
+    (headers, Json(shared.about))
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    // The UDP port is bound and the store open before anything is served at all.
+    let (status, text) = if shared.driver.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n")
+    };
+    (status, [(CACHE_CONTROL, "no-store")], text).into_response()
+}
+
+async fn asset(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let app = Arc::clone(&shared.app);
+    let path = uri.path().to_owned();
+    // Files are read and compressed here.
+    tokio::task::spawn_blocking(move || app.respond(&path, &headers))
+        .await
+        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+async fn no_sniffing(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

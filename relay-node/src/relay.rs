@@ -1,0 +1,270 @@
+//! A whole relay: data folder, key, store, engine, WebRTC, HTTP, put together and taken apart again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::io::Config;
+use protocol::PeerId;
+use protocol::signal::{Refusal, RoomId};
+use signaling::serve::{ServeLimits, serve};
+use signaling::{Door, DoorConfig, Hub, Limits};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::config::Settings;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::driver::{self, DriverHandle, DriverThread};
+use crate::http::app::App;
+use crate::http::{self, About, PeerIdText};
+use crate::identity::{self, IdentityError};
+use crate::rtc::{RtcConfig, RtcEndpoint, RtcError};
+use crate::store::{Store, StoreError};
+use crate::transport::{webrtc, websocket};
+
+/// What peers and people are told when the relay ends in order.
+const STOPPING: &str = "the relay is stopping";
+
+/// Why a relay did not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The HTTP port.
+    #[error("cannot listen on {address}: {}", advice(source, "--listen"))]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The UDP port.
+    #[error("cannot use UDP {address} for WebRTC: {}", rtc_advice(source))]
+    Rtc {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: RtcError,
+    },
+    /// The relay's own place in the lobby.
+    #[error("the relay could not enter its own lobby")]
+    Lobby(#[source] Refusal),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness: {0}")]
+    Random(getrandom::Error),
+    /// The system gives no thread.
+    #[error("the engine's thread could not be started")]
+    Thread(#[source] io::Error),
+}
+
+fn advice(error: &io::Error, flag: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another program uses this port; stop it, or choose another with {flag}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("this user may not use it; choose a port above 1023 with {flag}")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address; choose another with {flag} (0.0.0.0 is all of them)")
+        }
+        _ => format!("{error}"),
+    }
+}
+
+fn rtc_advice(error: &RtcError) -> String {
+    match error {
+        RtcError::Socket(error) => advice(error, "--udp-port or --udp-ip"),
+        RtcError::NoAddress => "this machine has no address to offer; name one with --public-ip".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+/// A running relay.
+#[derive(Debug)]
+pub struct Relay {
+    data_dir: DataDir,
+    peer: PeerId,
+    http: SocketAddr,
+    udp: SocketAddr,
+    app_built: bool,
+    hub: Hub,
+    rtc: Arc<RtcEndpoint>,
+    driver: DriverHandle,
+    thread: DriverThread,
+    stop_http: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+    answering: JoinHandle<()>,
+}
+
+impl Relay {
+    /// Starts everything. When it returns, connections are accepted; the engine may still be reading its store.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing goes on running.
+    pub async fn start(settings: &Settings) -> Result<Self, StartError> {
+        let data_dir = DataDir::take(&settings.data_dir)?;
+        let key = identity::load_or_create(data_dir.path())?;
+        let peer = PeerId(key.public());
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(|source| StartError::Listen {
+                address: settings.listen,
+                source,
+            })?;
+        let http = listener.local_addr().map_err(|source| StartError::Listen {
+            address: settings.listen,
+            source,
+        })?;
+        let udp_bind = settings.udp_bind(http.port());
+        let rtc = RtcEndpoint::bind(RtcConfig {
+            public_ips: settings.public_ip.clone(),
+            links_max: settings.links_max,
+            ..RtcConfig::new(udp_bind)
+        })
+        .await
+        .map_err(|source| StartError::Rtc {
+            address: udp_bind,
+            source,
+        })?;
+        let rtc = Arc::new(rtc);
+        let (store, answers) = open_store(data_dir.path().to_owned(), settings.cache_mib << 20).await?;
+        let config = Config {
+            links_max: settings.links_max,
+            ..Config::relay(key)
+        };
+        let (driver, thread) = driver::start(config, seed()?, store, answers).map_err(StartError::Thread)?;
+
+        let hub = Hub::new(Limits::default(), seed()?);
+        let (room, calls) = hub.local(peer, RoomId::lobby()).map_err(StartError::Lobby)?;
+        let answering = tokio::spawn(webrtc::answer_offers(
+            Arc::clone(&rtc),
+            driver.clone(),
+            room,
+            calls,
+        ));
+        let app = Arc::new(App::new(settings.app_dir.as_deref()));
+        let app_built = app.is_built();
+        let prepared = Arc::clone(&app);
+        tokio::task::spawn_blocking(move || prepared.prepare());
+        let about = About {
+            peer: PeerIdText(peer),
+            version: env!("CARGO_PKG_VERSION"),
+            name: settings.name.clone(),
+        };
+        let door = |sockets_per_address_max| {
+            Door::new(DoorConfig {
+                allowed_origins: settings.allowed_origin.clone(),
+                hosts: settings.host.clone(),
+                trusted_proxies: settings.trusted_proxy.clone(),
+                sockets_per_address_max,
+            })
+        };
+        let router = http::router(about, driver.clone(), app)
+            .merge(signaling::router(
+                hub.clone(),
+                door(settings.sockets_per_address_max),
+            ))
+            .merge(websocket::router(
+                driver.clone(),
+                door(settings.sockets_per_address_max),
+            ));
+        let (stop_http, stopped) = oneshot::channel();
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let served = tokio::spawn(serve(listener, router, ServeLimits::default(), stopped));
+        let udp = rtc.local_addr();
+        Ok(Self {
+            data_dir,
+            peer,
+            http,
+            udp,
+            app_built,
+            hub,
+            rtc,
+            driver,
+            thread,
+            stop_http,
+            served,
+            answering,
+        })
+    }
+
+    /// The relay's key.
+    #[must_use]
+    pub fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// Where HTTP listens.
+    #[must_use]
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where the UDP port is bound.
+    #[must_use]
+    pub fn udp_addr(&self) -> SocketAddr {
+        self.udp
+    }
+
+    /// The data folder, absolute.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.path()
+    }
+
+    /// Whether there is an app to serve.
+    #[must_use]
+    pub fn app_built(&self) -> bool {
+        self.app_built
+    }
+
+    /// The way to the engine.
+    #[must_use]
+    pub fn driver(&self) -> &DriverHandle {
+        &self.driver
+    }
+
+    /// Resolves if the relay cannot go on.
+    pub async fn failed(&mut self) {
+        self.thread.ended().await;
+    }
+
+    /// Stops: takes nothing new, says goodbye to links, and writes everything to the disk. Returns whether all of it is
+    /// there.
+    pub async fn stop(self) -> bool {
+        let _ = self.stop_http.send(());
+        self.hub.stop();
+        self.answering.abort();
+        let written = self.thread.stop(STOPPING).await;
+        self.rtc.shutdown().await;
+        let _ = self.served.await;
+        drop(self.data_dir);
+        written
+    }
+}
+
+async fn open_store(
+    data_dir: PathBuf,
+    cache_bytes: usize,
+) -> Result<(Store, tokio::sync::mpsc::Receiver<engine::io::Input>), StartError> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(&data_dir, cache_bytes)).await;
+    Ok(opened.unwrap_or_else(|panicked| Err(StoreError::Thread(io::Error::other(panicked))))?)
+}
+
+fn seed() -> Result<[u8; 32], StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(StartError::Random)?;
+    Ok(seed)
+}
