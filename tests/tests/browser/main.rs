@@ -2,3 +2,4 @@
 
 mod harness;
 mod offline_shell;
+mod relay_process;
