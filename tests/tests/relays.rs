@@ -1,0 +1,128 @@
+//! Real relay processes and native peers: durability, forwarding, catching up.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use engine::api::Timeline;
+use starling_tests::wait::eventually;
+use starling_tests::{NativePeer, Relay, RelayOptions};
+
+async fn relay() -> Result<Relay> {
+    Relay::start_with(RelayOptions::default()).await
+}
+
+#[tokio::test]
+async fn a_relay_forwards_to_followers_and_serves_those_who_were_away() -> Result<()> {
+    let relay = relay().await?;
+    let (ada, bob) = (NativePeer::person("Ada").await?, NativePeer::person("Bob").await?);
+    bob.follow(ada.me().await?.account).await?;
+    ada.link_with(&relay).await?;
+    bob.link_with(&relay).await?;
+    ada.post("while you watch").await?;
+    bob.wait("the live post", |seen| seen.posts == ["while you watch"])
+        .await?;
+    bob.unlink()?;
+    bob.wait("being alone", |seen| seen.status.peers == 0).await?;
+    for text in ["one", "two", "three"] {
+        ada.post(text).await?;
+    }
+    ada.wait("receipts", |seen| seen.status.not_durable == 0).await?;
+    // The author leaves; the relay alone serves.
+    drop(ada);
+    bob.link_with(&relay).await?;
+    bob.wait("what was missed", |seen| seen.posts.len() == 4).await?;
+    let texts: Vec<_> = bob
+        .timeline(Timeline::Home)
+        .await?
+        .into_iter()
+        .map(|post| post.text)
+        .collect();
+    assert_eq!(texts, ["three", "two", "one", "while you watch"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_receipted_entry_survives_kill_9_in_the_middle_of_a_thousand_posts() -> Result<()> {
+    const POSTS: usize = 1_000;
+    let mut relay = relay().await?;
+    let ada = NativePeer::person("Ada").await?;
+    ada.link_with(&relay).await?;
+    let mut sent = 0;
+    // Kill while it is busy: some receipts are there, some posts are not yet receipted.
+    let mut receipted_at_kill = None;
+    while sent < POSTS {
+        ada.post(&format!("post {sent}")).await?;
+        sent += 1;
+        if receipted_at_kill.is_none() && sent == POSTS / 2 {
+            ada.wait("the first receipts", |seen| {
+                seen.status.not_durable < POSTS as u32 / 2
+            })
+            .await?;
+            relay.kill().await?;
+            receipted_at_kill = Some(());
+        }
+    }
+    ada.wait("the link's end", |seen| seen.status.peers == 0).await?;
+    let account = ada.me().await?.account;
+    let posts = ada.timeline(Timeline::User(account)).await?;
+    let receipted: Vec<String> = posts
+        .iter()
+        .filter(|post| post.durability.is_some_and(|durability| durability.relays > 0))
+        .map(|post| post.text.clone())
+        .collect();
+    assert!(!receipted.is_empty(), "the kill came after receipts");
+    assert!(receipted.len() < POSTS, "the kill came before the end");
+
+    // The author is gone; a stranger asks the restarted relay for the feed.
+    drop(ada);
+    relay.restart().await?;
+    let bob = NativePeer::person("Bob").await?;
+    bob.follow(account).await?;
+    bob.link_with(&relay).await?;
+    let complete = || async {
+        let posts = bob.timeline(Timeline::Home).await.ok()?;
+        let held: BTreeSet<String> = posts.into_iter().map(|post| post.text).collect();
+        (held.len() >= receipted.len()).then_some(held)
+    };
+    let held = eventually("everything receipted", Duration::from_secs(30), complete).await?;
+    for text in &receipted {
+        assert!(held.contains(text), "{text} had a receipt and is gone");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restarted_relay_is_refilled_with_what_it_missed() -> Result<()> {
+    let mut relay = relay().await?;
+    let ada = NativePeer::person("Ada").await?;
+    ada.link_with(&relay).await?;
+    ada.post("before").await?;
+    ada.wait("the receipt", |seen| seen.status.not_durable == 0)
+        .await?;
+    relay.kill().await?;
+    ada.wait("the link's end", |seen| seen.status.peers == 0).await?;
+    for n in 0..300 {
+        ada.post(&format!("alone {n}")).await?;
+    }
+    ada.wait("they wait", |seen| seen.status.waiting == 300).await?;
+    relay.restart().await?;
+    ada.link_with(&relay).await?;
+    ada.wait("all durable", |seen| {
+        seen.status.not_durable == 0 && seen.status.waiting == 0
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopped_relay_says_why_and_exits_in_order() -> Result<()> {
+    let mut relay = relay().await?;
+    let ada = NativePeer::person("Ada").await?;
+    ada.link_with(&relay).await?;
+    tokio::time::timeout(Duration::from_secs(30), relay.stop())
+        .await
+        .context("it takes too long")??;
+    ada.wait("the link's end", |seen| seen.status.peers == 0).await?;
+    Ok(())
+}
