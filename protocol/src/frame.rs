@@ -1,7 +1,7 @@
 //! Frames: what one data-channel or WebSocket message carries, and messages cut into them.
 //!
 //! A frame is one type byte and its payload, at most [`limits::FRAME_LEN_MAX`] bytes together. A peer message longer than
-//! that travels as `MORE` frames and a final `LAST`; nothing may come between them but the frames of that message.
+//! that travels as `MORE` frames and a final `LAST`; the frames of two messages never mix.
 
 use crate::limits;
 

@@ -96,7 +96,7 @@ pub struct Digest {
 /// See [`Message::Want`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
-    /// Chosen by the asker, one at a time per link.
+    /// Chosen by the asker, different among its requests under way on the link.
     pub request: u32,
     /// Which feed.
     pub device: DeviceId,
