@@ -360,6 +360,63 @@ async fn junk_on_the_port_is_dropped_and_harms_no_link() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn junk_in_the_peers_name_harms_no_link() {
+    let endpoint = endpoint().await;
+    let path = Path::to(endpoint.local_addr()).await;
+    let (offerer, mut link) = connect_over(&endpoint, &path).await;
+    let mut seed = 0x2545_F491_u32;
+    let mut draw = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 24) as u8
+    };
+    for index in 0..3_000_usize {
+        // Record types 20 to 23, a version, epochs 0 to 2, then anything.
+        let mut record = vec![20 + draw() % 4, 254, 253, 0, draw() % 3];
+        record.extend((0..6).map(|_| draw()));
+        let length = index % 300;
+        record.extend_from_slice(&(length as u16).to_be_bytes());
+        record.extend((0..length).map(|_| draw()));
+        path.inject(&record).await;
+    }
+    // A fatal handshake_failure and a close_notify, as anybody could write them.
+    for (sequence, alert) in [[2, 40], [1, 0]].into_iter().enumerate() {
+        path.inject(&[
+            21,
+            254,
+            253,
+            0,
+            0,
+            9,
+            9,
+            9,
+            9,
+            9,
+            sequence as u8,
+            0,
+            2,
+            alert[0],
+            alert[1],
+        ])
+        .await;
+    }
+    for _ in 0..20 {
+        offerer.send(b"still here").await;
+        assert_eq!(
+            timeout(SOON, link.recv()).await.expect("in time").expect("open"),
+            &b"still here"[..]
+        );
+        link.send(Bytes::from_static(b"so are we")).await.expect("send");
+        assert_eq!(
+            &timeout(SOON, offerer.recv())
+                .await
+                .expect("in time")
+                .expect("open")[..],
+            b"so are we"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hostile_offer_is_an_error() {
     let endpoint = endpoint().await;
     let good = Offerer::new().await.offer_sdp;

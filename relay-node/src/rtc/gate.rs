@@ -1,10 +1,22 @@
-//! What a peer may say in SCTP, checked before the SCTP layer hears it (RFC 9260 section 3.2).
+//! What a peer may say, checked before the layers below hear it: DTLS records of an established link (RFC 6347
+//! section 4.1), and SCTP packets (RFC 9260 section 3.2).
 //!
-//! The layer below implements all of SCTP; a link uses one ordered, reliable stream. Everything else a peer could
+//! Anybody can write a plain record in the peer's name, and the DTLS layer answers a broken handshake record with a
+//! fatal alert of its own, which the peer must believe. A DTLS client whose handshake is complete has no use
+//! for another plain record: the server finished after it.
+//!
+//! The SCTP layer implements all of SCTP; a link uses one ordered, reliable stream. Everything else a peer could
 //! make it keep memory for (further streams, unordered messages, stream resets without end, partial
 //! reliability) ends the link here.
 
 use super::session::Ended;
+
+const RECORD_HEADER_BYTES: usize = 13;
+const ALERT: u8 = 21;
+const APPLICATION_DATA: u8 = 23;
+
+/// The only epoch with keys: renegotiation does not exist here.
+const SECURED_EPOCH: [u8; 2] = [0, 1];
 
 const COMMON_HEADER_BYTES: usize = 12;
 
@@ -14,6 +26,25 @@ const FORWARD_TSN: u8 = 192;
 
 /// U flag of a DATA chunk: unordered.
 const UNORDERED: u8 = 0x04;
+
+/// Whether every record of `datagram` is encrypted and of a kind an established link still takes.
+pub(super) fn is_secured(datagram: &[u8]) -> bool {
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        let Some((header, body)) = rest.split_at_checked(RECORD_HEADER_BYTES) else {
+            return false;
+        };
+        if !matches!(header[0], ALERT | APPLICATION_DATA) || header[3..5] != SECURED_EPOCH {
+            return false;
+        }
+        let length = usize::from(u16::from_be_bytes([header[11], header[12]]));
+        let Some(next) = body.get(length..) else {
+            return false;
+        };
+        rest = next;
+    }
+    true
+}
 
 /// Bytes of user data in `packet`, if the packet is one a link's peer may send. A packet that is cut short is left
 /// to the SCTP layer to refuse.
@@ -63,6 +94,30 @@ mod tests {
         chunk.extend_from_slice(&stream.to_be_bytes());
         chunk.resize(usize::from(16 + bytes).next_multiple_of(4), 0);
         chunk
+    }
+
+    #[test]
+    fn an_established_link_takes_encrypted_records_only() {
+        let record = |kind: u8, epoch: u8, length: u8| {
+            let mut record = vec![kind, 254, 253, 0, epoch, 0, 0, 0, 0, 0, 0, 0, length];
+            record.resize(RECORD_HEADER_BYTES + usize::from(length), 7);
+            record
+        };
+        for kind in [ALERT, APPLICATION_DATA] {
+            assert!(is_secured(&record(kind, 1, 9)));
+            assert!(!is_secured(&record(kind, 0, 9)));
+            assert!(!is_secured(&record(kind, 2, 9)));
+        }
+        let (handshake, change_cipher_spec) = (22, 20);
+        assert!(!is_secured(&record(handshake, 1, 9)));
+        assert!(!is_secured(&record(change_cipher_spec, 1, 1)));
+        let two = [record(APPLICATION_DATA, 1, 0), record(ALERT, 1, 3)].concat();
+        assert!(is_secured(&two));
+        let hidden = [record(APPLICATION_DATA, 1, 4), record(handshake, 0, 3)].concat();
+        assert!(!is_secured(&hidden));
+        for length in (1..two.len()).filter(|length| *length != RECORD_HEADER_BYTES) {
+            assert!(!is_secured(&two[..length]), "cut at {length}");
+        }
     }
 
     #[test]

@@ -342,6 +342,8 @@ impl Session {
             if self.handshake_datagrams > HANDSHAKE_DATAGRAMS_MAX {
                 return Err(Ended::Violation("endless handshake"));
             }
+        } else if !gate::is_secured(datagram) {
+            return Ok(());
         }
         let events = match dtls.read(now, SOMEWHERE, None, BytesMut::from(datagram)) {
             Ok(events) => events,

@@ -122,6 +122,12 @@ impl Path {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
+    /// Sends the endpoint something that seems to come from the peer.
+    pub(crate) async fn inject(&self, datagram: &[u8]) {
+        let exit = Arc::clone(&self.shared.exit.lock().expect("exit"));
+        let _ = exit.send_to(datagram, self.shared.endpoint).await;
+    }
+
     /// The peer has a new address from now on; what is sent to the old one is lost.
     pub(crate) async fn rebind(&self) {
         let last = self.tasks.lock().expect("tasks").pop();
