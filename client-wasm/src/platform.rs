@@ -21,7 +21,17 @@ extern "C" {
     fn console_debug(line: &str);
     #[wasm_bindgen(js_namespace = console, js_name = warn)]
     fn console_warn(line: &str);
+    #[wasm_bindgen(js_namespace = console, js_name = error)]
+    fn console_error(line: &str);
 }
+
+/// Says in the console where a bug of ours struck.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|info| console_error(&info.to_string())));
+}
+
+/// A callback of Rust's that the browser holds.
+pub type Listener<E> = Closure<dyn FnMut(E)>;
 
 /// The greatest delay a browser's timer takes; a later deadline is met in several steps.
 const DELAY_MS_MAX: f64 = 2_147_000_000.0;
@@ -102,6 +112,13 @@ impl Alarm {
             }
         }));
         alarm
+    }
+
+    /// Rings at `at`, unless it rings before that anyway.
+    pub fn set_by(&self, at: Instant) {
+        if self.at.get().is_none_or(|set| at < set) {
+            self.set(Some(at));
+        }
     }
 
     /// Rings at `at` (or a little later), and not at what was set before.

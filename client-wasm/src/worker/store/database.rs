@@ -23,6 +23,9 @@ const RETRY_MS_MIN: f64 = 250.0;
 const RETRY_MS_MAX: f64 = 15_000.0;
 /// A merge that found no space is not tried again for so long.
 const MERGE_PAUSE_MS: f64 = 60_000.0;
+/// More than this waiting in memory counts as a failing disk. Policy: nothing is dropped; the engine takes in nothing
+/// new that can wait until it is better.
+const BACKLOG_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Tries of a load before it fails for good.
 const LOAD_TRIES: u32 = 5;
 
@@ -75,6 +78,9 @@ impl Store {
     /// Executes a batch. Reads see it from now on.
     pub fn persist(&self, batch: &Batch) {
         self.0.log.borrow_mut().append(batch);
+        if self.0.log.borrow().backlog_bytes() > BACKLOG_BYTES_MAX {
+            self.0.set_state(StoreState::Failing);
+        }
         self.schedule();
     }
 

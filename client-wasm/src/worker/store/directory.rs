@@ -46,7 +46,7 @@ pub type Found = (Box<[u8]>, Slot);
 /// The in-memory key directory.
 #[derive(Debug, Default)]
 pub struct Directory {
-    tables: [BTreeMap<Box<[u8]>, Slot>; Table::ALL.len()],
+    tables: BTreeMap<Table, BTreeMap<Box<[u8]>, Slot>>,
     segments: BTreeMap<SegmentNumber, SegmentInfo>,
 }
 
@@ -60,7 +60,7 @@ impl Directory {
     /// Takes an operation of a segment as the newest of its key.
     pub fn apply(&mut self, segment: SegmentNumber, record: &Record<'_>) {
         let info = self.segments.entry(segment).or_default();
-        let table = &mut self.tables[record.table as usize];
+        let table = self.tables.entry(record.table).or_default();
         let old = if let Some((offset, len)) = record.value {
             let cost = cost(record.key.len(), len);
             info.total += cost;
@@ -100,12 +100,12 @@ impl Directory {
 
     /// Where a key's value is.
     pub fn get(&self, table: Table, key: &[u8]) -> Option<Slot> {
-        self.tables[table as usize].get(key).copied()
+        self.tables.get(&table)?.get(key).copied()
     }
 
     /// Keys of all tables.
     pub fn len(&self) -> usize {
-        self.tables.iter().map(BTreeMap::len).sum()
+        self.tables.values().map(BTreeMap::len).sum()
     }
 
     /// The rows a read names, in its order, within its limits.
@@ -128,7 +128,10 @@ impl Directory {
                     return Vec::new();
                 }
                 let bounds = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
-                let range = self.tables[*table as usize].range::<[u8], _>(bounds);
+                let Some(rows) = self.tables.get(table) else {
+                    return Vec::new();
+                };
+                let range = rows.range::<[u8], _>(bounds);
                 if *reverse {
                     within(range.rev(), *limit, *bytes_max)
                 } else {

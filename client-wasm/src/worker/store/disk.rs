@@ -37,6 +37,9 @@ pub enum DiskError {
     Other(String),
 }
 
+/// An answer of the disk that comes later.
+type Later<T> = core::pin::Pin<Box<dyn Future<Output = Result<T, DiskError>>>>;
+
 /// What happens to a database from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskEvent {
@@ -152,14 +155,14 @@ impl Disk {
         &self,
         first: SegmentNumber,
         last: SegmentNumber,
-    ) -> Result<impl Future<Output = Result<Vec<Vec<u8>>, DiskError>> + use<>, DiskError> {
+    ) -> Result<Later<Vec<Vec<u8>>>, DiskError> {
         let range = KeyRange::bound(&JsValue::from(first), &JsValue::from(last), None, None)?;
         let mut request = self
             .transaction(LOG, false, false)?
             .object_store(LOG)?
             .get_all(Some(range.into()), None)?;
         let answer = listen(&mut request);
-        Ok(async move {
+        Ok(Box::pin(async move {
             let values: js_sys::Array = answer
                 .await
                 .unwrap_or(Err(closed()))
@@ -169,14 +172,11 @@ impl Disk {
                 .iter()
                 .map(|value| bytes_of(&value).unwrap_or_default())
                 .collect())
-        })
+        }))
     }
 
     /// Segments by number; `None` for those that are not there.
-    pub fn read(
-        &self,
-        numbers: &[SegmentNumber],
-    ) -> Result<impl Future<Output = Result<Vec<Option<Vec<u8>>>, DiskError>> + use<>, DiskError> {
+    pub fn read(&self, numbers: &[SegmentNumber]) -> Result<Later<Vec<Option<Vec<u8>>>>, DiskError> {
         let log = self.transaction(LOG, false, false)?.object_store(LOG)?;
         let mut requests = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -184,14 +184,14 @@ impl Disk {
             let answer = listen(&mut request);
             requests.push((request, answer));
         }
-        Ok(async move {
+        Ok(Box::pin(async move {
             let mut segments = Vec::with_capacity(requests.len());
             for (request, answer) in requests {
                 segments.push(bytes_of(&answer.await.unwrap_or(Err(closed()))?));
                 drop(request);
             }
             Ok(segments)
-        })
+        }))
     }
 
     /// A note by its name.
@@ -227,6 +227,12 @@ impl Disk {
             .map(Transaction::from)
             .map_err(|error| failure(&error))
     }
+}
+
+/// Deletes the database with everything in it. It must be closed here.
+pub async fn erase() -> Result<(), DiskError> {
+    let mut request = Factory::new().and_then(|factory| factory.delete(DATABASE))?;
+    settled(&mut request).await.map(|_| ())
 }
 
 /// Brings a database of an older schema to the present one, step by step. Runs inside the upgrade transaction: if it fails, the old

@@ -11,7 +11,7 @@ use super::segment::{SegmentBytes, SegmentNumber};
 type Disk = BTreeMap<SegmentNumber, SegmentBytes>;
 type Model = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
-const TABLES: [Table; 3] = [Table::Headers, Table::ByTime, Table::Meta];
+const TABLES: [Table; 3] = [Table::Feeds, Table::ByTime, Table::Meta];
 
 /// A small generator of its own: the seed printed on failure brings the run back.
 struct Dice(u64);
@@ -139,7 +139,7 @@ fn random_batch(dice: &mut Dice, id: u64, value_len_max: u64) -> Batch {
 
 fn put(id: u64, key: &[u8], value: Vec<u8>) -> Batch {
     let op = Op::Put {
-        table: Table::Bodies,
+        table: Table::Ids,
         key: key.to_vec(),
         value,
     };
@@ -244,7 +244,7 @@ fn a_broken_segment_is_skipped_and_counted() {
         .filter(|(number, bytes)| log.replay(**number, bytes).is_err())
         .count();
     assert_eq!((broken, log.stats().broken), (1, 1));
-    let keys: Vec<Vec<u8>> = rows(&mut log, &disk, whole_range(Table::Bodies))
+    let keys: Vec<Vec<u8>> = rows(&mut log, &disk, whole_range(Table::Ids))
         .into_iter()
         .map(|(key, _)| key)
         .collect();
@@ -285,7 +285,7 @@ fn ranges_keep_their_limits_in_both_directions() {
     }
     let mut keys = |start: u8, end: u8, limit: usize, bytes_max: usize, reverse: bool| -> Vec<u8> {
         let read = Read::Range {
-            table: Table::Bodies,
+            table: Table::Ids,
             start: vec![start],
             end: vec![end],
             limit,

@@ -21,5 +21,4 @@ mod segment;
 #[cfg(target_arch = "wasm32")]
 pub use database::{Store, StoreEvent};
 #[cfg(target_arch = "wasm32")]
-pub use disk::{DiskError, DiskEvent};
-pub use log::LogStats;
+pub use disk::{DiskError, DiskEvent, erase};

@@ -258,9 +258,9 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         let mut writer = SegmentWriter::default();
-        writer.push_parts(Table::Headers, b"one", Some(b"first value"));
+        writer.push_parts(Table::Feeds, b"one", Some(b"first value"));
         writer.push_parts(Table::Ids, &[7; 300], Some(&[]));
-        writer.push_parts(Table::Headers, b"gone", None);
+        writer.push_parts(Table::Feeds, b"gone", None);
         writer.finish(9)
     }
 
@@ -270,7 +270,7 @@ mod tests {
         let mut reader = SegmentReader::open(&bytes, 9).expect("it is whole");
         let first = reader.next().expect("decodes").expect("there");
         let (offset, len) = first.value.expect("a put");
-        assert_eq!((first.table, first.key), (Table::Headers, b"one".as_slice()));
+        assert_eq!((first.table, first.key), (Table::Feeds, b"one".as_slice()));
         assert_eq!(&bytes[offset as usize..(offset + len) as usize], b"first value");
         let second = reader.next().expect("decodes").expect("there");
         assert_eq!(

@@ -1,0 +1,580 @@
+//! Opens channels to other peers: through signaling and WebRTC, to a relay that cannot be reached so over a WebSocket.
+//!
+//! Pure: events go in, [`Action`]s come out.
+//!
+//! ```text
+//! lower key                    signaling                    higher key
+//!   Offer(session) ────────────────────────────────────────▶ answers
+//!   offers        ◀──────────────────────────── Call(session)             when the higher key dials
+//! ```
+//!
+//! Invariants:
+//! - of two browsers the one with the lower key always offers, so two that dial each other at once still make one
+//!   connection; a relay is always offered to;
+//! - every dial of the engine ends in exactly one [`Action::Up`] or [`Action::Failed`], after [`PEER_TIMEOUT`] at the latest (for a
+//!   relay after [`RELAY_TIMEOUT`] more);
+//! - an attempt lives on when signaling goes away, and so does every channel.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use protocol::handshake::{Binding, Role};
+use protocol::signal::Payload;
+use protocol::{Instant, PeerId};
+
+use super::port::{ConnectionId, ToPage};
+use super::sdp;
+
+/// A connection to another browser that is not through by then will not be.
+pub const PEER_TIMEOUT: Duration = Duration::from_secs(10);
+/// WebRTC to a relay takes well under a second where UDP passes at all; then comes the WebSocket, which gets as long.
+pub const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A relay is dialled over a WebSocket if signaling is not there by then: both are the same server, so this is rare.
+const SIGNALING_PATIENCE: Duration = Duration::from_secs(2);
+/// After WebRTC to a relay failed, its next dials begin with the WebSocket for so long.
+const WEBRTC_PAUSE: Duration = Duration::from_secs(300);
+/// Connections strangers may have under way here. Policy when full: their offers and calls are declined.
+const STRANGERS_MAX: usize = 8;
+/// Connections in all, open ones included; Chromium allows 500 to a page. Policy when full: declined, or the dial fails.
+const CONNECTIONS_MAX: usize = 48;
+
+/// Something for the worker to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Say something to a peer through signaling.
+    Signal {
+        /// Whom.
+        to: PeerId,
+        /// What.
+        payload: Payload,
+    },
+    /// Something for the page's broker.
+    Page(ToPage),
+    /// Open a WebSocket to the relay under this name.
+    OpenSocket {
+        /// The link's name.
+        connection: ConnectionId,
+    },
+    /// Give up on a WebSocket that is not open.
+    DropSocket {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// The channel is open.
+    Up {
+        /// Which.
+        connection: ConnectionId,
+        /// Who offered.
+        role: Role,
+        /// Both certificates; `None` over a WebSocket.
+        binding: Option<Binding>,
+    },
+    /// A dial of the engine came to nothing.
+    Failed {
+        /// Whom.
+        peer: PeerId,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// For signaling to be there.
+    Waiting,
+    /// The peer was asked for an offer.
+    Called,
+    /// The page makes an offer.
+    Offering,
+    /// The offer is out.
+    Offered,
+    /// The page makes an answer, or it is out.
+    Answering,
+    /// A WebSocket is being opened.
+    Socket,
+    /// Through.
+    Open,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    peer: PeerId,
+    relay: bool,
+    /// The engine waits for the outcome.
+    dialled: bool,
+    session: u64,
+    stage: Stage,
+    deadline: Instant,
+    local: Option<[u8; 32]>,
+    remote: Option<[u8; 32]>,
+}
+
+impl Attempt {
+    fn offers(&self) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Offering | Stage::Offered)
+    }
+
+    fn in_page(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Offering | Stage::Offered | Stage::Answering | Stage::Open
+        )
+    }
+}
+
+/// What the dialer may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Means {
+    /// The page can make peer connections.
+    pub webrtc: bool,
+    /// Links from browser to browser are wanted.
+    pub direct: bool,
+}
+
+/// All attempts, and the open connections of the page.
+#[derive(Debug)]
+pub struct Dialer {
+    means: Means,
+    me: Option<PeerId>,
+    /// The relay that serves this app: the one a WebSocket leads to.
+    home_relay: Option<PeerId>,
+    joined: bool,
+    webrtc_after: Instant,
+    next: ConnectionId,
+    attempts: BTreeMap<ConnectionId, Attempt>,
+    actions: Vec<Action>,
+}
+
+impl Dialer {
+    /// Nothing under way.
+    pub fn new(means: Means) -> Self {
+        Self {
+            means,
+            me: None,
+            home_relay: None,
+            joined: false,
+            webrtc_after: Instant::default(),
+            next: 1,
+            attempts: BTreeMap::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// What is to be done, in order.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Whose key this device proves.
+    pub fn set_me(&mut self, me: PeerId) {
+        self.me = Some(me);
+    }
+
+    /// Which relay serves the app.
+    pub fn set_home_relay(&mut self, relay: PeerId) {
+        self.home_relay = Some(relay);
+    }
+
+    /// Which relay serves the app, if that is known.
+    pub fn home_relay(&self) -> Option<PeerId> {
+        self.home_relay
+    }
+
+    /// When to call [`Self::tick`].
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.attempts
+            .values()
+            .filter(|a| a.stage != Stage::Open)
+            .map(|a| a.deadline)
+            .min()
+    }
+
+    /// The engine wants a link.
+    pub fn dial(&mut self, peer: PeerId, relay: bool, now: Instant) {
+        if let Some(attempt) = self
+            .attempts
+            .values_mut()
+            .find(|a| a.peer == peer && a.stage != Stage::Open)
+        {
+            if attempt.dialled {
+                return;
+            }
+            // The peer was faster: what becomes of its offer is the answer.
+            attempt.dialled = true;
+            return;
+        }
+        let reachable = self.means.webrtc && (relay || self.means.direct) && self.me.is_some();
+        let pausing = relay && now < self.webrtc_after;
+        if self.attempts.len() >= CONNECTIONS_MAX {
+            self.actions.push(Action::Failed { peer });
+        } else if reachable && !pausing {
+            let deadline = if relay && !self.joined {
+                now + SIGNALING_PATIENCE
+            } else if relay {
+                now + RELAY_TIMEOUT
+            } else {
+                now + PEER_TIMEOUT
+            };
+            let connection = self.add(peer, relay, true, Stage::Waiting, deadline);
+            if self.joined {
+                self.begin(connection, now);
+            }
+        } else if relay && self.home_relay == Some(peer) {
+            let connection = self.add(peer, relay, true, Stage::Socket, now + RELAY_TIMEOUT);
+            self.actions.push(Action::OpenSocket { connection });
+        } else {
+            self.actions.push(Action::Failed { peer });
+        }
+    }
+
+    /// Signaling is there, or gone.
+    pub fn set_joined(&mut self, joined: bool, now: Instant) {
+        self.joined = joined;
+        if joined {
+            let waiting: Vec<ConnectionId> = self
+                .attempts
+                .iter()
+                .filter(|(_, a)| a.stage == Stage::Waiting)
+                .map(|(c, _)| *c)
+                .collect();
+            for connection in waiting {
+                self.begin(connection, now);
+            }
+        }
+    }
+
+    /// A peer said something through signaling.
+    pub fn on_signal(&mut self, from: PeerId, payload: Payload, now: Instant) {
+        match payload {
+            Payload::Call { session } => self.on_call(from, session, now),
+            Payload::Offer { session, sdp } => self.on_offer(from, session, &sdp, now),
+            Payload::Answer { session, sdp } => {
+                let Some(connection) = self.find(from, session, Stage::Offered) else {
+                    return;
+                };
+                let fingerprint = sdp::fingerprint(&sdp);
+                let Some(attempt) = self.attempts.get_mut(&connection) else {
+                    return;
+                };
+                let sdp = if attempt.relay {
+                    sdp
+                } else {
+                    sdp::without_forbidden_candidates(&sdp)
+                };
+                if fingerprint.is_none() || attempt.remote.is_some() {
+                    self.fail(connection, now);
+                    return;
+                }
+                attempt.remote = fingerprint;
+                self.actions
+                    .push(Action::Page(ToPage::Answered { connection, sdp }));
+            }
+            Payload::Candidate {
+                session,
+                candidate,
+                mid,
+            } => {
+                let found = self
+                    .attempts
+                    .iter()
+                    .find(|(_, a)| a.peer == from && a.session == session && a.in_page());
+                if let Some((connection, attempt)) = found
+                    && (attempt.relay || sdp::strangers_candidate_allowed(&candidate))
+                {
+                    self.actions.push(Action::Page(ToPage::Candidate {
+                        connection: *connection,
+                        candidate,
+                        mid,
+                    }));
+                }
+            }
+            Payload::Decline { session } => {
+                let found = self.attempts.iter().find(|(_, a)| {
+                    a.peer == from && a.session == session && !matches!(a.stage, Stage::Open | Stage::Socket)
+                });
+                if let Some((connection, _)) = found {
+                    self.fail(*connection, now);
+                }
+            }
+        }
+    }
+
+    /// A peer that was signalled to is not there.
+    pub fn on_absent(&mut self, peer: PeerId, now: Instant) {
+        let found = self.attempts.iter().find(|(_, a)| {
+            a.peer == peer && matches!(a.stage, Stage::Called | Stage::Offered | Stage::Answering)
+        });
+        if let Some((connection, _)) = found {
+            self.fail(*connection, now);
+        }
+    }
+
+    /// The page described this side of a connection.
+    pub fn on_described(&mut self, connection: ConnectionId, sdp: String, now: Instant) {
+        let Some(attempt) = self.attempts.get_mut(&connection) else {
+            return;
+        };
+        attempt.local = sdp::fingerprint(&sdp);
+        if attempt.local.is_none() {
+            self.fail(connection, now);
+            return;
+        }
+        let (to, session) = (attempt.peer, attempt.session);
+        let payload = if attempt.stage == Stage::Offering {
+            attempt.stage = Stage::Offered;
+            Payload::Offer { session, sdp }
+        } else {
+            Payload::Answer { session, sdp }
+        };
+        self.actions.push(Action::Signal { to, payload });
+    }
+
+    /// The page found a way to reach this side.
+    pub fn on_local_candidate(&mut self, connection: ConnectionId, candidate: String, mid: String) {
+        if let Some(attempt) = self.attempts.get(&connection).filter(|a| a.in_page()) {
+            let payload = Payload::Candidate {
+                session: attempt.session,
+                candidate,
+                mid,
+            };
+            self.actions.push(Action::Signal {
+                to: attempt.peer,
+                payload,
+            });
+        }
+    }
+
+    /// A channel (or a WebSocket) is open. Said again, it does nothing.
+    pub fn on_open(&mut self, connection: ConnectionId) {
+        let Some(attempt) = self.attempts.get_mut(&connection) else {
+            return;
+        };
+        let (role, binding) = match (attempt.stage, attempt.local, attempt.remote) {
+            (Stage::Socket, ..) => (Role::Initiator, None),
+            (Stage::Offered, Some(offerer), Some(answerer)) => {
+                (Role::Initiator, Some(Binding::Dtls { offerer, answerer }))
+            }
+            (Stage::Answering, Some(answerer), Some(offerer)) => {
+                (Role::Responder, Some(Binding::Dtls { offerer, answerer }))
+            }
+            _ => return,
+        };
+        let socket = attempt.stage == Stage::Socket;
+        attempt.stage = Stage::Open;
+        if socket {
+            // From here on it is a link like any other and holds nothing in the page.
+            self.attempts.remove(&connection);
+        }
+        self.actions.push(Action::Up {
+            connection,
+            role,
+            binding,
+        });
+    }
+
+    /// A connection or WebSocket ended from outside. If it was an open channel, its link tells the engine.
+    pub fn on_ended(&mut self, connection: ConnectionId, now: Instant) {
+        if self
+            .attempts
+            .get(&connection)
+            .is_some_and(|attempt| attempt.stage == Stage::Open)
+        {
+            self.close(connection);
+        } else {
+            self.fail(connection, now);
+        }
+    }
+
+    /// Lets go of a connection whose link is over.
+    pub fn close(&mut self, connection: ConnectionId) {
+        if let Some(attempt) = self.attempts.remove(&connection)
+            && attempt.in_page()
+        {
+            self.actions.push(Action::Page(ToPage::Close { connection }));
+        }
+    }
+
+    /// Whether a name belongs to a connection of the page, open or under way.
+    pub fn knows(&self, connection: ConnectionId) -> bool {
+        self.attempts.contains_key(&connection)
+    }
+
+    /// Ends what took too long.
+    pub fn tick(&mut self, now: Instant) {
+        let late: Vec<ConnectionId> = self
+            .attempts
+            .iter()
+            .filter(|(_, a)| a.stage != Stage::Open && a.deadline <= now)
+            .map(|(connection, _)| *connection)
+            .collect();
+        for connection in late {
+            self.fail(connection, now);
+        }
+    }
+
+    fn add(
+        &mut self,
+        peer: PeerId,
+        relay: bool,
+        dialled: bool,
+        stage: Stage,
+        deadline: Instant,
+    ) -> ConnectionId {
+        let connection = self.next;
+        self.next += 1;
+        // Unique among the connections of these two peers; everything else about a session is checked by who says it.
+        let session = connection ^ u64::from_le_bytes(first_eight(self.me)) ^ deadline.0;
+        let attempt = Attempt {
+            peer,
+            relay,
+            dialled,
+            session,
+            stage,
+            deadline,
+            local: None,
+            remote: None,
+        };
+        self.attempts.insert(connection, attempt);
+        connection
+    }
+
+    /// Signaling is there: offer, or ask for an offer.
+    fn begin(&mut self, connection: ConnectionId, now: Instant) {
+        let (Some(attempt), Some(me)) = (self.attempts.get_mut(&connection), self.me) else {
+            return;
+        };
+        if attempt.relay {
+            attempt.deadline = now + RELAY_TIMEOUT;
+        }
+        if attempt.relay || me < attempt.peer {
+            attempt.stage = Stage::Offering;
+            self.actions.push(Action::Page(ToPage::Offer { connection }));
+        } else {
+            attempt.stage = Stage::Called;
+            let (to, session) = (attempt.peer, attempt.session);
+            self.actions.push(Action::Signal {
+                to,
+                payload: Payload::Call { session },
+            });
+        }
+    }
+
+    fn on_call(&mut self, from: PeerId, session: u64, now: Instant) {
+        let under_way = self
+            .attempts
+            .values()
+            .any(|a| a.peer == from && a.stage != Stage::Open && a.offers());
+        if under_way {
+            // The offer it asks for is on its way.
+            return;
+        }
+        if !self.accepts(from) || self.me.is_none_or(|me| me > from) {
+            self.decline(from, session);
+            return;
+        }
+        let connection = self.add(from, false, false, Stage::Offering, now + PEER_TIMEOUT);
+        if let Some(attempt) = self.attempts.get_mut(&connection) {
+            attempt.session = session;
+        }
+        self.actions.push(Action::Page(ToPage::Offer { connection }));
+    }
+
+    fn on_offer(&mut self, from: PeerId, session: u64, sdp: &str, now: Instant) {
+        let mut dialled = false;
+        let earlier = self
+            .attempts
+            .iter()
+            .find(|(_, a)| a.peer == from && a.stage != Stage::Open);
+        if let Some((earlier, attempt)) = earlier {
+            if attempt.offers() || attempt.relay {
+                // By the rule of keys it must not offer.
+                self.decline(from, session);
+                return;
+            }
+            // Either the offer that was called for, or a newer try of the same peer.
+            dialled = attempt.dialled;
+            let earlier = *earlier;
+            self.close(earlier);
+        }
+        let remote = sdp::fingerprint(sdp);
+        let allowed = (dialled || self.accepts(from)) && self.me.is_some_and(|me| me > from);
+        if !allowed || remote.is_none() {
+            self.decline(from, session);
+            if dialled {
+                self.actions.push(Action::Failed { peer: from });
+            }
+            return;
+        }
+        let connection = self.add(from, false, dialled, Stage::Answering, now + PEER_TIMEOUT);
+        if let Some(attempt) = self.attempts.get_mut(&connection) {
+            attempt.session = session;
+            attempt.remote = remote;
+        }
+        let sdp = sdp::without_forbidden_candidates(sdp);
+        self.actions
+            .push(Action::Page(ToPage::Accept { connection, sdp }));
+    }
+
+    fn accepts(&self, from: PeerId) -> bool {
+        let strangers = self
+            .attempts
+            .values()
+            .filter(|a| !a.dialled && a.stage != Stage::Open)
+            .count();
+        self.means.webrtc
+            && self.means.direct
+            && self.me != Some(from)
+            && strangers < STRANGERS_MAX
+            && self.attempts.len() < CONNECTIONS_MAX
+    }
+
+    fn decline(&mut self, to: PeerId, session: u64) {
+        self.actions.push(Action::Signal {
+            to,
+            payload: Payload::Decline { session },
+        });
+    }
+
+    fn find(&self, peer: PeerId, session: u64, stage: Stage) -> Option<ConnectionId> {
+        let found = self
+            .attempts
+            .iter()
+            .find(|(_, a)| a.peer == peer && a.session == session && a.stage == stage);
+        found.map(|(connection, _)| *connection)
+    }
+
+    /// It came to nothing this way; a relay has another.
+    fn fail(&mut self, connection: ConnectionId, now: Instant) {
+        let Some(attempt) = self.attempts.remove(&connection) else {
+            return;
+        };
+        if attempt.in_page() {
+            self.actions.push(Action::Page(ToPage::Close { connection }));
+        }
+        if attempt.stage == Stage::Socket {
+            self.actions.push(Action::DropSocket { connection });
+        } else if attempt.relay && self.home_relay == Some(attempt.peer) {
+            if attempt.stage != Stage::Waiting {
+                self.webrtc_after = now + WEBRTC_PAUSE;
+            }
+            let connection = self.add(
+                attempt.peer,
+                true,
+                attempt.dialled,
+                Stage::Socket,
+                now + RELAY_TIMEOUT,
+            );
+            self.actions.push(Action::OpenSocket { connection });
+            return;
+        }
+        if attempt.dialled {
+            self.actions.push(Action::Failed { peer: attempt.peer });
+        }
+    }
+}
+
+fn first_eight(me: Option<PeerId>) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    if let Some(me) = me {
+        bytes.copy_from_slice(&me.as_bytes()[..8]);
+    }
+    bytes
+}

@@ -1,0 +1,207 @@
+//! What page and worker say to each other: postcard bytes, one message each, in order both ways.
+//!
+//! The page is the only place where peer connections live, so part of it is the worker ordering and the page reporting.
+//! A data channel itself travels beside a [`ToWorker::Channel`] message, as a transferred object.
+
+use engine::api::{Answer, Ask, Event};
+use protocol::codec;
+use serde::{Deserialize, Serialize};
+
+/// Names a connection, and later its link. Chosen by the worker, never used twice in its life.
+pub type ConnectionId = u64;
+
+/// What the worker has to know of its surroundings, given once at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// The page can make peer connections.
+    pub webrtc: bool,
+    /// Links from browser to browser are wanted.
+    pub direct: bool,
+    /// The browser says there is a network.
+    pub online: bool,
+}
+
+/// From the page to its worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// The first message.
+    Start(Surroundings),
+    /// An interface's ask, under its number.
+    Ask {
+        /// Comes back with the answer.
+        number: u64,
+        /// What is asked.
+        ask: Ask,
+    },
+    /// The browser gained or lost its network.
+    Online(bool),
+    /// The page became visible, or the person pressed "try now".
+    Wake,
+    /// Delete everything stored.
+    Erase,
+    /// The description this side made for a connection: an offer or an answer.
+    Described {
+        /// Which.
+        connection: ConnectionId,
+        /// The SDP.
+        sdp: String,
+    },
+    /// A way to reach this side; an empty one ends them.
+    Candidate {
+        /// Of which connection.
+        connection: ConnectionId,
+        /// The candidate line.
+        candidate: String,
+        /// Its media section.
+        mid: String,
+    },
+    /// The connection's data channel comes with this message.
+    Channel {
+        /// Whose.
+        connection: ConnectionId,
+    },
+    /// The browser does not transfer channels: this one stays in the page, and its bytes pass through it.
+    ChannelStays {
+        /// Whose.
+        connection: ConnectionId,
+    },
+    /// The connection is through (for a channel that stays: it is open).
+    Connected {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// The connection failed or was closed by the other side.
+    Ended {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A message of a channel that stays.
+    Bytes {
+        /// Whose.
+        connection: ConnectionId,
+        /// One frame.
+        bytes: Vec<u8>,
+    },
+    /// So many bytes of a channel that stays are on their way.
+    Sent {
+        /// Whose.
+        connection: ConnectionId,
+        /// How many.
+        bytes: u32,
+    },
+}
+
+/// From the worker to its page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToPage {
+    /// The worker runs and listens.
+    Hello,
+    /// Where this tab stands among the tabs of the browser. Ask what is unanswered again: the leader may be another than before.
+    Role {
+        /// Whether this tab runs the engine.
+        leading: bool,
+    },
+    /// To the ask with this number.
+    Answer {
+        /// As asked.
+        number: u64,
+        /// The answer.
+        answer: Answer,
+    },
+    /// From the engine.
+    Event(Event),
+    /// Something keeps the engine from running.
+    Trouble(Trouble),
+    /// Everything stored is deleted: start again.
+    Erased,
+    /// Make a connection and describe it: an offer.
+    Offer {
+        /// Its name from now on.
+        connection: ConnectionId,
+    },
+    /// Make a connection for another peer's offer and describe it: an answer.
+    Accept {
+        /// Its name from now on.
+        connection: ConnectionId,
+        /// The offer.
+        sdp: String,
+    },
+    /// The other peer's answer to an offer.
+    Answered {
+        /// To which.
+        connection: ConnectionId,
+        /// The answer.
+        sdp: String,
+    },
+    /// A way to reach the other peer.
+    Candidate {
+        /// Of which connection.
+        connection: ConnectionId,
+        /// The candidate line; empty: that was all.
+        candidate: String,
+        /// Its media section.
+        mid: String,
+    },
+    /// Close a connection and let go of everything it holds. Nothing more is reported of it.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A message for a channel that stays.
+    Bytes {
+        /// Whose.
+        connection: ConnectionId,
+        /// One frame.
+        bytes: Vec<u8>,
+    },
+}
+
+/// What keeps the engine from running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trouble {
+    /// A tab with an older version of the app holds the store.
+    StoreBlocked,
+    /// The store does not open; the browser's own words.
+    StoreUnavailable(String),
+    /// A newer version of the app took the store over: this tab has to be loaded again.
+    Outdated,
+}
+
+/// The bytes of a message.
+pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    codec::encode(message)
+}
+
+/// A message, unless the bytes are from another version of the app.
+pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    codec::decode_extensible(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::api::{Command, Query};
+
+    #[test]
+    fn messages_survive_the_port() {
+        let ask = Ask::Command(Command::Publish {
+            token: [3; 16],
+            text: "hé".into(),
+            reply_to: None,
+        });
+        for message in [
+            ToWorker::Ask { number: 7, ask },
+            ToWorker::Ask {
+                number: u64::MAX,
+                ask: Ask::Query(Query::Network),
+            },
+            ToWorker::Bytes {
+                connection: 1,
+                bytes: vec![0; 20_000],
+            },
+        ] {
+            assert_eq!(decode(&encode(&message)), Some(message));
+        }
+        assert_eq!(decode::<ToPage>(&[200, 1]), None);
+    }
+}
