@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use engine::io::LinkId;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 
 use super::FromLink;
 
@@ -28,6 +28,7 @@ pub enum ToLink {
 struct Shared {
     bytes: AtomicUsize,
     abandoned: AtomicBool,
+    wake: Notify,
 }
 
 /// The driver's end.
@@ -71,6 +72,7 @@ impl LinkHandle {
     /// The channel is to be closed now.
     pub(crate) fn abandon(self) {
         self.shared.abandoned.store(true, Ordering::Relaxed);
+        self.shared.wake.notify_one();
     }
 }
 
@@ -85,6 +87,18 @@ impl Outgoing {
     pub fn try_next(&mut self) -> Option<ToLink> {
         let next = self.queue.try_recv().ok();
         self.taken(next)
+    }
+
+    /// Resolves when the channel is to be closed whatever is still queued: its peer takes too little. To be awaited beside
+    /// sending, which may never end then.
+    pub fn abandoned(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            // A notice given before is kept for the first who waits, and there is one.
+            while !shared.abandoned.load(Ordering::Relaxed) {
+                shared.wake.notified().await;
+            }
+        }
     }
 
     fn taken(&mut self, next: Option<ToLink>) -> Option<ToLink> {

@@ -89,10 +89,12 @@ async fn run(link: RtcLink, driver: &DriverHandle) {
         }
     };
     let (sink, mut outgoing) = (end.sink, end.outgoing);
+    let abandoned = outgoing.abandoned();
     // Whichever direction ends, ends the link. Neither waits for the other.
     tokio::select! {
         () = write(&sender, &mut outgoing) => {}
         () = read(&mut receiver, &sink) => {}
+        () = abandoned => {}
     }
     drop(outgoing);
     sender.close().await;

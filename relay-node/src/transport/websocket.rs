@@ -90,11 +90,13 @@ async fn run(socket: WebSocket, driver: &DriverHandle, host: String) {
         }
     };
     let (sink, mut outgoing) = (end.sink, end.outgoing);
+    let abandoned = outgoing.abandoned();
     let mut incoming = Incoming::new(receiver);
     // Whichever direction ends, ends the link. Neither waits for the other.
     let (reason, told) = tokio::select! {
         reason = write(&mut sender, &mut outgoing) => (reason, true),
         reason = incoming.read(&sink) => (reason, false),
+        () = abandoned => (None, true),
     };
     drop((sink, outgoing));
     if let Some(reason) = reason {

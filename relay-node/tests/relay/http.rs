@@ -1,0 +1,111 @@
+//! The relay's HTTP edge, and how it ends.
+
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use crate::peer::{Author, link};
+use crate::process::Relay;
+
+fn app(dir: &Path) {
+    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
+    write("index.html", &"<p>the app</p>".repeat(100));
+    write("client-0123456789abcdef_bg.wasm", &"\0asm".repeat(1_000));
+    write("csp.txt", "default-src 'self'");
+}
+
+#[tokio::test]
+async fn it_says_who_and_how_it_is() {
+    let relay = Relay::start_with(&["--name", "Nest"]).await;
+    let about = relay.get("/api/relay", &[]).await;
+    let about: serde_json::Value = serde_json::from_slice(&about.body).unwrap();
+    let peer: protocol::PeerId = about["peer"].as_str().unwrap().parse().unwrap();
+    assert_eq!(
+        link(&relay, &Author::new(1)).await.established.peer,
+        peer,
+        "the key it proves"
+    );
+    assert_eq!(about["name"], "Nest");
+    assert_eq!(about["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(relay.get("/healthz", &[]).await.status, 200);
+    assert_eq!(relay.get("/readyz", &[]).await.status, 200);
+    assert_eq!(relay.get("/api/nothing", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn it_serves_the_app() {
+    let dir = tempfile::tempdir().unwrap();
+    app(dir.path());
+    let relay = Relay::start_with(&["--app-dir", dir.path().to_str().unwrap()]).await;
+    let page = relay.get("/u/somebody", &[("Accept", "text/html")]).await;
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, "text/html; charset=utf-8")
+    );
+    assert_eq!(page.header("content-security-policy"), "default-src 'self'");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(page.header("cache-control"), "no-cache");
+    assert!(page.text().contains("the app"));
+    let wasm = relay
+        .get("/client-0123456789abcdef_bg.wasm", &[("Accept-Encoding", "br")])
+        .await;
+    assert_eq!(wasm.header("content-type"), "application/wasm");
+    assert_eq!(wasm.header("content-encoding"), "br");
+    assert!(wasm.header("cache-control").contains("immutable"));
+    assert_eq!(relay.get("/csp.txt", &[]).await.status, 404);
+    assert_eq!(relay.get("/../Cargo.toml", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_in_order() {
+    let mut relay = Relay::start().await;
+    let mut author = Author::new(1);
+    let mut linked = link(&relay, &author).await;
+    linked.push(author.feed[0].clone()).await;
+    linked.push(author.post("before the end")).await;
+    linked.durable(&author, 2).await;
+    relay.signal(Signal::TERM);
+    assert_eq!(linked.channel.close_reason().await, "the relay is stopping");
+    assert!(relay.wait().success());
+    relay.restart().await;
+    let mut reader = link(&relay, &Author::new(2)).await;
+    assert_eq!(reader.fetch(author.device_id(), 0, 10).await.len(), 2);
+}
+
+#[tokio::test]
+async fn mistakes_of_the_operator_are_explained() {
+    let relay = Relay::start().await;
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_relay-node"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let check = |arguments: &[&str], about: &[&str]| {
+        let (succeeded, error) = run(arguments);
+        assert!(!succeeded);
+        for word in about {
+            assert!(error.contains(word), "{error:?} does not speak of {word:?}");
+        }
+    };
+    let address = relay.address.to_string();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = elsewhere.path().to_str().unwrap();
+    check(
+        &["--listen", &address, "--data-dir", elsewhere],
+        &["--listen", &address],
+    );
+    let used = relay.data_dir();
+    let used = used.to_str().unwrap();
+    check(
+        &["--listen", "127.0.0.1:0", "--data-dir", used],
+        &["another relay", used],
+    );
+    check(&["export", "--data-dir", used], &["another relay", used]);
+    check(
+        &["--data-dir", "/proc/nothing/here"],
+        &["/proc/nothing/here", "--data-dir"],
+    );
+    assert!(run(&["config", "check"]).0);
+}
