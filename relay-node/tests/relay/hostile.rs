@@ -96,7 +96,7 @@ async fn a_forged_handshake_is_refused() {
     );
     // A proof made for another host: what a stranger in between would pass on.
     let mut channel = scene.channel().await;
-    let mut handshake = channel.handshake_for(&victim, 1, "evil.example");
+    let mut handshake = channel.handshake_for_host(&victim, 1, "evil.example");
     for frame in handshake.frames() {
         channel.send_frame(frame).await;
     }

@@ -8,6 +8,9 @@ mod crash;
 mod export;
 mod hostile;
 mod http;
+#[path = "../offerer/mod.rs"]
+mod offerer;
 mod peer;
 mod process;
 mod store_crash;
+mod webrtc;

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message as Ws};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
+use crate::offerer::Offerer;
 use crate::process::{DEADLINE, Relay};
 
 /// A person with one device.
@@ -74,10 +75,17 @@ impl Author {
     }
 }
 
-/// A WebSocket to `/link`, and what is needed to speak on it.
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A channel to a relay, and what the handshake on it is bound to.
 pub struct Channel {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    host: String,
+    wire: Wire,
+    binding: Binding,
+}
+
+enum Wire {
+    WebSocket(Socket),
+    WebRtc(Offerer),
 }
 
 /// An open channel, whatever was said on it.
@@ -89,10 +97,7 @@ pub async fn connect(relay: &Relay, headers: &[(&'static str, &str)]) -> Result<
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
     match timeout(DEADLINE, connect_async(request)).await.unwrap() {
-        Ok((socket, _)) => Ok(Channel {
-            socket,
-            host: relay.address.to_string(),
-        }),
+        Ok((socket, _)) => Ok(Channel::websocket(relay, socket)),
         Err(Error::Http(response)) => Err(response.status().as_u16()),
         Err(error) => panic!("no channel: {error}"),
     }
@@ -103,36 +108,65 @@ pub async fn connect_with_small_buffer(relay: &Relay) -> Channel {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
     let stream = socket.connect(relay.address).await.unwrap();
-    let host = relay.address.to_string();
+    let host = relay.address;
     let (socket, _) = client_async(format!("ws://{host}/link"), MaybeTlsStream::Plain(stream))
         .await
         .unwrap();
-    Channel { socket, host }
+    Channel::websocket(relay, socket)
 }
 
 impl Channel {
+    fn websocket(relay: &Relay, socket: Socket) -> Self {
+        let host = relay.address.to_string();
+        Self {
+            wire: Wire::WebSocket(socket),
+            binding: Binding::WebSocket { host },
+        }
+    }
+
+    /// A data channel that is open, and the certificates' fingerprints.
+    pub fn webrtc(offerer: Offerer, binding: Binding) -> Self {
+        let wire = Wire::WebRtc(offerer);
+        Self { wire, binding }
+    }
+
+    // The other side may have closed meanwhile; what it said is read afterwards.
     pub async fn send_frame(&mut self, frame: Vec<u8>) {
-        self.send_raw(Ws::Binary(frame.into())).await;
+        match &mut self.wire {
+            Wire::WebSocket(_) => self.send_raw(Ws::Binary(frame.into())).await,
+            Wire::WebRtc(offerer) => drop(offerer.try_send(&frame).await),
+        }
     }
 
     pub async fn send_raw(&mut self, message: Ws) {
-        // The other side may have closed meanwhile; what it said is read afterwards.
-        let _ = timeout(DEADLINE, self.socket.send(message)).await.unwrap();
+        let Wire::WebSocket(socket) = &mut self.wire else {
+            panic!("no WebSocket");
+        };
+        let _ = timeout(DEADLINE, socket.send(message)).await.unwrap();
     }
 
     /// Sends without ever reading; whether it was taken in a while.
     pub async fn try_send(&mut self, frame: Vec<u8>) -> bool {
-        let sent = self.socket.send(Ws::Binary(frame.into()));
+        let Wire::WebSocket(socket) = &mut self.wire else {
+            panic!("no WebSocket");
+        };
+        let sent = socket.send(Ws::Binary(frame.into()));
         matches!(timeout(std::time::Duration::from_secs(5), sent).await, Ok(Ok(())))
     }
 
     /// The next frame, or `None` when the channel was closed.
     pub async fn next_frame(&mut self) -> Option<Vec<u8>> {
         loop {
-            match timeout(DEADLINE, self.socket.next()).await.unwrap() {
-                Some(Ok(Ws::Binary(bytes))) => return Some(bytes.into()),
-                Some(Ok(Ws::Ping(_) | Ws::Pong(_))) => {}
-                _ => return None,
+            match &mut self.wire {
+                Wire::WebSocket(socket) => match timeout(DEADLINE, socket.next()).await.unwrap() {
+                    Some(Ok(Ws::Binary(bytes))) => return Some(bytes.into()),
+                    Some(Ok(Ws::Ping(_) | Ws::Pong(_))) => {}
+                    _ => return None,
+                },
+                Wire::WebRtc(offerer) => {
+                    let frame = timeout(DEADLINE, offerer.recv()).await.unwrap();
+                    return frame.map(|bytes| bytes.to_vec());
+                }
             }
         }
     }
@@ -149,10 +183,15 @@ impl Channel {
     }
 
     pub fn handshake(&self, author: &Author, nonce: u8) -> Handshake {
-        self.handshake_for(author, nonce, &self.host)
+        Self::handshake_bound(author, nonce, self.binding.clone())
     }
 
-    pub fn handshake_for(&self, author: &Author, nonce: u8, host: &str) -> Handshake {
+    pub fn handshake_for_host(&self, author: &Author, nonce: u8, host: &str) -> Handshake {
+        let host = host.to_owned();
+        Self::handshake_bound(author, nonce, Binding::WebSocket { host })
+    }
+
+    fn handshake_bound(author: &Author, nonce: u8, binding: Binding) -> Handshake {
         let hello = Hello {
             magic: MAGIC,
             version_min: VERSION_MIN,
@@ -163,13 +202,7 @@ impl Channel {
             certificate: Some(author.certificate.clone()),
             wall: Timestamp(1_767_225_600_000),
         };
-        let host = host.to_owned();
-        Handshake::new(
-            Role::Initiator,
-            Binding::WebSocket { host },
-            author.device.clone(),
-            &hello,
-        )
+        Handshake::new(Role::Initiator, binding, author.device.clone(), &hello)
     }
 
     /// Goes through the handshake. `sent` collects the frames sent, as an eavesdropper would.
