@@ -277,11 +277,6 @@ impl Driver {
         let engine = self.engine.borrow();
         if !self.stopped.get() {
             self.deadline.set(engine.next_deadline());
-            if let Some(key) = engine.key().filter(|_| !self.key_known.get()) {
-                self.key_known.set(true);
-                self.dialer.borrow_mut().set_me(PeerId(key.public()));
-                self.signaling.start(key.clone());
-            }
         }
         drop(engine);
         self.running.set(false);
@@ -289,10 +284,24 @@ impl Driver {
     }
 
     fn drain(&self) {
+        self.learn_key();
         loop {
             let output = self.engine.borrow_mut().poll_output();
             let Some(output) = output else { break };
             self.execute(output);
+        }
+    }
+
+    /// With an account comes the key that links prove, and signaling.
+    fn learn_key(&self) {
+        if self.key_known.get() {
+            return;
+        }
+        let key = self.engine.borrow().key().cloned();
+        if let Some(key) = key {
+            self.key_known.set(true);
+            self.dialer.borrow_mut().set_me(PeerId(key.public()));
+            self.signaling.start(key);
         }
     }
 
