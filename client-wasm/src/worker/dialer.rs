@@ -33,6 +33,8 @@ pub const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
 const SIGNALING_PATIENCE: Duration = Duration::from_secs(2);
 /// After WebRTC to a relay failed, its next dials begin with the WebSocket for so long.
 const WEBRTC_PAUSE: Duration = Duration::from_secs(300);
+/// A channel this young is still proving who is at its other end: another to the same peer would only replace it.
+const FRESH: Duration = Duration::from_secs(4);
 /// Connections strangers may have under way here. Policy when full: their offers and calls are declined.
 const STRANGERS_MAX: usize = 8;
 /// Connections in all, open ones included; Chromium allows 500 to a page. Policy when full: declined, or the dial fails.
@@ -102,6 +104,7 @@ struct Attempt {
     dialled: bool,
     session: u64,
     stage: Stage,
+    /// When it fails; once it is open, until when it is fresh.
     deadline: Instant,
     local: Option<[u8; 32]>,
     remote: Option<[u8; 32]>,
@@ -203,7 +206,7 @@ impl Dialer {
         }
         let reachable = self.means.webrtc && (relay || self.means.direct) && self.me.is_some();
         let pausing = relay && now < self.webrtc_after;
-        if self.attempts.len() >= CONNECTIONS_MAX {
+        if self.attempts.len() >= CONNECTIONS_MAX || self.is_fresh(peer, now) {
             self.actions.push(Action::Failed { peer });
         } else if reachable && !pausing {
             let deadline = if relay && !self.joined {
@@ -343,7 +346,7 @@ impl Dialer {
     }
 
     /// A channel (or a WebSocket) is open. Said again, it does nothing.
-    pub fn on_open(&mut self, connection: ConnectionId) {
+    pub fn on_open(&mut self, connection: ConnectionId, now: Instant) {
         let Some(attempt) = self.attempts.get_mut(&connection) else {
             return;
         };
@@ -359,6 +362,7 @@ impl Dialer {
         };
         let socket = attempt.stage == Stage::Socket;
         attempt.stage = Stage::Open;
+        attempt.deadline = now + FRESH;
         if socket {
             // From here on it is a link like any other and holds nothing in the page.
             self.attempts.remove(&connection);
@@ -466,7 +470,7 @@ impl Dialer {
             // The offer it asks for is on its way.
             return;
         }
-        if !self.accepts(from) || self.me.is_none_or(|me| me > from) {
+        if self.is_fresh(from, now) || !self.accepts(from) || self.me.is_none_or(|me| me > from) {
             self.decline(from, session);
             return;
         }
@@ -511,6 +515,12 @@ impl Dialer {
         let sdp = sdp::without_forbidden_candidates(sdp);
         self.actions
             .push(Action::Page(ToPage::Accept { connection, sdp }));
+    }
+
+    fn is_fresh(&self, peer: PeerId, now: Instant) -> bool {
+        self.attempts
+            .values()
+            .any(|a| a.peer == peer && a.stage == Stage::Open && now < a.deadline)
     }
 
     fn accepts(&self, from: PeerId) -> bool {

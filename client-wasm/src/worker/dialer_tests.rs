@@ -78,7 +78,7 @@ impl Net {
             }
         }
         for (me, connection) in self.connections.clone() {
-            self.at(me).on_open(connection);
+            self.at(me).on_open(connection, T0);
         }
         for at in 0..self.dialers.len() {
             let (me, dialer) = &mut self.dialers[at];
@@ -179,7 +179,7 @@ fn a_dial_without_an_outcome_fails_in_time() {
     );
     assert_eq!(dialer.next_deadline(), None);
     dialer.on_described(connection, sdp(1), T0);
-    dialer.on_open(connection);
+    dialer.on_open(connection, T0);
     assert_eq!(dialer.take_actions(), [], "what comes too late changes nothing");
 }
 
@@ -366,4 +366,32 @@ fn the_rule_of_keys_and_the_single_certificate_are_kept() {
     );
     dialer.on_signal(peer(7), Payload::Decline { session: 1 }, T0);
     assert_eq!(dialer.take_actions(), [], "nothing of the kind is under way");
+}
+
+#[test]
+fn a_channel_that_just_opened_is_not_doubled() {
+    let mut net = two();
+    net.at(1).dial(peer(2), false, T0);
+    net.settle();
+    assert_eq!(net.ups.len(), 2);
+    net.at(2).dial(peer(1), false, T0 + Duration::from_secs(1));
+    assert_eq!(net.at(2).take_actions(), [Action::Failed { peer: peer(1) }]);
+    net.at(1)
+        .on_signal(peer(2), Payload::Call { session: 9 }, T0 + Duration::from_secs(1));
+    assert!(matches!(
+        net.at(1).take_actions()[..],
+        [Action::Signal {
+            payload: Payload::Decline { .. },
+            ..
+        }]
+    ));
+    net.at(1).on_signal(
+        peer(2),
+        Payload::Call { session: 9 },
+        T0 + Duration::from_secs(30),
+    );
+    assert!(
+        matches!(net.at(1).take_actions()[..], [Action::Page(ToPage::Offer { .. })]),
+        "it may be dead by now"
+    );
 }

@@ -404,11 +404,11 @@ impl Driver {
 
     fn on_pipe(&self, connection: ConnectionId, event: PipeEvent) {
         match event {
-            PipeEvent::Open => self.with_dialer(|dialer| dialer.on_open(connection)),
+            PipeEvent::Open => self.with_dialer(|dialer| dialer.on_open(connection, platform::instant())),
             PipeEvent::Frame(bytes) => {
                 if !self.links.is_up(connection) {
                     // The event that it opened may get lost with a transferred channel.
-                    self.with_dialer(|dialer| dialer.on_open(connection));
+                    self.with_dialer(|dialer| dialer.on_open(connection, platform::instant()));
                 }
                 if self.links.is_up(connection) {
                     self.feed(Input::Frame {
