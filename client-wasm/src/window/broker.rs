@@ -28,8 +28,9 @@ use crate::worker::port::{ConnectionId, ToPage, ToWorker};
 const LABEL: &str = "starling";
 /// Candidates that wait for a description, each way. Policy when full: further ones are dropped.
 const EARLY_CANDIDATES_MAX: usize = 64;
-/// A connection that lost its peer may find it again for so long (ICE consent, RFC 7675, gives up after 30 s).
-const DISCONNECTED: Duration = Duration::from_secs(6);
+/// A connection that lost its peer may find it again for so long. Chromium says "disconnected" some 7 s after the last
+/// sign of life, and "failed" only 15 s later; a fresh connection takes 30 ms.
+const DISCONNECTED: Duration = Duration::from_secs(2);
 /// A channel that stays here and has something waiting is looked at this often.
 const POLL: Duration = Duration::from_millis(15);
 

@@ -315,6 +315,10 @@ impl Driver {
             Output::Persist(batch) => self.store.persist(&batch),
             Output::Load(load) => self.store.load(load),
             Output::Dial { peer, relay } => {
+                if relay {
+                    // If the relay is there again, so is its signaling, and WebRTC is the better way.
+                    self.signaling.try_now();
+                }
                 self.with_dialer(|dialer| dialer.dial(peer, relay, platform::instant()));
             }
             Output::Answer { id, answer } => {

@@ -116,6 +116,13 @@ impl Signaling {
         }
     }
 
+    /// Somebody is about to need it: do not wait for the end of a pause.
+    pub fn try_now(&self) {
+        if self.state.get() == State::Pausing {
+            self.connect();
+        }
+    }
+
     /// Says something to a peer; lost if the socket is gone, as everything on it.
     pub fn signal(&self, to: PeerId, payload: &Payload) {
         self.send(&ToServer::Signal {
