@@ -154,8 +154,11 @@ impl Relay {
         ));
         let app = Arc::new(App::new(settings.app_dir.as_deref()));
         let app_built = app.is_built();
+        // On a thread that nothing waits for, at the end least of all. Without it files are compressed when asked for.
         let prepared = Arc::clone(&app);
-        tokio::task::spawn_blocking(move || prepared.prepare());
+        let _ = std::thread::Builder::new()
+            .name("compress".to_owned())
+            .spawn(move || prepared.prepare());
         let about = About {
             peer: PeerIdText(peer),
             version: env!("CARGO_PKG_VERSION"),

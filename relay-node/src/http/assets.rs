@@ -107,11 +107,15 @@ impl Assets {
         (!line.is_empty()).then_some(line)
     }
 
-    /// The paths of all embedded files.
-    pub(super) fn embedded_paths(&self) -> Vec<String> {
-        match self.source {
+    /// The paths of all files there are now.
+    pub(super) fn paths(&self) -> Vec<String> {
+        match &self.source {
             Source::Embedded => Embedded::iter().map(Cow::into_owned).collect(),
-            Source::Folder(_) => Vec::new(),
+            Source::Folder(folder) => {
+                let mut paths = Vec::new();
+                list(folder, "", &mut paths);
+                paths
+            }
         }
     }
 
@@ -139,6 +143,22 @@ fn is_plain(path: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.~@+".contains(&byte))
     })
+}
+
+/// At most [`FILES_MAX`] of them: somebody may have named a whole disk.
+fn list(folder: &Path, prefix: &str, paths: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if paths.len() >= FILES_MAX || !is_plain(&name) {
+            continue;
+        }
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => list(&entry.path(), &format!("{name}/"), paths),
+            Ok(_) => paths.push(name),
+            Err(_) => {}
+        }
+    }
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

@@ -109,3 +109,39 @@ async fn mistakes_of_the_operator_are_explained() {
     );
     assert!(run(&["config", "check"]).0);
 }
+
+#[test]
+fn flags_win_over_the_environment_and_it_over_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("relay.toml");
+    std::fs::write(&file, "name = \"file\"\nlinks_max = 3\nlog = \"warn\"\n").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_relay-node"))
+        .args(["config", "check", "--name", "flag", "--config"])
+        .arg(&file)
+        .envs([
+            ("STARLING_NAME", "environment"),
+            ("STARLING_LINKS_MAX", "4"),
+            ("STARLING_PUBLIC_IP", "203.0.113.1, 2001:db8::1"),
+            // Of the tests' own, not a setting.
+            ("STARLING_RELAY_BIN", "/nowhere"),
+        ])
+        .output()
+        .unwrap();
+    let settings = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for line in [
+        "name = \"flag\"",
+        "links_max = 4",
+        "log = \"warn\"",
+        "public_ip = [\"203.0.113.1\",\"2001:db8::1\"]",
+    ] {
+        assert!(
+            settings.lines().any(|setting| setting == line),
+            "no {line} in {settings}"
+        );
+    }
+}
