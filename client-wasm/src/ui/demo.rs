@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use engine::api::{
     Answer, Ask, Command, Connection, Cursor, DeviceView, Durability, Event, HolderView, LinkView, MeView,
-    NetworkView, Outcome, Page, PostView, ProfileView, Query, Refusal, Reply, ReplyView, StatusView, StoreState,
-    ThreadView, Timeline, Transport,
+    NetworkView, Outcome, Page, PostView, ProfileView, Query, Refusal, Reply, ReplyView, StatusView,
+    StoreState, ThreadView, Timeline, Transport,
 };
 use gloo_timers::callback::Timeout;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
@@ -21,12 +21,21 @@ const MINUTE_MS: u64 = 60_000;
 const WORDS: &str = "flock murmur window candle orbit velvet river anchor meadow copper signal lantern \
      harbor pencil winter garden marble thunder violet pocket summit whisper cradle ember";
 const PEOPLE: [(&str, &str); 8] = [
-    ("Ada Lindqvist", "Ornithologist, mostly at dusk. Field notes from the reed beds at Tåkern."),
+    (
+        "Ada Lindqvist",
+        "Ornithologist, mostly at dusk. Field notes from the reed beds at Tåkern.",
+    ),
     ("Bo", "Bicycles, bread, and the odd compiler."),
-    ("Célestine Okafor", "Radio amateur F5XYZ · https://example.org/celestine · #hamradio"),
+    (
+        "Célestine Okafor",
+        "Radio amateur F5XYZ · https://example.org/celestine · #hamradio",
+    ),
     ("دانا الحسن", "أكتب عن المدن والطيور."),
     ("Emil", ""),
-    ("Fenna van der Meer-Oosterhuis", "Botanist. Opinions are the moss's own."),
+    (
+        "Fenna van der Meer-Oosterhuis",
+        "Botanist. Opinions are the moss's own.",
+    ),
     ("Giò", "Luthier in Cremona."),
     ("Hana", "Night trains and small libraries."),
 ];
@@ -54,8 +63,26 @@ struct Scene {
 }
 
 const SCENE_WORDS: [&str; 20] = [
-    "stranger", "empty", "offline", "connecting", "phrase", "follower", "full", "failing", "update", "revoked",
-    "forked", "blocked", "nostore", "stopped", "searching", "norelay", "volatile", "many", "refuse", "opening",
+    "stranger",
+    "empty",
+    "offline",
+    "connecting",
+    "phrase",
+    "follower",
+    "full",
+    "failing",
+    "update",
+    "revoked",
+    "forked",
+    "blocked",
+    "nostore",
+    "stopped",
+    "searching",
+    "norelay",
+    "volatile",
+    "many",
+    "refuse",
+    "opening",
 ];
 
 impl Scene {
@@ -77,7 +104,9 @@ impl Scene {
 
 /// Bytes that look random and are always the same.
 fn bytes(seed: u64) -> [u8; 32] {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(0x1234_5678_9ABC_DEF1);
+    let mut state = seed
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(0x1234_5678_9ABC_DEF1);
     let mut out = [0; 32];
     for byte in &mut out {
         state ^= state << 13;
@@ -147,6 +176,11 @@ impl World {
     }
 
     fn fill(&mut self) {
+        self.converse();
+        self.posts.sort_by_key(|post| std::cmp::Reverse(post.timestamp));
+    }
+
+    fn converse(&mut self) {
         let count = if self.scene.has("many") { 20_000 } else { 90 };
         let now = now_ms();
         for number in 0..count as u64 {
@@ -163,11 +197,20 @@ impl World {
         let root = self.posts[2].clone();
         for (author, text, minutes) in [
             (1, "Two watts! What wire?", 9),
-            (2, "0.5 mm enamelled, end-fed, 20 m. The plum tree did the rest.", 7),
+            (
+                2,
+                "0.5 mm enamelled, end-fed, 20 m. The plum tree did the rest.",
+                7,
+            ),
             (0, "The plum tree deserves a call sign.", 4),
         ] {
             let mut reply = self.make(author, text, Timestamp(now - minutes * MINUTE_MS));
-            let parent = self.posts.first().filter(|p| p.reply.is_some()).unwrap_or(&root).clone();
+            let parent = self
+                .posts
+                .first()
+                .filter(|p| p.reply.is_some())
+                .unwrap_or(&root)
+                .clone();
             reply.reply = Some(ReplyView {
                 root: root.entry,
                 parent: parent.entry,
@@ -179,7 +222,12 @@ impl World {
             self.posts.insert(0, reply);
         }
         // Answers to oneself.
-        if let Some(own) = self.posts.iter().find(|post| post.mine && post.reply.is_none()).cloned() {
+        if let Some(own) = self
+            .posts
+            .iter()
+            .find(|post| post.mine && post.reply.is_none())
+            .cloned()
+        {
             for (author, text, minutes) in [(5, "Envelope is exactly right.", 2), (7, "Seven!", 3)] {
                 let mut reply = self.make(author, text, Timestamp(now - minutes * MINUTE_MS));
                 reply.reply = Some(ReplyView {
@@ -202,7 +250,11 @@ impl World {
                 account: person(author),
                 id: EntryId(bytes(10_000 + self.made)),
             },
-            device: if mine { own_device() } else { DeviceId(bytes(500 + author as u64)) },
+            device: if mine {
+                own_device()
+            } else {
+                DeviceId(bytes(500 + author as u64))
+            },
             seq: self.made,
             name: self.profiles[author].name.clone(),
             text: text.to_owned(),
@@ -261,9 +313,17 @@ impl World {
             .map(|index| LinkView {
                 peer: PeerId(bytes(900 + index as u64)),
                 account: (index >= status.relays as usize).then(|| person(index)),
-                name: if index >= status.relays as usize { PEOPLE[index].0.to_owned() } else { String::new() },
+                name: if index >= status.relays as usize {
+                    PEOPLE[index].0.to_owned()
+                } else {
+                    String::new()
+                },
                 relay: index < status.relays as usize,
-                transport: if index == 1 { Transport::WebSocket } else { Transport::WebRtc },
+                transport: if index == 1 {
+                    Transport::WebSocket
+                } else {
+                    Transport::WebRtc
+                },
                 rtt_ms: (index != 4).then_some(rtts[index % rtts.len()]),
                 bytes_in: 400_000 * (index as u64 + 1) + if index % 2 == 0 { self.traffic } else { 0 },
                 bytes_out: 81_000 * (index as u64 + 1),
@@ -274,7 +334,10 @@ impl World {
 
     fn page(&self, timeline: Timeline, after: Option<&Cursor>, limit: u32) -> Page {
         let from = after.map_or(0, |cursor| {
-            cursor.0.iter().fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte))
+            cursor
+                .0
+                .iter()
+                .fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte))
         });
         let own = self.me.as_ref().map(|me| me.account);
         let mut matching = self.posts.iter().filter(|post| match timeline {
@@ -282,12 +345,21 @@ impl World {
             Timeline::Public => true,
             Timeline::User(account) => post.entry.account == account,
             Timeline::Activity => {
-                !post.mine && post.reply.as_ref().is_some_and(|reply| Some(reply.parent.account) == own)
+                !post.mine
+                    && post
+                        .reply
+                        .as_ref()
+                        .is_some_and(|reply| Some(reply.parent.account) == own)
             }
         });
-        let posts: Vec<PostView> = matching.by_ref().skip(from).take(limit as usize).cloned().collect();
-        let next = (matching.next().is_some())
-            .then(|| Cursor(((from + posts.len()) as u32).to_be_bytes().to_vec()));
+        let posts: Vec<PostView> = matching
+            .by_ref()
+            .skip(from)
+            .take(limit as usize)
+            .cloned()
+            .collect();
+        let next =
+            (matching.next().is_some()).then(|| Cursor(((from + posts.len()) as u32).to_be_bytes().to_vec()));
         Page { posts, next }
     }
 
@@ -295,7 +367,10 @@ impl World {
         let find = |entry: &EntryRef| self.posts.iter().find(|post| post.entry == *entry).cloned();
         let post = find(&entry);
         let mut ancestors = Vec::new();
-        let mut above = post.as_ref().and_then(|post| post.reply.as_ref()).map(|reply| reply.parent);
+        let mut above = post
+            .as_ref()
+            .and_then(|post| post.reply.as_ref())
+            .map(|reply| reply.parent);
         while let Some(found) = above.and_then(|parent| find(&parent)) {
             above = found.reply.as_ref().map(|reply| reply.parent);
             ancestors.insert(0, found);
@@ -325,12 +400,20 @@ impl World {
                     .filter(|me| !me.phrase_confirmed)
                     .map(|_| WORDS.split_whitespace().map(str::to_owned).collect()),
             ),
-            Query::Timeline { timeline, after, limit } => Reply::Page(self.page(*timeline, after.as_ref(), *limit)),
+            Query::Timeline {
+                timeline,
+                after,
+                limit,
+            } => Reply::Page(self.page(*timeline, after.as_ref(), *limit)),
             Query::Thread { post } => Reply::Thread(self.thread(*post)),
             Query::Profile { account } => Reply::Profile(self.profile(*account)),
-            Query::Following => {
-                Reply::Profiles(self.profiles.iter().filter(|profile| profile.followed).cloned().collect())
-            }
+            Query::Following => Reply::Profiles(
+                self.profiles
+                    .iter()
+                    .filter(|profile| profile.followed)
+                    .cloned()
+                    .collect(),
+            ),
             Query::Holders { post } => Reply::Holders(self.holders(*post)),
             Query::Status => Reply::Status(self.status),
             Query::Network => {
@@ -344,7 +427,10 @@ impl World {
                     refused: 0,
                     synced: (1..5)
                         .map(|index| {
-                            (person(index), Timestamp(now_ms().saturating_sub(index as u64 * 3 * MINUTE_MS)))
+                            (
+                                person(index),
+                                Timestamp(now_ms().saturating_sub(index as u64 * 3 * MINUTE_MS)),
+                            )
                         })
                         .collect(),
                 })
@@ -390,7 +476,11 @@ impl World {
 
     fn follow(&mut self, account: AccountId, followed: bool) -> Vec<Event> {
         let mut events = Vec::new();
-        if let Some(profile) = self.profiles.iter_mut().find(|profile| profile.account == account) {
+        if let Some(profile) = self
+            .profiles
+            .iter_mut()
+            .find(|profile| profile.account == account)
+        {
             profile.followed = followed;
             events.push(Event::Profile(profile.clone()));
         }
@@ -465,7 +555,10 @@ impl Demo {
                         return Err(Refusal::Empty);
                     }
                     let own = me(&world.scene, name);
-                    world.me = Some(MeView { following: 0, ..own.clone() });
+                    world.me = Some(MeView {
+                        following: 0,
+                        ..own.clone()
+                    });
                     Outcome::Account(own.account)
                 }
                 Command::Restore { phrase, .. } => {
@@ -478,10 +571,15 @@ impl Demo {
                         });
                     }
                     if words.len() != known.len() {
-                        return Err(Refusal::PhraseLength { words: words.len() as u32 });
+                        return Err(Refusal::PhraseLength {
+                            words: words.len() as u32,
+                        });
                     }
                     let own = me(&world.scene, PEOPLE[0].0);
-                    world.me = Some(MeView { phrase_confirmed: true, ..own.clone() });
+                    world.me = Some(MeView {
+                        phrase_confirmed: true,
+                        ..own.clone()
+                    });
                     world.fill();
                     Outcome::Account(own.account)
                 }
@@ -497,7 +595,10 @@ impl Demo {
                         return Err(Refusal::Store(StoreState::Full));
                     }
                     let mut post = world.make(0, text, Timestamp(now_ms()));
-                    post.durability = Some(Durability { relays_known: 3, ..Durability::default() });
+                    post.durability = Some(Durability {
+                        relays_known: 3,
+                        ..Durability::default()
+                    });
                     post.reply = reply_to.as_ref().and_then(|to| {
                         let parent = world.posts.iter().find(|post| post.entry == to.parent)?;
                         Some(ReplyView {
@@ -551,15 +652,33 @@ impl Demo {
 
     /// A post's way outwards, as it would be told.
     fn grow_safer(self: &Rc<Self>, entry: EntryRef, online: bool) {
-        let steps: &[(u32, u32, u32)] = if online { &[(60, 0, 0), (900, 2, 0), (2_200, 4, 2)] } else { &[(60, 0, 0)] };
+        let steps: &[(u32, u32, u32)] = if online {
+            &[(60, 0, 0), (900, 2, 0), (2_200, 4, 2)]
+        } else {
+            &[(60, 0, 0)]
+        };
         for (after_ms, peers, relays) in steps.iter().copied() {
             let demo = self.clone();
             Timeout::new(after_ms, move || {
-                let durability = Durability { saved: true, peers, relays, relays_known: 3 };
-                if let Some(post) = demo.world.borrow_mut().posts.iter_mut().find(|post| post.entry == entry) {
+                let durability = Durability {
+                    saved: true,
+                    peers,
+                    relays,
+                    relays_known: 3,
+                };
+                if let Some(post) = demo
+                    .world
+                    .borrow_mut()
+                    .posts
+                    .iter_mut()
+                    .find(|post| post.entry == entry)
+                {
                     post.durability = Some(durability);
                 }
-                demo.say(Event::Durability { post: entry, durability });
+                demo.say(Event::Durability {
+                    post: entry,
+                    durability,
+                });
             })
             .forget();
         }
@@ -575,7 +694,10 @@ impl Demo {
                 world.posts.insert(0, post.clone());
                 post
             };
-            demo.say(Event::Posts { posts: vec![post], more: false });
+            demo.say(Event::Posts {
+                posts: vec![post],
+                more: false,
+            });
         })
         .forget();
     }
@@ -624,7 +746,11 @@ pub fn run() {
         },
     });
     bridge.host_changed(|host| {
-        host.tab = if scene.has("follower") { TabRole::Following } else { TabRole::Leading };
+        host.tab = if scene.has("follower") {
+            TabRole::Following
+        } else {
+            TabRole::Leading
+        };
         host.update_ready = scene.has("update");
         host.storage = Some(StorageView {
             used_bytes: 48_300_000,

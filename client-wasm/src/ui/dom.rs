@@ -5,7 +5,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Blob, BlobPropertyBag, Document, Element, FocusOptions, HtmlAnchorElement, HtmlElement, Url, Window,
+    Blob, BlobPropertyBag, Document, Element, FocusOptions, HtmlAnchorElement, HtmlElement, ResizeObserver, Url, Window,
 };
 
 /// The window this code runs in.
@@ -15,7 +15,10 @@ pub fn window() -> Window {
 }
 
 /// Its document.
-#[allow(clippy::expect_used, reason = "a window without a document does not run scripts")]
+#[allow(
+    clippy::expect_used,
+    reason = "a window without a document does not run scripts"
+)]
 pub fn document() -> Document {
     window().document().expect("a window has a document")
 }
@@ -146,6 +149,31 @@ pub fn reveal(element: &Element) {
         scroll_to(scroll_y() + place.top() - BAR_PX);
     } else if place.bottom() > bottom {
         scroll_to(scroll_y() + place.bottom() - bottom);
+    }
+}
+
+/// Watches an element's size until it is dropped.
+pub struct SizeWatch {
+    observer: ResizeObserver,
+    _callback: Closure<dyn FnMut()>,
+}
+
+impl SizeWatch {
+    /// Calls `changed` after layout and before painting, whenever the size of `element` changed.
+    pub fn new(element: &Element, changed: impl Fn() + 'static) -> Option<Self> {
+        let callback = Closure::<dyn FnMut()>::new(changed);
+        let observer = ResizeObserver::new(callback.as_ref().unchecked_ref()).ok()?;
+        observer.observe(element);
+        Some(Self {
+            observer,
+            _callback: callback,
+        })
+    }
+}
+
+impl Drop for SizeWatch {
+    fn drop(&mut self) {
+        self.observer.disconnect();
     }
 }
 

@@ -5,7 +5,10 @@
 //! - [`router`]: addresses inside the app.
 //! - [`pages`], [`components`]: what is seen.
 //! - [`strings`]: every word of it.
-#![allow(unreachable_pub, reason = "`pub` marks what one module offers another; a program exports nothing")]
+#![allow(
+    unreachable_pub,
+    reason = "`pub` marks what one module offers another; a program exports nothing"
+)]
 
 pub mod bridge;
 pub mod components;
@@ -42,7 +45,8 @@ const CLOCK_MS: u32 = 30_000;
 /// Puts the interface on the page, in place of what the page showed while it loaded.
 pub fn start(bridge: Bridge) {
     if let Some(root) = dom::find("#app") {
-        yew::Renderer::<App>::with_root_and_props(root.unchecked_into::<Element>(), AppProps { bridge }).render();
+        yew::Renderer::<App>::with_root_and_props(root.unchecked_into::<Element>(), AppProps { bridge })
+            .render();
     }
 }
 
@@ -68,7 +72,11 @@ pub fn App(props: &AppProps) -> Html {
     // Everything the engine and the browser say goes to the session first.
     {
         let ui = ui.clone();
-        let unsent: Vec<_> = session.waiting.iter().map(|waiting| waiting.post.clone()).collect();
+        let unsent: Vec<_> = session
+            .waiting
+            .iter()
+            .map(|waiting| waiting.post.clone())
+            .collect();
         use_effect_with(ui.bridge.clone(), move |bridge| {
             let events = {
                 let ui = ui.clone();
@@ -82,7 +90,9 @@ pub fn App(props: &AppProps) -> Html {
             };
             let hosts = {
                 let ui = ui.clone();
-                bridge.subscribe_host(Callback::from(move |host: HostView| ui.session.dispatch(Action::Host(host))))
+                bridge.subscribe_host(Callback::from(move |host: HostView| {
+                    ui.session.dispatch(Action::Host(host))
+                }))
             };
             ui.session.dispatch(Action::Host(bridge.host()));
             ask_who(&ui);
@@ -103,7 +113,8 @@ pub fn App(props: &AppProps) -> Html {
     {
         let dispatch = session.dispatcher();
         use_effect_with(session.toast.clone().map(|(number, _)| number), move |number| {
-            let timer = number.map(|number| Timeout::new(TOAST_MS, move || dispatch.dispatch(Action::Unsay(number))));
+            let timer =
+                number.map(|number| Timeout::new(TOAST_MS, move || dispatch.dispatch(Action::Unsay(number))));
             move || drop(timer)
         });
     }
@@ -111,7 +122,11 @@ pub fn App(props: &AppProps) -> Html {
         let ui = ui.clone();
         use_effect_with((), move |()| {
             // The way in for the "New post" shortcut of an installed app.
-            if dom::window().location().search().is_ok_and(|search| search == "?compose") {
+            if dom::window()
+                .location()
+                .search()
+                .is_ok_and(|search| search == "?compose")
+            {
                 ui.session.dispatch(Action::Open(Dialog::Compose));
             }
             let listener = EventListener::new_with_options(
@@ -206,7 +221,8 @@ fn key_pressed(ui: &Ui, event: &KeyboardEvent) {
         .target()
         .and_then(|target| target.dyn_into::<HtmlElement>().ok())
         .is_some_and(|element| {
-            matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT") || element.is_content_editable()
+            matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
+                || element.is_content_editable()
         });
     if modified || writing || dom::find("dialog[open]").is_some() || dom::find(".frame").is_none() {
         return;
@@ -214,7 +230,9 @@ fn key_pressed(ui: &Ui, event: &KeyboardEvent) {
     match event.key().as_str() {
         "j" => move_focus(true),
         "k" => move_focus(false),
-        "r" => click("[data-testid=post]:focus [data-action=reply], [data-testid=post]:focus-within [data-action=reply]"),
+        "r" => click(
+            "[data-testid=post]:focus [data-action=reply], [data-testid=post]:focus-within [data-action=reply]",
+        ),
         "n" => ui.session.dispatch(Action::Open(Dialog::Compose)),
         "." => click("[data-testid=new-posts-pill]"),
         "?" => ui.session.dispatch(Action::Open(Dialog::Keys)),

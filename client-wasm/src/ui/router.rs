@@ -134,7 +134,9 @@ impl Navigator {
     /// Goes back, or home if there is nothing to go back to.
     pub fn back(&self) {
         match dom::window().history() {
-            Ok(history) if history.length().unwrap_or(0) > 1 && history.state().is_ok_and(|s| !s.is_null()) => {
+            Ok(history)
+                if history.length().unwrap_or(0) > 1 && history.state().is_ok_and(|s| !s.is_null()) =>
+            {
                 // A history that can be read can be walked.
                 let _ = history.back();
             }

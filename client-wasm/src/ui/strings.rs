@@ -141,7 +141,6 @@ pub const EMPTY_ACTIVITY_TITLE: &str = "No answers yet";
 pub const EMPTY_ACTIVITY: &str = "When somebody answers one of your posts, you find it here.";
 pub const EMPTY_USER_TITLE: &str = "No posts here yet";
 pub const EMPTY_USER: &str = "Nothing this person wrote has reached this device.";
-pub const EMPTY_USER_SEARCHING: &str = "Asking peers for what this person wrote…";
 pub const EMPTY_MINE: &str = "What you write appears here.";
 pub const LOOK_AROUND: &str = "Look around";
 
@@ -177,7 +176,10 @@ pub fn reply_to(name: &str, replies: u32) -> String {
     match replies {
         0 => format!("Reply to {name}"),
         100.. => format!("Reply to {name}, 100 replies or more"),
-        _ => format!("Reply to {name}, {}", counted(u64::from(replies), "reply", "replies")),
+        _ => format!(
+            "Reply to {name}, {}",
+            counted(u64::from(replies), "reply", "replies")
+        ),
     }
 }
 
@@ -211,7 +213,7 @@ pub fn post_by(name: &str) -> String {
 
 // Composer.
 pub const COMPOSE_LABEL: &str = "New post";
-pub const COMPOSE_PLACEHOLDER: &str = "What is on your mind?";
+pub const COMPOSE_PLACEHOLDER: &str = "What is new?";
 pub const COMPOSE_REPLY_LABEL: &str = "Your reply";
 pub const COMPOSE_REPLY_PLACEHOLDER: &str = "Write your reply";
 pub const COMPOSE_SEND: &str = "Post";
@@ -279,7 +281,8 @@ pub const THREAD_TO_AUTHOR: &str = "Open the author's profile";
 pub const THREAD_REPLIES: &str = "Replies";
 pub const THREAD_NO_REPLIES: &str = "No replies yet.";
 pub const NOT_FOUND: &str = "Nothing lives at this address";
-pub const NOT_FOUND_HINT: &str = "The link may be incomplete. Profile and post links are long: check that no part is missing.";
+pub const NOT_FOUND_HINT: &str =
+    "The link may be incomplete. Profile and post links are long: check that no part is missing.";
 pub const TO_HOME: &str = "Go to your timeline";
 
 // Status and notices.
@@ -289,16 +292,19 @@ pub const TAB_FOLLOWS: &str = "Starling is also open in another tab, which does 
      takes over when that one closes.";
 pub const UPDATE_READY: &str = "A new version of Starling is ready.";
 pub const UPDATE_NOW: &str = "Reload";
-pub const PHRASE_REMIND: &str = "Your account exists only in this browser until you write down your recovery words.";
+pub const PHRASE_REMIND: &str =
+    "Your account exists only in this browser until you write down your recovery words.";
 pub const PHRASE_REMIND_OPEN: &str = "Show the words";
 pub const STORE_FULL: &str = "This device's storage is full. You can read, but nothing new is kept. Free some space on the \
      device; Starling carries on by itself.";
 pub const STORE_FAILING: &str = "This browser is not storing what you write at the moment. Starling keeps trying; leave \
      this tab open.";
-pub const STORE_BLOCKED: &str = "An older version of Starling is still open in another tab. Close it and this one carries on.";
+pub const STORE_BLOCKED: &str =
+    "An older version of Starling is still open in another tab. Close it and this one carries on.";
 pub const STORE_UNAVAILABLE: &str = "This browser does not let Starling store anything. In a private window, or with site \
      storage switched off, Starling cannot work.";
-pub const ENGINE_STOPPED: &str = "Starling stopped unexpectedly. Nothing that was saved is lost. Reload to carry on.";
+pub const ENGINE_STOPPED: &str =
+    "Starling stopped unexpectedly. Nothing that was saved is lost. Reload to carry on.";
 pub const RELOAD: &str = "Reload";
 pub const REVOKED: &str = "This device was withdrawn from your account. You can read here, but not write.";
 pub const FORKED_SELF: &str = "This device's feed contradicts itself, perhaps because an old backup was put back. You can \
@@ -310,7 +316,11 @@ pub const NO_RELAY: &str = "No relay is in reach. People who are linked still ge
 /// The status chip.
 pub fn chip(peers: u32, waiting: u32) -> String {
     let linked = counted(u64::from(peers), "peer", "peers");
-    if waiting == 0 { linked } else { format!("{linked} · {waiting} waiting") }
+    if waiting == 0 {
+        linked
+    } else {
+        format!("{linked} · {waiting} waiting")
+    }
 }
 
 /// The status chip without a link.
@@ -376,7 +386,8 @@ pub const THEME_DARK: &str = "Dark";
 pub const KEYS: &str = "Keyboard shortcuts";
 pub const THIS_BROWSER: &str = "This browser";
 pub const ERASE: &str = "Remove account from this browser";
-pub const ERASE_HINT: &str = "Deletes everything Starling stores here. Posts that others keep stay with them.";
+pub const ERASE_HINT: &str =
+    "Deletes everything Starling stores here. Posts that others keep stay with them.";
 pub const ERASE_TITLE: &str = "Remove the account from this browser?";
 pub const ERASE_NO_WORDS: &str = "You have not confirmed your recovery words. Without them nobody, not even you, can bring \
      this account back.";
@@ -443,7 +454,8 @@ pub const HELD_REFUSED: &str = "Refused as invalid";
 pub const SYNCED: &str = "Last compared";
 pub const SYNCED_NONE: &str = "Nothing was compared with anybody yet.";
 pub const DIAGNOSTICS: &str = "Diagnostics";
-pub const DIAGNOSTICS_HINT: &str = "Helps whoever runs your relay to find a fault. Contains no posts and no words of yours.";
+pub const DIAGNOSTICS_HINT: &str =
+    "Helps whoever runs your relay to find a fault. Contains no posts and no words of yours.";
 pub const DIAGNOSTICS_COPY: &str = "Copy diagnostics";
 pub const RECONNECT: &str = "Connect again now";
 pub const OPEN_NETWORK: &str = "Open the network page";
@@ -503,7 +515,9 @@ pub fn refusal(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Starting => "Starling is still opening. Try again in a moment.".to_owned(),
         Refusal::NoAccount => "There is no account on this device yet.".to_owned(),
-        Refusal::HasAccount => "There is an account on this device already. Reload the page to see it.".to_owned(),
+        Refusal::HasAccount => {
+            "There is an account on this device already. Reload the page to see it.".to_owned()
+        }
         Refusal::PhraseWord { position, word } => format!(
             "Word {} (“{word}”) is not in the list of recovery words. Check its spelling.",
             position + 1
@@ -513,9 +527,11 @@ pub fn refusal(refusal: &Refusal) -> String {
                 "A recovery phrase has 24 words; this has {words}. Perhaps a word is missing or joined to another."
             )
         }
-        Refusal::PhraseChecksum => "Every word is in the list, but together they do not fit: two may be swapped, or one \
+        Refusal::PhraseChecksum => {
+            "Every word is in the list, but together they do not fit: two may be swapped, or one \
              may be a different word from the list."
-            .to_owned(),
+                .to_owned()
+        }
         Refusal::PhraseOfOther => "These words belong to another account.".to_owned(),
         Refusal::Empty => "Write something first.".to_owned(),
         Refusal::TooLong { max } => format!("That is too long: {max} characters at most."),

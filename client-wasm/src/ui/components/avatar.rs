@@ -40,9 +40,15 @@ pub fn Avatar(props: &AvatarProps) -> Html {
     // Far enough from the first to be told apart, in either direction.
     let other = hue + 70.0 + f32::from(bytes[1]) * 220.0 / 256.0;
     let (ground, specks) = if bytes[2] & 1 == 0 {
-        (format!("oklch(0.36 0.09 {hue:.0})"), format!("oklch(0.83 0.13 {other:.0})"))
+        (
+            format!("oklch(0.36 0.09 {hue:.0})"),
+            format!("oklch(0.83 0.13 {other:.0})"),
+        )
     } else {
-        (format!("oklch(0.84 0.09 {hue:.0})"), format!("oklch(0.42 0.14 {other:.0})"))
+        (
+            format!("oklch(0.84 0.09 {hue:.0})"),
+            format!("oklch(0.42 0.14 {other:.0})"),
+        )
     };
     let turn = format!("rotate({} 20 20)", u32::from(bytes[3]) * 360 / 256);
     let size = props.size.to_string();

@@ -9,7 +9,7 @@ use yew::prelude::*;
 use super::avatar::Avatar;
 use crate::ui::router::entry_to_text;
 use crate::ui::state::prefs::{self, UNSENT_MAX, Unsent};
-use crate::ui::state::{ use_session, use_ui};
+use crate::ui::state::{use_session, use_ui};
 use crate::ui::{dom, strings};
 
 /// The counter appears when fewer characters than this are left.
@@ -27,9 +27,9 @@ pub struct ComposerProps {
     /// Called after the text was sent.
     #[prop_or_default]
     pub on_sent: Callback<()>,
-    /// Without a line below it.
+    /// Lies behind a sheet that writes the same draft: keeps its place, and nothing more.
     #[prop_or_default]
-    pub plain: bool,
+    pub behind: bool,
 }
 
 /// See [`ComposerProps`].
@@ -66,9 +66,15 @@ pub fn Composer(props: &ComposerProps) -> Html {
     };
 
     let left = POST_CHARS_MAX as i64 - text.trim().chars().count() as i64;
-    let may_send = !text.trim().is_empty() && left >= 0 && session.may_write() && session.waiting.len() < UNSENT_MAX;
+    let may_send =
+        !text.trim().is_empty() && left >= 0 && session.may_write() && session.waiting.len() < UNSENT_MAX;
     let send = {
-        let (ui, text, reply_to, on_sent) = (ui.clone(), text.clone(), props.reply_to.clone(), props.on_sent.clone());
+        let (ui, text, reply_to, on_sent) = (
+            ui.clone(),
+            text.clone(),
+            props.reply_to.clone(),
+            props.on_sent.clone(),
+        );
         let (input, connection) = (input.clone(), session.status.connection);
         Callback::from(move |()| {
             // The text area is the truth: a key press may have come after the last drawing.
@@ -108,7 +114,11 @@ pub fn Composer(props: &ComposerProps) -> Html {
     });
 
     let reply = props.reply_to.is_some();
-    let label = if reply { strings::COMPOSE_REPLY_LABEL } else { strings::COMPOSE_LABEL };
+    let label = if reply {
+        strings::COMPOSE_REPLY_LABEL
+    } else {
+        strings::COMPOSE_LABEL
+    };
     let open = props.focus || !text.is_empty();
     let hint = match session.status.connection {
         Connection::Offline => Some(strings::COMPOSE_OFFLINE),
@@ -117,7 +127,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
     };
     html! {
         <form
-            class={classes!("composer", open.then_some("composer--open"), props.plain.then_some("composer--plain"))}
+            class={classes!("composer", open.then_some("composer--open"))}
             {onsubmit}
         >
             if let Some(me) = &session.me {
@@ -128,13 +138,14 @@ pub fn Composer(props: &ComposerProps) -> Html {
                     <textarea
                         ref={input}
                         class="composer__input"
-                        data-testid="composer-input"
+                        data-testid={(!props.behind).then_some("composer-input")}
                         aria-label={label}
                         placeholder={if reply { strings::COMPOSE_REPLY_PLACEHOLDER } else { strings::COMPOSE_PLACEHOLDER }}
                         rows="1"
+                        autofocus={props.focus}
                         dir="auto"
                         autocapitalize="sentences"
-                        disabled={!session.may_write()}
+                        disabled={!session.may_write() || props.behind}
                         value={(*text).clone()}
                         {oninput}
                         {onkeydown}
@@ -151,7 +162,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
                     <button
                         type="submit"
                         class="btn btn--primary"
-                        data-testid="composer-send"
+                        data-testid={(!props.behind).then_some("composer-send")}
                         aria-disabled={(!may_send).then_some("true")}
                     >{ if reply { strings::COMPOSE_SEND_REPLY } else { strings::COMPOSE_SEND } }</button>
                 </div>

@@ -50,6 +50,7 @@ pub struct FeedProps {
 /// What lives as long as the list is on the page, outside of drawing.
 struct Life {
     model: FeedModel,
+    /// The chunks to draw.
     drawn: Range<usize>,
     /// The post to keep in place over the next drawing, and where it stood.
     keep: Option<(EntryRef, f64)>,
@@ -58,6 +59,8 @@ struct Life {
     /// Scroll to the top and focus the first post after the next drawing.
     to_top: bool,
     width_px: f64,
+    /// Where the list began on the page when last looked at.
+    begin_px: f64,
     remember: Option<Timeout>,
     frame_asked: bool,
     /// Answers to questions asked before this number are stale.
@@ -82,6 +85,7 @@ pub fn Feed(props: &FeedProps) -> Html {
         open_at: None,
         to_top: false,
         width_px: 0.0,
+        begin_px: 0.0,
         remember: None,
         frame_asked: false,
         generation: 0,
@@ -109,8 +113,16 @@ pub fn Feed(props: &FeedProps) -> Html {
                 let act = act.clone();
                 EventListener::new(&dom::window(), "scroll", move |_| act.ask_frame())
             };
-            let on_resize = EventListener::new(&dom::window(), "resize", move |_| act.ask_frame());
-            move || drop((on_scroll, on_resize))
+            let on_resize = {
+                let act = act.clone();
+                EventListener::new(&dom::window(), "resize", move |_| act.ask_frame())
+            };
+            // What stands above the list comes, goes and grows as well.
+            let on_growth = dom::find("main").and_then(|main| {
+                let act = act.clone();
+                dom::SizeWatch::new(&main, move || act.hold_against_growth())
+            });
+            move || drop((on_scroll, on_resize, on_growth))
         });
     }
 
@@ -133,7 +145,10 @@ pub fn Feed(props: &FeedProps) -> Html {
     let life = life.borrow();
     let model = &life.model;
     let drawn = life.drawn.start.min(model.chunks().len())..life.drawn.end.min(model.chunks().len());
-    let before: usize = model.chunks()[..drawn.start].iter().map(|chunk| chunk.posts.len()).sum();
+    let before: usize = model.chunks()[..drawn.start]
+        .iter()
+        .map(|chunk| chunk.posts.len())
+        .sum();
     let of = if model.reach == Reach::End { model.len() } else { 0 };
     let mut position = before;
     html! {
@@ -179,6 +194,10 @@ fn spacer(key: &'static str, height_px: f64) -> Html {
     html! {
         <svg {key} class="feed__spacer" width="1" height={format!("{height_px:.0}")} aria-hidden="true" focusable="false" />
     }
+}
+
+fn chunk_number(chunk: &Element) -> Option<u64> {
+    chunk.get_attribute("data-chunk")?.parse().ok()
 }
 
 /// Everything that happens to a list. Cheap to clone; all clones share one life.
@@ -236,7 +255,8 @@ impl Actor {
                 life.model.loading = false;
                 life.drawn = life.model.window_around(found.unwrap_or(0));
                 // At the very top with nothing new above there is nothing to go to.
-                life.open_at = place.filter(|place| found.is_some_and(|at| at > 0 || place.offset_px < BAR_PX - TOP_PX));
+                life.open_at =
+                    place.filter(|place| found.is_some_and(|at| at > 0 || place.offset_px < BAR_PX - TOP_PX));
                 break;
             }
             (act.redraw)();
@@ -317,7 +337,7 @@ impl Actor {
                 life.width_px = place.width();
                 life.model.forget_heights();
             }
-            let window = life.model.window(-place.top(), dom::viewport_height());
+            let window = life.model.window(Self::top_px(&list, &life), dom::viewport_height());
             let changed = window != life.drawn;
             life.drawn = window;
             changed
@@ -330,20 +350,53 @@ impl Actor {
         self.remember_soon();
     }
 
+    /// Where the screen begins within the list, by the model's heights. What was measured since the last drawing moved
+    /// the model, not yet the page: so it is reckoned from a chunk that stands on the page.
+    fn top_px(list: &Element, life: &Life) -> f64 {
+        let standing = dom::find_all(list, "[data-chunk]").into_iter().find_map(|chunk| {
+            let number = chunk_number(&chunk)?;
+            let index = life.model.chunks().iter().position(|known| known.number == number)?;
+            Some((index, chunk.get_bounding_client_rect().top()))
+        });
+        match standing {
+            Some((index, top_px)) => life.model.height(0..index) - top_px,
+            None => -list.get_bounding_client_rect().top(),
+        }
+    }
+
     /// The first post on the screen and its distance from the upper edge.
     fn top_post(&self) -> Option<(EntryRef, f64)> {
         let list = self.list.cast::<Element>()?;
-        dom::find_all(&list, "[data-testid=post]").into_iter().find_map(|post| {
-            let place = post.get_bounding_client_rect();
-            (place.bottom() > BAR_PX)
-                .then(|| Some((entry_from_text(&post.get_attribute("data-post-id")?)?, place.top())))?
-        })
+        dom::find_all(&list, "[data-testid=post]")
+            .into_iter()
+            .find_map(|post| {
+                let place = post.get_bounding_client_rect();
+                (place.bottom() > BAR_PX).then(|| {
+                    Some((
+                        entry_from_text(&post.get_attribute("data-post-id")?)?,
+                        place.top(),
+                    ))
+                })?
+            })
     }
 
     fn find(&self, post: &EntryRef) -> Option<HtmlElement> {
         let list = self.list.cast::<Element>()?;
         let selector = format!("[data-post-id=\"{}/{}\"]", post.account, post.id);
         dom::find_all(&list, &selector).into_iter().next()
+    }
+
+    /// Something above the list changed its height: follow it, if the reader is already past it.
+    fn hold_against_growth(&self) {
+        let Some(list) = self.list.cast::<Element>() else {
+            return;
+        };
+        let begin_px = list.get_bounding_client_rect().top() + dom::scroll_y();
+        let was_px = std::mem::replace(&mut self.life.borrow_mut().begin_px, begin_px);
+        let moved_px = begin_px - was_px;
+        if was_px > 0.0 && moved_px.abs() > 0.5 && dom::scroll_y() > was_px {
+            dom::scroll_to(dom::scroll_y() + moved_px);
+        }
     }
 
     /// Remembers what stands at the upper edge, before something above it changes. At the top of the page nothing is
@@ -365,34 +418,40 @@ impl Actor {
             return;
         };
         for chunk in dom::find_all(&list, "[data-chunk]") {
-            let number = chunk.get_attribute("data-chunk").and_then(|number| number.parse().ok());
-            if let Some(number) = number {
+            if let Some(number) = chunk_number(&chunk) {
                 let height_px = chunk.get_bounding_client_rect().height();
                 self.life.borrow_mut().model.measured(number, height_px);
             }
         }
         let (keep, open_at, to_top) = {
             let mut life = self.life.borrow_mut();
-            (life.keep.take(), life.open_at.take(), std::mem::take(&mut life.to_top))
+            (
+                life.keep.take(),
+                life.open_at.take(),
+                std::mem::take(&mut life.to_top),
+            )
         };
         if to_top {
             dom::scroll_to(0.0);
             if let Some(first) = dom::find_all(&list, "[data-testid=post]").first() {
                 dom::focus_quietly(first);
             }
-        } else if let Some((post, was_px)) = keep.or(open_at.map(|place| (place.post, place.offset_px)))
-            && let Some(element) = self.find(&post)
-        {
-            let moved_px = element.get_bounding_client_rect().top() - was_px;
-            if moved_px.abs() > 0.5 {
-                dom::scroll_to(dom::scroll_y() + moved_px);
+        } else if let Some((post, was_px)) = keep.or(open_at.map(|place| (place.post, place.offset_px))) {
+            if let Some(element) = self.find(&post) {
+                let moved_px = element.get_bounding_client_rect().top() - was_px;
+                if moved_px.abs() > 0.5 {
+                    dom::scroll_to(dom::scroll_y() + moved_px);
+                }
             }
+        } else {
+            self.hold_against_growth();
         }
+        self.life.borrow_mut().begin_px = list.get_bounding_client_rect().top() + dom::scroll_y();
         // What was drawn may be higher or lower than guessed: look whether the screen is covered.
         let covered = {
-            let place = list.get_bounding_client_rect();
             let life = self.life.borrow();
-            life.model.is_empty() || life.model.window(-place.top(), dom::viewport_height()) == life.drawn
+            life.model.is_empty()
+                || life.model.window(Self::top_px(&list, &life), dom::viewport_height()) == life.drawn
         };
         if !covered {
             self.ask_frame();
@@ -418,7 +477,11 @@ impl Actor {
             Timeline::User(account) => post.entry.account == account,
             Timeline::Activity => {
                 let own = session.me.as_ref().map(|me| me.account);
-                !post.mine && post.reply.as_ref().is_some_and(|reply| Some(reply.parent.account) == own)
+                !post.mine
+                    && post
+                        .reply
+                        .as_ref()
+                        .is_some_and(|reply| Some(reply.parent.account) == own)
             }
         }
     }
@@ -429,9 +492,11 @@ impl Actor {
             Event::Durability { post, durability } => {
                 self.life.borrow_mut().model.set_durability(post, *durability)
             }
-            Event::Profile(profile) => {
-                self.life.borrow_mut().model.rename(profile.account, &profile.name)
-            }
+            Event::Profile(profile) => self
+                .life
+                .borrow_mut()
+                .model
+                .rename(profile.account, &profile.name),
             Event::Ready { .. } => {
                 let unread = {
                     let life = self.life.borrow();
@@ -484,8 +549,11 @@ impl Actor {
                 // One's own post appears at once, wherever the reader is.
                 self.keep_place();
                 let mut life = self.life.borrow_mut();
-                life.model.prepend(post.clone());
-                life.drawn = 0..life.drawn.end.max(1);
+                let shift = usize::from(life.model.prepend(post.clone()));
+                life.drawn = life.drawn.start + shift..(life.drawn.end + shift).max(1);
+                if dom::scroll_y() < TOP_PX {
+                    life.drawn.start = 0;
+                }
                 (changed, own) = (true, true);
             } else {
                 changed |= self.life.borrow_mut().model.hold(post.entry);

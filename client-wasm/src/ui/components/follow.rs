@@ -114,7 +114,11 @@ pub fn FollowButton(props: &FollowButtonProps) -> Html {
     let account = props.profile.account;
     let followed = props.profile.followed;
     let onclick = Callback::from(move |_: MouseEvent| {
-        ui.command(if followed { Command::Unfollow { account } } else { Command::Follow { account } });
+        ui.command(if followed {
+            Command::Unfollow { account }
+        } else {
+            Command::Follow { account }
+        });
     });
     let name = shown_name(&props.profile.name, &account);
     html! {

@@ -21,10 +21,10 @@ pub fn Nav() -> Html {
     let place = |to: Route, icon: &'static str, label: &'static str, testid: &'static str, wide: bool| {
         let badge = to == Route::Activity && session.activity && route != Some(Route::Activity);
         html! {
-            <li key={testid}>
+            <li key={testid} class={wide.then_some("nav__place--wide")}>
                 <Link
                     {to}
-                    class={classes!("nav__item", wide.then_some("nav__item--wide"))}
+                    class="nav__item"
                     {testid}
                     current={route == Some(to)}
                     label={badge.then_some(AttrValue::Static(strings::ACTIVITY_NEW))}

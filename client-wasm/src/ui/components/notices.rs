@@ -67,7 +67,13 @@ pub fn Notices() -> Html {
         )),
     }
     if let Some(text) = strings::store(session.status.store) {
-        list.push(notice("notice--bad", "disk", "store-trouble", html! { text }, html! {}));
+        list.push(notice(
+            "notice--bad",
+            "disk",
+            "store-trouble",
+            html! { text },
+            html! {},
+        ));
     }
     if let Some(me) = &session.me {
         if me.revoked {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use engine::api::PostView;
+use protocol::EntryRef;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, KeyboardEvent, MouseEvent};
 use yew::prelude::*;
@@ -12,7 +13,7 @@ use super::icon::Icon;
 use super::post_text::PostText;
 use super::safety::{SafetyDetails, SafetyMark, level};
 use crate::ui::router::{Link, Route, entry_to_text};
-use crate::ui::state::{Action, Dialog,  shown_name, time, use_clock, use_ui};
+use crate::ui::state::{Action, Dialog, shown_name, time, use_clock, use_ui};
 use crate::ui::{dom, strings};
 
 /// How a post is shown.
@@ -41,6 +42,9 @@ pub struct PostProps {
     /// How many the list has; 0 if unknown.
     #[prop_or_default]
     pub of: usize,
+    /// It stands right below this post and need not say that it answers it.
+    #[prop_or_default]
+    pub below: Option<EntryRef>,
     /// What "Reply" does instead of opening the reply sheet.
     #[prop_or_default]
     pub on_reply: Option<Callback<()>>,
@@ -85,7 +89,11 @@ pub fn Post(props: &PostProps) -> Html {
     let onkeydown = (!focus).then(|| {
         let nav = ui.nav.clone();
         Callback::from(move |event: KeyboardEvent| {
-            let on_post = event.target() == event.current_target();
+            // Not when a link or button inside the post is meant.
+            let on_post = event
+                .target()
+                .and_then(|target| target.dyn_into::<Element>().ok())
+                .is_some_and(|element| element.class_name().split(' ').any(|class| class == "post"));
             if on_post && event.key() == "Enter" && !event.ctrl_key() && !event.meta_key() {
                 event.prevent_default();
                 nav.go(to);
@@ -136,7 +144,7 @@ pub fn Post(props: &PostProps) -> Html {
                     }
                 </div>
                 <div class="post__rest">
-                    if let Some(answered) = &post.reply {
+                    if let Some(answered) = post.reply.as_ref().filter(|reply| Some(reply.parent) != props.below) {
                         <p class="post__answers">
                             <Link to={Route::Post(answered.parent)}>
                                 { strings::ANSWERS }{ " " }
@@ -188,7 +196,12 @@ fn is_on_control(event: &MouseEvent) -> bool {
     event
         .target()
         .and_then(|target| target.dyn_into::<Element>().ok())
-        .and_then(|element| element.closest("a, button, input, textarea, .safety-details").ok().flatten())
+        .and_then(|element| {
+            element
+                .closest("a, button, input, textarea, .safety-details")
+                .ok()
+                .flatten()
+        })
         .is_some()
 }
 

@@ -53,9 +53,7 @@ fn piece(piece: Piece<'_>) -> Html {
         Piece::Plain(text) => html! { { text } },
         Piece::Tag(tag) => html! { <span class="hashtag">{ tag }</span> },
         Piece::Link(address) => {
-            let inside = address
-                .strip_prefix(dom::origin().as_str())
-                .and_then(from_pasted);
+            let inside = address.strip_prefix(dom::origin().as_str()).and_then(from_pasted);
             match inside {
                 Some(to @ (Route::User(_) | Route::Post(_))) => html! {
                     <Link {to}>{ shown_address(address) }</Link>

@@ -1,5 +1,7 @@
 //! The flock, large: oneself in the middle, peers around, the nearer the quicker they answer; relays ringed.
 
+use std::f64::consts::{FRAC_PI_2, TAU};
+
 use engine::api::LinkView;
 use protocol::PeerId;
 use yew::prelude::*;
@@ -11,6 +13,8 @@ use crate::ui::{dom, strings};
 const NAMES_MAX: usize = 16;
 /// Round trips shown as circles, in milliseconds.
 const ORBITS_MS: [u32; 3] = [10, 50, 250];
+/// Where the first peer stands, in radians clockwise from the right.
+const FIRST_ANGLE: f64 = -0.6;
 /// Assumed while a round trip is not measured, in milliseconds.
 const UNKNOWN_RTT_MS: u32 = 120;
 
@@ -26,7 +30,7 @@ pub struct SkyProps {
 /// Distance from the middle, 0 to 1, for a round trip: a tenfold time is an equal step outwards.
 fn distance(rtt_ms: u32) -> f64 {
     let steps = (f64::from(rtt_ms) + 1.0).log10() / 3.0;
-    0.24 + 0.76 * steps.clamp(0.0, 1.0)
+    0.34 + 0.66 * steps.clamp(0.0, 1.0)
 }
 
 /// See [`SkyProps`].
@@ -38,17 +42,24 @@ pub fn Sky(props: &SkyProps) -> Html {
     let (center_x, center_y) = (width / 2.0, height / 2.0);
     let (reach_x, reach_y) = (width / 2.0 - 48.0, height / 2.0 - 34.0);
 
-    // Always the same place for the same company: by key, a golden angle apart.
+    // Always the same place for the same company: by key, evenly around.
     let mut links: Vec<&LinkView> = props.links.iter().collect();
     links.sort_by_key(|link| link.peer);
     let relays = links.iter().filter(|link| link.relay).count();
+    let slot = TAU / links.len().max(1) as f64;
+    // The circles are named in the gap between two peers that is nearest to straight down.
+    let gap = FIRST_ANGLE + ((FRAC_PI_2 - FIRST_ANGLE) / slot - 0.5).round() * slot + slot / 2.0;
     let placed: Vec<(&LinkView, f64, f64)> = links
         .iter()
         .enumerate()
         .map(|(index, link)| {
-            let angle = index as f64 * 2.399_963 - 0.9;
+            let angle = FIRST_ANGLE + index as f64 * slot;
             let far = distance(link.rtt_ms.unwrap_or(UNKNOWN_RTT_MS));
-            (*link, center_x + angle.cos() * far * reach_x, center_y + angle.sin() * far * reach_y)
+            (
+                *link,
+                center_x + angle.cos() * far * reach_x,
+                center_y + angle.sin() * far * reach_y,
+            )
         })
         .collect();
     let number = |value: f64| format!("{value:.1}");
@@ -60,6 +71,19 @@ pub fn Sky(props: &SkyProps) -> Html {
                 aria-label={strings::sky_label(links.len(), relays)}
                 data-testid="sky"
             >
+                <defs>
+                    <radialGradient id="sky-glow">
+                        <stop offset="0" class="sky__glow--in" />
+                        <stop offset="1" class="sky__glow--out" />
+                    </radialGradient>
+                </defs>
+                <ellipse
+                    cx={number(center_x)}
+                    cy={number(center_y)}
+                    rx={number(reach_x)}
+                    ry={number(reach_y)}
+                    fill="url(#sky-glow)"
+                />
                 { for ORBITS_MS.iter().map(|ms| {
                     let far = distance(*ms);
                     html! {
@@ -73,8 +97,8 @@ pub fn Sky(props: &SkyProps) -> Html {
                             />
                             <text
                                 class="sky__label sky__halo"
-                                x={number(center_x)}
-                                y={number(center_y + far * reach_y + 4.0)}
+                                x={number(center_x + gap.cos() * far * reach_x)}
+                                y={number(center_y + gap.sin() * far * reach_y + 4.0)}
                                 text-anchor="middle"
                             >{ strings::milliseconds(*ms) }</text>
                         </g>

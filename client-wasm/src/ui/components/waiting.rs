@@ -24,11 +24,9 @@ pub fn WaitingPosts(props: &WaitingProps) -> Html {
     let Some(me) = &session.me else {
         return html! {};
     };
-    let wanted = session
-        .waiting
-        .iter()
-        .rev()
-        .filter(|waiting| props.reply_to.is_none() || waiting.post.reply_to.as_ref().map(|to| to.parent) == props.reply_to);
+    let wanted = session.waiting.iter().rev().filter(|waiting| {
+        props.reply_to.is_none() || waiting.post.reply_to.as_ref().map(|to| to.parent) == props.reply_to
+    });
     html! {
         { for wanted.map(|waiting| {
             let post = &waiting.post;
@@ -47,7 +45,9 @@ pub fn WaitingPosts(props: &WaitingProps) -> Html {
                     <div class="post__body">
                         <div class="post__head">
                             <span class="post__name"><bdi>{ me.name.clone() }</bdi></span>
-                            <span class="post__time">{ strings::SAVING }</span>
+                            if waiting.refused.is_none() {
+                                <span class="post__time">{ strings::SAVING }</span>
+                            }
                         </div>
                         <PostText text={post.text.clone()} />
                         if let Some(refusal) = &waiting.refused {

@@ -127,7 +127,12 @@ fn Quiz(props: &QuizProps) -> Html {
         return html! {};
     };
     let pick = {
-        let (wrong, at, words, on_done) = (wrong.clone(), at.clone(), props.words.clone(), props.on_done.clone());
+        let (wrong, at, words, on_done) = (
+            wrong.clone(),
+            at.clone(),
+            props.words.clone(),
+            props.on_done.clone(),
+        );
         let position = question.position;
         Callback::from(move |word: String| {
             if words.get(position) != Some(&word) {
@@ -191,7 +196,10 @@ fn Quiz(props: &QuizProps) -> Html {
 
 /// Different positions, and for each its word among others of the same phrase.
 fn questions(words: &[String]) -> Vec<Question> {
-    let mut random = dom::random_token().into_iter().chain(dom::random_token()).chain(dom::random_token());
+    let mut random = dom::random_token()
+        .into_iter()
+        .chain(dom::random_token())
+        .chain(dom::random_token());
     let mut below = move |end: usize| usize::from(random.next().unwrap_or(0)) % end.max(1);
     let mut positions: Vec<usize> = (0..words.len()).collect();
     let mut found = Vec::new();

@@ -26,12 +26,11 @@ pub fn Home() -> Html {
             <Link to={Route::Explore} class="btn">{ strings::LOOK_AROUND }</Link>
         </div>
     };
+    let behind = session.dialog == Dialog::Compose;
     html! {
         <Page title={strings::HOME}>
-            // The sheet writes on the same draft: one place to write at a time.
-            if session.dialog != Dialog::Compose {
-                <Composer />
-            }
+            // The sheet writes on the same draft: one place to write at a time, and a fresh look at it afterwards.
+            <Composer key={if behind { "behind" } else { "front" }} {behind} />
             <WaitingPosts />
             <Feed timeline={Timeline::Home} label={strings::HOME_FEED} {empty} />
         </Page>

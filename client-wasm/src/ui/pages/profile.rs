@@ -84,9 +84,8 @@ pub fn Profile(props: &ProfileProps) -> Html {
         <div class="empty">
             if mine {
                 <p class="empty__text">{ strings::EMPTY_MINE }</p>
-            } else if view.searching {
-                <p class="empty__text" role="status">{ strings::EMPTY_USER_SEARCHING }</p>
-            } else {
+            } else if !view.searching {
+                // While peers are asked, the profile above says so.
                 <h2>{ strings::EMPTY_USER_TITLE }</h2>
                 <p class="empty__text">{ strings::EMPTY_USER }</p>
             }
@@ -118,8 +117,10 @@ pub fn Profile(props: &ProfileProps) -> Html {
                         }
                     </div>
                 </div>
-                <h2 class="profile__name" data-testid="profile-name"><bdi>{ name }</bdi></h2>
-                <p class="profile__key mono" title={account.to_string()}>{ account.short() }</p>
+                <h2 class="profile__name" data-testid="profile-name"><bdi>{ name.clone() }</bdi></h2>
+                if name != account.short() {
+                    <p class="profile__key mono" title={account.to_string()}>{ account.short() }</p>
+                }
                 if !view.bio.is_empty() {
                     <div class="profile__bio" data-testid="profile-bio"><PostText text={view.bio.clone()} folds=false /></div>
                 }

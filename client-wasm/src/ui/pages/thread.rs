@@ -15,7 +15,7 @@ use crate::ui::components::icon::Mark;
 use crate::ui::components::post::{Post, Shown};
 use crate::ui::components::waiting::WaitingPosts;
 use crate::ui::router::{Link, Route, Visit, entry_to_text};
-use crate::ui::state::{answering,  shown_name, use_events, use_session, use_ui};
+use crate::ui::state::{answering, shown_name, use_events, use_session, use_ui};
 use crate::ui::{dom, strings};
 
 /// While peers are asked, the thread is read again this often.
@@ -58,7 +58,9 @@ pub fn Thread(props: &ThreadProps) -> Html {
             Event::Posts { posts, more } => {
                 let concerned = *more
                     || posts.iter().any(|post| {
-                        post.entry == entry || post.reply.is_some() || thread.as_ref().is_none_or(|t| t.post.is_none())
+                        post.entry == entry
+                            || post.reply.is_some()
+                            || thread.as_ref().is_none_or(|t| t.post.is_none())
                     });
                 if concerned {
                     ask_again.emit(());
@@ -81,7 +83,9 @@ pub fn Thread(props: &ThreadProps) -> Html {
             _ => {}
         });
     }
-    let searching = thread.as_ref().is_some_and(|view| view.searching && view.post.is_none());
+    let searching = thread
+        .as_ref()
+        .is_some_and(|view| view.searching && view.post.is_none());
     {
         let ask_again = ask_again.clone();
         use_effect_with((searching, *round), move |(searching, _)| {
@@ -90,7 +94,9 @@ pub fn Thread(props: &ThreadProps) -> Html {
         });
     }
     // What is asked for stands at the top, with what it answers to be found by scrolling up.
-    let found = thread.as_ref().is_some_and(|view| view.post.is_some() && view.entry == entry);
+    let found = thread
+        .as_ref()
+        .is_some_and(|view| view.post.is_some() && view.entry == entry);
     let visit = use_context::<Visit>().map_or(0, |visit| visit.number);
     use_effect_with((entry, found, visit), move |(_, found, _)| {
         if *found && let Some(post) = dom::find(".post--focus") {
@@ -105,7 +111,11 @@ pub fn Thread(props: &ThreadProps) -> Html {
     let view = (*thread).clone().filter(|view| view.entry == entry);
     let body = match view {
         None => html! {},
-        Some(ThreadView { post: None, searching: true, .. }) => html! {
+        Some(ThreadView {
+            post: None,
+            searching: true,
+            ..
+        }) => html! {
             <div role="status" data-testid="thread-searching">
                 <div class="post" aria-hidden="true">
                     <span class="skeleton skeleton--avatar" />
@@ -132,9 +142,15 @@ pub fn Thread(props: &ThreadProps) -> Html {
                 </div>
             </div>
         },
-        Some(ThreadView { post: Some(post), ancestors, replies, .. }) => {
+        Some(ThreadView {
+            post: Some(post),
+            ancestors,
+            replies,
+            ..
+        }) => {
             let post = Rc::new(post);
             let parent = post.reply.as_ref().map(|reply| reply.parent);
+            let above = ancestors.last().map(|ancestor| ancestor.entry);
             let gap = parent.filter(|parent| ancestors.last().is_none_or(|last| last.entry != *parent));
             let reply = Callback::from(|()| {
                 if let Some(area) = dom::find("main [data-testid=composer-input]") {
@@ -144,15 +160,20 @@ pub fn Thread(props: &ThreadProps) -> Html {
             });
             html! {
                 <>
-                    { for ancestors.iter().map(|ancestor| html! {
-                        <Post key={entry_to_text(&ancestor.entry)} post={Rc::new(ancestor.clone())} shown={Shown::Ancestor} />
+                    { for ancestors.iter().enumerate().map(|(index, ancestor)| html! {
+                        <Post
+                            key={entry_to_text(&ancestor.entry)}
+                            post={Rc::new(ancestor.clone())}
+                            shown={Shown::Ancestor}
+                            below={index.checked_sub(1).map(|above| ancestors[above].entry)}
+                        />
                     }) }
                     if let Some(gap) = gap {
                         <p class="thread__missing">
                             <Link to={Route::Post(gap)}>{ strings::THREAD_PARENT_MISSING }</Link>
                         </p>
                     }
-                    <Post key={entry_to_text(&post.entry)} post={post.clone()} shown={Shown::Focus} on_reply={reply} />
+                    <Post key={entry_to_text(&post.entry)} post={post.clone()} shown={Shown::Focus} below={above} on_reply={reply} />
                     if session.may_write() {
                         <Composer key={format!("reply-{}", entry.id)} reply_to={answering(&post)} />
                     }
@@ -162,19 +183,16 @@ pub fn Thread(props: &ThreadProps) -> Html {
                         <p class="thread__end">{ strings::THREAD_NO_REPLIES }</p>
                     } else {
                         { for replies.iter().map(|reply| html! {
-                            <Post key={entry_to_text(&reply.entry)} post={Rc::new(reply.clone())} />
+                            <Post key={entry_to_text(&reply.entry)} post={Rc::new(reply.clone())} below={entry} />
                         }) }
                     }
                 </>
             }
         }
     };
-    let title = thread
-        .as_ref()
-        .and_then(|view| view.post.as_ref())
-        .map_or_else(
-            || strings::THREAD.to_owned(),
-            |post| strings::post_by(&shown_name(&post.name, &post.entry.account)),
-        );
+    let title = thread.as_ref().and_then(|view| view.post.as_ref()).map_or_else(
+        || strings::THREAD.to_owned(),
+        |post| strings::post_by(&shown_name(&post.name, &post.entry.account)),
+    );
     html! { <Page {title} back=true>{ body }</Page> }
 }

@@ -177,8 +177,12 @@ fn WithdrawSheet(props: &WithdrawProps) -> Html {
     let input = use_node_ref();
     let error = use_state_eq(|| None::<Refusal>);
     let onsubmit = {
-        let (input, error, device, on_close) =
-            (input.clone(), error.clone(), props.device.device, props.on_close.clone());
+        let (input, error, device, on_close) = (
+            input.clone(),
+            error.clone(),
+            props.device.device,
+            props.on_close.clone(),
+        );
         Callback::from(move |event: SubmitEvent| {
             event.prevent_default();
             let Some(area) = input.cast::<HtmlTextAreaElement>() else {

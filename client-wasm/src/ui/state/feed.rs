@@ -109,7 +109,10 @@ impl FeedModel {
                 continue;
             }
             self.held.remove(&post.entry);
-            let full = self.chunks.last().is_none_or(|chunk| chunk.posts.len() >= CHUNK_POSTS);
+            let full = self
+                .chunks
+                .last()
+                .is_none_or(|chunk| chunk.posts.len() >= CHUNK_POSTS);
             if full {
                 self.push_chunk(self.chunks.len());
             }
@@ -121,13 +124,16 @@ impl FeedModel {
         self.reach = page.next.map_or(Reach::End, Reach::More);
     }
 
-    /// Puts a post on top.
-    pub fn prepend(&mut self, post: PostView) {
+    /// Puts a post on top. Whether that began a new chunk, so that all others moved on by one.
+    pub fn prepend(&mut self, post: PostView) -> bool {
         self.held.remove(&post.entry);
         if !self.known.insert(post.entry) {
-            return;
+            return false;
         }
-        let full = self.chunks.first().is_none_or(|chunk| chunk.posts.len() >= CHUNK_POSTS);
+        let full = self
+            .chunks
+            .first()
+            .is_none_or(|chunk| chunk.posts.len() >= CHUNK_POSTS);
         if full {
             self.push_chunk(0);
         }
@@ -135,6 +141,7 @@ impl FeedModel {
             chunk.posts.insert(0, Rc::new(post));
             chunk.height_px = None;
         }
+        full
     }
 
     /// Holds a new post back. Whether that is news.
@@ -267,7 +274,11 @@ impl FeedModel {
                 posts += chunk.posts.len();
             }
         }
-        if posts == 0 { POST_HEIGHT_GUESS_PX } else { height / posts as f64 }
+        if posts == 0 {
+            POST_HEIGHT_GUESS_PX
+        } else {
+            height / posts as f64
+        }
     }
 }
 

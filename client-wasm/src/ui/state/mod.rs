@@ -170,7 +170,11 @@ impl Session {
             Event::Posts { posts, .. } => {
                 let own = self.me.as_ref().map(|me| me.account);
                 let answered = posts.iter().any(|post| {
-                    !post.mine && post.reply.as_ref().is_some_and(|reply| Some(reply.parent.account) == own)
+                    !post.mine
+                        && post
+                            .reply
+                            .as_ref()
+                            .is_some_and(|reply| Some(reply.parent.account) == own)
                 });
                 if answered && !self.activity {
                     self.activity = true;
@@ -195,7 +199,11 @@ impl Reducible for Session {
             Action::Host(host) => next.host = host,
             Action::Me(me) => {
                 if next.phase != Phase::Arriving && !next.creating {
-                    next.phase = if me.is_some() { Phase::Member } else { Phase::Stranger };
+                    next.phase = if me.is_some() {
+                        Phase::Member
+                    } else {
+                        Phase::Stranger
+                    };
                 }
                 next.me = me.map(Rc::new);
             }
@@ -267,7 +275,11 @@ impl Ui {
     pub fn copy(&self, text: String, said: &'static str) {
         let ui = self.clone();
         spawn_local(async move {
-            ui.say(if dom::copy(&text).await { said } else { strings::NOT_COPIED });
+            ui.say(if dom::copy(&text).await {
+                said
+            } else {
+                strings::NOT_COPIED
+            });
         });
     }
 
@@ -365,7 +377,11 @@ pub fn ask_who(ui: &Ui) {
 /// A person's name as shown: the short key stands in for a name not known yet.
 pub fn shown_name(name: &str, account: &protocol::AccountId) -> String {
     let name = name.trim();
-    if name.is_empty() { account.short() } else { name.to_owned() }
+    if name.is_empty() {
+        account.short()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// What an answer to this post says it answers.

@@ -106,7 +106,10 @@ pub struct Place {
 
 /// Where the reader left a list. `lasting` places outlive the tab.
 pub fn place(list: &str, lasting: bool) -> Option<Place> {
-    let text = get(if lasting { local() } else { session() }, &format!("{PLACE}{list}"))?;
+    let text = get(
+        if lasting { local() } else { session() },
+        &format!("{PLACE}{list}"),
+    )?;
     let (post, offset) = text.split_once(' ')?;
     Some(Place {
         post: entry_from_text(post)?,
@@ -119,7 +122,11 @@ pub fn set_place(list: &str, lasting: bool, place: Option<Place>) {
     let text = place.map_or_else(String::new, |place| {
         format!("{} {}", entry_to_text(&place.post), place.offset_px.round())
     });
-    put(if lasting { local() } else { session() }, &format!("{PLACE}{list}"), &text);
+    put(
+        if lasting { local() } else { session() },
+        &format!("{PLACE}{list}"),
+        &text,
+    );
 }
 
 /// Whether answers came that were not looked at yet.
@@ -146,7 +153,11 @@ pub struct Unsent {
 /// Posts the engine had not taken when the page was last open.
 pub fn unsent() -> Vec<Unsent> {
     let stored = get(local(), UNSENT).unwrap_or_default();
-    stored.split('\u{1e}').filter_map(unsent_from).take(UNSENT_MAX).collect()
+    stored
+        .split('\u{1e}')
+        .filter_map(unsent_from)
+        .take(UNSENT_MAX)
+        .collect()
 }
 
 /// Remembers the posts the engine has not taken yet.
@@ -154,12 +165,9 @@ pub fn set_unsent<'a>(posts: impl Iterator<Item = &'a Unsent>) {
     let text: Vec<String> = posts
         .map(|post| {
             let token: String = post.token.iter().map(|byte| format!("{byte:02x}")).collect();
-            let reply = post
-                .reply_to
-                .as_ref()
-                .map_or_else(String::new, |to| {
-                    format!("{} {}", entry_to_text(&to.root), entry_to_text(&to.parent))
-                });
+            let reply = post.reply_to.as_ref().map_or_else(String::new, |to| {
+                format!("{} {}", entry_to_text(&to.root), entry_to_text(&to.parent))
+            });
             format!("{token}\u{1f}{reply}\u{1f}{}", post.text)
         })
         .collect();

@@ -78,9 +78,14 @@ pub fn lines_at_least(text: &str) -> usize {
 
 fn link(rest: &str) -> Option<&str> {
     let lower: String = rest.chars().take(8).flat_map(char::to_lowercase).collect();
-    let scheme_len = ["https://", "http://"].iter().find(|s| lower.starts_with(**s))?.len();
+    let scheme_len = ["https://", "http://"]
+        .iter()
+        .find(|s| lower.starts_with(**s))?
+        .len();
     let end = rest
-        .find(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '“' | '”' | '«' | '»'))
+        .find(|c: char| {
+            c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '“' | '”' | '«' | '»')
+        })
         .unwrap_or(rest.len());
     let mut address = rest.get(..end)?;
     // Punctuation that ends a sentence is not part of the address, nor is a bracket that was opened before it.
@@ -97,7 +102,8 @@ fn link(rest: &str) -> Option<&str> {
         address = &address[..address.len() - last.len_utf8()];
     }
     let host = address.get(scheme_len..)?;
-    host.starts_with(|c: char| c.is_alphanumeric() || c == '[').then_some(address)
+    host.starts_with(|c: char| c.is_alphanumeric() || c == '[')
+        .then_some(address)
 }
 
 fn tag(rest: &str) -> Option<&str> {

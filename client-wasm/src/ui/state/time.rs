@@ -29,7 +29,10 @@ pub fn relative(time: Timestamp, now_ms: u64) -> String {
     } else if age_ms < 300 * DAY_MS {
         localised(time, &[("day", "numeric"), ("month", "short")])
     } else {
-        localised(time, &[("day", "numeric"), ("month", "short"), ("year", "numeric")])
+        localised(
+            time,
+            &[("day", "numeric"), ("month", "short"), ("year", "numeric")],
+        )
     }
 }
 
