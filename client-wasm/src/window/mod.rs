@@ -7,10 +7,12 @@ mod storage;
 mod updates;
 mod worker;
 
+use core::time::Duration;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use engine::api::{Answer, Outcome};
+use protocol::Instant;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
@@ -21,8 +23,10 @@ use broker::Broker;
 use updates::Updates;
 use worker::WorkerHandle;
 
-/// A worker that died is started again so often, not more: what kills it every time needs a person.
+/// A worker that died is started again so often in a row, not more: what kills it every time needs a person.
 const RESTARTS_MAX: u32 = 5;
+/// One that lived so long before did not die in that row.
+const HEALTHY: Duration = Duration::from_secs(60);
 /// The pause before that.
 const RESTART_MS: f64 = 500.0;
 
@@ -36,6 +40,7 @@ pub fn run() {
         placed: Cell::new(false),
         leading: Cell::new(false),
         restarts: Cell::new(0),
+        last_crash: Cell::default(),
     });
     let (asking, commanding) = (Rc::downgrade(&page), Rc::downgrade(&page));
     let bridge = Bridge::new(Carrier {
@@ -80,6 +85,7 @@ struct Page {
     placed: Cell<bool>,
     leading: Cell<bool>,
     restarts: Cell<u32>,
+    last_crash: Cell<Instant>,
 }
 
 impl Page {
@@ -179,7 +185,10 @@ impl Page {
         if let Some(worker) = self.worker.take() {
             worker.end();
         }
-        self.restarts.set(self.restarts.get() + 1);
+        let now = platform::instant();
+        let healthy = now.since(self.last_crash.replace(now)) > HEALTHY;
+        self.restarts
+            .set(if healthy { 1 } else { self.restarts.get() + 1 });
         if self.restarts.get() > RESTARTS_MAX {
             self.trouble(bridge::Trouble::EngineStopped(reason));
             return;

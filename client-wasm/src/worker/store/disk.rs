@@ -12,6 +12,7 @@ use idb::event::Event;
 use idb::{Database, DatabaseEvent, Factory, KeyRange, ObjectStoreParams, Query, Request, Transaction};
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
+use web_sys::IdbTransaction;
 
 use super::log::Write;
 use super::segment::SegmentNumber;
@@ -59,7 +60,7 @@ extern "C" {
         stores: &JsValue,
         mode: &str,
         options: &JsValue,
-    ) -> Result<web_sys::IdbTransaction, JsValue>;
+    ) -> Result<IdbTransaction, JsValue>;
 }
 
 /// An open database; opened again when the browser closed it.
@@ -126,20 +127,27 @@ impl Disk {
             .map(|(number, bytes)| (JsValue::from(*number), Uint8Array::from(bytes.as_slice()).into()))
             .collect();
         let transaction = self.transaction(LOG, true, write.strict)?;
-        let log = transaction.object_store(LOG)?;
-        for (key, value) in &values {
-            log.add(value, Some(key))?;
+        let ask = || -> Result<(), DiskError> {
+            let log = Transaction::from(transaction.clone()).object_store(LOG)?;
+            for (key, value) in &values {
+                log.add(value, Some(key))?;
+            }
+            for number in &write.remove {
+                log.delete(Query::Key(JsValue::from(*number)))?;
+            }
+            Ok(())
+        };
+        if let Err(error) = ask() {
+            // All or nothing.
+            let _ = transaction.abort();
+            return Err(error);
         }
-        for number in &write.remove {
-            log.delete(Query::Key(JsValue::from(*number)))?;
-        }
-        ended(transaction).await
+        ended(&transaction).await
     }
 
     /// The numbers of all segments, ascending.
     pub async fn numbers(&self) -> Result<Vec<SegmentNumber>, DiskError> {
-        let mut request = self
-            .transaction(LOG, false, false)?
+        let mut request = Transaction::from(self.transaction(LOG, false, false)?)
             .object_store(LOG)?
             .get_all_keys(None, None)?;
         let keys: js_sys::Array = settled(&mut request).await?.unchecked_into();
@@ -157,8 +165,7 @@ impl Disk {
         last: SegmentNumber,
     ) -> Result<Later<Vec<Vec<u8>>>, DiskError> {
         let range = KeyRange::bound(&JsValue::from(first), &JsValue::from(last), None, None)?;
-        let mut request = self
-            .transaction(LOG, false, false)?
+        let mut request = Transaction::from(self.transaction(LOG, false, false)?)
             .object_store(LOG)?
             .get_all(Some(range.into()), None)?;
         let answer = listen(&mut request);
@@ -177,26 +184,35 @@ impl Disk {
 
     /// Segments by number; `None` for those that are not there.
     pub fn read(&self, numbers: &[SegmentNumber]) -> Result<Later<Vec<Option<Vec<u8>>>>, DiskError> {
-        let log = self.transaction(LOG, false, false)?.object_store(LOG)?;
-        let mut requests = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            let mut request = log.get(Query::Key(JsValue::from(*number)))?;
-            let answer = listen(&mut request);
-            requests.push((request, answer));
-        }
+        let log = Transaction::from(self.transaction(LOG, false, false)?).object_store(LOG)?;
+        let requests: Vec<_> = numbers
+            .iter()
+            .map(|number| {
+                let mut request = log.get(Query::Key(JsValue::from(*number)))?;
+                let answer = listen(&mut request);
+                Ok((request, answer))
+            })
+            .collect();
         Ok(Box::pin(async move {
+            // Every answer is awaited, whatever the others were: a request that is let go too early calls into nothing.
             let mut segments = Vec::with_capacity(requests.len());
-            for (request, answer) in requests {
-                segments.push(bytes_of(&answer.await.unwrap_or(Err(closed()))?));
-                drop(request);
+            for request in requests {
+                segments.push(match request {
+                    Ok((request, answer)) => {
+                        let answer = answer.await.unwrap_or_else(|_| Err(closed()));
+                        drop(request);
+                        answer.map(|value| bytes_of(&value))
+                    }
+                    Err(error) => Err(error),
+                });
             }
-            Ok(segments)
+            segments.into_iter().collect()
         }))
     }
 
     /// A note by its name.
     pub async fn note(&self, name: &str) -> Result<Option<Vec<u8>>, DiskError> {
-        let notes = self.transaction(NOTES, false, false)?.object_store(NOTES)?;
+        let notes = Transaction::from(self.transaction(NOTES, false, false)?).object_store(NOTES)?;
         let mut request = notes.get(Query::Key(JsValue::from(name)))?;
         Ok(bytes_of(&settled(&mut request).await?))
     }
@@ -205,13 +221,13 @@ impl Disk {
     pub async fn put_note(&self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
         let value = Uint8Array::from(bytes);
         let transaction = self.transaction(NOTES, true, false)?;
-        transaction
+        Transaction::from(transaction.clone())
             .object_store(NOTES)?
             .put(&value, Some(&JsValue::from(name)))?;
-        ended(transaction).await
+        ended(&transaction).await
     }
 
-    fn transaction(&self, store: &str, write: bool, strict: bool) -> Result<Transaction, DiskError> {
+    fn transaction(&self, store: &str, write: bool, strict: bool) -> Result<IdbTransaction, DiskError> {
         if self.outdated.get() {
             return Err(DiskError::Outdated);
         }
@@ -224,7 +240,6 @@ impl Disk {
         let mode = if write { "readwrite" } else { "readonly" };
         raw.unchecked_ref::<DatabaseWithOptions>()
             .transaction_with_options(&store.into(), mode, &options)
-            .map(Transaction::from)
             .map_err(|error| failure(&error))
     }
 }
@@ -251,7 +266,8 @@ fn bytes_of(value: &JsValue) -> Option<Vec<u8>> {
 }
 
 /// The end of a transaction.
-async fn ended(mut transaction: Transaction) -> Result<(), DiskError> {
+async fn ended(raw: &IdbTransaction) -> Result<(), DiskError> {
+    let mut transaction = Transaction::from(raw.clone());
     let (sender, receiver) = oneshot::channel();
     let sender = Rc::new(Cell::new(Some(sender)));
     let completed = Rc::clone(&sender);
@@ -261,13 +277,17 @@ async fn ended(mut transaction: Transaction) -> Result<(), DiskError> {
     transaction.on_abort(move |event| {
         let error = event
             .target()
-            .and_then(|target| target.dyn_into::<web_sys::IdbTransaction>().ok())
+            .and_then(|target| target.dyn_into::<IdbTransaction>().ok())
             .and_then(|transaction| transaction.error());
         let error = error.map_or_else(closed, |error| failure(&error));
         let _ = sender.take().map(|sender| sender.send(Err(error)));
     });
-    // Everything was asked for: no need to wait for the requests' own events. Older engines do without.
-    let transaction = transaction.commit()?;
+    // Everything was asked for: no need to wait for the requests' own events. If it cannot be, its end comes all the same.
+    #[allow(
+        deprecated,
+        reason = "deprecated only in the second edition of the standard, not in the third"
+    )]
+    let _ = raw.commit();
     let result = receiver.await.unwrap_or_else(|_| Err(closed()));
     drop(transaction);
     result
@@ -326,6 +346,10 @@ fn failure(error: &JsValue) -> DiskError {
 
 impl From<idb::Error> for DiskError {
     fn from(error: idb::Error) -> Self {
-        Self::Other(error.to_string())
+        match error {
+            idb::Error::AddFailed(thrown) | idb::Error::IndexedDbOpenFailed(thrown) => failure(&thrown),
+            idb::Error::DomException(exception) => failure(&exception),
+            other => Self::Other(other.to_string()),
+        }
     }
 }
