@@ -6,6 +6,7 @@
 #![allow(unreachable_pub)]
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 
+mod few;
 #[cfg(target_arch = "wasm32")]
 mod platform;
 mod ui;

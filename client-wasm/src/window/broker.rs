@@ -8,7 +8,6 @@
 
 use core::time::Duration;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use wasm_bindgen::prelude::*;
@@ -20,6 +19,7 @@ use web_sys::{
 };
 
 use super::worker::WorkerHandle;
+use crate::few::Few;
 use crate::platform::{self, Alarm, Listener};
 use crate::worker::outbox::Outbox;
 use crate::worker::port::{ConnectionId, ToPage, ToWorker};
@@ -38,7 +38,7 @@ const POLL: Duration = Duration::from_millis(15);
 pub struct Broker {
     me: Weak<Self>,
     worker: Rc<WorkerHandle>,
-    connections: RefCell<BTreeMap<ConnectionId, Rc<Connection>>>,
+    connections: RefCell<Few<ConnectionId, Rc<Connection>>>,
 }
 
 struct Connection {
@@ -104,7 +104,7 @@ impl Broker {
                 }
             }
             ToPage::Close { connection } => {
-                let removed = self.connections.borrow_mut().remove(&connection);
+                let removed = self.connections.borrow_mut().remove(connection);
                 if let Some(connection) = removed {
                     connection.close();
                 }
@@ -116,17 +116,18 @@ impl Broker {
 
     /// Closes everything, reporting nothing.
     pub fn close_all(&self) {
-        for connection in std::mem::take(&mut *self.connections.borrow_mut()).into_values() {
+        let connections = self.connections.borrow_mut().take_values();
+        for connection in connections {
             connection.close();
         }
     }
 
     fn get(&self, connection: ConnectionId) -> Option<Rc<Connection>> {
-        self.connections.borrow().get(&connection).cloned()
+        self.connections.borrow().get(connection).cloned()
     }
 
     fn end(&self, connection: &Rc<Connection>) {
-        let there = self.connections.borrow_mut().remove(&connection.id).is_some();
+        let there = self.connections.borrow_mut().remove(connection.id).is_some();
         connection.close();
         if there {
             self.worker.post(&ToWorker::Ended {

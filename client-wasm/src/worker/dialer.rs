@@ -16,14 +16,13 @@
 //! - an attempt lives on when signaling goes away, and so does every channel.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
-
 use protocol::handshake::{Binding, Role};
 use protocol::signal::Payload;
 use protocol::{Instant, PeerId};
 
 use super::port::{ConnectionId, ToPage};
 use super::sdp;
+use crate::few::Few;
 
 /// A connection to another browser that is not through by then will not be.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -142,7 +141,7 @@ pub struct Dialer {
     joined: bool,
     webrtc_after: Instant,
     next: ConnectionId,
-    attempts: BTreeMap<ConnectionId, Attempt>,
+    attempts: Few<ConnectionId, Attempt>,
     actions: Vec<Action>,
 }
 
@@ -156,7 +155,7 @@ impl Dialer {
             joined: false,
             webrtc_after: Instant::default(),
             next: 1,
-            attempts: BTreeMap::new(),
+            attempts: Few::default(),
             actions: Vec::new(),
         }
     }
@@ -236,7 +235,7 @@ impl Dialer {
                 .attempts
                 .iter()
                 .filter(|(_, a)| a.stage == Stage::Waiting)
-                .map(|(c, _)| *c)
+                .map(|(c, _)| c)
                 .collect();
             for connection in waiting {
                 self.begin(connection, now);
@@ -254,7 +253,7 @@ impl Dialer {
                     return;
                 };
                 let fingerprint = sdp::fingerprint(&sdp);
-                let Some(attempt) = self.attempts.get_mut(&connection) else {
+                let Some(attempt) = self.attempts.get_mut(connection) else {
                     return;
                 };
                 let sdp = if attempt.relay {
@@ -283,7 +282,7 @@ impl Dialer {
                     && (attempt.relay || sdp::strangers_candidate_allowed(&candidate))
                 {
                     self.actions.push(Action::Page(ToPage::Candidate {
-                        connection: *connection,
+                        connection,
                         candidate,
                         mid,
                     }));
@@ -294,7 +293,7 @@ impl Dialer {
                     a.peer == from && a.session == session && !matches!(a.stage, Stage::Open | Stage::Socket)
                 });
                 if let Some((connection, _)) = found {
-                    self.fail(*connection, now);
+                    self.fail(connection, now);
                 }
             }
         }
@@ -306,13 +305,13 @@ impl Dialer {
             a.peer == peer && matches!(a.stage, Stage::Called | Stage::Offered | Stage::Answering)
         });
         if let Some((connection, _)) = found {
-            self.fail(*connection, now);
+            self.fail(connection, now);
         }
     }
 
     /// The page described this side of a connection.
     pub fn on_described(&mut self, connection: ConnectionId, sdp: String, now: Instant) {
-        let Some(attempt) = self.attempts.get_mut(&connection) else {
+        let Some(attempt) = self.attempts.get_mut(connection) else {
             return;
         };
         attempt.local = sdp::fingerprint(&sdp);
@@ -332,7 +331,7 @@ impl Dialer {
 
     /// The page found a way to reach this side.
     pub fn on_local_candidate(&mut self, connection: ConnectionId, candidate: String, mid: String) {
-        if let Some(attempt) = self.attempts.get(&connection).filter(|a| a.in_page()) {
+        if let Some(attempt) = self.attempts.get(connection).filter(|a| a.in_page()) {
             let payload = Payload::Candidate {
                 session: attempt.session,
                 candidate,
@@ -347,7 +346,7 @@ impl Dialer {
 
     /// A channel (or a WebSocket) is open. Said again, it does nothing.
     pub fn on_open(&mut self, connection: ConnectionId, now: Instant) {
-        let Some(attempt) = self.attempts.get_mut(&connection) else {
+        let Some(attempt) = self.attempts.get_mut(connection) else {
             return;
         };
         let (role, binding) = match (attempt.stage, attempt.local, attempt.remote) {
@@ -365,7 +364,7 @@ impl Dialer {
         attempt.deadline = now + FRESH;
         if socket {
             // From here on it is a link like any other and holds nothing in the page.
-            self.attempts.remove(&connection);
+            self.attempts.remove(connection);
         }
         self.actions.push(Action::Up {
             connection,
@@ -378,7 +377,7 @@ impl Dialer {
     pub fn on_ended(&mut self, connection: ConnectionId, now: Instant) {
         if self
             .attempts
-            .get(&connection)
+            .get(connection)
             .is_some_and(|attempt| attempt.stage == Stage::Open)
         {
             self.close(connection);
@@ -389,7 +388,7 @@ impl Dialer {
 
     /// Lets go of a connection whose link is over.
     pub fn close(&mut self, connection: ConnectionId) {
-        if let Some(attempt) = self.attempts.remove(&connection)
+        if let Some(attempt) = self.attempts.remove(connection)
             && attempt.in_page()
         {
             self.actions.push(Action::Page(ToPage::Close { connection }));
@@ -398,7 +397,7 @@ impl Dialer {
 
     /// Whether a name belongs to a connection of the page, open or under way.
     pub fn knows(&self, connection: ConnectionId) -> bool {
-        self.attempts.contains_key(&connection)
+        self.attempts.contains(connection)
     }
 
     /// Ends what took too long.
@@ -407,7 +406,7 @@ impl Dialer {
             .attempts
             .iter()
             .filter(|(_, a)| a.stage != Stage::Open && a.deadline <= now)
-            .map(|(connection, _)| *connection)
+            .map(|(connection, _)| connection)
             .collect();
         for connection in late {
             self.fail(connection, now);
@@ -442,7 +441,7 @@ impl Dialer {
 
     /// Signaling is there: offer, or ask for an offer.
     fn begin(&mut self, connection: ConnectionId, now: Instant) {
-        let (Some(attempt), Some(me)) = (self.attempts.get_mut(&connection), self.me) else {
+        let (Some(attempt), Some(me)) = (self.attempts.get_mut(connection), self.me) else {
             return;
         };
         if attempt.relay {
@@ -475,7 +474,7 @@ impl Dialer {
             return;
         }
         let connection = self.add(from, false, false, Stage::Offering, now + PEER_TIMEOUT);
-        if let Some(attempt) = self.attempts.get_mut(&connection) {
+        if let Some(attempt) = self.attempts.get_mut(connection) {
             attempt.session = session;
         }
         self.actions.push(Action::Page(ToPage::Offer { connection }));
@@ -495,7 +494,6 @@ impl Dialer {
             }
             // Either the offer that was called for, or a newer try of the same peer.
             dialled = attempt.dialled;
-            let earlier = *earlier;
             self.close(earlier);
         }
         let remote = sdp::fingerprint(sdp);
@@ -508,7 +506,7 @@ impl Dialer {
             return;
         }
         let connection = self.add(from, false, dialled, Stage::Answering, now + PEER_TIMEOUT);
-        if let Some(attempt) = self.attempts.get_mut(&connection) {
+        if let Some(attempt) = self.attempts.get_mut(connection) {
             attempt.session = session;
             attempt.remote = remote;
         }
@@ -548,12 +546,12 @@ impl Dialer {
             .attempts
             .iter()
             .find(|(_, a)| a.peer == peer && a.session == session && a.stage == stage);
-        found.map(|(connection, _)| *connection)
+        found.map(|(connection, _)| connection)
     }
 
     /// It came to nothing this way; a relay has another.
     fn fail(&mut self, connection: ConnectionId, now: Instant) {
-        let Some(attempt) = self.attempts.remove(&connection) else {
+        let Some(attempt) = self.attempts.remove(connection) else {
             return;
         };
         if attempt.in_page() {

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use engine::api::{Answer, Event};
@@ -25,6 +25,7 @@ use super::relay;
 use super::signaling::{Signaling, SignalingEvent};
 use super::store::Store;
 use super::websocket::Socket;
+use crate::few::Few;
 use crate::platform::{self, Alarm};
 
 /// How often to look whether the machine slept.
@@ -53,8 +54,8 @@ pub struct Driver {
     links: Rc<Links>,
     dialer: RefCell<Dialer>,
     signaling: Rc<Signaling>,
-    page_channels: RefCell<BTreeMap<ConnectionId, Rc<PageChannel>>>,
-    asks: RefCell<BTreeMap<AskId, (TabId, u64)>>,
+    page_channels: RefCell<Few<ConnectionId, Rc<PageChannel>>>,
+    asks: RefCell<Few<AskId, (TabId, u64)>>,
     last_ask: Cell<u64>,
     inbox: RefCell<VecDeque<Input>>,
     running: Cell<bool>,
@@ -181,7 +182,7 @@ impl Driver {
         self.heartbeat.set(None);
         self.signaling.stop();
         self.links.remove_all();
-        self.page_channels.borrow_mut().clear();
+        *self.page_channels.borrow_mut() = Few::default();
         self.store.stop();
     }
 
@@ -235,7 +236,7 @@ impl Driver {
 
     /// The page says that a connection is through: for a channel that stays, that it is open.
     pub fn on_connected(&self, connection: ConnectionId) {
-        if self.page_channels.borrow().contains_key(&connection) {
+        if self.page_channels.borrow().contains(connection) {
             self.on_pipe(connection, PipeEvent::Open);
         }
     }
@@ -252,7 +253,7 @@ impl Driver {
 
     /// A channel that stays in the page passed bytes on.
     pub fn on_sent(&self, connection: ConnectionId, bytes: u32) {
-        if let Some(channel) = self.page_channels.borrow().get(&connection) {
+        if let Some(channel) = self.page_channels.borrow().get(connection) {
             channel.sent(bytes);
         }
         self.links.pump();
@@ -322,7 +323,7 @@ impl Driver {
                 self.with_dialer(|dialer| dialer.dial(peer, relay, platform::instant()));
             }
             Output::Answer { id, answer } => {
-                let asked = self.asks.borrow_mut().remove(&id);
+                let asked = self.asks.borrow_mut().remove(id);
                 if let Some((tab, number)) = asked {
                     (self.around.answer)(tab, number, answer);
                 }
@@ -359,7 +360,7 @@ impl Driver {
             Action::Signal { to, payload } => self.signaling.signal(to, &payload),
             Action::Page(message) => {
                 if let ToPage::Close { connection } = &message {
-                    self.page_channels.borrow_mut().remove(connection);
+                    self.page_channels.borrow_mut().remove(*connection);
                     self.links.remove(*connection);
                 }
                 (self.around.page)(&message);
@@ -427,7 +428,7 @@ impl Driver {
                         link: LinkId(connection),
                     });
                 }
-                self.page_channels.borrow_mut().remove(&connection);
+                self.page_channels.borrow_mut().remove(connection);
                 self.with_dialer(|dialer| dialer.on_ended(connection, platform::instant()));
             }
         }

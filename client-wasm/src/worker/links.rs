@@ -5,7 +5,6 @@
 
 use core::time::Duration;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use engine::api::Transport;
@@ -13,6 +12,7 @@ use protocol::{Instant, limits};
 
 use super::outbox::Outbox;
 use super::port::ConnectionId;
+use crate::few::Few;
 use crate::platform::{self, Alarm};
 
 /// A link that waits for its buffer is looked at this often, since `bufferedamountlow` may fail to fire.
@@ -63,7 +63,7 @@ struct Link {
 
 /// All links, those not open yet included.
 pub struct Links {
-    links: RefCell<BTreeMap<ConnectionId, Link>>,
+    links: RefCell<Few<ConnectionId, Link>>,
     alarm: Rc<Alarm>,
     tell: Box<dyn Fn(LinkEvent)>,
 }
@@ -104,7 +104,7 @@ impl Links {
     /// The engine knows of it now. How it is carried; `None` if it is gone already.
     pub fn set_up(&self, link: ConnectionId) -> Option<Transport> {
         let mut links = self.links.borrow_mut();
-        let link = links.get_mut(&link)?;
+        let link = links.get_mut(link)?;
         link.up = true;
         Some(link.pipe.transport())
     }
@@ -113,7 +113,7 @@ impl Links {
     pub fn is_up(&self, link: ConnectionId) -> bool {
         self.links
             .borrow()
-            .get(&link)
+            .get(link)
             .is_some_and(|link| link.up && link.closing.is_none())
     }
 
@@ -125,7 +125,7 @@ impl Links {
         );
         let failed = {
             let mut links = self.links.borrow_mut();
-            let Some(link) = links.get_mut(&id).filter(|link| link.closing.is_none()) else {
+            let Some(link) = links.get_mut(id).filter(|link| link.closing.is_none()) else {
                 return;
             };
             match link.outbox.offer(frame, link.pipe.buffered()) {
@@ -146,7 +146,7 @@ impl Links {
     /// Closes a link after what it was given is sent.
     pub fn close(&self, id: ConnectionId) {
         let now = platform::instant();
-        if let Some(link) = self.links.borrow_mut().get_mut(&id)
+        if let Some(link) = self.links.borrow_mut().get_mut(id)
             && link.closing.is_none()
         {
             link.closing = Some(now + if link.outbox.is_empty() { FAREWELL } else { LINGER });
@@ -159,7 +159,7 @@ impl Links {
 
     /// Lets go of a link at once. Whether the engine still counted on it.
     pub fn remove(&self, id: ConnectionId) -> bool {
-        let removed = self.links.borrow_mut().remove(&id);
+        let removed = self.links.borrow_mut().remove(id);
         removed.is_some_and(|link| {
             link.pipe.close();
             link.up && link.closing.is_none()
@@ -168,7 +168,8 @@ impl Links {
 
     /// Lets go of all links.
     pub fn remove_all(&self) {
-        for link in std::mem::take(&mut *self.links.borrow_mut()).into_values() {
+        let links = self.links.borrow_mut().take_values();
+        for link in links {
             link.pipe.close();
         }
     }
@@ -183,9 +184,9 @@ impl Links {
             while let Some(frame) = link.outbox.next(link.pipe.buffered()) {
                 if !link.pipe.send(&frame) {
                     events.push(if link.closing.is_some() {
-                        LinkEvent::Over(*id)
+                        LinkEvent::Over(id)
                     } else {
-                        LinkEvent::Down(*id)
+                        LinkEvent::Down(id)
                     });
                     return false;
                 }
@@ -197,7 +198,7 @@ impl Links {
                 }
                 if link.closing.is_some_and(|deadline| deadline <= now) {
                     link.pipe.close();
-                    events.push(LinkEvent::Over(*id));
+                    events.push(LinkEvent::Over(id));
                     return false;
                 }
             }

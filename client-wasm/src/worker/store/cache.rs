@@ -1,9 +1,9 @@
 //! Recently used segments, at most so many bytes of them; the least recently used goes first.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::segment::{SegmentBytes, SegmentNumber};
+use crate::few::Few;
 
 /// A bounded cache of segments.
 #[derive(Debug)]
@@ -11,8 +11,8 @@ pub struct Cache {
     bytes_max: usize,
     bytes: usize,
     clock: u64,
-    segments: BTreeMap<SegmentNumber, (u64, SegmentBytes)>,
-    by_use: BTreeMap<u64, SegmentNumber>,
+    /// With the time of their last use.
+    segments: Few<SegmentNumber, (u64, SegmentBytes)>,
 }
 
 impl Cache {
@@ -22,18 +22,15 @@ impl Cache {
             bytes_max,
             bytes: 0,
             clock: 0,
-            segments: BTreeMap::new(),
-            by_use: BTreeMap::new(),
+            segments: Few::default(),
         }
     }
 
     /// A segment, which thereby becomes the most recently used.
     pub fn get(&mut self, number: SegmentNumber) -> Option<SegmentBytes> {
-        let (used, bytes) = self.segments.get_mut(&number)?;
-        self.by_use.remove(used);
+        let (used, bytes) = self.segments.get_mut(number)?;
         self.clock += 1;
         *used = self.clock;
-        self.by_use.insert(self.clock, number);
         Some(Rc::clone(bytes))
     }
 
@@ -46,19 +43,16 @@ impl Cache {
         self.clock += 1;
         self.bytes += bytes.len();
         self.segments.insert(number, (self.clock, bytes));
-        self.by_use.insert(self.clock, number);
         while self.bytes > self.bytes_max {
-            let Some((_, oldest)) = self.by_use.first_key_value() else {
-                break;
-            };
-            self.remove(*oldest);
+            let oldest = self.segments.iter().min_by_key(|(_, (used, _))| *used);
+            let Some((oldest, _)) = oldest else { break };
+            self.remove(oldest);
         }
     }
 
     /// Forgets a segment.
     pub fn remove(&mut self, number: SegmentNumber) {
-        if let Some((used, bytes)) = self.segments.remove(&number) {
-            self.by_use.remove(&used);
+        if let Some((_, bytes)) = self.segments.remove(number) {
             self.bytes -= bytes.len();
         }
     }

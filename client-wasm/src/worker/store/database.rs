@@ -87,7 +87,7 @@ impl Store {
     /// Executes a load; the answer comes as an input, at once if everything is in memory.
     pub fn load(&self, load: Load) {
         let lookup = self.0.log.borrow_mut().lookup(&load.reads);
-        let missing: Vec<SegmentNumber> = lookup.missing().into_iter().collect();
+        let missing = lookup.missing();
         if missing.is_empty() {
             let rows = lookup.into_rows();
             (self.0.tell)(StoreEvent::Input(Input::Loaded { id: load.id, rows }));
@@ -307,7 +307,7 @@ impl Inner {
         let mut pause_ms = RETRY_MS_MIN;
         for _ in 0..LOAD_TRIES {
             let mut lookup = self.log.borrow_mut().lookup(&load.reads);
-            let missing: Vec<SegmentNumber> = lookup.missing().into_iter().collect();
+            let missing = lookup.missing();
             let segments = match self.disk.read(&missing) {
                 Ok(reading) => reading.await,
                 Err(error) => Err(error),

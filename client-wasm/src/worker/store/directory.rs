@@ -9,6 +9,7 @@ use std::ops::Bound;
 use engine::store::{Read, Table};
 
 use super::segment::{Record, SegmentNumber};
+use crate::few::Few;
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub type Found = (Box<[u8]>, Slot);
 /// The in-memory key directory.
 #[derive(Debug, Default)]
 pub struct Directory {
-    tables: BTreeMap<Table, BTreeMap<Box<[u8]>, Slot>>,
+    tables: Few<Table, BTreeMap<Box<[u8]>, Slot>>,
     segments: BTreeMap<SegmentNumber, SegmentInfo>,
 }
 
@@ -60,7 +61,12 @@ impl Directory {
     /// Takes an operation of a segment as the newest of its key.
     pub fn apply(&mut self, segment: SegmentNumber, record: &Record<'_>) {
         let info = self.segments.entry(segment).or_default();
-        let table = self.tables.entry(record.table).or_default();
+        if !self.tables.contains(record.table) {
+            self.tables.insert(record.table, BTreeMap::new());
+        }
+        let Some(table) = self.tables.get_mut(record.table) else {
+            return;
+        };
         let old = if let Some((offset, len)) = record.value {
             let cost = cost(record.key.len(), len);
             info.total += cost;
@@ -100,7 +106,7 @@ impl Directory {
 
     /// Where a key's value is.
     pub fn get(&self, table: Table, key: &[u8]) -> Option<Slot> {
-        self.tables.get(&table)?.get(key).copied()
+        self.tables.get(table)?.get(key).copied()
     }
 
     /// Keys of all tables.
@@ -128,7 +134,7 @@ impl Directory {
                     return Vec::new();
                 }
                 let bounds = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
-                let Some(rows) = self.tables.get(table) else {
+                let Some(rows) = self.tables.get(*table) else {
                     return Vec::new();
                 };
                 let range = rows.range::<[u8], _>(bounds);

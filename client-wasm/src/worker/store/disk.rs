@@ -349,7 +349,7 @@ impl From<idb::Error> for DiskError {
         match error {
             idb::Error::AddFailed(thrown) | idb::Error::IndexedDbOpenFailed(thrown) => failure(&thrown),
             idb::Error::DomException(exception) => failure(&exception),
-            other => Self::Other(other.to_string()),
+            _ => Self::Other("the browser refused".to_owned()),
         }
     }
 }

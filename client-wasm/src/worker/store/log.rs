@@ -17,7 +17,6 @@
 //!   transaction; it is written only when every segment before it is durable;
 //! - the bytes under a number never change.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use engine::store::{Batch, BatchId, Read, Rows, Strictness};
@@ -25,6 +24,7 @@ use engine::store::{Batch, BatchId, Read, Rows, Strictness};
 use super::cache::Cache;
 use super::directory::{Directory, SegmentInfo, Slot};
 use super::segment::{Broken, HEADER_LEN, SegmentBytes, SegmentNumber, SegmentReader, SegmentWriter};
+use crate::few::Few;
 
 /// Bytes of recently used segments kept in memory.
 const CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -105,7 +105,7 @@ enum Value {
 /// The segments a merge reads.
 #[derive(Debug, Default)]
 pub struct Sources {
-    held: BTreeMap<SegmentNumber, SegmentBytes>,
+    held: Few<SegmentNumber, SegmentBytes>,
     missing: Vec<SegmentNumber>,
 }
 
@@ -389,13 +389,13 @@ impl Log {
             .segments()
             .keys()
             .copied()
-            .find(|number| !sources.held.contains_key(number));
+            .find(|number| !sources.held.contains(*number));
         let mut writer = SegmentWriter::default();
         let mut taken = Vec::new();
-        for (source, bytes) in &sources.held {
+        for (source, bytes) in sources.held.iter() {
             // One that stops decoding half-way stays; what was copied from it until then is right all the same.
-            match self.copy_live(*source, bytes, oldest_other, &mut writer) {
-                Ok(()) => taken.push(*source),
+            match self.copy_live(source, bytes, oldest_other, &mut writer) {
+                Ok(()) => taken.push(source),
                 Err(_) => self.broken += 1,
             }
         }
@@ -469,14 +469,16 @@ impl Log {
 
 impl Lookup {
     /// The segments to bring before [`Self::into_rows`] is whole.
-    pub fn missing(&self) -> BTreeSet<SegmentNumber> {
-        let values = self.reads.iter().flatten().map(|(_, value)| value);
-        values
-            .filter_map(|value| match value {
-                Value::OnDisk(slot) => Some(slot.segment),
-                Value::Here(_) => None,
-            })
-            .collect()
+    pub fn missing(&self) -> Vec<SegmentNumber> {
+        let mut missing = Vec::new();
+        for (_, value) in self.reads.iter().flatten() {
+            if let Value::OnDisk(slot) = value
+                && !missing.contains(&slot.segment)
+            {
+                missing.push(slot.segment);
+            }
+        }
+        missing
     }
 
     /// Fills in the values that lie in a segment.
