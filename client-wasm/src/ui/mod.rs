@@ -173,6 +173,7 @@ fn screen(session: &Session, visit: Visit) -> Html {
     match session.phase {
         Phase::Opening => html! {
             <main class="boot" data-testid="opening">
+                <h1 class="visually-hidden">{ strings::APP }</h1>
                 <components::icon::Mark size={72} />
                 <p class="boot__word" role="status">{ strings::OPENING }</p>
                 <Notices />

@@ -235,7 +235,6 @@ pub fn characters_left(left: i64) -> String {
 // People.
 pub const FOLLOW: &str = "Follow";
 pub const FOLLOWING: &str = "Following";
-pub const UNFOLLOW: &str = "Unfollow";
 pub const FOLLOW_LABEL: &str = "Profile link or account id";
 pub const FOLLOW_BAD: &str = "That is no profile link. It looks like https://…/u/ followed by 55 letters and digits; \
      perhaps a part is missing.";
@@ -266,7 +265,7 @@ pub fn profile_facts(entries: u64, devices: u32) -> String {
 
 /// The follow button, spoken.
 pub fn follow_whom(name: &str, followed: bool) -> String {
-    format!("{} {name}", if followed { UNFOLLOW } else { FOLLOW })
+    format!("{} {name}", if followed { FOLLOWING } else { FOLLOW })
 }
 
 // A post's own page.

@@ -127,6 +127,7 @@ pub fn FollowButton(props: &FollowButtonProps) -> Html {
             class={classes!("btn", (!followed).then_some("btn--primary"))}
             data-testid="follow-button"
             data-followed={if followed { "true" } else { "false" }}
+            aria-pressed={if followed { "true" } else { "false" }}
             aria-label={strings::follow_whom(&name, followed)}
             {onclick}
         >
