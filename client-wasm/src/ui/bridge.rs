@@ -8,7 +8,6 @@
 //! keeps at most [`UNANSWERED_MAX`] asks and refuses more with [`Refusal::Busy`].
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -97,7 +96,7 @@ pub struct Bridge(Rc<Inner>);
 struct Inner {
     carrier: Carrier,
     next_number: Cell<u64>,
-    unanswered: RefCell<BTreeMap<u64, (Ask, Rc<Slot>)>>,
+    unanswered: RefCell<Vec<(u64, Ask, Rc<Slot>)>>,
     events: Listeners<Rc<Event>>,
     hosts: Listeners<HostView>,
     host: RefCell<HostView>,
@@ -166,8 +165,12 @@ impl Bridge {
 
     /// The answer to the ask with this number arrived. A number nobody waits for is ignored.
     pub fn answered(&self, number: u64, answer: Answer) {
-        let waiting = self.0.unanswered.borrow_mut().remove(&number);
-        if let Some((_, slot)) = waiting {
+        let waiting = {
+            let mut unanswered = self.0.unanswered.borrow_mut();
+            let place = unanswered.iter().position(|(waiting, ..)| *waiting == number);
+            place.map(|place| unanswered.remove(place))
+        };
+        if let Some((_, _, slot)) = waiting {
             slot.fill(answer);
         }
     }
@@ -193,7 +196,7 @@ impl Bridge {
             .unanswered
             .borrow()
             .iter()
-            .map(|(number, (ask, _))| (*number, ask.clone()))
+            .map(|(number, ask, _)| (*number, ask.clone()))
             .collect()
     }
 
@@ -208,7 +211,7 @@ impl Bridge {
         self.0
             .unanswered
             .borrow_mut()
-            .insert(number, (ask.clone(), slot.clone()));
+            .push((number, ask.clone(), slot.clone()));
         (self.0.carrier.ask)(number, &ask);
         AnswerFuture(slot)
     }
@@ -249,14 +252,14 @@ struct Listeners<T: 'static>(Rc<RefCell<ListenerMap<T>>>);
 
 struct ListenerMap<T: 'static> {
     next: u64,
-    callbacks: BTreeMap<u64, Callback<T>>,
+    callbacks: Vec<(u64, Callback<T>)>,
 }
 
 impl<T> Default for Listeners<T> {
     fn default() -> Self {
         Self(Rc::new(RefCell::new(ListenerMap {
             next: 0,
-            callbacks: BTreeMap::new(),
+            callbacks: Vec::new(),
         })))
     }
 }
@@ -266,18 +269,21 @@ impl<T: Clone + 'static> Listeners<T> {
         let mut map = self.0.borrow_mut();
         let number = map.next;
         map.next += 1;
-        map.callbacks.insert(number, callback);
+        map.callbacks.push((number, callback));
         let listeners = Rc::downgrade(&self.0);
         Subscription(Some(Box::new(move || {
             if let Some(listeners) = listeners.upgrade() {
-                listeners.borrow_mut().callbacks.remove(&number);
+                listeners
+                    .borrow_mut()
+                    .callbacks
+                    .retain(|(known, _)| *known != number);
             }
         })))
     }
 
     fn tell(&self, value: T) {
-        let callbacks: Vec<_> = self.0.borrow().callbacks.values().cloned().collect();
-        for callback in callbacks {
+        let callbacks = self.0.borrow().callbacks.clone();
+        for (_, callback) in callbacks {
             callback.emit(value.clone());
         }
     }

@@ -29,13 +29,14 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, KeyboardEvent, MouseEvent};
 use yew::prelude::*;
 
-use self::bridge::{Bridge, HostView};
-use self::components::dialog::SessionDialog;
-use self::components::frame::{Context, Nav};
-use self::components::notices::Notices;
+use self::bridge::{Bridge, HostCommand, HostView};
+use self::components::dialog::session_dialog;
+use self::components::frame::{context, nav};
+use self::components::icon::mark;
+use self::components::notices::notices;
 use self::components::post::move_focus;
-use self::router::{Route, Visit, use_router};
-use self::state::{Action, Clock, Dialog, Phase, Session, Ui, ask_who, time};
+use self::router::{Route, clicked_place, use_router};
+use self::state::{Action, Dialog, Phase, Scene, Session, Ui, ask_who, time};
 
 /// A word at the foot of the screen stands this long.
 const TOAST_MS: u32 = 4_000;
@@ -61,12 +62,12 @@ pub struct AppProps {
 #[component]
 pub fn App(props: &AppProps) -> Html {
     let session = use_reducer_eq(Session::load);
-    let (visit, nav) = use_router();
+    let (visit, navigator) = use_router();
     let clock = use_state_eq(time::now_ms);
     let ui = Ui {
         bridge: props.bridge.clone(),
         session: session.dispatcher(),
-        nav,
+        nav: navigator,
     };
 
     // Everything the engine and the browser say goes to the session first.
@@ -129,6 +130,20 @@ pub fn App(props: &AppProps) -> Html {
             {
                 ui.session.dispatch(Action::Open(Dialog::Compose));
             }
+            let follow = {
+                let nav = ui.nav.clone();
+                EventListener::new_with_options(
+                    &dom::document(),
+                    "click",
+                    EventListenerOptions::enable_prevent_default(),
+                    move |event| {
+                        if let Some(route) = event.dyn_ref::<MouseEvent>().and_then(clicked_place) {
+                            event.prevent_default();
+                            nav.go(route);
+                        }
+                    },
+                )
+            };
             let listener = EventListener::new_with_options(
                 &dom::document(),
                 "keydown",
@@ -139,7 +154,7 @@ pub fn App(props: &AppProps) -> Html {
                     }
                 },
             );
-            move || drop(listener)
+            move || drop((listener, follow))
         });
     }
     // A new page begins at its top; lists that are returned to find their own place.
@@ -149,34 +164,46 @@ pub fn App(props: &AppProps) -> Html {
         }
     });
 
-    let session_value = Rc::new((*session).clone());
+    // What the storage page shows is measured when it is opened; answers count as seen while they are looked at.
+    {
+        let ui = ui.clone();
+        use_effect_with(
+            (visit.route, session.activity),
+            move |(route, activity)| match route {
+                Route::You | Route::Network => ui.bridge.host_command(HostCommand::MeasureStorage),
+                Route::Activity if *activity => ui.session.dispatch(Action::ActivitySeen),
+                _ => {}
+            },
+        );
+    }
+
+    let scene = Rc::new(Scene {
+        ui,
+        session: (*session).clone(),
+        visit,
+        now_ms: *clock,
+    });
     html! {
-        <ContextProvider<Ui> context={ui}>
-        <ContextProvider<Rc<Session>> context={session_value}>
-        <ContextProvider<Visit> context={visit}>
-        <ContextProvider<Clock> context={Clock(*clock)}>
-            { screen(&session, visit) }
-            <SessionDialog />
+        <ContextProvider<Rc<Scene>> context={scene.clone()}>
+            { screen(&scene) }
+            { session_dialog(&scene) }
             <div class="toast" role="status" data-testid="toast">
                 if let Some((number, word)) = &session.toast {
                     <p key={*number} class="toast__text">{ word.clone() }</p>
                 }
             </div>
-        </ContextProvider<Clock>>
-        </ContextProvider<Visit>>
-        </ContextProvider<Rc<Session>>>
-        </ContextProvider<Ui>>
+        </ContextProvider<Rc<Scene>>>
     }
 }
 
-fn screen(session: &Session, visit: Visit) -> Html {
-    match session.phase {
+fn screen(scene: &Scene) -> Html {
+    match scene.session.phase {
         Phase::Opening => html! {
             <main class="boot" data-testid="opening">
                 <h1 class="visually-hidden">{ strings::APP }</h1>
-                <components::icon::Mark size={72} />
+                { mark("72") }
                 <p class="boot__word" role="status">{ strings::OPENING }</p>
-                <Notices />
+                { notices(scene) }
             </main>
         },
         Phase::Stranger | Phase::Arriving => html! { <pages::welcome::Welcome /> },
@@ -184,27 +211,27 @@ fn screen(session: &Session, visit: Visit) -> Html {
             <>
                 <a class="skip" href="#main" onclick={Callback::from(skip)}>{ strings::SKIP }</a>
                 <div class="frame">
-                    <Nav />
-                    <main id="main" class="frame__main" tabindex="-1">{ page(visit.route) }</main>
-                    <Context />
+                    { nav(scene) }
+                    <main id="main" class="frame__main" tabindex="-1">{ page(scene) }</main>
+                    { context(scene) }
                 </div>
             </>
         },
     }
 }
 
-fn page(route: Route) -> Html {
-    match route {
-        Route::Home => html! { <pages::home::Home /> },
-        Route::Explore => html! { <pages::explore::Explore /> },
-        Route::Activity => html! { <pages::home::Activity /> },
+fn page(scene: &Scene) -> Html {
+    match scene.visit.route {
+        Route::Home => pages::home::home(scene),
+        Route::Explore => pages::explore::explore(scene),
+        Route::Activity => pages::home::activity(),
         Route::You => html! { <pages::you::You /> },
-        Route::Phrase => html! { <pages::you::Phrase /> },
+        Route::Phrase => pages::you::phrase(scene),
         Route::Following => html! { <pages::explore::Following /> },
         Route::Network => html! { <pages::network::Network /> },
         Route::User(account) => html! { <pages::profile::Profile key={account.to_string()} {account} /> },
         Route::Post(post) => html! { <pages::thread::Thread key={post.id.to_string()} {post} /> },
-        Route::NotFound => html! { <pages::not_found::NotFound /> },
+        Route::NotFound => pages::not_found::not_found(),
     }
 }
 

@@ -2,12 +2,11 @@
 
 use gloo_events::EventListener;
 use protocol::{AccountId, EntryRef};
-use wasm_bindgen::JsValue;
-use web_sys::MouseEvent;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Element, MouseEvent};
 use yew::prelude::*;
 
 use crate::ui::dom;
-use crate::ui::state::use_ui;
 
 /// A place in the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +97,7 @@ pub fn entry_from_text(text: &str) -> Option<EntryRef> {
 /// The account or post that something pasted names: a whole link of any host, a path, or a bare account id.
 pub fn from_pasted(text: &str) -> Option<Route> {
     let text = text.trim().trim_start_matches('@');
-    if let Ok(account) = text.to_lowercase().parse() {
+    if let Ok(account) = text.to_ascii_lowercase().parse() {
         return Some(Route::User(account));
     }
     let path = text.split_once("://").map_or(text, |(_, rest)| rest);
@@ -198,68 +197,19 @@ pub fn use_router() -> (Visit, Navigator) {
     (*visit, Navigator(go))
 }
 
-/// A link to a place in the app: an ordinary link that does not reload the page.
-#[derive(Properties, PartialEq)]
-pub struct LinkProps {
-    /// Where to.
-    pub to: Route,
-    /// Its classes.
-    #[prop_or_default]
-    pub class: Classes,
-    /// Read instead of its content.
-    #[prop_or_default]
-    pub label: Option<AttrValue>,
-    /// Shown when pointed at.
-    #[prop_or_default]
-    pub title: Option<AttrValue>,
-    /// For tests.
-    #[prop_or_default]
-    pub testid: Option<AttrValue>,
-    /// `page` on the link to where the reader is.
-    #[prop_or_default]
-    pub current: bool,
-    /// For keyboard commands.
-    #[prop_or_default]
-    pub action: Option<AttrValue>,
-    /// Taken out of the tab order: another link beside it leads to the same place.
-    #[prop_or_default]
-    pub quiet: bool,
-    /// What it shows.
-    #[prop_or_default]
-    pub children: Html,
-}
-
-/// See [`LinkProps`].
-#[component]
-pub fn Link(props: &LinkProps) -> Html {
-    let ui = use_ui();
-    let to = props.to;
-    let onclick = Callback::from(move |event: MouseEvent| {
-        // New tab, new window, download: the browser's business.
-        if event.button() == 0
-            && !event.ctrl_key()
-            && !event.meta_key()
-            && !event.shift_key()
-            && !event.alt_key()
-        {
-            event.prevent_default();
-            ui.nav.go(to);
-        }
-    });
-    html! {
-        <a
-            href={to.path()}
-            class={props.class.clone()}
-            aria-label={props.label.clone()}
-            title={props.title.clone()}
-            data-testid={props.testid.clone()}
-            data-action={props.action.clone()}
-            aria-current={props.current.then_some("page")}
-            aria-hidden={props.quiet.then_some("true")}
-            tabindex={props.quiet.then_some("-1")}
-            {onclick}
-        >{ props.children.clone() }</a>
-    }
+/// The place a click leads to, if it is on an ordinary link inside the app and the browser has no other plans for it
+/// (a new tab, a new window, a download).
+pub fn clicked_place(event: &MouseEvent) -> Option<Route> {
+    let plain = event.button() == 0
+        && !event.ctrl_key()
+        && !event.meta_key()
+        && !event.shift_key()
+        && !event.alt_key()
+        && !event.default_prevented();
+    let target: Element = event.target()?.dyn_into().ok()?;
+    let link = target.closest("a[href]").ok()??;
+    let path = link.get_attribute("href")?;
+    (plain && path.starts_with('/') && !link.has_attribute("target")).then(|| Route::parse(&path))
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ pub const WELCOME_LEAD: &str = "A social network made of the people in it. What 
      with those who follow you. There is no company in between, and no sign-up.";
 pub const NAME_LABEL: &str = "What should people call you?";
 pub const NAME_HINT: &str = "Any name you like. You can change it later.";
+pub const NAME_EMPTY: &str = "Choose a name first; it can be anything.";
 pub const NAME_CREATE: &str = "Create my account";
 pub const HAVE_ACCOUNT: &str = "Have an account already?";
 pub const RESTORE_OPEN: &str = "Enter your recovery words";

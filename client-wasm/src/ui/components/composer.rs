@@ -6,10 +6,10 @@ use protocol::limits::POST_CHARS_MAX;
 use web_sys::{HtmlTextAreaElement, InputEvent, KeyboardEvent, SubmitEvent};
 use yew::prelude::*;
 
-use super::avatar::Avatar;
+use super::avatar::avatar;
 use crate::ui::router::entry_to_text;
 use crate::ui::state::prefs::{self, UNSENT_MAX, Unsent};
-use crate::ui::state::{use_session, use_ui};
+use crate::ui::state::use_scene;
 use crate::ui::{dom, strings};
 
 /// The counter appears when fewer characters than this are left.
@@ -35,8 +35,8 @@ pub struct ComposerProps {
 /// See [`ComposerProps`].
 #[component]
 pub fn Composer(props: &ComposerProps) -> Html {
-    let ui = use_ui();
-    let session = use_session();
+    let scene = use_scene();
+    let (ui, session) = (&scene.ui, &scene.session);
     let input = use_node_ref();
     let key = props
         .reply_to
@@ -69,12 +69,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
     let may_send =
         !text.trim().is_empty() && left >= 0 && session.may_write() && session.waiting.len() < UNSENT_MAX;
     let send = {
-        let (ui, text, reply_to, on_sent) = (
-            ui.clone(),
-            text.clone(),
-            props.reply_to.clone(),
-            props.on_sent.clone(),
-        );
+        let (ui, text, reply_to, on_sent) = (ui.clone(), text.clone(), props.reply_to, props.on_sent.clone());
         let (input, connection) = (input.clone(), session.status.connection);
         Callback::from(move |()| {
             // The text area is the truth: a key press may have come after the last drawing.
@@ -87,7 +82,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
             ui.publish(Unsent {
                 token: dom::random_token(),
                 text: value.trim().to_owned(),
-                reply_to: reply_to.clone(),
+                reply_to,
             });
             prefs::set_draft(&key, "");
             text.set(String::new());
@@ -127,11 +122,11 @@ pub fn Composer(props: &ComposerProps) -> Html {
     };
     html! {
         <form
-            class={classes!("composer", open.then_some("composer--open"))}
+            class={classes!("composer", open.then_some("composer--open"), reply.then_some("composer--reply"))}
             {onsubmit}
         >
             if let Some(me) = &session.me {
-                <Avatar account={me.account} />
+                { avatar(&me.account, "44") }
             }
             <div class="composer__main">
                 <div class="composer__grow" data-value={(*text).clone()}>

@@ -5,8 +5,8 @@ use web_sys::{Event, HtmlDialogElement, MouseEvent};
 use yew::prelude::*;
 
 use super::composer::Composer;
-use super::icon::Icon;
-use crate::ui::state::{Action, Dialog, answering, shown_name, use_session, use_ui};
+use super::icon::icon;
+use crate::ui::state::{Action, Dialog, Scene, answering, shown_name};
 use crate::ui::strings;
 
 /// A dialog, open as long as it is on the page.
@@ -65,7 +65,7 @@ pub fn Sheet(props: &SheetProps) -> Html {
             <div class="dialog__head">
                 <h2>{ props.title.clone() }</h2>
                 <button type="button" class="btn btn--quiet btn--icon" aria-label={strings::CLOSE} onclick={close}>
-                    <Icon name="close" />
+                    { icon("close") }
                 </button>
             </div>
             <div class="dialog__body">{ props.children.clone() }</div>
@@ -74,15 +74,12 @@ pub fn Sheet(props: &SheetProps) -> Html {
 }
 
 /// The dialog of the session, if one is open.
-#[component]
-pub fn SessionDialog() -> Html {
-    let ui = use_ui();
-    let session = use_session();
+pub fn session_dialog(scene: &Scene) -> Html {
     let on_close = {
-        let ui = ui.clone();
+        let ui = scene.ui.clone();
         Callback::from(move |()| ui.session.dispatch(Action::Open(Dialog::None)))
     };
-    match &session.dialog {
+    match &scene.session.dialog {
         Dialog::None => html! {},
         Dialog::Compose => html! {
             <Sheet title={strings::COMPOSE_LABEL} on_close={on_close.clone()}>

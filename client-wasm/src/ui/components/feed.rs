@@ -15,12 +15,12 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement, MouseEvent};
 use yew::prelude::*;
 
-use super::icon::Icon;
+use super::icon::icon_with;
 use super::post::Post;
-use crate::ui::router::{Visit, entry_from_text};
+use crate::ui::router::entry_from_text;
 use crate::ui::state::feed::{FeedModel, Reach};
 use crate::ui::state::prefs::{self, Place};
-use crate::ui::state::{Session, Ui, use_events, use_session, use_ui};
+use crate::ui::state::{Session, Ui, use_events, use_scene};
 use crate::ui::{dom, strings};
 
 /// Posts read for the first screen: few, so that it is painted soon.
@@ -72,9 +72,7 @@ type Shared = Rc<RefCell<Life>>;
 /// See [`FeedProps`].
 #[component]
 pub fn Feed(props: &FeedProps) -> Html {
-    let ui = use_ui();
-    let session = use_session();
-    let visit = use_context::<Visit>();
+    let scene = use_scene();
     let list = use_node_ref();
     let redraw = use_force_update();
     let timeline = props.timeline;
@@ -94,14 +92,14 @@ pub fn Feed(props: &FeedProps) -> Html {
         life: life.clone(),
         list: list.clone(),
         redraw: Rc::new(move || redraw.force_update()),
-        ui: ui.clone(),
+        ui: scene.ui.clone(),
         timeline,
     };
 
     // Opening: home always where the reader left it, other lists only when going back to them.
     {
         let act = act.clone();
-        let returning = visit.is_some_and(|visit| visit.returning);
+        let returning = scene.visit.returning;
         use_effect_with(timeline, move |_| act.open(returning));
     }
 
@@ -133,8 +131,11 @@ pub fn Feed(props: &FeedProps) -> Html {
     }
 
     {
-        let (act, session) = (act.clone(), session.clone());
-        use_events(move |event| act.hear(event, &session));
+        let (act, now) = (act.clone(), scene.clone());
+        use_events(
+            &scene.ui.bridge,
+            Rc::new(move |event: &Event| act.hear(event, &now.session)),
+        );
     }
 
     let show_new = {
@@ -156,7 +157,7 @@ pub fn Feed(props: &FeedProps) -> Html {
             <div class="pill-place" role="status">
                 if model.held() > 0 || model.held_more {
                     <button type="button" class="pill" data-testid="new-posts-pill" onclick={show_new}>
-                        <Icon name="up" class="icon--small" />
+                        { icon_with("up", "icon--small") }
                         { strings::new_posts(model.held(), model.held_more) }
                     </button>
                 }
@@ -173,7 +174,14 @@ pub fn Feed(props: &FeedProps) -> Html {
                             { for chunk.posts.iter().map(|post| {
                                 position += 1;
                                 html! {
-                                    <Post key={post.entry.id.to_string()} post={post.clone()} {position} {of} />
+                                    <Post
+                                        key={post.entry.id.to_string()}
+                                        ui={scene.ui.clone()}
+                                        now_ms={scene.now_ms}
+                                        post={post.clone()}
+                                        {position}
+                                        {of}
+                                    />
                                 }
                             }) }
                         </div>
@@ -192,7 +200,7 @@ pub fn Feed(props: &FeedProps) -> Html {
 /// strict content security policy allows.
 fn spacer(key: &'static str, height_px: f64) -> Html {
     html! {
-        <svg {key} class="feed__spacer" width="1" height={format!("{height_px:.0}")} aria-hidden="true" focusable="false" />
+        <svg {key} class="feed__spacer" width="1" height={(height_px as i64).to_string()} aria-hidden="true" focusable="false" />
     }
 }
 
@@ -255,8 +263,9 @@ impl Actor {
                 life.model.loading = false;
                 life.drawn = life.model.window_around(found.unwrap_or(0));
                 // At the very top with nothing new above there is nothing to go to.
-                life.open_at =
-                    place.filter(|place| found.is_some_and(|at| at > 0 || place.offset_px < BAR_PX - TOP_PX));
+                life.open_at = place.filter(|place| {
+                    found.is_some_and(|at| at > 0 || f64::from(place.offset_px) < BAR_PX - TOP_PX)
+                });
                 break;
             }
             (act.redraw)();
@@ -337,7 +346,9 @@ impl Actor {
                 life.width_px = place.width();
                 life.model.forget_heights();
             }
-            let window = life.model.window(Self::top_px(&list, &life), dom::viewport_height());
+            let window = life
+                .model
+                .window(Self::top_px(&list, &life), dom::viewport_height());
             let changed = window != life.drawn;
             life.drawn = window;
             changed
@@ -355,7 +366,11 @@ impl Actor {
     fn top_px(list: &Element, life: &Life) -> f64 {
         let standing = dom::find_all(list, "[data-chunk]").into_iter().find_map(|chunk| {
             let number = chunk_number(&chunk)?;
-            let index = life.model.chunks().iter().position(|known| known.number == number)?;
+            let index = life
+                .model
+                .chunks()
+                .iter()
+                .position(|known| known.number == number)?;
             Some((index, chunk.get_bounding_client_rect().top()))
         });
         match standing {
@@ -436,7 +451,9 @@ impl Actor {
             if let Some(first) = dom::find_all(&list, "[data-testid=post]").first() {
                 dom::focus_quietly(first);
             }
-        } else if let Some((post, was_px)) = keep.or(open_at.map(|place| (place.post, place.offset_px))) {
+        } else if let Some((post, was_px)) =
+            keep.or(open_at.map(|place| (place.post, f64::from(place.offset_px))))
+        {
             if let Some(element) = self.find(&post) {
                 let moved_px = element.get_bounding_client_rect().top() - was_px;
                 if moved_px.abs() > 0.5 {
@@ -451,7 +468,10 @@ impl Actor {
         let covered = {
             let life = self.life.borrow();
             life.model.is_empty()
-                || life.model.window(Self::top_px(&list, &life), dom::viewport_height()) == life.drawn
+                || life
+                    .model
+                    .window(Self::top_px(&list, &life), dom::viewport_height())
+                    == life.drawn
         };
         if !covered {
             self.ask_frame();
@@ -465,7 +485,8 @@ impl Actor {
     }
 
     fn remember(&self) {
-        if let Some((post, offset_px)) = self.top_post() {
+        if let Some((post, top_px)) = self.top_post() {
+            let offset_px = top_px as i32;
             prefs::set_place(&self.name(), self.lasting(), Some(Place { post, offset_px }));
         }
     }

@@ -1,42 +1,31 @@
-//! Icons of the sprite in the page, and the mark.
+//! Icons of the sprite in the page, and the mark. Decorative: the button or link around them carries the words.
 
 use yew::prelude::*;
 
-/// One icon of the sprite. Decorative: its button or link carries the words.
-#[derive(Properties, PartialEq)]
-pub struct IconProps {
-    /// Its name in the sprite, without the leading `i-`.
-    pub name: &'static str,
-    /// More classes.
-    #[prop_or_default]
-    pub class: Classes,
+/// One icon of the sprite, named without the leading `i-`.
+pub fn icon(name: &'static str) -> Html {
+    icon_with(name, "")
 }
 
-/// See [`IconProps`].
-#[component]
-pub fn Icon(props: &IconProps) -> Html {
+/// One icon with one more class.
+pub fn icon_with(name: &'static str, class: &'static str) -> Html {
     // Pointing icons turn around where people read from the right.
-    let flips = matches!(props.name, "back" | "reply").then_some("icon--flips");
+    let flips = if matches!(name, "back" | "reply") {
+        "icon--flips"
+    } else {
+        ""
+    };
     html! {
-        <svg class={classes!("icon", flips, props.class.clone())} viewBox="0 0 20 20" aria-hidden="true" focusable="false">
-            <use href={format!("#i-{}", props.name)} />
+        <svg class={classes!("icon", flips, class)} viewBox="0 0 20 20" aria-hidden="true" focusable="false">
+            <use href={format!("#i-{name}")} />
         </svg>
     }
 }
 
-/// The mark: a small flock.
-#[derive(Properties, PartialEq)]
-pub struct MarkProps {
-    /// Its size in pixels.
-    pub size: u32,
-}
-
-/// See [`MarkProps`].
-#[component]
-pub fn Mark(props: &MarkProps) -> Html {
-    let size = props.size.to_string();
+/// The mark: a small flock, this many pixels high.
+pub fn mark(size: &'static str) -> Html {
     html! {
-        <svg class="mark" width={size.clone()} height={size} viewBox="0 0 64 64" aria-hidden="true" focusable="false">
+        <svg class="mark" width={size} height={size} viewBox="0 0 64 64" aria-hidden="true" focusable="false">
             <use href="#mark" />
         </svg>
     }

@@ -3,10 +3,9 @@
 use engine::api::Connection;
 use yew::prelude::*;
 
-use super::icon::Icon;
 use crate::ui::bridge::{HostCommand, TabRole, Trouble};
-use crate::ui::router::{Link, Route, Visit};
-use crate::ui::state::{Action, Phase, use_session, use_ui};
+use crate::ui::router::Route;
+use crate::ui::state::{Action, Phase, Scene};
 use crate::ui::{dom, strings};
 
 /// More would push what one came for off a small screen.
@@ -15,7 +14,7 @@ const NOTICES_MAX: usize = 2;
 fn notice(kind: &'static str, icon: &'static str, testid: &'static str, text: Html, action: Html) -> Html {
     html! {
         <div key={testid} class={classes!("notice", kind)} data-testid={testid}>
-            <Icon name={icon} />
+            { super::icon::icon(icon) }
             <p class="notice__text">{ text }</p>
             { action }
         </div>
@@ -27,11 +26,8 @@ fn button(label: &'static str, onclick: Callback<MouseEvent>) -> Html {
 }
 
 /// All that apply.
-#[component]
-pub fn Notices() -> Html {
-    let ui = use_ui();
-    let session = use_session();
-    let route = use_context::<Visit>().map(|visit| visit.route);
+pub fn notices(scene: &Scene) -> Html {
+    let (ui, session, route) = (&scene.ui, &scene.session, scene.visit.route);
     let reload = Callback::from(|_: MouseEvent| {
         // A page can always be loaded again.
         let _ = dom::window().location().reload();
@@ -90,15 +86,15 @@ pub fn Notices() -> Html {
                 "warn",
                 "forked-note",
                 html! { strings::FORKED_SELF },
-                html! { <Link to={Route::You} class="btn notice__action">{ strings::START_OVER }</Link> },
+                html! { <a href={Route::You.path()} class="btn notice__action">{ strings::START_OVER }</a> },
             ));
-        } else if !me.phrase_confirmed && session.phase == Phase::Member && route != Some(Route::Phrase) {
+        } else if !me.phrase_confirmed && session.phase == Phase::Member && route != Route::Phrase {
             list.push(notice(
                 "notice--warn",
                 "key",
                 "phrase-reminder",
                 html! { strings::PHRASE_REMIND },
-                html! { <Link to={Route::Phrase} class="btn notice__action">{ strings::PHRASE_REMIND_OPEN }</Link> },
+                html! { <a href={Route::Phrase.path()} class="btn notice__action">{ strings::PHRASE_REMIND_OPEN }</a> },
             ));
         }
     }
@@ -144,7 +140,7 @@ pub fn Notices() -> Html {
             html! { strings::TAB_FOLLOWS },
             html! {
                 <button type="button" class="btn btn--quiet btn--icon notice__action" aria-label={strings::CLOSE} onclick={close}>
-                    <Icon name="close" />
+                    { super::icon::icon("close") }
                 </button>
             },
         ));

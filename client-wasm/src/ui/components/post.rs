@@ -8,12 +8,12 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, KeyboardEvent, MouseEvent};
 use yew::prelude::*;
 
-use super::avatar::Avatar;
-use super::icon::Icon;
-use super::post_text::PostText;
-use super::safety::{SafetyDetails, SafetyMark, level};
-use crate::ui::router::{Link, Route, entry_to_text};
-use crate::ui::state::{Action, Dialog, shown_name, time, use_clock, use_ui};
+use super::avatar::avatar;
+use super::icon::icon;
+use super::post_text::{fold_button, is_long, post_text};
+use super::safety::{SafetyDetails, level, safety_mark};
+use crate::ui::router::{Route, entry_to_text};
+use crate::ui::state::{Action, Dialog, Ui, shown_name, time};
 use crate::ui::{dom, strings};
 
 /// How a post is shown.
@@ -31,52 +31,55 @@ pub enum Shown {
 /// A post.
 #[derive(Properties, PartialEq)]
 pub struct PostProps {
+    /// What may be done. Not the whole scene: posts need not be drawn again whenever anything changes.
+    pub ui: Ui,
+    /// The wall clock in milliseconds.
+    pub now_ms: u64,
     /// The post.
     pub post: Rc<PostView>,
     /// How it is shown.
     #[prop_or_default]
     pub shown: Shown,
-    /// Its place in the list, from 1.
+    /// Its place in the list, from 1; 0 outside of lists.
     #[prop_or_default]
-    pub position: Option<usize>,
+    pub position: usize,
     /// How many the list has; 0 if unknown.
     #[prop_or_default]
     pub of: usize,
     /// It stands right below this post and need not say that it answers it.
     #[prop_or_default]
     pub below: Option<EntryRef>,
-    /// What "Reply" does instead of opening the reply sheet.
-    #[prop_or_default]
-    pub on_reply: Option<Callback<()>>,
 }
 
 /// See [`PostProps`].
 #[component]
 pub fn Post(props: &PostProps) -> Html {
-    let ui = use_ui();
-    let now = use_clock();
     let details = use_state_eq(|| false);
-    let post = &props.post;
+    let unfolded = use_state_eq(|| false);
+    let (ui, post) = (&props.ui, &props.post);
     let to = Route::Post(post.entry);
-    let author = Route::User(post.entry.account);
+    let author = Route::User(post.entry.account).path();
     let name = shown_name(&post.name, &post.entry.account);
     let focus = props.shown == Shown::Focus;
 
     let reply = {
-        let (ui, post, on_reply) = (ui.clone(), post.clone(), props.on_reply.clone());
-        Callback::from(move |_: MouseEvent| match &on_reply {
-            Some(on_reply) => on_reply.emit(()),
-            None => ui.session.dispatch(Action::Open(Dialog::Reply(post.clone()))),
+        let (ui, post) = (ui.clone(), post.clone());
+        Callback::from(move |_: MouseEvent| {
+            // On its own page a post has a place for answers right below it.
+            match dom::find("main .composer--reply [data-testid=composer-input]").filter(|_| focus) {
+                Some(area) => {
+                    dom::focus_quietly(&area);
+                    dom::reveal(&area);
+                }
+                None => ui.session.dispatch(Action::Open(Dialog::Reply(post.clone()))),
+            }
         })
     };
     let copy = {
         let ui = ui.clone();
         Callback::from(move |_: MouseEvent| ui.copy(to.address(), strings::LINK_COPIED))
     };
-    let toggle = {
-        let details = details.clone();
-        Callback::from(move |_: MouseEvent| details.set(!*details))
-    };
+    let toggle = toggle(&details);
     // A convenience for the mouse: the time is the real link.
     let onclick = (!focus).then(|| {
         let nav = ui.nav.clone();
@@ -93,7 +96,7 @@ pub fn Post(props: &PostProps) -> Html {
             let on_post = event
                 .target()
                 .and_then(|target| target.dyn_into::<Element>().ok())
-                .is_some_and(|element| element.class_name().split(' ').any(|class| class == "post"));
+                .is_some_and(|element| element.has_attribute("data-post-id"));
             if on_post && event.key() == "Enter" && !event.ctrl_key() && !event.meta_key() {
                 event.prevent_default();
                 nav.go(to);
@@ -102,22 +105,18 @@ pub fn Post(props: &PostProps) -> Html {
     });
 
     let durability = post.durability.filter(|_| post.mine);
-    let when = html! {
-        <time datetime={time::machine(post.timestamp)}>
-            { if focus { time::exact(post.timestamp) } else { time::relative(post.timestamp, now) } }
-        </time>
-    };
+    let long = !focus && is_long(&post.text);
     html! {
         <article
-            class={classes!("post", match props.shown {
-                Shown::Listed => None,
-                Shown::Ancestor => Some("post--ancestor"),
-                Shown::Focus => Some("post--focus"),
-            })}
+            class={match props.shown {
+                Shown::Listed => "post",
+                Shown::Ancestor => "post post--ancestor",
+                Shown::Focus => "post post--focus",
+            }}
             tabindex="0"
             aria-label={strings::post_by(&name)}
-            aria-posinset={props.position.map(|position| position.to_string())}
-            aria-setsize={props.position.map(|_| if props.of == 0 { "-1".to_owned() } else { props.of.to_string() })}
+            aria-posinset={(props.position > 0).then(|| props.position.to_string())}
+            aria-setsize={(props.position > 0).then(|| if props.of == 0 { "-1".to_owned() } else { props.of.to_string() })}
             data-testid="post"
             data-post-id={entry_to_text(&post.entry)}
             data-durability={durability.as_ref().map(level)}
@@ -130,31 +129,36 @@ pub fn Post(props: &PostProps) -> Html {
             if props.shown == Shown::Ancestor {
                 <span class="post__thread" aria-hidden="true" />
             }
-            <Link to={author} class="post__face" quiet=true>
-                <Avatar account={post.entry.account} />
-            </Link>
+            <a href={author.clone()} class="post__face" aria-hidden="true" tabindex="-1">
+                { avatar(&post.entry.account, "44") }
+            </a>
             <div class="post__body">
                 <div class="post__head">
-                    <Link to={author} class="post__name" testid="post-author"><bdi>{ name.clone() }</bdi></Link>
+                    <a href={author} class="post__name" data-testid="post-author"><bdi>{ name.clone() }</bdi></a>
                     if name != post.entry.account.short() {
                         <span class="post__key mono" title={post.entry.account.to_string()}>{ post.entry.account.short() }</span>
                     }
                     if !focus {
-                        <Link {to} class="post__time" title={time::exact(post.timestamp)} action="open">{ when.clone() }</Link>
+                        <a href={to.path()} class="post__time">{ time::ago(post.timestamp, props.now_ms) }</a>
                     }
                 </div>
                 <div class="post__rest">
                     if let Some(answered) = post.reply.as_ref().filter(|reply| Some(reply.parent) != props.below) {
                         <p class="post__answers">
-                            <Link to={Route::Post(answered.parent)}>
+                            <a href={Route::Post(answered.parent).path()}>
                                 { strings::ANSWERS }{ " " }
                                 <bdi>{ shown_name(&answered.parent_name, &answered.parent.account) }</bdi>
-                            </Link>
+                            </a>
                         </p>
                     }
-                    <PostText text={post.text.clone()} folds={!focus} />
+                    { post_text(&post.text, long && !*unfolded) }
+                    if long {
+                        { fold_button(!*unfolded, self::toggle(&unfolded)) }
+                    }
                     if focus {
-                        <Link {to} class="post__when">{ when }</Link>
+                        <a href={to.path()} class="post__when">
+                            <time datetime={time::machine(post.timestamp)}>{ time::exact(post.timestamp) }</time>
+                        </a>
                     }
                     <div class="post__actions">
                         <button
@@ -164,7 +168,7 @@ pub fn Post(props: &PostProps) -> Html {
                             aria-label={strings::reply_to(&name, post.replies)}
                             onclick={reply}
                         >
-                            <Icon name="reply" />
+                            { icon("reply") }
                             if post.replies > 0 {
                                 <span>{ strings::reply_count(post.replies) }</span>
                             }
@@ -177,10 +181,10 @@ pub fn Post(props: &PostProps) -> Html {
                             title={strings::COPY_LINK}
                             onclick={copy}
                         >
-                            <Icon name="link" />
+                            { icon("link") }
                         </button>
-                        if let Some(durability) = durability {
-                            <SafetyMark {durability} open={*details} onclick={toggle} />
+                        if let Some(durability) = &durability {
+                            { safety_mark(durability, *details, toggle) }
                         }
                     </div>
                     if let (Some(durability), true) = (durability, *details) {
@@ -190,6 +194,11 @@ pub fn Post(props: &PostProps) -> Html {
             </div>
         </article>
     }
+}
+
+fn toggle(state: &UseStateHandle<bool>) -> Callback<MouseEvent> {
+    let state = state.clone();
+    Callback::from(move |_: MouseEvent| state.set(!*state))
 }
 
 fn is_on_control(event: &MouseEvent) -> bool {

@@ -1,11 +1,12 @@
 //! How safe an own post is: a small mark on the post, and what stands behind it when opened.
 
-use engine::api::{Durability, HolderView, Query, Reply};
+use std::rc::Rc;
+
+use engine::api::{Durability, Event, Query, Reply};
 use protocol::EntryRef;
-use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
-use crate::ui::state::{time, use_clock, use_ui};
+use crate::ui::state::{Live, time, use_live, use_scene};
 use crate::ui::strings;
 
 /// How safe, in one word that tests and styles use.
@@ -31,48 +32,37 @@ pub fn spoken(durability: &Durability) -> String {
     }
 }
 
-/// The mark.
-#[derive(Properties, PartialEq)]
-pub struct MarkProps {
-    /// How safe.
-    pub durability: Durability,
-    /// Whether the details are open.
-    pub open: bool,
-    /// Opens or closes them.
-    pub onclick: Callback<MouseEvent>,
-}
-
-/// See [`MarkProps`]: ○ here, ◔ at peers, ● on relays.
-#[component]
-pub fn SafetyMark(props: &MarkProps) -> Html {
-    let level = level(&props.durability);
-    let words = spoken(&props.durability);
+/// The mark: ○ here, ◔ at peers, ● on relays. Opens what stands behind it.
+pub fn safety_mark(durability: &Durability, open: bool, onclick: Callback<MouseEvent>) -> Html {
+    let level = level(durability);
+    let (fill, radius) = if level == "relays" {
+        ("currentColor", "6")
+    } else {
+        ("none", "5.3")
+    };
     html! {
         <button
             type="button"
             class="action safety"
             data-level={level}
-            aria-expanded={if props.open { "true" } else { "false" }}
-            onclick={props.onclick.clone()}
+            aria-expanded={if open { "true" } else { "false" }}
+            {onclick}
         >
             <svg class="safety__mark" viewBox="0 0 14 14" aria-hidden="true" focusable="false">
-                { match level {
-                    "relays" => html! { <circle cx="7" cy="7" r="6" fill="currentColor" /> },
-                    "peers" => html! {
-                        <>
-                            <circle cx="7" cy="7" r="5.3" fill="none" stroke="currentColor" stroke-width="1.4" />
-                            <path d="M7 7V1.7A5.3 5.3 0 0 1 12.3 7z" fill="currentColor" />
-                        </>
-                    },
-                    "here" => html! {
-                        <circle cx="7" cy="7" r="5.3" fill="none" stroke="currentColor" stroke-width="1.4" />
-                    },
-                    _ => html! {
-                        <circle cx="7" cy="7" r="5.3" fill="none" stroke="currentColor" stroke-width="1.4" stroke-dasharray="2 2" />
-                    },
-                } }
+                <circle
+                    cx="7"
+                    cy="7"
+                    r={radius}
+                    {fill}
+                    stroke={if level == "relays" { "none" } else { "currentColor" }}
+                    stroke-width="1.4"
+                    stroke-dasharray={(level == "saving").then_some("2 2")}
+                />
+                if level == "peers" {
+                    <path d="M7 7V1.7A5.3 5.3 0 0 1 12.3 7z" fill="currentColor" />
+                }
             </svg>
-            <span>{ words }</span>
+            <span>{ spoken(durability) }</span>
         </button>
     }
 }
@@ -82,27 +72,27 @@ pub fn SafetyMark(props: &MarkProps) -> Html {
 pub struct DetailsProps {
     /// The post.
     pub post: EntryRef,
-    /// How safe; asked again when it changes.
+    /// How safe.
     pub durability: Durability,
 }
 
 /// See [`DetailsProps`].
 #[component]
 pub fn SafetyDetails(props: &DetailsProps) -> Html {
-    let ui = use_ui();
-    let now = use_clock();
-    let holders = use_state(Vec::<HolderView>::new);
-    {
-        let holders = holders.setter();
-        use_effect_with((props.post, props.durability), move |(post, _)| {
-            let post = *post;
-            spawn_local(async move {
-                if let Ok(Reply::Holders(list)) = ui.bridge.query(Query::Holders { post }).await {
-                    holders.set(list);
-                }
-            });
-        });
-    }
+    let scene = use_scene();
+    let entry = props.post;
+    let (reply, _) = use_live(
+        &scene,
+        Live {
+            query: Query::Holders { post: entry },
+            concerns: Rc::new(move |event| matches!(event, Event::Durability { post, .. } if *post == entry)),
+            again_ms: |_| None,
+        },
+    );
+    let holders = match reply.as_deref() {
+        Some(Reply::Holders(holders)) => holders.as_slice(),
+        _ => &[],
+    };
     let lead = if !props.durability.saved {
         strings::HOLDERS_SAVING
     } else if holders.is_empty() && props.durability.peers == 0 && props.durability.relays == 0 {
@@ -122,9 +112,7 @@ pub fn SafetyDetails(props: &DetailsProps) -> Html {
                                 { " " }
                                 <span class="mono soft">{ holder.peer.short() }</span>
                             </span>
-                            <time class="soft" datetime={time::machine(holder.at)} title={time::exact(holder.at)}>
-                                { time::relative(holder.at, now) }
-                            </time>
+                            <span class="soft">{ time::ago(holder.at, scene.now_ms) }</span>
                         </li>
                     }) }
                 </ul>

@@ -1,31 +1,31 @@
 //! Looking around: everything public that reached this device, following by link, and whom one follows.
 
-use engine::api::{Event, ProfileView, Query, Reply, Timeline};
-use wasm_bindgen_futures::spawn_local;
+use std::rc::Rc;
+
+use engine::api::{Event, Query, Reply, Timeline};
 use yew::prelude::*;
 
 use crate::ui::components::feed::Feed;
-use crate::ui::components::follow::{FollowForm, Person};
-use crate::ui::components::frame::{Page, merge_profile};
-use crate::ui::components::icon::Icon;
-use crate::ui::router::{Link, Route};
-use crate::ui::state::{use_events, use_session, use_ui};
+use crate::ui::components::follow::{follow_form, person};
+use crate::ui::components::frame::Page;
+use crate::ui::components::icon::icon_with;
+use crate::ui::router::Route;
+use crate::ui::state::{Live, Scene, use_live, use_scene};
 use crate::ui::strings;
 
 /// Public posts, and following by link.
-#[component]
-pub fn Explore() -> Html {
+pub fn explore(scene: &Scene) -> Html {
     let empty = html! {
         <div class="empty">
-            <Icon name="explore" class="empty__icon" />
+            { icon_with("explore", "empty__icon") }
             <h2>{ strings::EMPTY_PUBLIC_TITLE }</h2>
             <p class="empty__text">{ strings::EMPTY_PUBLIC }</p>
         </div>
     };
     html! {
         <Page title={strings::EXPLORE}>
-            <section class="section"><FollowForm /></section>
-            <Feed timeline={Timeline::Public} label={strings::PUBLIC_FEED} {empty} />
+            <section class="section">{ follow_form(scene, false) }</section>
+            <Feed key="public" timeline={Timeline::Public} label={strings::PUBLIC_FEED} {empty} />
         </Page>
     }
 }
@@ -33,48 +33,31 @@ pub fn Explore() -> Html {
 /// Whom one follows.
 #[component]
 pub fn Following() -> Html {
-    let ui = use_ui();
-    let session = use_session();
-    let list = use_state(|| None::<Vec<ProfileView>>);
-    let count = session.me.as_ref().map(|me| me.following);
-    {
-        let list = list.setter();
-        use_effect_with(count, move |_| {
-            spawn_local(async move {
-                if let Ok(Reply::Profiles(profiles)) = ui.bridge.query(Query::Following).await {
-                    list.set(Some(profiles));
-                }
-            });
-        });
-    }
-    {
-        let list = list.clone();
-        use_events(move |event| {
-            if let (Event::Profile(profile), Some(known)) = (event, &*list) {
-                let mut known = known.clone();
-                if merge_profile(&mut known, profile) {
-                    list.set(Some(known));
-                }
-            }
-        });
-    }
+    let scene = use_scene();
+    let (reply, _) = use_live(
+        &scene,
+        Live {
+            query: Query::Following,
+            concerns: Rc::new(|event| matches!(event, Event::Profile(_) | Event::Me(_))),
+            again_ms: |_| None,
+        },
+    );
+    let list = match reply.as_deref() {
+        Some(Reply::Profiles(list)) if list.is_empty() => html! {
+            <div class="empty">
+                <p class="empty__text">{ strings::FOLLOWING_NONE }</p>
+                <a href={Route::Explore.path()} class="btn">{ strings::LOOK_AROUND }</a>
+            </div>
+        },
+        Some(Reply::Profiles(list)) => html! {
+            <ul>{ for list.iter().map(|profile| person(&scene.ui, profile)) }</ul>
+        },
+        _ => html! {},
+    };
     html! {
         <Page title={strings::FOLLOWING_TITLE} back=true>
-            <section class="section"><FollowForm stay=true /></section>
-            if let Some(list) = &*list {
-                if list.is_empty() {
-                    <div class="empty">
-                        <p class="empty__text">{ strings::FOLLOWING_NONE }</p>
-                        <Link to={Route::Explore} class="btn">{ strings::LOOK_AROUND }</Link>
-                    </div>
-                } else {
-                    <ul>
-                        { for list.iter().map(|profile| html! {
-                            <Person key={profile.account.to_string()} profile={profile.clone()} />
-                        }) }
-                    </ul>
-                }
-            }
+            <section class="section">{ follow_form(&scene, true) }</section>
+            { list }
         </Page>
     }
 }

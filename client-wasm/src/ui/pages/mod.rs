@@ -5,7 +5,6 @@ pub mod home;
 pub mod network;
 pub mod not_found;
 pub mod profile;
-pub mod restore;
 pub mod thread;
 pub mod welcome;
 pub mod you;

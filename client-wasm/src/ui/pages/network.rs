@@ -2,32 +2,24 @@
 //! whoever runs a relay when something is wrong.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
-use engine::api::{Connection, LinkView, NetworkView, Query, Reply, Transport};
-use gloo_timers::callback::Interval;
+use engine::api::{Connection, Event, LinkView, NetworkView, Query, Reply, Transport};
 use protocol::PeerId;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
-use super::you::{RelaysOnly, StorageSection};
+use super::you::{privacy, storage};
 use crate::ui::bridge::{HostCommand, TabRole};
 use crate::ui::components::frame::Page;
-use crate::ui::components::icon::Icon;
-use crate::ui::components::sky::Sky;
-use crate::ui::router::{Link, Route};
-use crate::ui::state::{Session, connection_word, shown_name, time, use_clock, use_session, use_ui};
+use crate::ui::components::icon::icon;
+use crate::ui::components::sky::sky;
+use crate::ui::router::Route;
+use crate::ui::state::{Live, Session, connection_word, shown_name, time, use_live, use_scene};
 use crate::ui::{dom, strings};
 
 /// How often the page is read anew while it is open.
 const REFRESH_MS: u32 = 2_000;
-
-/// What was read, and which links carried something since the reading before.
-#[derive(Clone, Default, PartialEq)]
-struct Seen {
-    view: NetworkView,
-    live: Vec<PeerId>,
-}
 
 fn live_since(before: &NetworkView, now: &NetworkView) -> Vec<PeerId> {
     now.links
@@ -44,49 +36,53 @@ fn live_since(before: &NetworkView, now: &NetworkView) -> Vec<PeerId> {
 /// The page.
 #[component]
 pub fn Network() -> Html {
-    let ui = use_ui();
-    let session = use_session();
-    let now = use_clock();
-    let seen = use_state_eq(|| None::<Seen>);
-    {
-        let (ui, latest, seen) = (ui.clone(), use_mut_ref(NetworkView::default), seen.setter());
-        use_effect_with((), move |()| {
-            let read = move || {
-                let (ui, latest, seen) = (ui.clone(), latest.clone(), seen.clone());
-                spawn_local(async move {
-                    if let Ok(Reply::Network(view)) = ui.bridge.query(Query::Network).await {
-                        let before = latest.replace(view.clone());
-                        let live = live_since(&before, &view);
-                        seen.set(Some(Seen { view, live }));
-                    }
-                });
-            };
-            read();
-            let timer = Interval::new(REFRESH_MS, read);
-            move || drop(timer)
-        });
-    }
-    let Seen { view, live } = (*seen).clone().unwrap_or_default();
-    let text = diagnostics(&session, &view);
+    let scene = use_scene();
+    let (session, now_ms) = (&scene.session, scene.now_ms);
+    // The reading before, and what had moved since the one before that.
+    let before = use_mut_ref(|| (Rc::new(NetworkView::default()), Vec::<PeerId>::new()));
+    let (reply, _) = use_live(
+        &scene,
+        Live {
+            query: Query::Network,
+            concerns: Rc::new(|event| matches!(event, Event::Status(_))),
+            again_ms: |_| Some(REFRESH_MS),
+        },
+    );
+    let view = match reply.as_deref() {
+        Some(Reply::Network(view)) => view.clone(),
+        _ => NetworkView::default(),
+    };
+    let live = {
+        let mut before = before.borrow_mut();
+        if *before.0 != view {
+            before.1 = live_since(&before.0, &view);
+            before.0 = Rc::new(view.clone());
+        }
+        before.1.clone()
+    };
+    let text = diagnostics(session, &view);
     let copy = {
-        let (ui, text) = (ui.clone(), text.clone());
+        let (ui, text) = (scene.ui.clone(), text.clone());
         Callback::from(move |_: MouseEvent| ui.copy(text.clone(), strings::COPIED))
     };
-    let reconnect = Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::Reconnect));
+    let reconnect = {
+        let ui = scene.ui.clone();
+        Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::Reconnect))
+    };
     html! {
         <Page title={strings::NETWORK}>
-            <Sky links={view.links.clone()} {live} />
+            { sky(&view.links, &live) }
             <section class="section">
                 <div class="row row--between section__head">
                     <h2>{ strings::NETWORK_LINKS }</h2>
                     if session.status.connection != Connection::Online {
-                        <button type="button" class="btn" onclick={reconnect}><Icon name="retry" />{ strings::RECONNECT }</button>
+                        <button type="button" class="btn" onclick={reconnect}>{ icon("retry") }{ strings::RECONNECT }</button>
                     }
                 </div>
                 if view.links.is_empty() {
                     <p class="soft">{ strings::LINK_NONE }</p>
                 } else {
-                    <Links links={view.links.clone()} {now} />
+                    { links(&view.links, now_ms) }
                 }
             </section>
             <section class="section">
@@ -107,27 +103,24 @@ pub fn Network() -> Html {
                     <dl class="facts">
                         { for view.synced.iter().map(|(account, at)| html! {
                             <>
-                                <dt><Link to={Route::User(*account)}><span class="mono">{ account.short() }</span></Link></dt>
+                                <dt><a href={Route::User(*account).path()}><span class="mono">{ account.short() }</span></a></dt>
                                 <dd>
-                                    <time datetime={time::machine(*at)} title={time::exact(*at)}>{ time::relative(*at, now) }</time>
+                                    { time::ago(*at, now_ms) }
                                 </dd>
                             </>
                         }) }
                     </dl>
                 }
             </section>
-            <StorageSection />
-            <section class="section">
-                <h2>{ strings::PRIVACY }</h2>
-                <RelaysOnly />
-            </section>
+            { storage(&scene) }
+            { privacy(&scene) }
             <section class="section">
                 <h2>{ strings::DIAGNOSTICS }</h2>
                 <div class="stack stack--wide">
                     <p class="soft">{ strings::DIAGNOSTICS_HINT }</p>
                     <pre class="diagnostics" tabindex="0" aria-label={strings::DIAGNOSTICS} data-testid="diagnostics">{ text }</pre>
                     <div>
-                        <button type="button" class="btn" onclick={copy}><Icon name="copy" />{ strings::DIAGNOSTICS_COPY }</button>
+                        <button type="button" class="btn" onclick={copy}>{ icon("copy") }{ strings::DIAGNOSTICS_COPY }</button>
                     </div>
                 </div>
             </section>
@@ -147,16 +140,15 @@ fn via(transport: Transport) -> &'static str {
     }
 }
 
-#[derive(Properties, PartialEq)]
-struct LinksProps {
-    links: Vec<LinkView>,
-    now: u64,
-}
-
-#[component]
-fn Links(props: &LinksProps) -> Html {
-    let mut links: Vec<&LinkView> = props.links.iter().collect();
-    links.sort_by_key(|link| (!link.relay, link.rtt_ms.unwrap_or(u32::MAX), link.peer));
+/// Relays first, then the nearest.
+fn links(links: &[LinkView], now_ms: u64) -> Html {
+    let rank = |link: &LinkView| (!link.relay, link.rtt_ms.unwrap_or(u32::MAX), link.peer);
+    let mut sorted: Vec<&LinkView> = Vec::with_capacity(links.len());
+    for link in links {
+        // A dozen links: inserting is as quick as any sort, and much smaller.
+        let place = sorted.iter().take_while(|other| rank(other) < rank(link)).count();
+        sorted.insert(place, link);
+    }
     html! {
         <table class="table" data-testid="links">
             <thead>
@@ -170,14 +162,14 @@ fn Links(props: &LinksProps) -> Html {
                 </tr>
             </thead>
             <tbody>
-                { for links.into_iter().map(|link| {
+                { for sorted.into_iter().map(|link| {
                     let kind = if link.relay { strings::RELAY } else { strings::PEER };
                     let rtt = link.rtt_ms.map_or_else(|| "–".to_owned(), strings::milliseconds);
                     html! {
                         <tr key={link.peer.to_string()} data-testid="link" data-relay={if link.relay { "true" } else { "false" }} data-peer={link.peer.to_string()}>
                             <th scope="row">
                                 if let Some(account) = link.account {
-                                    <Link to={Route::User(account)}><bdi>{ shown_name(&link.name, &account) }</bdi></Link>
+                                    <a href={Route::User(account).path()}><bdi>{ shown_name(&link.name, &account) }</bdi></a>
                                 } else {
                                     <span class="mono" title={link.peer.to_string()}>{ link.peer.short() }</span>
                                 }
@@ -188,7 +180,7 @@ fn Links(props: &LinksProps) -> Html {
                             <td data-label={strings::LINK_IN} class="table__number">{ strings::bytes(link.bytes_in) }</td>
                             <td data-label={strings::LINK_OUT} class="table__number">{ strings::bytes(link.bytes_out) }</td>
                             <td data-label={strings::LINK_SINCE} class="table__number">
-                                <time datetime={time::machine(link.since)} title={time::exact(link.since)}>{ time::relative(link.since, props.now) }</time>
+                                { time::ago(link.since, now_ms) }
                             </td>
                         </tr>
                     }

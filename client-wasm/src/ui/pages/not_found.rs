@@ -3,19 +3,18 @@
 use yew::prelude::*;
 
 use crate::ui::components::frame::Page;
-use crate::ui::components::icon::Mark;
-use crate::ui::router::{Link, Route};
+use crate::ui::components::icon::mark;
+use crate::ui::router::Route;
 use crate::ui::strings;
 
 /// Says so, and where to go instead.
-#[component]
-pub fn NotFound() -> Html {
+pub fn not_found() -> Html {
     html! {
         <Page title={strings::NOT_FOUND} back=true>
             <div class="empty" data-testid="not-found">
-                <Mark size={56} />
+                { mark("56") }
                 <p class="empty__text">{ strings::NOT_FOUND_HINT }</p>
-                <Link to={Route::Home} class="btn">{ strings::TO_HOME }</Link>
+                <a href={Route::Home.path()} class="btn">{ strings::TO_HOME }</a>
             </div>
         </Page>
     }

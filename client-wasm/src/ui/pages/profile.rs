@@ -1,21 +1,23 @@
 //! A person: who they are, and what they wrote.
 
-use engine::api::{Event, ProfileView, Query, Reply, Timeline};
+use std::rc::Rc;
+
+use engine::api::{Command, Event, MeView, ProfileView, Query, Reply, Timeline};
 use protocol::AccountId;
-use wasm_bindgen_futures::spawn_local;
+use protocol::limits::{BIO_CHARS_MAX, NAME_CHARS_MAX};
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
-use crate::ui::components::avatar::Avatar;
+use crate::ui::components::avatar::avatar;
 use crate::ui::components::dialog::Sheet;
 use crate::ui::components::feed::Feed;
-use crate::ui::components::follow::FollowButton;
+use crate::ui::components::follow::follow_button;
+use crate::ui::components::form::{Field, Form, Kind};
 use crate::ui::components::frame::Page;
-use crate::ui::components::icon::Icon;
-use crate::ui::components::post_text::PostText;
-use crate::ui::components::profile_form::ProfileForm;
+use crate::ui::components::icon::icon;
+use crate::ui::components::post_text::post_text;
 use crate::ui::router::Route;
-use crate::ui::state::{shown_name, use_events, use_session, use_ui};
+use crate::ui::state::{Live, Ui, shown_name, use_live, use_scene};
 use crate::ui::strings;
 
 /// Whose page.
@@ -28,48 +30,33 @@ pub struct ProfileProps {
 /// See [`ProfileProps`].
 #[component]
 pub fn Profile(props: &ProfileProps) -> Html {
-    let ui = use_ui();
-    let session = use_session();
+    let scene = use_scene();
     let account = props.account;
-    let profile = use_state(|| None::<ProfileView>);
     let editing = use_state_eq(|| false);
-    {
-        let (ui, profile) = (ui.clone(), profile.setter());
-        use_effect_with(account, move |account| {
-            let account = *account;
-            spawn_local(async move {
-                if let Ok(Reply::Profile(view)) = ui.bridge.query(Query::Profile { account }).await {
-                    profile.set(Some(view));
+    let (reply, _) = use_live(
+        &scene,
+        Live {
+            query: Query::Profile { account },
+            concerns: Rc::new(move |event| match event {
+                Event::Profile(view) => view.account == account,
+                Event::Posts { posts, more } => {
+                    *more || posts.iter().any(|post| post.entry.account == account)
                 }
-            });
-        });
-    }
-    {
-        let profile = profile.setter();
-        use_events(move |event| {
-            if let Event::Profile(view) = event
-                && view.account == account
-            {
-                profile.set(Some(view.clone()));
-            }
-        });
-    }
-    let mine = session.me.as_ref().is_some_and(|me| me.account == account);
-    let view = (*profile).clone().unwrap_or_else(|| ProfileView {
-        account,
-        name: String::new(),
-        bio: String::new(),
-        mine,
-        followed: false,
-        entries: 0,
-        devices: 0,
-        forked: false,
-        searching: false,
-    });
+                _ => false,
+            }),
+            again_ms: |_| None,
+        },
+    );
+    let me = scene.session.me.clone().filter(|me| me.account == account);
+    let mine = me.is_some();
+    let view = match reply.as_deref() {
+        Some(Reply::Profile(view)) => view.clone(),
+        _ => unknown(account, mine),
+    };
     let name = shown_name(&view.name, &account);
     let address = Route::User(account).address();
     let copy = {
-        let (ui, address) = (ui.clone(), address.clone());
+        let (ui, address) = (scene.ui.clone(), address.clone());
         Callback::from(move |_: MouseEvent| ui.copy(address.clone(), strings::LINK_COPIED))
     };
     let edit = {
@@ -95,7 +82,7 @@ pub fn Profile(props: &ProfileProps) -> Html {
         <Page title={name.clone()} back=true>
             <section class="profile" aria-label={strings::PROFILE} data-testid="profile" data-account={account.to_string()}>
                 <div class="profile__top">
-                    <Avatar {account} size={72} />
+                    { avatar(&account, "72") }
                     <div class="row">
                         <button
                             type="button"
@@ -106,14 +93,14 @@ pub fn Profile(props: &ProfileProps) -> Html {
                             value={address}
                             onclick={copy}
                         >
-                            <Icon name="link" />
+                            { icon("link") }
                         </button>
                         if mine {
                             <button type="button" class="btn" data-testid="profile-edit" onclick={edit}>
-                                <Icon name="edit" />{ strings::EDIT_PROFILE }
+                                { icon("edit") }{ strings::EDIT_PROFILE }
                             </button>
                         } else {
-                            <FollowButton profile={view.clone()} />
+                            { follow_button(&scene.ui, &view) }
                         }
                     </div>
                 </div>
@@ -122,7 +109,7 @@ pub fn Profile(props: &ProfileProps) -> Html {
                     <p class="profile__key mono" title={account.to_string()}>{ account.short() }</p>
                 }
                 if !view.bio.is_empty() {
-                    <div class="profile__bio" data-testid="profile-bio"><PostText text={view.bio.clone()} folds=false /></div>
+                    <div class="profile__bio" data-testid="profile-bio">{ post_text(&view.bio, false) }</div>
                 }
                 <p class="profile__facts">
                     if view.searching && view.entries == 0 {
@@ -134,16 +121,75 @@ pub fn Profile(props: &ProfileProps) -> Html {
             </section>
             if view.forked {
                 <div class="notice notice--bad" data-testid="profile-forked">
-                    <Icon name="warn" />
+                    { icon("warn") }
                     <p class="notice__text"><strong>{ strings::PROFILE_FORKED_TITLE }</strong>{ " " }{ strings::PROFILE_FORKED }</p>
                 </div>
             }
             <Feed key={account.to_string()} timeline={Timeline::User(account)} label={strings::USER_FEED} {empty} />
-            if let (true, Some(me)) = (*editing, &session.me) {
-                <Sheet title={strings::EDIT_PROFILE} on_close={done.clone()}>
-                    <ProfileForm me={me.clone()} on_done={done} />
-                </Sheet>
+            if let (true, Some(me)) = (*editing, &me) {
+                { edit_sheet(&scene.ui, me, &done) }
             }
         </Page>
+    }
+}
+
+fn unknown(account: AccountId, mine: bool) -> ProfileView {
+    ProfileView {
+        account,
+        name: String::new(),
+        bio: String::new(),
+        mine,
+        followed: false,
+        entries: 0,
+        devices: 0,
+        forked: false,
+        searching: false,
+    }
+}
+
+fn edit_sheet(ui: &Ui, me: &MeView, done: &Callback<()>) -> Html {
+    let fields = vec![
+        Field {
+            id: "profile-name-input",
+            label: strings::PROFILE_NAME,
+            hint: "",
+            kind: Kind::Line,
+            chars_max: NAME_CHARS_MAX,
+            value: me.name.clone(),
+        },
+        Field {
+            id: "profile-bio-input",
+            label: strings::PROFILE_BIO,
+            hint: "",
+            kind: Kind::Lines,
+            chars_max: BIO_CHARS_MAX,
+            value: me.bio.clone(),
+        },
+    ];
+    let make = Callback::from(|values: Vec<String>| {
+        Ok(Command::EditProfile {
+            name: values[0].clone(),
+            bio: values[1].clone(),
+        })
+    });
+    let on_done = {
+        let (ui, done) = (ui.clone(), done.clone());
+        Callback::from(move |_: Vec<String>| {
+            ui.say(strings::PROFILE_SAVED);
+            done.emit(());
+        })
+    };
+    html! {
+        <Sheet title={strings::EDIT_PROFILE} on_close={done.clone()}>
+            <Form
+                ui={ui.clone()}
+                {fields}
+                {make}
+                {on_done}
+                submit={strings::SAVE}
+                submit_testid="profile-save"
+                on_cancel={done.reform(|_: MouseEvent| ())}
+            />
+        </Sheet>
     }
 }

@@ -1,23 +1,27 @@
 //! The first visit, in three short steps: a name, the recovery words, the first people. And the way back for those who
 //! have an account.
 
-use engine::api::{Command, ProfileView, Query, Reply};
+use std::rc::Rc;
+
+use engine::api::{Command, Event, Query, Reply};
+use protocol::AccountId;
 use protocol::limits::NAME_CHARS_MAX;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{HtmlElement, HtmlInputElement, MouseEvent, SubmitEvent};
+use web_sys::{HtmlElement, MouseEvent};
 use yew::prelude::*;
 
-use super::restore::Restore;
-use crate::ui::components::follow::{FollowForm, Person};
-use crate::ui::components::icon::{Icon, Mark};
+use crate::ui::components::follow::{follow_form, person};
+use crate::ui::components::form::{Field, Form, Kind};
+use crate::ui::components::icon::{icon, mark};
 use crate::ui::components::words::Words;
-use crate::ui::router::{Route, Visit};
-use crate::ui::state::{Action, Phase, ask_who, use_events, use_session, use_ui};
+use crate::ui::router::Route;
+use crate::ui::state::{Action, Live, Phase, Scene, ask_who, use_live, use_scene};
 use crate::ui::{dom, strings};
 
+/// What the first visit shows.
 #[derive(Clone, Copy, PartialEq)]
 enum Step {
     Name,
+    Restore,
     Phrase,
     People,
 }
@@ -25,68 +29,48 @@ enum Step {
 /// All of it.
 #[component]
 pub fn Welcome() -> Html {
-    let session = use_session();
-    let restoring = use_state_eq(|| false);
-    let step = use_state_eq(|| Step::Name);
-    let shown = match (session.phase, *step) {
+    let scene = use_scene();
+    let wanted = use_state_eq(|| Step::Name);
+    let step = match (scene.session.phase, *wanted) {
+        (Phase::Stranger, Step::Restore) => Step::Restore,
         (Phase::Stranger, _) => Step::Name,
-        (_, Step::Name) => Step::Phrase,
-        (_, step) => step,
+        (_, Step::People) => Step::People,
+        _ => Step::Phrase,
     };
     let main = use_node_ref();
     {
         let main = main.clone();
-        use_effect_with((shown, *restoring), move |(shown, _)| {
+        use_effect_with(step, move |step| {
             dom::document().set_title(strings::APP);
             dom::scroll_to(0.0);
-            // The next step begins at its beginning, for the ear as well.
-            if let (true, Some(main)) = (*shown != Step::Name, main.cast::<HtmlElement>()) {
+            // The next step begins at its beginning, for the ear as well. Restoring has a field that takes the focus.
+            if let (Step::Phrase | Step::People, Some(main)) = (*step, main.cast::<HtmlElement>()) {
                 dom::focus_quietly(&main);
             }
         });
     }
-    let restore = {
-        let restoring = restoring.clone();
-        Callback::from(move |on: bool| restoring.set(on))
+    let go = |step: Step| {
+        let wanted = wanted.clone();
+        Callback::from(move |()| wanted.set(step))
     };
-    let to_people = {
-        let step = step.clone();
-        Callback::from(move |()| step.set(Step::People))
-    };
-    let content = if shown == Step::Name && *restoring {
-        html! { <Restore on_back={restore.reform(|()| false)} /> }
-    } else {
-        match shown {
-            Step::Name => html! { <NameStep on_restore={restore.reform(|()| true)} /> },
-            Step::Phrase => html! {
-                <>
-                    <h1>{ strings::PHRASE_TITLE }</h1>
-                    <p class="welcome__lead">{ strings::PHRASE_LEAD }</p>
-                    <Words on_done={to_people.clone()} on_later={to_people} />
-                </>
-            },
-            Step::People => html! { <PeopleStep /> },
-        }
-    };
-    let number = match shown {
-        Step::Name => 1,
+    let number = match step {
+        Step::Name | Step::Restore => 1,
         Step::Phrase => 2,
         Step::People => 3,
     };
     html! {
         <div class="welcome">
-            <header class="welcome__brand"><Mark size={32} />{ strings::APP }</header>
+            <header class="welcome__brand">{ mark("32") }{ strings::APP }</header>
             <main
                 id="main"
                 ref={main}
                 tabindex="-1"
-                class={classes!("welcome__main", (shown == Step::Phrase).then_some("welcome__main--wide"))}
+                class={if step == Step::Phrase { "welcome__main welcome__main--wide" } else { "welcome__main" }}
             >
-                if !*restoring || shown != Step::Name {
+                if step != Step::Restore {
                     <ol class="welcome__steps" aria-label={strings::STEPS}>
                         { for (1..=3).map(|index| html! {
                             <li
-                                key={index}
                                 class="welcome__step"
                                 aria-current={(index == number).then_some("step")}
                                 data-done={(index < number).then_some("")}
@@ -94,93 +78,126 @@ pub fn Welcome() -> Html {
                         }) }
                     </ol>
                 }
-                { content }
+                { match step {
+                    Step::Name => name_step(&scene, &go(Step::Restore)),
+                    Step::Restore => restore(&scene, &go(Step::Name)),
+                    Step::Phrase => html! {
+                        <>
+                            <h1>{ strings::PHRASE_TITLE }</h1>
+                            <p class="welcome__lead">{ strings::PHRASE_LEAD }</p>
+                            <Words on_done={go(Step::People)} on_later={go(Step::People)} />
+                        </>
+                    },
+                    Step::People => html! { <PeopleStep /> },
+                } }
             </main>
         </div>
     }
 }
 
-#[derive(Properties, PartialEq)]
-struct NameStepProps {
-    on_restore: Callback<()>,
+/// Tells the session that the account is there.
+fn arriving(scene: &Scene, fresh: bool) -> Callback<Vec<String>> {
+    let ui = scene.ui.clone();
+    Callback::from(move |_: Vec<String>| {
+        ui.session.dispatch(Action::Arrived { fresh });
+        ask_who(&ui);
+    })
 }
 
-#[component]
-fn NameStep(props: &NameStepProps) -> Html {
-    let ui = use_ui();
-    let input = use_node_ref();
-    let error = use_state_eq(|| None::<AttrValue>);
-    let working = use_state_eq(|| false);
-    let onsubmit = {
-        let (ui, input, error, working) = (ui.clone(), input.clone(), error.clone(), working.clone());
-        Callback::from(move |event: SubmitEvent| {
-            event.prevent_default();
-            let Some(field) = input.cast::<HtmlInputElement>().filter(|_| !*working) else {
-                return;
-            };
-            working.set(true);
-            let command = Command::CreateAccount {
-                name: field.value().trim().to_owned(),
-                device_name: dom::device_name(),
-            };
-            let (ui, error, working) = (ui.clone(), error.clone(), working.clone());
+fn turned(scene: &Scene) -> Callback<()> {
+    let ui = scene.ui.clone();
+    Callback::from(move |()| ui.session.dispatch(Action::Creating(false)))
+}
+
+fn name_step(scene: &Scene, on_restore: &Callback<()>) -> Html {
+    let make = {
+        let ui = scene.ui.clone();
+        Callback::from(move |values: Vec<String>| {
+            if values[0].is_empty() {
+                return Err(strings::NAME_EMPTY.to_owned());
+            }
             ui.session.dispatch(Action::Creating(true));
-            spawn_local(async move {
-                match ui.bridge.send(command).await {
-                    Ok(_) => {
-                        ui.session.dispatch(Action::Arrived { fresh: true });
-                        ask_who(&ui);
-                    }
-                    Err(refusal) => {
-                        ui.session.dispatch(Action::Creating(false));
-                        working.set(false);
-                        error.set(Some(strings::refusal(&refusal).into()));
-                        dom::focus_quietly(&field);
-                    }
-                }
-            });
+            Ok(Command::CreateAccount {
+                name: values[0].clone(),
+                device_name: dom::device_name(),
+            })
         })
     };
-    let restore = {
-        let on_restore = props.on_restore.clone();
-        Callback::from(move |_: MouseEvent| on_restore.emit(()))
+    let field = Field {
+        id: "welcome-name",
+        label: strings::NAME_LABEL,
+        hint: strings::NAME_HINT,
+        kind: Kind::Line,
+        chars_max: NAME_CHARS_MAX,
+        value: String::new(),
     };
     html! {
         <>
             <h1>{ strings::WELCOME }</h1>
             <p class="welcome__lead">{ strings::WELCOME_LEAD }</p>
-            <form {onsubmit}>
-                <div class="field">
-                    <label class="field__label" for="welcome-name">{ strings::NAME_LABEL }</label>
-                    <input
-                        ref={input}
-                        id="welcome-name"
-                        class="input"
-                        data-testid="welcome-name"
-                        type="text"
-                        autocomplete="nickname"
-                        dir="auto"
-                        required=true
-                        maxlength={NAME_CHARS_MAX.to_string()}
-                        aria-describedby="welcome-hint"
-                    />
-                    <p class="field__hint" id="welcome-hint">{ strings::NAME_HINT }</p>
-                    <div role="alert">
-                        if let Some(error) = &*error {
-                            <p class="field__error"><Icon name="warn" />{ error.clone() }</p>
-                        }
-                    </div>
-                </div>
-                <div class="welcome__actions">
-                    <button type="submit" class="btn btn--primary" data-testid="welcome-create">
-                        { if *working { strings::CREATE_WORKING } else { strings::NAME_CREATE } }
-                    </button>
-                </div>
-            </form>
+            <Form
+                key="name"
+                ui={scene.ui.clone()}
+                fields={vec![field]}
+                {make}
+                on_refused={turned(scene)}
+                on_done={arriving(scene, true)}
+                submit={strings::NAME_CREATE}
+                working={strings::CREATE_WORKING}
+                submit_testid="welcome-create"
+            />
             <div class="welcome__other">
                 <p>{ strings::HAVE_ACCOUNT }</p>
-                <button type="button" class="link-btn" data-testid="restore-open" onclick={restore}>
-                    { strings::RESTORE_OPEN }
+                <button
+                    type="button"
+                    class="link-btn"
+                    data-testid="restore-open"
+                    onclick={on_restore.reform(|_: MouseEvent| ())}
+                >{ strings::RESTORE_OPEN }</button>
+            </div>
+        </>
+    }
+}
+
+fn restore(scene: &Scene, on_back: &Callback<()>) -> Html {
+    let make = {
+        let ui = scene.ui.clone();
+        Callback::from(move |values: Vec<String>| {
+            ui.session.dispatch(Action::Creating(true));
+            Ok(Command::Restore {
+                phrase: values[0].clone(),
+                device_name: dom::device_name(),
+            })
+        })
+    };
+    let field = Field {
+        id: "restore-phrase",
+        label: strings::RESTORE_LABEL,
+        hint: strings::RESTORE_HINT,
+        kind: Kind::Phrase,
+        chars_max: 0,
+        value: String::new(),
+    };
+    html! {
+        <>
+            <h1>{ strings::RESTORE_TITLE }</h1>
+            <p class="welcome__lead">{ strings::RESTORE_LEAD }</p>
+            <Form
+                key="restore"
+                ui={scene.ui.clone()}
+                fields={vec![field]}
+                {make}
+                on_refused={turned(scene)}
+                on_done={arriving(scene, false)}
+                submit={strings::RESTORE_SUBMIT}
+                working={strings::RESTORE_WORKING}
+                submit_testid="restore-submit"
+                error_testid="restore-error"
+                focus=true
+            />
+            <div class="welcome__other">
+                <button type="button" class="link-btn" onclick={on_back.reform(|_: MouseEvent| ())}>
+                    { strings::RESTORE_BACK }
                 </button>
             </div>
         </>
@@ -189,61 +206,54 @@ fn NameStep(props: &NameStepProps) -> Html {
 
 #[component]
 fn PeopleStep() -> Html {
-    let ui = use_ui();
-    let session = use_session();
+    let scene = use_scene();
+    let own = scene
+        .session
+        .me
+        .as_ref()
+        .map_or(AccountId([0; 32]), |me| me.account);
     // Whoever came by a person's link finds that person here first.
-    let inviter = use_context::<Visit>().and_then(|visit| match visit.route {
-        Route::User(account) => Some(account),
-        Route::Post(post) => Some(post.account),
-        _ => None,
-    });
-    let profile = use_state(|| None::<ProfileView>);
-    {
-        let (ui, profile) = (ui.clone(), profile.setter());
-        use_effect_with(inviter, move |inviter| {
-            if let Some(account) = *inviter {
-                spawn_local(async move {
-                    if let Ok(Reply::Profile(view)) = ui.bridge.query(Query::Profile { account }).await {
-                        profile.set(Some(view));
-                    }
-                });
-            }
-        });
-    }
-    {
-        let profile = profile.setter();
-        use_events(move |event| {
-            if let engine::api::Event::Profile(view) = event
-                && Some(view.account) == inviter
-            {
-                profile.set(Some(view.clone()));
-            }
-        });
-    }
-    let Some(me) = &session.me else {
-        return html! {};
+    let inviter = match scene.visit.route {
+        Route::User(account) => account,
+        Route::Post(post) => post.account,
+        _ => own,
     };
-    let address = Route::User(me.account).address();
+    let (reply, _) = use_live(
+        &scene,
+        Live {
+            query: Query::Profile { account: inviter },
+            concerns: Rc::new(move |event| matches!(event, Event::Profile(view) if view.account == inviter)),
+            again_ms: |_| None,
+        },
+    );
+    let inviter = match reply.as_deref() {
+        Some(Reply::Profile(profile)) if !profile.mine => Some(profile),
+        _ => None,
+    };
+    let address = Route::User(own).address();
     let copy = {
-        let (ui, address) = (ui.clone(), address.clone());
+        let (ui, address) = (scene.ui.clone(), address.clone());
         Callback::from(move |_: MouseEvent| ui.copy(address.clone(), strings::LINK_COPIED))
     };
-    let done = Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::Settled));
+    let done = {
+        let ui = scene.ui.clone();
+        Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::Settled))
+    };
     html! {
         <>
             <h1>{ strings::PEOPLE_TITLE }</h1>
             <p class="welcome__lead">{ strings::PEOPLE_LEAD }</p>
             <div class="stack stack--wide">
-                if let Some(profile) = &*profile {
-                    <ul><Person profile={profile.clone()} /></ul>
+                if let Some(profile) = inviter {
+                    <ul>{ person(&scene.ui, profile) }</ul>
                 }
-                <FollowForm stay=true />
+                { follow_form(&scene, true) }
                 <div class="field">
                     <label class="field__hint" for="own-link">{ strings::PEOPLE_YOURS }</label>
                     <div class="copyable">
                         <input id="own-link" class="input" type="text" readonly=true dir="ltr" value={address} />
                         <button type="button" class="btn btn--icon" aria-label={strings::COPY_PROFILE_LINK} onclick={copy}>
-                            <Icon name="copy" />
+                            { icon("copy") }
                         </button>
                     </div>
                 </div>

@@ -1,53 +1,58 @@
 //! One's own account and this device: what is safe, the recovery words, devices, storage, privacy, looks.
 
-use engine::api::{Command, DeviceView, MeView, Refusal};
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{Event, HtmlInputElement, HtmlTextAreaElement, MouseEvent, SubmitEvent};
+use engine::api::{Command, DeviceView, MeView};
+use web_sys::{Event, HtmlInputElement, MouseEvent};
 use yew::prelude::*;
 
 use crate::ui::bridge::HostCommand;
-use crate::ui::components::avatar::Avatar;
+use crate::ui::components::avatar::avatar;
 use crate::ui::components::dialog::Sheet;
+use crate::ui::components::form::{Field, Form, Kind};
 use crate::ui::components::frame::Page;
-use crate::ui::components::icon::Icon;
+use crate::ui::components::icon::icon;
 use crate::ui::components::words::Words;
-use crate::ui::router::{Link, Route};
+use crate::ui::router::Route;
 use crate::ui::state::prefs::Theme;
-use crate::ui::state::{Action, Dialog, Session, time, use_session, use_ui};
+use crate::ui::state::{Action, Dialog, Scene, Session, Ui, time, use_scene};
 use crate::ui::strings;
+
+/// What lies over the page.
+#[derive(Clone, PartialEq)]
+enum Over {
+    Nothing,
+    Withdraw(DeviceView),
+    Erase,
+}
 
 /// The page.
 #[component]
 pub fn You() -> Html {
-    let ui = use_ui();
-    let session = use_session();
-    let erasing = use_state_eq(|| false);
-    let Some(me) = session.me.clone() else {
+    let scene = use_scene();
+    let over = use_state_eq(|| Over::Nothing);
+    let Some(me) = scene.session.me.clone() else {
         return html! {};
+    };
+    let ui = &scene.ui;
+    let open = {
+        let over = over.clone();
+        Callback::from(move |what: Over| over.set(what))
     };
     let keys = {
         let ui = ui.clone();
         Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::Open(Dialog::Keys)))
     };
-    let erase = {
-        let erasing = erasing.clone();
-        Callback::from(move |_: MouseEvent| erasing.set(true))
-    };
-    let keep = {
-        let erasing = erasing.clone();
-        Callback::from(move |()| erasing.set(false))
-    };
+    let own = Route::User(me.account).path();
     html! {
         <Page title={strings::YOU}>
             <section class="section you__me">
-                <Link to={Route::User(me.account)} quiet=true><Avatar account={me.account} size={56} /></Link>
+                <a href={own.clone()} aria-hidden="true" tabindex="-1">{ avatar(&me.account, "56") }</a>
                 <div class="person__text">
-                    <Link to={Route::User(me.account)} class="person__name"><bdi>{ me.name.clone() }</bdi></Link>
-                    <p class="small soft"><span class="mono">{ me.account.short() }</span></p>
+                    <a href={own} class="person__name"><bdi>{ me.name.clone() }</bdi></a>
+                    <p class="small soft mono">{ me.account.short() }</p>
                 </div>
-                <Link to={Route::Following} class="btn" testid="open-following">{ strings::following_count(me.following) }</Link>
+                <a href={Route::Following.path()} class="btn" data-testid="open-following">{ strings::following_count(me.following) }</a>
             </section>
-            <Safety />
+            { safety(&scene.session) }
             <section class="section">
                 <h2>{ strings::PHRASE_SECTION }</h2>
                 <div class="stack">
@@ -55,182 +60,156 @@ pub fn You() -> Html {
                         <p class="soft">{ strings::PHRASE_GONE }</p>
                     } else {
                         <p class="soft">{ strings::PHRASE_REMIND }</p>
-                        <Link to={Route::Phrase} class="btn btn--primary">{ strings::PHRASE_REMIND_OPEN }</Link>
+                        <a href={Route::Phrase.path()} class="btn btn--primary">{ strings::PHRASE_REMIND_OPEN }</a>
                     }
                 </div>
             </section>
-            <Devices {me} />
-            <StorageSection />
-            <Privacy />
-            <Appearance />
+            { devices(&me, &open) }
+            { storage(&scene) }
+            { privacy(&scene) }
+            { appearance(&scene) }
             <section class="section">
                 <h2>{ strings::THIS_BROWSER }</h2>
                 <div class="stack">
-                    <Link to={Route::Network} class="btn" testid="you-network"><Icon name="network" />{ strings::OPEN_NETWORK }</Link>
+                    <a href={Route::Network.path()} class="btn">{ icon("network") }{ strings::OPEN_NETWORK }</a>
                     <button type="button" class="btn" onclick={keys}>{ strings::KEYS }</button>
                     <p class="soft">{ strings::ERASE_HINT }</p>
-                    <button type="button" class="btn btn--bad" data-testid="erase-open" onclick={erase}>{ strings::ERASE }</button>
+                    <button type="button" class="btn btn--bad" data-testid="erase-open" onclick={open.reform(|_: MouseEvent| Over::Erase)}>
+                        { strings::ERASE }
+                    </button>
                 </div>
             </section>
-            if *erasing {
-                <EraseSheet on_close={keep} />
-            }
+            { match &*over {
+                Over::Nothing => html! {},
+                Over::Withdraw(device) => withdraw_sheet(ui, device, &open),
+                Over::Erase => erase_sheet(&scene, &open),
+            } }
         </Page>
     }
 }
 
 /// What is not yet safe anywhere else.
-#[component]
-fn Safety() -> Html {
-    let session = use_session();
+fn safety(session: &Session) -> Html {
     let (waiting, not_durable) = (session.status.waiting, session.status.not_durable);
     let level = match (waiting, not_durable) {
         (0, 0) => "safe",
         (0, _) => "peers",
         _ => "here",
     };
+    // What nobody holds is on no relay either: said once.
+    let at_peers_only = not_durable.saturating_sub(waiting);
     html! {
-        <section class="section" data-testid="unsafe-summary" data-level={level} data-waiting={waiting.to_string()} data-not-durable={not_durable.to_string()}>
+        <section
+            class="section"
+            data-testid="unsafe-summary"
+            data-level={level}
+            data-waiting={waiting.to_string()}
+            data-not-durable={not_durable.to_string()}
+        >
             <h2>{ strings::SAFETY }</h2>
             <div class="stack">
-                { safety_lines(&session).into_iter().map(|line| html! { <p>{ line }</p> }).collect::<Html>() }
+                if waiting > 0 {
+                    <p>{ strings::only_here(waiting) }</p>
+                }
+                if at_peers_only > 0 {
+                    <p>{ strings::not_on_relays(at_peers_only, waiting > 0) }</p>
+                }
+                if level == "safe" {
+                    <p>{ strings::SAFETY_ALL }</p>
+                }
             </div>
         </section>
     }
 }
 
-fn safety_lines(session: &Session) -> Vec<String> {
-    let (waiting, not_durable) = (session.status.waiting, session.status.not_durable);
-    let mut lines = Vec::new();
-    if waiting > 0 {
-        lines.push(strings::only_here(waiting));
-    }
-    // What nobody holds is on no relay either: said once.
-    let at_peers_only = not_durable.saturating_sub(waiting);
-    if at_peers_only > 0 {
-        lines.push(strings::not_on_relays(at_peers_only, waiting > 0));
-    }
-    if lines.is_empty() {
-        lines.push(strings::SAFETY_ALL.to_owned());
-    }
-    lines
-}
-
-#[derive(Properties, PartialEq)]
-struct DevicesProps {
-    me: std::rc::Rc<MeView>,
-}
-
-#[component]
-fn Devices(props: &DevicesProps) -> Html {
-    let withdrawing = use_state(|| None::<DeviceView>);
-    let close = {
-        let withdrawing = withdrawing.clone();
-        Callback::from(move |()| withdrawing.set(None))
-    };
+fn devices(me: &MeView, open: &Callback<Over>) -> Html {
     html! {
         <section class="section">
             <h2>{ strings::DEVICES }</h2>
             <ul>
-                { for props.me.devices.iter().map(|device| {
-                    let withdraw = {
-                        let (withdrawing, device) = (withdrawing.clone(), device.clone());
-                        Callback::from(move |_: MouseEvent| withdrawing.set(Some(device.clone())))
-                    };
+                { for me.devices.iter().map(|device| {
+                    let chosen = device.clone();
                     html! {
                         <li key={device.device.to_string()} class="device" data-testid="device">
-                            <Icon name="device" />
+                            { icon("device") }
                             <div class="device__text">
                                 <p><bdi>{ device.name.clone() }</bdi>{ " " }
                                     if device.this {
                                         <span class="tag">{ strings::THIS_DEVICE }</span>
-                                    } else if device.revoked {
+                                    }
+                                    if device.revoked {
                                         <span class="tag tag--bad">{ strings::WITHDRAWN }</span>
                                     }
                                 </p>
                                 <p class="small soft">{ strings::device_facts(&time::day(device.since), device.entries) }</p>
                             </div>
                             if !device.this && !device.revoked {
-                                <button type="button" class="btn" onclick={withdraw}>{ strings::WITHDRAW }</button>
+                                <button
+                                    type="button"
+                                    class="btn"
+                                    aria-label={strings::withdraw_title(&device.name)}
+                                    onclick={open.reform(move |_: MouseEvent| Over::Withdraw(chosen.clone()))}
+                                >{ strings::WITHDRAW }</button>
                             }
                         </li>
                     }
                 }) }
             </ul>
             <p class="small soft">{ strings::DEVICES_HINT }</p>
-            if let Some(device) = &*withdrawing {
-                <WithdrawSheet device={device.clone()} on_close={close} />
-            }
         </section>
     }
 }
 
-#[derive(Properties, PartialEq)]
-struct WithdrawProps {
-    device: DeviceView,
-    on_close: Callback<()>,
-}
-
-#[component]
-fn WithdrawSheet(props: &WithdrawProps) -> Html {
-    let ui = use_ui();
-    let input = use_node_ref();
-    let error = use_state_eq(|| None::<Refusal>);
-    let onsubmit = {
-        let (input, error, device, on_close) = (
-            input.clone(),
-            error.clone(),
-            props.device.device,
-            props.on_close.clone(),
-        );
-        Callback::from(move |event: SubmitEvent| {
-            event.prevent_default();
-            let Some(area) = input.cast::<HtmlTextAreaElement>() else {
-                return;
-            };
-            let (ui, error, on_close) = (ui.clone(), error.clone(), on_close.clone());
-            spawn_local(async move {
-                let phrase = area.value();
-                match ui.bridge.send(Command::RevokeDevice { phrase, device }).await {
-                    Ok(_) => {
-                        ui.say(strings::WITHDRAWN_NOW);
-                        on_close.emit(());
-                    }
-                    Err(refusal) => error.set(Some(refusal)),
-                }
-            });
+fn withdraw_sheet(ui: &Ui, device: &DeviceView, open: &Callback<Over>) -> Html {
+    let make = {
+        let device = device.device;
+        Callback::from(move |values: Vec<String>| {
+            Ok(Command::RevokeDevice {
+                phrase: values[0].clone(),
+                device,
+            })
         })
     };
+    let on_done = {
+        let (ui, open) = (ui.clone(), open.clone());
+        Callback::from(move |_: Vec<String>| {
+            ui.say(strings::WITHDRAWN_NOW);
+            open.emit(Over::Nothing);
+        })
+    };
+    let field = Field {
+        id: "withdraw-phrase",
+        label: strings::RESTORE_LABEL,
+        hint: strings::RESTORE_HINT,
+        kind: Kind::Phrase,
+        chars_max: 0,
+        value: String::new(),
+    };
     html! {
-        <Sheet title={strings::withdraw_title(&props.device.name)} on_close={props.on_close.clone()}>
-            <form class="stack stack--wide" {onsubmit} autocomplete="off">
+        <Sheet title={strings::withdraw_title(&device.name)} on_close={open.reform(|()| Over::Nothing)}>
+            <div class="stack stack--wide">
                 <p>{ strings::WITHDRAW_LEAD }</p>
-                <div class="field">
-                    <label class="field__label" for="withdraw-phrase">{ strings::RESTORE_LABEL }</label>
-                    <textarea ref={input} id="withdraw-phrase" class="input" rows="4" dir="ltr" autocapitalize="none" spellcheck="false" />
-                </div>
-                <div role="alert">
-                    if let Some(refusal) = &*error {
-                        <p class="field__error"><Icon name="warn" />{ strings::refusal(refusal) }</p>
-                    }
-                </div>
-                <div class="row"><button type="submit" class="btn btn--bad">{ strings::WITHDRAW }</button></div>
-            </form>
+                <Form
+                    ui={ui.clone()}
+                    fields={vec![field]}
+                    {make}
+                    {on_done}
+                    submit={strings::WITHDRAW}
+                    button_class="btn btn--bad"
+                    submit_testid="withdraw-submit"
+                />
+            </div>
         </Sheet>
     }
 }
 
 /// Storage used and left, and whether the browser keeps it.
-#[component]
-pub fn StorageSection() -> Html {
-    let ui = use_ui();
-    let session = use_session();
-    {
-        let ui = ui.clone();
-        use_effect_with((), move |()| ui.bridge.host_command(HostCommand::MeasureStorage));
-    }
-    let keep = Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::KeepStorage));
-    let Some(storage) = session.host.storage else {
+pub fn storage(scene: &Scene) -> Html {
+    let keep = {
+        let ui = scene.ui.clone();
+        Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::KeepStorage))
+    };
+    let Some(storage) = scene.session.host.storage else {
         return html! {
             <section class="section">
                 <h2>{ strings::STORAGE }</h2>
@@ -238,17 +217,14 @@ pub fn StorageSection() -> Html {
             </section>
         };
     };
-    let share = if storage.quota_bytes == 0 {
-        0.0
-    } else {
-        (storage.used_bytes as f64 / storage.quota_bytes as f64).clamp(0.004, 1.0)
-    };
+    // In thousandths; a sliver is shown even for next to nothing.
+    let share = storage.used_bytes.saturating_mul(1_000) / storage.quota_bytes.max(1);
     html! {
         <section class="section" data-testid="storage" data-persistent={if storage.persistent { "true" } else { "false" }}>
             <h2>{ strings::STORAGE }</h2>
             <div class="stack stack--wide">
-                <svg class="meter" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" focusable="false">
-                    <rect class="meter__fill" width={format!("{:.1}", share * 100.0)} height="8" />
+                <svg class="meter" viewBox="0 0 1000 8" preserveAspectRatio="none" aria-hidden="true" focusable="false">
+                    <rect class="meter__fill" width={share.clamp(4, 1_000).to_string()} height="8" />
                 </svg>
                 <dl class="facts">
                     <dt>{ strings::STORAGE_USED }</dt>
@@ -267,47 +243,37 @@ pub fn StorageSection() -> Html {
     }
 }
 
-#[component]
-fn Privacy() -> Html {
+/// The switch that links to relays alone.
+pub fn privacy(scene: &Scene) -> Html {
+    let on = scene.session.me.as_ref().is_some_and(|me| me.relays_only);
+    let onchange = {
+        let ui = scene.ui.clone();
+        Callback::from(move |event: Event| {
+            let on = event.target_unchecked_into::<HtmlInputElement>().checked();
+            ui.command(Command::SetRelaysOnly { on });
+        })
+    };
     html! {
         <section class="section">
             <h2>{ strings::PRIVACY }</h2>
-            <RelaysOnly />
+            <label class="switch">
+                <span>
+                    { strings::RELAYS_ONLY }
+                    <span class="field__hint switch__hint">{ strings::RELAYS_ONLY_HINT }</span>
+                </span>
+                <input type="checkbox" role="switch" data-testid="relays-only" checked={on} {onchange} />
+            </label>
         </section>
     }
 }
 
-/// The switch that links to relays alone.
-#[component]
-pub fn RelaysOnly() -> Html {
-    let ui = use_ui();
-    let session = use_session();
-    let on = session.me.as_ref().is_some_and(|me| me.relays_only);
-    let onchange = Callback::from(move |event: Event| {
-        let on = event.target_unchecked_into::<HtmlInputElement>().checked();
-        ui.command(Command::SetRelaysOnly { on });
-    });
-    html! {
-        <label class="switch">
-            <span>
-                { strings::RELAYS_ONLY }
-                <span class="field__hint switch__hint">{ strings::RELAYS_ONLY_HINT }</span>
-            </span>
-            <input type="checkbox" role="switch" data-testid="relays-only" checked={on} {onchange} />
-        </label>
-    }
-}
-
-#[component]
-fn Appearance() -> Html {
-    let ui = use_ui();
-    let session = use_session();
+fn appearance(scene: &Scene) -> Html {
     html! {
         <section class="section">
             <h2 id="appearance-title">{ strings::APPEARANCE }</h2>
             <div class="segmented" role="radiogroup" aria-labelledby="appearance-title">
                 { for Theme::ALL.into_iter().map(|theme| {
-                    let ui = ui.clone();
+                    let ui = scene.ui.clone();
                     let (label, key) = match theme {
                         Theme::System => (strings::THEME_SYSTEM, "theme-system"),
                         Theme::Light => (strings::THEME_LIGHT, "theme-light"),
@@ -319,7 +285,7 @@ fn Appearance() -> Html {
                                 type="radio"
                                 name="theme"
                                 data-testid={key}
-                                checked={session.theme == theme}
+                                checked={scene.session.theme == theme}
                                 onchange={Callback::from(move |_: Event| ui.session.dispatch(Action::Theme(theme)))}
                             />
                             { label }
@@ -331,23 +297,15 @@ fn Appearance() -> Html {
     }
 }
 
-#[derive(Properties, PartialEq)]
-struct EraseProps {
-    on_close: Callback<()>,
-}
-
-#[component]
-fn EraseSheet(props: &EraseProps) -> Html {
-    let ui = use_ui();
-    let session = use_session();
+fn erase_sheet(scene: &Scene, open: &Callback<Over>) -> Html {
+    let session = &scene.session;
     let confirmed = session.me.as_ref().is_some_and(|me| me.phrase_confirmed);
-    let erase = Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::EraseDevice));
-    let close = {
-        let on_close = props.on_close.clone();
-        Callback::from(move |_: MouseEvent| on_close.emit(()))
+    let erase = {
+        let ui = scene.ui.clone();
+        Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::EraseDevice))
     };
     html! {
-        <Sheet title={strings::ERASE_TITLE} on_close={props.on_close.clone()}>
+        <Sheet title={strings::ERASE_TITLE} on_close={open.reform(|()| Over::Nothing)}>
             <div class="stack">
                 <p>{ if confirmed { strings::ERASE_WITH_WORDS } else { strings::ERASE_NO_WORDS } }</p>
                 if session.status.waiting > 0 {
@@ -355,7 +313,7 @@ fn EraseSheet(props: &EraseProps) -> Html {
                 }
                 <div class="row">
                     <button type="button" class="btn btn--bad" data-testid="erase-confirm" onclick={erase}>{ strings::ERASE_CONFIRM }</button>
-                    <button type="button" class="btn btn--quiet" onclick={close}>{ strings::CANCEL }</button>
+                    <button type="button" class="btn btn--quiet" onclick={open.reform(|_: MouseEvent| Over::Nothing)}>{ strings::CANCEL }</button>
                 </div>
             </div>
         </Sheet>
@@ -363,12 +321,12 @@ fn EraseSheet(props: &EraseProps) -> Html {
 }
 
 /// The recovery words, after the first visit.
-#[component]
-pub fn Phrase() -> Html {
-    let ui = use_ui();
-    let session = use_session();
-    let confirmed = session.me.as_ref().is_some_and(|me| me.phrase_confirmed);
-    let leave = Callback::from(move |()| ui.nav.go(Route::You));
+pub fn phrase(scene: &Scene) -> Html {
+    let confirmed = scene.session.me.as_ref().is_some_and(|me| me.phrase_confirmed);
+    let leave = {
+        let nav = scene.ui.nav.clone();
+        Callback::from(move |()| nav.go(Route::You))
+    };
     html! {
         <Page title={strings::PHRASE_TITLE} back=true>
             <div class="page">

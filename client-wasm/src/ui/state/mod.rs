@@ -1,23 +1,28 @@
 //! What the interface knows right now: a fold over events, answers and the person's own gestures.
 //!
-//! [`Session`] is the one store; pages read it through [`use_session`] and act through [`use_ui`]. What belongs to one
-//! page alone (a profile, a thread) is asked for by that page and not kept here.
+//! [`Session`] is the one store and [`Scene`] the one context. What belongs to one page alone (a profile, a thread) is
+//! asked for by that page through [`use_live`] and not kept here.
+//!
+//! Every Yew component costs several kilobytes of code, whatever it does. So only what holds state of its own is one;
+//! everything else is a function that returns what is seen.
 
 pub mod feed;
 pub mod prefs;
 pub mod text;
 pub mod time;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use engine::api::{Command, Connection, Event, MeView, Outcome, PostView, Query, Refusal, Reply, StatusView};
+use gloo_timers::callback::Timeout;
 use protocol::entry::ReplyTo;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
 use self::prefs::{Theme, Unsent};
 use crate::ui::bridge::{Bridge, HostView};
-use crate::ui::router::Navigator;
+use crate::ui::router::{Navigator, Visit};
 use crate::ui::{dom, strings};
 
 /// How far the app is.
@@ -319,37 +324,32 @@ impl Ui {
     }
 }
 
-/// What every component may do.
-#[hook]
-#[allow(clippy::expect_used, reason = "the app provides it around every component")]
-pub fn use_ui() -> Ui {
-    use_context::<Ui>().expect("inside the app")
+/// Everything a page is drawn from: the one context. Parts that hold nothing themselves are functions of it.
+#[derive(Clone, PartialEq)]
+pub struct Scene {
+    /// What may be done.
+    pub ui: Ui,
+    /// What is known.
+    pub session: Session,
+    /// Where the reader is.
+    pub visit: Visit,
+    /// The wall clock in milliseconds, ticking slowly: for relative times.
+    pub now_ms: u64,
 }
 
-/// The session; the component is drawn again when it changes.
+/// The scene; the component is drawn again when it changes.
 #[hook]
 #[allow(clippy::expect_used, reason = "the app provides it around every component")]
-pub fn use_session() -> Rc<Session> {
-    use_context::<Rc<Session>>().expect("inside the app")
-}
-
-/// The wall clock in milliseconds, ticking slowly enough for relative times.
-#[derive(Clone, Copy, PartialEq)]
-pub struct Clock(pub u64);
-
-/// The wall clock; the component is drawn again as it ticks.
-#[hook]
-pub fn use_clock() -> u64 {
-    use_context::<Clock>().map_or_else(time::now_ms, |clock| clock.0)
+pub fn use_scene() -> Rc<Scene> {
+    use_context::<Rc<Scene>>().expect("inside the app")
 }
 
 /// Hears every engine event while the component lives. The latest `heard` is the one called.
 #[hook]
-pub fn use_events(heard: impl Fn(&Event) + 'static) {
-    let ui = use_ui();
+pub fn use_events(bridge: &Bridge, heard: Rc<dyn Fn(&Event)>) {
     let latest = use_mut_ref(|| None::<Rc<dyn Fn(&Event)>>);
-    *latest.borrow_mut() = Some(Rc::new(heard));
-    use_effect_with(ui.bridge, move |bridge| {
+    *latest.borrow_mut() = Some(heard);
+    use_effect_with(bridge.clone(), move |bridge| {
         let subscription = bridge.subscribe(Callback::from(move |event: Rc<Event>| {
             let heard = latest.borrow().clone();
             if let Some(heard) = heard {
@@ -357,6 +357,107 @@ pub fn use_events(heard: impl Fn(&Event) + 'static) {
             }
         }));
         move || drop(subscription)
+    });
+}
+
+/// What a page asks and when it asks again.
+pub struct Live {
+    /// The question.
+    pub query: Query,
+    /// Whether an event may have changed the answer.
+    pub concerns: Rc<dyn Fn(&Event) -> bool>,
+    /// After how many milliseconds to ask again anyway, given the answer.
+    pub again_ms: fn(&Reply) -> Option<u32>,
+}
+
+/// How far a [`use_live`] is.
+#[derive(Default)]
+struct Asking {
+    query: Option<Query>,
+    under_way: bool,
+    stale: bool,
+    timer: Option<Timeout>,
+}
+
+/// The answer to a question, kept fresh: it is asked again when something happens that concerns it. While an answer is
+/// on its way further reasons are collected, so that a burst of events costs two questions and not a hundred. The
+/// callback asks again at once.
+#[hook]
+pub fn use_live(scene: &Rc<Scene>, live: Live) -> (Option<Rc<Reply>>, Callback<()>) {
+    let reply = use_state(|| None::<(Query, Rc<Reply>)>);
+    let asking = use_mut_ref(Asking::default);
+    let Live {
+        query,
+        concerns,
+        again_ms,
+    } = live;
+    asking.borrow_mut().query = Some(query.clone());
+    let ask = {
+        let (bridge, asking, set) = (scene.ui.bridge.clone(), asking.clone(), reply.setter());
+        use_callback((), move |(), ()| {
+            ask_live(bridge.clone(), asking.clone(), set.clone(), again_ms)
+        })
+    };
+    {
+        let ask = ask.clone();
+        use_effect_with(query.clone(), move |_| ask.emit(()));
+    }
+    {
+        let asking = asking.clone();
+        // Leaving the page ends the timer.
+        use_effect_with((), move |()| move || asking.borrow_mut().timer = None);
+    }
+    let heard = {
+        let ask = ask.clone();
+        Rc::new(move |event: &Event| {
+            if matches!(event, Event::Ready { .. }) || concerns(event) {
+                ask.emit(());
+            }
+        })
+    };
+    use_events(&scene.ui.bridge, heard);
+    let current = reply
+        .as_ref()
+        .filter(|(asked, _)| *asked == query)
+        .map(|(_, reply)| reply.clone());
+    (current, ask)
+}
+
+fn ask_live(
+    bridge: Bridge,
+    asking: Rc<RefCell<Asking>>,
+    set: UseStateSetter<Option<(Query, Rc<Reply>)>>,
+    again_ms: fn(&Reply) -> Option<u32>,
+) {
+    let query = {
+        let mut asking = asking.borrow_mut();
+        if asking.under_way {
+            asking.stale = true;
+            return;
+        }
+        let Some(query) = asking.query.clone() else { return };
+        asking.under_way = true;
+        asking.stale = false;
+        query
+    };
+    spawn_local(async move {
+        let answer = bridge.query(query.clone()).await;
+        let again = {
+            let mut now = asking.borrow_mut();
+            now.under_way = false;
+            now.stale || now.query.as_ref() != Some(&query)
+        };
+        if let Ok(reply) = answer {
+            if let Some(pause_ms) = again_ms(&reply) {
+                let (bridge, later, set) = (bridge.clone(), asking.clone(), set.clone());
+                let timer = Timeout::new(pause_ms, move || ask_live(bridge, later, set, again_ms));
+                asking.borrow_mut().timer = Some(timer);
+            }
+            set.set(Some((query, Rc::new(reply))));
+        }
+        if again {
+            ask_live(bridge, asking, set, again_ms);
+        }
     });
 }
 

@@ -101,7 +101,7 @@ pub struct Place {
     /// The post.
     pub post: EntryRef,
     /// Its distance from the top of the screen.
-    pub offset_px: f64,
+    pub offset_px: i32,
 }
 
 /// Where the reader left a list. `lasting` places outlive the tab.
@@ -120,7 +120,7 @@ pub fn place(list: &str, lasting: bool) -> Option<Place> {
 /// Remembers where the reader is in a list.
 pub fn set_place(list: &str, lasting: bool, place: Option<Place>) {
     let text = place.map_or_else(String::new, |place| {
-        format!("{} {}", entry_to_text(&place.post), place.offset_px.round())
+        format!("{} {}", entry_to_text(&place.post), place.offset_px)
     });
     put(
         if lasting { local() } else { session() },

@@ -77,10 +77,12 @@ pub fn lines_at_least(text: &str) -> usize {
 }
 
 fn link(rest: &str) -> Option<&str> {
-    let lower: String = rest.chars().take(8).flat_map(char::to_lowercase).collect();
     let scheme_len = ["https://", "http://"]
         .iter()
-        .find(|s| lower.starts_with(**s))?
+        .find(|scheme| {
+            rest.get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        })?
         .len();
     let end = rest
         .find(|c: char| {

@@ -3,6 +3,7 @@
 use js_sys::{Date, Object, Reflect};
 use protocol::Timestamp;
 use wasm_bindgen::JsValue;
+use yew::{Html, html};
 
 use crate::ui::strings;
 
@@ -39,6 +40,11 @@ pub fn relative(time: Timestamp, now_ms: u64) -> String {
 /// The whole date and time.
 pub fn exact(time: Timestamp) -> String {
     localised(time, &[("dateStyle", "long"), ("timeStyle", "short")])
+}
+
+/// How long ago, with the whole date and time behind it.
+pub fn ago(time: Timestamp, now_ms: u64) -> Html {
+    html! { <time datetime={machine(time)} title={exact(time)}>{ relative(time, now_ms) }</time> }
 }
 
 /// The date alone.
