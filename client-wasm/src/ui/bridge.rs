@@ -19,12 +19,17 @@ use yew::Callback;
 /// Asks that may wait for an answer at one time. More means that nothing answers any more.
 pub const UNANSWERED_MAX: usize = 1_024;
 
+/// Brings a numbered ask to the engine.
+pub type AskCarrier = Box<dyn Fn(u64, &Ask)>;
+/// Brings a request to the browser.
+pub type HostCarrier = Box<dyn Fn(HostCommand)>;
+
 /// What carries asks to the engine and requests to the browser. Both return at once.
 pub struct Carrier {
     /// Brings an ask to the engine; its answer comes back through [`Bridge::answered`] with the same number.
-    pub ask: Box<dyn Fn(u64, &Ask)>,
+    pub ask: AskCarrier,
     /// Asks something of the browser itself; what changes comes back through [`Bridge::host_changed`].
-    pub host: Box<dyn Fn(HostCommand)>,
+    pub host: HostCarrier,
 }
 
 /// Something only the browser around the engine can do.

@@ -92,7 +92,7 @@ pub fn App(props: &AppProps) -> Html {
             let hosts = {
                 let ui = ui.clone();
                 bridge.subscribe_host(Callback::from(move |host: HostView| {
-                    ui.session.dispatch(Action::Host(host))
+                    ui.session.dispatch(Action::Host(host));
                 }))
             };
             ui.session.dispatch(Action::Host(bridge.host()));

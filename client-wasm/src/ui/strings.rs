@@ -20,8 +20,6 @@ pub const BACK: &str = "Back";
 pub const CLOSE: &str = "Close";
 pub const CANCEL: &str = "Cancel";
 pub const SAVE: &str = "Save";
-pub const DONE: &str = "Done";
-pub const CONTINUE: &str = "Continue";
 pub const RETRY: &str = "Try again";
 pub const COPIED: &str = "Copied.";
 pub const NOT_COPIED: &str = "This browser does not allow copying. Select the text and copy it yourself.";
@@ -155,7 +153,6 @@ pub fn new_posts(count: usize, more: bool) -> String {
 }
 
 // Posts.
-pub const REPLY: &str = "Reply";
 pub const COPY_LINK: &str = "Copy link";
 pub const LINK_COPIED: &str = "Link copied.";
 pub const SHOW_MORE: &str = "Show all";
@@ -248,7 +245,6 @@ pub const PROFILE: &str = "Profile";
 pub const PROFILE_NAME: &str = "Name";
 pub const PROFILE_BIO: &str = "About you";
 pub const PROFILE_SAVED: &str = "Profile saved.";
-pub const PROFILE_LINK: &str = "Profile link";
 pub const COPY_PROFILE_LINK: &str = "Copy profile link";
 pub const PROFILE_SEARCHING: &str = "Nothing of this person is here yet. Asking peers…";
 pub const PROFILE_FORKED_TITLE: &str = "This feed contradicts itself.";
@@ -354,7 +350,6 @@ pub fn rebuilding(done: u64, total: u64) -> String {
 
 // You.
 pub const SAFETY: &str = "How safe your posts are";
-pub const SAFETY_NEW: &str = "You have written nothing yet, so there is nothing to lose.";
 pub const SAFETY_ALL: &str = "Everything you wrote is stored by at least one relay.";
 pub const PHRASE_SECTION: &str = "Recovery words";
 pub const DEVICES: &str = "Devices";

@@ -5,7 +5,7 @@ use web_sys::{Event, HtmlDialogElement, MouseEvent};
 use yew::prelude::*;
 
 use super::composer::Composer;
-use super::icon::icon;
+use super::part;
 use crate::ui::state::{Action, Dialog, Scene, answering, shown_name};
 use crate::ui::strings;
 
@@ -64,9 +64,7 @@ pub fn Sheet(props: &SheetProps) -> Html {
         <dialog ref={node} class="dialog" aria-label={props.title.clone()} {oncancel} {onclick}>
             <div class="dialog__head">
                 <h2>{ props.title.clone() }</h2>
-                <button type="button" class="btn btn--quiet btn--icon" aria-label={strings::CLOSE} onclick={close}>
-                    { icon("close") }
-                </button>
+                { part::icon_button("btn btn--quiet btn--icon", "close", strings::CLOSE, close) }
             </div>
             <div class="dialog__body">{ props.children.clone() }</div>
         </dialog>

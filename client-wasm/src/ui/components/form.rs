@@ -6,7 +6,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{HtmlElement, HtmlInputElement, HtmlTextAreaElement, InputEvent, MouseEvent, SubmitEvent};
 use yew::prelude::*;
 
-use super::icon::icon;
+use super::part;
 use crate::ui::state::Ui;
 use crate::ui::{dom, strings};
 
@@ -195,16 +195,12 @@ pub fn Form(props: &FormProps) -> Html {
                     </div>
                 }
             }) }
-            <div id={error_id} role="alert">
-                if let Some(error) = &*error {
-                    <p class="field__error" data-testid={props.error_testid}>{ icon("warn") }{ error.clone() }</p>
-                }
-            </div>
+            <div id={error_id}>{ part::trouble(props.error_testid, (*error).clone()) }</div>
             if !props.inline {
                 <div class="row">
                     { button }
                     if let Some(onclick) = &props.on_cancel {
-                        <button type="button" class="btn btn--quiet" {onclick}>{ strings::CANCEL }</button>
+                        { part::button("btn btn--quiet", "form-cancel", "", strings::CANCEL, onclick.clone()) }
                     }
                 </div>
             }

@@ -8,6 +8,7 @@ use super::avatar::avatar;
 use super::flock::status_chip;
 use super::icon::{icon, mark};
 use super::notices::notices;
+use super::part;
 use crate::ui::router::Route;
 use crate::ui::state::{Action, Dialog, Scene, use_scene};
 use crate::ui::{dom, strings};
@@ -103,9 +104,7 @@ pub fn Page(props: &PageProps) -> Html {
         <>
             <header class="topbar">
                 if props.back {
-                    <button type="button" class="btn btn--quiet btn--icon topbar__back" aria-label={strings::BACK} onclick={back}>
-                        { icon("back") }
-                    </button>
+                    { part::icon_button("btn btn--quiet btn--icon topbar__back", "back", strings::BACK, back) }
                 }
                 <h1 ref={heading} class="topbar__title" tabindex="-1">{ props.title.clone() }</h1>
                 { status_chip(&scene.session.status) }

@@ -10,6 +10,7 @@ pub mod form;
 pub mod frame;
 pub mod icon;
 pub mod notices;
+pub mod part;
 pub mod post;
 pub mod post_text;
 pub mod safety;

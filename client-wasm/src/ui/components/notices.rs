@@ -3,6 +3,7 @@
 use engine::api::Connection;
 use yew::prelude::*;
 
+use super::part;
 use crate::ui::bridge::{HostCommand, TabRole, Trouble};
 use crate::ui::router::Route;
 use crate::ui::state::{Action, Phase, Scene};
@@ -22,7 +23,7 @@ fn notice(kind: &'static str, icon: &'static str, testid: &'static str, text: Ht
 }
 
 fn button(label: &'static str, onclick: Callback<MouseEvent>) -> Html {
-    html! { <button type="button" class="btn notice__action" {onclick}>{ label }</button> }
+    part::button("btn notice__action", "notice-action", "", label, onclick)
 }
 
 /// All that apply.
@@ -138,11 +139,12 @@ pub fn notices(scene: &Scene) -> Html {
             "tabs",
             "leader-note",
             html! { strings::TAB_FOLLOWS },
-            html! {
-                <button type="button" class="btn btn--quiet btn--icon notice__action" aria-label={strings::CLOSE} onclick={close}>
-                    { super::icon::icon("close") }
-                </button>
-            },
+            part::icon_button(
+                "btn btn--quiet btn--icon notice__action",
+                "close",
+                strings::CLOSE,
+                close,
+            ),
         ));
     }
     html! { <div role="status">{ for list }</div> }

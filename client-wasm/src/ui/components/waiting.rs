@@ -5,6 +5,7 @@ use web_sys::MouseEvent;
 use yew::prelude::*;
 
 use super::avatar::avatar;
+use super::part;
 use super::post_text::post_text;
 use crate::ui::state::{Action, Scene, Waiting};
 use crate::ui::strings;
@@ -49,8 +50,8 @@ fn waiting_post(scene: &Scene, waiting: &Waiting) -> Html {
                     <div class="post__trouble" role="alert">
                         <span>{ strings::NOT_TAKEN }{ " " }{ strings::refusal(refusal) }</span>
                         <span class="row">
-                            <button type="button" class="btn" onclick={retry}>{ strings::RETRY }</button>
-                            <button type="button" class="btn btn--quiet" onclick={discard}>{ strings::DISCARD }</button>
+                            { part::button("btn", "waiting-retry", "", strings::RETRY, retry) }
+                            { part::button("btn btn--quiet", "waiting-discard", "", strings::DISCARD, discard) }
                         </span>
                     </div>
                 }

@@ -7,7 +7,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
-use super::icon::icon;
+use super::part;
 use crate::ui::state::{Live, use_live, use_scene};
 use crate::ui::{dom, strings};
 
@@ -121,20 +121,12 @@ pub fn Words(props: &WordsProps) -> Html {
                 }) }
             </ol>
             <div class="welcome__actions">
-                <button type="button" class="btn" data-testid="phrase-copy" onclick={copy}>
-                    { icon("copy") }{ strings::PHRASE_COPY }
-                </button>
-                <button type="button" class="btn" data-testid="phrase-download" onclick={download}>
-                    { icon("download") }{ strings::PHRASE_DOWNLOAD }
-                </button>
+                { part::button("btn", "phrase-copy", "copy", strings::PHRASE_COPY, copy) }
+                { part::button("btn", "phrase-download", "download", strings::PHRASE_DOWNLOAD, download) }
             </div>
             <div class="welcome__actions">
-                <button type="button" class="btn btn--primary" data-testid="phrase-confirm" onclick={begin}>
-                    { strings::PHRASE_CONFIRM }
-                </button>
-                <button type="button" class="btn btn--quiet" data-testid="phrase-later" onclick={later}>
-                    { strings::PHRASE_LATER }
-                </button>
+                { part::button("btn btn--primary", "phrase-confirm", "", strings::PHRASE_CONFIRM, begin) }
+                { part::button("btn btn--quiet", "phrase-later", "", strings::PHRASE_LATER, later) }
             </div>
         </>
     }
@@ -164,14 +156,8 @@ fn quiz(question: &Question, wrong: bool, pick: &Callback<String>, back: Callbac
                     }
                 }) }
             </div>
-            <div role="alert">
-                if wrong {
-                    <p class="field__error">{ icon("warn") }{ strings::QUIZ_WRONG }</p>
-                }
-            </div>
-            <button type="button" class="btn btn--quiet" onclick={back}>
-                { icon("back") }{ strings::QUIZ_BACK }
-            </button>
+            { part::trouble("phrase-wrong", wrong.then(|| strings::QUIZ_WRONG.to_owned())) }
+            { part::button("btn btn--quiet", "phrase-back", "back", strings::QUIZ_BACK, back) }
         </div>
     }
 }

@@ -9,19 +9,21 @@ use crate::ui::components::feed::Feed;
 use crate::ui::components::follow::{follow_form, person};
 use crate::ui::components::frame::Page;
 use crate::ui::components::icon::icon_with;
+use crate::ui::components::part;
 use crate::ui::router::Route;
 use crate::ui::state::{Live, Scene, use_live, use_scene};
 use crate::ui::strings;
 
 /// Public posts, and following by link.
 pub fn explore(scene: &Scene) -> Html {
-    let empty = html! {
-        <div class="empty">
-            { icon_with("explore", "empty__icon") }
-            <h2>{ strings::EMPTY_PUBLIC_TITLE }</h2>
-            <p class="empty__text">{ strings::EMPTY_PUBLIC }</p>
-        </div>
-    };
+    let picture = icon_with("explore", "empty__icon");
+    let empty = part::empty(
+        "empty-public",
+        picture,
+        strings::EMPTY_PUBLIC_TITLE,
+        strings::EMPTY_PUBLIC,
+        html! {},
+    );
     html! {
         <Page title={strings::EXPLORE}>
             <section class="section">{ follow_form(scene, false) }</section>
@@ -43,12 +45,10 @@ pub fn Following() -> Html {
         },
     );
     let list = match reply.as_deref() {
-        Some(Reply::Profiles(list)) if list.is_empty() => html! {
-            <div class="empty">
-                <p class="empty__text">{ strings::FOLLOWING_NONE }</p>
-                <a href={Route::Explore.path()} class="btn">{ strings::LOOK_AROUND }</a>
-            </div>
-        },
+        Some(Reply::Profiles(list)) if list.is_empty() => {
+            let rest = html! { <a href={Route::Explore.path()} class="btn">{ strings::LOOK_AROUND }</a> };
+            part::empty("empty-following", html! {}, "", strings::FOLLOWING_NONE, rest)
+        }
         Some(Reply::Profiles(list)) => html! {
             <ul>{ for list.iter().map(|profile| person(&scene.ui, profile)) }</ul>
         },

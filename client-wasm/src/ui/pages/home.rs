@@ -8,6 +8,7 @@ use crate::ui::components::feed::Feed;
 use crate::ui::components::follow::follow_form;
 use crate::ui::components::frame::Page;
 use crate::ui::components::icon::{icon_with, mark};
+use crate::ui::components::part;
 use crate::ui::components::waiting::waiting_posts;
 use crate::ui::router::Route;
 use crate::ui::state::{Dialog, Scene};
@@ -15,15 +16,19 @@ use crate::ui::strings;
 
 /// What the people one follows write, and a place to write oneself.
 pub fn home(scene: &Scene) -> Html {
-    let empty = html! {
-        <div class="empty">
-            { mark("56") }
-            <h2>{ strings::EMPTY_HOME_TITLE }</h2>
-            <p class="empty__text">{ strings::EMPTY_HOME }</p>
+    let rest = html! {
+        <>
             { follow_form(scene, true) }
             <a href={Route::Explore.path()} class="btn">{ strings::LOOK_AROUND }</a>
-        </div>
+        </>
     };
+    let empty = part::empty(
+        "empty-home",
+        mark("56"),
+        strings::EMPTY_HOME_TITLE,
+        strings::EMPTY_HOME,
+        rest,
+    );
     let behind = scene.session.dialog == Dialog::Compose;
     html! {
         <Page title={strings::HOME}>
@@ -37,13 +42,14 @@ pub fn home(scene: &Scene) -> Html {
 
 /// Answers to one's own posts.
 pub fn activity() -> Html {
-    let empty = html! {
-        <div class="empty">
-            { icon_with("activity", "empty__icon") }
-            <h2>{ strings::EMPTY_ACTIVITY_TITLE }</h2>
-            <p class="empty__text">{ strings::EMPTY_ACTIVITY }</p>
-        </div>
-    };
+    let picture = icon_with("activity", "empty__icon");
+    let empty = part::empty(
+        "empty-activity",
+        picture,
+        strings::EMPTY_ACTIVITY_TITLE,
+        strings::EMPTY_ACTIVITY,
+        html! {},
+    );
     html! {
         <Page title={strings::ACTIVITY}>
             <Feed key="activity" timeline={Timeline::Activity} label={strings::ACTIVITY_FEED} {empty} />

@@ -12,7 +12,7 @@ use yew::prelude::*;
 use super::you::{privacy, storage};
 use crate::ui::bridge::{HostCommand, TabRole};
 use crate::ui::components::frame::Page;
-use crate::ui::components::icon::icon;
+use crate::ui::components::part;
 use crate::ui::components::sky::sky;
 use crate::ui::router::Route;
 use crate::ui::state::{Live, Session, connection_word, shown_name, time, use_live, use_scene};
@@ -76,7 +76,7 @@ pub fn Network() -> Html {
                 <div class="row row--between section__head">
                     <h2>{ strings::NETWORK_LINKS }</h2>
                     if session.status.connection != Connection::Online {
-                        <button type="button" class="btn" onclick={reconnect}>{ icon("retry") }{ strings::RECONNECT }</button>
+                        { part::button("btn", "reconnect", "retry", strings::RECONNECT, reconnect) }
                     }
                 </div>
                 if view.links.is_empty() {
@@ -85,16 +85,13 @@ pub fn Network() -> Html {
                     { links(&view.links, now_ms) }
                 }
             </section>
-            <section class="section">
-                <h2>{ strings::HELD }</h2>
-                <dl class="facts">
-                    { fact(strings::HELD_FEEDS, view.feeds) }
-                    { fact(strings::HELD_ENTRIES, view.entries) }
-                    { fact(strings::HELD_INTERESTS, view.interests) }
-                    { fact(strings::HELD_DUPLICATES, view.duplicates) }
-                    { fact(strings::HELD_REFUSED, view.refused) }
-                </dl>
-            </section>
+            { part::section(strings::HELD, part::facts(&[
+                (strings::HELD_FEEDS, view.feeds.to_string()),
+                (strings::HELD_ENTRIES, view.entries.to_string()),
+                (strings::HELD_INTERESTS, view.interests.to_string()),
+                (strings::HELD_DUPLICATES, view.duplicates.to_string()),
+                (strings::HELD_REFUSED, view.refused.to_string()),
+            ])) }
             <section class="section">
                 <h2>{ strings::SYNCED }</h2>
                 if view.synced.is_empty() {
@@ -119,17 +116,11 @@ pub fn Network() -> Html {
                 <div class="stack stack--wide">
                     <p class="soft">{ strings::DIAGNOSTICS_HINT }</p>
                     <pre class="diagnostics" tabindex="0" aria-label={strings::DIAGNOSTICS} data-testid="diagnostics">{ text }</pre>
-                    <div>
-                        <button type="button" class="btn" onclick={copy}>{ icon("copy") }{ strings::DIAGNOSTICS_COPY }</button>
-                    </div>
+                    <div>{ part::button("btn", "diagnostics-copy", "copy", strings::DIAGNOSTICS_COPY, copy) }</div>
                 </div>
             </section>
         </Page>
     }
-}
-
-fn fact(label: &'static str, count: u64) -> Html {
-    html! { <><dt>{ label }</dt><dd>{ count }</dd></> }
 }
 
 fn via(transport: Transport) -> &'static str {
@@ -153,12 +144,14 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
         <table class="table" data-testid="links">
             <thead>
                 <tr>
-                    <th scope="col">{ strings::LINK_WHO }</th>
-                    <th scope="col">{ strings::LINK_VIA }</th>
-                    <th scope="col" class="table__number">{ strings::LINK_RTT }</th>
-                    <th scope="col" class="table__number">{ strings::LINK_IN }</th>
-                    <th scope="col" class="table__number">{ strings::LINK_OUT }</th>
-                    <th scope="col" class="table__number">{ strings::LINK_SINCE }</th>
+                    { for [
+                        strings::LINK_WHO,
+                        strings::LINK_VIA,
+                        strings::LINK_RTT,
+                        strings::LINK_IN,
+                        strings::LINK_OUT,
+                        strings::LINK_SINCE,
+                    ].into_iter().map(|name| html! { <th scope="col">{ name }</th> }) }
                 </tr>
             </thead>
             <tbody>
@@ -175,13 +168,13 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
                                 }
                                 { " " }<span class="small soft table__kind">{ kind }</span>
                             </th>
-                            <td data-label={strings::LINK_VIA}>{ via(link.transport) }</td>
-                            <td data-label={strings::LINK_RTT} class="table__number">{ rtt }</td>
-                            <td data-label={strings::LINK_IN} class="table__number">{ strings::bytes(link.bytes_in) }</td>
-                            <td data-label={strings::LINK_OUT} class="table__number">{ strings::bytes(link.bytes_out) }</td>
-                            <td data-label={strings::LINK_SINCE} class="table__number">
-                                { time::ago(link.since, now_ms) }
-                            </td>
+                            { for [
+                                (strings::LINK_VIA, html! { via(link.transport) }),
+                                (strings::LINK_RTT, html! { rtt }),
+                                (strings::LINK_IN, html! { strings::bytes(link.bytes_in) }),
+                                (strings::LINK_OUT, html! { strings::bytes(link.bytes_out) }),
+                                (strings::LINK_SINCE, time::ago(link.since, now_ms)),
+                            ].into_iter().map(|(name, value)| html! { <td data-label={name}>{ value }</td> }) }
                         </tr>
                     }
                 }) }

@@ -4,6 +4,7 @@ use yew::prelude::*;
 
 use crate::ui::components::frame::Page;
 use crate::ui::components::icon::mark;
+use crate::ui::components::part;
 use crate::ui::router::Route;
 use crate::ui::strings;
 
@@ -11,11 +12,9 @@ use crate::ui::strings;
 pub fn not_found() -> Html {
     html! {
         <Page title={strings::NOT_FOUND} back=true>
-            <div class="empty" data-testid="not-found">
-                { mark("56") }
-                <p class="empty__text">{ strings::NOT_FOUND_HINT }</p>
+            { part::empty("not-found", mark("56"), "", strings::NOT_FOUND_HINT, html! {
                 <a href={Route::Home.path()} class="btn">{ strings::TO_HOME }</a>
-            </div>
+            }) }
         </Page>
     }
 }

@@ -15,6 +15,7 @@ use crate::ui::components::follow::follow_button;
 use crate::ui::components::form::{Field, Form, Kind};
 use crate::ui::components::frame::Page;
 use crate::ui::components::icon::icon;
+use crate::ui::components::part;
 use crate::ui::components::post_text::post_text;
 use crate::ui::router::Route;
 use crate::ui::state::{Live, Ui, shown_name, use_live, use_scene};
@@ -67,16 +68,17 @@ pub fn Profile(props: &ProfileProps) -> Html {
         let editing = editing.clone();
         Callback::from(move |()| editing.set(false))
     };
-    let empty = html! {
-        <div class="empty">
-            if mine {
-                <p class="empty__text">{ strings::EMPTY_MINE }</p>
-            } else if !view.searching {
-                // While peers are asked, the profile above says so.
-                <h2>{ strings::EMPTY_USER_TITLE }</h2>
-                <p class="empty__text">{ strings::EMPTY_USER }</p>
-            }
-        </div>
+    let empty = match (mine, view.searching) {
+        (true, _) => part::empty("empty-user", html! {}, "", strings::EMPTY_MINE, html! {}),
+        (false, false) => part::empty(
+            "empty-user",
+            html! {},
+            strings::EMPTY_USER_TITLE,
+            strings::EMPTY_USER,
+            html! {},
+        ),
+        // While peers are asked, the profile above says so.
+        (false, true) => html! {},
     };
     html! {
         <Page title={name.clone()} back=true>
@@ -96,9 +98,7 @@ pub fn Profile(props: &ProfileProps) -> Html {
                             { icon("link") }
                         </button>
                         if mine {
-                            <button type="button" class="btn" data-testid="profile-edit" onclick={edit}>
-                                { icon("edit") }{ strings::EDIT_PROFILE }
-                            </button>
+                            { part::button("btn", "profile-edit", "edit", strings::EDIT_PROFILE, edit) }
                         } else {
                             { follow_button(&scene.ui, &view) }
                         }

@@ -10,6 +10,7 @@ use yew::prelude::*;
 use crate::ui::components::composer::Composer;
 use crate::ui::components::frame::Page;
 use crate::ui::components::icon::mark;
+use crate::ui::components::part;
 use crate::ui::components::post::{Post, Shown};
 use crate::ui::components::waiting::waiting_posts;
 use crate::ui::router::{Route, entry_to_text};
@@ -134,24 +135,23 @@ fn searching() -> Html {
                     <span class="skeleton skeleton--short" />
                 </div>
             </div>
-            <div class="empty">
-                <h2>{ strings::THREAD_SEARCHING }</h2>
-                <p class="empty__text">{ strings::THREAD_SEARCHING_HINT }</p>
-            </div>
+            { part::empty("", html! {}, strings::THREAD_SEARCHING, strings::THREAD_SEARCHING_HINT, html! {}) }
         </div>
     }
 }
 
 fn not_found(entry: &EntryRef, again: Callback<MouseEvent>) -> Html {
-    html! {
-        <div class="empty" data-testid="thread-not-found">
-            { mark("56") }
-            <h2>{ strings::THREAD_NOT_FOUND }</h2>
-            <p class="empty__text">{ strings::THREAD_NOT_FOUND_HINT }</p>
-            <div class="row">
-                <button type="button" class="btn" onclick={again}>{ strings::RETRY }</button>
-                <a href={Route::User(entry.account).path()} class="btn">{ strings::THREAD_TO_AUTHOR }</a>
-            </div>
+    let rest = html! {
+        <div class="row">
+            { part::button("btn", "thread-retry", "retry", strings::RETRY, again) }
+            <a href={Route::User(entry.account).path()} class="btn">{ strings::THREAD_TO_AUTHOR }</a>
         </div>
-    }
+    };
+    part::empty(
+        "thread-not-found",
+        mark("56"),
+        strings::THREAD_NOT_FOUND,
+        strings::THREAD_NOT_FOUND_HINT,
+        rest,
+    )
 }

@@ -11,7 +11,8 @@ use yew::prelude::*;
 
 use crate::ui::components::follow::{follow_form, person};
 use crate::ui::components::form::{Field, Form, Kind};
-use crate::ui::components::icon::{icon, mark};
+use crate::ui::components::icon::mark;
+use crate::ui::components::part;
 use crate::ui::components::words::Words;
 use crate::ui::router::Route;
 use crate::ui::state::{Action, Live, Phase, Scene, ask_who, use_live, use_scene};
@@ -148,12 +149,7 @@ fn name_step(scene: &Scene, on_restore: &Callback<()>) -> Html {
             />
             <div class="welcome__other">
                 <p>{ strings::HAVE_ACCOUNT }</p>
-                <button
-                    type="button"
-                    class="link-btn"
-                    data-testid="restore-open"
-                    onclick={on_restore.reform(|_: MouseEvent| ())}
-                >{ strings::RESTORE_OPEN }</button>
+                { part::button("link-btn", "restore-open", "", strings::RESTORE_OPEN, on_restore.reform(|_: MouseEvent| ())) }
             </div>
         </>
     }
@@ -196,9 +192,7 @@ fn restore(scene: &Scene, on_back: &Callback<()>) -> Html {
                 focus=true
             />
             <div class="welcome__other">
-                <button type="button" class="link-btn" onclick={on_back.reform(|_: MouseEvent| ())}>
-                    { strings::RESTORE_BACK }
-                </button>
+                { part::button("link-btn", "restore-back", "", strings::RESTORE_BACK, on_back.reform(|_: MouseEvent| ())) }
             </div>
         </>
     }
@@ -252,16 +246,12 @@ fn PeopleStep() -> Html {
                     <label class="field__hint" for="own-link">{ strings::PEOPLE_YOURS }</label>
                     <div class="copyable">
                         <input id="own-link" class="input" type="text" readonly=true dir="ltr" value={address} />
-                        <button type="button" class="btn btn--icon" aria-label={strings::COPY_PROFILE_LINK} onclick={copy}>
-                            { icon("copy") }
-                        </button>
+                        { part::icon_button("btn btn--icon", "copy", strings::COPY_PROFILE_LINK, copy) }
                     </div>
                 </div>
             </div>
             <div class="welcome__actions">
-                <button type="button" class="btn btn--primary" data-testid="welcome-done" onclick={done}>
-                    { strings::PEOPLE_DONE }
-                </button>
+                { part::button("btn btn--primary", "welcome-done", "", strings::PEOPLE_DONE, done) }
             </div>
         </>
     }

@@ -10,6 +10,7 @@ use crate::ui::components::dialog::Sheet;
 use crate::ui::components::form::{Field, Form, Kind};
 use crate::ui::components::frame::Page;
 use crate::ui::components::icon::icon;
+use crate::ui::components::part;
 use crate::ui::components::words::Words;
 use crate::ui::router::Route;
 use crate::ui::state::prefs::Theme;
@@ -72,11 +73,9 @@ pub fn You() -> Html {
                 <h2>{ strings::THIS_BROWSER }</h2>
                 <div class="stack">
                     <a href={Route::Network.path()} class="btn">{ icon("network") }{ strings::OPEN_NETWORK }</a>
-                    <button type="button" class="btn" onclick={keys}>{ strings::KEYS }</button>
+                    { part::button("btn", "open-keys", "", strings::KEYS, keys) }
                     <p class="soft">{ strings::ERASE_HINT }</p>
-                    <button type="button" class="btn btn--bad" data-testid="erase-open" onclick={open.reform(|_: MouseEvent| Over::Erase)}>
-                        { strings::ERASE }
-                    </button>
+                    { part::button("btn btn--bad", "erase-open", "", strings::ERASE, open.reform(|_: MouseEvent| Over::Erase)) }
                 </div>
             </section>
             { match &*over {
@@ -210,12 +209,10 @@ pub fn storage(scene: &Scene) -> Html {
         Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::KeepStorage))
     };
     let Some(storage) = scene.session.host.storage else {
-        return html! {
-            <section class="section">
-                <h2>{ strings::STORAGE }</h2>
-                <p class="soft">{ strings::STORAGE_UNKNOWN }</p>
-            </section>
-        };
+        return part::section(
+            strings::STORAGE,
+            html! { <p class="soft">{ strings::STORAGE_UNKNOWN }</p> },
+        );
     };
     // In thousandths; a sliver is shown even for next to nothing.
     let share = storage.used_bytes.saturating_mul(1_000) / storage.quota_bytes.max(1);
@@ -226,17 +223,17 @@ pub fn storage(scene: &Scene) -> Html {
                 <svg class="meter" viewBox="0 0 1000 8" preserveAspectRatio="none" aria-hidden="true" focusable="false">
                     <rect class="meter__fill" width={share.clamp(4, 1_000).to_string()} height="8" />
                 </svg>
-                <dl class="facts">
-                    <dt>{ strings::STORAGE_USED }</dt>
-                    <dd>{ strings::bytes(storage.used_bytes) }</dd>
-                    <dt>{ strings::STORAGE_LEFT }</dt>
-                    <dd>{ strings::bytes(storage.quota_bytes.saturating_sub(storage.used_bytes)) }</dd>
-                    <dt>{ strings::STORAGE_KEPT }</dt>
-                    <dd>{ if storage.persistent { strings::STORAGE_KEPT_YES } else { strings::STORAGE_KEPT_NO } }</dd>
-                </dl>
+                { part::facts(&[
+                    (strings::STORAGE_USED, strings::bytes(storage.used_bytes)),
+                    (strings::STORAGE_LEFT, strings::bytes(storage.quota_bytes.saturating_sub(storage.used_bytes))),
+                    (
+                        strings::STORAGE_KEPT,
+                        (if storage.persistent { strings::STORAGE_KEPT_YES } else { strings::STORAGE_KEPT_NO }).to_owned(),
+                    ),
+                ]) }
                 if !storage.persistent {
                     <p class="small soft">{ strings::STORAGE_KEPT_HINT }</p>
-                    <div><button type="button" class="btn" data-testid="storage-keep" onclick={keep}>{ strings::STORAGE_KEEP }</button></div>
+                    <div>{ part::button("btn", "storage-keep", "", strings::STORAGE_KEEP, keep) }</div>
                 }
             </div>
         </section>
@@ -312,8 +309,8 @@ fn erase_sheet(scene: &Scene, open: &Callback<Over>) -> Html {
                     <p>{ strings::only_here(session.status.waiting) }</p>
                 }
                 <div class="row">
-                    <button type="button" class="btn btn--bad" data-testid="erase-confirm" onclick={erase}>{ strings::ERASE_CONFIRM }</button>
-                    <button type="button" class="btn btn--quiet" onclick={open.reform(|_: MouseEvent| Over::Nothing)}>{ strings::CANCEL }</button>
+                    { part::button("btn btn--bad", "erase-confirm", "", strings::ERASE_CONFIRM, erase) }
+                    { part::button("btn btn--quiet", "erase-cancel", "", strings::CANCEL, open.reform(|_: MouseEvent| Over::Nothing)) }
                 </div>
             </div>
         </Sheet>

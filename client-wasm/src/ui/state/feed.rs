@@ -97,11 +97,6 @@ impl FeedModel {
             .position(|candidate| candidate.entry == *post)
     }
 
-    /// The newest post.
-    pub fn first(&self) -> Option<&Rc<PostView>> {
-        self.chunks.first()?.posts.first()
-    }
-
     /// Takes the next page, older than everything here.
     pub fn append(&mut self, page: Page) {
         for post in page.posts {

@@ -395,7 +395,7 @@ pub fn use_live(scene: &Rc<Scene>, live: Live) -> (Option<Rc<Reply>>, Callback<(
     let ask = {
         let (bridge, asking, set) = (scene.ui.bridge.clone(), asking.clone(), reply.setter());
         use_callback((), move |(), ()| {
-            ask_live(bridge.clone(), asking.clone(), set.clone(), again_ms)
+            ask_live(bridge.clone(), asking.clone(), set.clone(), again_ms);
         })
     };
     {
