@@ -137,7 +137,8 @@ pub const EMPTY_PUBLIC_TITLE: &str = "Nothing to show yet";
 pub const EMPTY_PUBLIC: &str = "Posts that this device has received appear here. Once a relay or another person's browser \
      is linked, that takes a few seconds.";
 pub const EMPTY_ACTIVITY_TITLE: &str = "No answers yet";
-pub const EMPTY_ACTIVITY: &str = "When somebody answers one of your posts, you find it here.";
+pub const EMPTY_ACTIVITY: &str = "When somebody whose posts reach this device answers one of yours, you find it \
+     here.";
 pub const EMPTY_USER_TITLE: &str = "No posts here yet";
 pub const EMPTY_USER: &str = "Nothing this person wrote has reached this device.";
 pub const EMPTY_MINE: &str = "What you write appears here.";
