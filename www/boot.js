@@ -1,6 +1,7 @@
 // Runs before anything is painted, in any browser: sets the chosen theme, and says so where Starling cannot run.
 (function () {
   var root = document.documentElement;
+  root.setAttribute("data-script", "");
   try {
     var theme = window.localStorage.getItem("starling.theme");
     if (theme === "light" || theme === "dark") root.setAttribute("data-theme", theme);
