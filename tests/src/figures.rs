@@ -13,39 +13,86 @@ pub enum Target {
     None,
 }
 
+/// One measured figure. Printed as one JSON object, fields that were not set left out.
 #[derive(Debug, Serialize)]
-struct Row<'a> {
+pub struct Figure<'a> {
     bench: &'a str,
     figure: &'a str,
     value: f64,
     unit: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<String>,
+    n: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     met: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<&'a str>,
+    seed: u64,
 }
+
+impl<'a> Figure<'a> {
+    /// A figure of a benchmark, in its unit.
+    #[must_use]
+    pub fn new(bench: &'a str, figure: &'a str, value: f64, unit: &'a str) -> Self {
+        // Three decimals: what is measured here is not known any better.
+        let value = (value * 1000.0).round() / 1000.0;
+        Self {
+            bench,
+            figure,
+            value,
+            unit,
+            n: None,
+            target: None,
+            met: None,
+            peer: None,
+            seed: SEED,
+        }
+    }
+
+    /// How many samples, or how large the task was.
+    #[must_use]
+    pub fn n(mut self, n: usize) -> Self {
+        self.n = Some(n);
+        self
+    }
+
+    /// Something else measured in the same run for comparison: a library, a browser's own function, a limit.
+    #[must_use]
+    pub fn peer(mut self, peer: &'a str) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+
+    /// What it should be.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        (self.target, self.met) = match target {
+            Target::AtMost(most) => (Some(most), Some(self.value <= most)),
+            Target::AtLeast(least) => (Some(least), Some(self.value >= least)),
+            Target::None => (None, None),
+        };
+        self
+    }
+
+    /// Prints it on standard output.
+    ///
+    /// # Panics
+    /// If standard output is gone: nobody is there to measure for.
+    pub fn print(&self) {
+        println!(
+            "{}",
+            serde_json::to_string(self).expect("plain numbers and words")
+        );
+    }
+}
+
+/// The seed of everything chosen at random in a benchmark's load. Keys and timings come from the machine.
+pub const SEED: u64 = 1;
 
 /// Prints one figure on standard output.
 pub fn print(bench: &str, figure: &str, value: f64, unit: &str, target: Target) {
-    let (target, met) = match target {
-        Target::AtMost(most) => (Some(format!("<= {most}")), Some(value <= most)),
-        Target::AtLeast(least) => (Some(format!(">= {least}")), Some(value >= least)),
-        Target::None => (None, None),
-    };
-    // Three decimals: what is measured here is not known any better.
-    let value = (value * 1000.0).round() / 1000.0;
-    let row = Row {
-        bench,
-        figure,
-        value,
-        unit,
-        target,
-        met,
-    };
-    println!(
-        "{}",
-        serde_json::to_string(&row).expect("plain numbers and words")
-    );
+    Figure::new(bench, figure, value, unit).target(target).print();
 }
 
 /// The value below which a share (0 to 1) of the samples lies: nearest rank. 0 when there are none.
