@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::DeviceId;
+use protocol::{DeviceId, EntryId};
 
+use crate::Engine;
 use crate::io::{LinkId, Output};
 use crate::store::{Batch, BatchId, Op, Strictness, Table};
-use crate::{Engine, feeds::Feed};
 
 /// What the current input wrote so far.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Pending {
 #[derive(Debug, Default)]
 pub(crate) struct Commitment {
     /// How far each touched feed is durable then.
-    pub(crate) feeds: Vec<(DeviceId, u64)>,
+    pub(crate) feeds: Vec<(DeviceId, u64, EntryId)>,
     /// Bulk from neighbours that no longer fills memory then.
     pub(crate) consumed: BTreeMap<LinkId, u32>,
 }
@@ -64,7 +64,7 @@ impl Engine {
         for device in pending.feeds {
             if let Some(feed) = self.feeds.get(&device) {
                 ops.push(Op::put(Table::Feeds, device.0.to_vec(), &feed.record()));
-                commitment.feeds.push((device, feed.next_seq));
+                commitment.feeds.push((device, feed.next_seq, feed.head));
             }
         }
         if ops.is_empty() {
@@ -87,11 +87,12 @@ impl Engine {
             return;
         };
         let mut advanced = Vec::new();
-        for (device, next_seq) in commitment.feeds {
+        for (device, next_seq, head) in commitment.feeds {
             if let Some(feed) = self.feeds.get_mut(&device)
                 && feed.durable < next_seq
             {
                 let before = core::mem::replace(&mut feed.durable, next_seq);
+                feed.durable_head = head;
                 advanced.push((device, before));
             }
         }
@@ -99,10 +100,5 @@ impl Engine {
             self.on_feed_durable(device, before);
         }
         self.grant_consumed(&commitment.consumed);
-    }
-
-    /// Batches emitted and not yet persisted.
-    pub(crate) fn unpersisted(&self, feed: &Feed) -> bool {
-        feed.durable < feed.next_seq
     }
 }

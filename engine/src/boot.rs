@@ -124,8 +124,8 @@ impl Engine {
                 self.forks.insert(DeviceId(id_at(key, 0)?), parse(value)?);
             }
             Table::Revocations => {
-                self.revocations
-                    .insert(DeviceId(id_at(key, 0)?), parse::<Revocation>(value)?.next_seq);
+                let of = (AccountId(id_at(key, 0)?), DeviceId(id_at(key, 32)?));
+                self.revocations.insert(of, parse::<Revocation>(value)?.next_seq);
             }
             Table::Tokens => {
                 self.tokens.insert(key.try_into().ok()?, parse(value)?);
@@ -145,8 +145,8 @@ impl Engine {
                 feed.forked = Some(proof.one.header.seq);
             }
         }
-        for (device, next_seq) in &self.revocations {
-            if let Some(feed) = self.feeds.get_mut(device) {
+        for ((account, device), next_seq) in &self.revocations {
+            if let Some(feed) = self.feeds.get_mut(device).filter(|feed| feed.account == *account) {
                 feed.revoked = Some(*next_seq);
             }
         }

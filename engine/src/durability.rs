@@ -144,11 +144,11 @@ impl Engine {
         }
     }
 
-    /// "I hold this": signed by a relay, a plain word from others. Nothing that is not on disk; a feed that is ahead of its
-    /// disk is confirmed when the disk has caught up.
+    /// "I hold this": signed by a relay, a plain word from others. Nothing that is not on disk: a feed that is ahead
+    /// of its disk is confirmed as far as the disk has it.
     fn confirmation(&self, device: &DeviceId) -> Option<Message> {
         let feed = self.feeds.get(device)?;
-        if feed.durable == 0 || self.unpersisted(feed) {
+        if feed.durable == 0 {
             return None;
         }
         Some(match &self.config.kind {
@@ -156,7 +156,7 @@ impl Engine {
                 key,
                 *device,
                 feed.durable,
-                feed.head,
+                feed.durable_head,
                 self.now.wall,
             )),
             PeerKind::Browser => Message::Have(Heads {
@@ -164,7 +164,7 @@ impl Engine {
                     account: feed.account,
                     device: *device,
                     next_seq: feed.durable,
-                    head: feed.head,
+                    head: feed.durable_head,
                 }],
             }),
         })

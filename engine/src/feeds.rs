@@ -20,6 +20,8 @@ pub(crate) struct Feed {
     pub(crate) head: EntryId,
     /// Entries below this are on disk.
     pub(crate) durable: u64,
+    /// The last of those.
+    pub(crate) durable_head: EntryId,
     pub(crate) lamport: u64,
     pub(crate) name: String,
     pub(crate) since: Timestamp,
@@ -159,6 +161,7 @@ impl Feeds {
             next_seq: 0,
             head: EntryId::default(),
             durable: 0,
+            durable_head: EntryId::default(),
             lamport: 0,
             name,
             since,
@@ -184,6 +187,7 @@ impl Feeds {
             next_seq: record.next_seq,
             head: record.head,
             durable: record.next_seq,
+            durable_head: record.head,
             lamport: record.lamport,
             name: record.name,
             since: record.since,

@@ -36,7 +36,10 @@ impl Engine {
             None => (
                 0,
                 protocol::EntryId::default(),
-                self.revocations.get(&device).copied().unwrap_or(u64::MAX),
+                self.revocations
+                    .get(&(header.account, device))
+                    .copied()
+                    .unwrap_or(u64::MAX),
             ),
         };
         if seq >= limit {
@@ -104,7 +107,7 @@ impl Engine {
             }
         }
         if let (Some(next_seq), Some(feed)) = (
-            self.revocations.get(&header.device),
+            self.revocations.get(&(header.account, header.device)),
             self.feeds.get_mut(&header.device),
         ) {
             feed.revoked = Some(*next_seq);
@@ -304,14 +307,15 @@ impl Engine {
         }
     }
 
-    /// The account withdrew one of its devices: what came after is void.
+    /// The account withdrew one of its devices: what came after is void. A revocation concerns the signer's own devices
+    /// alone, whoever else's key it names.
     pub(crate) fn revoke(&mut self, account: AccountId, device: DeviceId, next_seq: u64) {
-        let known = self.revocations.entry(device).or_insert(u64::MAX);
+        let known = self.revocations.entry((account, device)).or_insert(u64::MAX);
         if *known <= next_seq {
             return;
         }
         *known = next_seq;
-        if let Some(feed) = self.feeds.get_mut(&device) {
+        if let Some(feed) = self.feeds.get_mut(&device).filter(|feed| feed.account == account) {
             feed.revoked = Some(next_seq);
             if feed.next_seq > next_seq {
                 self.begin_refold(account);

@@ -68,7 +68,7 @@ pub struct Engine {
     relays_only: bool,
     feeds: feeds::Feeds,
     forks: BTreeMap<protocol::DeviceId, protocol::message::ForkProof>,
-    revocations: BTreeMap<protocol::DeviceId, u64>,
+    revocations: BTreeMap<(AccountId, protocol::DeviceId), u64>,
     follows: BTreeMap<AccountId, FollowRecord>,
     visits: VecDeque<interests::Visit>,
     compared: BTreeMap<AccountId, protocol::Timestamp>,

@@ -67,7 +67,7 @@ tables! {
     Holders = 10, "holders";
     /// device → fork proof. Read whole at start.
     Forks = 11, "forks";
-    /// device → revocation. Read whole at start.
+    /// account, device → revocation. Read whole at start.
     Revocations = 12, "revocations";
     /// publish token → number and id of the post it made; the newest few. Read whole at start.
     Tokens = 13, "tokens";

@@ -64,7 +64,7 @@ impl Engine {
                 if revocation.account == header.account {
                     self.write(Op::put(
                         Table::Revocations,
-                        revocation.device.0.to_vec(),
+                        [header.account.0, revocation.device.0].concat(),
                         &revocation,
                     ));
                     self.revoke(header.account, revocation.device, revocation.next_seq);

@@ -12,9 +12,9 @@ use starling_engine::store::Table;
 use starling_engine::{Config, Engine, Input, LinkId, Log, Now, Output};
 
 /// A relay's engine with a disk that answers at once, and a raw neighbour on link 1.
-struct Victim {
+pub(crate) struct Victim {
     engine: Engine,
-    disk: MemoryStore,
+    pub(crate) disk: MemoryStore,
     sent: Vec<Vec<u8>>,
     closed: Vec<String>,
     refused: Vec<String>,
@@ -22,7 +22,7 @@ struct Victim {
 }
 
 impl Victim {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = Now::default();
         let engine = Engine::new(Config::relay(KeyPair::from_seed(&[1; 32])), [2; 32], now);
         let mut victim = Self {
@@ -78,14 +78,14 @@ impl Victim {
         });
     }
 
-    fn message(&mut self, message: &Message) {
+    pub(crate) fn message(&mut self, message: &Message) {
         for bytes in frame::fragment(&message.encode()) {
             self.frame(bytes);
         }
     }
 
     /// An honest handshake by `key`.
-    fn link(&mut self, key: &KeyPair) {
+    pub(crate) fn link(&mut self, key: &KeyPair) {
         self.open();
         let mut ours = Handshake::new(Role::Initiator, Binding::Memory, key.clone(), &hello(key));
         for bytes in ours.frames() {
