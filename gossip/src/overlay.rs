@@ -82,7 +82,11 @@ impl<P: Copy + Ord + Debug, L: Copy + Eq + Debug> Overlay<P, L> {
         if !on {
             return Vec::new();
         }
-        self.links.values().filter(|(_, anchor)| !anchor).map(|(link, _)| *link).collect()
+        self.links
+            .values()
+            .filter(|(_, anchor)| !anchor)
+            .map(|(link, _)| *link)
+            .collect()
     }
 
     /// A peer that could be dialled. Known ones keep their backoff; becoming an anchor is remembered.
@@ -103,7 +107,14 @@ impl<P: Copy + Ord + Debug, L: Copy + Eq + Debug> Overlay<P, L> {
                 _ => return,
             };
         }
-        self.candidates.insert(peer, Candidate { anchor, failures: 0, next_try: now });
+        self.candidates.insert(
+            peer,
+            Candidate {
+                anchor,
+                failures: 0,
+                next_try: now,
+            },
+        );
     }
 
     /// Whether a peer is known to be an anchor.
@@ -114,7 +125,10 @@ impl<P: Copy + Ord + Debug, L: Copy + Eq + Debug> Overlay<P, L> {
 
     /// Anchors known, linked or not.
     pub fn anchors(&self) -> impl Iterator<Item = P> + '_ {
-        self.candidates.iter().filter(|(_, known)| known.anchor).map(|(peer, _)| *peer)
+        self.candidates
+            .iter()
+            .filter(|(_, known)| known.anchor)
+            .map(|(peer, _)| *peer)
     }
 
     /// A link to `peer` proved itself. A newer link replaces an older one: the older is most likely dead without knowing.
@@ -152,7 +166,9 @@ impl<P: Copy + Ord + Debug, L: Copy + Eq + Debug> Overlay<P, L> {
         self.dialing.remove(peer);
         if let Some(known) = self.candidates.get_mut(peer) {
             known.failures = known.failures.saturating_add(1);
-            let ceiling = BACKOFF_MIN.saturating_mul(1 << known.failures.min(10)).min(BACKOFF_MAX);
+            let ceiling = BACKOFF_MIN
+                .saturating_mul(1 << known.failures.min(10))
+                .min(BACKOFF_MAX);
             known.next_try = now + jitter(ceiling, rng);
         }
     }
@@ -167,8 +183,12 @@ impl<P: Copy + Ord + Debug, L: Copy + Eq + Debug> Overlay<P, L> {
 
     /// The peers to dial now. Call it after every change and every second or so.
     pub fn dial(&mut self, now: Duration, rng: &mut impl Rng) -> Vec<(P, bool)> {
-        let overdue: Vec<P> =
-            self.dialing.iter().filter(|(_, since)| now >= **since + DIAL_TIMEOUT).map(|(peer, _)| *peer).collect();
+        let overdue: Vec<P> = self
+            .dialing
+            .iter()
+            .filter(|(_, since)| now >= **since + DIAL_TIMEOUT)
+            .map(|(peer, _)| *peer)
+            .collect();
         for peer in overdue {
             self.on_dial_failed(&peer, now, rng);
         }
@@ -186,13 +206,20 @@ impl<P: Copy + Ord + Debug, L: Copy + Eq + Debug> Overlay<P, L> {
                     known.next_try <= now
                         && !self.links.contains_key(peer)
                         && !self.dialing.contains_key(peer)
-                        && if known.anchor { want_anchor } else { want_any && !self.anchors_only }
+                        && if known.anchor {
+                            want_anchor
+                        } else {
+                            want_any && !self.anchors_only
+                        }
                 })
                 .map(|(peer, known)| (*peer, known.anchor))
                 .collect();
             // Anchors first; among equals by chance, so that peers do not all pick the same neighbour.
             let anchors_ready = ready.iter().any(|(_, anchor)| *anchor);
-            let pool: Vec<_> = ready.into_iter().filter(|(_, anchor)| *anchor == anchors_ready).collect();
+            let pool: Vec<_> = ready
+                .into_iter()
+                .filter(|(_, anchor)| *anchor == anchors_ready)
+                .collect();
             if pool.is_empty() {
                 break;
             }
@@ -228,7 +255,11 @@ mod tests {
     use rand_core::SeedableRng;
 
     fn overlay() -> (Overlay<u32, u32>, ChaCha8Rng) {
-        let config = OverlayConfig { links_target: 3, links_max: 4, anchors_target: 1 };
+        let config = OverlayConfig {
+            links_target: 3,
+            links_max: 4,
+            anchors_target: 1,
+        };
         (Overlay::new(config), ChaCha8Rng::seed_from_u64(1))
     }
 

@@ -42,13 +42,24 @@ impl<L: Copy + Ord, K: Copy + Ord> Spread<L, K> {
     /// `credit_window`: bytes a fresh link may carry before the first grant. `hops_max`: links a push may travel.
     #[must_use]
     pub fn new(credit_window: u32, hops_max: u8) -> Self {
-        Self { neighbours: BTreeMap::new(), credit_window, hops_max }
+        Self {
+            neighbours: BTreeMap::new(),
+            credit_window,
+            hops_max,
+        }
     }
 
     /// A link was kept.
     pub fn on_link_up(&mut self, link: L) {
         let credit = i64::from(self.credit_window);
-        self.neighbours.insert(link, Neighbour { credit, announcements: BTreeMap::new(), overflowed: false });
+        self.neighbours.insert(
+            link,
+            Neighbour {
+                credit,
+                announcements: BTreeMap::new(),
+                overflowed: false,
+            },
+        );
     }
 
     /// A link ended.
@@ -58,7 +69,9 @@ impl<L: Copy + Ord, K: Copy + Ord> Spread<L, K> {
 
     /// Decides how to tell `link` of entry `seq` of `log`, of `len` bytes, that has travelled `hops` links so far.
     pub fn route(&mut self, link: &L, log: K, seq: u64, len: usize, hops: u8) -> Way {
-        let Some(neighbour) = self.neighbours.get_mut(link) else { return Way::Announce };
+        let Some(neighbour) = self.neighbours.get_mut(link) else {
+            return Way::Announce;
+        };
         if hops < self.hops_max && neighbour.credit > 0 && !neighbour.announcements.contains_key(&log) {
             neighbour.credit -= len as i64;
             return Way::Push;
@@ -69,7 +82,9 @@ impl<L: Copy + Ord, K: Copy + Ord> Spread<L, K> {
 
     /// Notes that `link` is to be told that `log` is held up to `next_seq`.
     pub fn announce(&mut self, link: &L, log: K, next_seq: u64) {
-        let Some(neighbour) = self.neighbours.get_mut(link) else { return };
+        let Some(neighbour) = self.neighbours.get_mut(link) else {
+            return;
+        };
         if neighbour.announcements.len() >= ANNOUNCEMENTS_MAX && !neighbour.announcements.contains_key(&log) {
             neighbour.announcements.clear();
             neighbour.overflowed = true;
@@ -82,7 +97,9 @@ impl<L: Copy + Ord, K: Copy + Ord> Spread<L, K> {
 
     /// Takes up to `limit` announcements waiting for `link`, and whether it must get a whole digest instead.
     pub fn take_announcements(&mut self, link: &L, limit: usize) -> (Vec<(K, u64)>, bool) {
-        let Some(neighbour) = self.neighbours.get_mut(link) else { return (Vec::new(), false) };
+        let Some(neighbour) = self.neighbours.get_mut(link) else {
+            return (Vec::new(), false);
+        };
         let overflowed = core::mem::take(&mut neighbour.overflowed);
         let mut taken = Vec::new();
         while taken.len() < limit {

@@ -1,5 +1,7 @@
 //! Whole-system scenarios in real headless Chromium.
 
 mod harness;
+mod journeys;
 mod offline_shell;
+mod people;
 mod relay_process;

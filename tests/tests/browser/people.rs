@@ -1,0 +1,116 @@
+//! What people do in the app, step by step, as they do it: by keys and clicks.
+
+use anyhow::{Context as _, Result};
+use starling_tests::{Page, testid};
+
+/// First visit: a name, the recovery words, "later", home. Returns the words.
+pub(crate) async fn first_visit(page: &Page, name: &str) -> Result<String> {
+    page.type_into(&testid("welcome-name"), name).await?;
+    page.click(&testid("welcome-create")).await?;
+    page.wait_element(&testid("phrase-words")).await?;
+    let words: String = page
+        .eval("[...document.querySelectorAll('[data-testid=phrase-words] [data-word]')].map(w => w.dataset.word).join(' ')")
+        .await?;
+    anyhow::ensure!(words.split(' ').count() == 24, "24 words are shown: {words:?}");
+    page.click(&testid("phrase-later")).await?;
+    page.click(&testid("welcome-done")).await?;
+    page.wait_element(&testid("composer-input")).await?;
+    Ok(words)
+}
+
+/// The account comes back from its words.
+pub(crate) async fn restore(page: &Page, words: &str) -> Result<()> {
+    page.click(&testid("restore-open")).await?;
+    page.paste_into(&testid("restore-phrase"), words).await?;
+    page.click(&testid("restore-submit")).await?;
+    page.click(&testid("welcome-done")).await?;
+    page.wait_element(&testid("composer-input")).await
+}
+
+/// One's own profile link.
+pub(crate) async fn profile_link(page: &Page) -> Result<String> {
+    page.click(&testid("nav-you")).await?;
+    let link = testid("profile-link");
+    page.wait_element(&link).await?;
+    let found: String = page
+        .eval(&format!(
+            "(e => e.href || e.value || e.dataset.link || e.textContent)(document.querySelector('{link}'))"
+        ))
+        .await?;
+    page.click(&testid("nav-home")).await?;
+    Ok(found.trim().to_owned())
+}
+
+/// Follows somebody by a link.
+pub(crate) async fn follow(page: &Page, link: &str) -> Result<()> {
+    page.click(&testid("nav-explore")).await?;
+    page.type_into(&testid("follow-input"), link).await?;
+    page.click(&testid("follow-submit")).await?;
+    let account = link
+        .rsplit('/')
+        .next()
+        .context("a profile link ends with an account")?;
+    // The follow is an entry of one's own feed; the person's page shows it.
+    page.wait_for(&format!("location.pathname.includes('{account}') || !document.querySelector('[data-testid=follow-input]')?.value"))
+        .await?;
+    page.click(&testid("nav-home")).await?;
+    page.wait_element(&testid("composer-input")).await
+}
+
+/// Writes a post.
+pub(crate) async fn post(page: &Page, text: &str) -> Result<()> {
+    page.type_into(&testid("composer-input"), text).await?;
+    page.click(&testid("composer-send")).await?;
+    page.wait_for(&format!("[...document.querySelectorAll('[data-testid=post-text]')].some(p => p.textContent.includes('{text}'))"))
+        .await?;
+    Ok(())
+}
+
+/// Waits until a post of somebody is on the screen, taking the "new posts" pill when it offers itself.
+pub(crate) async fn sees(page: &Page, text: &str) -> Result<()> {
+    page.wait_for(&format!(
+        "(document.querySelector('[data-testid=new-posts-pill]')?.click(), \
+         [...document.querySelectorAll('[data-testid=post-text]')].some(p => p.textContent.includes('{text}')))"
+    ))
+    .await?;
+    Ok(())
+}
+
+/// The texts on the screen, top to bottom.
+pub(crate) async fn texts(page: &Page) -> Result<Vec<String>> {
+    page.texts(&testid("post-text")).await
+}
+
+/// Waits for so many links (relays included).
+pub(crate) async fn linked(page: &Page, peers: u32) -> Result<()> {
+    page.wait_for(&format!(
+        "+document.querySelector('[data-testid=status-chip]').dataset.peers >= {peers}"
+    ))
+    .await?;
+    Ok(())
+}
+
+/// Waits until all of one's posts on the screen are at this durability.
+pub(crate) async fn all_at(page: &Page, durability: &str) -> Result<()> {
+    page.wait_for(&format!(
+        "(posts => posts.length && posts.every(p => p.dataset.durability === '{durability}'))\
+         ([...document.querySelectorAll('[data-testid=post][data-durability]')])"
+    ))
+    .await?;
+    Ok(())
+}
+
+/// The transports of the links, by `window.starling`.
+pub(crate) async fn transports(page: &Page) -> Result<Vec<(String, bool)>> {
+    let links: serde_json::Value = page.eval("starling.links().then(JSON.parse)").await?;
+    let links = links.as_array().cloned().unwrap_or_default();
+    Ok(links
+        .iter()
+        .map(|link| {
+            (
+                link["transport"].as_str().unwrap_or_default().to_owned(),
+                link["relay"] == true,
+            )
+        })
+        .collect())
+}
