@@ -43,6 +43,9 @@ const TOAST_MS: u32 = 4_000;
 /// Relative times are drawn anew this often.
 const CLOCK_MS: u32 = 30_000;
 
+/// A page that is not drawn after so many frames is not coming.
+const FRAMES_WAITED: u32 = 30;
+
 /// Puts the interface on the page, in place of what the page showed while it loaded.
 pub fn start(bridge: Bridge) {
     if let Some(root) = dom::find("#app") {
@@ -264,21 +267,24 @@ fn key_pressed(ui: &Ui, event: &KeyboardEvent) {
         "n" => ui.session.dispatch(Action::Open(Dialog::Compose)),
         "." => click("[data-testid=new-posts-pill]"),
         "?" => ui.session.dispatch(Action::Open(Dialog::Keys)),
-        "/" => match dom::find("#follow-input") {
-            Some(field) => dom::focus_quietly(&field),
-            None => {
+        "/" => {
+            if dom::by_id("follow-input").is_none() {
                 ui.nav.go(Route::Explore);
-                // The field is there after the next drawing.
-                dom::next_frame(|| {
-                    if let Some(field) = dom::find("#follow-input") {
-                        dom::focus_quietly(&field);
-                    }
-                });
             }
-        },
+            focus_soon("follow-input", FRAMES_WAITED);
+        }
         _ => return,
     }
     event.prevent_default();
+}
+
+/// Focuses a field that the next drawing brings, within so many frames.
+fn focus_soon(id: &'static str, frames: u32) {
+    dom::next_frame(move || match dom::by_id(id) {
+        Some(field) => dom::focus_quietly(&field),
+        None if frames > 0 => focus_soon(id, frames - 1),
+        None => {}
+    });
 }
 
 fn click(selector: &str) {
