@@ -162,7 +162,7 @@ impl Engine {
                         account: header.account,
                         id: header.id(),
                     };
-                    self.own_posts.insert(header.seq, entry_ref);
+                    self.own_posts.insert((header.device, header.seq), entry_ref);
                 }
             }
         }

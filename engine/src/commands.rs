@@ -9,7 +9,6 @@ use protocol::{AccountId, Body, DeviceId, EntryRef, KeyPair, Timestamp, Verified
 
 use crate::Engine;
 use crate::api::{Command, Outcome, Refusal, StoreState};
-use crate::durability::OWN_POSTS_MAX;
 use crate::records::{Identity, Preferences, TokenRecord, meta};
 use crate::store::{Op, Table};
 
@@ -215,10 +214,6 @@ impl Engine {
                 id: verified.id(),
             },
         );
-        self.own_posts.insert(seq, verified.entry_ref());
-        if self.own_posts.len() > OWN_POSTS_MAX {
-            self.own_posts.pop_first();
-        }
         let view = self.post_view(
             verified.entry_ref(),
             device,

@@ -112,11 +112,7 @@ impl Engine {
             return;
         };
         let account = feed.account;
-        if self
-            .identity
-            .as_ref()
-            .is_some_and(|identity| identity.device == device)
-        {
+        if self.me() == Some(account) {
             self.tell_durability(device, before);
         }
         let authors: Vec<_> = self
@@ -202,6 +198,7 @@ impl Engine {
         let Some(feed) = self.feeds.get(&device) else {
             return;
         };
+        let account = feed.account;
         if self.me() != Some(feed.account) || next_seq > feed.next_seq {
             return;
         }
@@ -215,11 +212,7 @@ impl Engine {
         };
         if let Some(before) = self.holders.note(device, peer, record) {
             self.write(Op::put(Table::Holders, keys::holder(&device, &peer), &record));
-            if self
-                .identity
-                .as_ref()
-                .is_some_and(|identity| identity.device == device)
-            {
+            if self.me() == Some(account) {
                 self.tell_durability(device, before);
             }
         }
@@ -229,8 +222,8 @@ impl Engine {
     fn tell_durability(&mut self, device: DeviceId, from: u64) {
         let posts: Vec<(u64, EntryRef)> = self
             .own_posts
-            .range(from..)
-            .map(|(seq, post)| (*seq, *post))
+            .range((device, from)..=(device, u64::MAX))
+            .map(|((_, seq), post)| (*seq, *post))
             .collect();
         for (seq, post) in posts {
             let durability = self.durability(&device, seq);

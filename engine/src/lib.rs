@@ -73,7 +73,7 @@ pub struct Engine {
     visits: VecDeque<interests::Visit>,
     compared: BTreeMap<AccountId, protocol::Timestamp>,
     holders: durability::Holders,
-    own_posts: BTreeMap<u64, EntryRef>,
+    own_posts: BTreeMap<(protocol::DeviceId, u64), EntryRef>,
     last_timestamp: protocol::Timestamp,
     tokens: BTreeMap<[u8; 16], records::TokenRecord>,
 

@@ -80,7 +80,7 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     app_dir: Option<PathBuf>,
-    /// An origin besides the relay's own whose pages may connect (https://app.example); may be repeated; `*` is any.
+    /// An origin besides the relay's own whose pages may connect (such as `https://app.example`); may be repeated; `*` is any.
     #[arg(long, global = true, value_name = "ORIGIN", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origin: Option<Vec<String>>,

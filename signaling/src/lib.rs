@@ -4,7 +4,7 @@
 //! - [`rate`]: token buckets;
 //! - [`door`]: who may open a socket at all (origin, host, connections per address);
 //! - [`hub`]: the rooms with queues around them, shared by all sockets; a relay enters as a local member;
-//! - [`router`]: the WebSocket endpoint `/signal`;
+//! - [`mod@router`]: the WebSocket endpoint `/signal`;
 //! - [`serve`]: an HTTP server with a bound on connections and on how long a request may take to arrive.
 //!
 //! Invariants: no message is passed on before its sender proved its key; payloads are never read; everything a

@@ -1,7 +1,7 @@
 //! The WebSocket endpoint `/signal`: one binary message per signal message.
 //!
 //! A connection ends when its peer leaves, breaks a rule (it is told which), says nothing to several pings, or takes
-//! nothing for [`SEND_WITHIN`].
+//! nothing for too long.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -5,6 +5,7 @@ use protocol::{AccountId, DeviceId, EntryId, EntryRef, Timestamp, VerifiedEntry}
 
 use crate::Engine;
 use crate::api::{PostView, ProfileView, ReplyView};
+use crate::durability::OWN_POSTS_MAX;
 use crate::keys::{self, FeedNumber, Place};
 use crate::records::{FollowRecord, Precedence, ProfileRecord};
 use crate::store::{Op, Table};
@@ -16,7 +17,15 @@ impl Engine {
     /// Folds an entry that was just appended.
     pub(crate) fn fold(&mut self, verified: &VerifiedEntry, number: FeedNumber) {
         let header = verified.header();
-        match self.fold_entry(header, verified.id(), verified.body(), number) {
+        let post = self.fold_entry(header, verified.id(), verified.body(), number);
+        if post.is_some() && self.me() == Some(header.account) {
+            self.own_posts
+                .insert((header.device, header.seq), verified.entry_ref());
+            if self.own_posts.len() > OWN_POSTS_MAX {
+                self.own_posts.pop_first();
+            }
+        }
+        match post {
             Some(_) if self.is_relay() => {}
             Some(post) if self.fresh_posts.len() < FRESH_POSTS_MAX => {
                 let view = self.post_view(

@@ -168,7 +168,10 @@ fn is_navigation(path: &str, headers: &HeaderMap) -> bool {
     let by_browser = headers
         .get("sec-fetch-mode")
         .map(|mode| mode.as_bytes() == b"navigate");
+    // A service worker that passes a navigation on asks in mode `same-origin`; it still accepts what a page is.
+    let html = accepted.is_some_and(|types| types.contains("text/html"));
     let wants_page = by_browser
+        .map(|navigates| navigates || html)
         .unwrap_or_else(|| accepted.is_none_or(|types| types.contains("text/html") || types.contains("*/*")));
     !last.contains('.') && wants_page
 }

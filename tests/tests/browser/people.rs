@@ -23,19 +23,17 @@ pub(crate) async fn restore(page: &Page, words: &str) -> Result<()> {
     page.click(&testid("restore-open")).await?;
     page.paste_into(&testid("restore-phrase"), words).await?;
     page.click(&testid("restore-submit")).await?;
-    page.click(&testid("welcome-done")).await?;
     page.wait_element(&testid("composer-input")).await
 }
 
 /// One's own profile link.
 pub(crate) async fn profile_link(page: &Page) -> Result<String> {
     page.click(&testid("nav-you")).await?;
+    page.click("main a[href^='/u/']").await?;
     let link = testid("profile-link");
     page.wait_element(&link).await?;
     let found: String = page
-        .eval(&format!(
-            "(e => e.href || e.value || e.dataset.link || e.textContent)(document.querySelector('{link}'))"
-        ))
+        .eval(&format!("document.querySelector('{link}').value"))
         .await?;
     page.click(&testid("nav-home")).await?;
     Ok(found.trim().to_owned())
