@@ -3,5 +3,6 @@
 mod harness;
 mod journeys;
 mod offline_shell;
+mod pages;
 mod people;
 mod relay_process;

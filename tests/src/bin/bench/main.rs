@@ -3,6 +3,7 @@
 //! `bench NAME` prints one JSON object per figure on standard output and nothing else there.
 
 mod client;
+mod delivery;
 mod relay;
 
 use anyhow::{Result, bail};
@@ -12,6 +13,7 @@ async fn main() -> Result<()> {
     let name = std::env::args().nth(1).unwrap_or_default();
     match name.as_str() {
         "client" => client::measure().await,
+        "delivery" => delivery::measure().await,
         "relay" => relay::measure().await,
         other => bail!("nothing measures {other:?} yet"),
     }
