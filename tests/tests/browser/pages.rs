@@ -56,6 +56,12 @@ async fn look(page: &starling_tests::Page, name: &str) -> Result<()> {
         page.set_viewport(width, height, device == "phone").await?;
         for (scheme, suffix) in [(Scheme::Light, "light"), (Scheme::Dark, "dark")] {
             page.set_preferences(scheme, true).await?;
+            // Colours may still be on their way from the other scheme.
+            page.wait_for(
+                "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))\
+                 .then(() => document.getAnimations().every(animation => animation.playState !== 'running'))",
+            )
+            .await?;
             let found = axe::serious_violations(page).await?;
             assert!(found.is_empty(), "{name}, {device}, {suffix}: {found:#?}");
             page.screenshot(&folder.join(format!("{name}-{device}-{suffix}.png")), false)
