@@ -32,6 +32,8 @@ async fn way(name: &str, query: &str, p50_ms: f64) -> Result<()> {
     bob.click(&testid("nav-explore")).await?;
     bob.type_into(&testid("follow-input"), &link).await?;
     bob.click(&testid("follow-submit")).await?;
+    bob.wait_for("!document.querySelector('[data-testid=follow-input]')?.value")
+        .await?;
     bob.click(&testid("nav-home")).await?;
     let links = if query.is_empty() { 2 } else { 1 };
     for page in [&ada, &bob] {
