@@ -153,26 +153,17 @@ fn a_revoked_device_is_void_from_there_on_and_its_past_stays() {
 #[test]
 fn nobody_revokes_another_persons_device() {
     use protocol::entry::{Body, Position};
-    use protocol::identity::{Certificate, Revocation};
+    use protocol::identity::Revocation;
     use protocol::message::{Message, Push};
     use protocol::{AccountId, DeviceId, EntryId, KeyPair, Timestamp, VerifiedEntry};
 
-    let mut victim = crate::hostile::Victim::new();
+    use crate::hostile::{Victim, certificate};
+
+    let mut victim = Victim::new();
     let (mallory, phone) = (KeyPair::from_seed(&[21; 32]), KeyPair::from_seed(&[22; 32]));
     let (ada, laptop) = (KeyPair::from_seed(&[23; 32]), KeyPair::from_seed(&[24; 32]));
-    let begin = |account: &KeyPair, device: &KeyPair| {
-        let body = Certificate::issue(account, DeviceId(device.public()), "d".into(), Timestamp(1));
-        let account = AccountId(account.public());
-        VerifiedEntry::create(
-            device,
-            Position::default(),
-            account,
-            Timestamp(1),
-            &Body::Certificate(body),
-        )
-    };
     victim.link(&phone);
-    let first = begin(&mallory, &phone);
+    let first = certificate(&mallory, &phone);
     let body = Revocation::issue(
         &mallory,
         DeviceId(laptop.public()),
@@ -187,7 +178,7 @@ fn nobody_revokes_another_persons_device() {
     };
     let account = AccountId(mallory.public());
     let second = VerifiedEntry::create(&phone, at, account, Timestamp(2), &Body::Revocation(body));
-    for entry in [first, second, begin(&ada, &laptop)] {
+    for entry in [first, second, certificate(&ada, &laptop)] {
         victim.message(&Message::Push(Push {
             hops: 1,
             entry: entry.entry().clone(),

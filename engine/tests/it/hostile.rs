@@ -134,7 +134,7 @@ fn hello(key: &KeyPair) -> Hello {
     }
 }
 
-fn certificate(account: &KeyPair, device: &KeyPair) -> VerifiedEntry {
+pub(crate) fn certificate(account: &KeyPair, device: &KeyPair) -> VerifiedEntry {
     let body = Certificate::issue(account, DeviceId(device.public()), "d".into(), Timestamp(1));
     let account = AccountId(account.public());
     VerifiedEntry::create(
