@@ -12,31 +12,31 @@ use starling_tests::workspace_root;
 /// Who may depend on whom within the workspace. Arrows point one way; programs never import one another.
 const ARROWS: &[(&str, &[&str])] = &[
     ("starling-protocol", &[]),
-    ("starling-gossip", &[]),
-    ("starling-engine", &["starling-gossip", "starling-protocol"]),
+    ("gossip", &[]),
+    ("starling-engine", &["gossip", "starling-protocol"]),
     ("starling-signaling", &["starling-protocol"]),
     (
         "starling-relay-node",
         &[
             "starling-engine",
-            "starling-gossip",
+            "gossip",
             "starling-protocol",
             "starling-signaling",
         ],
     ),
     (
         "starling-client",
-        &["starling-engine", "starling-gossip", "starling-protocol"],
+        &["starling-engine", "gossip", "starling-protocol"],
     ),
     // The tests see programs from outside, as processes and pages, and forge frames with the libraries.
     (
         "starling-tests",
-        &["starling-engine", "starling-gossip", "starling-protocol"],
+        &["starling-engine", "gossip", "starling-protocol"],
     ),
 ];
 
 /// Crates whose code must run the same in a tab, in a relay and in a simulation.
-const SANS_IO: &[&str] = &["starling-protocol", "starling-gossip", "starling-engine"];
+const SANS_IO: &[&str] = &["starling-protocol", "gossip", "starling-engine"];
 
 /// What would bring sockets, threads, clocks, a browser or a global random source.
 const IMPURE: &[&str] = &[
