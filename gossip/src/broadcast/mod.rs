@@ -1,0 +1,639 @@
+//! How news travels: epidemic broadcast trees.
+//!
+//! After Plumtree (Leitão, Pereira, Rodrigues: "Epidemic Broadcast Trees", SRDS 2007). News is pushed whole along the
+//! *eager* links, which settle into a spanning tree, and announced on the others, the *lazy* ones. What was announced
+//! and does not come is asked for, and that link joins the tree (*graft*); whoever sends what was there already leaves
+//! it (*prune*). Where this departs from the paper, and why:
+//!
+//! - The state is per (neighbour, [`Tree`]): one shared trunk for quiet authors, a tree of its own for a busy author's
+//!   bucket. One set of links for all authors lets their grafts and prunes fight.
+//! - A fresh link is eager only while fewer than [`EAGER_START`] are, and when an eager neighbour is lost that many are
+//!   made eager again: the first flood costs three copies a peer, not seven, and half the peers may die at once.
+//! - Nothing is remembered of what passed. Whether something is news is asked of its owner, the store, so there is no
+//!   window after which a replay floods again.
+//! - An item is "log `key`, up to `upto`": a later announcement of a log replaces an earlier one, so a slow neighbour
+//!   costs one row per log however much is written.
+//! - The wait before a graft follows what was measured here, not a constant that is too short for far neighbours.
+//! - Payload is sent against credit. A neighbour that grants none is announced to, and costs the others nothing.
+//! - Whoever announces and does not deliver is not believed for a while.
+//!
+//! No allocation happens for a duplicate.
+
+mod missing;
+mod neighbour;
+mod tree;
+
+use core::fmt::Debug;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use missing::{ANNOUNCERS_MAX, MissingTable};
+pub use missing::{MISSING_MAX, MISSING_PER_NEIGHBOUR};
+use neighbour::Neighbour;
+pub use tree::{Pace, TREES, Tree};
+use tree::TREE_IDLE_MAX;
+
+/// Eager links a peer starts with, and goes back to when it loses one. Simulated: with 3 a first flood misses one peer
+/// in twenty, with 4 one in fifty; the rest comes by graft.
+pub const EAGER_START: usize = 4;
+/// Copies in a row that came too late before a link is pruned.
+const PRUNE_AFTER: u8 = 1;
+/// A neighbour that pushes on regardless is told again after this.
+const PRUNE_AGAIN: Duration = Duration::from_secs(1);
+/// Announcements wait so long for others, to travel together.
+pub const ANNOUNCE_EVERY: Duration = Duration::from_millis(100);
+/// Logs announced to one neighbour and not yet sent. Beyond it the neighbour gets a digest instead.
+pub const ANNOUNCEMENTS_MAX: usize = 4_096;
+/// Announcements in one message.
+pub const ANNOUNCEMENTS_PER_MESSAGE: usize = 256;
+/// A push travels no more links than this. A safety only: trees of ten thousand peers are about twenty deep.
+pub const HOPS_MAX: u8 = 64;
+/// Bounds of the wait between an announcement and the graft, and its first value.
+const GRAFT_WAIT_MIN: Duration = Duration::from_millis(150);
+const GRAFT_WAIT_MAX: Duration = Duration::from_secs(2);
+const GRAFT_WAIT_FIRST: Duration = Duration::from_millis(500);
+/// Bounds of the wait for the answer to a graft.
+const ANSWER_WAIT_MIN: Duration = Duration::from_millis(100);
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
+/// A shortcut by so many links is worth a change of the tree (the paper's optimisation threshold).
+const SHORTCUT_HOPS: u8 = 4;
+/// So many broken promises in a row cost a neighbour its credibility, for [`DISTRUST`].
+const PROMISES_BROKEN_MAX: u8 = 3;
+const DISTRUST: Duration = Duration::from_secs(30);
+
+/// Something that can be held: log `key`, all of it below `upto`. For single messages `upto` is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item<K> {
+    /// Which log, or which message.
+    pub key: K,
+    /// Up to where, exclusive.
+    pub upto: u64,
+}
+
+/// How an item travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Along which tree.
+    pub tree: Tree,
+    /// Links travelled so far.
+    pub hops: u8,
+}
+
+/// What a neighbour says it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announcement<K> {
+    /// What.
+    pub item: Item<K>,
+    /// The tree it came along.
+    pub tree: Tree,
+    /// Links it had travelled.
+    pub hops: u8,
+}
+
+/// What is to be done outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output<P, K> {
+    /// Send the payload of an item.
+    Push {
+        /// To whom.
+        to: P,
+        /// What.
+        item: Item<K>,
+        /// With this in its header.
+        route: Route,
+    },
+    /// Tell what is held here.
+    Announce {
+        /// Whom.
+        to: P,
+        /// What.
+        items: Vec<Announcement<K>>,
+    },
+    /// Too much was to be announced: reconcile with this neighbour instead.
+    Reconcile {
+        /// With whom.
+        with: P,
+    },
+    /// Ask for what was announced (nothing, when only the tree changes), and to be sent more on this tree.
+    Graft {
+        /// Whom.
+        to: P,
+        /// For what.
+        item: Option<Item<K>>,
+        /// On which tree.
+        tree: Tree,
+    },
+    /// Ask not to be sent more on this tree.
+    Prune {
+        /// Whom.
+        to: P,
+        /// On which tree.
+        tree: Tree,
+    },
+}
+
+/// What happened, in numbers since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// First copies.
+    pub news: u64,
+    /// Further copies.
+    pub duplicates: u64,
+    /// Items asked for after an announcement.
+    pub grafts: u64,
+    /// Links pruned by us.
+    pub prunes: u64,
+    /// Announcements nobody made good.
+    pub given_up: u64,
+    /// Announcements that found no place, or came from a neighbour that is not believed.
+    pub ignored: u64,
+}
+
+/// The last item that came along a tree, for shortcuts.
+#[derive(Clone, Copy, Debug)]
+struct Last<P, K> {
+    item: Item<K>,
+    hops: u8,
+    from: P,
+}
+
+/// One peer's part in spreading news. `P` names neighbours, `K` logs. See the module.
+#[derive(Debug)]
+pub struct Broadcast<P, K> {
+    neighbours: BTreeMap<P, Neighbour<K>>,
+    missing: MissingTable<P, K>,
+    last: [Option<Last<P, K>>; TREES],
+    used: [Duration; TREES],
+    /// Trees that have a state of their own here.
+    started: u64,
+    outputs: VecDeque<Output<P, K>>,
+    next_flush: Option<Duration>,
+    /// The longest an eager copy lately lagged behind an announcement.
+    lag: Option<Duration>,
+    credit_window: u32,
+    counters: Counters,
+}
+
+impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
+    /// `credit_window`: bytes of payload a fresh link may carry before the first grant.
+    #[must_use]
+    pub fn new(credit_window: u32) -> Self {
+        Self {
+            neighbours: BTreeMap::new(),
+            missing: MissingTable::new(),
+            last: [None; TREES],
+            used: [Duration::ZERO; TREES],
+            started: Tree::TRUNK.bit(),
+            outputs: VecDeque::new(),
+            next_flush: None,
+            lag: None,
+            credit_window,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The next thing to be done. Drain it after every call.
+    pub fn poll(&mut self) -> Option<Output<P, K>> {
+        self.outputs.pop_front()
+    }
+
+    /// A neighbour was won.
+    pub fn on_up(&mut self, peer: P) {
+        let mut lazy = 0;
+        for tree in self.trees() {
+            // In a tree that works nobody needs to be sent more.
+            if self.last[tree.index()].is_some() || self.eager_len(tree) >= EAGER_START {
+                lazy |= tree.bit();
+            }
+        }
+        let neighbour = Neighbour::new(lazy, i64::from(self.credit_window));
+        self.neighbours.insert(peer, neighbour);
+    }
+
+    /// A neighbour was lost.
+    pub fn on_down(&mut self, peer: &P, now: Duration) {
+        let Some(lost) = self.neighbours.remove(peer) else {
+            return;
+        };
+        for tree in self.trees() {
+            if self.last[tree.index()].is_some_and(|last| last.from == *peer) {
+                self.last[tree.index()] = None;
+            }
+            if lost.is_eager(tree) {
+                self.make_eager(tree);
+            }
+        }
+        self.missing.forget(peer, now);
+    }
+
+    /// Something new is here from outside the overlay: written here, or fetched by reconciliation. `len`: bytes of its
+    /// payload. `wants` tells which neighbours care for it.
+    pub fn publish(
+        &mut self,
+        item: Item<K>,
+        tree: Tree,
+        len: usize,
+        now: Duration,
+        wants: impl Fn(&P) -> bool,
+    ) {
+        self.begin(tree, now);
+        let heard = self.resolve(item, None, now);
+        self.spread(item, Route { tree, hops: 0 }, len, None, &heard, now, wants);
+    }
+
+    /// A copy of an item came from a neighbour and its owner, asked first, had it already.
+    pub fn on_duplicate(&mut self, from: P, item: Item<K>, tree: Tree, now: Duration) {
+        self.counters.duplicates += 1;
+        let Some(neighbour) = self.neighbours.get_mut(&from) else {
+            return;
+        };
+        neighbour.holds(item);
+        if neighbour.count_duplicate(tree) < PRUNE_AFTER {
+            return;
+        }
+        let again = neighbour
+            .pruned_at
+            .is_none_or(|at| now.saturating_sub(at) >= PRUNE_AGAIN);
+        if neighbour.is_eager(tree) || again {
+            neighbour.set_lazy(tree);
+            neighbour.pruned_at = Some(now);
+            self.counters.prunes += 1;
+            self.outputs.push_back(Output::Prune { to: from, tree });
+        }
+    }
+
+    /// A copy of an item came from a neighbour, and it was news; its owner has verified and taken it.
+    pub fn on_news(
+        &mut self,
+        from: P,
+        item: Item<K>,
+        route: Route,
+        len: usize,
+        now: Duration,
+        wants: impl Fn(&P) -> bool,
+    ) {
+        self.counters.news += 1;
+        let Route { tree, hops } = route;
+        self.begin(tree, now);
+        if let Some(neighbour) = self.neighbours.get_mut(&from) {
+            neighbour.set_eager(tree);
+            neighbour.promises_broken = 0;
+            neighbour.holds(item);
+        }
+        self.last[tree.index()] = Some(Last { item, hops, from });
+        let heard = self.resolve(item, Some(from), now);
+        let hops = hops.saturating_add(1);
+        self.spread(item, Route { tree, hops }, len, Some(from), &heard, now, wants);
+    }
+
+    /// A neighbour says what it holds. `has` asks the owner. Returns how much of it was news.
+    pub fn on_announce(
+        &mut self,
+        from: P,
+        announcements: &[Announcement<K>],
+        now: Duration,
+        has: impl Fn(&Item<K>) -> bool,
+    ) -> u32 {
+        let mut news = 0;
+        for announced in announcements {
+            let Some(neighbour) = self.neighbours.get_mut(&from) else {
+                return news;
+            };
+            neighbour.holds(announced.item);
+            if has(&announced.item) {
+                self.consider_shortcut(from, announced, now);
+            } else if now < neighbour.distrusted_until {
+                self.counters.ignored += 1;
+            } else {
+                news += 1;
+                self.note_missing(from, announced, now);
+            }
+        }
+        news
+    }
+
+    /// A neighbour wants to be sent more on `tree`. What it asked for is the caller's to send.
+    pub fn on_graft(&mut self, from: &P, tree: Tree, now: Duration) {
+        self.begin(tree, now);
+        if let Some(neighbour) = self.neighbours.get_mut(from) {
+            neighbour.set_eager(tree);
+        }
+    }
+
+    /// A neighbour wants to be sent no more on `tree`.
+    pub fn on_prune(&mut self, from: &P, tree: Tree, now: Duration) {
+        self.begin(tree, now);
+        if let Some(neighbour) = self.neighbours.get_mut(from) {
+            neighbour.set_lazy(tree);
+        }
+    }
+
+    /// The measured round trip to a neighbour.
+    pub fn set_rtt(&mut self, peer: &P, rtt: Duration) {
+        if let Some(neighbour) = self.neighbours.get_mut(peer) {
+            neighbour.rtt = Some(rtt);
+        }
+    }
+
+    /// Notes that a neighbour is to be told of an item, apart from any push.
+    pub fn announce(&mut self, to: &P, item: Item<K>, tree: Tree, now: Duration) {
+        if let Some(neighbour) = self.neighbours.get_mut(to) {
+            neighbour.announce(item, tree, 0);
+            self.next_flush.get_or_insert(now + ANNOUNCE_EVERY);
+        }
+    }
+
+    /// Bytes of payload that may be sent to a neighbour now.
+    #[must_use]
+    pub fn credit(&self, peer: &P) -> i64 {
+        self.neighbours.get(peer).map_or(0, |neighbour| neighbour.credit)
+    }
+
+    /// Payload was sent that is not of this layer, such as the answer to a graft.
+    pub fn spend(&mut self, peer: &P, len: usize) {
+        if let Some(neighbour) = self.neighbours.get_mut(peer) {
+            neighbour.credit -= len as i64;
+        }
+    }
+
+    /// A neighbour consumed payload and grants as much again; never more than the window.
+    pub fn grant(&mut self, peer: &P, bytes: u32) {
+        let window = i64::from(self.credit_window);
+        if let Some(neighbour) = self.neighbours.get_mut(peer) {
+            neighbour.credit = (neighbour.credit + i64::from(bytes)).min(window);
+        }
+    }
+
+    /// Time passed. Call it at [`Broadcast::next_deadline`] at the latest.
+    pub fn tick(&mut self, now: Duration) {
+        while let Some(key) = self.missing.due(now) {
+            self.ask(key, now);
+        }
+        if self.next_flush.is_some_and(|at| at <= now) {
+            self.next_flush = None;
+            self.flush(now);
+        }
+    }
+
+    /// When [`Broadcast::tick`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        [self.missing.next_due(), self.next_flush].into_iter().flatten().min()
+    }
+
+    /// What happened since the start.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether payload is sent to `peer` along `tree`.
+    #[must_use]
+    pub fn is_eager(&self, peer: &P, tree: Tree) -> bool {
+        let tree = if self.started & tree.bit() == 0 { Tree::TRUNK } else { tree };
+        self.neighbours.get(peer).is_some_and(|neighbour| neighbour.is_eager(tree))
+    }
+
+    /// Items announced and not here.
+    #[must_use]
+    pub fn missing_len(&self) -> usize {
+        self.missing.len()
+    }
+
+    fn trees(&self) -> impl Iterator<Item = Tree> + use<P, K> {
+        let started = self.started;
+        Tree::all().filter(move |tree| started & tree.bit() != 0)
+    }
+
+    fn eager_len(&self, tree: Tree) -> usize {
+        self.neighbours
+            .values()
+            .filter(|neighbour| neighbour.is_eager(tree))
+            .count()
+    }
+
+    /// A tree is used: gives it a state of its own if it has none.
+    fn begin(&mut self, tree: Tree, now: Duration) {
+        let idle = now.saturating_sub(self.used[tree.index()]);
+        self.used[tree.index()] = now;
+        if tree == Tree::TRUNK || (self.started & tree.bit() != 0 && idle < TREE_IDLE_MAX) {
+            return;
+        }
+        self.started |= tree.bit();
+        self.last[tree.index()] = self.last[Tree::TRUNK.index()];
+        for neighbour in self.neighbours.values_mut() {
+            neighbour.copy_trunk(tree);
+        }
+    }
+
+    /// Makes neighbours eager until [`EAGER_START`] are, the nearest first.
+    fn make_eager(&mut self, tree: Tree) {
+        let mut lazy: Vec<(Duration, P)> = self
+            .neighbours
+            .iter()
+            .filter(|(_, neighbour)| !neighbour.is_eager(tree))
+            .map(|(peer, neighbour)| (neighbour.rtt.unwrap_or(GRAFT_WAIT_FIRST), *peer))
+            .collect();
+        lazy.sort_unstable();
+        let lacking = EAGER_START.saturating_sub(self.eager_len(tree));
+        for (_, peer) in lazy.into_iter().take(lacking) {
+            if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+                neighbour.set_eager(tree);
+            }
+            self.outputs.push_back(Output::Graft {
+                to: peer,
+                item: None,
+                tree,
+            });
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one item on its way, and what decides where it goes")]
+    fn spread(
+        &mut self,
+        item: Item<K>,
+        route: Route,
+        len: usize,
+        from: Option<P>,
+        heard: &[(P, u8)],
+        now: Duration,
+        wants: impl Fn(&P) -> bool,
+    ) {
+        for (peer, neighbour) in &mut self.neighbours {
+            // Whoever sent or announced it has it.
+            if Some(*peer) == from || heard.iter().any(|(announcer, _)| announcer == peer) || !wants(peer) {
+                continue;
+            }
+            // Nothing overtakes an announcement of its log.
+            let waits = neighbour.announcements.contains_key(&item.key);
+            if neighbour.is_eager(route.tree) && route.hops < HOPS_MAX && neighbour.credit > 0 && !waits {
+                neighbour.credit -= len as i64;
+                self.outputs.push_back(Output::Push {
+                    to: *peer,
+                    item,
+                    route,
+                });
+            } else {
+                neighbour.announce(item, route.tree, route.hops);
+                self.next_flush.get_or_insert(now + ANNOUNCE_EVERY);
+            }
+        }
+    }
+
+    /// An item is here: nobody needs to be asked for it. Returns who announced it.
+    fn resolve(&mut self, item: Item<K>, from: Option<P>, now: Duration) -> Vec<(P, u8)> {
+        match self.missing.get_mut(&item.key) {
+            Some(missing) if missing.upto <= item.upto => {}
+            _ => return Vec::new(),
+        }
+        let Some(missing) = self.missing.remove(&item.key) else {
+            return Vec::new();
+        };
+        if missing.asked.is_none() && from.is_some() {
+            let lag = now.saturating_sub(missing.announced);
+            // The peak, slowly forgotten: a wait too long delays a repair, one too short costs a copy and a prune.
+            let faded = self.lag.unwrap_or_default() * 31 / 32;
+            self.lag = Some(lag.max(faded));
+        }
+        for (announcer, _) in &missing.announcers {
+            if let Some(neighbour) = self.neighbours.get_mut(announcer) {
+                neighbour.missing = neighbour.missing.saturating_sub(1);
+            }
+        }
+        missing.announcers
+    }
+
+    fn note_missing(&mut self, from: P, announced: &Announcement<K>, now: Duration) {
+        let Item { key, upto } = announced.item;
+        let wait = self.graft_wait();
+        if let Some(missing) = self.missing.get_mut(&key) {
+            missing.upto = missing.upto.max(upto);
+            if missing.announcers.len() < ANNOUNCERS_MAX
+                && missing.asked != Some(from)
+                && missing.announcers.iter().all(|(announcer, _)| *announcer != from)
+            {
+                missing.announcers.push((from, announced.hops));
+                if let Some(neighbour) = self.neighbours.get_mut(&from) {
+                    neighbour.missing += 1;
+                }
+            }
+            return;
+        }
+        let Some(neighbour) = self.neighbours.get_mut(&from) else {
+            return;
+        };
+        if neighbour.missing >= MISSING_PER_NEIGHBOUR || self.missing.len() >= MISSING_MAX {
+            self.counters.ignored += 1;
+            return;
+        }
+        neighbour.missing += 1;
+        let due = now + wait;
+        self.missing
+            .insert(key, upto, announced.tree, (from, announced.hops), now, due);
+    }
+
+    fn graft_wait(&self) -> Duration {
+        self.lag
+            .map_or(GRAFT_WAIT_FIRST, |lag| lag * 5 / 4)
+            .clamp(GRAFT_WAIT_MIN, GRAFT_WAIT_MAX)
+    }
+
+    /// The time for an item has come: asks the next neighbour that announced it.
+    fn ask(&mut self, key: K, now: Duration) {
+        let Some(missing) = self.missing.get_mut(&key) else {
+            return;
+        };
+        let broken = missing.asked.take();
+        let next = (!missing.announcers.is_empty()).then(|| missing.announcers.remove(0));
+        let (item, tree) = (
+            Item {
+                key,
+                upto: missing.upto,
+            },
+            missing.tree,
+        );
+        missing.asked = next.map(|(peer, _)| peer);
+        if let Some(neighbour) = broken.and_then(|peer| self.neighbours.get_mut(&peer)) {
+            neighbour.set_lazy(tree);
+            neighbour.promises_broken = neighbour.promises_broken.saturating_add(1);
+            if neighbour.promises_broken >= PROMISES_BROKEN_MAX {
+                neighbour.distrusted_until = now + DISTRUST;
+                neighbour.promises_broken = 0;
+            }
+        }
+        let Some((peer, _)) = next else {
+            self.missing.remove(&key);
+            self.counters.given_up += 1;
+            return;
+        };
+        self.begin(tree, now);
+        let mut wait = ANSWER_WAIT_MIN;
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+            neighbour.missing = neighbour.missing.saturating_sub(1);
+            neighbour.set_eager(tree);
+            wait = neighbour
+                .rtt
+                .map_or(GRAFT_WAIT_FIRST, |rtt| rtt * 3)
+                .clamp(ANSWER_WAIT_MIN, ANSWER_WAIT_MAX);
+        }
+        self.missing.put_off(key, now + wait);
+        self.counters.grafts += 1;
+        self.outputs.push_back(Output::Graft {
+            to: peer,
+            item: Some(item),
+            tree,
+        });
+    }
+
+    /// In an author's own tree a much shorter way is taken (the paper's optimisation). The trunk belongs to everybody:
+    /// there one author's shortcut is another's detour.
+    fn consider_shortcut(&mut self, from: P, announced: &Announcement<K>, now: Duration) {
+        let tree = announced.tree;
+        if tree == Tree::TRUNK {
+            return;
+        }
+        let Some(last) = self.last[tree.index()] else {
+            return;
+        };
+        if last.item != announced.item || last.from == from {
+            return;
+        }
+        if announced.hops.saturating_add(SHORTCUT_HOPS) > last.hops {
+            return;
+        }
+        self.last[tree.index()] = Some(Last {
+            from,
+            hops: announced.hops.saturating_add(1),
+            ..last
+        });
+        if let Some(neighbour) = self.neighbours.get_mut(&from) {
+            neighbour.set_eager(tree);
+        }
+        self.outputs.push_back(Output::Graft {
+            to: from,
+            item: None,
+            tree,
+        });
+        if let Some(neighbour) = self.neighbours.get_mut(&last.from) {
+            neighbour.set_lazy(tree);
+            neighbour.pruned_at = Some(now);
+            self.outputs.push_back(Output::Prune { to: last.from, tree });
+        }
+    }
+
+    fn flush(&mut self, now: Duration) {
+        for (peer, neighbour) in &mut self.neighbours {
+            if core::mem::take(&mut neighbour.overflowed) {
+                self.outputs.push_back(Output::Reconcile { with: *peer });
+            }
+            if neighbour.announcements.is_empty() {
+                continue;
+            }
+            let items = neighbour.take(ANNOUNCEMENTS_PER_MESSAGE);
+            if !neighbour.announcements.is_empty() {
+                self.next_flush = Some(now + ANNOUNCE_EVERY);
+            }
+            self.outputs.push_back(Output::Announce { to: *peer, items });
+        }
+    }
+}

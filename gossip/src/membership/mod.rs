@@ -1,0 +1,928 @@
+//! Who is linked with whom: the overlay.
+//!
+//! After HyParView (Leitão, Pereira, Rodrigues: "HyParView: a membership protocol for reliable gossip-based broadcast",
+//! DSN 2007). Each peer keeps a small *active view* of neighbours it is linked with, both ways, and a larger *passive
+//! view* of acquaintances. Where this departs from the paper, and why:
+//!
+//! - A link must be dialled before anything can be said, and a dial between tabs takes seconds. So whoever dials says
+//!   first what it wants ([`Wish`]), several dials run side by side, and a peer that is in no view yet is a *guest*.
+//! - A join never pushes a neighbour out (rejoin storms would churn for ever): it is refused, with a list of others.
+//! - Places are kept for *anchors*, peers that never sleep.
+//! - A shuffle walk swaps acquaintances at every peer it passes, so that no answer has to find its way back.
+//! - Every now and then a peer outside the view is made a neighbour and the least useful one is let go, so that halves
+//!   of a split swarm find each other again and nobody stays surrounded by the same few for ever.
+//! - Leaving is told apart from failing: who left is an acquaintance still, who fell silent is suspected.
+//!
+//! Invariants: no link to oneself; never more than [`Config::active_max`] neighbours, [`Config::guests_max`] guests,
+//! [`Config::dials_max`] dials; a neighbour is never a guest, being dialled, or in the passive view.
+
+mod config;
+mod message;
+mod passive;
+
+use core::fmt::Debug;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use rand_core::Rng;
+
+pub use config::Config;
+pub use message::{Descriptor, Message, SAMPLE_MAX, WALK_TTL_MAX, Wish};
+pub use passive::MET_KEPT;
+use passive::{Passive, age_s};
+
+/// Links a walk travels. The paper's active random walk length.
+const WALK_TTL: u8 = 6;
+/// Walks a join starts here.
+const JOIN_WALKS: usize = 3;
+/// Walks for newcomers started or passed on per second; beyond it the newcomer has only the list it was given. A tab
+/// that is the one known contact of a thousand newcomers must not drown.
+const WALKS_PER_S: u32 = 32;
+/// A neighbour younger than this is not let go for another. Guess: long enough for its usefulness to show.
+const YOUNG: Duration = Duration::from_secs(20);
+
+/// Why a neighbour is one no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It said so.
+    Left,
+    /// The connection broke.
+    Broke,
+    /// So many heartbeats were missing.
+    Silent,
+    /// We let it go for another.
+    LetGo,
+}
+
+/// What is to be done outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output<P> {
+    /// Connect to a peer; answered by [`Membership::on_connected`] or [`Membership::on_dial_failed`].
+    Dial(P),
+    /// Send a message on the connection to a peer.
+    Send(P, Message<P>),
+    /// Close the connection to a peer, after what was sent. Not answered.
+    Close(P, &'static str),
+    /// A peer is a neighbour now.
+    Up(P),
+    /// A neighbour is one no more; its connection may live on for a moment.
+    Down(P, Cause),
+    /// The round trip to a neighbour was measured.
+    Rtt(P, Duration),
+}
+
+#[derive(Debug)]
+struct Neighbour {
+    anchor: bool,
+    heartbeat: u64,
+    heard: Duration,
+    /// When its heartbeat counter last rose.
+    beat: Duration,
+    since: Duration,
+    degree: u16,
+    /// How often it was first with news, lately. The caller says.
+    merit: u32,
+}
+
+/// A connection that is no neighbourhood yet.
+#[derive(Debug)]
+struct Guest {
+    /// What we asked of it; `None` when it is for the guest to ask.
+    asked: Option<Wish>,
+    until: Duration,
+}
+
+#[derive(Debug)]
+struct Dial {
+    wish: Wish,
+    until: Duration,
+    anchor: bool,
+}
+
+/// One peer's view of the overlay. `P` names peers. See the module.
+#[derive(Debug)]
+pub struct Membership<P> {
+    me: P,
+    config: Config,
+    anchors_only: bool,
+    active: BTreeMap<P, Neighbour>,
+    guests: BTreeMap<P, Guest>,
+    dialing: BTreeMap<P, Dial>,
+    passive: Passive<P>,
+    outputs: VecDeque<Output<P>>,
+    heartbeat: u64,
+    /// The last heartbeats sent, to measure round trips by their echo.
+    sent: [(u64, Duration); 4],
+    joined: bool,
+    walks_left: u32,
+    walks_since: Duration,
+    last_tick: Duration,
+    next_heartbeat: Duration,
+    next_shuffle: Duration,
+    next_mix: Duration,
+}
+
+impl<P: Copy + Ord + Debug> Membership<P> {
+    /// A peer that knows nobody. `heartbeat`: a number that is higher than at the last start, such as the Unix time.
+    #[must_use]
+    pub fn new(me: P, config: Config, heartbeat: u64, now: Duration, rng: &mut impl Rng) -> Self {
+        let passive = Passive::new(config.passive_max, config.passive_age_max);
+        Self {
+            me,
+            anchors_only: false,
+            active: BTreeMap::new(),
+            guests: BTreeMap::new(),
+            dialing: BTreeMap::new(),
+            passive,
+            outputs: VecDeque::new(),
+            heartbeat,
+            sent: [(0, now); 4],
+            joined: false,
+            walks_left: WALKS_PER_S,
+            walks_since: now,
+            last_tick: now,
+            next_heartbeat: now + jitter(config.heartbeat_every, rng),
+            next_shuffle: now + jitter(config.shuffle_every, rng),
+            next_mix: now + config.mix_every / 2 + jitter(config.mix_every, rng),
+            config,
+        }
+    }
+
+    /// The next thing to be done. Drain it after every call.
+    pub fn poll(&mut self) -> Option<Output<P>> {
+        self.outputs.pop_front()
+    }
+
+    /// Peers that could be dialled became known from outside: a list of contacts, a signaling server, a stored view.
+    pub fn learn(&mut self, peer: P, anchor: bool, now: Duration, rng: &mut impl Rng) {
+        let told = Descriptor {
+            peer,
+            anchor,
+            heartbeat: 0,
+            age_s: 0,
+        };
+        self.note(&told, None, now);
+        self.fill(now, rng);
+    }
+
+    /// Link with anchors alone from now on, or with everybody again.
+    pub fn set_anchors_only(&mut self, on: bool, now: Duration, rng: &mut impl Rng) {
+        self.anchors_only = on;
+        if on {
+            let others: Vec<P> = self
+                .active
+                .iter()
+                .filter(|(_, neighbour)| !neighbour.anchor)
+                .map(|(peer, _)| *peer)
+                .collect();
+            for peer in others {
+                self.let_go(peer, now, rng);
+            }
+        }
+        self.fill(now, rng);
+    }
+
+    /// A connection to `peer` opened. `dialled`: by us. A peer that was connected already must be reported with
+    /// [`Membership::on_disconnected`] first.
+    pub fn on_connected(&mut self, peer: P, dialled: bool, now: Duration, rng: &mut impl Rng) {
+        let dial = self.dialing.remove(&peer);
+        if peer == self.me || self.active.contains_key(&peer) {
+            return;
+        }
+        let asked = dialled.then(|| dial.map_or(Wish::Fill, |dial| dial.wish));
+        if asked.is_none() && self.guests.len() >= self.config.guests_max {
+            let peers = self.sample(&peer, now, rng);
+            self.send(peer, Message::Refuse { peers });
+            self.outputs.push_back(Output::Close(peer, "too many guests"));
+            return;
+        }
+        let until = now + self.config.request_timeout;
+        self.guests.insert(peer, Guest { asked, until });
+        if let Some(wish) = asked {
+            let peers = self.sample(&peer, now, rng);
+            let request = Message::Request {
+                wish,
+                anchor: self.config.anchor,
+                heartbeat: self.heartbeat,
+                peers,
+            };
+            self.send(peer, request);
+        }
+    }
+
+    /// Dialling `peer` came to nothing.
+    pub fn on_dial_failed(&mut self, peer: &P, now: Duration, rng: &mut impl Rng) {
+        if self.dialing.remove(peer).is_some() {
+            self.failed(peer, now, rng);
+            self.fill(now, rng);
+        }
+    }
+
+    /// The connection to `peer` is gone, from outside.
+    pub fn on_disconnected(&mut self, peer: &P, now: Duration, rng: &mut impl Rng) {
+        if self.guests.remove(peer).is_some_and(|guest| guest.asked.is_some()) {
+            self.failed(peer, now, rng);
+        }
+        self.drop_neighbour(*peer, Cause::Broke, now, rng);
+        self.fill(now, rng);
+    }
+
+    /// A message of `peer` arrived. An error is a breach of the protocol: the caller closes the connection.
+    pub fn on_message(
+        &mut self,
+        peer: P,
+        message: Message<P>,
+        now: Duration,
+        rng: &mut impl Rng,
+    ) -> Result<(), &'static str> {
+        if message.peers().len() > SAMPLE_MAX {
+            return Err("too many descriptors");
+        }
+        for told in message.peers() {
+            self.note(told, Some(peer), now);
+        }
+        if let Some(neighbour) = self.active.get_mut(&peer) {
+            neighbour.heard = now;
+        }
+        match message {
+            Message::Request {
+                wish,
+                anchor,
+                heartbeat,
+                ..
+            } => self.on_request(peer, wish, anchor, heartbeat, now, rng),
+            Message::Accept {
+                anchor,
+                heartbeat,
+                degree,
+            } => self.on_accept(peer, anchor, heartbeat, degree, now, rng),
+            Message::Refuse { .. } => self.on_refuse(peer, now, rng),
+            Message::ForwardJoin { newcomer, ttl } => {
+                self.walk_join(newcomer, ttl.min(WALK_TTL_MAX), Some(peer), now, rng);
+            }
+            Message::Shuffle { ttl, peers } => {
+                self.walk_shuffle(peers, ttl.min(WALK_TTL_MAX), peer, now, rng);
+            }
+            Message::Heartbeat {
+                counter,
+                degree,
+                echo,
+                held_ms,
+            } => {
+                self.on_heartbeat(peer, counter, degree, now, rng);
+                self.measure(peer, echo, held_ms, now);
+            }
+            Message::Leave { .. } => {
+                self.drop_neighbour(peer, Cause::Left, now, rng);
+                self.close(peer, "it left");
+            }
+        }
+        self.fill(now, rng);
+        Ok(())
+    }
+
+    /// `peer` was first with news, `times` times.
+    pub fn add_merit(&mut self, peer: &P, times: u32) {
+        if let Some(neighbour) = self.active.get_mut(peer) {
+            neighbour.merit = neighbour.merit.saturating_add(times);
+        }
+    }
+
+    /// Something of `peer` arrived that is not of the overlay: it lives.
+    pub fn heard(&mut self, peer: &P, now: Duration) {
+        if let Some(neighbour) = self.active.get_mut(peer) {
+            neighbour.heard = now;
+        }
+    }
+
+    /// The network came back, or the machine woke: everything may be tried at once.
+    pub fn retry_now(&mut self, now: Duration, rng: &mut impl Rng) {
+        self.passive.retry_now(now);
+        self.fill(now, rng);
+    }
+
+    /// Time passed. Call it at [`Membership::next_deadline`] at the latest.
+    pub fn tick(&mut self, now: Duration, rng: &mut impl Rng) {
+        let asleep = now.saturating_sub(self.last_tick);
+        self.last_tick = now;
+        if asleep >= self.silence_max() {
+            // It was us who were away: a frozen tab, a sleeping machine. Nobody is judged by that silence.
+            for neighbour in self.active.values_mut() {
+                neighbour.heard = now;
+            }
+            for guest in self.guests.values_mut() {
+                guest.until = now + self.config.request_timeout;
+            }
+            self.passive.retry_now(now);
+        }
+        self.give_up_overdue(now, rng);
+        if now >= self.next_heartbeat {
+            self.next_heartbeat = now + self.config.heartbeat_every;
+            self.beat(now);
+            self.passive.expire(now);
+        }
+        if now >= self.next_shuffle {
+            self.next_shuffle = now + self.config.shuffle_every / 2 + jitter(self.config.shuffle_every, rng);
+            self.shuffle(now, rng);
+        }
+        if now >= self.next_mix {
+            self.next_mix = now + self.config.mix_every / 2 + jitter(self.config.mix_every, rng);
+            self.mix(now, rng);
+        }
+        self.fill(now, rng);
+    }
+
+    /// When [`Membership::tick`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Duration {
+        let wants_more = self.wants_more();
+        let guests = self.guests.values().map(|guest| guest.until);
+        let dials = self.dialing.values().map(|dial| dial.until);
+        let silence_max = self.silence_max();
+        let silences = self.active.values().map(|neighbour| neighbour.heard + silence_max);
+        let retry = wants_more.then(|| self.passive.next_try(self.last_tick)).flatten();
+        guests
+            .chain(dials)
+            .chain(silences)
+            .chain(retry)
+            .chain([self.next_heartbeat, self.next_shuffle, self.next_mix])
+            .min()
+            .unwrap_or(self.next_heartbeat)
+    }
+
+    /// The neighbours.
+    pub fn neighbours(&self) -> impl ExactSizeIterator<Item = &P> {
+        self.active.keys()
+    }
+
+    /// Whether `peer` is a neighbour.
+    #[must_use]
+    pub fn is_neighbour(&self, peer: &P) -> bool {
+        self.active.contains_key(peer)
+    }
+
+    /// Whether `peer` is known never to sleep.
+    #[must_use]
+    pub fn is_anchor(&self, peer: &P) -> bool {
+        match self.active.get(peer) {
+            Some(neighbour) => neighbour.anchor,
+            None => self.passive.get(peer).is_some_and(|known| known.anchor),
+        }
+    }
+
+    /// Anchors known, linked or not.
+    pub fn anchors(&self) -> impl Iterator<Item = P> + '_ {
+        let linked = self.active.iter().filter(|(_, neighbour)| neighbour.anchor);
+        let known = self.passive.iter().filter(|(_, known)| known.anchor);
+        linked
+            .map(|(peer, _)| *peer)
+            .chain(known.map(|(peer, _)| *peer))
+    }
+
+    /// Acquaintances, to be stored and given to [`Membership::learn`] at the next start.
+    pub fn acquaintances(&self) -> impl Iterator<Item = (P, bool)> + '_ {
+        self.passive.iter().map(|(peer, known)| (*peer, known.anchor))
+    }
+
+    /// Dials under way.
+    #[must_use]
+    pub fn dialing(&self) -> usize {
+        self.dialing.len()
+    }
+
+    /// A neighbour silent for longer than this is inactive.
+    #[must_use]
+    pub fn silence_max(&self) -> Duration {
+        // Half a period more, so that a heartbeat that is merely late does not count as missed.
+        self.config.heartbeat_every * self.config.missed_max + self.config.heartbeat_every / 2
+    }
+
+    fn on_request(
+        &mut self,
+        peer: P,
+        wish: Wish,
+        anchor: bool,
+        heartbeat: u64,
+        now: Duration,
+        rng: &mut impl Rng,
+    ) {
+        if self.active.contains_key(&peer) {
+            // It did not hear the answer.
+            return self.accept(peer);
+        }
+        if !self.guests.contains_key(&peer) {
+            return;
+        }
+        if wish == Wish::Join {
+            let newcomer = Descriptor {
+                peer,
+                anchor,
+                heartbeat,
+                age_s: 0,
+            };
+            for _ in 0..JOIN_WALKS {
+                self.walk_join(newcomer, WALK_TTL, Some(peer), now, rng);
+            }
+        }
+        let may = !self.anchors_only || anchor;
+        if may && self.active.len() < self.room(wish, anchor) {
+            self.guests.remove(&peer);
+            self.add_neighbour(peer, anchor, heartbeat, 0, now);
+            self.accept(peer);
+        } else {
+            let peers = self.sample(&peer, now, rng);
+            self.send(peer, Message::Refuse { peers });
+            self.guests.insert(
+                peer,
+                Guest {
+                    asked: None,
+                    until: now + self.config.request_timeout,
+                },
+            );
+        }
+    }
+
+    fn on_accept(
+        &mut self,
+        peer: P,
+        anchor: bool,
+        heartbeat: u64,
+        degree: u16,
+        now: Duration,
+        rng: &mut impl Rng,
+    ) {
+        if let Some(neighbour) = self.active.get_mut(&peer) {
+            neighbour.anchor |= anchor;
+            neighbour.heartbeat = neighbour.heartbeat.max(heartbeat);
+            neighbour.degree = degree;
+            return;
+        }
+        let Some(Guest { asked: Some(wish), .. }) = self.guests.remove(&peer) else {
+            return self.close(peer, "it accepted what nobody asked");
+        };
+        let may = !self.anchors_only || anchor;
+        if !may || self.active.len() >= self.room(wish, anchor) {
+            // Others were faster.
+            let peers = self.sample(&peer, now, rng);
+            self.send(peer, Message::Leave { peers });
+            self.outputs.push_back(Output::Close(peer, "no room by now"));
+            return;
+        }
+        self.add_neighbour(peer, anchor, heartbeat, degree, now);
+        if self.active.len() > self.config.active_target {
+            self.let_least_useful_go(&peer, now, rng);
+        }
+    }
+
+    fn on_refuse(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
+        if self.active.contains_key(&peer) {
+            // It does not take us for a neighbour, so it is none.
+            self.drop_neighbour(peer, Cause::Left, now, rng);
+        }
+        self.guests.remove(&peer);
+        self.dialing.remove(&peer);
+        let pause = self.config.backoff_max;
+        self.passive.refused(&peer, now, pause, rng);
+        self.outputs.push_back(Output::Close(peer, "it refused"));
+    }
+
+    fn beat(&mut self, now: Duration) {
+        self.heartbeat += 1;
+        self.sent.rotate_right(1);
+        self.sent[0] = (self.heartbeat, now);
+        let (counter, degree) = (self.heartbeat, self.degree());
+        for (peer, neighbour) in &self.active {
+            let held = now.saturating_sub(neighbour.beat).as_millis();
+            let message = Message::Heartbeat {
+                counter,
+                degree,
+                echo: neighbour.heartbeat,
+                held_ms: u16::try_from(held).unwrap_or(u16::MAX),
+            };
+            self.outputs.push_back(Output::Send(*peer, message));
+        }
+    }
+
+    /// One of our heartbeats came back.
+    fn measure(&mut self, peer: P, echo: u64, held_ms: u16, now: Duration) {
+        let sent = self.sent.iter().find(|(counter, _)| *counter == echo);
+        if let Some((_, at)) = sent
+            && held_ms < u16::MAX
+            && self.active.contains_key(&peer)
+        {
+            let rtt = now
+                .saturating_sub(*at)
+                .saturating_sub(Duration::from_millis(u64::from(held_ms)));
+            self.outputs.push_back(Output::Rtt(peer, rtt));
+        }
+    }
+
+    fn on_heartbeat(&mut self, peer: P, counter: u64, degree: u16, now: Duration, rng: &mut impl Rng) {
+        if let Some(neighbour) = self.active.get_mut(&peer) {
+            if counter > neighbour.heartbeat {
+                neighbour.heartbeat = counter;
+                neighbour.beat = now;
+            }
+            neighbour.degree = degree;
+        } else if self.guests.get(&peer).is_some_and(|guest| guest.asked.is_some()) {
+            // Its acceptance was lost; the heartbeat says as much.
+            let anchor = self.is_anchor(&peer);
+            self.on_accept(peer, anchor, counter, degree, now, rng);
+        } else {
+            let peers = self.sample(&peer, now, rng);
+            self.send(peer, Message::Refuse { peers });
+        }
+    }
+
+    /// How many neighbours there may be before one more with this wish is too many. Places of anchors stay free.
+    fn room(&self, wish: Wish, anchor: bool) -> usize {
+        let most = match wish {
+            Wish::Join | Wish::Urgent => self.config.active_max,
+            Wish::Fill | Wish::Mix => self.config.active_high,
+        };
+        if anchor {
+            return self.config.active_max;
+        }
+        let linked = self.active.values().filter(|neighbour| neighbour.anchor).count();
+        let kept_free = self.config.anchors_target.saturating_sub(linked);
+        // Where no anchor is known there is nothing to keep a place for.
+        let kept_free = if self.anchors().next().is_some() { kept_free } else { 0 };
+        most.min(self.config.active_max.saturating_sub(kept_free))
+    }
+
+    fn accept(&mut self, peer: P) {
+        let accept = Message::Accept {
+            anchor: self.config.anchor,
+            heartbeat: self.heartbeat,
+            degree: self.degree(),
+        };
+        self.send(peer, accept);
+    }
+
+    fn add_neighbour(&mut self, peer: P, anchor: bool, heartbeat: u64, degree: u16, now: Duration) {
+        let known = self.passive.remove(&peer);
+        self.dialing.remove(&peer);
+        self.active.insert(
+            peer,
+            Neighbour {
+                anchor: anchor || known.is_some_and(|known| known.anchor),
+                heartbeat,
+                heard: now,
+                beat: now,
+                since: now,
+                degree,
+                merit: 0,
+            },
+        );
+        self.joined = true;
+        self.outputs.push_back(Output::Up(peer));
+    }
+
+    fn drop_neighbour(&mut self, peer: P, cause: Cause, now: Duration, rng: &mut impl Rng) {
+        let Some(neighbour) = self.active.remove(&peer) else {
+            return;
+        };
+        let pause = match cause {
+            Cause::Broke | Cause::Silent => jitter(self.config.backoff_min, rng),
+            Cause::Left | Cause::LetGo => self.config.mix_every,
+        };
+        self.passive.met(
+            peer,
+            neighbour.anchor,
+            neighbour.heartbeat,
+            neighbour.heard,
+            now + pause,
+        );
+        self.outputs.push_back(Output::Down(peer, cause));
+    }
+
+    fn let_go(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
+        let peers = self.sample(&peer, now, rng);
+        self.send(peer, Message::Leave { peers });
+        self.drop_neighbour(peer, Cause::LetGo, now, rng);
+        self.outputs.push_back(Output::Close(peer, "let go for another"));
+    }
+
+    /// There is one neighbour more than needed: lets the least useful go that can spare us too.
+    fn let_least_useful_go(&mut self, newest: &P, now: Duration, rng: &mut impl Rng) {
+        let target = self.config.active_target;
+        let victim = self
+            .active
+            .iter()
+            .filter(|(peer, neighbour)| {
+                *peer != newest
+                    && !neighbour.anchor
+                    && usize::from(neighbour.degree) > target
+                    && now.saturating_sub(neighbour.since) >= YOUNG
+            })
+            .min_by_key(|(_, neighbour)| (neighbour.merit, neighbour.since))
+            .map(|(peer, _)| *peer);
+        if let Some(victim) = victim {
+            self.let_go(victim, now, rng);
+        }
+        for neighbour in self.active.values_mut() {
+            neighbour.merit /= 2;
+        }
+    }
+
+    fn walk_join(
+        &mut self,
+        newcomer: Descriptor<P>,
+        ttl: u8,
+        from: Option<P>,
+        now: Duration,
+        rng: &mut impl Rng,
+    ) {
+        if now.saturating_sub(self.walks_since) >= Duration::from_secs(1) {
+            self.walks_since = now;
+            self.walks_left = WALKS_PER_S;
+        }
+        if newcomer.peer == self.me || self.walks_left == 0 {
+            return;
+        }
+        self.walks_left -= 1;
+        let next = (ttl > 0)
+            .then(|| self.neighbour_by_chance(rng, |peer| Some(*peer) != from && *peer != newcomer.peer))
+            .flatten();
+        match next {
+            Some(next) => self.send(
+                next,
+                Message::ForwardJoin {
+                    newcomer,
+                    ttl: ttl - 1,
+                },
+            ),
+            // The walk ends here. Whoever has room takes the newcomer in.
+            None if self.active.len() < self.room(Wish::Fill, newcomer.anchor) => {
+                self.note(&newcomer, from, now);
+                self.dial(newcomer.peer, Wish::Fill, now);
+            }
+            None => {}
+        }
+    }
+
+    fn shuffle(&mut self, now: Duration, rng: &mut impl Rng) {
+        if let Some(to) = self.neighbour_by_chance(rng, |_| true) {
+            let peers = self.sample(&to, now, rng);
+            self.send(to, Message::Shuffle { ttl: WALK_TTL, peers });
+        }
+    }
+
+    fn walk_shuffle(
+        &mut self,
+        mut peers: Vec<Descriptor<P>>,
+        ttl: u8,
+        from: P,
+        now: Duration,
+        rng: &mut impl Rng,
+    ) {
+        if ttl == 0 {
+            return;
+        }
+        if let Some(next) = self.neighbour_by_chance(rng, |peer| *peer != from) {
+            // Half of what came goes on, half is swapped for ours.
+            choose_some(&mut peers, SAMPLE_MAX / 2, rng);
+            let mut ours = self.sample(&next, now, rng);
+            ours.truncate(SAMPLE_MAX / 2);
+            peers.retain(|told| told.peer != next && ours.iter().all(|our| our.peer != told.peer));
+            peers.extend(ours);
+            self.send(next, Message::Shuffle { ttl: ttl - 1, peers });
+        }
+    }
+
+    /// Contacts somebody outside the view.
+    fn mix(&mut self, now: Duration, rng: &mut impl Rng) {
+        if self.active.is_empty() || self.wants_more() || self.dialing.len() >= self.config.dials_max {
+            return;
+        }
+        // Former neighbours that fell silent may be on the other side of a cut: they come first, every other time.
+        let met_first = rng.next_u64().is_multiple_of(2);
+        let fits = |peer: &P, anchor: bool| self.may_dial(peer, anchor);
+        let met = met_first
+            .then(|| {
+                self.passive.choose(now, rng, |peer, known| {
+                    known.was_met() && fits(peer, known.anchor)
+                })
+            })
+            .flatten();
+        let chosen = met.or_else(|| {
+            self.passive
+                .choose(now, rng, |peer, known| fits(peer, known.anchor))
+        });
+        if let Some(peer) = chosen {
+            self.dial(peer, Wish::Mix, now);
+        }
+    }
+
+    fn give_up_overdue(&mut self, now: Duration, rng: &mut impl Rng) {
+        let silence_max = self.silence_max();
+        let silent: Vec<P> = self
+            .active
+            .iter()
+            .filter(|(_, neighbour)| now.saturating_sub(neighbour.heard) >= silence_max)
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in silent {
+            self.drop_neighbour(peer, Cause::Silent, now, rng);
+            self.outputs
+                .push_back(Output::Close(peer, "it was silent for too long"));
+        }
+        let dials: Vec<P> = self
+            .dialing
+            .iter()
+            .filter(|(_, dial)| now >= dial.until)
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in dials {
+            self.dialing.remove(&peer);
+            self.failed(&peer, now, rng);
+        }
+        let guests: Vec<P> = self
+            .guests
+            .iter()
+            .filter(|(_, guest)| now >= guest.until)
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in guests {
+            if self
+                .guests
+                .remove(&peer)
+                .is_some_and(|guest| guest.asked.is_some())
+            {
+                self.failed(&peer, now, rng);
+            }
+            self.outputs.push_back(Output::Close(peer, "nothing came of it"));
+        }
+    }
+
+    /// Whether another neighbour is wanted, beyond those on the way.
+    fn wants_more(&self) -> bool {
+        self.wanted() > 0 || self.anchors_wanted() > 0
+    }
+
+    fn wanted(&self) -> usize {
+        let asked = self.guests.values().filter(|guest| guest.asked.is_some()).count();
+        let coming = self.active.len() + self.dialing.len() + asked;
+        self.config.active_target.saturating_sub(coming)
+    }
+
+    fn anchors_wanted(&self) -> usize {
+        let linked = self.active.values().filter(|neighbour| neighbour.anchor).count();
+        let dialing = self.dialing.values().filter(|dial| dial.anchor).count();
+        let asked = self
+            .guests
+            .iter()
+            .filter(|(peer, guest)| guest.asked.is_some() && self.is_anchor(peer))
+            .count();
+        self.config
+            .anchors_target
+            .saturating_sub(linked + dialing + asked)
+    }
+
+    /// Dials until enough are on the way.
+    fn fill(&mut self, now: Duration, rng: &mut impl Rng) {
+        while self.dialing.len() < self.config.dials_max {
+            let anchor = (self.anchors_wanted() > 0)
+                .then(|| {
+                    self.passive.choose(now, rng, |peer, known| {
+                        known.anchor && self.may_dial(peer, known.anchor)
+                    })
+                })
+                .flatten();
+            // Anchors beyond their share are left to others, unless there is nobody else.
+            let any = |anchors: bool, rng: &mut _| {
+                self.passive.choose(now, rng, |peer, known| {
+                    (anchors || !known.anchor) && self.may_dial(peer, known.anchor)
+                })
+            };
+            let lonely = self.active.is_empty() && self.dialing.is_empty();
+            let chosen = anchor.or_else(|| {
+                (self.wanted() > 0)
+                    .then(|| any(false, rng).or_else(|| lonely.then(|| any(true, rng)).flatten()))
+                    .flatten()
+            });
+            let Some(peer) = chosen else {
+                return;
+            };
+            let wish = if !self.joined {
+                Wish::Join
+            } else if self.active.is_empty() {
+                Wish::Urgent
+            } else {
+                Wish::Fill
+            };
+            self.dial(peer, wish, now);
+        }
+    }
+
+    fn may_dial(&self, peer: &P, anchor: bool) -> bool {
+        let kind = anchor || !(self.anchors_only || self.config.dial_anchors_only);
+        kind && !self.guests.contains_key(peer) && !self.dialing.contains_key(peer)
+    }
+
+    fn dial(&mut self, peer: P, wish: Wish, now: Duration) {
+        let anchor = self.is_anchor(&peer);
+        if self.dialing.len() < self.config.dials_max
+            && !self.active.contains_key(&peer)
+            && self.may_dial(&peer, anchor)
+        {
+            let until = now + self.config.dial_timeout;
+            self.dialing.insert(peer, Dial { wish, until, anchor });
+            self.outputs.push_back(Output::Dial(peer));
+        }
+    }
+
+    fn failed(&mut self, peer: &P, now: Duration, rng: &mut impl Rng) {
+        let (min, max) = (self.config.backoff_min, self.config.backoff_max);
+        self.passive.failed(peer, now, min, max, rng);
+    }
+
+    fn close(&mut self, peer: P, why: &'static str) {
+        self.guests.remove(&peer);
+        self.outputs.push_back(Output::Close(peer, why));
+    }
+
+    fn note(&mut self, told: &Descriptor<P>, source: Option<P>, now: Duration) {
+        if told.peer == self.me {
+            return;
+        }
+        match self.active.get_mut(&told.peer) {
+            // Only a neighbour itself says when it was heard from.
+            Some(neighbour) => neighbour.anchor |= told.anchor && source.is_none(),
+            None => self.passive.learn(told, source, now),
+        }
+    }
+
+    /// Some of whom this peer knows, itself included: neighbours and acquaintances, half and half.
+    fn sample(&self, without: &P, now: Duration, rng: &mut impl Rng) -> Vec<Descriptor<P>> {
+        let mut peers: Vec<_> = self
+            .active
+            .iter()
+            .filter(|(peer, _)| *peer != without)
+            .map(|(peer, neighbour)| Descriptor {
+                peer: *peer,
+                anchor: neighbour.anchor,
+                heartbeat: neighbour.heartbeat,
+                age_s: age_s(now.saturating_sub(neighbour.heard)),
+            })
+            .collect();
+        choose_some(&mut peers, SAMPLE_MAX / 4, rng);
+        peers.push(Descriptor {
+            peer: self.me,
+            anchor: self.config.anchor,
+            heartbeat: self.heartbeat,
+            age_s: 0,
+        });
+        peers.extend(
+            self.passive
+                .sample(SAMPLE_MAX / 2 - peers.len().min(SAMPLE_MAX / 2), without, now, rng),
+        );
+        peers
+    }
+
+    fn neighbour_by_chance(&self, rng: &mut impl Rng, fits: impl Fn(&P) -> bool) -> Option<P> {
+        let n = self.active.keys().filter(|peer| fits(peer)).count();
+        (n > 0).then(|| {
+            self.active
+                .keys()
+                .filter(|peer| fits(peer))
+                .nth(pick(n, rng))
+                .copied()
+        })?
+    }
+
+    fn degree(&self) -> u16 {
+        u16::try_from(self.active.len()).unwrap_or(u16::MAX)
+    }
+
+    fn send(&mut self, peer: P, message: Message<P>) {
+        self.outputs.push_back(Output::Send(peer, message));
+    }
+
+    /// Peers in the passive view.
+    #[must_use]
+    pub fn acquaintances_len(&self) -> usize {
+        self.passive.len()
+    }
+}
+
+/// A number below `n`, which is not zero.
+pub(crate) fn pick(n: usize, rng: &mut impl Rng) -> usize {
+    // The bias of the remainder is below 2^-32 for any table here.
+    (rng.next_u64() % n as u64) as usize
+}
+
+/// A duration below `ceiling`.
+pub(crate) fn jitter(ceiling: Duration, rng: &mut impl Rng) -> Duration {
+    let micros = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX).max(1);
+    Duration::from_micros(rng.next_u64() % micros)
+}
+
+/// Keeps `n` of `items`, by chance, in any order.
+fn choose_some<T>(items: &mut Vec<T>, n: usize, rng: &mut impl Rng) {
+    for at in 0..n.min(items.len()) {
+        let other = at + pick(items.len() - at, rng);
+        items.swap(at, other);
+    }
+    items.truncate(n);
+}

@@ -1,0 +1,259 @@
+//! The passive view: peers one knows of and is not linked with.
+//!
+//! Invariants: never more than its maximum; no single neighbour fills more than a quarter of it with what it says
+//! (eclipse by gossip); of the peers that were neighbours once, the last [`MET_KEPT`] stay however often dialling them
+//! fails, since after a partition they are the way back. Policy when full: whoever failed most goes first, then whoever
+//! was not heard of for longest.
+
+use core::fmt::Debug;
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use rand_core::Rng;
+
+use super::message::Descriptor;
+use super::pick;
+
+/// Former neighbours that are kept through failures. Guess: of 8 neighbours, after a cut through the middle, about four
+/// are on the other side; four times that.
+pub const MET_KEPT: usize = 16;
+/// A stranger that failed so often is forgotten.
+const FAILURES_MAX: u32 = 4;
+
+/// What is known of one peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<P> {
+    pub(super) anchor: bool,
+    pub(super) heartbeat: u64,
+    /// When somebody heard from it, as far as is known.
+    heard: Duration,
+    failures: u32,
+    next_try: Duration,
+    /// Who told; `None` when it was met in person or given from outside.
+    source: Option<P>,
+    /// It was a neighbour once.
+    met: bool,
+}
+
+/// The table. See the module.
+#[derive(Debug)]
+pub(super) struct Passive<P> {
+    known: BTreeMap<P, Known<P>>,
+    max: usize,
+    age_max: Duration,
+}
+
+impl<P: Copy + Ord + Debug> Passive<P> {
+    pub(super) fn new(max: usize, age_max: Duration) -> Self {
+        Self {
+            known: BTreeMap::new(),
+            max,
+            age_max,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub(super) fn get(&self, peer: &P) -> Option<&Known<P>> {
+        self.known.get(peer)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&P, &Known<P>)> {
+        self.known.iter()
+    }
+
+    pub(super) fn remove(&mut self, peer: &P) -> Option<Known<P>> {
+        self.known.remove(peer)
+    }
+
+    /// Somebody says that there is such a peer.
+    pub(super) fn learn(&mut self, told: &Descriptor<P>, source: Option<P>, now: Duration) {
+        let age = Duration::from_secs(u64::from(told.age_s));
+        if source.is_some() && age > self.age_max {
+            return;
+        }
+        let heard = now.saturating_sub(age);
+        if let Some(known) = self.known.get_mut(&told.peer) {
+            known.anchor |= told.anchor;
+            known.heartbeat = known.heartbeat.max(told.heartbeat);
+            if heard > known.heard {
+                known.heard = heard;
+                // It was alive after our last attempt, they say: worth another, and nothing more than that.
+                known.failures = known.failures.min(FAILURES_MAX - 1);
+            }
+            return;
+        }
+        if let Some(source) = source
+            && self.from(source).count() >= (self.max / 4).max(1)
+        {
+            let oldest = self
+                .from(source)
+                .min_by_key(|(_, known)| known.heard)
+                .map(|(peer, _)| *peer);
+            if let Some(oldest) = oldest {
+                self.known.remove(&oldest);
+            }
+        }
+        self.insert(
+            told.peer,
+            Known {
+                anchor: told.anchor,
+                heartbeat: told.heartbeat,
+                heard,
+                failures: 0,
+                next_try: now,
+                source,
+                met: false,
+            },
+        );
+    }
+
+    /// A neighbour is one no more.
+    pub(super) fn met(&mut self, peer: P, anchor: bool, heartbeat: u64, heard: Duration, next_try: Duration) {
+        self.insert(
+            peer,
+            Known {
+                anchor,
+                heartbeat,
+                heard,
+                failures: 0,
+                next_try,
+                source: None,
+                met: true,
+            },
+        );
+    }
+
+    /// Dialling it, or asking it, came to nothing.
+    pub(super) fn failed(&mut self, peer: &P, now: Duration, min: Duration, max: Duration, rng: &mut impl Rng) {
+        let Some(known) = self.known.get_mut(peer) else {
+            return;
+        };
+        known.failures = known.failures.saturating_add(1);
+        // Full jitter (Brooker, "Exponential Backoff And Jitter", 2015).
+        let ceiling = min.saturating_mul(1 << known.failures.min(10)).min(max);
+        known.next_try = now + super::jitter(ceiling, rng);
+        if known.failures >= FAILURES_MAX && !known.met && !known.anchor {
+            self.known.remove(peer);
+        }
+    }
+
+    /// It answered, with a refusal: it lives, and is asked again later than others.
+    pub(super) fn refused(&mut self, peer: &P, now: Duration, pause: Duration, rng: &mut impl Rng) {
+        if let Some(known) = self.known.get_mut(peer) {
+            known.failures = 0;
+            known.heard = now;
+            known.next_try = now + pause / 2 + super::jitter(pause, rng);
+        }
+    }
+
+    /// Everybody may be tried at once.
+    pub(super) fn retry_now(&mut self, now: Duration) {
+        for known in self.known.values_mut() {
+            known.failures = 0;
+            known.next_try = known.next_try.min(now);
+        }
+    }
+
+    /// Forgets strangers nobody vouched for in a long time.
+    pub(super) fn expire(&mut self, now: Duration) {
+        let age_max = self.age_max;
+        self.known
+            .retain(|_, known| known.met || known.anchor || now.saturating_sub(known.heard) <= age_max);
+    }
+
+    /// Any peer that may be dialled now and satisfies `fits`, by chance.
+    pub(super) fn choose(
+        &self,
+        now: Duration,
+        rng: &mut impl Rng,
+        fits: impl Fn(&P, &Known<P>) -> bool,
+    ) -> Option<P> {
+        let ready = || {
+            self.known
+                .iter()
+                .filter(|(peer, known)| known.next_try <= now && fits(peer, known))
+        };
+        let n = ready().count();
+        (n > 0).then(|| ready().nth(pick(n, rng)).map(|(peer, _)| *peer))?
+    }
+
+    /// When the next peer may be dialled that could not be before `now`.
+    pub(super) fn next_try(&self, now: Duration) -> Option<Duration> {
+        self.known
+            .values()
+            .map(|known| known.next_try)
+            .filter(|at| *at > now)
+            .min()
+    }
+
+    /// Up to `n` acquaintances to pass on, without the ones that do not answer.
+    pub(super) fn sample(&self, n: usize, without: &P, now: Duration, rng: &mut impl Rng) -> Vec<Descriptor<P>> {
+        let mut found: Vec<_> = self
+            .known
+            .iter()
+            .filter(|(peer, known)| *peer != without && known.failures == 0)
+            .map(|(peer, known)| known.describe(*peer, now))
+            .filter(|told| Duration::from_secs(u64::from(told.age_s)) <= self.age_max)
+            .collect();
+        super::choose_some(&mut found, n, rng);
+        found
+    }
+
+    fn from(&self, source: P) -> impl Iterator<Item = (&P, &Known<P>)> {
+        self.known
+            .iter()
+            .filter(move |(_, known)| known.source == Some(source))
+    }
+
+    fn insert(&mut self, peer: P, known: Known<P>) {
+        if self.known.len() >= self.max && !self.known.contains_key(&peer) {
+            let mut met: Vec<Duration> = self
+                .known
+                .values()
+                .filter(|known| known.met)
+                .map(|known| known.heard)
+                .collect();
+            met.sort_unstable();
+            // Former neighbours heard of since then are kept.
+            let kept_since = met.len().checked_sub(MET_KEPT).map(|at| met[at]);
+            let victim = self
+                .known
+                .iter()
+                .filter(|(_, old)| {
+                    let kept = old.met && kept_since.is_none_or(|since| old.heard >= since);
+                    !kept && (!old.anchor || known.anchor)
+                })
+                .max_by_key(|(_, old)| (!old.anchor, old.failures, core::cmp::Reverse(old.heard)))
+                .map(|(peer, _)| *peer);
+            let Some(victim) = victim else {
+                return;
+            };
+            self.known.remove(&victim);
+        }
+        self.known.insert(peer, known);
+    }
+}
+
+impl<P: Copy> Known<P> {
+    /// It was a neighbour once.
+    pub(super) const fn was_met(&self) -> bool {
+        self.met
+    }
+
+    fn describe(&self, peer: P, now: Duration) -> Descriptor<P> {
+        Descriptor {
+            peer,
+            anchor: self.anchor,
+            heartbeat: self.heartbeat,
+            age_s: age_s(now.saturating_sub(self.heard)),
+        }
+    }
+}
+
+/// Seconds, as many as fit.
+pub(super) fn age_s(age: Duration) -> u16 {
+    u16::try_from(age.as_secs()).unwrap_or(u16::MAX)
+}
