@@ -3,8 +3,7 @@
 //! Invariant: nothing is acknowledged to anybody (receipt, `Have`, "saved here", credit) before the batch that carries it
 //! was reported as persisted.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use ordered::{Map, Set};
 use protocol::{DeviceId, EntryId};
 
 use crate::Engine;
@@ -16,8 +15,8 @@ use crate::store::{Batch, BatchId, Op, Strictness, Table};
 pub(crate) struct Pending {
     ops: Vec<Op>,
     strict: bool,
-    feeds: BTreeSet<DeviceId>,
-    consumed: BTreeMap<LinkId, u32>,
+    feeds: Set<DeviceId>,
+    consumed: Map<LinkId, u32>,
 }
 
 /// What becomes true once a batch is persisted.
@@ -26,7 +25,7 @@ pub(crate) struct Commitment {
     /// How far each touched feed is durable then.
     pub(crate) feeds: Vec<(DeviceId, u64, EntryId)>,
     /// Bulk from neighbours that no longer fills memory then.
-    pub(crate) consumed: BTreeMap<LinkId, u32>,
+    pub(crate) consumed: Map<LinkId, u32>,
 }
 
 impl Engine {
@@ -50,7 +49,7 @@ impl Engine {
 
     /// Bulk from a neighbour was taken in with the current batch.
     pub(crate) fn consume(&mut self, link: LinkId, bytes: usize) {
-        let consumed = self.batch.consumed.entry(link).or_default();
+        let consumed = self.batch.consumed.or_default(link);
         *consumed = consumed.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 

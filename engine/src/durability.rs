@@ -3,8 +3,7 @@
 //! Invariant: a number shown to a person was confirmed: by this device's store, by a peer over its proven link, or by a
 //! known relay's signed receipt.
 
-use std::collections::BTreeMap;
-
+use ordered::Map;
 use protocol::message::{FeedHead, Heads, Message};
 use protocol::receipt::Receipt;
 use protocol::{AccountId, DeviceId, EntryRef, PeerId};
@@ -24,17 +23,17 @@ const PEERS_PER_FEED_MAX: usize = 64;
 /// What was confirmed about one's own feeds.
 #[derive(Debug, Default)]
 pub(crate) struct Holders {
-    feeds: BTreeMap<DeviceId, BTreeMap<PeerId, HolderRecord>>,
+    feeds: Map<DeviceId, Map<PeerId, HolderRecord>>,
 }
 
 impl Holders {
     pub(crate) fn restore(&mut self, device: DeviceId, peer: PeerId, record: HolderRecord) {
-        self.feeds.entry(device).or_default().insert(peer, record);
+        self.feeds.or_default(device).insert(peer, record);
     }
 
     /// Notes a confirmation; returns how far the peer was known to be before, if this is more.
     fn note(&mut self, device: DeviceId, peer: PeerId, record: HolderRecord) -> Option<u64> {
-        let holders = self.feeds.entry(device).or_default();
+        let holders = self.feeds.or_default(device);
         let before = holders.get(&peer).copied();
         if before.is_some_and(|before| before.next_seq >= record.next_seq && before.relay >= record.relay) {
             return None;

@@ -3,8 +3,7 @@
 //! Invariant: the entries below `next_seq` of a feed were verified, link to each other by `prev`, and are stored or in a
 //! batch on its way to the store.
 
-use std::collections::BTreeMap;
-
+use ordered::Map;
 use protocol::limits::DEVICES_PER_ACCOUNT_MAX;
 use protocol::{AccountId, DeviceId, EntryId, Timestamp};
 
@@ -68,9 +67,9 @@ pub(crate) enum NoRoom {
 /// All feeds held, by device, and the accounts they belong to.
 #[derive(Debug, Default)]
 pub(crate) struct Feeds {
-    feeds: BTreeMap<DeviceId, Feed>,
-    accounts: BTreeMap<AccountId, Account>,
-    numbers: BTreeMap<FeedNumber, DeviceId>,
+    feeds: Map<DeviceId, Feed>,
+    accounts: Map<AccountId, Account>,
+    numbers: Map<FeedNumber, DeviceId>,
     entries: u64,
 }
 
@@ -89,7 +88,7 @@ impl Feeds {
     }
 
     pub(crate) fn account_mut(&mut self, account: AccountId) -> &mut Account {
-        self.accounts.entry(account).or_default()
+        self.accounts.or_default(account)
     }
 
     /// The accounts of which at least one feed is held.
@@ -148,7 +147,7 @@ impl Feeds {
         if self.feeds.len() >= feeds_max {
             return Err(NoRoom::Feeds);
         }
-        let held = self.accounts.entry(account).or_default();
+        let held = self.accounts.or_default(account);
         if held.devices.len() >= DEVICES_PER_ACCOUNT_MAX {
             return Err(NoRoom::Devices);
         }
@@ -174,11 +173,7 @@ impl Feeds {
 
     /// Puts a feed back that was stored.
     pub(crate) fn restore(&mut self, device: DeviceId, record: FeedRecord) {
-        self.accounts
-            .entry(record.account)
-            .or_default()
-            .devices
-            .push(device);
+        self.accounts.or_default(record.account).devices.push(device);
         self.numbers.insert(record.number, device);
         self.entries += record.next_seq;
         let feed = Feed {

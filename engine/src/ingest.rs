@@ -310,11 +310,11 @@ impl Engine {
     /// The account withdrew one of its devices: what came after is void. A revocation concerns the signer's own devices
     /// alone, whoever else's key it names.
     pub(crate) fn revoke(&mut self, account: AccountId, device: DeviceId, next_seq: u64) {
-        let known = self.revocations.entry((account, device)).or_insert(u64::MAX);
-        if *known <= next_seq {
+        let of = (account, device);
+        if self.revocations.get(&of).is_some_and(|known| *known <= next_seq) {
             return;
         }
-        *known = next_seq;
+        self.revocations.insert(of, next_seq);
         if let Some(feed) = self.feeds.get_mut(&device).filter(|feed| feed.account == account) {
             feed.revoked = Some(next_seq);
             if feed.next_seq > next_seq {

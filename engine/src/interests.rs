@@ -158,13 +158,13 @@ impl Engine {
         let fresh: Vec<AccountId> = if interests.everything {
             accounts
         } else {
-            let added: std::collections::BTreeSet<_> = interests.add.iter().copied().collect();
-            let removed: std::collections::BTreeSet<_> = interests.remove.iter().copied().collect();
+            let added: ordered::Set<_> = interests.add.iter().copied().collect();
+            let removed: ordered::Set<_> = interests.remove.iter().copied().collect();
             if up.theirs.len() + added.len() > crate::links::THEIR_INTERESTS_MAX {
                 self.misbehaved(link, "too many interests");
                 return;
             }
-            up.theirs.extend(&added);
+            up.theirs.extend(added.iter().copied());
             up.theirs.retain(|salted| !removed.contains(salted));
             let salt = up.salt;
             if !removed.is_empty() {
@@ -177,7 +177,7 @@ impl Engine {
                 .collect()
         };
         if !up.everything {
-            up.matched.extend(&fresh);
+            up.matched.extend(fresh.iter().copied());
         }
         // What was said before about these accounts on this link may be forgotten over there: say it again.
         let theirs = up.account;

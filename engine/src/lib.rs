@@ -30,11 +30,12 @@ mod status;
 mod sync;
 mod views;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use gossip::overlay::{Overlay, OverlayConfig};
 use gossip::spread::Spread;
+use ordered::{Map, Set};
 use protocol::{AccountId, EntryRef, Instant, KeyPair, PeerId, limits};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -67,24 +68,24 @@ pub struct Engine {
     identity: Option<Identity>,
     relays_only: bool,
     feeds: feeds::Feeds,
-    forks: BTreeMap<protocol::DeviceId, protocol::message::ForkProof>,
-    revocations: BTreeMap<(AccountId, protocol::DeviceId), u64>,
-    follows: BTreeMap<AccountId, FollowRecord>,
+    forks: Map<protocol::DeviceId, protocol::message::ForkProof>,
+    revocations: Map<(AccountId, protocol::DeviceId), u64>,
+    follows: Map<AccountId, FollowRecord>,
     visits: VecDeque<interests::Visit>,
-    compared: BTreeMap<AccountId, protocol::Timestamp>,
+    compared: Map<AccountId, protocol::Timestamp>,
     holders: durability::Holders,
-    own_posts: BTreeMap<(protocol::DeviceId, u64), EntryRef>,
+    own_posts: Map<(protocol::DeviceId, u64), EntryRef>,
     last_timestamp: protocol::Timestamp,
-    tokens: BTreeMap<[u8; 16], records::TokenRecord>,
+    tokens: Map<[u8; 16], records::TokenRecord>,
 
     batch: batch::Pending,
-    batches: BTreeMap<BatchId, batch::Commitment>,
+    batches: Map<BatchId, batch::Commitment>,
     last_batch: BatchId,
-    loads: BTreeMap<LoadId, Waiting>,
+    loads: Map<LoadId, Waiting>,
     last_load: LoadId,
     store_state: StoreState,
 
-    links: BTreeMap<LinkId, links::Link>,
+    links: Map<LinkId, links::Link>,
     overlay: Overlay<PeerId, LinkId>,
     spread: Spread<LinkId, FeedNumber>,
     fetches: sync::Fetches,
@@ -94,7 +95,7 @@ pub struct Engine {
 
     fresh_posts: Vec<PostView>,
     fresh_more: bool,
-    changed_profiles: BTreeSet<AccountId>,
+    changed_profiles: Set<AccountId>,
     me_changed: bool,
     status: StatusView,
     duplicates: u64,
@@ -140,22 +141,22 @@ impl Engine {
             identity: None,
             relays_only: false,
             feeds: feeds::Feeds::default(),
-            forks: BTreeMap::new(),
-            revocations: BTreeMap::new(),
-            follows: BTreeMap::new(),
+            forks: Map::new(),
+            revocations: Map::new(),
+            follows: Map::new(),
             visits: VecDeque::new(),
-            compared: BTreeMap::new(),
+            compared: Map::new(),
             holders: durability::Holders::default(),
-            own_posts: BTreeMap::new(),
+            own_posts: Map::new(),
             last_timestamp: protocol::Timestamp(0),
-            tokens: BTreeMap::new(),
+            tokens: Map::new(),
             batch: batch::Pending::default(),
-            batches: BTreeMap::new(),
+            batches: Map::new(),
             last_batch: BatchId(0),
-            loads: BTreeMap::new(),
+            loads: Map::new(),
             last_load: LoadId(0),
             store_state: StoreState::Ok,
-            links: BTreeMap::new(),
+            links: Map::new(),
             overlay,
             spread: Spread::new(limits::CREDIT_WINDOW_BYTES, limits::HOPS_MAX),
             fetches: sync::Fetches::default(),
@@ -164,7 +165,7 @@ impl Engine {
             online: true,
             fresh_posts: Vec::new(),
             fresh_more: false,
-            changed_profiles: BTreeSet::new(),
+            changed_profiles: Set::new(),
             me_changed: false,
             status: StatusView {
                 phrase_confirmed: true,

@@ -3,10 +3,11 @@
 //! Invariant: before a link's handshake is done, nothing but handshake frames is accepted on it; whoever breaks the protocol
 //! loses the link, is told why, and costs the others nothing.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use gossip::overlay::Admission;
+use ordered::{Map, Set};
 use protocol::frame::{self, Reassembly};
 use protocol::handshake::Handshake;
 use protocol::handshake::{
@@ -67,15 +68,15 @@ pub(crate) struct Up {
     /// The neighbour wants everything.
     pub(crate) everything: bool,
     /// What else it wants, as it named it.
-    pub(crate) theirs: BTreeSet<SaltedAccount>,
+    pub(crate) theirs: Set<SaltedAccount>,
     /// Of that, the accounts held here.
-    pub(crate) matched: BTreeSet<AccountId>,
+    pub(crate) matched: Set<AccountId>,
     /// How far the neighbour was told, or sent, each feed.
-    pub(crate) told: BTreeMap<FeedNumber, u64>,
+    pub(crate) told: Map<FeedNumber, u64>,
     /// Wanted feeds of which the neighbour has more.
-    pub(crate) ahead: BTreeMap<DeviceId, FeedHead>,
+    pub(crate) ahead: Map<DeviceId, FeedHead>,
     /// Our requests it is answering.
-    pub(crate) inflight: BTreeMap<u32, Inflight>,
+    pub(crate) inflight: Map<u32, Inflight>,
     pub(crate) last_request: u32,
     /// Its requests we have not answered.
     pub(crate) serving: VecDeque<Serve>,
@@ -278,11 +279,11 @@ impl Engine {
                 relay,
                 salt,
                 everything: false,
-                theirs: BTreeSet::new(),
-                matched: BTreeSet::new(),
-                told: BTreeMap::new(),
-                ahead: BTreeMap::new(),
-                inflight: BTreeMap::new(),
+                theirs: Set::new(),
+                matched: Set::new(),
+                told: Map::new(),
+                ahead: Map::new(),
+                inflight: Map::new(),
                 last_request: 0,
                 serving: VecDeque::new(),
                 loading: 0,
@@ -396,7 +397,7 @@ impl Engine {
         let mut repeats = Vec::new();
         let mut silent = Vec::new();
         let mut pings = Vec::new();
-        for (id, link) in &mut self.links {
+        for (id, link) in self.links.iter_mut() {
             match &mut link.stage {
                 LinkStage::Handshaking { began, .. } if now.since(*began) >= HANDSHAKE_TIMEOUT => {
                     silent.push((*id, "the handshake took too long"));

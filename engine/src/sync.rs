@@ -6,9 +6,9 @@
 //! the next one that has it takes over. What was told on a link is remembered for as long as the link lives (its channel is
 //! reliable), so anti-entropy sends only what changed since.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ordered::Map;
 use protocol::message::{Credit, Digest, Entries, FeedHead, Heads, Message, Push, RangeEnd, Want};
 use protocol::{AccountId, DeviceId, Instant, Timestamp, limits};
 use rand_core::Rng;
@@ -35,7 +35,7 @@ const GRANT_BYTES: u32 = limits::CREDIT_WINDOW_BYTES / 4;
 /// Who fetches which feed.
 #[derive(Debug, Default)]
 pub(crate) struct Fetches {
-    feeds: BTreeMap<DeviceId, LinkId>,
+    feeds: Map<DeviceId, LinkId>,
 }
 
 impl Fetches {
@@ -336,7 +336,7 @@ impl Engine {
             .map(|feed| feed.number)
             .zip(self.up_mut(link))
         {
-            let told = up.told.entry(number).or_default();
+            let told = up.told.or_default(number);
             *told = serve.from.max(*told);
         }
         if serve.from >= serve.to {
@@ -438,7 +438,7 @@ impl Engine {
     }
 
     /// Lets neighbours send as much again as was taken in.
-    pub(crate) fn grant_consumed(&mut self, consumed: &BTreeMap<LinkId, u32>) {
+    pub(crate) fn grant_consumed(&mut self, consumed: &Map<LinkId, u32>) {
         for (link, bytes) in consumed {
             let Some(up) = self.up_mut(*link) else { continue };
             up.consumed = up.consumed.saturating_add(*bytes);

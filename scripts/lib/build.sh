@@ -10,7 +10,7 @@ RELAY="$TARGET/release/relay-node"
 # A hash of everything the app is made of. Trunk itself would start over each time.
 app_stamp() {
   {
-    find client-wasm engine gossip protocol www scripts/app -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+    find client-wasm engine gossip ordered protocol www scripts/app -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     sha256sum Cargo.toml Cargo.lock Trunk.toml rust-toolchain.toml
     wasm-opt --version
   } | sha256sum | cut -d' ' -f1

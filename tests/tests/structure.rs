@@ -12,8 +12,9 @@ use starling_tests::workspace_root;
 /// Who may depend on whom within the workspace. Arrows point one way; programs never import one another.
 const ARROWS: &[(&str, &[&str])] = &[
     ("starling-protocol", &[]),
-    ("gossip", &[]),
-    ("starling-engine", &["gossip", "starling-protocol"]),
+    ("ordered", &[]),
+    ("gossip", &["ordered"]),
+    ("starling-engine", &["gossip", "ordered", "starling-protocol"]),
     ("starling-signaling", &["starling-protocol"]),
     (
         "starling-relay-node",
@@ -26,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "starling-client",
-        &["starling-engine", "gossip", "starling-protocol"],
+        &["starling-engine", "gossip", "ordered", "starling-protocol"],
     ),
     // The tests see programs from outside, as processes and pages, and forge frames with the libraries.
     (
@@ -36,7 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates whose code must run the same in a tab, in a relay and in a simulation.
-const SANS_IO: &[&str] = &["starling-protocol", "gossip", "starling-engine"];
+const SANS_IO: &[&str] = &["starling-protocol", "ordered", "gossip", "starling-engine"];
 
 /// What would bring sockets, threads, clocks, a browser or a global random source.
 const IMPURE: &[&str] = &[

@@ -113,7 +113,7 @@ impl Engine {
             key: account.0.to_vec(),
         });
         if self.me() == Some(account) {
-            for followed in core::mem::take(&mut self.follows).into_keys() {
+            for (followed, _) in core::mem::take(&mut self.follows) {
                 self.write(Op::Delete {
                     table: Table::Follows,
                     key: followed.0.to_vec(),

@@ -6,11 +6,11 @@
 //!
 //! Invariant: a post is in the list at most once, and nothing held back is in the list.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
 use engine::api::{Cursor, Durability, Page, PostView};
+use ordered::Set;
 use protocol::{AccountId, EntryRef};
 
 /// Posts drawn or hidden together. Small enough that drawing one is no pause, large enough that there are few.
@@ -52,8 +52,8 @@ pub enum Reach {
 #[derive(Debug, Default)]
 pub struct FeedModel {
     chunks: Vec<Chunk>,
-    known: BTreeSet<EntryRef>,
-    held: BTreeSet<EntryRef>,
+    known: Set<EntryRef>,
+    held: Set<EntryRef>,
     next_chunk: u64,
     /// How far it was read.
     pub reach: Reach,

@@ -3,10 +3,10 @@
 //! Invariant: a slot names a segment listed here, and that segment's live bytes are the sum of the operations whose slots
 //! point to it, plus its deletes (kept until nothing older is left that they could bring back).
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use engine::store::{Read, Table};
+use ordered::Map;
 
 use super::segment::{Record, SegmentNumber};
 use crate::few::Few;
@@ -47,8 +47,8 @@ pub type Found = (Box<[u8]>, Slot);
 /// The in-memory key directory.
 #[derive(Debug, Default)]
 pub struct Directory {
-    tables: Few<Table, BTreeMap<Box<[u8]>, Slot>>,
-    segments: BTreeMap<SegmentNumber, SegmentInfo>,
+    tables: Few<Table, Map<Box<[u8]>, Slot>>,
+    segments: Map<SegmentNumber, SegmentInfo>,
 }
 
 /// What an operation that put `slot` under a key of `key_len` bytes is charged with. Not the exact bytes it takes (the length prefixes differ), but the
@@ -60,9 +60,9 @@ fn cost(key_len: usize, len: u32) -> u64 {
 impl Directory {
     /// Takes an operation of a segment as the newest of its key.
     pub fn apply(&mut self, segment: SegmentNumber, record: &Record<'_>) {
-        let info = self.segments.entry(segment).or_default();
+        let info = self.segments.or_default(segment);
         if !self.tables.contains(record.table) {
-            self.tables.insert(record.table, BTreeMap::new());
+            self.tables.insert(record.table, Map::new());
         }
         let Some(table) = self.tables.get_mut(record.table) else {
             return;
@@ -91,7 +91,7 @@ impl Directory {
 
     /// A segment without operations counts too: it is on the disk.
     pub fn add_segment(&mut self, segment: SegmentNumber) {
-        self.segments.entry(segment).or_default();
+        self.segments.or_default(segment);
     }
 
     /// Forgets a segment to which no slot points any more.
@@ -100,7 +100,7 @@ impl Directory {
     }
 
     /// All segments with their sizes, oldest first.
-    pub fn segments(&self) -> &BTreeMap<SegmentNumber, SegmentInfo> {
+    pub fn segments(&self) -> &Map<SegmentNumber, SegmentInfo> {
         &self.segments
     }
 
@@ -111,7 +111,7 @@ impl Directory {
 
     /// Keys of all tables.
     pub fn len(&self) -> usize {
-        self.tables.values().map(BTreeMap::len).sum()
+        self.tables.values().map(Map::len).sum()
     }
 
     /// The rows a read names, in its order, within its limits.
@@ -137,7 +137,7 @@ impl Directory {
                 let Some(rows) = self.tables.get(*table) else {
                     return Vec::new();
                 };
-                let range = rows.range::<[u8], _>(bounds);
+                let range = rows.range::<[u8]>(bounds);
                 if *reverse {
                     within(range.rev(), *limit, *bytes_max)
                 } else {

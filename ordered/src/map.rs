@@ -1,0 +1,272 @@
+//! The map.
+
+use core::borrow::Borrow;
+use core::ops::{Bound, RangeBounds};
+
+use crate::CHUNK_MAX;
+use crate::iter::{Iter, Position};
+
+/// Entries in the order of their keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Map<K, V> {
+    pub(crate) chunks: Vec<Vec<(K, V)>>,
+    len: usize,
+}
+
+impl<K, V> Default for Map<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, V> Map<K, V> {
+    /// Without entries.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Removes all entries.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// All entries.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_, K, V> {
+        Iter::new(&self.chunks, Position::default(), self.end())
+    }
+
+    /// All entries, with values to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.chunks
+            .iter_mut()
+            .flatten()
+            .map(|(key, value)| (&*key, value))
+    }
+
+    /// All keys.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// All values, in the order of their keys.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// All values, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.iter_mut().map(|(_, value)| value)
+    }
+
+    /// The entry with the greatest key.
+    #[must_use]
+    pub fn last_key_value(&self) -> Option<(&K, &V)> {
+        self.iter().next_back()
+    }
+
+    /// Takes the entry with the least key out.
+    pub fn pop_first(&mut self) -> Option<(K, V)> {
+        (!self.is_empty()).then(|| self.take(Position::default()))
+    }
+
+    /// Keeps the entries for which `keep` holds.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+        for chunk in &mut self.chunks {
+            chunk.retain_mut(|(key, value)| keep(key, value));
+        }
+        self.chunks.retain(|chunk| !chunk.is_empty());
+        self.len = self.chunks.iter().map(Vec::len).sum();
+    }
+
+    fn end(&self) -> Position {
+        Position {
+            chunk: self.chunks.len(),
+            at: 0,
+        }
+    }
+
+    fn take(&mut self, Position { chunk, at }: Position) -> (K, V) {
+        let entry = self.chunks[chunk].remove(at);
+        if self.chunks[chunk].is_empty() {
+            self.chunks.remove(chunk);
+        }
+        self.len -= 1;
+        entry
+    }
+}
+
+impl<K: Ord, V> Map<K, V> {
+    /// Where a key is, or where it belongs: inside a chunk, or behind the last.
+    fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<Position, Position>
+    where
+        K: Borrow<Q>,
+    {
+        let before = |chunk: &Vec<(K, V)>| chunk.last().is_some_and(|(last, _)| last.borrow() < key);
+        let chunk = self.chunks.partition_point(before);
+        let Some(entries) = self.chunks.get(chunk) else {
+            return Err(self.end());
+        };
+        match entries.binary_search_by(|(found, _)| found.borrow().cmp(key)) {
+            Ok(at) => Ok(Position { chunk, at }),
+            Err(at) => Err(Position { chunk, at }),
+        }
+    }
+
+    /// Puts an entry where [`Self::find`] said it belongs; where it is then.
+    fn put(&mut self, Position { mut chunk, mut at }: Position, key: K, value: V) -> Position {
+        if chunk == self.chunks.len() {
+            // Behind the last entry: at the end of the last chunk.
+            if self.chunks.is_empty() {
+                self.chunks.push(Vec::new());
+            }
+            chunk = self.chunks.len() - 1;
+            at = self.chunks[chunk].len();
+        }
+        let entries = &mut self.chunks[chunk];
+        entries.insert(at, (key, value));
+        self.len += 1;
+        if entries.len() > CHUNK_MAX {
+            let half = entries.len() / 2;
+            let rest = entries.split_off(half);
+            self.chunks.insert(chunk + 1, rest);
+            if at >= half {
+                (chunk, at) = (chunk + 1, at - half);
+            }
+        }
+        Position { chunk, at }
+    }
+
+    /// Whether there is an entry.
+    #[must_use]
+    pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.find(key).is_ok()
+    }
+
+    /// A value.
+    #[must_use]
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let Position { chunk, at } = self.find(key).ok()?;
+        Some(&self.chunks[chunk][at].1)
+    }
+
+    /// A value, to be changed.
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let Position { chunk, at } = self.find(key).ok()?;
+        Some(&mut self.chunks[chunk][at].1)
+    }
+
+    /// A value, to be changed; where there is none, the default is put first.
+    pub fn or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        let Position { chunk, at } = match self.find(&key) {
+            Ok(found) => found,
+            Err(free) => self.put(free, key, V::default()),
+        };
+        &mut self.chunks[chunk][at].1
+    }
+
+    /// Sets an entry; the value that was there.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        match self.find(&key) {
+            Ok(Position { chunk, at }) => Some(core::mem::replace(&mut self.chunks[chunk][at].1, value)),
+            Err(free) => {
+                self.put(free, key, value);
+                None
+            }
+        }
+    }
+
+    /// Takes an entry out; its value.
+    pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let found = self.find(key).ok()?;
+        Some(self.take(found).1)
+    }
+
+    /// The entries whose keys are within bounds. An upper bound below the lower one gives none.
+    pub fn range<Q: Ord + ?Sized>(&self, bounds: impl RangeBounds<Q>) -> Iter<'_, K, V>
+    where
+        K: Borrow<Q>,
+    {
+        // A position before the key, or behind it.
+        let edge = |key: &Q, behind: bool| match self.find(key) {
+            Ok(found) if behind => found.next(&self.chunks),
+            Ok(place) | Err(place) => place,
+        };
+        let from = match bounds.start_bound() {
+            Bound::Included(key) => edge(key, false),
+            Bound::Excluded(key) => edge(key, true),
+            Bound::Unbounded => Position::default(),
+        };
+        let to = match bounds.end_bound() {
+            Bound::Included(key) => edge(key, true),
+            Bound::Excluded(key) => edge(key, false),
+            Bound::Unbounded => self.end(),
+        };
+        Iter::new(&self.chunks, from, to)
+    }
+}
+
+impl<K: Ord, V> Extend<(K, V)> for Map<K, V> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+}
+
+impl<K: Ord, V> FromIterator<(K, V)> for Map<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut map = Self::new();
+        map.extend(entries);
+        map
+    }
+}
+
+impl<'a, K, V> IntoIterator for &'a Map<K, V> {
+    type Item = (&'a K, &'a V);
+    type IntoIter = Iter<'a, K, V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<K, V> IntoIterator for Map<K, V> {
+    type Item = (K, V);
+    type IntoIter = core::iter::Flatten<std::vec::IntoIter<Vec<(K, V)>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.chunks.into_iter().flatten()
+    }
+}
