@@ -20,8 +20,8 @@ pub(super) struct Missing<P> {
     pub(super) upto: u64,
     pub(super) tree: Tree,
     pub(super) announced: Duration,
-    /// Who said it holds the item, with how many links it took to get there; those not asked yet.
-    pub(super) announcers: Vec<(P, u8)>,
+    /// Who said it holds the item, and when it could have sent it here; those not asked yet.
+    pub(super) announcers: Vec<(P, Duration)>,
     /// Who was asked last.
     pub(super) asked: Option<P>,
     due: Duration,
@@ -49,7 +49,7 @@ impl<P: Copy + Ord, K: Copy + Ord> MissingTable<P, K> {
         self.items.get_mut(key)
     }
 
-    pub(super) fn insert(&mut self, key: K, upto: u64, tree: Tree, from: (P, u8), now: Duration, due: Duration) {
+    pub(super) fn insert(&mut self, key: K, upto: u64, tree: Tree, from: (P, Duration), now: Duration, due: Duration) {
         let missing = Missing {
             upto,
             tree,

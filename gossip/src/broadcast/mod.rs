@@ -30,12 +30,12 @@ use std::collections::{BTreeMap, VecDeque};
 use missing::{ANNOUNCERS_MAX, MissingTable};
 pub use missing::{MISSING_MAX, MISSING_PER_NEIGHBOUR};
 use neighbour::Neighbour;
-pub use tree::{Pace, TREES, Tree};
+pub use tree::{Pace, Rank, TREES, Tree};
 use tree::TREE_IDLE_MAX;
 
 /// Eager links a peer starts with, and goes back to when it loses one. Simulated: with 3 a first flood misses one peer
 /// in twenty, with 4 one in fifty; the rest comes by graft.
-pub const EAGER_START: usize = 4;
+pub const EAGER_START: usize = 5;
 /// Copies in a row that came too late before a link is pruned.
 const PRUNE_AFTER: u8 = 1;
 /// A neighbour that pushes on regardless is told again after this.
@@ -55,8 +55,14 @@ const GRAFT_WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Bounds of the wait for the answer to a graft.
 const ANSWER_WAIT_MIN: Duration = Duration::from_millis(100);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
-/// A shortcut by so many links is worth a change of the tree (the paper's optimisation threshold).
-const SHORTCUT_HOPS: u8 = 4;
+/// A way that is shorter by so much is worth a change of an author's own tree.
+const SHORTCUT: Duration = Duration::from_millis(30);
+/// A longer way is kept so long after a shorter one took its place: a round trip, and what was under way.
+const OVERLAP: Duration = Duration::from_millis(500);
+/// Longer ways kept at once; beyond it they go when they bring the next copy too late.
+const RETIRING_MAX: usize = 256;
+/// The trunk is shaped by the author of the lowest rank heard of within this time.
+const ROOT_KEPT: Duration = Duration::from_secs(10);
 /// So many broken promises in a row cost a neighbour its credibility, for [`DISTRUST`].
 const PROMISES_BROKEN_MAX: u8 = 3;
 const DISTRUST: Duration = Duration::from_secs(30);
@@ -88,6 +94,8 @@ pub struct Announcement<K> {
     pub tree: Tree,
     /// Links it had travelled.
     pub hops: u8,
+    /// Milliseconds since the neighbour got it: by so much sooner its payload would have been here.
+    pub waited_ms: u16,
 }
 
 /// What is to be done outside.
@@ -132,6 +140,13 @@ pub enum Output<P, K> {
     },
 }
 
+impl<K> Announcement<K> {
+    /// When the payload would have been here, had it been sent at once.
+    fn could_come(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_millis(u64::from(self.waited_ms)))
+    }
+}
+
 /// What happened, in numbers since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -141,6 +156,8 @@ pub struct Counters {
     pub duplicates: u64,
     /// Items asked for after an announcement.
     pub grafts: u64,
+    /// Links grafted because they are shorter.
+    pub shortcuts: u64,
     /// Links pruned by us.
     pub prunes: u64,
     /// Announcements nobody made good.
@@ -153,8 +170,19 @@ pub struct Counters {
 #[derive(Clone, Copy, Debug)]
 struct Last<P, K> {
     item: Item<K>,
-    hops: u8,
     from: P,
+    at: Duration,
+    /// It had to be asked for.
+    grafted: bool,
+}
+
+/// A link that is to leave a tree, since another took its place.
+#[derive(Clone, Copy, Debug)]
+struct Retiring<P> {
+    at: Duration,
+    old: P,
+    new: P,
+    tree: Tree,
 }
 
 /// One peer's part in spreading news. `P` names neighbours, `K` logs. See the module.
@@ -166,6 +194,10 @@ pub struct Broadcast<P, K> {
     used: [Duration; TREES],
     /// Trees that have a state of their own here.
     started: u64,
+    /// Who shapes the trunk, and when it was last heard of.
+    root: Option<(Rank, Duration)>,
+    /// Links that a shorter way has replaced, and when they go.
+    retiring: VecDeque<Retiring<P>>,
     outputs: VecDeque<Output<P, K>>,
     next_flush: Option<Duration>,
     /// The longest an eager copy lately lagged behind an announcement.
@@ -184,6 +216,8 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
             last: [None; TREES],
             used: [Duration::ZERO; TREES],
             started: Tree::TRUNK.bit(),
+            root: None,
+            retiring: VecDeque::new(),
             outputs: VecDeque::new(),
             next_flush: None,
             lag: None,
@@ -238,36 +272,46 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
     ) {
         self.begin(tree, now);
         let heard = self.resolve(item, None, now);
-        self.spread(item, Route { tree, hops: 0 }, len, None, &heard, now, wants);
+        self.spread(item, Route { tree, hops: 0 }, len, None, &heard, false, now, wants);
     }
 
-    /// A copy of an item came from a neighbour and its owner, asked first, had it already.
-    pub fn on_duplicate(&mut self, from: P, item: Item<K>, tree: Tree, now: Duration) {
+    /// A copy of an item came from a neighbour and its owner, asked first, had it already. `rank`: of its author.
+    pub fn on_duplicate(&mut self, from: P, item: Item<K>, tree: Tree, rank: Rank, now: Duration) {
         self.counters.duplicates += 1;
+        let shapes = self.shapes(tree, rank, now);
+        let grafted = self.last[tree.index()].filter(|last| last.grafted && last.item == item);
         let Some(neighbour) = self.neighbours.get_mut(&from) else {
             return;
         };
         neighbour.holds(item);
-        if neighbour.count_duplicate(tree) < PRUNE_AFTER {
+        if let Some(Last { from: grafted, .. }) = grafted.filter(|last| last.from != from) {
+            // The tree was whole after all, only slow: the link that was grafted in haste goes again.
+            neighbour.set_eager(tree);
+            if let Some(last) = &mut self.last[tree.index()] {
+                last.grafted = false;
+            }
+            return self.prune(grafted, tree, now);
+        }
+        if now < neighbour.kept_until {
             return;
         }
         let again = neighbour
             .pruned_at
             .is_none_or(|at| now.saturating_sub(at) >= PRUNE_AGAIN);
-        if neighbour.is_eager(tree) || again {
-            neighbour.set_lazy(tree);
-            neighbour.pruned_at = Some(now);
-            self.counters.prunes += 1;
-            self.outputs.push_back(Output::Prune { to: from, tree });
+        if shapes && neighbour.count_duplicate(tree) >= PRUNE_AFTER && (neighbour.is_eager(tree) || again) {
+            self.prune(from, tree, now);
         }
     }
 
-    /// A copy of an item came from a neighbour, and it was news; its owner has verified and taken it.
+    /// A copy of an item came from a neighbour, and it was news; its owner has verified and taken it. `rank`: of its
+    /// author.
+    #[expect(clippy::too_many_arguments, reason = "one item that came, and what decides where it goes")]
     pub fn on_news(
         &mut self,
         from: P,
         item: Item<K>,
         route: Route,
+        rank: Rank,
         len: usize,
         now: Duration,
         wants: impl Fn(&P) -> bool,
@@ -280,19 +324,36 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
             neighbour.promises_broken = 0;
             neighbour.holds(item);
         }
-        self.last[tree.index()] = Some(Last { item, hops, from });
+        let grafted = self
+            .missing
+            .get_mut(&item.key)
+            .is_some_and(|missing| missing.asked == Some(from));
+        self.last[tree.index()] = Some(Last {
+            item,
+            from,
+            at: now,
+            grafted,
+        });
         let heard = self.resolve(item, Some(from), now);
+        let shapes = self.shapes(tree, rank, now);
+        if shapes
+            && let Some((announcer, at)) = heard.iter().copied().min_by_key(|(_, at)| *at)
+        {
+            self.consider_shortcut(announcer, item, tree, at, now);
+        }
         let hops = hops.saturating_add(1);
-        self.spread(item, Route { tree, hops }, len, Some(from), &heard, now, wants);
+        self.spread(item, Route { tree, hops }, len, Some(from), &heard, shapes, now, wants);
     }
 
-    /// A neighbour says what it holds. `has` asks the owner. Returns how much of it was news.
+    /// A neighbour says what it holds. `has` asks the owner, `rank` tells that of an item's author. Returns how much of
+    /// it was news.
     pub fn on_announce(
         &mut self,
         from: P,
         announcements: &[Announcement<K>],
         now: Duration,
         has: impl Fn(&Item<K>) -> bool,
+        rank: impl Fn(&K) -> Rank,
     ) -> u32 {
         let mut news = 0;
         for announced in announcements {
@@ -301,7 +362,10 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
             };
             neighbour.holds(announced.item);
             if has(&announced.item) {
-                self.consider_shortcut(from, announced, now);
+                let Announcement { item, tree, .. } = *announced;
+                if self.shapes(tree, rank(&item.key), now) {
+                    self.consider_shortcut(from, item, tree, announced.could_come(now), now);
+                }
             } else if now < neighbour.distrusted_until {
                 self.counters.ignored += 1;
             } else {
@@ -317,6 +381,8 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         self.begin(tree, now);
         if let Some(neighbour) = self.neighbours.get_mut(from) {
             neighbour.set_eager(tree);
+            // Until it has left its former place, both ways are open and copies come from it: no reason to undo this.
+            neighbour.kept_until = now + OVERLAP * 2;
         }
     }
 
@@ -338,7 +404,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
     /// Notes that a neighbour is to be told of an item, apart from any push.
     pub fn announce(&mut self, to: &P, item: Item<K>, tree: Tree, now: Duration) {
         if let Some(neighbour) = self.neighbours.get_mut(to) {
-            neighbour.announce(item, tree, 0);
+            neighbour.announce(item, tree, 0, now);
             self.next_flush.get_or_insert(now + ANNOUNCE_EVERY);
         }
     }
@@ -369,6 +435,12 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         while let Some(key) = self.missing.due(now) {
             self.ask(key, now);
         }
+        while let Some(retiring) = self.retiring.front().copied().filter(|link| link.at <= now) {
+            self.retiring.pop_front();
+            if self.is_eager(&retiring.new, retiring.tree) && self.is_eager(&retiring.old, retiring.tree) {
+                self.prune(retiring.old, retiring.tree, now);
+            }
+        }
         if self.next_flush.is_some_and(|at| at <= now) {
             self.next_flush = None;
             self.flush(now);
@@ -378,7 +450,11 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
     /// When [`Broadcast::tick`] has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        [self.missing.next_due(), self.next_flush].into_iter().flatten().min()
+        let retire = self.retiring.front().map(|link| link.at);
+        [self.missing.next_due(), self.next_flush, retire]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What happened since the start.
@@ -455,13 +531,22 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         route: Route,
         len: usize,
         from: Option<P>,
-        heard: &[(P, u8)],
+        heard: &[(P, Duration)],
+        shapes: bool,
         now: Duration,
         wants: impl Fn(&P) -> bool,
     ) {
+        let feeds_us = self.last[route.tree.index()].map(|last| last.from);
         for (peer, neighbour) in &mut self.neighbours {
             // Whoever sent or announced it has it.
-            if Some(*peer) == from || heard.iter().any(|(announcer, _)| announcer == peer) || !wants(peer) {
+            if Some(*peer) == from || !wants(peer) {
+                continue;
+            }
+            if heard.iter().any(|(announcer, _)| announcer == peer) {
+                if shapes && feeds_us != Some(*peer) {
+                    // It would have been a copy too many: no need to send it to find out.
+                    neighbour.set_lazy(route.tree);
+                }
                 continue;
             }
             // Nothing overtakes an announcement of its log.
@@ -474,14 +559,14 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
                     route,
                 });
             } else {
-                neighbour.announce(item, route.tree, route.hops);
+                neighbour.announce(item, route.tree, route.hops, now);
                 self.next_flush.get_or_insert(now + ANNOUNCE_EVERY);
             }
         }
     }
 
     /// An item is here: nobody needs to be asked for it. Returns who announced it.
-    fn resolve(&mut self, item: Item<K>, from: Option<P>, now: Duration) -> Vec<(P, u8)> {
+    fn resolve(&mut self, item: Item<K>, from: Option<P>, now: Duration) -> Vec<(P, Duration)> {
         match self.missing.get_mut(&item.key) {
             Some(missing) if missing.upto <= item.upto => {}
             _ => return Vec::new(),
@@ -492,7 +577,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         if missing.asked.is_none() && from.is_some() {
             let lag = now.saturating_sub(missing.announced);
             // The peak, slowly forgotten: a wait too long delays a repair, one too short costs a copy and a prune.
-            let faded = self.lag.unwrap_or_default() * 31 / 32;
+            let faded = self.lag.unwrap_or_default() * 63 / 64;
             self.lag = Some(lag.max(faded));
         }
         for (announcer, _) in &missing.announcers {
@@ -505,14 +590,18 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
 
     fn note_missing(&mut self, from: P, announced: &Announcement<K>, now: Duration) {
         let Item { key, upto } = announced.item;
-        let wait = self.graft_wait();
+        let wait = if self.last[announced.tree.index()].is_some() {
+            self.graft_wait()
+        } else {
+            GRAFT_WAIT_MIN
+        };
         if let Some(missing) = self.missing.get_mut(&key) {
             missing.upto = missing.upto.max(upto);
             if missing.announcers.len() < ANNOUNCERS_MAX
                 && missing.asked != Some(from)
                 && missing.announcers.iter().all(|(announcer, _)| *announcer != from)
             {
-                missing.announcers.push((from, announced.hops));
+                missing.announcers.push((from, announced.could_come(now)));
                 if let Some(neighbour) = self.neighbours.get_mut(&from) {
                     neighbour.missing += 1;
                 }
@@ -528,13 +617,14 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         }
         neighbour.missing += 1;
         let due = now + wait;
+        let announcer = (from, announced.could_come(now));
         self.missing
-            .insert(key, upto, announced.tree, (from, announced.hops), now, due);
+            .insert(key, upto, announced.tree, announcer, now, due);
     }
 
     fn graft_wait(&self) -> Duration {
         self.lag
-            .map_or(GRAFT_WAIT_FIRST, |lag| lag * 5 / 4)
+            .map_or(GRAFT_WAIT_FIRST, |lag| lag * 2)
             .clamp(GRAFT_WAIT_MIN, GRAFT_WAIT_MAX)
     }
 
@@ -585,39 +675,62 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         });
     }
 
-    /// In an author's own tree a much shorter way is taken (the paper's optimisation). The trunk belongs to everybody:
-    /// there one author's shortcut is another's detour.
-    fn consider_shortcut(&mut self, from: P, announced: &Announcement<K>, now: Duration) {
-        let tree = announced.tree;
-        if tree == Tree::TRUNK {
-            return;
-        }
-        let Some(last) = self.last[tree.index()] else {
+    /// Takes the shorter way (the paper's optimisation, by time where the paper counts hops): `from` could have
+    /// delivered an item at `at`, earlier than whoever did. The longer way goes a moment later, so that nothing under
+    /// way is missed.
+    fn consider_shortcut(&mut self, from: P, item: Item<K>, tree: Tree, at: Duration, now: Duration) {
+        let Some(last) = &mut self.last[tree.index()] else {
             return;
         };
-        if last.item != announced.item || last.from == from {
+        if last.item != item || last.from == from || at + SHORTCUT > last.at {
             return;
         }
-        if announced.hops.saturating_add(SHORTCUT_HOPS) > last.hops {
+        let old = last.from;
+        (last.from, last.at) = (from, at);
+        let Some(neighbour) = self.neighbours.get_mut(&from) else {
             return;
-        }
-        self.last[tree.index()] = Some(Last {
-            from,
-            hops: announced.hops.saturating_add(1),
-            ..last
-        });
-        if let Some(neighbour) = self.neighbours.get_mut(&from) {
-            neighbour.set_eager(tree);
-        }
+        };
+        // It announced, so it does not push, whatever the link looks like from here.
+        neighbour.set_eager(tree);
+        self.counters.shortcuts += 1;
         self.outputs.push_back(Output::Graft {
             to: from,
             item: None,
             tree,
         });
-        if let Some(neighbour) = self.neighbours.get_mut(&last.from) {
+        if self.retiring.len() < RETIRING_MAX {
+            self.retiring.push_back(Retiring {
+                at: now + OVERLAP,
+                old,
+                new: from,
+                tree,
+            });
+        }
+    }
+
+    /// Whether an author's items may change the tree. An author's own tree is its own. The trunk is everybody's: were
+    /// it pruned by what comes from several sides at once, a ring would be opened in two places. So one author at a
+    /// time shapes it, the one of the lowest rank heard of lately, as bridges agree on a root (Perlman, "An algorithm
+    /// for distributed computation of a spanning tree in an extended LAN", SIGCOMM 1985).
+    fn shapes(&mut self, tree: Tree, rank: Rank, now: Duration) -> bool {
+        if tree != Tree::TRUNK {
+            return true;
+        }
+        let shapes = self
+            .root
+            .is_none_or(|(root, heard)| rank <= root || now.saturating_sub(heard) >= ROOT_KEPT);
+        if shapes {
+            self.root = Some((rank, now));
+        }
+        shapes
+    }
+
+    fn prune(&mut self, peer: P, tree: Tree, now: Duration) {
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
             neighbour.set_lazy(tree);
             neighbour.pruned_at = Some(now);
-            self.outputs.push_back(Output::Prune { to: last.from, tree });
+            self.counters.prunes += 1;
+            self.outputs.push_back(Output::Prune { to: peer, tree });
         }
     }
 
@@ -629,7 +742,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
             if neighbour.announcements.is_empty() {
                 continue;
             }
-            let items = neighbour.take(ANNOUNCEMENTS_PER_MESSAGE);
+            let items = neighbour.take(ANNOUNCEMENTS_PER_MESSAGE, now);
             if !neighbour.announcements.is_empty() {
                 self.next_flush = Some(now + ANNOUNCE_EVERY);
             }

@@ -13,6 +13,8 @@ pub(super) struct Neighbour<K> {
     /// Copies in a row it was not the first with, by tree.
     duplicates: [u8; TREES],
     pub(super) pruned_at: Option<Duration>,
+    /// It joined us in a tree just now: it is not pruned before this.
+    pub(super) kept_until: Duration,
     /// Bytes that may be sent before it grants more; may go below zero by one message.
     pub(super) credit: i64,
     pub(super) announcements: BTreeMap<K, Pending>,
@@ -32,6 +34,7 @@ pub(super) struct Pending {
     pub(super) upto: u64,
     pub(super) tree: Tree,
     pub(super) hops: u8,
+    pub(super) since: Duration,
 }
 
 impl<K: Copy + Ord> Neighbour<K> {
@@ -40,6 +43,7 @@ impl<K: Copy + Ord> Neighbour<K> {
             lazy,
             duplicates: [0; TREES],
             pruned_at: None,
+            kept_until: Duration::ZERO,
             credit,
             announcements: BTreeMap::new(),
             overflowed: false,
@@ -81,7 +85,7 @@ impl<K: Copy + Ord> Neighbour<K> {
     }
 
     /// It is to be told. Policy when the table is full: it gets a whole digest instead.
-    pub(super) fn announce(&mut self, item: Item<K>, tree: Tree, hops: u8) {
+    pub(super) fn announce(&mut self, item: Item<K>, tree: Tree, hops: u8, now: Duration) {
         if self.announcements.len() >= ANNOUNCEMENTS_MAX && !self.announcements.contains_key(&item.key) {
             self.announcements.clear();
             self.overflowed = true;
@@ -93,12 +97,14 @@ impl<K: Copy + Ord> Neighbour<K> {
             upto: 0,
             tree,
             hops,
+            since: now,
         });
         if item.upto > pending.upto {
             *pending = Pending {
                 upto: item.upto,
                 tree,
                 hops,
+                since: now,
             };
         }
     }
@@ -115,7 +121,7 @@ impl<K: Copy + Ord> Neighbour<K> {
     }
 
     /// Takes up to `limit` of what it is to be told.
-    pub(super) fn take(&mut self, limit: usize) -> Vec<Announcement<K>> {
+    pub(super) fn take(&mut self, limit: usize, now: Duration) -> Vec<Announcement<K>> {
         let mut taken = Vec::with_capacity(self.announcements.len().min(limit));
         while taken.len() < limit {
             let Some((key, pending)) = self.announcements.pop_first() else {
@@ -128,6 +134,7 @@ impl<K: Copy + Ord> Neighbour<K> {
                 },
                 tree: pending.tree,
                 hops: pending.hops,
+                waited_ms: u16::try_from(now.saturating_sub(pending.since).as_millis()).unwrap_or(u16::MAX),
             });
         }
         taken

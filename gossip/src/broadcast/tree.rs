@@ -24,9 +24,7 @@ impl Tree {
     /// The tree of the bucket an author falls into. The same on every peer of the same version.
     #[must_use]
     pub fn of_author(author: &impl Hash) -> Self {
-        let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-        author.hash(&mut hasher);
-        Self(1 + (hasher.finish() % (TREES as u64 - 1)) as u8)
+        Self(1 + (digest(author) % (TREES as u64 - 1)) as u8)
     }
 
     /// From a byte off the wire; names beyond the last are the trunk.
@@ -53,6 +51,24 @@ impl Tree {
     pub(super) fn all() -> impl Iterator<Item = Self> {
         (0..TREES as u8).map(Self)
     }
+}
+
+/// An author's place in the order in which authors get to shape the trunk. The same on every peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank(u64);
+
+impl Rank {
+    /// Of an author.
+    #[must_use]
+    pub fn of(author: &impl Hash) -> Self {
+        Self(digest(author))
+    }
+}
+
+fn digest(author: &impl Hash) -> u64 {
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    author.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// FNV-1a, so that the bucket does not depend on a library's version.

@@ -114,6 +114,8 @@ pub struct Membership<P> {
     /// The last heartbeats sent, to measure round trips by their echo.
     sent: [(u64, Duration); 4],
     joined: bool,
+    /// One neighbour more than needed came.
+    surplus: bool,
     walks_left: u32,
     walks_since: Duration,
     last_tick: Duration,
@@ -138,6 +140,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             heartbeat,
             sent: [(0, now); 4],
             joined: false,
+            surplus: false,
             walks_left: WALKS_PER_S,
             walks_since: now,
             last_tick: now,
@@ -301,8 +304,9 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.fill(now, rng);
     }
 
-    /// Time passed. Call it at [`Membership::next_deadline`] at the latest.
-    pub fn tick(&mut self, now: Duration, rng: &mut impl Rng) {
+    /// Time passed. Call it at [`Membership::next_deadline`] at the latest. `in_use` tells on which links the caller's
+    /// payload travels: they are let go last.
+    pub fn tick(&mut self, now: Duration, rng: &mut impl Rng, in_use: impl Fn(&P) -> bool) {
         let asleep = now.saturating_sub(self.last_tick);
         self.last_tick = now;
         if asleep >= self.silence_max() {
@@ -316,6 +320,9 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             self.passive.retry_now(now);
         }
         self.give_up_overdue(now, rng);
+        if core::mem::take(&mut self.surplus) {
+            self.let_least_useful_go(now, rng, in_use);
+        }
         if now >= self.next_heartbeat {
             self.next_heartbeat = now + self.config.heartbeat_every;
             self.beat(now);
@@ -324,6 +331,8 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         if now >= self.next_shuffle {
             self.next_shuffle = now + self.config.shuffle_every / 2 + jitter(self.config.shuffle_every, rng);
             self.shuffle(now, rng);
+            // What joins and dials from both sides brought too much is shed bit by bit.
+            self.surplus |= self.active.len() > self.config.active_target + 1;
         }
         if now >= self.next_mix {
             self.next_mix = now + self.config.mix_every / 2 + jitter(self.config.mix_every, rng);
@@ -469,9 +478,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             return;
         }
         self.add_neighbour(peer, anchor, heartbeat, degree, now);
-        if self.active.len() > self.config.active_target {
-            self.let_least_useful_go(&peer, now, rng);
-        }
+        self.surplus = self.active.len() > self.config.active_target;
     }
 
     fn on_refuse(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
@@ -604,16 +611,22 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     }
 
     /// There is one neighbour more than needed: lets the least useful go that can spare us too.
-    fn let_least_useful_go(&mut self, newest: &P, now: Duration, rng: &mut impl Rng) {
+    fn let_least_useful_go(&mut self, now: Duration, rng: &mut impl Rng, in_use: impl Fn(&P) -> bool) {
         let target = self.config.active_target;
+        if self.active.len() <= target {
+            return;
+        }
+        // A link in use is let go now and then all the same, when nothing ever comes from its other end: payload goes
+        // along it, but who knows what becomes of it there.
+        let any = rng.next_u64().is_multiple_of(4);
         let victim = self
             .active
             .iter()
             .filter(|(peer, neighbour)| {
-                *peer != newest
-                    && !neighbour.anchor
+                !neighbour.anchor
                     && usize::from(neighbour.degree) > target
                     && now.saturating_sub(neighbour.since) >= YOUNG
+                    && (!in_use(peer) || (any && neighbour.merit == 0))
             })
             .min_by_key(|(_, neighbour)| (neighbour.merit, neighbour.since))
             .map(|(peer, _)| *peer);

@@ -215,6 +215,7 @@ impl Member for SwarmMember {
                         },
                         tree: Tree::TRUNK,
                         hops: 1,
+                        waited_ms: 0,
                     });
                     outputs.push(Output::Send(peer, Message::Announce(invented.collect())));
                 }

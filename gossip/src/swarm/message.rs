@@ -94,7 +94,7 @@ impl<P, B> Message<P, B> {
                         }
                 }
                 Self::News { body, .. } => ID_LEN + 2 + body_len(body),
-                Self::Announce(items) => 1 + items.len() * (ID_LEN + 3),
+                Self::Announce(items) => 1 + items.len() * (ID_LEN + 5),
                 Self::Graft { id, .. } => 2 + if id.is_some() { ID_LEN } else { 0 },
                 Self::Prune { .. } => 1,
                 Self::Digest(held) => {

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 
 use rand_core::Rng;
 
-use crate::broadcast::{self, Broadcast, Item, Pace, Route, Tree};
+use crate::broadcast::{self, Broadcast, Item, Pace, Rank, Route, Tree};
 use crate::membership::{self, Config, Membership, jitter};
 pub use history::{BYTES_MAX, History, MESSAGES_MAX, ORIGINS_MAX, Stored};
 pub use message::{Held, Message, MessageId};
@@ -166,7 +166,13 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
                 let history = &self.history;
                 let news = self
                     .broadcast
-                    .on_announce(from, &items, now, |item| history.has(&item.key));
+                    .on_announce(
+                    from,
+                    &items,
+                    now,
+                    |item| history.has(&item.key),
+                    |id| Rank::of(&id.origin),
+                );
                 self.membership.add_merit(&from, news);
             }
             Message::Graft { id, tree } => {
@@ -206,7 +212,9 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
 
     /// Time passed.
     pub fn tick(&mut self, now: Duration, rng: &mut impl Rng) {
-        self.membership.tick(now, rng);
+        let broadcast = &self.broadcast;
+        self.membership
+            .tick(now, rng, |peer| broadcast.is_eager(peer, Tree::TRUNK));
         self.broadcast.tick(now);
         if now >= self.next_sync {
             self.next_sync = now + SYNC_EVERY / 2 + jitter(SYNC_EVERY, rng);
@@ -234,6 +242,12 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
         &self.membership
     }
 
+    /// How news spreads from here.
+    #[must_use]
+    pub const fn spreading(&self) -> &Broadcast<P, MessageId<P>> {
+        &self.broadcast
+    }
+
     /// What happened to news.
     #[must_use]
     pub const fn counters(&self) -> &broadcast::Counters {
@@ -256,7 +270,10 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
         now: Duration,
     ) {
         if self.history.has(&id) {
-            return self.broadcast.on_duplicate(from, item(id), route.tree, now);
+            let rank = Rank::of(&id.origin);
+            return self
+                .broadcast
+                .on_duplicate(from, item(id), route.tree, rank, now);
         }
         let len = body_len(&body);
         let hops = route.hops.saturating_add(1);
@@ -268,7 +285,7 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
         self.history.insert(id, stored);
         self.membership.add_merit(&from, 1);
         self.broadcast
-            .on_news(from, item(id), route, len, now, |_| true);
+            .on_news(from, item(id), route, Rank::of(&id.origin), len, now, |_| true);
         self.outputs.push_back(Output::Delivered { id, body, hops });
     }
 
