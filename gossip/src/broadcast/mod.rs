@@ -7,8 +7,9 @@
 //!
 //! - The state is per (neighbour, [`Tree`]): one shared trunk for quiet authors, a tree of its own for a busy author's
 //!   bucket. One set of links for all authors lets their grafts and prunes fight.
-//! - A fresh link is eager only while fewer than [`EAGER_START`] are, and when an eager neighbour is lost that many are
-//!   made eager again: the first flood costs three copies a peer, not seven, and half the peers may die at once.
+//! - A fresh link is eager only while fewer than [`EAGER_START`] are and nothing has come yet: the first flood costs three
+//!   copies a peer, not seven. Whoever loses the neighbour its news came by makes others eager at once and does not
+//!   wait for the next news to be missing.
 //! - Nothing is remembered of what passed. Whether something is news is asked of its owner, the store, so there is no
 //!   window after which a replay floods again.
 //! - An item is "log `key`, up to `upto`": a later announcement of a log replaces an earlier one, so a slow neighbour
@@ -33,9 +34,11 @@ use neighbour::Neighbour;
 pub use tree::{Pace, Rank, TREES, Tree};
 use tree::TREE_IDLE_MAX;
 
-/// Eager links a peer starts with, and goes back to when it loses one. Simulated: with 3 a first flood misses one peer
-/// in twenty, with 4 one in fifty; the rest comes by graft.
+/// Eager links a peer starts with. Simulated: with 4 the first flood takes half as long again, with 6 it costs a copy
+/// more.
 pub const EAGER_START: usize = 5;
+/// Links made eager by a peer that lost the one its news came by. With one it may be a peer whose news came from here.
+const EAGER_AGAIN: usize = 2;
 /// Copies in a row that came too late before a link is pruned.
 const PRUNE_AFTER: u8 = 1;
 /// A neighbour that pushes on regardless is told again after this.
@@ -57,6 +60,10 @@ const ANSWER_WAIT_MIN: Duration = Duration::from_millis(100);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
 /// A way that is shorter by so much is worth a change of an author's own tree.
 const SHORTCUT: Duration = Duration::from_millis(30);
+/// A tree is in use that something came along within this time.
+const IN_USE: Duration = Duration::from_mins(1);
+/// And of the trunk, where one author's shortcut is another's detour: only bad detours are mended.
+const SHORTCUT_TRUNK: Duration = Duration::from_millis(100);
 /// A longer way is kept so long after a shorter one took its place: a round trip, and what was under way.
 const OVERLAP: Duration = Duration::from_millis(500);
 /// Longer ways kept at once; beyond it they go when they bring the next copy too late.
@@ -250,11 +257,17 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
             return;
         };
         for tree in self.trees() {
-            if self.last[tree.index()].is_some_and(|last| last.from == *peer) {
-                self.last[tree.index()] = None;
+            if !lost.is_eager(tree) {
+                continue;
             }
-            if lost.is_eager(tree) {
-                self.make_eager(tree);
+            match self.last[tree.index()] {
+                // What came from it comes from others now. Where others came by it, they see to themselves.
+                Some(last) if last.from == *peer => {
+                    self.last[tree.index()] = None;
+                    self.make_eager(tree, self.eager_len(tree) + EAGER_AGAIN);
+                }
+                Some(_) => {}
+                None => self.make_eager(tree, EAGER_START),
             }
         }
         self.missing.forget(peer, now);
@@ -298,7 +311,9 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         let again = neighbour
             .pruned_at
             .is_none_or(|at| now.saturating_sub(at) >= PRUNE_AGAIN);
-        if shapes && neighbour.count_duplicate(tree) >= PRUNE_AFTER && (neighbour.is_eager(tree) || again) {
+        // A link that mends a break nobody feels any more may go at any copy.
+        let may = shapes || neighbour.is_mending(tree);
+        if may && neighbour.count_duplicate(tree) >= PRUNE_AFTER && (neighbour.is_eager(tree) || again) {
             self.prune(from, tree, now);
         }
     }
@@ -470,6 +485,18 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         self.neighbours.get(peer).is_some_and(|neighbour| neighbour.is_eager(tree))
     }
 
+    /// Whether payload travelled to or from `peer` lately, along any tree.
+    #[must_use]
+    pub fn carries(&self, peer: &P, now: Duration) -> bool {
+        let Some(neighbour) = self.neighbours.get(peer) else {
+            return false;
+        };
+        self.trees().any(|tree| {
+            let used = self.used[tree.index()];
+            neighbour.is_eager(tree) && used > Duration::ZERO && now.saturating_sub(used) < IN_USE
+        })
+    }
+
     /// Items announced and not here.
     #[must_use]
     pub fn missing_len(&self) -> usize {
@@ -502,8 +529,8 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         }
     }
 
-    /// Makes neighbours eager until [`EAGER_START`] are, the nearest first.
-    fn make_eager(&mut self, tree: Tree) {
+    /// Makes neighbours eager until so many are, the nearest first.
+    fn make_eager(&mut self, tree: Tree, wanted: usize) {
         let mut lazy: Vec<(Duration, P)> = self
             .neighbours
             .iter()
@@ -511,10 +538,10 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
             .map(|(peer, neighbour)| (neighbour.rtt.unwrap_or(GRAFT_WAIT_FIRST), *peer))
             .collect();
         lazy.sort_unstable();
-        let lacking = EAGER_START.saturating_sub(self.eager_len(tree));
+        let lacking = wanted.saturating_sub(self.eager_len(tree));
         for (_, peer) in lazy.into_iter().take(lacking) {
             if let Some(neighbour) = self.neighbours.get_mut(&peer) {
-                neighbour.set_eager(tree);
+                neighbour.set_mending(tree);
             }
             self.outputs.push_back(Output::Graft {
                 to: peer,
@@ -624,7 +651,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
 
     fn graft_wait(&self) -> Duration {
         self.lag
-            .map_or(GRAFT_WAIT_FIRST, |lag| lag * 2)
+            .map_or(GRAFT_WAIT_FIRST, |lag| lag)
             .clamp(GRAFT_WAIT_MIN, GRAFT_WAIT_MAX)
     }
 
@@ -660,7 +687,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         let mut wait = ANSWER_WAIT_MIN;
         if let Some(neighbour) = self.neighbours.get_mut(&peer) {
             neighbour.missing = neighbour.missing.saturating_sub(1);
-            neighbour.set_eager(tree);
+            neighbour.set_mending(tree);
             wait = neighbour
                 .rtt
                 .map_or(GRAFT_WAIT_FIRST, |rtt| rtt * 3)
@@ -682,7 +709,8 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         let Some(last) = &mut self.last[tree.index()] else {
             return;
         };
-        if last.item != item || last.from == from || at + SHORTCUT > last.at {
+        let worth = if tree == Tree::TRUNK { SHORTCUT_TRUNK } else { SHORTCUT };
+        if last.item != item || last.from == from || at + worth > last.at {
             return;
         }
         let old = last.from;

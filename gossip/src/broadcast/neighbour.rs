@@ -10,6 +10,8 @@ use super::{ANNOUNCEMENTS_MAX, Announcement, Item};
 pub(super) struct Neighbour<K> {
     /// Trees in which it is told of news but not sent it.
     pub(super) lazy: u64,
+    /// Trees it joined here to mend a break; whether that was needed shows with the next copies.
+    mending: u64,
     /// Copies in a row it was not the first with, by tree.
     duplicates: [u8; TREES],
     pub(super) pruned_at: Option<Duration>,
@@ -41,6 +43,7 @@ impl<K: Copy + Ord> Neighbour<K> {
     pub(super) fn new(lazy: u64, credit: i64) -> Self {
         Self {
             lazy,
+            mending: 0,
             duplicates: [0; TREES],
             pruned_at: None,
             kept_until: Duration::ZERO,
@@ -60,11 +63,25 @@ impl<K: Copy + Ord> Neighbour<K> {
 
     pub(super) const fn set_eager(&mut self, tree: Tree) {
         self.lazy &= !tree.bit();
+        self.mending &= !tree.bit();
         self.duplicates[tree.index()] = 0;
+    }
+
+    /// Makes it eager to mend a break.
+    pub(super) const fn set_mending(&mut self, tree: Tree) {
+        if !self.is_eager(tree) {
+            self.set_eager(tree);
+            self.mending |= tree.bit();
+        }
+    }
+
+    pub(super) const fn is_mending(&self, tree: Tree) -> bool {
+        self.mending & tree.bit() != 0
     }
 
     pub(super) const fn set_lazy(&mut self, tree: Tree) {
         self.lazy |= tree.bit();
+        self.mending &= !tree.bit();
         self.duplicates[tree.index()] = 0;
     }
 

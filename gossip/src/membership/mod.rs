@@ -122,6 +122,8 @@ pub struct Membership<P> {
     next_heartbeat: Duration,
     next_shuffle: Duration,
     next_mix: Duration,
+    /// When the next tick is due; never too late, now and then too early.
+    deadline: Duration,
 }
 
 impl<P: Copy + Ord + Debug> Membership<P> {
@@ -129,7 +131,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     #[must_use]
     pub fn new(me: P, config: Config, heartbeat: u64, now: Duration, rng: &mut impl Rng) -> Self {
         let passive = Passive::new(config.passive_max, config.passive_age_max);
-        Self {
+        let mut new = Self {
             me,
             anchors_only: false,
             active: BTreeMap::new(),
@@ -147,8 +149,11 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             next_heartbeat: now + jitter(config.heartbeat_every, rng),
             next_shuffle: now + jitter(config.shuffle_every, rng),
             next_mix: now + config.mix_every / 2 + jitter(config.mix_every, rng),
+            deadline: now,
             config,
-        }
+        };
+        new.set_deadline();
+        new
     }
 
     /// The next thing to be done. Drain it after every call.
@@ -166,6 +171,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         };
         self.note(&told, None, now);
         self.fill(now, rng);
+        self.set_deadline();
     }
 
     /// Link with anchors alone from now on, or with everybody again.
@@ -183,6 +189,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             }
         }
         self.fill(now, rng);
+        self.set_deadline();
     }
 
     /// A connection to `peer` opened. `dialled`: by us. A peer that was connected already must be reported with
@@ -211,6 +218,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             };
             self.send(peer, request);
         }
+        self.set_deadline();
     }
 
     /// Dialling `peer` came to nothing.
@@ -218,6 +226,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         if self.dialing.remove(peer).is_some() {
             self.failed(peer, now, rng);
             self.fill(now, rng);
+            self.set_deadline();
         }
     }
 
@@ -228,6 +237,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         }
         self.drop_neighbour(*peer, Cause::Broke, now, rng);
         self.fill(now, rng);
+        self.set_deadline();
     }
 
     /// A message of `peer` arrived. An error is a breach of the protocol: the caller closes the connection.
@@ -247,6 +257,9 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         if let Some(neighbour) = self.active.get_mut(&peer) {
             neighbour.heard = now;
         }
+        // The two frequent kinds put nothing nearer, but for what they make this peer dial.
+        let frequent = matches!(message, Message::Heartbeat { .. } | Message::Shuffle { .. });
+        let dials = self.dialing.len();
         match message {
             Message::Request {
                 wish,
@@ -281,6 +294,9 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             }
         }
         self.fill(now, rng);
+        if !frequent || self.dialing.len() != dials {
+            self.set_deadline();
+        }
         Ok(())
     }
 
@@ -302,6 +318,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     pub fn retry_now(&mut self, now: Duration, rng: &mut impl Rng) {
         self.passive.retry_now(now);
         self.fill(now, rng);
+        self.set_deadline();
     }
 
     /// Time passed. Call it at [`Membership::next_deadline`] at the latest. `in_use` tells on which links the caller's
@@ -339,24 +356,13 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             self.mix(now, rng);
         }
         self.fill(now, rng);
+        self.set_deadline();
     }
 
     /// When [`Membership::tick`] has something to do.
     #[must_use]
-    pub fn next_deadline(&self) -> Duration {
-        let wants_more = self.wants_more();
-        let guests = self.guests.values().map(|guest| guest.until);
-        let dials = self.dialing.values().map(|dial| dial.until);
-        let silence_max = self.silence_max();
-        let silences = self.active.values().map(|neighbour| neighbour.heard + silence_max);
-        let retry = wants_more.then(|| self.passive.next_try(self.last_tick)).flatten();
-        guests
-            .chain(dials)
-            .chain(silences)
-            .chain(retry)
-            .chain([self.next_heartbeat, self.next_shuffle, self.next_mix])
-            .min()
-            .unwrap_or(self.next_heartbeat)
+    pub const fn next_deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// The neighbours.
@@ -404,6 +410,23 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     pub fn silence_max(&self) -> Duration {
         // Half a period more, so that a heartbeat that is merely late does not count as missed.
         self.config.heartbeat_every * self.config.missed_max + self.config.heartbeat_every / 2
+    }
+
+    fn set_deadline(&mut self) {
+        let wants_more = self.wants_more();
+        let silence_max = self.silence_max();
+        let silences = self.active.values().map(|neighbour| neighbour.heard + silence_max);
+        let guests = self.guests.values().map(|guest| guest.until);
+        let dials = self.dialing.values().map(|dial| dial.until);
+        let retry = wants_more.then(|| self.passive.next_try(self.last_tick)).flatten();
+        let clocks = [self.next_heartbeat, self.next_shuffle, self.next_mix];
+        self.deadline = guests
+            .chain(dials)
+            .chain(silences)
+            .chain(retry)
+            .chain(clocks)
+            .min()
+            .unwrap_or(self.next_heartbeat);
     }
 
     fn on_request(
@@ -780,6 +803,9 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     }
 
     fn anchors_wanted(&self) -> usize {
+        if self.config.anchors_target == 0 {
+            return 0;
+        }
         let linked = self.active.values().filter(|neighbour| neighbour.anchor).count();
         let dialing = self.dialing.values().filter(|dial| dial.anchor).count();
         let asked = self

@@ -90,6 +90,8 @@ pub trait Member: Sized {
     );
     /// When it wants [`Input::Tick`].
     fn next_deadline(&self) -> Duration;
+    /// How many it takes for neighbours.
+    fn degree(&self) -> usize;
     /// Whom it takes for neighbours.
     fn neighbours(&self, found: &mut Vec<u32>);
     /// What is counted of a message.
@@ -172,6 +174,10 @@ impl Member for SwarmMember {
 
     fn next_deadline(&self) -> Duration {
         self.swarm.next_deadline()
+    }
+
+    fn degree(&self) -> usize {
+        self.swarm.membership().neighbours().len()
     }
 
     fn neighbours(&self, found: &mut Vec<u32>) {

@@ -117,7 +117,6 @@ pub struct World<M: Member> {
     published: Vec<Published>,
     counts: Counts,
     outputs: Vec<Output<M::Message>>,
-    found: Vec<u32>,
 }
 
 impl<M: Member> World<M> {
@@ -145,7 +144,6 @@ impl<M: Member> World<M> {
             published: Vec::new(),
             counts: Counts::default(),
             outputs: Vec::new(),
-            found: Vec::new(),
         }
     }
 
@@ -517,9 +515,7 @@ impl<M: Member> World<M> {
         let Some(member) = &slot.member else {
             return;
         };
-        self.found.clear();
-        member.neighbours(&mut self.found);
-        self.counts.degree_max = self.counts.degree_max.max(self.found.len());
+        self.counts.degree_max = self.counts.degree_max.max(member.degree());
         let deadline = member.next_deadline();
         if deadline < slot.timer {
             slot.timer = deadline;

@@ -214,7 +214,7 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
     pub fn tick(&mut self, now: Duration, rng: &mut impl Rng) {
         let broadcast = &self.broadcast;
         self.membership
-            .tick(now, rng, |peer| broadcast.is_eager(peer, Tree::TRUNK));
+            .tick(now, rng, |peer| broadcast.carries(peer, now));
         self.broadcast.tick(now);
         if now >= self.next_sync {
             self.next_sync = now + SYNC_EVERY / 2 + jitter(SYNC_EVERY, rng);
