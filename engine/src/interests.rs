@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ordered::Set;
 use protocol::message::{Interests, Message, SaltedAccount};
 use protocol::{AccountId, Instant, limits};
 
@@ -34,21 +35,17 @@ impl Engine {
     }
 
     /// All accounts wanted; not meaningful for a relay.
-    pub(crate) fn wanted(&self) -> Vec<AccountId> {
+    pub(crate) fn wanted(&self) -> Set<AccountId> {
         let followed = self
             .follows
             .iter()
             .filter(|(_, follow)| follow.on)
             .map(|(account, _)| *account);
-        let mut wanted: Vec<_> = self
-            .me()
+        self.me()
             .into_iter()
             .chain(followed)
             .chain(self.visits.iter().map(|visit| visit.account))
-            .collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        wanted
+            .collect()
     }
 
     /// An interface looks at somebody: from now on they are wanted.
@@ -158,8 +155,8 @@ impl Engine {
         let fresh: Vec<AccountId> = if interests.everything {
             accounts
         } else {
-            let added: ordered::Set<_> = interests.add.iter().copied().collect();
-            let removed: ordered::Set<_> = interests.remove.iter().copied().collect();
+            let added: Set<_> = interests.add.iter().copied().collect();
+            let removed: Set<_> = interests.remove.iter().copied().collect();
             if up.theirs.len() + added.len() > crate::links::THEIR_INTERESTS_MAX {
                 self.misbehaved(link, "too many interests");
                 return;

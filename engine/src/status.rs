@@ -1,5 +1,9 @@
 //! What interfaces are told without asking, gathered over one input.
 
+use core::cmp::Reverse;
+
+use ordered::sorted_by_key;
+
 use crate::Engine;
 use crate::api::{Connection, Event, MeView, StatusView};
 use crate::boot::Stage;
@@ -42,7 +46,7 @@ impl Engine {
             .account(&identity.account)
             .and_then(|account| account.profile.as_ref());
         let own = self.feeds.get(&identity.device);
-        let mut devices: Vec<_> = self
+        let devices = self
             .feeds
             .feeds_of(&identity.account)
             .map(|(device, feed)| crate::api::DeviceView {
@@ -52,9 +56,8 @@ impl Engine {
                 this: device == identity.device,
                 revoked: feed.revoked.is_some(),
                 entries: feed.next_seq,
-            })
-            .collect();
-        devices.sort_by_key(|device| (!device.this, device.since, device.device));
+            });
+        let devices = sorted_by_key(devices, |device| (!device.this, device.since, device.device));
         Some(MeView {
             account: identity.account,
             device: identity.device,
@@ -74,8 +77,8 @@ impl Engine {
             return;
         }
         if !self.fresh_posts.is_empty() {
-            let mut posts = core::mem::take(&mut self.fresh_posts);
-            posts.sort_by_key(|post| core::cmp::Reverse((post.timestamp, post.entry.id)));
+            let posts = core::mem::take(&mut self.fresh_posts);
+            let posts = sorted_by_key(posts, |post| Reverse((post.timestamp, post.entry.id)));
             let more = core::mem::take(&mut self.fresh_more);
             self.event(Event::Posts { posts, more });
         }

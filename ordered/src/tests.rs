@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{CHUNK_MAX, Map, Set};
+use super::{CHUNK_MAX, Map, Set, sorted_by_key};
 
 /// Enough different keys for a good number of chunks.
 const KEYS: u16 = 20 * CHUNK_MAX as u16;
@@ -80,6 +80,13 @@ fn check(map: &Map<u16, u32>) {
 }
 
 proptest! {
+    #[test]
+    fn sorting_is_stable(items in proptest::collection::vec((0..9_u8, any::<u8>()), 0..40)) {
+        let mut expected = items.clone();
+        expected.sort_by_key(|(key, _)| *key);
+        prop_assert_eq!(sorted_by_key(items, |(key, _)| *key), expected);
+    }
+
     #[test]
     fn it_does_what_a_btree_does(ops in ops(), bounds in (0..KEYS, 0..KEYS)) {
         let (mut map, mut model) = (Map::new(), BTreeMap::new());

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use ordered::sorted_by_key;
 use protocol::entry::{Body, Kind, Post};
 use protocol::{DeviceId, Entry, EntryId, EntryRef, Timestamp, codec};
 
@@ -384,7 +385,7 @@ impl Engine {
                 } = thread;
                 let mut ancestors: Vec<_> = ancestors.into();
                 note_counts(post.iter_mut().chain(&mut ancestors).chain(&mut replies), &rows);
-                replies.sort_by_key(|post| (post.timestamp, post.entry.id));
+                let replies = sorted_by_key(replies, |post| (post.timestamp, post.entry.id));
                 let searching = post.is_none() && self.searching(&entry.account);
                 let view = ThreadView {
                     entry,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use engine::api::{Connection, Event, LinkView, NetworkView, Query, Reply, Transport};
+use ordered::sorted_by_key;
 use protocol::PeerId;
 use web_sys::MouseEvent;
 use yew::prelude::*;
@@ -133,13 +134,9 @@ fn via(transport: Transport) -> &'static str {
 
 /// Relays first, then the nearest.
 fn links(links: &[LinkView], now_ms: u64) -> Html {
-    let rank = |link: &LinkView| (!link.relay, link.rtt_ms.unwrap_or(u32::MAX), link.peer);
-    let mut sorted: Vec<&LinkView> = Vec::with_capacity(links.len());
-    for link in links {
-        // A dozen links: inserting is as quick as any sort, and much smaller.
-        let place = sorted.iter().take_while(|other| rank(other) < rank(link)).count();
-        sorted.insert(place, link);
-    }
+    let sorted = sorted_by_key(links, |link| {
+        (!link.relay, link.rtt_ms.unwrap_or(u32::MAX), link.peer)
+    });
     html! {
         <table class="table" data-testid="links">
             <thead>
