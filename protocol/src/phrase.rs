@@ -2,13 +2,20 @@
 //!
 //! The entropy itself is the Ed25519 seed; BIP-39's password stretching exists for phrases with passwords, which we have not.
 
-use bip39::{Language, Mnemonic};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::key::KeyPair;
 
 /// Words in a phrase.
 pub const PHRASE_WORDS: usize = 24;
+/// Bits a word stands for: its place in the list.
+const WORD_BITS: usize = 11;
+/// The entropy and the first byte of its SHA-256.
+const PHRASE_BYTES: usize = PHRASE_WORDS * WORD_BITS / 8;
+
+/// BIP-39's English list: 2,048 words in order, one to a line.
+const WORDS: &str = include_str!("words.txt");
 
 /// Why words are no phrase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,10 +39,19 @@ pub enum PhraseError {
 /// The words that bring `account` back.
 #[must_use]
 pub fn to_words(account: &KeyPair) -> Vec<String> {
-    // 32 bytes are always valid entropy for 24 words.
-    Mnemonic::from_entropy_in(Language::English, &*Zeroizing::new(account.seed()))
-        .map(|mnemonic| mnemonic.words().map(str::to_owned).collect())
-        .unwrap_or_default()
+    let bytes = with_checksum(&Zeroizing::new(account.seed()));
+    (0..PHRASE_WORDS)
+        .filter_map(|position| {
+            let (byte, bit) = place(position);
+            let mut window = [0; 4];
+            window
+                .iter_mut()
+                .zip(&bytes[byte..])
+                .for_each(|(to, from)| *to = *from);
+            let index = u32::from_be_bytes(window) << bit >> (32 - WORD_BITS);
+            WORDS.lines().nth(index as usize).map(str::to_owned)
+        })
+        .collect()
 }
 
 /// The account key behind a phrase. Case and amount of white space do not matter.
@@ -43,28 +59,46 @@ pub fn to_words(account: &KeyPair) -> Vec<String> {
 /// # Errors
 /// [`PhraseError`], naming the first word that is not in the list.
 pub fn from_words(phrase: &str) -> Result<KeyPair, PhraseError> {
-    let words: Vec<String> = phrase.split_whitespace().map(str::to_lowercase).collect();
-    if let Some((position, word)) = words
-        .iter()
-        .enumerate()
-        .find(|(_, word)| Language::English.find_word(word).is_none())
-    {
-        return Err(PhraseError::UnknownWord {
-            position,
-            word: word.chars().take(32).collect(),
-        });
+    let mut bytes = Zeroizing::new([0; PHRASE_BYTES]);
+    let mut count = 0;
+    for (position, word) in phrase.split_whitespace().enumerate() {
+        let Some(index) = WORDS.lines().position(|known| known.eq_ignore_ascii_case(word)) else {
+            return Err(PhraseError::UnknownWord {
+                position,
+                word: word.chars().take(32).collect::<String>().to_ascii_lowercase(),
+            });
+        };
+        count += 1;
+        let (byte, bit) = place(position);
+        let window = ((index as u32) << (32 - WORD_BITS) >> bit).to_be_bytes();
+        // Nothing of words beyond the last.
+        bytes
+            .iter_mut()
+            .skip(byte)
+            .zip(window)
+            .for_each(|(to, from)| *to |= from);
     }
-    if words.len() != PHRASE_WORDS {
-        return Err(PhraseError::Length(words.len()));
+    if count != PHRASE_WORDS {
+        return Err(PhraseError::Length(count));
     }
-    let mnemonic = Mnemonic::parse_in_normalized(Language::English, &Zeroizing::new(words.join(" ")))
-        .map_err(|_| PhraseError::Checksum)?;
-    let (entropy, len) = mnemonic.to_entropy_array();
-    let entropy = Zeroizing::new(entropy);
-    let seed: Zeroizing<[u8; 32]> = entropy
-        .get(..len)
-        .and_then(|e| e.try_into().ok())
-        .map(Zeroizing::new)
-        .ok_or(PhraseError::Checksum)?;
-    Ok(KeyPair::from_seed(&seed))
+    let mut seed = Zeroizing::new([0; 32]);
+    seed.copy_from_slice(&bytes[..32]);
+    if with_checksum(&seed) == bytes {
+        Ok(KeyPair::from_seed(&seed))
+    } else {
+        Err(PhraseError::Checksum)
+    }
+}
+
+/// Where a word's bits begin: byte, and bit from its top.
+fn place(position: usize) -> (usize, usize) {
+    let at = position * WORD_BITS;
+    (at / 8, at % 8)
+}
+
+fn with_checksum(seed: &[u8; 32]) -> Zeroizing<[u8; PHRASE_BYTES]> {
+    let mut bytes = Zeroizing::new([0; PHRASE_BYTES]);
+    bytes[..32].copy_from_slice(seed);
+    bytes[32] = Sha256::digest(seed)[0];
+    bytes
 }

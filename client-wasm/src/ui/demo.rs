@@ -563,7 +563,7 @@ impl Demo {
                 }
                 Command::Restore { phrase, .. } => {
                     let known: Vec<&str> = WORDS.split_whitespace().collect();
-                    let words: Vec<String> = phrase.split_whitespace().map(str::to_lowercase).collect();
+                    let words: Vec<String> = phrase.split_whitespace().map(str::to_ascii_lowercase).collect();
                     if let Some(position) = words.iter().position(|word| !known.contains(&word.as_str())) {
                         return Err(Refusal::PhraseWord {
                             position: position as u32,
