@@ -53,7 +53,9 @@ enum SendersArg {
 }
 
 fn range(text: &str) -> Result<(u64, u64), String> {
-    let (min, max) = text.split_once("..").ok_or("expected MIN..MAX, such as 20..150")?;
+    let (min, max) = text
+        .split_once("..")
+        .ok_or("expected MIN..MAX, such as 20..150")?;
     let number = |text: &str| text.trim().parse().map_err(|error| format!("{text:?}: {error}"));
     match (number(min)?, number(max)?) {
         (min, max) if min <= max => Ok((min, max)),
@@ -180,7 +182,10 @@ fn print(scenario: &Scenario, report: &Report, wall_s: f64) {
             full.max
         );
         if !scenario.fault.is_empty() {
-            println!("  everywhere {:.0} ms after the last fault was noticed", block.late_ms);
+            println!(
+                "  everywhere {:.0} ms after the last fault was noticed",
+                block.late_ms
+            );
         }
     }
     if let Some(whole) = report.whole_after_s {
@@ -190,7 +195,10 @@ fn print(scenario: &Scenario, report: &Report, wall_s: f64) {
         );
     }
     for (kind, sent) in &report.sent {
-        println!("  {kind:13} {:>10} messages {:>12} bytes", sent.messages, sent.bytes);
+        println!(
+            "  {kind:13} {:>10} messages {:>12} bytes",
+            sent.messages, sent.bytes
+        );
     }
     println!(
         "{} events in {:.1} s of simulated time took {wall_s:.1} s",

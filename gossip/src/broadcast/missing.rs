@@ -49,7 +49,15 @@ impl<P: Copy + Ord, K: Copy + Ord> MissingTable<P, K> {
         self.items.get_mut(key)
     }
 
-    pub(super) fn insert(&mut self, key: K, upto: u64, tree: Tree, from: (P, Duration), now: Duration, due: Duration) {
+    pub(super) fn insert(
+        &mut self,
+        key: K,
+        upto: u64,
+        tree: Tree,
+        from: (P, Duration),
+        now: Duration,
+        due: Duration,
+    ) {
         let missing = Missing {
             upto,
             tree,
@@ -78,7 +86,10 @@ impl<P: Copy + Ord, K: Copy + Ord> MissingTable<P, K> {
 
     /// An item whose time has come.
     pub(super) fn due(&self, now: Duration) -> Option<K> {
-        self.due.first().filter(|(due, _)| *due <= now).map(|(_, key)| *key)
+        self.due
+            .first()
+            .filter(|(due, _)| *due <= now)
+            .map(|(_, key)| *key)
     }
 
     pub(super) fn next_due(&self) -> Option<Duration> {

@@ -31,8 +31,8 @@ use std::collections::{BTreeMap, VecDeque};
 use missing::{ANNOUNCERS_MAX, MissingTable};
 pub use missing::{MISSING_MAX, MISSING_PER_NEIGHBOUR};
 use neighbour::Neighbour;
-pub use tree::{Pace, Rank, TREES, Tree};
 use tree::TREE_IDLE_MAX;
+pub use tree::{Pace, Rank, TREES, Tree};
 
 /// Eager links a peer starts with. Simulated: with 4 the first flood takes half as long again, with 6 it costs a copy
 /// more.
@@ -285,7 +285,16 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
     ) {
         self.begin(tree, now);
         let heard = self.resolve(item, None, now);
-        self.spread(item, Route { tree, hops: 0 }, len, None, &heard, false, now, wants);
+        self.spread(
+            item,
+            Route { tree, hops: 0 },
+            len,
+            None,
+            &heard,
+            false,
+            now,
+            wants,
+        );
     }
 
     /// A copy of an item came from a neighbour and its owner, asked first, had it already. `rank`: of its author.
@@ -320,7 +329,10 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
 
     /// A copy of an item came from a neighbour, and it was news; its owner has verified and taken it. `rank`: of its
     /// author.
-    #[expect(clippy::too_many_arguments, reason = "one item that came, and what decides where it goes")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one item that came, and what decides where it goes"
+    )]
     pub fn on_news(
         &mut self,
         from: P,
@@ -351,13 +363,20 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         });
         let heard = self.resolve(item, Some(from), now);
         let shapes = self.shapes(tree, rank, now);
-        if shapes
-            && let Some((announcer, at)) = heard.iter().copied().min_by_key(|(_, at)| *at)
-        {
+        if shapes && let Some((announcer, at)) = heard.iter().copied().min_by_key(|(_, at)| *at) {
             self.consider_shortcut(announcer, item, tree, at, now);
         }
         let hops = hops.saturating_add(1);
-        self.spread(item, Route { tree, hops }, len, Some(from), &heard, shapes, now, wants);
+        self.spread(
+            item,
+            Route { tree, hops },
+            len,
+            Some(from),
+            &heard,
+            shapes,
+            now,
+            wants,
+        );
     }
 
     /// A neighbour says what it holds. `has` asks the owner, `rank` tells that of an item's author. Returns how much of
@@ -481,8 +500,14 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
     /// Whether payload is sent to `peer` along `tree`.
     #[must_use]
     pub fn is_eager(&self, peer: &P, tree: Tree) -> bool {
-        let tree = if self.started & tree.bit() == 0 { Tree::TRUNK } else { tree };
-        self.neighbours.get(peer).is_some_and(|neighbour| neighbour.is_eager(tree))
+        let tree = if self.started & tree.bit() == 0 {
+            Tree::TRUNK
+        } else {
+            tree
+        };
+        self.neighbours
+            .get(peer)
+            .is_some_and(|neighbour| neighbour.is_eager(tree))
     }
 
     /// Whether payload travelled to or from `peer` lately, along any tree.
@@ -551,7 +576,10 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one item on its way, and what decides where it goes")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one item on its way, and what decides where it goes"
+    )]
     fn spread(
         &mut self,
         item: Item<K>,
@@ -709,7 +737,11 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         let Some(last) = &mut self.last[tree.index()] else {
             return;
         };
-        let worth = if tree == Tree::TRUNK { SHORTCUT_TRUNK } else { SHORTCUT };
+        let worth = if tree == Tree::TRUNK {
+            SHORTCUT_TRUNK
+        } else {
+            SHORTCUT
+        };
         if last.item != item || last.from == from || at + worth > last.at {
             return;
         }

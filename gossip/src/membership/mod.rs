@@ -38,6 +38,13 @@ const JOIN_WALKS: usize = 3;
 /// Walks for newcomers started or passed on per second; beyond it the newcomer has only the list it was given. A tab
 /// that is the one known contact of a thousand newcomers must not drown.
 const WALKS_PER_S: u32 = 32;
+/// What the walks one neighbour sends between two of our heartbeats may cost. An honest one passes on less than one
+/// shuffle; in a storm of joins, some twenty newcomers.
+const WALKS_PER_NEIGHBOUR: u8 = 40;
+/// Whoever broke the protocol is not linked with for so long.
+const BAN: Duration = Duration::from_mins(10);
+/// Peers banned at once; the ban that ends first goes first.
+const BANNED_MAX: usize = 256;
 /// A neighbour younger than this is not let go for another. Guess: long enough for its usefulness to show.
 const YOUNG: Duration = Duration::from_secs(20);
 
@@ -52,6 +59,8 @@ pub enum Cause {
     Silent,
     /// We let it go for another.
     LetGo,
+    /// It broke the protocol.
+    Banned,
 }
 
 /// What is to be done outside.
@@ -80,6 +89,8 @@ struct Neighbour {
     beat: Duration,
     since: Duration,
     degree: u16,
+    /// Walks it sent since our last heartbeat.
+    walks: u8,
     /// How often it was first with news, lately. The caller says.
     merit: u32,
 }
@@ -109,6 +120,7 @@ pub struct Membership<P> {
     guests: BTreeMap<P, Guest>,
     dialing: BTreeMap<P, Dial>,
     passive: Passive<P>,
+    banned: BTreeMap<P, Duration>,
     outputs: VecDeque<Output<P>>,
     heartbeat: u64,
     /// The last heartbeats sent, to measure round trips by their echo.
@@ -138,6 +150,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             guests: BTreeMap::new(),
             dialing: BTreeMap::new(),
             passive,
+            banned: BTreeMap::new(),
             outputs: VecDeque::new(),
             heartbeat,
             sent: [(0, now); 4],
@@ -199,6 +212,11 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         if peer == self.me || self.active.contains_key(&peer) {
             return;
         }
+        if self.is_banned(&peer, now) {
+            self.outputs
+                .push_back(Output::Close(peer, "it broke the protocol before"));
+            return;
+        }
         let asked = dialled.then(|| dial.map_or(Wish::Fill, |dial| dial.wish));
         if asked.is_none() && self.guests.len() >= self.config.guests_max {
             let peers = self.sample(&peer, now, rng);
@@ -232,7 +250,11 @@ impl<P: Copy + Ord + Debug> Membership<P> {
 
     /// The connection to `peer` is gone, from outside.
     pub fn on_disconnected(&mut self, peer: &P, now: Duration, rng: &mut impl Rng) {
-        if self.guests.remove(peer).is_some_and(|guest| guest.asked.is_some()) {
+        if self
+            .guests
+            .remove(peer)
+            .is_some_and(|guest| guest.asked.is_some())
+        {
             self.failed(peer, now, rng);
         }
         self.drop_neighbour(*peer, Cause::Broke, now, rng);
@@ -240,7 +262,26 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.set_deadline();
     }
 
-    /// A message of `peer` arrived. An error is a breach of the protocol: the caller closes the connection.
+    /// `peer` broke the protocol: it is not linked with for a while. The caller closes the connection.
+    pub fn ban(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
+        self.guests.remove(&peer);
+        self.dialing.remove(&peer);
+        self.drop_neighbour(peer, Cause::Banned, now, rng);
+        self.passive.remove(&peer);
+        self.banned.retain(|_, until| *until > now);
+        if self.banned.len() >= BANNED_MAX {
+            let first = self.banned.iter().min_by_key(|(_, until)| **until);
+            if let Some(first) = first.map(|(peer, _)| *peer) {
+                self.banned.remove(&first);
+            }
+        }
+        self.banned.insert(peer, now + BAN);
+        self.fill(now, rng);
+        self.set_deadline();
+    }
+
+    /// A message of `peer` arrived. An error is a breach of the protocol: the peer is banned, and the caller closes the
+    /// connection.
     pub fn on_message(
         &mut self,
         peer: P,
@@ -248,7 +289,18 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         now: Duration,
         rng: &mut impl Rng,
     ) -> Result<(), &'static str> {
-        if message.peers().len() > SAMPLE_MAX {
+        let cost = match message {
+            Message::Shuffle { .. } => 5,
+            Message::ForwardJoin { .. } => 1,
+            _ => 0,
+        };
+        let neighbour = self.active.get_mut(&peer);
+        let walks = neighbour.map_or(0, |neighbour| {
+            neighbour.walks = neighbour.walks.saturating_add(cost);
+            neighbour.walks
+        });
+        if message.peers().len() > SAMPLE_MAX || walks > WALKS_PER_NEIGHBOUR {
+            self.ban(peer, now, rng);
             return Err("too many descriptors");
         }
         for told in message.peers() {
@@ -389,9 +441,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     pub fn anchors(&self) -> impl Iterator<Item = P> + '_ {
         let linked = self.active.iter().filter(|(_, neighbour)| neighbour.anchor);
         let known = self.passive.iter().filter(|(_, known)| known.anchor);
-        linked
-            .map(|(peer, _)| *peer)
-            .chain(known.map(|(peer, _)| *peer))
+        linked.map(|(peer, _)| *peer).chain(known.map(|(peer, _)| *peer))
     }
 
     /// Acquaintances, to be stored and given to [`Membership::learn`] at the next start.
@@ -415,10 +465,15 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     fn set_deadline(&mut self) {
         let wants_more = self.wants_more();
         let silence_max = self.silence_max();
-        let silences = self.active.values().map(|neighbour| neighbour.heard + silence_max);
+        let silences = self
+            .active
+            .values()
+            .map(|neighbour| neighbour.heard + silence_max);
         let guests = self.guests.values().map(|guest| guest.until);
         let dials = self.dialing.values().map(|dial| dial.until);
-        let retry = wants_more.then(|| self.passive.next_try(self.last_tick)).flatten();
+        let retry = wants_more
+            .then(|| self.passive.next_try(self.last_tick))
+            .flatten();
         let clocks = [self.next_heartbeat, self.next_shuffle, self.next_mix];
         self.deadline = guests
             .chain(dials)
@@ -489,7 +544,10 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             neighbour.degree = degree;
             return;
         }
-        let Some(Guest { asked: Some(wish), .. }) = self.guests.remove(&peer) else {
+        let Some(Guest {
+            asked: Some(wish), ..
+        }) = self.guests.remove(&peer)
+        else {
             return self.close(peer, "it accepted what nobody asked");
         };
         let may = !self.anchors_only || anchor;
@@ -521,7 +579,8 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.sent.rotate_right(1);
         self.sent[0] = (self.heartbeat, now);
         let (counter, degree) = (self.heartbeat, self.degree());
-        for (peer, neighbour) in &self.active {
+        for (peer, neighbour) in &mut self.active {
+            neighbour.walks = 0;
             let held = now.saturating_sub(neighbour.beat).as_millis();
             let message = Message::Heartbeat {
                 counter,
@@ -576,7 +635,11 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         let linked = self.active.values().filter(|neighbour| neighbour.anchor).count();
         let kept_free = self.config.anchors_target.saturating_sub(linked);
         // Where no anchor is known there is nothing to keep a place for.
-        let kept_free = if self.anchors().next().is_some() { kept_free } else { 0 };
+        let kept_free = if self.anchors().next().is_some() {
+            kept_free
+        } else {
+            0
+        };
         most.min(self.config.active_max.saturating_sub(kept_free))
     }
 
@@ -601,6 +664,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
                 beat: now,
                 since: now,
                 degree,
+                walks: 0,
                 merit: 0,
             },
         );
@@ -614,7 +678,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         };
         let pause = match cause {
             Cause::Broke | Cause::Silent => jitter(self.config.backoff_min, rng),
-            Cause::Left | Cause::LetGo => self.config.mix_every,
+            Cause::Left | Cause::LetGo | Cause::Banned => self.config.mix_every,
         };
         self.passive.met(
             peer,
@@ -882,7 +946,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     }
 
     fn note(&mut self, told: &Descriptor<P>, source: Option<P>, now: Duration) {
-        if told.peer == self.me {
+        if told.peer == self.me || (source.is_some() && self.is_banned(&told.peer, now)) {
             return;
         }
         match self.active.get_mut(&told.peer) {
@@ -912,10 +976,12 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             heartbeat: self.heartbeat,
             age_s: 0,
         });
-        peers.extend(
-            self.passive
-                .sample(SAMPLE_MAX / 2 - peers.len().min(SAMPLE_MAX / 2), without, now, rng),
-        );
+        peers.extend(self.passive.sample(
+            SAMPLE_MAX / 2 - peers.len().min(SAMPLE_MAX / 2),
+            without,
+            now,
+            rng,
+        ));
         peers
     }
 
@@ -928,6 +994,10 @@ impl<P: Copy + Ord + Debug> Membership<P> {
                 .nth(pick(n, rng))
                 .copied()
         })?
+    }
+
+    fn is_banned(&self, peer: &P, now: Duration) -> bool {
+        self.banned.get(peer).is_some_and(|until| *until > now)
     }
 
     fn degree(&self) -> u16 {

@@ -127,7 +127,14 @@ impl<P: Copy + Ord + Debug> Passive<P> {
     }
 
     /// Dialling it, or asking it, came to nothing.
-    pub(super) fn failed(&mut self, peer: &P, now: Duration, min: Duration, max: Duration, rng: &mut impl Rng) {
+    pub(super) fn failed(
+        &mut self,
+        peer: &P,
+        now: Duration,
+        min: Duration,
+        max: Duration,
+        rng: &mut impl Rng,
+    ) {
         let Some(known) = self.known.get_mut(peer) else {
             return;
         };
@@ -135,7 +142,8 @@ impl<P: Copy + Ord + Debug> Passive<P> {
         // Full jitter (Brooker, "Exponential Backoff And Jitter", 2015).
         let ceiling = min.saturating_mul(1 << known.failures.min(10)).min(max);
         known.next_try = now + super::jitter(ceiling, rng);
-        if known.failures >= FAILURES_MAX && !known.met && !known.anchor {
+        // Contacts given from outside are tried for ever: without them a peer that lost everybody stays alone.
+        if known.failures >= FAILURES_MAX && !known.met && !known.anchor && known.source.is_some() {
             self.known.remove(peer);
         }
     }
@@ -160,8 +168,9 @@ impl<P: Copy + Ord + Debug> Passive<P> {
     /// Forgets strangers nobody vouched for in a long time.
     pub(super) fn expire(&mut self, now: Duration) {
         let age_max = self.age_max;
-        self.known
-            .retain(|_, known| known.met || known.anchor || now.saturating_sub(known.heard) <= age_max);
+        self.known.retain(|_, known| {
+            known.met || known.anchor || known.source.is_none() || now.saturating_sub(known.heard) <= age_max
+        });
     }
 
     /// Any peer that may be dialled now and satisfies `fits`, by chance.
@@ -190,7 +199,13 @@ impl<P: Copy + Ord + Debug> Passive<P> {
     }
 
     /// Up to `n` acquaintances to pass on, without the ones that do not answer.
-    pub(super) fn sample(&self, n: usize, without: &P, now: Duration, rng: &mut impl Rng) -> Vec<Descriptor<P>> {
+    pub(super) fn sample(
+        &self,
+        n: usize,
+        without: &P,
+        now: Duration,
+        rng: &mut impl Rng,
+    ) -> Vec<Descriptor<P>> {
         let mut found: Vec<_> = self
             .known
             .iter()

@@ -124,7 +124,8 @@ impl Member for SwarmMember {
 
     fn new(me: u32, setup: &Config, now: Duration, rng: &mut ChaCha8Rng) -> Self {
         Self {
-            swarm: Swarm::new(me, setup.clone(), 0, now, rng),
+            // Counted from the time of birth, so that a life after death repeats nothing.
+            swarm: Swarm::new(me, setup.clone(), now.as_millis() as u64, now, rng),
         }
     }
 
@@ -144,7 +145,6 @@ impl Member for SwarmMember {
             Input::Message(peer, message) => {
                 if swarm.on_message(peer, message, body_len, now, rng).is_err() {
                     outputs.push(Output::Close(peer));
-                    swarm.on_disconnected(&peer, now, rng);
                 }
             }
             Input::Tick => swarm.tick(now, rng),

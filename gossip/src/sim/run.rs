@@ -8,6 +8,9 @@ use super::scenario::{Expect, Fault, Scenario, Senders, Traffic};
 use super::world::World;
 use crate::membership::{Config, pick};
 
+/// Members a newcomer hears of.
+const CONTACTS: usize = 3;
+
 /// What happens at a moment of the script.
 #[derive(Clone, Copy, Debug)]
 enum Act {
@@ -116,10 +119,7 @@ impl<'a, M: Member> Runner<'a, M> {
                 }
                 Fault::Churn { for_s, per_s, .. } => {
                     for n in 0..(for_s * per_s) as u32 {
-                        script.push((
-                            at(fault.at_s() + f64::from(n) / per_s),
-                            Act::Turnover(number),
-                        ));
+                        script.push((at(fault.at_s() + f64::from(n) / per_s), Act::Turnover(number)));
                     }
                 }
                 Fault::Storm { nodes, .. } => {
@@ -162,7 +162,7 @@ impl<'a, M: Member> Runner<'a, M> {
         let via = match node {
             0 => Vec::new(),
             _ if self.scenario.one_contact => vec![0],
-            n => vec![pick(n as usize, self.world.rng()) as u32],
+            _ => self.contacts(node),
         };
         // The first is everybody's contact, and honest.
         let hostile = node > 0 && pick(1_000_000, self.world.rng()) < (self.scenario.hostile * 1e6) as usize;
@@ -173,6 +173,26 @@ impl<'a, M: Member> Runner<'a, M> {
         self.world.join(node, &via);
     }
 
+    /// Members a newcomer hears of: some it can reach, and at least one of them honest. Who knows none such cannot join.
+    fn contacts(&mut self, newcomer: u32) -> Vec<u32> {
+        let honest: Vec<u32> = self.world.awake().collect();
+        let mut contacts = Vec::new();
+        for _ in 0..CONTACTS * 16 {
+            let contact = if contacts.is_empty() {
+                honest[pick(honest.len(), self.world.rng())]
+            } else {
+                pick(self.next_to_join as usize, self.world.rng()) as u32
+            };
+            if contact != newcomer && self.world.can_dial(newcomer, contact) {
+                contacts.push(contact);
+            }
+            if contacts.len() == CONTACTS {
+                break;
+            }
+        }
+        contacts
+    }
+
     fn publish(&mut self, block: usize) {
         let number = self.world.published().len();
         if self.blocks[block].is_none() {
@@ -181,7 +201,7 @@ impl<'a, M: Member> Runner<'a, M> {
         }
         let (first, _) = *self.blocks[block].get_or_insert((number, number));
         self.blocks[block] = Some((first, number + 1));
-        let honest: Vec<u32> = self.world.honest().collect();
+        let honest: Vec<u32> = self.world.awake().collect();
         let Some(last) = honest.len().checked_sub(1) else {
             return;
         };
@@ -240,8 +260,8 @@ impl<'a, M: Member> Runner<'a, M> {
         self.struck[number] += 1;
         if self.dead.len() > 10 {
             let node = self.dead.remove(0);
-            let via = honest[pick(honest.len(), self.world.rng())];
-            self.world.join(node, &[via]);
+            let via = self.contacts(node);
+            self.world.join(node, &via);
         }
     }
 
@@ -267,7 +287,9 @@ impl<'a, M: Member> Runner<'a, M> {
             .fault
             .iter()
             .map(Fault::over_s)
-            .fold(None, |most: Option<f64>, s| Some(most.map_or(s, |most| most.max(s))));
+            .fold(None, |most: Option<f64>, s| {
+                Some(most.map_or(s, |most| most.max(s)))
+            });
         let whole_after_s = over.map(|over| {
             let over = self.zero + Duration::from_secs_f64(over);
             self.broken_at
@@ -374,9 +396,19 @@ fn failed(scenario: &Scenario, report: &Report) -> Vec<String> {
         }
     }
     for (Traffic { expect, .. }, got) in scenario.traffic.iter().zip(&report.traffic) {
-        least(&mut failed, "delivered_fraction", expect.delivered_min, got.delivered_fraction);
+        least(
+            &mut failed,
+            "delivered_fraction",
+            expect.delivered_min,
+            got.delivered_fraction,
+        );
         most(&mut failed, "rmr", expect.rmr_max, got.rmr);
-        most(&mut failed, "ldh_max", expect.ldh_max.map(f64::from), f64::from(got.ldh_max));
+        most(
+            &mut failed,
+            "ldh_max",
+            expect.ldh_max.map(f64::from),
+            f64::from(got.ldh_max),
+        );
         let p99 = got.full_delivery_ms.p99;
         most(&mut failed, "full_delivery_ms p99", expect.full_p99_ms_max, p99);
         most(&mut failed, "late_ms", expect.late_ms_max, got.late_ms);
@@ -391,14 +423,39 @@ fn failed(scenario: &Scenario, report: &Report) -> Vec<String> {
         lost_min,
     } = &scenario.expect;
     let count = |n: Option<usize>| n.map(|n| n as f64);
-    most(&mut failed, "components", count(*components_max), report.components as f64);
-    most(&mut failed, "isolated_nodes", count(*isolated_max), report.isolated_nodes as f64);
+    most(
+        &mut failed,
+        "components",
+        count(*components_max),
+        report.components as f64,
+    );
+    most(
+        &mut failed,
+        "isolated_nodes",
+        count(*isolated_max),
+        report.isolated_nodes as f64,
+    );
     let cuts = report.articulation_points as f64;
-    most(&mut failed, "articulation_points", count(*articulation_points_max), cuts);
-    most(&mut failed, "degree_max", count(*degree_max), report.degree_max as f64);
+    most(
+        &mut failed,
+        "articulation_points",
+        count(*articulation_points_max),
+        cuts,
+    );
+    most(
+        &mut failed,
+        "degree_max",
+        count(*degree_max),
+        report.degree_max as f64,
+    );
     let seen = report.components_seen as f64;
     least(&mut failed, "components_seen", count(*components_seen_min), seen);
-    least(&mut failed, "lost", lost_min.map(|n| n as f64), report.lost as f64);
+    least(
+        &mut failed,
+        "lost",
+        lost_min.map(|n| n as f64),
+        report.lost as f64,
+    );
     let whole = report.whole_after_s.unwrap_or_default();
     most(&mut failed, "whole_after_s", *whole_after_s_max, whole);
     failed

@@ -16,12 +16,31 @@ use super::network::{Hostility, Network, share};
 
 #[derive(Debug)]
 enum Event<M> {
-    Deliver { to: u32, from: u32, connection: u32, message: M },
-    Opened { dialler: u32, dialled: u32 },
-    DialFailed { dialler: u32, dialled: u32 },
-    Closed { at: u32, peer: u32, connection: u32 },
-    Timer { at: u32 },
-    Thaw { at: u32 },
+    Deliver {
+        to: u32,
+        from: u32,
+        connection: u32,
+        message: M,
+    },
+    Opened {
+        dialler: u32,
+        dialled: u32,
+    },
+    DialFailed {
+        dialler: u32,
+        dialled: u32,
+    },
+    Closed {
+        at: u32,
+        peer: u32,
+        connection: u32,
+    },
+    Timer {
+        at: u32,
+    },
+    Thaw {
+        at: u32,
+    },
 }
 
 impl<M> Event<M> {
@@ -204,6 +223,9 @@ impl<M: Member> World<M> {
         slot.connections.clear();
         slot.stash.clear();
         slot.member = None;
+        for published in &mut self.published {
+            published.holders[node as usize / 64] &= !(1 << (node % 64));
+        }
     }
 
     /// A member does nothing until then.
@@ -249,8 +271,22 @@ impl<M: Member> World<M> {
         self.slots
             .iter()
             .enumerate()
-            .filter(|(_, slot)| matches!(slot.state, State::Alive | State::Frozen) && slot.hostility.is_none())
+            .filter(|(_, slot)| {
+                matches!(slot.state, State::Alive | State::Frozen) && slot.hostility.is_none()
+            })
             .map(|(node, _)| node as u32)
+    }
+
+    /// Members that live, mean well and are not frozen.
+    pub fn awake(&self) -> impl Iterator<Item = u32> + '_ {
+        self.honest()
+            .filter(|node| self.slots[*node as usize].state == State::Alive)
+    }
+
+    /// Whether a member can dial another, as far as their place in the network goes.
+    #[must_use]
+    pub fn can_dial(&self, from: u32, to: u32) -> bool {
+        self.network.can_dial(self.seed, from, to)
     }
 
     /// What was broadcast.
@@ -268,7 +304,11 @@ impl<M: Member> World<M> {
     /// Bytes of memory cannot be counted here; connections can.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.slots.iter().map(|slot| slot.connections.len()).sum::<usize>() / 2
+        self.slots
+            .iter()
+            .map(|slot| slot.connections.len())
+            .sum::<usize>()
+            / 2
     }
 
     /// The overlay among honest living members: a link is where both take each other for neighbours.

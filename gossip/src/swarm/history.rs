@@ -111,7 +111,10 @@ impl<P: Copy + Ord, B: Clone> History<P, B> {
             .take(DIGEST_MAX)
             .map(|(peer, origin)| origin.held(*peer))
             .collect();
-        self.digest_from = held.last().map(|held| held.origin).filter(|_| held.len() == DIGEST_MAX);
+        self.digest_from = held
+            .last()
+            .map(|held| held.origin)
+            .filter(|_| held.len() == DIGEST_MAX);
         held
     }
 
@@ -179,7 +182,12 @@ impl<P: Copy + Ord, B: Clone> History<P, B> {
             .min_by_key(|(_, origin)| origin.had.values().flatten().count())
             .map(|(peer, _)| *peer);
         if let Some(origin) = held.and_then(|peer| self.origins.remove(&peer)) {
-            self.bytes -= origin.had.values().flatten().map(|stored| stored.len).sum::<usize>();
+            self.bytes -= origin
+                .had
+                .values()
+                .flatten()
+                .map(|stored| stored.len)
+                .sum::<usize>();
         }
     }
 }

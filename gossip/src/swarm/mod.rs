@@ -164,9 +164,7 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
             Message::News { id, route, body } => self.on_news(from, id, route, body, body_len, now),
             Message::Announce(items) => {
                 let history = &self.history;
-                let news = self
-                    .broadcast
-                    .on_announce(
+                let news = self.broadcast.on_announce(
                     from,
                     &items,
                     now,
@@ -220,7 +218,11 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
             self.next_sync = now + SYNC_EVERY / 2 + jitter(SYNC_EVERY, rng);
             let n = self.membership.neighbours().len();
             if n > 0 {
-                let with = self.membership.neighbours().nth(membership::pick(n, rng)).copied();
+                let with = self
+                    .membership
+                    .neighbours()
+                    .nth(membership::pick(n, rng))
+                    .copied();
                 if let Some(with) = with {
                     self.sync(with);
                 }
@@ -271,9 +273,7 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
     ) {
         if self.history.has(&id) {
             let rank = Rank::of(&id.origin);
-            return self
-                .broadcast
-                .on_duplicate(from, item(id), route.tree, rank, now);
+            return self.broadcast.on_duplicate(from, item(id), route.tree, rank, now);
         }
         let len = body_len(&body);
         let hops = route.hops.saturating_add(1);
@@ -300,7 +300,8 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
             match output {
                 membership::Output::Dial(peer) => self.outputs.push_back(Output::Dial(peer)),
                 membership::Output::Send(peer, message) => {
-                    self.outputs.push_back(Output::Send(peer, Message::Overlay(message)));
+                    self.outputs
+                        .push_back(Output::Send(peer, Message::Overlay(message)));
                 }
                 membership::Output::Close(peer, why) => self.outputs.push_back(Output::Close(peer, why)),
                 membership::Output::Up(peer) => {
