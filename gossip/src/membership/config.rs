@@ -18,12 +18,13 @@ pub struct Config {
     pub anchors_target: usize,
     /// Dial anchors alone: a relay cannot dial a tab.
     pub dial_anchors_only: bool,
-    /// Peers remembered beyond the neighbours. After nine tenths of the peers died, 64 leave a survivor without a living
-    /// acquaintance once in a thousand cases, and then others know *it*.
+    /// Peers remembered beyond the neighbours. After nine tenths of the peers died, 96 leave a survivor without a living
+    /// acquaintance about once in fifty thousand cases, and then others know *it*.
     pub passive_max: usize,
     /// Connections that are not neighbours yet.
     pub guests_max: usize,
-    /// Dials under way at once: a WebRTC dial takes seconds, so several run side by side.
+    /// Dials under way at once: a WebRTC dial takes seconds, so several run side by side. Three times as many while more
+    /// than half of the neighbours are missing.
     pub dials_max: usize,
     /// A dial without an outcome has failed after this. WebRTC through a far relay was seen to need 5 s.
     pub dial_timeout: Duration,
@@ -56,7 +57,7 @@ impl Config {
             active_max: 16,
             anchors_target: 2,
             dial_anchors_only: false,
-            passive_max: 64,
+            passive_max: 96,
             guests_max: 8,
             dials_max: 4,
             dial_timeout: Duration::from_secs(10),

@@ -866,6 +866,11 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.config.active_target.saturating_sub(coming)
     }
 
+    fn dials_max(&self) -> usize {
+        let lonely = self.active.len() * 2 < self.config.active_target;
+        self.config.dials_max * if lonely { 3 } else { 1 }
+    }
+
     fn anchors_wanted(&self) -> usize {
         if self.config.anchors_target == 0 {
             return 0;
@@ -884,7 +889,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
 
     /// Dials until enough are on the way.
     fn fill(&mut self, now: Duration, rng: &mut impl Rng) {
-        while self.dialing.len() < self.config.dials_max {
+        while self.dialing.len() < self.dials_max() {
             let anchor = (self.anchors_wanted() > 0)
                 .then(|| {
                     self.passive.choose(now, rng, |peer, known| {
@@ -925,7 +930,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
 
     fn dial(&mut self, peer: P, wish: Wish, now: Duration) {
         let anchor = self.is_anchor(&peer);
-        if self.dialing.len() < self.config.dials_max
+        if self.dialing.len() < self.dials_max()
             && !self.active.contains_key(&peer)
             && self.may_dial(&peer, anchor)
         {
