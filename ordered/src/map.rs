@@ -75,6 +75,12 @@ impl<K, V> Map<K, V> {
         self.iter_mut().map(|(_, value)| value)
     }
 
+    /// The entry with the least key.
+    #[must_use]
+    pub fn first_key_value(&self) -> Option<(&K, &V)> {
+        self.iter().next()
+    }
+
     /// The entry with the greatest key.
     #[must_use]
     pub fn last_key_value(&self) -> Option<(&K, &V)> {
@@ -181,16 +187,21 @@ impl<K: Ord, V> Map<K, V> {
         Some(&mut self.chunks[chunk][at].1)
     }
 
+    /// A value, to be changed; where there is none, one is made first.
+    pub fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let Position { chunk, at } = match self.find(&key) {
+            Ok(found) => found,
+            Err(free) => self.put(free, key, make()),
+        };
+        &mut self.chunks[chunk][at].1
+    }
+
     /// A value, to be changed; where there is none, the default is put first.
     pub fn or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
     {
-        let Position { chunk, at } = match self.find(&key) {
-            Ok(found) => found,
-            Err(free) => self.put(free, key, V::default()),
-        };
-        &mut self.chunks[chunk][at].1
+        self.or_insert_with(key, V::default)
     }
 
     /// Sets an entry; the value that was there.

@@ -43,6 +43,12 @@ impl<T> Set<T> {
         self.0.keys()
     }
 
+    /// The least value.
+    #[must_use]
+    pub fn first(&self) -> Option<&T> {
+        self.iter().next()
+    }
+
     /// Keeps the values for which `keep` holds.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         self.0.retain(|value, ()| keep(value));

@@ -97,6 +97,7 @@ proptest! {
         prop_assert!(map.iter().eq(&model));
         prop_assert!(map.iter().rev().eq(model.iter().rev()));
         prop_assert!(map.iter_mut().map(|(key, value)| (*key, *value)).eq(model.clone()));
+        prop_assert_eq!(map.first_key_value(), model.first_key_value());
         prop_assert_eq!(map.last_key_value(), model.last_key_value());
         prop_assert_eq!(map.is_empty(), model.is_empty());
 
@@ -117,6 +118,7 @@ fn a_set_holds_each_value_once() {
     let mut set: Set<i32> = values.into_iter().collect();
     let model: BTreeSet<i32> = values.into_iter().collect();
     assert!(set.iter().eq(&model));
+    assert_eq!(set.first(), Some(&1));
     assert!(!set.insert(9) && set.insert(7) && set.contains(&7));
     assert!(set.remove(&7) && !set.remove(&7));
     set.retain(|value| *value > 3);
