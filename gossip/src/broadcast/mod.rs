@@ -20,18 +20,19 @@
 //!
 //! No allocation happens for a duplicate.
 
+mod graft;
 mod missing;
 mod neighbour;
+mod shape;
 mod tree;
 
 use core::fmt::Debug;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-use missing::{ANNOUNCERS_MAX, MissingTable};
+use missing::MissingTable;
 pub use missing::{MISSING_MAX, MISSING_PER_NEIGHBOUR};
 use neighbour::Neighbour;
-use tree::TREE_IDLE_MAX;
 pub use tree::{Pace, Rank, TREES, Tree};
 
 /// Eager links a peer starts with. Simulated: with 4 the first flood takes half as long again, with 6 it costs a copy
@@ -209,14 +210,25 @@ pub struct Broadcast<P, K> {
     next_flush: Option<Duration>,
     /// The longest an eager copy lately lagged behind an announcement.
     lag: Option<Duration>,
-    credit_window: u32,
+    config: Config,
     counters: Counters,
 }
 
+/// How a peer spreads news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Bytes of payload a fresh link may carry before the first grant.
+    pub credit_window: u32,
+    /// Fresh links are eager while fewer than this are and nothing has come yet. `None`, as in the paper: every fresh
+    /// link is, and what is too much is pruned. Right where neighbours want different logs, so that a link with nothing
+    /// to do in one tree is the only one in another.
+    pub eager_start: Option<usize>,
+}
+
 impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
-    /// `credit_window`: bytes of payload a fresh link may carry before the first grant.
+    /// A peer without neighbours.
     #[must_use]
-    pub fn new(credit_window: u32) -> Self {
+    pub fn new(config: Config) -> Self {
         Self {
             neighbours: BTreeMap::new(),
             missing: MissingTable::new(),
@@ -228,7 +240,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
             outputs: VecDeque::new(),
             next_flush: None,
             lag: None,
-            credit_window,
+            config,
             counters: Counters::default(),
         }
     }
@@ -241,13 +253,15 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
     /// A neighbour was won.
     pub fn on_up(&mut self, peer: P) {
         let mut lazy = 0;
-        for tree in self.trees() {
-            // In a tree that works nobody needs to be sent more.
-            if self.last[tree.index()].is_some() || self.eager_len(tree) >= EAGER_START {
-                lazy |= tree.bit();
+        if let Some(start) = self.config.eager_start {
+            for tree in self.trees() {
+                // In a tree that works nobody needs to be sent more.
+                if self.last[tree.index()].is_some() || self.eager_len(tree) >= start {
+                    lazy |= tree.bit();
+                }
             }
         }
-        let neighbour = Neighbour::new(lazy, i64::from(self.credit_window));
+        let neighbour = Neighbour::new(lazy, i64::from(self.config.credit_window));
         self.neighbours.insert(peer, neighbour);
     }
 
@@ -458,7 +472,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
 
     /// A neighbour consumed payload and grants as much again; never more than the window.
     pub fn grant(&mut self, peer: &P, bytes: u32) {
-        let window = i64::from(self.credit_window);
+        let window = i64::from(self.config.credit_window);
         if let Some(neighbour) = self.neighbours.get_mut(peer) {
             neighbour.credit = (neighbour.credit + i64::from(bytes)).min(window);
         }
@@ -540,42 +554,6 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
             .count()
     }
 
-    /// A tree is used: gives it a state of its own if it has none.
-    fn begin(&mut self, tree: Tree, now: Duration) {
-        let idle = now.saturating_sub(self.used[tree.index()]);
-        self.used[tree.index()] = now;
-        if tree == Tree::TRUNK || (self.started & tree.bit() != 0 && idle < TREE_IDLE_MAX) {
-            return;
-        }
-        self.started |= tree.bit();
-        self.last[tree.index()] = self.last[Tree::TRUNK.index()];
-        for neighbour in self.neighbours.values_mut() {
-            neighbour.copy_trunk(tree);
-        }
-    }
-
-    /// Makes neighbours eager until so many are, the nearest first.
-    fn make_eager(&mut self, tree: Tree, wanted: usize) {
-        let mut lazy: Vec<(Duration, P)> = self
-            .neighbours
-            .iter()
-            .filter(|(_, neighbour)| !neighbour.is_eager(tree))
-            .map(|(peer, neighbour)| (neighbour.rtt.unwrap_or(GRAFT_WAIT_FIRST), *peer))
-            .collect();
-        lazy.sort_unstable();
-        let lacking = wanted.saturating_sub(self.eager_len(tree));
-        for (_, peer) in lazy.into_iter().take(lacking) {
-            if let Some(neighbour) = self.neighbours.get_mut(&peer) {
-                neighbour.set_mending(tree);
-            }
-            self.outputs.push_back(Output::Graft {
-                to: peer,
-                item: None,
-                tree,
-            });
-        }
-    }
-
     #[expect(
         clippy::too_many_arguments,
         reason = "one item on its way, and what decides where it goes"
@@ -617,180 +595,6 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
                 neighbour.announce(item, route.tree, route.hops, now);
                 self.next_flush.get_or_insert(now + ANNOUNCE_EVERY);
             }
-        }
-    }
-
-    /// An item is here: nobody needs to be asked for it. Returns who announced it.
-    fn resolve(&mut self, item: Item<K>, from: Option<P>, now: Duration) -> Vec<(P, Duration)> {
-        match self.missing.get_mut(&item.key) {
-            Some(missing) if missing.upto <= item.upto => {}
-            _ => return Vec::new(),
-        }
-        let Some(missing) = self.missing.remove(&item.key) else {
-            return Vec::new();
-        };
-        if missing.asked.is_none() && from.is_some() {
-            let lag = now.saturating_sub(missing.announced);
-            // The peak, slowly forgotten: a wait too long delays a repair, one too short costs a copy and a prune.
-            let faded = self.lag.unwrap_or_default() * 63 / 64;
-            self.lag = Some(lag.max(faded));
-        }
-        for (announcer, _) in &missing.announcers {
-            if let Some(neighbour) = self.neighbours.get_mut(announcer) {
-                neighbour.missing = neighbour.missing.saturating_sub(1);
-            }
-        }
-        missing.announcers
-    }
-
-    fn note_missing(&mut self, from: P, announced: &Announcement<K>, now: Duration) {
-        let Item { key, upto } = announced.item;
-        let wait = if self.last[announced.tree.index()].is_some() {
-            self.graft_wait()
-        } else {
-            GRAFT_WAIT_MIN
-        };
-        if let Some(missing) = self.missing.get_mut(&key) {
-            missing.upto = missing.upto.max(upto);
-            if missing.announcers.len() < ANNOUNCERS_MAX
-                && missing.asked != Some(from)
-                && missing.announcers.iter().all(|(announcer, _)| *announcer != from)
-            {
-                missing.announcers.push((from, announced.could_come(now)));
-                if let Some(neighbour) = self.neighbours.get_mut(&from) {
-                    neighbour.missing += 1;
-                }
-            }
-            return;
-        }
-        let Some(neighbour) = self.neighbours.get_mut(&from) else {
-            return;
-        };
-        if neighbour.missing >= MISSING_PER_NEIGHBOUR || self.missing.len() >= MISSING_MAX {
-            self.counters.ignored += 1;
-            return;
-        }
-        neighbour.missing += 1;
-        let due = now + wait;
-        let announcer = (from, announced.could_come(now));
-        self.missing
-            .insert(key, upto, announced.tree, announcer, now, due);
-    }
-
-    fn graft_wait(&self) -> Duration {
-        self.lag
-            .map_or(GRAFT_WAIT_FIRST, |lag| lag)
-            .clamp(GRAFT_WAIT_MIN, GRAFT_WAIT_MAX)
-    }
-
-    /// The time for an item has come: asks the next neighbour that announced it.
-    fn ask(&mut self, key: K, now: Duration) {
-        let Some(missing) = self.missing.get_mut(&key) else {
-            return;
-        };
-        let broken = missing.asked.take();
-        let next = (!missing.announcers.is_empty()).then(|| missing.announcers.remove(0));
-        let (item, tree) = (
-            Item {
-                key,
-                upto: missing.upto,
-            },
-            missing.tree,
-        );
-        missing.asked = next.map(|(peer, _)| peer);
-        if let Some(neighbour) = broken.and_then(|peer| self.neighbours.get_mut(&peer)) {
-            neighbour.set_lazy(tree);
-            neighbour.promises_broken = neighbour.promises_broken.saturating_add(1);
-            if neighbour.promises_broken >= PROMISES_BROKEN_MAX {
-                neighbour.distrusted_until = now + DISTRUST;
-                neighbour.promises_broken = 0;
-            }
-        }
-        let Some((peer, _)) = next else {
-            self.missing.remove(&key);
-            self.counters.given_up += 1;
-            return;
-        };
-        self.begin(tree, now);
-        let mut wait = ANSWER_WAIT_MIN;
-        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
-            neighbour.missing = neighbour.missing.saturating_sub(1);
-            neighbour.set_mending(tree);
-            wait = neighbour
-                .rtt
-                .map_or(GRAFT_WAIT_FIRST, |rtt| rtt * 3)
-                .clamp(ANSWER_WAIT_MIN, ANSWER_WAIT_MAX);
-        }
-        self.missing.put_off(key, now + wait);
-        self.counters.grafts += 1;
-        self.outputs.push_back(Output::Graft {
-            to: peer,
-            item: Some(item),
-            tree,
-        });
-    }
-
-    /// Takes the shorter way (the paper's optimisation, by time where the paper counts hops): `from` could have
-    /// delivered an item at `at`, earlier than whoever did. The longer way goes a moment later, so that nothing under
-    /// way is missed.
-    fn consider_shortcut(&mut self, from: P, item: Item<K>, tree: Tree, at: Duration, now: Duration) {
-        let Some(last) = &mut self.last[tree.index()] else {
-            return;
-        };
-        let worth = if tree == Tree::TRUNK {
-            SHORTCUT_TRUNK
-        } else {
-            SHORTCUT
-        };
-        if last.item != item || last.from == from || at + worth > last.at {
-            return;
-        }
-        let old = last.from;
-        (last.from, last.at) = (from, at);
-        let Some(neighbour) = self.neighbours.get_mut(&from) else {
-            return;
-        };
-        // It announced, so it does not push, whatever the link looks like from here.
-        neighbour.set_eager(tree);
-        self.counters.shortcuts += 1;
-        self.outputs.push_back(Output::Graft {
-            to: from,
-            item: None,
-            tree,
-        });
-        if self.retiring.len() < RETIRING_MAX {
-            self.retiring.push_back(Retiring {
-                at: now + OVERLAP,
-                old,
-                new: from,
-                tree,
-            });
-        }
-    }
-
-    /// Whether an author's items may change the tree. An author's own tree is its own. The trunk is everybody's: were
-    /// it pruned by what comes from several sides at once, a ring would be opened in two places. So one author at a
-    /// time shapes it, the one of the lowest rank heard of lately, as bridges agree on a root (Perlman, "An algorithm
-    /// for distributed computation of a spanning tree in an extended LAN", SIGCOMM 1985).
-    fn shapes(&mut self, tree: Tree, rank: Rank, now: Duration) -> bool {
-        if tree != Tree::TRUNK {
-            return true;
-        }
-        let shapes = self
-            .root
-            .is_none_or(|(root, heard)| rank <= root || now.saturating_sub(heard) >= ROOT_KEPT);
-        if shapes {
-            self.root = Some((rank, now));
-        }
-        shapes
-    }
-
-    fn prune(&mut self, peer: P, tree: Tree, now: Duration) {
-        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
-            neighbour.set_lazy(tree);
-            neighbour.pruned_at = Some(now);
-            self.counters.prunes += 1;
-            self.outputs.push_back(Output::Prune { to: peer, tree });
         }
     }
 

@@ -76,7 +76,10 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
         Self {
             me,
             membership: Membership::new(me, config, epoch, now, rng),
-            broadcast: Broadcast::new(CREDIT_WINDOW),
+            broadcast: Broadcast::new(broadcast::Config {
+                credit_window: CREDIT_WINDOW,
+                eager_start: Some(broadcast::EAGER_START),
+            }),
             history: History::default(),
             pace: Pace::default(),
             seq: epoch,

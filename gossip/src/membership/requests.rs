@@ -1,0 +1,218 @@
+//! Who becomes a neighbour, and who is one no more.
+
+use core::fmt::Debug;
+use core::time::Duration;
+
+use rand_core::Rng;
+
+use super::message::Wish;
+use super::{
+    Cause, Descriptor, Guest, JOIN_WALKS, Membership, Message, Neighbour, Output, WALK_TTL, YOUNG, jitter,
+};
+
+impl<P: Copy + Ord + Debug> Membership<P> {
+    pub(super) fn on_request(
+        &mut self,
+        peer: P,
+        wish: Wish,
+        anchor: bool,
+        heartbeat: u64,
+        now: Duration,
+        rng: &mut impl Rng,
+    ) {
+        if self.active.contains_key(&peer) {
+            // It did not hear the answer.
+            return self.accept(peer);
+        }
+        if !self.guests.contains_key(&peer) {
+            return;
+        }
+        if wish == Wish::Join {
+            let newcomer = Descriptor {
+                peer,
+                anchor,
+                heartbeat,
+                age_s: 0,
+            };
+            for _ in 0..JOIN_WALKS {
+                self.walk_join(newcomer, WALK_TTL, Some(peer), now, rng);
+            }
+        }
+        let may = !self.anchors_only || anchor;
+        if may && self.active.len() < self.room(wish, anchor) {
+            self.guests.remove(&peer);
+            // The answer goes first: whatever follows is for a neighbour.
+            self.accept(peer);
+            self.add_neighbour(peer, anchor, heartbeat, 0, now);
+        } else {
+            let peers = self.sample(&peer, now, rng);
+            self.send(peer, Message::Refuse { peers });
+            self.guests.insert(
+                peer,
+                Guest {
+                    asked: None,
+                    until: now + self.config.request_timeout,
+                },
+            );
+        }
+    }
+
+    pub(super) fn on_accept(
+        &mut self,
+        peer: P,
+        anchor: bool,
+        heartbeat: u64,
+        degree: u16,
+        now: Duration,
+        rng: &mut impl Rng,
+    ) {
+        if let Some(neighbour) = self.active.get_mut(&peer) {
+            neighbour.anchor |= anchor;
+            neighbour.heartbeat = neighbour.heartbeat.max(heartbeat);
+            neighbour.degree = degree;
+            return;
+        }
+        let Some(Guest {
+            asked: Some(wish), ..
+        }) = self.guests.remove(&peer)
+        else {
+            return self.close(peer, "it accepted what nobody asked");
+        };
+        let may = !self.anchors_only || anchor;
+        if !may || self.active.len() >= self.room(wish, anchor) {
+            // Others were faster.
+            let peers = self.sample(&peer, now, rng);
+            self.send(peer, Message::Leave { peers });
+            self.outputs.push_back(Output::Close(peer, "no room by now"));
+            return;
+        }
+        self.add_neighbour(peer, anchor, heartbeat, degree, now);
+        self.surplus = self.active.len() > self.config.active_target;
+    }
+
+    pub(super) fn on_refuse(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
+        if self.active.contains_key(&peer) {
+            // It does not take us for a neighbour, so it is none.
+            self.drop_neighbour(peer, Cause::Left, now, rng);
+        }
+        self.guests.remove(&peer);
+        self.dialing.remove(&peer);
+        let pause = self.config.backoff_max;
+        self.passive.refused(&peer, now, pause, rng);
+        self.outputs.push_back(Output::Close(peer, "it refused"));
+    }
+
+    /// How many neighbours there may be before one more with this wish is too many. Places of anchors stay free.
+    pub(super) fn room(&self, wish: Wish, anchor: bool) -> usize {
+        let most = match wish {
+            Wish::Join | Wish::Urgent => self.config.active_max,
+            Wish::Fill | Wish::Mix => self.config.active_high,
+        };
+        if anchor {
+            return self.config.active_max;
+        }
+        let linked = self.active.values().filter(|neighbour| neighbour.anchor).count();
+        let kept_free = self.config.anchors_target.saturating_sub(linked);
+        // Where no anchor is known there is nothing to keep a place for.
+        let kept_free = if self.anchors().next().is_some() {
+            kept_free
+        } else {
+            0
+        };
+        most.min(self.config.active_max.saturating_sub(kept_free))
+    }
+
+    pub(super) fn accept(&mut self, peer: P) {
+        let accept = Message::Accept {
+            anchor: self.config.anchor,
+            heartbeat: self.heartbeat,
+            degree: self.degree(),
+        };
+        self.send(peer, accept);
+    }
+
+    pub(super) fn add_neighbour(
+        &mut self,
+        peer: P,
+        anchor: bool,
+        heartbeat: u64,
+        degree: u16,
+        now: Duration,
+    ) {
+        let known = self.passive.remove(&peer);
+        self.dialing.remove(&peer);
+        self.active.insert(
+            peer,
+            Neighbour {
+                anchor: anchor || known.is_some_and(|known| known.anchor),
+                heartbeat,
+                heard: now,
+                beat: now,
+                since: now,
+                degree,
+                walks: 0,
+                merit: 0,
+            },
+        );
+        self.joined = true;
+        self.outputs.push_back(Output::Up(peer));
+    }
+
+    pub(super) fn drop_neighbour(&mut self, peer: P, cause: Cause, now: Duration, rng: &mut impl Rng) {
+        let Some(neighbour) = self.active.remove(&peer) else {
+            return;
+        };
+        let pause = match cause {
+            Cause::Broke | Cause::Silent => jitter(self.config.backoff_min, rng),
+            Cause::Left | Cause::LetGo | Cause::Banned => self.config.mix_every,
+        };
+        self.passive.met(
+            peer,
+            neighbour.anchor,
+            neighbour.heartbeat,
+            neighbour.heard,
+            now + pause,
+        );
+        self.outputs.push_back(Output::Down(peer, cause));
+    }
+
+    pub(super) fn let_go(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
+        let peers = self.sample(&peer, now, rng);
+        self.send(peer, Message::Leave { peers });
+        self.drop_neighbour(peer, Cause::LetGo, now, rng);
+        self.outputs.push_back(Output::Close(peer, "let go for another"));
+    }
+
+    /// There is one neighbour more than needed: lets the least useful go that can spare us too.
+    pub(super) fn let_least_useful_go(
+        &mut self,
+        now: Duration,
+        rng: &mut impl Rng,
+        in_use: impl Fn(&P) -> bool,
+    ) {
+        let target = self.config.active_target;
+        if self.active.len() <= target {
+            return;
+        }
+        // A link in use is let go now and then all the same, when nothing ever comes from its other end: payload goes
+        // along it, but who knows what becomes of it there.
+        let any = rng.next_u64().is_multiple_of(4);
+        let victim = self
+            .active
+            .iter()
+            .filter(|(peer, neighbour)| {
+                !neighbour.anchor
+                    && usize::from(neighbour.degree) > target
+                    && now.saturating_sub(neighbour.since) >= YOUNG
+                    && (!in_use(peer) || (any && neighbour.merit == 0))
+            })
+            .min_by_key(|(_, neighbour)| (neighbour.merit, neighbour.since))
+            .map(|(peer, _)| *peer);
+        if let Some(victim) = victim {
+            self.let_go(victim, now, rng);
+        }
+        for neighbour in self.active.values_mut() {
+            neighbour.merit /= 2;
+        }
+    }
+}
