@@ -14,6 +14,7 @@ use protocol::frame;
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
 use protocol::identity::Certificate;
 use protocol::message::{Message, Push};
+use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_engine::api::Transport;
 use starling_engine::store::Op;
@@ -68,10 +69,18 @@ fn main() {
             engine.handle(now, Input::Frame { link, bytes });
         }
     }
+    for bytes in frame::fragment(&Message::Request(Request::alone(Wish::Join)).encode()) {
+        engine.handle(now, Input::Frame { link, bytes });
+    }
     let frames: Vec<Vec<u8>> = entries
         .into_iter()
         .flat_map(|entry| {
-            frame::fragment(&Message::Push(Push { hops: 1, entry }).encode()).collect::<Vec<_>>()
+            let push = Push {
+                hops: 1,
+                tree: 0,
+                entry,
+            };
+            frame::fragment(&Message::Push(push).encode()).collect::<Vec<_>>()
         })
         .collect();
     let mut persisted = 0;

@@ -96,7 +96,6 @@ impl Engine {
             }
             Table::Meta if key == meta::PREFERENCES => {
                 self.relays_only = parse::<Preferences>(value)?.relays_only;
-                self.overlay.set_anchors_only(self.relays_only);
             }
             Table::Meta if key == meta::REBUILD => self.refold.resume_all(),
             Table::Meta => {
@@ -131,8 +130,7 @@ impl Engine {
                 self.tokens.insert(key.try_into().ok()?, parse(value)?);
             }
             Table::Relays => {
-                let relay = PeerId(id_at(key, 0)?);
-                self.overlay.add_candidate(relay, true, crate::clock(self.now));
+                self.peers.restore_relay(PeerId(id_at(key, 0)?));
             }
             _ => {}
         }

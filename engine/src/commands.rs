@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gossip::broadcast::Route;
 use protocol::entry::{Follow, Position, Post, Profile, ReplyTo};
 use protocol::identity::{Certificate, Revocation};
 use protocol::phrase::{self, PhraseError};
@@ -91,8 +92,8 @@ impl Engine {
                     meta::PREFERENCES.to_vec(),
                     &Preferences { relays_only: on },
                 ));
-                for link in self.overlay.set_anchors_only(on) {
-                    self.close_link(link, "this peer links with relays only");
+                if let Some(overlay) = &mut self.overlay {
+                    overlay.set_anchors_only(on, crate::clock(self.now), &mut self.rng);
                 }
                 self.me_changed = true;
                 Ok(Outcome::Ok)
@@ -172,7 +173,8 @@ impl Engine {
         self.last_timestamp = timestamp;
         self.append(&verified);
         self.write_strictly();
-        self.pass_on(&verified, None, Some(0));
+        let tree = self.pace.tree(&verified.header().device, crate::clock(self.now));
+        self.spread(&verified, None, Route { tree, hops: 0 });
         Some(verified)
     }
 

@@ -81,7 +81,7 @@ impl Engine {
     pub(crate) fn durability(&self, device: &DeviceId, seq: u64) -> Durability {
         let mut durability = Durability {
             saved: self.feeds.get(device).is_some_and(|feed| feed.durable > seq),
-            relays_known: u32::try_from(self.overlay.anchors().count()).unwrap_or(u32::MAX),
+            relays_known: u32::try_from(self.peers.relays_len()).unwrap_or(u32::MAX),
             ..Durability::default()
         };
         for (_, record) in self.holders.of(device, seq) {
@@ -182,7 +182,7 @@ impl Engine {
             return self.misbehaved(link, "a receipt with a wrong signature");
         }
         // Anybody can call itself a relay. A receipt counts as durable only from one this device knows as such.
-        let relay = self.overlay.is_anchor(&peer);
+        let relay = self.peers.is_relay(&peer);
         self.note_holder(peer, relay, receipt.device, receipt.next_seq, receipt.head);
     }
 

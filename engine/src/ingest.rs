@@ -4,9 +4,10 @@
 //! costs no signature check; what contradicts what is held is proof of a fork: both headers are kept and passed on, and the
 //! feed is frozen there for everybody.
 
+use gossip::broadcast::Route;
 use protocol::entry::Kind;
 use protocol::identity::Certificate;
-use protocol::message::{FeedHead, ForkProof, Message, Push};
+use protocol::message::{FeedHead, ForkProof, Message};
 use protocol::{AccountId, DeviceId, Entry, SignedHeader, VerifiedEntry, codec};
 
 use crate::api::Event;
@@ -15,14 +16,13 @@ use crate::io::{LinkId, Log, Output};
 use crate::keys;
 use crate::store::{Op, Read, Rows, Table};
 use crate::{Engine, Waiting};
-use gossip::spread::Way;
 
 /// Comparisons of old entries with stored ones under way at once; more suspicions are ignored until one is settled.
 const FORK_CHECKS_MAX: usize = 16;
 
 impl Engine {
-    /// Takes in an entry from a neighbour; `hops` is set if it was pushed. An error is the neighbour's fault.
-    pub(crate) fn ingest(&mut self, link: LinkId, entry: Entry, hops: Option<u8>) -> Result<(), String> {
+    /// Takes in an entry from a neighbour; `pushed` says along which tree it was pushed, if it was. An error is the neighbour's fault.
+    pub(crate) fn ingest(&mut self, link: LinkId, entry: Entry, pushed: Option<Route>) -> Result<(), String> {
         let header = &entry.signed.header;
         if !self.wants(&header.account) {
             return Ok(());
@@ -47,8 +47,12 @@ impl Engine {
         }
         if seq < next_seq {
             self.duplicates += 1;
-            if header.id() != head || seq + 1 != next_seq {
-                self.suspect_fork(link, entry.signed, hops.is_some());
+            let same_head = header.id() == head;
+            if let Some(route) = pushed {
+                self.on_duplicate(link, device, seq, route.tree);
+            }
+            if !same_head || seq + 1 != next_seq {
+                self.suspect_fork(link, entry.signed, pushed.is_some());
             }
             return Ok(());
         }
@@ -76,7 +80,10 @@ impl Engine {
             return Ok(());
         }
         self.append(&verified);
-        self.pass_on(&verified, Some(link), hops);
+        match pushed {
+            Some(route) => self.spread(&verified, Some(link), route),
+            None => self.announce(&verified, link),
+        }
         Ok(())
     }
 
@@ -140,49 +147,6 @@ impl Engine {
             self.me_changed = true;
         }
         self.fold(verified, number);
-    }
-
-    /// Tells the neighbours that want it of a new entry: eagerly if it is news by itself, by announcement if it came in
-    /// with a range.
-    pub(crate) fn pass_on(&mut self, verified: &VerifiedEntry, source: Option<LinkId>, hops: Option<u8>) {
-        let header = verified.header();
-        let Some(feed) = self.feeds.get(&header.device) else {
-            return;
-        };
-        let (number, next_seq) = (feed.number, feed.next_seq);
-        let mut message = None;
-        for link in self.links_wanting(&header.account) {
-            if Some(link) == source {
-                if let Some(up) = self.up_mut(link) {
-                    up.told.insert(number, next_seq);
-                }
-                continue;
-            }
-            let Some(hops) = hops else {
-                self.spread.announce(&link, number, next_seq);
-                continue;
-            };
-            let Some(told) = self.up(link).map(|up| up.told.get(&number).copied().unwrap_or(0)) else {
-                continue;
-            };
-            if told >= next_seq {
-                continue;
-            }
-            let bytes = message.get_or_insert_with(|| {
-                Message::Push(Push {
-                    hops: hops + 1,
-                    entry: verified.entry().clone(),
-                })
-                .encode()
-            });
-            if self.spread.route(&link, number, header.seq, bytes.len(), hops) == Way::Push {
-                let bytes = bytes.clone();
-                self.send_bytes(link, &bytes);
-                if let Some(up) = self.up_mut(link) {
-                    up.told.insert(number, next_seq);
-                }
-            }
-        }
     }
 
     /// An entry with a number that is held may be another one: compare with what is stored.

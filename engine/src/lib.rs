@@ -5,7 +5,8 @@
 //! the same outputs.
 //!
 //! Where to find things: [`api`] is the edge to an interface, [`store`] the edge to a disk; `boot` reads the store;
-//! `links` holds the channels to neighbours and dispatches what arrives; `ingest` verifies, stores and folds entries and
+//! `links` holds the channels to neighbours and dispatches what arrives; `overlay` decides with the gossip library who is a
+//! neighbour and along which links news travels; `ingest` verifies, stores and folds entries and
 //! passes them on; `sync` compares and fetches; `durability` counts who holds one's own entries; `commands` writes;
 //! `views` folds entries into timelines and reads them.
 //!
@@ -25,6 +26,7 @@ mod ingest;
 mod interests;
 mod keys;
 mod links;
+mod overlay;
 mod records;
 mod status;
 mod sync;
@@ -33,22 +35,21 @@ mod views;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gossip::overlay::{Overlay, OverlayConfig};
-use gossip::spread::Spread;
+use gossip::broadcast::{Broadcast, Pace};
+use gossip::membership::Membership;
 use ordered::{Map, Set};
-use protocol::{AccountId, EntryRef, Instant, KeyPair, PeerId, limits};
+use protocol::{AccountId, DeviceId, EntryRef, Instant, KeyPair, PeerId};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use api::{Answer, Ask, Event, PostView, Refusal, StatusView, StoreState};
 pub use io::{AskId, Candidate, Config, Input, LinkId, Log, Now, Output, PeerKind};
-use keys::FeedNumber;
 use records::{FollowRecord, Identity};
 use store::{BatchId, LoadId, Read, Rows};
 
-/// How often the engine looks at what time alone changes: handshakes, pings, dials, fetches that stalled.
+/// How often the engine looks at what time alone changes: handshakes, pings, fetches that stalled.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// The same while a handshake is under way or a dial is due.
+/// The same while a handshake is under way.
 const HOUSEKEEPING_BUSY: Duration = Duration::from_millis(250);
 /// Asks kept while the store is being read.
 const EARLY_ASKS_MAX: usize = 256;
@@ -86,8 +87,10 @@ pub struct Engine {
     store_state: StoreState,
 
     links: Map<LinkId, links::Link>,
-    overlay: Overlay<PeerId, LinkId>,
-    spread: Spread<LinkId, FeedNumber>,
+    peers: overlay::Peers,
+    overlay: Option<Membership<PeerId>>,
+    broadcast: Broadcast<LinkId, DeviceId>,
+    pace: Pace,
     fetches: sync::Fetches,
     next_housekeeping: Instant,
     next_anti_entropy: Instant,
@@ -127,11 +130,6 @@ impl Engine {
     /// test). Emits the loads that read its store.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], now: Now) -> Self {
-        let overlay = Overlay::new(OverlayConfig {
-            links_target: config.links_target,
-            links_max: config.links_max,
-            anchors_target: config.relays_target,
-        });
         let mut engine = Self {
             rng: ChaCha20Rng::from_seed(seed),
             now,
@@ -157,8 +155,10 @@ impl Engine {
             last_load: LoadId(0),
             store_state: StoreState::Ok,
             links: Map::new(),
-            overlay,
-            spread: Spread::new(limits::CREDIT_WINDOW_BYTES, limits::HOPS_MAX),
+            peers: overlay::Peers::default(),
+            overlay: None,
+            broadcast: Broadcast::new(overlay::SPREADING),
+            pace: Pace::default(),
             fetches: sync::Fetches::default(),
             next_housekeeping: now.instant,
             next_anti_entropy: now.instant + config.anti_entropy,
@@ -196,12 +196,16 @@ impl Engine {
             } => self.on_link_up(link, role, binding, transport),
             Input::Frame { link, bytes } => self.on_frame(link, &bytes),
             Input::LinkDown { link } => self.end_link(link, "the channel closed"),
-            Input::DialFailed { peer } => self.overlay.on_dial_failed(&peer, clock(now), &mut self.rng),
+            Input::DialFailed { peer } => {
+                if let Some(overlay) = &mut self.overlay {
+                    overlay.on_dial_failed(&peer, clock(now), &mut self.rng);
+                }
+            }
             Input::Candidates(candidates) => self.on_candidates(&candidates),
             Input::Network { online } => {
                 self.online = online;
-                if online {
-                    self.overlay.retry_now(clock(now));
+                if let Some(overlay) = self.overlay.as_mut().filter(|_| online) {
+                    overlay.retry_now(clock(now), &mut self.rng);
                 }
             }
             Input::Ask { id, ask } => self.on_ask(id, ask),
@@ -210,7 +214,8 @@ impl Engine {
         if now.instant >= self.next_housekeeping {
             self.keep_house();
         }
-        self.dial();
+        self.begin_overlay();
+        self.pump_overlay();
         self.flush();
     }
 
@@ -222,7 +227,16 @@ impl Engine {
     /// When to call [`Self::handle`] with [`Input::Tick`] at the latest. `None` until the store is read.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        matches!(self.stage, boot::Stage::Ready).then_some(self.next_housekeeping)
+        if !matches!(self.stage, boot::Stage::Ready) {
+            return None;
+        }
+        let overlay = self.overlay.as_ref().map(Membership::next_deadline);
+        let gossip = [overlay, self.broadcast.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min();
+        let gossip = gossip.map(|at| Instant(u64::try_from(at.as_micros()).unwrap_or(u64::MAX)));
+        Some(gossip.map_or(self.next_housekeeping, |at| at.min(self.next_housekeeping)))
     }
 
     /// The key this peer proves on its links: a relay's own, or this device's once there is an account.
@@ -322,28 +336,12 @@ impl Engine {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;
             self.anti_entropy();
         }
-        let busy = self.overlay.dialing() > 0 || self.links.values().any(links::Link::is_handshaking);
-        let online = self.online && self.links.is_empty();
-        self.next_housekeeping = self.now.instant
-            + if busy || online {
-                HOUSEKEEPING_BUSY
-            } else {
-                HOUSEKEEPING
-            };
-    }
-
-    fn dial(&mut self) {
-        if !matches!(self.stage, boot::Stage::Ready) || self.key().is_none() {
-            return;
-        }
-        for (peer, relay) in self.overlay.dial(clock(self.now), &mut self.rng) {
-            self.emit(Output::Dial { peer, relay });
-        }
+        let busy = self.links.values().any(links::Link::is_handshaking);
+        self.next_housekeeping = self.now.instant + if busy { HOUSEKEEPING_BUSY } else { HOUSEKEEPING };
     }
 
     /// Ends an input: what it wrote goes to the store, what it changed is told.
     fn flush(&mut self) {
-        self.pump_announcements();
         self.flush_batch();
         self.flush_events();
     }

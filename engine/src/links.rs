@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use gossip::overlay::Admission;
+use gossip::broadcast::Tree;
 use ordered::{Map, Set};
 use protocol::frame::{self, Reassembly};
 use protocol::handshake::Handshake;
@@ -18,9 +18,8 @@ use protocol::{AccountId, DeviceId, Instant, PeerId, Timestamp};
 
 use crate::api::{LinkView, Transport};
 use crate::boot::Stage;
-use crate::io::{Candidate, LinkId, Log, Output};
+use crate::io::{LinkId, Log, Output};
 use crate::keys::FeedNumber;
-use crate::store::{Op, Table};
 use crate::sync::{Inflight, Serve};
 use crate::{Engine, clock};
 
@@ -39,6 +38,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(25);
 #[derive(Debug)]
 pub(crate) struct Link {
     transport: Transport,
+    /// Who dialled.
+    role: Role,
+    began: Instant,
     reassembly: Reassembly,
     bytes_in: u64,
     bytes_out: u64,
@@ -61,6 +63,8 @@ enum LinkStage {
 #[derive(Debug)]
 pub(crate) struct Up {
     pub(crate) peer: PeerId,
+    /// Both sides take each other for neighbours; before and after, only the overlay's own messages count.
+    pub(crate) neighbour: bool,
     pub(crate) account: Option<AccountId>,
     /// It says it is a relay.
     pub(crate) relay: bool,
@@ -75,6 +79,8 @@ pub(crate) struct Up {
     pub(crate) told: Map<FeedNumber, u64>,
     /// Wanted feeds of which the neighbour has more.
     pub(crate) ahead: Map<DeviceId, FeedHead>,
+    /// Feeds it announced that may come by themselves.
+    pub(crate) announced: Map<DeviceId, FeedHead>,
     /// Our requests it is answering.
     pub(crate) inflight: Map<u32, Inflight>,
     pub(crate) last_request: u32,
@@ -95,6 +101,11 @@ impl Up {
 }
 
 impl Link {
+    /// Who dialled, and when it opened.
+    pub(crate) const fn origin(&self) -> (Role, Instant) {
+        (self.role, self.began)
+    }
+
     pub(crate) fn is_handshaking(&self) -> bool {
         matches!(self.stage, LinkStage::Handshaking { .. })
     }
@@ -104,6 +115,11 @@ impl Link {
             LinkStage::Up(up) => Some(up),
             LinkStage::Handshaking { .. } => None,
         }
+    }
+
+    /// The peer at the other end, if it is a neighbour.
+    pub(crate) fn neighbour(&self) -> Option<&Up> {
+        self.up().filter(|up| up.neighbour)
     }
 
     pub(crate) fn up_mut(&mut self) -> Option<&mut Up> {
@@ -126,7 +142,7 @@ impl Engine {
     pub(crate) fn up_links(&self) -> Vec<LinkId> {
         self.links
             .iter()
-            .filter(|(_, link)| link.up().is_some())
+            .filter(|(_, link)| link.neighbour().is_some())
             .map(|(id, _)| *id)
             .collect()
     }
@@ -138,20 +154,6 @@ impl Engine {
             .filter(|(_, link)| link.up().is_some_and(|up| up.wants(account)))
             .map(|(id, _)| *id)
             .collect()
-    }
-
-    pub(crate) fn on_candidates(&mut self, candidates: &[Candidate]) {
-        let own = self.key().map(|key| PeerId(key.public()));
-        for candidate in candidates {
-            if own == Some(candidate.peer) {
-                continue;
-            }
-            if candidate.relay && !self.overlay.is_anchor(&candidate.peer) {
-                self.write(Op::put(Table::Relays, candidate.peer.0.to_vec(), &self.now.wall));
-            }
-            self.overlay
-                .add_candidate(candidate.peer, candidate.relay, clock(self.now));
-        }
     }
 
     pub(crate) fn on_link_up(&mut self, link: LinkId, role: Role, binding: Binding, transport: Transport) {
@@ -197,6 +199,8 @@ impl Engine {
             link,
             Link {
                 transport,
+                role,
+                began: now,
                 reassembly: Reassembly::default(),
                 bytes_in: 0,
                 bytes_out: 0,
@@ -260,21 +264,17 @@ impl Engine {
             ..
         } = established;
         let relay = features & feature::RELAY != 0;
-        match self.overlay.on_link_up(peer, id, false) {
-            Admission::Keep => {}
-            Admission::Replace(old) => self.close_link(old, "replaced by a newer link"),
-            Admission::Full => return self.close_link(id, "all places for links are taken"),
-            Admission::Unwanted => return self.close_link(id, "this peer links with relays only"),
-        }
         let now = self.now.instant;
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
+        let (role, began) = (link.role, link.began);
         if let LinkStage::Handshaking { handshake, .. } = &link.stage {
             // The neighbour may have missed our last frames: an early message of a fresh channel can be lost.
             let repeat = handshake.frames();
             link.stage = LinkStage::Up(Box::new(Up {
                 peer,
+                neighbour: false,
                 account,
                 relay,
                 salt,
@@ -283,6 +283,7 @@ impl Engine {
                 matched: Set::new(),
                 told: Map::new(),
                 ahead: Map::new(),
+                announced: Map::new(),
                 inflight: Map::new(),
                 last_request: 0,
                 serving: VecDeque::new(),
@@ -296,21 +297,28 @@ impl Engine {
                 self.send_frame(id, frame);
             }
         }
-        self.spread.on_link_up(id);
-        self.emit(Output::Log(Log::Linked {
-            link: id,
-            peer,
-            relay,
-        }));
-        self.tell_interests(id);
-        self.ping(id);
+        self.on_proven(id, peer, role, began);
     }
 
     fn on_message(&mut self, link: LinkId, message: Message, len: usize) {
+        let Some((peer, neighbour)) = self.up(link).map(|up| (up.peer, up.neighbour)) else {
+            return;
+        };
+        if self.on_overlay_message(link, peer, &message).is_some() {
+            return;
+        }
+        if !neighbour {
+            // The last words of a former neighbour.
+            return;
+        }
+        if let Some(overlay) = &mut self.overlay {
+            overlay.heard(&peer, clock(self.now));
+        }
+        let now = clock(self.now);
         match message {
             Message::Interests(interests) => self.on_interests(link, interests),
             Message::Digest(digest) => self.on_heads(link, &digest.heads),
-            Message::Announce(heads) => self.on_heads(link, &heads.heads),
+            Message::Announce(announcements) => self.on_announce(link, &announcements),
             Message::Want(want) => self.on_want(link, want),
             Message::Entries(entries) => self.on_entries(link, entries, len),
             Message::RangeEnd(end) => self.on_range_end(link, end.request),
@@ -318,12 +326,21 @@ impl Engine {
             Message::Have(heads) => self.on_have(link, &heads.heads),
             Message::Receipt(receipt) => self.on_receipt(link, &receipt),
             Message::Credit(credit) => {
-                self.spread.grant(&link, credit.bytes);
+                self.broadcast.grant(&link, credit.bytes);
                 self.pump_serving(link);
             }
             Message::Ping(ping) => self.send(link, &Message::Pong(ping)),
             Message::Pong(pong) => self.on_pong(link, pong),
             Message::ForkProof(proof) => self.on_fork_proof(link, proof),
+            Message::Graft(on) => self.broadcast.on_graft(&link, Tree::from_byte(on.tree), now),
+            Message::Prune(on) => self.broadcast.on_prune(&link, Tree::from_byte(on.tree), now),
+            Message::Request(_)
+            | Message::Accept(_)
+            | Message::Refuse(_)
+            | Message::ForwardJoin(_)
+            | Message::Shuffle(_)
+            | Message::Heartbeat(_)
+            | Message::Leave(_) => {}
         }
     }
 
@@ -348,10 +365,15 @@ impl Engine {
         self.emit(Output::Send { link, bytes });
     }
 
-    /// The neighbour broke the protocol.
+    /// The neighbour broke the protocol: it loses the link, and a stranger is not linked with again for a while.
     pub(crate) fn misbehaved(&mut self, link: LinkId, reason: &str) {
         self.refused += 1;
         let peer = self.up(link).map(|up| up.peer);
+        if let Some((overlay, peer)) = self.overlay.as_mut().zip(peer)
+            && !self.peers.is_relay(&peer)
+        {
+            overlay.ban(peer, clock(self.now), &mut self.rng);
+        }
         self.emit(Output::Log(Log::Refused {
             link,
             peer,
@@ -377,7 +399,6 @@ impl Engine {
         let Some(link) = self.links.remove(&id) else {
             return;
         };
-        self.spread.on_link_down(&id);
         let peer = link.up().map(|up| up.peer);
         self.emit(Output::Log(Log::Unlinked {
             link: id,
@@ -385,8 +406,7 @@ impl Engine {
             reason: reason.to_owned(),
         }));
         if let LinkStage::Up(up) = link.stage {
-            self.overlay
-                .on_link_down(&up.peer, id, clock(self.now), &mut self.rng);
+            self.on_unproven(id, up.peer);
             self.release_fetches(&up);
         }
     }
@@ -430,7 +450,7 @@ impl Engine {
         }
     }
 
-    fn ping(&mut self, link: LinkId) {
+    pub(crate) fn ping(&mut self, link: LinkId) {
         let token = u64::from_le_bytes(self.random());
         let now = self.now.instant;
         if let Some(up) = self.up_mut(link) {
@@ -457,7 +477,7 @@ impl Engine {
         self.links
             .values()
             .filter_map(|link| {
-                let up = link.up()?;
+                let up = link.neighbour()?;
                 Some(LinkView {
                     peer: up.peer,
                     account: up.account,

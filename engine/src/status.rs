@@ -10,7 +10,7 @@ use crate::boot::Stage;
 
 impl Engine {
     pub(crate) fn current_status(&self) -> StatusView {
-        let up = || self.links.values().filter_map(crate::links::Link::up);
+        let up = || self.links.values().filter_map(crate::links::Link::neighbour);
         let peers = up().count();
         let (mut waiting, mut not_durable) = (0, 0);
         if let Some(identity) = &self.identity
@@ -27,7 +27,7 @@ impl Engine {
                 _ => Connection::Online,
             },
             peers: count(peers),
-            relays: count(up().filter(|up| self.overlay.is_anchor(&up.peer)).count()),
+            relays: count(up().filter(|up| self.peers.is_relay(&up.peer)).count()),
             waiting: count(waiting as usize),
             not_durable: count(not_durable as usize),
             syncing: self.fetches.any(),

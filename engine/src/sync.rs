@@ -8,8 +8,9 @@
 
 use std::time::Duration;
 
+use gossip::broadcast::{Route, Tree};
 use ordered::Map;
-use protocol::message::{Credit, Digest, Entries, FeedHead, Heads, Message, Push, RangeEnd, Want};
+use protocol::message::{Credit, Digest, Entries, FeedHead, Message, Push, RangeEnd, Want};
 use protocol::{AccountId, DeviceId, Instant, Timestamp, limits};
 use rand_core::Rng;
 
@@ -105,7 +106,7 @@ impl Engine {
         self.digest_changes(link);
     }
 
-    fn digest_changes(&mut self, link: LinkId) {
+    pub(crate) fn digest_changes(&mut self, link: LinkId) {
         let Some(up) = self.up(link) else { return };
         let accounts: Vec<_> = if up.everything {
             self.feeds.accounts().collect()
@@ -113,42 +114,6 @@ impl Engine {
             up.matched.iter().copied().collect()
         };
         self.send_digest(link, &accounts, false);
-    }
-
-    /// Sends the announcements that wait, to those neighbours that can take them.
-    pub(crate) fn pump_announcements(&mut self) {
-        for link in self.spread.links_with_announcements() {
-            if self.spread.credit(&link) <= 0 {
-                continue;
-            }
-            let (announcements, overflowed) = self
-                .spread
-                .take_announcements(&link, limits::HEADS_PER_MESSAGE_MAX);
-            if overflowed {
-                self.digest_changes(link);
-            }
-            let mut heads = Vec::new();
-            for (number, _) in announcements {
-                let Some((device, feed)) = self.feeds.by_number(number) else {
-                    continue;
-                };
-                let head = FeedHead {
-                    account: feed.account,
-                    device,
-                    next_seq: feed.next_seq,
-                    head: feed.head,
-                };
-                let next_seq = feed.next_seq;
-                if let Some(up) = self.up_mut(link)
-                    && up.told.insert(number, next_seq) != Some(next_seq)
-                {
-                    heads.push(head);
-                }
-            }
-            if !heads.is_empty() {
-                self.send(link, &Message::Announce(Heads { heads }));
-            }
-        }
     }
 
     /// A neighbour said how far it has feeds.
@@ -284,7 +249,7 @@ impl Engine {
     /// Reads entries a neighbour asked for, as long as it has credit.
     pub(crate) fn pump_serving(&mut self, link: LinkId) {
         loop {
-            if self.spread.credit(&link) <= 0 {
+            if self.broadcast.credit(&link) <= 0 {
                 return;
             }
             let Some(up) = self.up_mut(link) else { return };
@@ -326,7 +291,7 @@ impl Engine {
             return self.end_serve(link, &serve);
         }
         let message = Entries::encode_raw(serve.request, &raw);
-        self.spread.spend(&link, message.len());
+        self.broadcast.spend(&link, message.len());
         if self.up(link).is_some() {
             self.send_bytes(link, &message);
         }
@@ -391,7 +356,11 @@ impl Engine {
     /// A new entry, pushed.
     pub(crate) fn on_push(&mut self, link: LinkId, push: Push, len: usize) {
         self.consume(link, len);
-        if let Err(reason) = self.ingest(link, push.entry, Some(push.hops)) {
+        let route = Route {
+            tree: Tree::from_byte(push.tree),
+            hops: push.hops - 1,
+        };
+        if let Err(reason) = self.ingest(link, push.entry, Some(route)) {
             self.misbehaved(link, &reason);
         }
     }

@@ -20,6 +20,7 @@ pub mod identity;
 pub mod key;
 pub mod limits;
 pub mod message;
+pub mod overlay;
 pub mod phrase;
 pub mod receipt;
 pub mod signal;

@@ -29,7 +29,9 @@ pub const INTERESTS_PER_MESSAGE_MAX: usize = 8_192;
 /// Bytes of entries a peer may have under way to another before it is granted more.
 pub const CREDIT_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Hops an eagerly pushed entry may travel: a safety net, the store is what ends a broadcast.
-pub const HOPS_MAX: u8 = 16;
+pub const HOPS_MAX: u8 = 64;
+/// Peers described in one overlay message.
+pub const PEERS_PER_MESSAGE_MAX: usize = 16;
 /// A signal payload (an SDP or a candidate), in bytes.
 pub const SIGNAL_PAYLOAD_LEN_MAX: usize = 16 * 1024;
 /// A signal message on the wire, in bytes.

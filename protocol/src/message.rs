@@ -9,6 +9,7 @@ use crate::codec;
 use crate::entry::{Entry, SignedHeader};
 use crate::id::{AccountId, DeviceId, EntryId};
 use crate::limits;
+use crate::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle};
 use crate::receipt::Receipt;
 
 /// An account as named on one link: the first eight bytes of BLAKE3 keyed with the link's salt. A neighbour recognises
@@ -55,8 +56,8 @@ pub enum Message {
     RangeEnd(RangeEnd),
     /// A new entry, pushed along the overlay.
     Push(Push),
-    /// "I have new entries, ask if you lack them": in place of a push.
-    Announce(Heads),
+    /// "I have new entries, ask if you do not get them": in place of a push.
+    Announce(Announcements),
     /// "This I now hold durably": to the authors of feeds.
     Have(Heads),
     /// A relay's signed "this is on my disk".
@@ -69,6 +70,24 @@ pub enum Message {
     Pong(Ping),
     /// Two entries with one number in one feed.
     ForkProof(ForkProof),
+    /// "Be my neighbour": said first, by whoever dialled.
+    Request(Request),
+    /// "We are neighbours."
+    Accept(Accept),
+    /// "No place here; ask these."
+    Refuse(Others),
+    /// News of a newcomer, on a walk.
+    ForwardJoin(ForwardJoin),
+    /// Acquaintances, on a walk.
+    Shuffle(Shuffle),
+    /// "I am here."
+    Heartbeat(Heartbeat),
+    /// "We are neighbours no more; ask these."
+    Leave(Others),
+    /// "Push me what comes along this tree."
+    Graft(OnTree),
+    /// "Only announce what comes along this tree."
+    Prune(OnTree),
 }
 
 /// See [`Message::Interests`].
@@ -142,11 +161,40 @@ pub struct RangeEnd {
 pub struct Push {
     /// Links it has travelled: 1 from its author.
     pub hops: u8,
+    /// The broadcast tree it travels along.
+    pub tree: u8,
     /// The entry.
     pub entry: Entry,
 }
 
-/// See [`Message::Announce`] and [`Message::Have`].
+/// See [`Message::Announce`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcements {
+    /// What is held.
+    pub items: Vec<Announced>,
+}
+
+/// One feed of an [`Announcements`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// How far the feed is held.
+    pub head: FeedHead,
+    /// The broadcast tree its last entry came along.
+    pub tree: u8,
+    /// Links that entry had travelled.
+    pub hops: u8,
+    /// Milliseconds the announcement waited: by so much sooner a push would have been here.
+    pub waited_ms: u16,
+}
+
+/// See [`Message::Graft`] and [`Message::Prune`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnTree {
+    /// The broadcast tree.
+    pub tree: u8,
+}
+
+/// See [`Message::Have`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heads {
     /// How far which feeds are held.
@@ -210,6 +258,15 @@ mod kind {
     pub(super) const PING: u8 = 11;
     pub(super) const PONG: u8 = 12;
     pub(super) const FORK_PROOF: u8 = 13;
+    pub(super) const REQUEST: u8 = 14;
+    pub(super) const ACCEPT: u8 = 15;
+    pub(super) const REFUSE: u8 = 16;
+    pub(super) const FORWARD_JOIN: u8 = 17;
+    pub(super) const SHUFFLE: u8 = 18;
+    pub(super) const HEARTBEAT: u8 = 19;
+    pub(super) const LEAVE: u8 = 20;
+    pub(super) const GRAFT: u8 = 21;
+    pub(super) const PRUNE: u8 = 22;
 }
 
 impl Message {
@@ -233,6 +290,15 @@ impl Message {
             Self::Ping(fields) => with(kind::PING, fields),
             Self::Pong(fields) => with(kind::PONG, fields),
             Self::ForkProof(fields) => with(kind::FORK_PROOF, fields),
+            Self::Request(fields) => with(kind::REQUEST, fields),
+            Self::Accept(fields) => with(kind::ACCEPT, fields),
+            Self::Refuse(fields) => with(kind::REFUSE, fields),
+            Self::ForwardJoin(fields) => with(kind::FORWARD_JOIN, fields),
+            Self::Shuffle(fields) => with(kind::SHUFFLE, fields),
+            Self::Heartbeat(fields) => with(kind::HEARTBEAT, fields),
+            Self::Leave(fields) => with(kind::LEAVE, fields),
+            Self::Graft(fields) => with(kind::GRAFT, fields),
+            Self::Prune(fields) => with(kind::PRUNE, fields),
         }
     }
 
@@ -256,6 +322,15 @@ impl Message {
             kind::PING => Self::Ping(fields_of(fields)?),
             kind::PONG => Self::Pong(fields_of(fields)?),
             kind::FORK_PROOF => Self::ForkProof(fields_of(fields)?),
+            kind::REQUEST => Self::Request(fields_of(fields)?),
+            kind::ACCEPT => Self::Accept(fields_of(fields)?),
+            kind::REFUSE => Self::Refuse(fields_of(fields)?),
+            kind::FORWARD_JOIN => Self::ForwardJoin(fields_of(fields)?),
+            kind::SHUFFLE => Self::Shuffle(fields_of(fields)?),
+            kind::HEARTBEAT => Self::Heartbeat(fields_of(fields)?),
+            kind::LEAVE => Self::Leave(fields_of(fields)?),
+            kind::GRAFT => Self::Graft(fields_of(fields)?),
+            kind::PRUNE => Self::Prune(fields_of(fields)?),
             unknown => return Ok(Decoded::Unknown(unknown)),
         };
         if message.within_limits() {
@@ -272,10 +347,15 @@ impl Message {
             heads.len() <= limits::HEADS_PER_MESSAGE_MAX && heads.iter().all(|h| held(h.next_seq))
         };
         let header = |signed: &SignedHeader| signed.header.seq <= limits::SEQ_MAX;
+        let peers = |peers: &[Descriptor]| peers.len() <= limits::PEERS_PER_MESSAGE_MAX;
         match self {
             Self::Interests(m) => m.add.len() + m.remove.len() <= limits::INTERESTS_PER_MESSAGE_MAX,
             Self::Digest(m) => heads(&m.heads),
-            Self::Announce(m) | Self::Have(m) => heads(&m.heads),
+            Self::Announce(m) => {
+                m.items.len() <= limits::HEADS_PER_MESSAGE_MAX
+                    && m.items.iter().all(|announced| held(announced.head.next_seq))
+            }
+            Self::Have(m) => heads(&m.heads),
             Self::Want(m) => m.from < m.to,
             Self::Entries(m) => {
                 !m.entries.is_empty()
@@ -285,7 +365,18 @@ impl Message {
             Self::Push(m) => m.hops >= 1 && m.hops <= limits::HOPS_MAX && header(&m.entry.signed),
             Self::Receipt(m) => held(m.next_seq),
             Self::ForkProof(m) => header(&m.one) && header(&m.other),
-            Self::RangeEnd(_) | Self::Credit(_) | Self::Ping(_) | Self::Pong(_) => true,
+            Self::Request(m) => peers(&m.peers),
+            Self::Refuse(m) | Self::Leave(m) => peers(&m.peers),
+            Self::Shuffle(m) => peers(&m.peers),
+            Self::RangeEnd(_)
+            | Self::Credit(_)
+            | Self::Ping(_)
+            | Self::Pong(_)
+            | Self::Accept(_)
+            | Self::ForwardJoin(_)
+            | Self::Heartbeat(_)
+            | Self::Graft(_)
+            | Self::Prune(_) => true,
         }
     }
 }

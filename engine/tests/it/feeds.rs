@@ -181,6 +181,7 @@ fn nobody_revokes_another_persons_device() {
     for entry in [first, second, certificate(&ada, &laptop)] {
         victim.message(&Message::Push(Push {
             hops: 1,
+            tree: 0,
             entry: entry.entry().clone(),
         }));
     }

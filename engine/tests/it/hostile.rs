@@ -5,6 +5,7 @@ use protocol::frame;
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
 use protocol::identity::Certificate;
 use protocol::message::{Message, Push, Want};
+use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_engine::api::Transport;
 use starling_engine::memory::MemoryStore;
@@ -84,7 +85,7 @@ impl Victim {
         }
     }
 
-    /// An honest handshake by `key`.
+    /// An honest handshake by `key`, which becomes a neighbour.
     pub(crate) fn link(&mut self, key: &KeyPair) {
         self.open();
         let mut ours = Handshake::new(Role::Initiator, Binding::Memory, key.clone(), &hello(key));
@@ -102,7 +103,7 @@ impl Victim {
             }
             match ours.on_frame(kind, &payload) {
                 Ok(Step::Send(bytes)) => self.frame(bytes),
-                Ok(Step::Done(_)) => return,
+                Ok(Step::Done(_)) => return self.message(&Message::Request(Request::alone(Wish::Join))),
                 Ok(Step::Wait) => {}
                 Err(error) => panic!("{error}"),
             }
@@ -149,6 +150,7 @@ pub(crate) fn certificate(account: &KeyPair, device: &KeyPair) -> VerifiedEntry 
 fn push(entry: &Entry) -> Message {
     Message::Push(Push {
         hops: 1,
+        tree: 0,
         entry: entry.clone(),
     })
 }

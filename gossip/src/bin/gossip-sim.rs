@@ -72,7 +72,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    #[expect(clippy::disallowed_methods, reason = "how long the simulation itself takes")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "how long the simulation itself takes"
+    )]
     let began = std::time::Instant::now();
     let report = run(&scenario);
     let wall_s = began.elapsed().as_secs_f64();

@@ -311,6 +311,12 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         );
     }
 
+    /// An item came by reconciliation: it need not be asked for any more. Whom to tell is the caller's to say, with
+    /// [`Broadcast::announce`].
+    pub fn on_fetched(&mut self, item: Item<K>, now: Duration) {
+        self.resolve(item, None, now);
+    }
+
     /// A copy of an item came from a neighbour and its owner, asked first, had it already. `rank`: of its author.
     pub fn on_duplicate(&mut self, from: P, item: Item<K>, tree: Tree, rank: Rank, now: Duration) {
         self.counters.duplicates += 1;
@@ -604,6 +610,11 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
                 self.outputs.push_back(Output::Reconcile { with: *peer });
             }
             if neighbour.announcements.is_empty() {
+                continue;
+            }
+            if neighbour.credit <= 0 {
+                // It takes nothing at the moment: what it is to be told waits, one row per log.
+                self.next_flush = Some(now + ANNOUNCE_EVERY);
                 continue;
             }
             let items = neighbour.take(ANNOUNCEMENTS_PER_MESSAGE, now);

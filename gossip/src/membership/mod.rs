@@ -452,6 +452,12 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.passive.iter().map(|(peer, known)| (*peer, known.anchor))
     }
 
+    /// Whether `peer` is being dialled.
+    #[must_use]
+    pub fn is_dialing(&self, peer: &P) -> bool {
+        self.dialing.contains_key(peer)
+    }
+
     /// Dials under way.
     #[must_use]
     pub fn dialing(&self) -> usize {

@@ -6,9 +6,10 @@ use protocol::handshake::{Binding, Hello};
 use protocol::identity::{Certificate, Revocation};
 use protocol::limits;
 use protocol::message::{
-    Credit, Digest, Entries, FeedHead, ForkProof, Heads, Interests, Message, Ping, Push, RangeEnd,
-    SaltedAccount, Want,
+    Announced, Announcements, Credit, Digest, Entries, FeedHead, ForkProof, Heads, Interests, Message,
+    OnTree, Ping, Push, RangeEnd, SaltedAccount, Want,
 };
+use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
 use protocol::receipt::Receipt;
 use protocol::signal::{Member, Payload, Refusal, RoomId, ToPeer, ToServer};
 use protocol::{
@@ -167,14 +168,76 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         (any::<u32>(), vec(entry(), 1..5))
             .prop_map(|(request, entries)| Message::Entries(Entries { request, entries })),
         any::<u32>().prop_map(|request| Message::RangeEnd(RangeEnd { request })),
-        (1..=limits::HOPS_MAX, entry()).prop_map(|(hops, entry)| Message::Push(Push { hops, entry })),
-        heads().prop_map(|heads| Message::Announce(Heads { heads })),
+        (1..=limits::HOPS_MAX, any::<u8>(), entry()).prop_map(|(hops, tree, entry)| Message::Push(Push {
+            hops,
+            tree,
+            entry
+        })),
+        vec((head(), any::<(u8, u8, u16)>()), 0..20).prop_map(|items| {
+            let announced = |(head, (tree, hops, waited_ms))| Announced {
+                head,
+                tree,
+                hops,
+                waited_ms,
+            };
+            Message::Announce(Announcements {
+                items: items.into_iter().map(announced).collect(),
+            })
+        }),
         heads().prop_map(|heads| Message::Have(Heads { heads })),
         receipt().prop_map(Message::Receipt),
         any::<u32>().prop_map(|bytes| Message::Credit(Credit { bytes })),
         integer().prop_map(|token| Message::Ping(Ping { token })),
         integer().prop_map(|token| Message::Pong(Ping { token })),
         (signed(), signed()).prop_map(|(one, other)| Message::ForkProof(ForkProof { one, other })),
+        overlay(),
+        any::<u8>().prop_map(|tree| Message::Graft(OnTree { tree })),
+        any::<u8>().prop_map(|tree| Message::Prune(OnTree { tree })),
+    ]
+}
+
+fn descriptor() -> impl Strategy<Value = Descriptor> {
+    (bytes32(), any::<bool>(), integer(), any::<u16>()).prop_map(|(peer, relay, heartbeat, age_s)| {
+        Descriptor {
+            peer: PeerId(peer),
+            relay,
+            heartbeat,
+            age_s,
+        }
+    })
+}
+
+fn overlay() -> impl Strategy<Value = Message> {
+    let peers = || vec(descriptor(), 0..=limits::PEERS_PER_MESSAGE_MAX);
+    let wish = prop_oneof![
+        Just(Wish::Join),
+        Just(Wish::Urgent),
+        Just(Wish::Fill),
+        Just(Wish::Mix)
+    ];
+    prop_oneof![
+        (wish, integer(), peers()).prop_map(|(wish, heartbeat, peers)| {
+            Message::Request(Request {
+                wish,
+                heartbeat,
+                peers,
+            })
+        }),
+        (integer(), any::<u16>())
+            .prop_map(|(heartbeat, degree)| Message::Accept(Accept { heartbeat, degree })),
+        peers().prop_map(|peers| Message::Refuse(Others { peers })),
+        (descriptor(), any::<u8>())
+            .prop_map(|(newcomer, ttl)| Message::ForwardJoin(ForwardJoin { newcomer, ttl })),
+        (any::<u8>(), peers()).prop_map(|(ttl, peers)| Message::Shuffle(Shuffle { ttl, peers })),
+        (integer(), any::<u16>(), integer(), any::<u16>()).prop_map(|(counter, degree, echo, held_ms)| {
+            Message::Heartbeat(Heartbeat {
+                counter,
+                degree,
+                echo,
+                held_ms,
+            })
+        }),
+        peers().prop_map(|peers| Message::Leave(Others { peers })),
     ]
 }
 

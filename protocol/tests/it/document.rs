@@ -78,6 +78,7 @@ fn the_page_names_every_limit_and_its_value() {
         limits::INTERESTS_PER_MESSAGE_MAX,
         limits::CREDIT_WINDOW_BYTES,
         limits::HOPS_MAX,
+        limits::PEERS_PER_MESSAGE_MAX,
         limits::SIGNAL_PAYLOAD_LEN_MAX,
         limits::SIGNAL_LEN_MAX,
         limits::SIGNAL_MEMBERS_MAX,

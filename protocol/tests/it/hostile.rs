@@ -5,9 +5,12 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use protocol::entry::{Body, EntryError};
 use protocol::handshake::{Binding, Handshake, Hello, Role};
-use protocol::message::{Decoded, FeedHead, Interests, Message, MessageError, SaltedAccount, Want};
+use protocol::message::{
+    Announced, Announcements, Decoded, FeedHead, Interests, Message, MessageError, SaltedAccount, Want,
+};
+use protocol::overlay::{Descriptor, Shuffle};
 use protocol::signal::{self, Member, Payload, SignalMessage, ToPeer, ToServer};
-use protocol::{Entry, EntryId, Kind, SignedHeader, codec, limits};
+use protocol::{Entry, EntryId, Kind, PeerId, SignedHeader, codec, limits};
 
 use crate::golden::{FILES, parse};
 use crate::{by_hand, cast};
@@ -80,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn kinds_of_later_versions_are_skipped(kind in 14u8.., fields in vec(any::<u8>(), 0..100)) {
+    fn kinds_of_later_versions_are_skipped(kind in 23u8.., fields in vec(any::<u8>(), 0..100)) {
         let bytes = [&[kind][..], &fields].concat();
         prop_assert_eq!(Message::decode(&bytes), Ok(Decoded::Unknown(kind)));
     }
@@ -150,9 +153,15 @@ fn lists_end_at_their_limits() {
         next_seq: 1,
         head: EntryId([1; 32]),
     };
+    let announced = Announced {
+        head,
+        tree: 1,
+        hops: 1,
+        waited_ms: 0,
+    };
     let announce = |count| {
-        Message::Announce(protocol::message::Heads {
-            heads: vec![head; count],
+        Message::Announce(Announcements {
+            items: vec![announced; count],
         })
     };
     accepted(&announce(limits::HEADS_PER_MESSAGE_MAX));
@@ -182,12 +191,28 @@ fn lists_end_at_their_limits() {
     let push = |hops| {
         Message::Push(protocol::message::Push {
             hops,
+            tree: 1,
             entry: entry.clone(),
         })
     };
     refused(&push(0));
     accepted(&push(limits::HOPS_MAX));
     refused(&push(limits::HOPS_MAX + 1));
+
+    let descriptor = Descriptor {
+        peer: PeerId([1; 32]),
+        relay: false,
+        heartbeat: 1,
+        age_s: 0,
+    };
+    let shuffle = |count| {
+        Message::Shuffle(Shuffle {
+            ttl: 6,
+            peers: vec![descriptor; count],
+        })
+    };
+    accepted(&shuffle(limits::PEERS_PER_MESSAGE_MAX));
+    refused(&shuffle(limits::PEERS_PER_MESSAGE_MAX + 1));
 
     let want = |from, to| {
         Message::Want(Want {
@@ -229,7 +254,11 @@ fn numbers_leave_room_to_count_on() {
             other: entry.signed.clone(),
         };
         let signed: SignedHeader = entry.signed.clone();
-        let push = Message::Push(protocol::message::Push { hops: 1, entry });
+        let push = Message::Push(protocol::message::Push {
+            hops: 1,
+            tree: 1,
+            entry,
+        });
         (push, Message::ForkProof(proof), signed)
     };
     let (push, proof, signed) = numbered(limits::SEQ_MAX);

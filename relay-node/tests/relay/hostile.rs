@@ -171,6 +171,7 @@ async fn a_wrongly_signed_entry_is_not_stored() {
     forged.signed.header.lamport += 1;
     linked
         .send(&Message::Push(protocol::message::Push {
+            tree: 0,
             hops: 1,
             entry: forged,
         }))

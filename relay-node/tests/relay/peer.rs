@@ -8,6 +8,7 @@ use protocol::handshake::{
 };
 use protocol::identity::Certificate;
 use protocol::message::{Decoded, Message, Push};
+use protocol::overlay::{Request, Wish};
 use protocol::receipt::Receipt;
 use protocol::{AccountId, DeviceId, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use tokio::net::{TcpSocket, TcpStream};
@@ -226,11 +227,13 @@ impl Channel {
                 Step::Done(established) => break *established,
             }
         };
-        Linked {
+        let mut linked = Linked {
             channel: self,
             established,
             reassembly: Reassembly::default(),
-        }
+        };
+        linked.send(&Message::Request(Request::alone(Wish::Join))).await;
+        linked
     }
 }
 
@@ -257,7 +260,12 @@ impl Linked {
 
     pub async fn push(&mut self, entry: VerifiedEntry) {
         let entry = entry.entry().clone();
-        self.send(&Message::Push(Push { hops: 1, entry })).await;
+        let push = Push {
+            hops: 1,
+            tree: 0,
+            entry,
+        };
+        self.send(&Message::Push(push)).await;
     }
 
     /// The next message, or `None` when the link was closed. Pings are answered.

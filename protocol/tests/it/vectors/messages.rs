@@ -1,10 +1,11 @@
 //! A peer message of each kind.
 
 use protocol::message::{
-    Credit, Decoded, Digest, Entries, FeedHead, ForkProof, Heads, Interests, Message, Ping, Push, RangeEnd,
-    SaltedAccount, Want,
+    Announced, Announcements, Credit, Decoded, Digest, Entries, FeedHead, ForkProof, Heads, Interests,
+    Message, OnTree, Ping, Push, RangeEnd, SaltedAccount, Want,
 };
-use protocol::{EntryId, SignedHeader};
+use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
+use protocol::{EntryId, PeerId, SignedHeader};
 
 use super::{entries, identity};
 use crate::by_hand::{Vector, hex, public};
@@ -129,12 +130,27 @@ pub(crate) fn pairs() -> Vec<(Vector, Message)> {
             Vector::new("message: Push")
                 .byte("kind", 6)
                 .byte("hops", 1)
+                .byte("tree", 9)
                 .all("entry", &entries::entry(2)),
-            Message::Push(Push { hops: 1, entry: post }),
+            Message::Push(Push {
+                hops: 1,
+                tree: 9,
+                entry: post,
+            }),
         ),
         (
-            heads("message: Announce", 7),
-            Message::Announce(Heads { heads: vec![head] }),
+            heads("message: Announce", 7)
+                .byte("items[0].tree", 9)
+                .byte("items[0].hops", 2)
+                .varint("items[0].waited_ms", 300),
+            Message::Announce(Announcements {
+                items: vec![Announced {
+                    head,
+                    tree: 9,
+                    hops: 2,
+                    waited_ms: 300,
+                }],
+            }),
         ),
         (
             heads("message: Have", 8),
@@ -165,6 +181,107 @@ pub(crate) fn pairs() -> Vec<(Vector, Message)> {
             Message::Pong(Ping { token: u64::MAX }),
         ),
         (fork_by_hand, Message::ForkProof(fork)),
+    ]
+    .into_iter()
+    .chain(overlay())
+    .collect()
+}
+
+/// The messages of the overlay and of its trees.
+fn overlay() -> Vec<(Vector, Message)> {
+    let described = |vector: Vector, name: &'static str| {
+        vector
+            .fixed(name, public(LAPTOP))
+            .byte("relay", 1)
+            .varint("heartbeat", 300)
+            .varint("age_s", 5)
+    };
+    let descriptor = Descriptor {
+        peer: PeerId(public(LAPTOP)),
+        relay: true,
+        heartbeat: 300,
+        age_s: 5,
+    };
+    let peers = vec![descriptor];
+    let listed = |name, kind| {
+        described(
+            Vector::new(name).byte("kind", kind).varint("peers, count", 1),
+            "peer",
+        )
+    };
+    vec![
+        (
+            described(
+                Vector::new("message: Request")
+                    .byte("kind", 14)
+                    .byte("wish: Urgent", 1)
+                    .varint("heartbeat", 70_000)
+                    .varint("peers, count", 1),
+                "peer",
+            ),
+            Message::Request(Request {
+                wish: Wish::Urgent,
+                heartbeat: 70_000,
+                peers: peers.clone(),
+            }),
+        ),
+        (
+            Vector::new("message: Accept")
+                .byte("kind", 15)
+                .varint("heartbeat", 70_000)
+                .varint("degree", 8),
+            Message::Accept(Accept {
+                heartbeat: 70_000,
+                degree: 8,
+            }),
+        ),
+        (
+            listed("message: Refuse", 16),
+            Message::Refuse(Others { peers: peers.clone() }),
+        ),
+        (
+            described(Vector::new("message: ForwardJoin").byte("kind", 17), "newcomer").byte("ttl", 6),
+            Message::ForwardJoin(ForwardJoin {
+                newcomer: descriptor,
+                ttl: 6,
+            }),
+        ),
+        (
+            described(
+                Vector::new("message: Shuffle")
+                    .byte("kind", 18)
+                    .byte("ttl", 6)
+                    .varint("peers, count", 1),
+                "peer",
+            ),
+            Message::Shuffle(Shuffle {
+                ttl: 6,
+                peers: peers.clone(),
+            }),
+        ),
+        (
+            Vector::new("message: Heartbeat")
+                .byte("kind", 19)
+                .varint("counter", 70_000)
+                .varint("degree", 8)
+                .varint("echo", 69_999)
+                .varint("held_ms", 300),
+            Message::Heartbeat(Heartbeat {
+                counter: 70_000,
+                degree: 8,
+                echo: 69_999,
+                held_ms: 300,
+            }),
+        ),
+        (listed("message: Leave", 20), Message::Leave(Others { peers })),
+        (
+            Vector::new("message: Graft").byte("kind", 21).byte("tree", 9),
+            Message::Graft(OnTree { tree: 9 }),
+        ),
+        (
+            Vector::new("message: Prune").byte("kind", 22).byte("tree", 9),
+            Message::Prune(OnTree { tree: 9 }),
+        ),
     ]
 }
 
