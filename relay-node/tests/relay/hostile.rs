@@ -135,8 +135,11 @@ async fn a_replayed_handshake_is_refused() {
 #[tokio::test]
 async fn after_the_handshake_the_rules_go_on() {
     let mut scene = Scene::new().await;
-    let check = async |frames: Vec<Vec<u8>>, reason: &str| {
-        let mut linked = link(&scene.relay, &Author::new(2)).await;
+    // Whoever broke the rules is not linked with again for a while: each breach by somebody else.
+    let mut seed = 2;
+    let mut check = async |frames: Vec<Vec<u8>>, reason: &str| {
+        seed += 1;
+        let mut linked = link(&scene.relay, &Author::new(seed)).await;
         for frame in frames {
             linked.channel.send_frame(frame).await;
         }
@@ -156,6 +159,8 @@ async fn after_the_handshake_the_rules_go_on() {
     let part = frame::join(frame::MORE, &vec![0; limits::FRAME_LEN_MAX - 1]);
     let parts = limits::MESSAGE_LEN_MAX / (limits::FRAME_LEN_MAX - 1) + 1;
     check(vec![part; parts], &frame::FrameError::MessageTooLong.to_string()).await;
+    let mut again = link(&scene.relay, &Author::new(3)).await;
+    assert_eq!(again.channel.close_reason().await, "it broke the protocol before");
     scene.others_notice_nothing().await;
 }
 
