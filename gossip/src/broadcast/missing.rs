@@ -4,7 +4,8 @@
 //! the announcement is ignored, and the owner's reconciliation finds the item later.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+
+use ordered::{Map, Set};
 
 use super::tree::Tree;
 
@@ -29,15 +30,15 @@ pub(super) struct Missing<P> {
 
 #[derive(Debug)]
 pub(super) struct MissingTable<P, K> {
-    items: BTreeMap<K, Missing<P>>,
-    due: BTreeSet<(Duration, K)>,
+    items: Map<K, Missing<P>>,
+    due: Set<(Duration, K)>,
 }
 
 impl<P: Copy + Ord, K: Copy + Ord> MissingTable<P, K> {
     pub(super) const fn new() -> Self {
         Self {
-            items: BTreeMap::new(),
-            due: BTreeSet::new(),
+            items: Map::new(),
+            due: Set::new(),
         }
     }
 
@@ -99,7 +100,7 @@ impl<P: Copy + Ord, K: Copy + Ord> MissingTable<P, K> {
     /// A neighbour is gone: what it was asked for is due at once, and it is not asked again.
     pub(super) fn forget(&mut self, peer: &P, now: Duration) {
         let mut hurry = Vec::new();
-        for (key, missing) in &mut self.items {
+        for (key, missing) in self.items.iter_mut() {
             missing.announcers.retain(|(announcer, _)| announcer != peer);
             if missing.asked == Some(*peer) {
                 missing.asked = None;

@@ -28,7 +28,9 @@ mod tree;
 
 use core::fmt::Debug;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+
+use ordered::Map;
 
 use missing::MissingTable;
 pub use missing::{MISSING_MAX, MISSING_PER_NEIGHBOUR};
@@ -196,7 +198,7 @@ struct Retiring<P> {
 /// One peer's part in spreading news. `P` names neighbours, `K` logs. See the module.
 #[derive(Debug)]
 pub struct Broadcast<P, K> {
-    neighbours: BTreeMap<P, Neighbour<K>>,
+    neighbours: Map<P, Neighbour<K>>,
     missing: MissingTable<P, K>,
     last: [Option<Last<P, K>>; TREES],
     used: [Duration; TREES],
@@ -230,7 +232,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
-            neighbours: BTreeMap::new(),
+            neighbours: Map::new(),
             missing: MissingTable::new(),
             last: [None; TREES],
             used: [Duration::ZERO; TREES],
@@ -576,7 +578,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         wants: impl Fn(&P) -> bool,
     ) {
         let feeds_us = self.last[route.tree.index()].map(|last| last.from);
-        for (peer, neighbour) in &mut self.neighbours {
+        for (peer, neighbour) in self.neighbours.iter_mut() {
             // Whoever sent or announced it has it.
             if Some(*peer) == from || !wants(peer) {
                 continue;
@@ -605,7 +607,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
     }
 
     fn flush(&mut self, now: Duration) {
-        for (peer, neighbour) in &mut self.neighbours {
+        for (peer, neighbour) in self.neighbours.iter_mut() {
             if core::mem::take(&mut neighbour.overflowed) {
                 self.outputs.push_back(Output::Reconcile { with: *peer });
             }

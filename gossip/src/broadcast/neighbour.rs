@@ -1,7 +1,8 @@
 //! What is kept for each neighbour: its seat in every tree, its credit, and what it must still be told.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+
+use ordered::Map;
 
 use super::tree::{TREES, Tree};
 use super::{ANNOUNCEMENTS_MAX, Announcement, Item};
@@ -19,7 +20,7 @@ pub(super) struct Neighbour<K> {
     pub(super) kept_until: Duration,
     /// Bytes that may be sent before it grants more; may go below zero by one message.
     pub(super) credit: i64,
-    pub(super) announcements: BTreeMap<K, Pending>,
+    pub(super) announcements: Map<K, Pending>,
     pub(super) overflowed: bool,
     pub(super) rtt: Option<Duration>,
     /// Announcements in a row it did not make good when asked.
@@ -48,7 +49,7 @@ impl<K: Copy + Ord> Neighbour<K> {
             pruned_at: None,
             kept_until: Duration::ZERO,
             credit,
-            announcements: BTreeMap::new(),
+            announcements: Map::new(),
             overflowed: false,
             rtt: None,
             promises_broken: 0,
@@ -110,7 +111,7 @@ impl<K: Copy + Ord> Neighbour<K> {
         if self.overflowed {
             return;
         }
-        let pending = self.announcements.entry(item.key).or_insert(Pending {
+        let pending = self.announcements.or_insert_with(item.key, || Pending {
             upto: 0,
             tree,
             hops,

@@ -26,20 +26,19 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
 
     /// Makes neighbours eager until so many are, the nearest first.
     pub(super) fn make_eager(&mut self, tree: Tree, wanted: usize) {
-        let mut lazy: Vec<(Duration, P)> = self
-            .neighbours
-            .iter()
-            .filter(|(_, neighbour)| !neighbour.is_eager(tree))
-            .map(|(peer, neighbour)| (neighbour.rtt.unwrap_or(GRAFT_WAIT_FIRST), *peer))
-            .collect();
-        lazy.sort_unstable();
         let lacking = wanted.saturating_sub(self.eager_len(tree));
-        for (_, peer) in lazy.into_iter().take(lacking) {
-            if let Some(neighbour) = self.neighbours.get_mut(&peer) {
-                neighbour.set_mending(tree);
-            }
+        for _ in 0..lacking {
+            let nearest = self
+                .neighbours
+                .iter_mut()
+                .filter(|(_, neighbour)| !neighbour.is_eager(tree))
+                .min_by_key(|(peer, neighbour)| (neighbour.rtt.unwrap_or(GRAFT_WAIT_FIRST), **peer));
+            let Some((peer, neighbour)) = nearest else {
+                return;
+            };
+            neighbour.set_mending(tree);
             self.outputs.push_back(Output::Graft {
-                to: peer,
+                to: *peer,
                 item: None,
                 tree,
             });

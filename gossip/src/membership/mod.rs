@@ -25,8 +25,9 @@ mod walks;
 
 use core::fmt::Debug;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
+use ordered::Map;
 use rand_core::Rng;
 
 pub use config::Config;
@@ -119,11 +120,11 @@ pub struct Membership<P> {
     me: P,
     config: Config,
     anchors_only: bool,
-    active: BTreeMap<P, Neighbour>,
-    guests: BTreeMap<P, Guest>,
-    dialing: BTreeMap<P, Dial>,
+    active: Map<P, Neighbour>,
+    guests: Map<P, Guest>,
+    dialing: Map<P, Dial>,
     passive: Passive<P>,
-    banned: BTreeMap<P, Duration>,
+    banned: Map<P, Duration>,
     outputs: VecDeque<Output<P>>,
     heartbeat: u64,
     /// The last heartbeats sent, to measure round trips by their echo.
@@ -149,11 +150,11 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         let mut new = Self {
             me,
             anchors_only: false,
-            active: BTreeMap::new(),
-            guests: BTreeMap::new(),
-            dialing: BTreeMap::new(),
+            active: Map::new(),
+            guests: Map::new(),
+            dialing: Map::new(),
             passive,
-            banned: BTreeMap::new(),
+            banned: Map::new(),
             outputs: VecDeque::new(),
             heartbeat,
             sent: [(0, now); 4],
@@ -421,8 +422,14 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     }
 
     /// The neighbours.
-    pub fn neighbours(&self) -> impl ExactSizeIterator<Item = &P> {
+    pub fn neighbours(&self) -> impl Iterator<Item = &P> {
         self.active.keys()
+    }
+
+    /// How many neighbours there are.
+    #[must_use]
+    pub fn neighbours_len(&self) -> usize {
+        self.active.len()
     }
 
     /// Whether `peer` is a neighbour.
@@ -498,7 +505,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.sent.rotate_right(1);
         self.sent[0] = (self.heartbeat, now);
         let (counter, degree) = (self.heartbeat, self.degree());
-        for (peer, neighbour) in &mut self.active {
+        for (peer, neighbour) in self.active.iter_mut() {
             neighbour.walks = 0;
             let held = now.saturating_sub(neighbour.beat).as_millis();
             let message = Message::Heartbeat {

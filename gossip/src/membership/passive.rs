@@ -7,8 +7,8 @@
 
 use core::fmt::Debug;
 use core::time::Duration;
-use std::collections::BTreeMap;
 
+use ordered::Map;
 use rand_core::Rng;
 
 use super::message::Descriptor;
@@ -38,7 +38,7 @@ pub(super) struct Known<P> {
 /// The table. See the module.
 #[derive(Debug)]
 pub(super) struct Passive<P> {
-    known: BTreeMap<P, Known<P>>,
+    known: Map<P, Known<P>>,
     max: usize,
     age_max: Duration,
 }
@@ -46,7 +46,7 @@ pub(super) struct Passive<P> {
 impl<P: Copy + Ord + Debug> Passive<P> {
     pub(super) fn new(max: usize, age_max: Duration) -> Self {
         Self {
-            known: BTreeMap::new(),
+            known: Map::new(),
             max,
             age_max,
         }
@@ -217,6 +217,14 @@ impl<P: Copy + Ord + Debug> Passive<P> {
         found
     }
 
+    /// Former neighbours heard of later than that.
+    fn met_since(&self, heard: Duration) -> usize {
+        self.known
+            .values()
+            .filter(|known| known.met && known.heard > heard)
+            .count()
+    }
+
     fn from(&self, source: P) -> impl Iterator<Item = (&P, &Known<P>)> {
         self.known
             .iter()
@@ -225,20 +233,12 @@ impl<P: Copy + Ord + Debug> Passive<P> {
 
     fn insert(&mut self, peer: P, known: Known<P>) {
         if self.known.len() >= self.max && !self.known.contains_key(&peer) {
-            let mut met: Vec<Duration> = self
-                .known
-                .values()
-                .filter(|known| known.met)
-                .map(|known| known.heard)
-                .collect();
-            met.sort_unstable();
-            // Former neighbours heard of since then are kept.
-            let kept_since = met.len().checked_sub(MET_KEPT).map(|at| met[at]);
             let victim = self
                 .known
                 .iter()
                 .filter(|(_, old)| {
-                    let kept = old.met && kept_since.is_none_or(|since| old.heard >= since);
+                    // Of the former neighbours, those last heard of are kept.
+                    let kept = old.met && self.met_since(old.heard) < MET_KEPT;
                     !kept && (!old.anchor || known.anchor)
                 })
                 .max_by_key(|(_, old)| (!old.anchor, old.failures, core::cmp::Reverse(old.heard)))

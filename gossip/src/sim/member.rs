@@ -177,7 +177,7 @@ impl Member for SwarmMember {
     }
 
     fn degree(&self) -> usize {
-        self.swarm.membership().neighbours().len()
+        self.swarm.membership().neighbours_len()
     }
 
     fn neighbours(&self, found: &mut Vec<u32>) {

@@ -219,7 +219,7 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
         self.broadcast.tick(now);
         if now >= self.next_sync {
             self.next_sync = now + SYNC_EVERY / 2 + jitter(SYNC_EVERY, rng);
-            let n = self.membership.neighbours().len();
+            let n = self.membership.neighbours_len();
             if n > 0 {
                 let with = self
                     .membership
