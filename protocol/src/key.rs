@@ -20,6 +20,8 @@ pub enum Domain {
     Link,
     /// Proof of a key to the signaling server.
     Signal,
+    /// One peer's word to another, carried by others.
+    Introduction,
 }
 
 impl Domain {
@@ -33,6 +35,7 @@ impl Domain {
             Self::Receipt => b"starling receipt v1\0",
             Self::Link => b"starling link v1\0",
             Self::Signal => b"starling signal v1\0",
+            Self::Introduction => b"starling introduction v1\0",
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod frame;
 pub mod handshake;
 pub mod id;
 pub mod identity;
+pub mod introduction;
 pub mod key;
 pub mod limits;
 pub mod message;

@@ -32,6 +32,8 @@ pub const CREDIT_WINDOW_BYTES: u32 = 1024 * 1024;
 pub const HOPS_MAX: u8 = 64;
 /// Peers described in one overlay message.
 pub const PEERS_PER_MESSAGE_MAX: usize = 16;
+/// Links an introduction may travel.
+pub const INTRODUCTION_HOPS_MAX: u8 = 8;
 /// A signal payload (an SDP or a candidate), in bytes.
 pub const SIGNAL_PAYLOAD_LEN_MAX: usize = 16 * 1024;
 /// A signal message on the wire, in bytes.

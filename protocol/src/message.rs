@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec;
 use crate::entry::{Entry, SignedHeader};
 use crate::id::{AccountId, DeviceId, EntryId};
+use crate::introduction::Introduction;
 use crate::limits;
 use crate::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle};
 use crate::receipt::Receipt;
@@ -88,6 +89,8 @@ pub enum Message {
     Graft(OnTree),
     /// "Only announce what comes along this tree."
     Prune(OnTree),
+    /// One peer's word to another, on its way.
+    Introduction(Introduction),
 }
 
 /// See [`Message::Interests`].
@@ -267,6 +270,7 @@ mod kind {
     pub(super) const LEAVE: u8 = 20;
     pub(super) const GRAFT: u8 = 21;
     pub(super) const PRUNE: u8 = 22;
+    pub(super) const INTRODUCTION: u8 = 23;
 }
 
 impl Message {
@@ -299,6 +303,7 @@ impl Message {
             Self::Leave(fields) => with(kind::LEAVE, fields),
             Self::Graft(fields) => with(kind::GRAFT, fields),
             Self::Prune(fields) => with(kind::PRUNE, fields),
+            Self::Introduction(fields) => with(kind::INTRODUCTION, fields),
         }
     }
 
@@ -331,6 +336,7 @@ impl Message {
             kind::LEAVE => Self::Leave(fields_of(fields)?),
             kind::GRAFT => Self::Graft(fields_of(fields)?),
             kind::PRUNE => Self::Prune(fields_of(fields)?),
+            kind::INTRODUCTION => Self::Introduction(fields_of(fields)?),
             unknown => return Ok(Decoded::Unknown(unknown)),
         };
         if message.within_limits() {
@@ -365,6 +371,9 @@ impl Message {
             Self::Push(m) => m.hops >= 1 && m.hops <= limits::HOPS_MAX && header(&m.entry.signed),
             Self::Receipt(m) => held(m.next_seq),
             Self::ForkProof(m) => header(&m.one) && header(&m.other),
+            Self::Introduction(m) => {
+                m.hops <= limits::INTRODUCTION_HOPS_MAX && m.payload.len() <= limits::SIGNAL_PAYLOAD_LEN_MAX
+            }
             Self::Request(m) => peers(&m.peers),
             Self::Refuse(m) | Self::Leave(m) => peers(&m.peers),
             Self::Shuffle(m) => peers(&m.peers),

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use protocol::handshake::{Binding, Hello};
 use protocol::identity::{Certificate, Revocation};
+use protocol::introduction::Introduction;
 use protocol::limits;
 use protocol::message::{
     Announced, Announcements, Credit, Digest, Entries, FeedHead, ForkProof, Heads, Interests, Message,
@@ -191,6 +192,22 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         integer().prop_map(|token| Message::Pong(Ping { token })),
         (signed(), signed()).prop_map(|(one, other)| Message::ForkProof(ForkProof { one, other })),
         overlay(),
+        (
+            (bytes32(), bytes32(), integer()),
+            vec(any::<u8>(), 0..300),
+            signature(),
+            0..=limits::INTRODUCTION_HOPS_MAX
+        )
+            .prop_map(|((from, to, at), payload, signature, hops)| {
+                Message::Introduction(Introduction {
+                    from: PeerId(from),
+                    to: PeerId(to),
+                    at: Timestamp(at),
+                    payload,
+                    signature,
+                    hops,
+                })
+            }),
         any::<u8>().prop_map(|tree| Message::Graft(OnTree { tree })),
         any::<u8>().prop_map(|tree| Message::Prune(OnTree { tree })),
     ]

@@ -3,6 +3,7 @@
 use protocol::entry::{Body, Follow, Position, Post, Profile, ReplyTo};
 use protocol::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN, feature};
 use protocol::identity::{Certificate, Revocation};
+use protocol::introduction::Introduction;
 use protocol::receipt::Receipt;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, KeyPair, PeerId, Timestamp, VerifiedEntry};
 
@@ -62,6 +63,16 @@ pub(crate) fn receipt() -> Receipt {
         200,
         EntryId([0xdd; 32]),
         Timestamp(BEGIN.0 + 5_000),
+    )
+}
+
+pub(crate) fn introduction() -> Introduction {
+    Introduction::issue(
+        &key(LAPTOP),
+        PeerId(key(PHONE).public()),
+        BEGIN,
+        b"hello".to_vec(),
+        7,
     )
 }
 

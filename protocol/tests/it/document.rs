@@ -79,6 +79,7 @@ fn the_page_names_every_limit_and_its_value() {
         limits::CREDIT_WINDOW_BYTES,
         limits::HOPS_MAX,
         limits::PEERS_PER_MESSAGE_MAX,
+        limits::INTRODUCTION_HOPS_MAX,
         limits::SIGNAL_PAYLOAD_LEN_MAX,
         limits::SIGNAL_LEN_MAX,
         limits::SIGNAL_MEMBERS_MAX,
@@ -183,6 +184,7 @@ fn the_page_names_every_domain() {
         ("receipt", Domain::Receipt),
         ("link", Domain::Link),
         ("signal", Domain::Signal),
+        ("introduction", Domain::Introduction),
     ];
     let rows = table("| purpose | tag");
     assert_eq!(rows.len(), domains.len());

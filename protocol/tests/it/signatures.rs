@@ -60,6 +60,7 @@ fn a_signature_serves_one_purpose() {
         Domain::Receipt,
         Domain::Link,
         Domain::Signal,
+        Domain::Introduction,
     ];
     for signed in domains {
         let signature = cast::key(ADA).sign(signed, &[b"some", b"thing"]);
@@ -236,4 +237,29 @@ fn ids_depend_on_the_header_alone() {
     assert_eq!(one.id(), one.header().id());
     assert_eq!(one.header().device, DeviceId(cast::key(LAPTOP).public()));
     assert_eq!(one.entry_ref().id, one.id());
+}
+
+#[test]
+fn an_introduction_holds_to_the_bit_and_for_its_moment() {
+    let introduction = cast::introduction();
+    introduction.verify().unwrap();
+    let on_its_way = |hops| protocol::introduction::Introduction {
+        hops,
+        ..introduction.clone()
+    };
+    on_its_way(0).verify().unwrap();
+    for at in 0..introduction.payload.len() * 8 {
+        let mut changed = introduction.clone();
+        changed.payload[at / 8] ^= 1 << (at % 8);
+        assert!(changed.verify().is_err());
+    }
+    let mut changed = introduction.clone();
+    core::mem::swap(&mut changed.from, &mut changed.to);
+    assert!(changed.verify().is_err());
+    let mut changed = introduction.clone();
+    changed.at.0 += 1;
+    assert!(changed.verify().is_err());
+    let minutes = |n: u64| Timestamp(cast::BEGIN.0 + n * 60_000);
+    assert!(introduction.is_fresh(minutes(9)) && !introduction.is_fresh(minutes(11)));
+    assert!(!introduction.is_fresh(Timestamp(cast::BEGIN.0 - 11 * 60_000)));
 }

@@ -8,8 +8,8 @@ use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Requ
 use protocol::{EntryId, PeerId, SignedHeader};
 
 use super::{entries, identity};
-use crate::by_hand::{Vector, hex, public};
-use crate::cast::{self, ADA, LAPTOP};
+use crate::by_hand::{Vector, hex, public, sign};
+use crate::cast::{self, ADA, BEGIN, LAPTOP, PHONE};
 
 fn same(by_hand: Vector, message: &Message) -> Vector {
     let name = by_hand.name;
@@ -187,6 +187,20 @@ pub(crate) fn pairs() -> Vec<(Vector, Message)> {
     .collect()
 }
 
+fn introduction() -> Vector {
+    let signed = |vector: Vector| {
+        vector
+            .fixed("from", public(LAPTOP))
+            .fixed("to", public(PHONE))
+            .varint("at", BEGIN.0)
+            .sized("payload", "hello")
+    };
+    let under = signed(Vector::new("signed")).bytes();
+    signed(Vector::new("message: Introduction").byte("kind", 23))
+        .fixed("signature", sign(LAPTOP, "starling introduction v1", &under))
+        .byte("hops", 7)
+}
+
 /// The messages of the overlay and of its trees.
 fn overlay() -> Vec<(Vector, Message)> {
     let described = |vector: Vector, name: &'static str| {
@@ -282,6 +296,7 @@ fn overlay() -> Vec<(Vector, Message)> {
             Vector::new("message: Prune").byte("kind", 22).byte("tree", 9),
             Message::Prune(OnTree { tree: 9 }),
         ),
+        (introduction(), Message::Introduction(cast::introduction())),
     ]
 }
 
