@@ -91,6 +91,14 @@ pub enum Input {
         /// Whom.
         peer: PeerId,
     },
+    /// The adapter has a word for a peer it has no channel to, to open one (see [`Output::Introduced`]): it travels over
+    /// the links there are, if it arrives at all.
+    Introduce {
+        /// To whom.
+        to: PeerId,
+        /// At most [`protocol::limits::SIGNAL_PAYLOAD_LEN_MAX`] bytes.
+        payload: Vec<u8>,
+    },
     /// Peers that could be dialled became known (by signaling, or by the address book of the adapter).
     Candidates(Vec<Candidate>),
     /// The device says that it has, or has not, a network; or it woke from sleep. `true` makes everything that waits
@@ -138,6 +146,13 @@ pub enum Output {
         peer: PeerId,
         /// A relay.
         relay: bool,
+    },
+    /// A peer without a channel has a word for this one; the key of `from` is proven.
+    Introduced {
+        /// Whose word.
+        from: PeerId,
+        /// What its adapter said.
+        payload: Vec<u8>,
     },
     /// The answer to an ask.
     Answer {

@@ -24,6 +24,7 @@ mod durability;
 mod feeds;
 mod ingest;
 mod interests;
+mod introductions;
 mod keys;
 mod links;
 mod overlay;
@@ -88,6 +89,7 @@ pub struct Engine {
 
     links: Map<LinkId, links::Link>,
     peers: overlay::Peers,
+    introductions: introductions::Introductions,
     overlay: Option<Membership<PeerId>>,
     broadcast: Broadcast<LinkId, DeviceId>,
     pace: Pace,
@@ -156,6 +158,7 @@ impl Engine {
             store_state: StoreState::Ok,
             links: Map::new(),
             peers: overlay::Peers::default(),
+            introductions: introductions::Introductions::default(),
             overlay: None,
             broadcast: Broadcast::new(overlay::SPREADING),
             pace: Pace::default(),
@@ -201,6 +204,7 @@ impl Engine {
                     overlay.on_dial_failed(&peer, clock(now), &mut self.rng);
                 }
             }
+            Input::Introduce { to, payload } => self.introduce(to, payload),
             Input::Candidates(candidates) => self.on_candidates(&candidates),
             Input::Network { online } => {
                 self.online = online;
@@ -246,6 +250,14 @@ impl Engine {
             PeerKind::Relay { key } => Some(key),
             PeerKind::Browser => self.identity.as_ref().map(|identity| &identity.key),
         }
+    }
+
+    /// Whether there is a neighbour to carry a word (see [`Input::Introduce`]).
+    #[must_use]
+    pub fn has_neighbours(&self) -> bool {
+        self.overlay
+            .as_ref()
+            .is_some_and(|overlay| overlay.neighbours_len() > 0)
     }
 
     fn is_relay(&self) -> bool {
@@ -332,6 +344,7 @@ impl Engine {
         self.keep_links();
         self.keep_fetches();
         self.keep_visits();
+        self.introductions.refill();
         if self.now.instant >= self.next_anti_entropy {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;
             self.anti_entropy();

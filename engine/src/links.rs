@@ -332,6 +332,7 @@ impl Engine {
             Message::Ping(ping) => self.send(link, &Message::Pong(ping)),
             Message::Pong(pong) => self.on_pong(link, pong),
             Message::ForkProof(proof) => self.on_fork_proof(link, proof),
+            Message::Introduction(word) => self.on_introduction(link, word),
             Message::Graft(on) => self.broadcast.on_graft(&link, Tree::from_byte(on.tree), now),
             Message::Prune(on) => self.broadcast.on_prune(&link, Tree::from_byte(on.tree), now),
             Message::Request(_)

@@ -210,6 +210,7 @@ impl Engine {
                 anchor: relay,
                 heartbeat: accept.heartbeat,
                 degree: accept.degree,
+                peers: all(&accept.peers),
             },
             Message::Refuse(others) => membership::Message::Refuse {
                 peers: all(&others.peers),
@@ -233,6 +234,11 @@ impl Engine {
             },
             _ => return None,
         };
+        for told in message.peers() {
+            if !self.peers.links.contains_key(&told.peer) {
+                self.introductions.trace(told.peer, link);
+            }
+        }
         let now = clock(self.now);
         if let Some(overlay) = &mut self.overlay
             && let Err(reason) = overlay.on_message(peer, message, now, &mut self.rng)
@@ -540,8 +546,15 @@ fn ours(message: membership::Message<PeerId>) -> Message {
             peers: all(peers),
         }),
         membership::Message::Accept {
-            heartbeat, degree, ..
-        } => Message::Accept(Accept { heartbeat, degree }),
+            heartbeat,
+            degree,
+            peers,
+            ..
+        } => Message::Accept(Accept {
+            heartbeat,
+            degree,
+            peers: all(peers),
+        }),
         membership::Message::Refuse { peers } => Message::Refuse(Others { peers: all(peers) }),
         membership::Message::Leave { peers } => Message::Leave(Others { peers: all(peers) }),
         membership::Message::ForwardJoin { newcomer, ttl } => Message::ForwardJoin(ForwardJoin {

@@ -375,13 +375,13 @@ impl Message {
                 m.hops <= limits::INTRODUCTION_HOPS_MAX && m.payload.len() <= limits::SIGNAL_PAYLOAD_LEN_MAX
             }
             Self::Request(m) => peers(&m.peers),
+            Self::Accept(m) => peers(&m.peers),
             Self::Refuse(m) | Self::Leave(m) => peers(&m.peers),
             Self::Shuffle(m) => peers(&m.peers),
             Self::RangeEnd(_)
             | Self::Credit(_)
             | Self::Ping(_)
             | Self::Pong(_)
-            | Self::Accept(_)
             | Self::ForwardJoin(_)
             | Self::Heartbeat(_)
             | Self::Graft(_)

@@ -54,12 +54,14 @@ impl Request {
 }
 
 /// "We are neighbours."
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accept {
     /// The answerer's heartbeat counter.
     pub heartbeat: u64,
     /// How many neighbours it has.
     pub degree: u16,
+    /// Whom it knows: a newcomer knows nobody else.
+    pub peers: Vec<Descriptor>,
 }
 
 /// Peers to ask instead, in a `Refuse` or a `Leave`.

@@ -1,4 +1,5 @@
-//! Opens channels to other peers: through signaling and WebRTC, to a relay that cannot be reached so over a WebSocket.
+//! Opens channels to other peers: by WebRTC, with a signaling server or the neighbours in between to carry the first
+//! words; to a relay that cannot be reached so over a WebSocket.
 //!
 //! Pure: events go in, [`Action`]s come out.
 //!
@@ -42,10 +43,12 @@ const CONNECTIONS_MAX: usize = 48;
 /// Something for the worker to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Say something to a peer through signaling.
+    /// Say something to a peer there is no channel to.
     Signal {
         /// Whom.
         to: PeerId,
+        /// Who carries it.
+        via: Via,
         /// What.
         payload: Payload,
     },
@@ -77,6 +80,15 @@ pub enum Action {
     },
 }
 
+/// Who carries what two peers without a channel say to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// The signaling server.
+    Server,
+    /// The neighbours between them.
+    Neighbours,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// For signaling to be there.
@@ -102,6 +114,7 @@ struct Attempt {
     /// The engine waits for the outcome.
     dialled: bool,
     session: u64,
+    via: Via,
     stage: Stage,
     /// When it fails; once it is open, until when it is fresh.
     deadline: Instant,
@@ -139,6 +152,8 @@ pub struct Dialer {
     /// The relay that serves this app: the one a WebSocket leads to.
     home_relay: Option<PeerId>,
     joined: bool,
+    /// There are neighbours to carry a word.
+    neighbours: bool,
     webrtc_after: Instant,
     next: ConnectionId,
     attempts: Few<ConnectionId, Attempt>,
@@ -153,6 +168,7 @@ impl Dialer {
             me: None,
             home_relay: None,
             joined: false,
+            neighbours: false,
             webrtc_after: Instant::default(),
             next: 1,
             attempts: Few::default(),
@@ -216,7 +232,7 @@ impl Dialer {
                 now + PEER_TIMEOUT
             };
             let connection = self.add(peer, relay, true, Stage::Waiting, deadline);
-            if self.joined {
+            if self.joined || (self.neighbours && !relay) {
                 self.begin(connection, now);
             }
         } else if relay && self.home_relay == Some(peer) {
@@ -243,11 +259,30 @@ impl Dialer {
         }
     }
 
-    /// A peer said something through signaling.
-    pub fn on_signal(&mut self, from: PeerId, payload: Payload, now: Instant) {
+    /// There are neighbours to carry a word, or none.
+    pub fn set_neighbours(&mut self, any: bool, now: Instant) {
+        if self.neighbours == any {
+            return;
+        }
+        self.neighbours = any;
+        if any && !self.joined {
+            let waiting: Vec<ConnectionId> = self
+                .attempts
+                .iter()
+                .filter(|(_, a)| a.stage == Stage::Waiting && !a.relay)
+                .map(|(c, _)| c)
+                .collect();
+            for connection in waiting {
+                self.begin(connection, now);
+            }
+        }
+    }
+
+    /// A peer said something, by way of `via`; it is answered the same way.
+    pub fn on_signal(&mut self, from: PeerId, payload: Payload, via: Via, now: Instant) {
         match payload {
-            Payload::Call { session } => self.on_call(from, session, now),
-            Payload::Offer { session, sdp } => self.on_offer(from, session, &sdp, now),
+            Payload::Call { session } => self.on_call(from, session, via, now),
+            Payload::Offer { session, sdp } => self.on_offer(from, session, &sdp, via, now),
             Payload::Answer { session, sdp } => {
                 let Some(connection) = self.find(from, session, Stage::Offered) else {
                     return;
@@ -304,9 +339,20 @@ impl Dialer {
         let found = self.attempts.iter().find(|(_, a)| {
             a.peer == peer && matches!(a.stage, Stage::Called | Stage::Offered | Stage::Answering)
         });
-        if let Some((connection, _)) = found {
+        let Some((connection, attempt)) = found else {
+            return;
+        };
+        let (relay, dialled, via, deadline) = (attempt.relay, attempt.dialled, attempt.via, attempt.deadline);
+        if relay || !dialled || via == Via::Neighbours || !self.neighbours {
             self.fail(connection, now);
+            return;
         }
+        // The server does not know it; perhaps the neighbours do.
+        self.close(connection);
+        let connection = self.add(peer, relay, dialled, Stage::Waiting, deadline);
+        let joined = core::mem::take(&mut self.joined);
+        self.begin(connection, now);
+        self.joined = joined;
     }
 
     /// The page described this side of a connection.
@@ -319,14 +365,14 @@ impl Dialer {
             self.fail(connection, now);
             return;
         }
-        let (to, session) = (attempt.peer, attempt.session);
+        let (to, session, via) = (attempt.peer, attempt.session, attempt.via);
         let payload = if attempt.stage == Stage::Offering {
             attempt.stage = Stage::Offered;
             Payload::Offer { session, sdp }
         } else {
             Payload::Answer { session, sdp }
         };
-        self.actions.push(Action::Signal { to, payload });
+        self.actions.push(Action::Signal { to, via, payload });
     }
 
     /// The page found a way to reach this side.
@@ -339,6 +385,7 @@ impl Dialer {
             };
             self.actions.push(Action::Signal {
                 to: attempt.peer,
+                via: attempt.via,
                 payload,
             });
         }
@@ -430,6 +477,7 @@ impl Dialer {
             relay,
             dialled,
             session,
+            via: Via::Server,
             stage,
             deadline,
             local: None,
@@ -439,11 +487,15 @@ impl Dialer {
         connection
     }
 
-    /// Signaling is there: offer, or ask for an offer.
+    /// Somebody carries the word: offer, or ask for an offer.
     fn begin(&mut self, connection: ConnectionId, now: Instant) {
+        let joined = self.joined;
         let (Some(attempt), Some(me)) = (self.attempts.get_mut(connection), self.me) else {
             return;
         };
+        if !joined && !attempt.relay {
+            attempt.via = Via::Neighbours;
+        }
         if attempt.relay {
             attempt.deadline = now + RELAY_TIMEOUT;
         }
@@ -452,15 +504,16 @@ impl Dialer {
             self.actions.push(Action::Page(ToPage::Offer { connection }));
         } else {
             attempt.stage = Stage::Called;
-            let (to, session) = (attempt.peer, attempt.session);
+            let (to, session, via) = (attempt.peer, attempt.session, attempt.via);
             self.actions.push(Action::Signal {
                 to,
+                via,
                 payload: Payload::Call { session },
             });
         }
     }
 
-    fn on_call(&mut self, from: PeerId, session: u64, now: Instant) {
+    fn on_call(&mut self, from: PeerId, session: u64, via: Via, now: Instant) {
         let under_way = self
             .attempts
             .values()
@@ -470,17 +523,18 @@ impl Dialer {
             return;
         }
         if self.is_fresh(from, now) || !self.accepts(from) || self.me.is_none_or(|me| me > from) {
-            self.decline(from, session);
+            self.decline(from, session, via);
             return;
         }
         let connection = self.add(from, false, false, Stage::Offering, now + PEER_TIMEOUT);
         if let Some(attempt) = self.attempts.get_mut(connection) {
             attempt.session = session;
+            attempt.via = via;
         }
         self.actions.push(Action::Page(ToPage::Offer { connection }));
     }
 
-    fn on_offer(&mut self, from: PeerId, session: u64, sdp: &str, now: Instant) {
+    fn on_offer(&mut self, from: PeerId, session: u64, sdp: &str, via: Via, now: Instant) {
         let mut dialled = false;
         let earlier = self
             .attempts
@@ -489,7 +543,7 @@ impl Dialer {
         if let Some((earlier, attempt)) = earlier {
             if attempt.offers() || attempt.relay {
                 // By the rule of keys it must not offer.
-                self.decline(from, session);
+                self.decline(from, session, via);
                 return;
             }
             // Either the offer that was called for, or a newer try of the same peer.
@@ -499,7 +553,7 @@ impl Dialer {
         let remote = sdp::fingerprint(sdp);
         let allowed = (dialled || self.accepts(from)) && self.me.is_some_and(|me| me > from);
         if !allowed || remote.is_none() {
-            self.decline(from, session);
+            self.decline(from, session, via);
             if dialled {
                 self.actions.push(Action::Failed { peer: from });
             }
@@ -508,6 +562,7 @@ impl Dialer {
         let connection = self.add(from, false, dialled, Stage::Answering, now + PEER_TIMEOUT);
         if let Some(attempt) = self.attempts.get_mut(connection) {
             attempt.session = session;
+            attempt.via = via;
             attempt.remote = remote;
         }
         let sdp = sdp::without_forbidden_candidates(sdp);
@@ -534,9 +589,10 @@ impl Dialer {
             && self.attempts.len() < CONNECTIONS_MAX
     }
 
-    fn decline(&mut self, to: PeerId, session: u64) {
+    fn decline(&mut self, to: PeerId, session: u64, via: Via) {
         self.actions.push(Action::Signal {
             to,
+            via,
             payload: Payload::Decline { session },
         });
     }

@@ -6,7 +6,7 @@ use protocol::handshake::{Binding, Role};
 use protocol::signal::Payload;
 use protocol::{Instant, PeerId};
 
-use super::dialer::{Action, Dialer, Means, PEER_TIMEOUT, RELAY_TIMEOUT};
+use super::dialer::{Action, Dialer, Means, PEER_TIMEOUT, RELAY_TIMEOUT, Via};
 use super::port::{ConnectionId, ToPage};
 
 const T0: Instant = Instant(1_000_000);
@@ -91,10 +91,11 @@ impl Net {
 
     fn act(&mut self, me: u8, action: Action) {
         match action {
-            Action::Signal { to, payload } => {
+            Action::Signal { to, payload, .. } => {
                 let there = self.dialers.iter().any(|(n, _)| peer(*n) == to);
                 if there {
-                    self.at(to.as_bytes()[0]).on_signal(peer(me), payload, T0);
+                    self.at(to.as_bytes()[0])
+                        .on_signal(peer(me), payload, Via::Server, T0);
                 } else {
                     self.at(me).on_absent(to, T0);
                 }
@@ -259,6 +260,7 @@ fn a_stranger_cannot_fill_the_page_with_connections() {
                 session: 5,
                 sdp: sdp(n),
             },
+            Via::Server,
             T0,
         );
     }
@@ -287,6 +289,7 @@ fn a_stranger_cannot_fill_the_page_with_connections() {
                 session: 6,
                 sdp: sdp(3),
             },
+            Via::Server,
             T0,
         );
     }
@@ -324,10 +327,11 @@ fn the_rule_of_keys_and_the_single_certificate_are_kept() {
             session: 1,
             sdp: sdp(9),
         },
+        Via::Server,
         T0,
     );
     assert!(declined(&mut dialer), "a higher key must not offer");
-    dialer.on_signal(peer(2), Payload::Call { session: 1 }, T0);
+    dialer.on_signal(peer(2), Payload::Call { session: 1 }, Via::Server, T0);
     assert!(declined(&mut dialer), "a lower key must not call");
     dialer.on_signal(
         peer(2),
@@ -335,6 +339,7 @@ fn the_rule_of_keys_and_the_single_certificate_are_kept() {
             session: 1,
             sdp: sdp(2) + &sdp(3),
         },
+        Via::Server,
         T0,
     );
     assert!(declined(&mut dialer), "two certificates");
@@ -344,6 +349,7 @@ fn the_rule_of_keys_and_the_single_certificate_are_kept() {
             session: 1,
             sdp: sdp(5),
         },
+        Via::Server,
         T0,
     );
     assert!(declined(&mut dialer), "oneself");
@@ -353,6 +359,7 @@ fn the_rule_of_keys_and_the_single_certificate_are_kept() {
             session: 1,
             sdp: sdp(2),
         },
+        Via::Server,
         T0,
     );
     dialer.on_signal(
@@ -362,9 +369,10 @@ fn the_rule_of_keys_and_the_single_certificate_are_kept() {
             candidate: String::new(),
             mid: String::new(),
         },
+        Via::Server,
         T0,
     );
-    dialer.on_signal(peer(7), Payload::Decline { session: 1 }, T0);
+    dialer.on_signal(peer(7), Payload::Decline { session: 1 }, Via::Server, T0);
     assert_eq!(dialer.take_actions(), [], "nothing of the kind is under way");
 }
 
@@ -376,8 +384,12 @@ fn a_channel_that_just_opened_is_not_doubled() {
     assert_eq!(net.ups.len(), 2);
     net.at(2).dial(peer(1), false, T0 + Duration::from_secs(1));
     assert_eq!(net.at(2).take_actions(), [Action::Failed { peer: peer(1) }]);
-    net.at(1)
-        .on_signal(peer(2), Payload::Call { session: 9 }, T0 + Duration::from_secs(1));
+    net.at(1).on_signal(
+        peer(2),
+        Payload::Call { session: 9 },
+        Via::Server,
+        T0 + Duration::from_secs(1),
+    );
     assert!(matches!(
         net.at(1).take_actions()[..],
         [Action::Signal {
@@ -388,6 +400,7 @@ fn a_channel_that_just_opened_is_not_doubled() {
     net.at(1).on_signal(
         peer(2),
         Payload::Call { session: 9 },
+        Via::Server,
         T0 + Duration::from_secs(30),
     );
     assert!(

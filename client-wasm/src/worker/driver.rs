@@ -11,13 +11,13 @@ use std::rc::{Rc, Weak};
 use engine::api::{Answer, Event};
 use engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, Output};
 use protocol::handshake::Binding;
-use protocol::signal::Member;
-use protocol::{PeerId, Timestamp};
+use protocol::signal::{self, Member, Payload};
+use protocol::{PeerId, Timestamp, codec};
 use wasm_bindgen_futures::spawn_local;
 
 use super::backoff::Backoff;
 use super::channels::{Channel, PageChannel};
-use super::dialer::{Action, Dialer, Means};
+use super::dialer::{Action, Dialer, Means, Via};
 use super::leader::TabId;
 use super::links::{LinkEvent, Links, PipeEvent};
 use super::port::{ConnectionId, Surroundings, ToPage};
@@ -274,6 +274,8 @@ impl Driver {
             }
             self.engine.borrow_mut().handle(platform::now(), input);
             self.drain();
+            let any = self.engine.borrow().has_neighbours();
+            self.with_dialer(|dialer| dialer.set_neighbours(any, platform::instant()));
         }
         let engine = self.engine.borrow();
         if !self.stopped.get() {
@@ -322,6 +324,13 @@ impl Driver {
                 }
                 self.with_dialer(|dialer| dialer.dial(peer, relay, platform::instant()));
             }
+            Output::Introduced { from, payload } => {
+                if let Ok(payload) = signal::decode::<Payload>(&payload) {
+                    self.with_dialer(|dialer| {
+                        dialer.on_signal(from, payload, Via::Neighbours, platform::instant());
+                    });
+                }
+            }
             Output::Answer { id, answer } => {
                 let asked = self.asks.borrow_mut().remove(id);
                 if let Some((tab, number)) = asked {
@@ -357,7 +366,19 @@ impl Driver {
 
     fn perform(&self, action: Action) {
         match action {
-            Action::Signal { to, payload } => self.signaling.signal(to, &payload),
+            Action::Signal {
+                to,
+                via: Via::Server,
+                payload,
+            } => self.signaling.signal(to, &payload),
+            Action::Signal {
+                to,
+                via: Via::Neighbours,
+                payload,
+            } => self.feed(Input::Introduce {
+                to,
+                payload: codec::encode(&payload),
+            }),
             Action::Page(message) => {
                 if let ToPage::Close { connection } = &message {
                     self.page_channels.borrow_mut().remove(*connection);
@@ -460,7 +481,7 @@ impl Driver {
             }
             SignalingEvent::Members(members) => self.on_members(&members),
             SignalingEvent::Signal { from, payload } => {
-                self.with_dialer(|dialer| dialer.on_signal(from, payload, now));
+                self.with_dialer(|dialer| dialer.on_signal(from, payload, Via::Server, now));
             }
             SignalingEvent::Absent(peer) => self.with_dialer(|dialer| dialer.on_absent(peer, now)),
             SignalingEvent::Left => self.with_dialer(|dialer| dialer.set_joined(false, now)),

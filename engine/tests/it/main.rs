@@ -7,6 +7,7 @@
 
 mod feeds;
 mod hostile;
+mod mesh;
 mod network;
 mod random;
 mod scenarios;

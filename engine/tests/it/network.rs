@@ -19,6 +19,10 @@ use starling_engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, Now,
 /// The wall clock at the beginning of every run: some day in 2026.
 const EPOCH_MS: u64 = 1_780_000_000_000;
 
+/// What two peers say to each other before there is a channel.
+const OFFER: &[u8] = b"offer";
+const ANSWER: &[u8] = b"answer";
+
 pub(crate) fn seed() -> u64 {
     std::env::var("STARLING_SEED")
         .ok()
@@ -70,6 +74,12 @@ enum Happening {
         run: u64,
         peer: PeerId,
     },
+    /// A dial found nobody to introduce it.
+    Unanswered {
+        from: usize,
+        run: u64,
+        peer: PeerId,
+    },
     Wake {
         to: usize,
         run: u64,
@@ -91,6 +101,10 @@ pub(crate) struct Network {
     /// Channels carry their frames in order: the time the last one arrives.
     arrivals: BTreeMap<(usize, LinkId), u64>,
     blocked_pairs: BTreeSet<(usize, usize)>,
+    /// Whether there is a signaling server; without it, peers must introduce each other.
+    pub(crate) signaling: bool,
+    /// Dials that wait for an introduction.
+    calls: BTreeSet<(usize, PeerId)>,
 }
 
 impl Network {
@@ -109,6 +123,8 @@ impl Network {
             trace: blake3::Hasher::new(),
             arrivals: BTreeMap::new(),
             blocked_pairs: BTreeSet::new(),
+            signaling: true,
+            calls: BTreeSet::new(),
         }
     }
 
@@ -285,6 +301,28 @@ impl Network {
                         },
                     );
                 }
+                Output::Dial { peer: target, .. } if !self.signaling => {
+                    self.calls.insert((peer, target));
+                    let unanswered = Happening::Unanswered {
+                        from: peer,
+                        run,
+                        peer: target,
+                    };
+                    self.happen(self.now_us + 10_000_000, unanswered);
+                    self.introduce(peer, target, OFFER);
+                }
+                Output::Introduced { from, payload } => {
+                    if payload == OFFER {
+                        self.introduce(peer, from, ANSWER);
+                    } else if self.calls.remove(&(peer, from)) {
+                        let dialled = Happening::Dialled {
+                            from: peer,
+                            run,
+                            peer: from,
+                        };
+                        self.happen(self.now_us + 50_000, dialled);
+                    }
+                }
                 Output::Dial { peer: target, .. } => {
                     let at = self.now_us + self.between((20_000, 200_000));
                     self.happen(
@@ -377,6 +415,28 @@ impl Network {
         self.input(to, link_up(theirs, Role::Responder));
     }
 
+    fn introduce(&mut self, peer: usize, to: PeerId, payload: &[u8]) {
+        let payload = payload.to_vec();
+        self.input(peer, Input::Introduce { to, payload });
+    }
+
+    /// Living peers this one has a channel to.
+    pub(crate) fn linked(&self, peer: usize) -> Vec<usize> {
+        self.peers[peer]
+            .channels
+            .values()
+            .map(|(other, _)| *other)
+            .collect()
+    }
+
+    /// How many neighbours a peer has, as it says itself.
+    pub(crate) fn neighbours(&mut self, peer: usize) -> usize {
+        match self.query(peer, Query::Network) {
+            Reply::Network(network) => network.links.len(),
+            other => panic!("no network: {other:?}"),
+        }
+    }
+
     /// Lets everything up to `until_us` happen.
     pub(crate) fn run_until(&mut self, until_us: u64) {
         while let Some(entry) = self.queue.first_entry() {
@@ -431,6 +491,11 @@ impl Network {
                     _ => self.input(from, Input::DialFailed { peer }),
                 }
             }
+            Happening::Unanswered { from, run, peer } => {
+                if self.calls.remove(&(from, peer)) && self.peers[from].runs == run {
+                    self.input(from, Input::DialFailed { peer });
+                }
+            }
             Happening::Wake { to, run } => {
                 self.wakes.remove(&to);
                 if self.peers[to].runs == run {
@@ -468,7 +533,11 @@ impl Network {
     // What people do.
 
     pub(crate) fn person(&mut self, name: &str) -> usize {
-        let peer = self.add_browser();
+        self.person_with(Config::browser(), name)
+    }
+
+    pub(crate) fn person_with(&mut self, config: Config, name: &str) -> usize {
+        let peer = self.add(config);
         let command = Command::CreateAccount {
             name: name.into(),
             device_name: "test".into(),

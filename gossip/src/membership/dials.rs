@@ -106,14 +106,18 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             let Some(peer) = chosen else {
                 return;
             };
-            let wish = if !self.joined {
-                Wish::Join
-            } else if self.active.is_empty() {
-                Wish::Urgent
-            } else {
-                Wish::Fill
-            };
-            self.dial(peer, wish, now);
+            self.dial(peer, self.wish(), now);
+        }
+    }
+
+    /// What another neighbour is wanted for.
+    pub(super) fn wish(&self) -> Wish {
+        if !self.joined {
+            Wish::Join
+        } else if self.active.is_empty() {
+            Wish::Urgent
+        } else {
+            Wish::Fill
         }
     }
 

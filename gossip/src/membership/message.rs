@@ -53,6 +53,8 @@ pub enum Message<P> {
         heartbeat: u64,
         /// How many neighbours it has.
         degree: u16,
+        /// Whom it knows: a newcomer knows nobody else.
+        peers: Vec<Descriptor<P>>,
     },
     /// No place; these may have one.
     Refuse {
@@ -111,11 +113,12 @@ impl<P> Message<P> {
     pub fn peers(&self) -> &[Descriptor<P>] {
         match self {
             Self::Request { peers, .. }
+            | Self::Accept { peers, .. }
             | Self::Refuse { peers }
             | Self::Shuffle { peers, .. }
             | Self::Leave { peers } => peers,
             Self::ForwardJoin { newcomer, .. } => core::slice::from_ref(newcomer),
-            Self::Accept { .. } | Self::Heartbeat { .. } => &[],
+            Self::Heartbeat { .. } => &[],
         }
     }
 }

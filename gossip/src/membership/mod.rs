@@ -221,7 +221,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
                 .push_back(Output::Close(peer, "it broke the protocol before"));
             return;
         }
-        let asked = dialled.then(|| dial.map_or(Wish::Fill, |dial| dial.wish));
+        let asked = dialled.then(|| dial.map_or_else(|| self.wish(), |dial| dial.wish));
         if asked.is_none() && self.guests.len() >= self.config.guests_max {
             let peers = self.sample(&peer, now, rng);
             self.send(peer, Message::Refuse { peers });
@@ -327,6 +327,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
                 anchor,
                 heartbeat,
                 degree,
+                ..
             } => self.on_accept(peer, anchor, heartbeat, degree, now, rng),
             Message::Refuse { .. } => self.on_refuse(peer, now, rng),
             Message::ForwardJoin { newcomer, ttl } => {

@@ -22,7 +22,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     ) {
         if self.active.contains_key(&peer) {
             // It did not hear the answer.
-            return self.accept(peer);
+            return self.accept(peer, now, rng);
         }
         if !self.guests.contains_key(&peer) {
             return;
@@ -42,7 +42,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         if may && self.active.len() < self.room(wish, anchor) {
             self.guests.remove(&peer);
             // The answer goes first: whatever follows is for a neighbour.
-            self.accept(peer);
+            self.accept(peer, now, rng);
             self.add_neighbour(peer, anchor, heartbeat, 0, now);
         } else {
             let peers = self.sample(&peer, now, rng);
@@ -122,11 +122,12 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         most.min(self.config.active_max.saturating_sub(kept_free))
     }
 
-    pub(super) fn accept(&mut self, peer: P) {
+    pub(super) fn accept(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
         let accept = Message::Accept {
             anchor: self.config.anchor,
             heartbeat: self.heartbeat,
             degree: self.degree(),
+            peers: self.sample(&peer, now, rng),
         };
         self.send(peer, accept);
     }

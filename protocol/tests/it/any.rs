@@ -240,8 +240,13 @@ fn overlay() -> impl Strategy<Value = Message> {
                 peers,
             })
         }),
-        (integer(), any::<u16>())
-            .prop_map(|(heartbeat, degree)| Message::Accept(Accept { heartbeat, degree })),
+        (integer(), any::<u16>(), peers()).prop_map(|(heartbeat, degree, peers)| {
+            Message::Accept(Accept {
+                heartbeat,
+                degree,
+                peers,
+            })
+        }),
         peers().prop_map(|peers| Message::Refuse(Others { peers })),
         (descriptor(), any::<u8>())
             .prop_map(|(newcomer, ttl)| Message::ForwardJoin(ForwardJoin { newcomer, ttl })),

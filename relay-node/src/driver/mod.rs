@@ -277,6 +277,8 @@ impl Driver {
     fn execute_outputs(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
+                // A relay is reached at its address; whoever has a link to it needs no introduction.
+                Output::Introduced { .. } => {}
                 Output::Send { link, bytes } => self.send(link, bytes),
                 Output::Close { link, reason } => {
                     if let Some(handle) = self.links.remove(&link) {

@@ -240,13 +240,18 @@ fn overlay() -> Vec<(Vector, Message)> {
             }),
         ),
         (
-            Vector::new("message: Accept")
-                .byte("kind", 15)
-                .varint("heartbeat", 70_000)
-                .varint("degree", 8),
+            described(
+                Vector::new("message: Accept")
+                    .byte("kind", 15)
+                    .varint("heartbeat", 70_000)
+                    .varint("degree", 8)
+                    .varint("peers, count", 1),
+                "peer",
+            ),
             Message::Accept(Accept {
                 heartbeat: 70_000,
                 degree: 8,
+                peers: peers.clone(),
             }),
         ),
         (
