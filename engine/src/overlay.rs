@@ -430,9 +430,7 @@ impl Engine {
                 .is_some_and(|feed| feed.next_seq >= item.upto)
         };
         let now = clock(self.now);
-        let news = self
-            .broadcast
-            .on_announce(link, &waiting, now, has, |device| Rank::of(device));
+        let news = self.broadcast.on_announce(link, &waiting, now, has, Rank::of);
         self.add_merit(link, news);
     }
 
