@@ -6,7 +6,8 @@
 //!
 //! - A link must be dialled before anything can be said, and a dial between tabs takes seconds. So whoever dials says
 //!   first what it wants ([`Wish`]), several dials run side by side, and a peer that is in no view yet is a *guest*.
-//! - A join never pushes a neighbour out (rejoin storms would churn for ever): it is refused, with a list of others.
+//! - A join never pushes a neighbour out into nothing (rejoin storms would churn for ever). Where all places are taken
+//!   it is refused, with a list of others; or, now and then, a link is split: the newcomer takes its place in the middle.
 //! - Places are kept for *anchors*, peers that never sleep.
 //! - A shuffle walk swaps acquaintances at every peer it passes, so that no answer has to find its way back.
 //! - Every now and then a peer outside the view is made a neighbour and the least useful one is let go, so that halves
@@ -49,6 +50,8 @@ const WALKS_PER_NEIGHBOUR: u8 = 40;
 const BAN: Duration = Duration::from_mins(10);
 /// Peers banned at once; the ban that ends first goes first.
 const BANNED_MAX: usize = 256;
+/// A link is split for a newcomer at most this often: a storm of joins must not churn.
+const SPLIT_EVERY: Duration = Duration::from_secs(1);
 /// A neighbour younger than this is not let go for another. Guess: long enough for its usefulness to show.
 const YOUNG: Duration = Duration::from_secs(20);
 
@@ -138,6 +141,7 @@ pub struct Membership<P> {
     next_heartbeat: Duration,
     next_shuffle: Duration,
     next_mix: Duration,
+    next_split: Duration,
     /// When the next tick is due; never too late, now and then too early.
     deadline: Duration,
 }
@@ -166,6 +170,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             next_heartbeat: now + jitter(config.heartbeat_every, rng),
             next_shuffle: now + jitter(config.shuffle_every, rng),
             next_mix: now + config.mix_every / 2 + jitter(config.mix_every, rng),
+            next_split: now,
             deadline: now,
             config,
         };
@@ -345,9 +350,13 @@ impl<P: Copy + Ord + Debug> Membership<P> {
                 self.on_heartbeat(peer, counter, degree, now, rng);
                 self.measure(peer, echo, held_ms, now);
             }
-            Message::Leave { .. } => {
+            Message::Leave { peers } => {
                 self.drop_neighbour(peer, Cause::Left, now, rng);
                 self.close(peer, "it left");
+                // Whoever is named first is in need of a neighbour.
+                if let Some(first) = peers.first().filter(|_| self.wanted() > 0) {
+                    self.dial(first.peer, Wish::Fill, now);
+                }
             }
         }
         self.fill(now, rng);

@@ -7,7 +7,8 @@ use rand_core::Rng;
 
 use super::message::Wish;
 use super::{
-    Cause, Descriptor, Guest, JOIN_WALKS, Membership, Message, Neighbour, Output, WALK_TTL, YOUNG, jitter,
+    Cause, Descriptor, Guest, JOIN_WALKS, Membership, Message, Neighbour, Output, SAMPLE_MAX, SPLIT_EVERY,
+    WALK_TTL, YOUNG, jitter, pick,
 };
 
 impl<P: Copy + Ord + Debug> Membership<P> {
@@ -39,6 +40,9 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             }
         }
         let may = !self.anchors_only || anchor;
+        if may && matches!(wish, Wish::Join | Wish::Urgent) && self.active.len() >= self.room(wish, anchor) {
+            self.split_a_link(peer, now, rng);
+        }
         if may && self.active.len() < self.room(wish, anchor) {
             self.guests.remove(&peer);
             // The answer goes first: whatever follows is for a neighbour.
@@ -54,6 +58,47 @@ impl<P: Copy + Ord + Debug> Membership<P> {
                     until: now + self.config.request_timeout,
                 },
             );
+        }
+    }
+
+    /// All places are taken and somebody has nowhere to go: it takes its place in the middle of a link. The neighbour at
+    /// the other end of that link is sent to it, so nobody has fewer neighbours for it, and nobody more.
+    fn split_a_link(&mut self, newcomer: P, now: Duration, rng: &mut impl Rng) {
+        if now < self.next_split {
+            return;
+        }
+        let settled = |neighbour: &Neighbour| {
+            !neighbour.anchor && now.saturating_sub(neighbour.since) >= self.config.request_timeout
+        };
+        let n = self
+            .active
+            .values()
+            .filter(|neighbour| settled(neighbour))
+            .count();
+        if n == 0 {
+            return;
+        }
+        let chosen = pick(n, rng);
+        let other = self
+            .active
+            .iter()
+            .filter(|(_, neighbour)| settled(neighbour))
+            .nth(chosen)
+            .map(|(peer, _)| *peer);
+        if let Some(other) = other {
+            self.next_split = now + SPLIT_EVERY;
+            let mut peers = vec![Descriptor {
+                peer: newcomer,
+                anchor: false,
+                heartbeat: 0,
+                age_s: 0,
+            }];
+            peers.extend(self.sample(&other, now, rng));
+            peers.truncate(SAMPLE_MAX);
+            self.send(other, Message::Leave { peers });
+            self.drop_neighbour(other, Cause::LetGo, now, rng);
+            self.outputs
+                .push_back(Output::Close(other, "a newcomer took this place"));
         }
     }
 
