@@ -262,7 +262,8 @@ impl Page {
     }
 }
 
-/// What the worker cannot see for itself. `?transport=websocket` and `?direct=off` in the address are aids for testing.
+/// What the worker cannot see for itself. `?transport=websocket`, `?direct=off` and `?links=4` in the
+/// address are aids for testing.
 fn surroundings() -> Surroundings {
     let window = web_sys::window();
     let query = window
@@ -281,6 +282,9 @@ fn surroundings() -> Surroundings {
         webrtc: has_webrtc && !wants("transport=websocket"),
         direct: !wants("direct=off"),
         online: window.is_none_or(|window| window.navigator().on_line()),
+        links_max: query
+            .split(['?', '&'])
+            .find_map(|pair| pair.strip_prefix("links=")?.parse().ok()),
     }
 }
 

@@ -68,6 +68,20 @@ pub struct Driver {
     finding_relay: Cell<bool>,
 }
 
+/// The usual settings, or those for fewer links, one of them the relay's.
+fn config(surroundings: &Surroundings) -> Config {
+    let usual = Config::browser();
+    match surroundings.links_max {
+        Some(max) if max > 1 => Config {
+            links_target: usize::from(max),
+            links_max: usize::from(max),
+            relays_target: 1,
+            ..usual
+        },
+        _ => usual,
+    }
+}
+
 impl Driver {
     /// An engine on a store. It does nothing before [`Self::begin`].
     pub fn new(store: Store, surroundings: &Surroundings, around: Around) -> Rc<Self> {
@@ -90,7 +104,7 @@ impl Driver {
             Self {
                 me: me.clone(),
                 engine: RefCell::new(Engine::new(
-                    Config::browser(),
+                    config(surroundings),
                     platform::random(),
                     platform::now(),
                 )),

@@ -19,6 +19,8 @@ pub struct Surroundings {
     pub direct: bool,
     /// The browser says there is a network.
     pub online: bool,
+    /// Links at most, if not the usual number.
+    pub links_max: Option<u8>,
 }
 
 /// From the page to its worker.

@@ -2,6 +2,7 @@
 
 mod harness;
 mod journeys;
+mod mesh;
 mod offline_shell;
 mod pages;
 mod people;

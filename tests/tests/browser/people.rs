@@ -1,5 +1,7 @@
 //! What people do in the app, step by step, as they do it: by keys and clicks.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use starling_tests::{Page, testid};
 
@@ -96,6 +98,17 @@ pub(crate) async fn all_at(page: &Page, durability: &str) -> Result<()> {
     ))
     .await?;
     Ok(())
+}
+
+/// The peers a tab is linked with, relays or not, by `window.starling`.
+pub(crate) async fn neighbours(page: &Page, relays: bool) -> Result<BTreeSet<String>> {
+    let links: serde_json::Value = page.eval("starling.links().then(JSON.parse)").await?;
+    let links = links.as_array().cloned().unwrap_or_default();
+    Ok(links
+        .iter()
+        .filter(|link| link["relay"] == relays)
+        .filter_map(|link| link["peer"].as_str().map(str::to_owned))
+        .collect())
 }
 
 /// The transports of the links, by `window.starling`.
