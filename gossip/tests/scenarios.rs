@@ -1,0 +1,118 @@
+//! The catalogue of scenarios, played small: what each promises for ten thousand members holds for a few hundred.
+//!
+//! A failing run names its seed; `STARLING_SEED=n` plays it again.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test reads its scenarios and its seed"
+)]
+
+use std::path::Path;
+
+use gossip::sim::{Fault, Report, Scenario, run};
+
+/// Members in a small run.
+const NODES: u32 = 300;
+
+fn seed() -> u64 {
+    let seed = std::env::var("STARLING_SEED").ok();
+    seed.and_then(|seed| seed.parse().ok()).unwrap_or(1)
+}
+
+fn scenario(name: &str) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.toml"));
+    let text = std::fs::read_to_string(&path).expect("a scenario");
+    let mut scenario: Scenario = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    for fault in &mut scenario.fault {
+        if let Fault::Storm { nodes, .. } = fault {
+            *nodes = *nodes * NODES / scenario.nodes;
+        }
+        if let Fault::Churn { per_s, .. } = fault {
+            *per_s = *per_s * f64::from(NODES) / f64::from(scenario.nodes);
+        }
+    }
+    scenario.expect.lost_min = scenario
+        .expect
+        .lost_min
+        .map(|lost| lost * u64::from(NODES) / u64::from(scenario.nodes));
+    scenario.nodes = NODES;
+    scenario.seed = seed();
+    scenario
+}
+
+fn holds(name: &str) -> Report {
+    let report = run(&scenario(name));
+    assert!(
+        report.failed.is_empty(),
+        "{name}, seed {}: {:#?}",
+        report.seed,
+        report.failed
+    );
+    report
+}
+
+#[test]
+fn many_senders() {
+    holds("many_senders");
+}
+
+#[test]
+fn one_sender() {
+    holds("one_sender");
+}
+
+#[test]
+fn half_of_them_die() {
+    let report = holds("kill_50");
+    assert_eq!(report.struck, [NODES / 2]);
+}
+
+#[test]
+fn nine_tenths_die() {
+    let report = holds("kill_90");
+    assert!(report.components_seen > 1, "it was torn, and mended");
+}
+
+#[test]
+fn two_halves_find_each_other() {
+    let report = holds("halves");
+    assert!(report.components_seen >= 2);
+}
+
+#[test]
+fn a_storm_of_joins() {
+    holds("storm");
+}
+
+#[test]
+fn loss_and_frozen_tabs() {
+    holds("loss_and_freeze");
+}
+
+#[test]
+fn hostile_members() {
+    holds("hostile");
+}
+
+#[test]
+fn coming_and_going() {
+    holds("churn");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let print = |seed| {
+        let mut scenario = scenario("kill_50");
+        scenario.seed = seed;
+        serde_json::to_string(&run(&scenario)).expect("JSON")
+    };
+    assert_eq!(print(1), print(1));
+    assert_ne!(print(1), print(2));
+}
+
+#[test]
+fn a_cut_that_does_not_happen_is_noticed() {
+    let mut scenario = scenario("halves");
+    scenario.fault.clear();
+    let report = run(&scenario);
+    assert!(!report.failed.is_empty(), "nothing was cut and nobody noticed");
+}
