@@ -63,10 +63,19 @@ async fn posts_written_with_nobody_there_arrive_in_order_by_themselves() -> Resu
         }
         ada.wait_for("+document.querySelector('[data-testid=status-chip]').dataset.waiting >= 3")
             .await?;
+        // What is nowhere else is said, for as long as it is so.
+        ada.click(&testid("nav-you")).await?;
+        let summary = testid("unsafe-summary");
+        ada.wait_attr(&summary, "data-level", "here").await?;
+        ada.wait_for(&format!(
+            "+document.querySelector('{summary}').dataset.waiting >= 3"
+        ))
+        .await?;
         relay.restart().await?;
         for text in ["offline one", "offline two", "offline three"] {
             sees(&bob, text).await?;
         }
+        ada.wait_attr(&summary, "data-level", "safe").await?;
     }
     let order: Vec<String> = texts(&bob)
         .await?

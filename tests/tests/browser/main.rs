@@ -1,6 +1,7 @@
 //! Whole-system scenarios in real headless Chromium.
 
 mod harness;
+mod hostile;
 mod journeys;
 mod mesh;
 mod offline_shell;
