@@ -123,7 +123,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
 
     pub(super) fn may_dial(&self, peer: &P, anchor: bool) -> bool {
         let kind = anchor || !(self.anchors_only || self.config.dial_anchors_only);
-        kind && !self.guests.contains_key(peer) && !self.dialing.contains_key(peer)
+        kind && *peer != self.me && !self.guests.contains_key(peer) && !self.dialing.contains_key(peer)
     }
 
     pub(super) fn dial(&mut self, peer: P, wish: Wish, now: Duration) {

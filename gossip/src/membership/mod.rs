@@ -43,9 +43,11 @@ const JOIN_WALKS: usize = 3;
 /// Walks for newcomers started or passed on per second; beyond it the newcomer has only the list it was given. A tab
 /// that is the one known contact of a thousand newcomers must not drown.
 const WALKS_PER_S: u32 = 32;
-/// What the walks one neighbour sends between two of our heartbeats may cost. An honest one passes on less than one
-/// shuffle; in a storm of joins, some twenty newcomers.
-const WALKS_PER_NEIGHBOUR: u8 = 40;
+/// What the walks one neighbour sends between two of our heartbeats may cost; those beyond it end here, unread. An
+/// honest one passes on less than one shuffle; in a storm of joins, some twenty newcomers.
+const WALKS_PER_NEIGHBOUR: u16 = 40;
+/// So many break the protocol. It is far more: whoever wakes after minutes hears at once all that was said meanwhile.
+const WALKS_OF_A_FLOOD: u16 = 4_096;
 /// Whoever broke the protocol is not linked with for so long.
 const BAN: Duration = Duration::from_mins(10);
 /// Peers banned at once; the ban that ends first goes first.
@@ -96,8 +98,8 @@ struct Neighbour {
     beat: Duration,
     since: Duration,
     degree: u16,
-    /// Walks it sent since our last heartbeat.
-    walks: u8,
+    /// What the walks cost that it sent since our last heartbeat.
+    walks: u16,
     /// How often it was first with news, lately. The caller says.
     merit: u32,
 }
@@ -217,8 +219,12 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     /// A connection to `peer` opened. `dialled`: by us. A peer that was connected already must be reported with
     /// [`Membership::on_disconnected`] first.
     pub fn on_connected(&mut self, peer: P, dialled: bool, now: Duration, rng: &mut impl Rng) {
+        if peer == self.me {
+            self.outputs.push_back(Output::Close(peer, "a link to oneself"));
+            return;
+        }
         let dial = self.dialing.remove(&peer);
-        if peer == self.me || self.active.contains_key(&peer) {
+        if self.active.contains_key(&peer) {
             return;
         }
         if self.is_banned(&peer, now) {
@@ -303,14 +309,23 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             Message::ForwardJoin { .. } => 1,
             _ => 0,
         };
-        let neighbour = self.active.get_mut(&peer);
-        let walks = neighbour.map_or(0, |neighbour| {
+        let walks = self.active.get_mut(&peer).map(|neighbour| {
             neighbour.walks = neighbour.walks.saturating_add(cost);
             neighbour.walks
         });
-        if message.peers().len() > SAMPLE_MAX || walks > WALKS_PER_NEIGHBOUR {
+        let breach = if message.peers().len() > SAMPLE_MAX {
+            Some("too many descriptors")
+        } else if walks > Some(WALKS_OF_A_FLOOD) {
+            Some("a flood of walks")
+        } else {
+            None
+        };
+        if let Some(breach) = breach {
             self.ban(peer, now, rng);
-            return Err("too many descriptors");
+            return Err(breach);
+        }
+        if cost > 0 && walks.is_none_or(|walks| walks > WALKS_PER_NEIGHBOUR) {
+            return Ok(());
         }
         for told in message.peers() {
             self.note(told, Some(peer), now);
@@ -354,7 +369,8 @@ impl<P: Copy + Ord + Debug> Membership<P> {
                 self.drop_neighbour(peer, Cause::Left, now, rng);
                 self.close(peer, "it left");
                 // Whoever is named first is in need of a neighbour.
-                if let Some(first) = peers.first().filter(|_| self.wanted() > 0) {
+                let needy = peers.first().filter(|first| !self.is_banned(&first.peer, now));
+                if let Some(first) = needy.filter(|_| self.wanted() > 0) {
                     self.dial(first.peer, Wish::Fill, now);
                 }
             }

@@ -126,6 +126,13 @@ impl<P: Copy + Ord + Debug> Passive<P> {
         );
     }
 
+    /// It says itself whether it is an anchor. That counts for more than what others say.
+    pub(super) fn set_anchor(&mut self, peer: &P, anchor: bool) {
+        if let Some(known) = self.known.get_mut(peer) {
+            known.anchor = anchor;
+        }
+    }
+
     /// Dialling it, or asking it, came to nothing.
     pub(super) fn failed(
         &mut self,

@@ -28,6 +28,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         if !self.guests.contains_key(&peer) {
             return;
         }
+        self.passive.set_anchor(&peer, anchor);
         if wish == Wish::Join {
             let newcomer = Descriptor {
                 peer,
@@ -112,23 +113,25 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         rng: &mut impl Rng,
     ) {
         if let Some(neighbour) = self.active.get_mut(&peer) {
-            neighbour.anchor |= anchor;
+            neighbour.anchor = anchor;
             neighbour.heartbeat = neighbour.heartbeat.max(heartbeat);
             neighbour.degree = degree;
             return;
         }
-        let Some(Guest {
-            asked: Some(wish), ..
-        }) = self.guests.remove(&peer)
-        else {
+        let Some(guest) = self.guests.remove(&peer) else {
             return self.close(peer, "it accepted what nobody asked");
         };
+        self.passive.set_anchor(&peer, anchor);
+        // Where requests crossed and the other one was refused, there is no room for this one either.
         let may = !self.anchors_only || anchor;
-        if !may || self.active.len() >= self.room(wish, anchor) {
+        let has_room = |wish| may && self.active.len() < self.room(wish, anchor);
+        if !guest.asked.is_some_and(has_room) {
             // Others were faster.
             let peers = self.sample(&peer, now, rng);
             self.send(peer, Message::Leave { peers });
             self.outputs.push_back(Output::Close(peer, "no room by now"));
+            let pause = self.config.backoff_max;
+            self.passive.refused(&peer, now, pause, rng);
             return;
         }
         self.add_neighbour(peer, anchor, heartbeat, degree, now);
@@ -185,12 +188,12 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         degree: u16,
         now: Duration,
     ) {
-        let known = self.passive.remove(&peer);
+        self.passive.remove(&peer);
         self.dialing.remove(&peer);
         self.active.insert(
             peer,
             Neighbour {
-                anchor: anchor || known.is_some_and(|known| known.anchor),
+                anchor,
                 heartbeat,
                 heard: now,
                 beat: now,
