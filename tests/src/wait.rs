@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// How long a condition may take when the caller names no deadline. Generous: it is spent only by failures.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(45);
 
 /// How often a condition is looked at: short against what people notice, long against one look.
 const LOOK_EVERY: Duration = Duration::from_millis(15);
