@@ -24,6 +24,7 @@ use protocol::frame::{self, Reassembly};
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN};
 use protocol::identity::Certificate;
 use protocol::message::{Decoded, Digest, Entries, FeedHead, Message, Ping, RangeEnd, Want};
+use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry, codec};
 use redb::{Database, Durability, TableDefinition};
 use starling_relay_node::driver::{self, LinkEnd, ToLink};
@@ -37,7 +38,7 @@ const MESSAGE_BYTES: usize = 96 * 1024;
 fn print(figure: &str, value: f64, unit: &str) {
     println!(
         "{}",
-        serde_json::json!({"bench": "rates", "figure": figure, "value": value.round(), "unit": unit})
+        serde_json::json!({"bench": "relay", "figure": figure, "value": value.round(), "unit": unit, "seed": 1})
     );
 }
 
@@ -245,6 +246,12 @@ async fn engine(folder: &Path, person: &Person) {
             head: feed.entries[feed.entries.len() - 1].header().id(),
         })
         .collect();
+    let request = Request {
+        wish: Wish::Join,
+        heartbeat: 1,
+        peers: Vec::new(),
+    };
+    send(&end, &Message::Request(request)).await;
     let start = Instant::now();
     send(&end, &Message::Digest(Digest { heads, end: true })).await;
     let mut reassembly = Reassembly::default();

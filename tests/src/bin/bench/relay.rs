@@ -1,10 +1,13 @@
 //! What a relay does in a second, and what a neighbour costs it.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use starling_tests::figures::{Figure, Target};
-use starling_tests::{NativePeer, Relay, RelayOptions, process};
+use starling_tests::{Browser, NativePeer, Relay, RelayOptions, process};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
 
 const BENCH: &str = "relay";
 /// Authors whose backlog is taken in at once.
@@ -16,31 +19,50 @@ const LIVE: usize = 200;
 
 /// Prints all figures of a relay.
 pub(crate) async fn measure() -> Result<()> {
-    signatures();
     backlog().await?;
-    receipts().await
+    receipts().await?;
+    to_a_browser().await?;
+    program("rtc_throughput").await?;
+    program("rates").await
 }
 
-/// The physical limit beside it: how many signatures one core checks.
-fn signatures() {
-    use protocol::key::{Domain, KeyPair, verify};
-    const CHECKS: usize = 20_000;
-    let key = KeyPair::from_seed(&[1; 32]);
-    let (public, message) = (key.public(), [7; 32]);
-    let signature = key.sign(Domain::Entry, &[&message]);
-    let began = Instant::now();
-    let good = (0..CHECKS)
-        .filter(|_| verify(&public, Domain::Entry, &[&message], &signature).is_ok())
-        .count();
-    Figure::new(
-        BENCH,
-        "signature_checks_per_s",
-        good as f64 / began.elapsed().as_secs_f64(),
-        "1/s",
-    )
-    .n(CHECKS)
-    .peer("ed25519-dalek, one core")
-    .print();
+/// A program that measures parts of the relay from within; `scripts/bench` builds it next to this one.
+fn example(name: &str) -> Result<Command> {
+    let here = std::env::current_exe()?;
+    let path = here.with_file_name("examples").join(name);
+    ensure!(
+        path.exists(),
+        "{} is missing: build the relay's examples",
+        path.display()
+    );
+    let mut command = Command::new(path);
+    command.stdout(Stdio::piped()).kill_on_drop(true);
+    Ok(command)
+}
+
+/// Lets it measure, and prints what it prints.
+async fn program(name: &str) -> Result<()> {
+    let mut child = example(name)?.stdout(Stdio::inherit()).spawn()?;
+    let status = child.wait().await?;
+    ensure!(status.success(), "{name}: {status}");
+    Ok(())
+}
+
+/// How fast bytes leave a relay for a page in Chromium, over one data channel.
+async fn to_a_browser() -> Result<()> {
+    let mut child = example("rtc_throughput")?.arg("browser").spawn()?;
+    let stdout = child.stdout.take().context("its standard output")?;
+    let mut lines = BufReader::new(stdout).lines();
+    let url = lines.next_line().await?.context("an address")?;
+    let browser = Browser::launch().await?;
+    let _page = browser.open(&url).await?;
+    let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await;
+    println!(
+        "{}",
+        line.context("the page received nothing in a minute")??
+            .context("a figure")?
+    );
+    Ok(())
 }
 
 /// Entries verified, stored and receipted per second: authors come back with a backlog all at once.
