@@ -32,6 +32,10 @@ pub struct ComposerProps {
     pub behind: bool,
 }
 
+fn chars_left(text: &str) -> i64 {
+    POST_CHARS_MAX as i64 - text.trim().chars().count() as i64
+}
+
 /// See [`ComposerProps`].
 #[component]
 pub fn Composer(props: &ComposerProps) -> Html {
@@ -65,9 +69,9 @@ pub fn Composer(props: &ComposerProps) -> Html {
         })
     };
 
-    let left = POST_CHARS_MAX as i64 - text.trim().chars().count() as i64;
-    let may_send =
-        !text.trim().is_empty() && left >= 0 && session.may_write() && session.waiting.len() < UNSENT_MAX;
+    let left = chars_left(&text);
+    let open_to_posts = session.may_write() && session.waiting.len() < UNSENT_MAX;
+    let may_send = open_to_posts && !text.trim().is_empty() && left >= 0;
     let send = {
         let (ui, text, reply_to, on_sent) = (ui.clone(), text.clone(), props.reply_to, props.on_sent.clone());
         let (input, connection) = (input.clone(), session.status.connection);
@@ -76,7 +80,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
             let value = input
                 .cast::<HtmlTextAreaElement>()
                 .map_or_else(|| (*text).clone(), |area| area.value());
-            if !may_send || value.trim().is_empty() {
+            if !open_to_posts || value.trim().is_empty() || chars_left(&value) < 0 {
                 return;
             }
             ui.publish(Unsent {

@@ -3,7 +3,7 @@
 //! Both pages stamp with their own clock, which on one machine is the same one: the author's page when the key goes down,
 //! the reader's page when the text stands in its document.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use starling_tests::figures::{Figure, Target, percentile};
 use starling_tests::keys::Modifiers;
 use starling_tests::{Browser, Page, Relay, testid};
@@ -64,7 +64,9 @@ async fn way(name: &str, query: &str, p50_ms: f64) -> Result<()> {
         .await?;
         ada.paste_into(&testid("composer-input"), &text).await?;
         ada.press_with("Enter", Modifiers::CTRL).await?;
-        bob.wait_for("window.seen > 0").await?;
+        bob.wait_for("window.seen > 0")
+            .await
+            .with_context(|| format!("post {n} of {POSTS}, {name}"))?;
         let seen: f64 = bob.eval("window.seen").await?;
         let pressed: f64 = ada.eval("window.pressed").await?;
         samples_ms.push(seen - pressed);
