@@ -31,6 +31,17 @@ async fn a_post_reaches_a_follower_and_still_does_when_the_relay_is_killed() -> 
     assert!(!relay.is_running());
     post(&ada, "without the relay").await?;
     sees(&bob, "without the relay").await?;
+
+    // Keys faster than the screen: text and Ctrl+Enter arrive before anything is drawn anew.
+    ada.eval::<bool>(&format!(
+        "(() => {{ const area = document.querySelector('{}'); area.value = 'in a hurry'; \
+         area.dispatchEvent(new InputEvent('input', {{ bubbles: true }})); \
+         area.dispatchEvent(new KeyboardEvent('keydown', {{ key: 'Enter', ctrlKey: true, bubbles: true }})); \
+         return true; }})()",
+        testid("composer-input")
+    ))
+    .await?;
+    sees(&bob, "in a hurry").await?;
     Ok(())
 }
 
