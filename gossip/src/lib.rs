@@ -33,12 +33,24 @@
 //! - [`membership::Membership`] and [`broadcast::Broadcast`] by themselves, for programs with a store of their own: whether
 //!   something is news is asked of the store, so there is no window after which a replay floods again.
 #![cfg_attr(
+    feature = "node",
+    doc = "- [`node::Node`], a member as a handle to await on, with [`typed`] messages, over TCP or any other transport. (Features `node`; `native` with TCP; `wire` is the bytes alone.)"
+)]
+#![cfg_attr(
     feature = "sim",
     doc = "- [`sim`], the simulator, and its program `gossip-sim`; scenarios are in `gossip/scenarios/`."
 )]
 
 pub mod broadcast;
+#[cfg(feature = "wire")]
+mod codec;
 pub mod membership;
+#[cfg(feature = "node")]
+pub mod node;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod swarm;
+#[cfg(feature = "wire")]
+pub mod typed;
+#[cfg(feature = "wire")]
+pub mod wire;

@@ -16,7 +16,9 @@ pub const BYTES_MAX: usize = 16 << 20;
 /// Origins remembered.
 pub const ORIGINS_MAX: usize = 65_536;
 /// Origins in one digest; with more, each digest speaks of another part.
-pub(super) const DIGEST_MAX: usize = 1_024;
+pub const DIGEST_MAX: usize = 1_024;
+/// Messages a digest lists one by one. What finds no place is announced by the neighbour, and known here.
+pub const DIGEST_SEQS_MAX: usize = 8_192;
 /// Messages of one origin beyond its floor that may be had out of order.
 const AHEAD_MAX: usize = 1_024;
 
@@ -104,13 +106,18 @@ impl<P: Copy + Ord, B: Clone> History<P, B> {
     pub fn digest(&mut self) -> Vec<Held<P>> {
         let all = self.origins.len() <= DIGEST_MAX;
         let from = self.digest_from.filter(|_| !all);
-        let held: Vec<_> = self
+        let mut held: Vec<_> = self
             .origins
             .iter()
             .filter(|(peer, _)| from.is_none_or(|from| **peer > from))
             .take(DIGEST_MAX)
             .map(|(peer, origin)| origin.held(*peer))
             .collect();
+        let mut room = DIGEST_SEQS_MAX;
+        for held in &mut held {
+            held.also.truncate(room);
+            room -= held.also.len();
+        }
         self.digest_from = held
             .last()
             .map(|held| held.origin)

@@ -19,7 +19,7 @@ use rand_core::Rng;
 
 use crate::broadcast::{self, Broadcast, Item, Pace, Rank, Route, Tree};
 use crate::membership::{self, Config, Membership, jitter};
-pub use history::{BYTES_MAX, History, MESSAGES_MAX, ORIGINS_MAX, Stored};
+pub use history::{BYTES_MAX, DIGEST_MAX, DIGEST_SEQS_MAX, History, MESSAGES_MAX, ORIGINS_MAX, Stored};
 pub use message::{Held, Message, MessageId};
 
 /// How often one neighbour is compared with (anti-entropy).
@@ -122,6 +122,27 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
         is_neighbour
     }
 
+    /// The last call: tells every neighbour that this member goes, and of another one that loses a neighbour by it, so
+    /// that the two can take each other. What is to be sent and closed comes out of [`Swarm::poll`].
+    pub fn leave(&mut self) {
+        let left: Vec<P> = self.membership.neighbours().copied().collect();
+        for (at, peer) in left.iter().enumerate() {
+            let others = left.iter().cycle().skip(at + 1).take(left.len() - 1);
+            let peers = others
+                .take(membership::SAMPLE_MAX)
+                .map(|other| membership::Descriptor {
+                    peer: *other,
+                    anchor: self.membership.is_anchor(other),
+                    heartbeat: 0,
+                    age_s: 0,
+                })
+                .collect();
+            let leave = Message::Overlay(membership::Message::Leave { peers });
+            self.outputs.push_back(Output::Send(*peer, leave));
+            self.outputs.push_back(Output::Close(*peer, "this member leaves"));
+        }
+    }
+
     /// A connection opened.
     pub fn on_connected(&mut self, peer: P, dialled: bool, now: Duration, rng: &mut impl Rng) {
         self.membership.on_connected(peer, dialled, now, rng);
@@ -137,6 +158,12 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
     /// Dialling came to nothing.
     pub fn on_dial_failed(&mut self, peer: &P, now: Duration, rng: &mut impl Rng) {
         self.membership.on_dial_failed(peer, now, rng);
+        self.drain(now);
+    }
+
+    /// A peer broke the protocol: it is not linked with for a while. The caller closes the connection.
+    pub fn ban(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
+        self.membership.ban(peer, now, rng);
         self.drain(now);
     }
 

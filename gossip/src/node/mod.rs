@@ -1,0 +1,253 @@
+//! One member of a swarm as a handle: bind, join through any one member, say typed things to all or to one, hear.
+//!
+//! ```
+//! # use gossip::node::{Config, tcp};
+//! gossip::messages! {
+//!     #[derive(Debug)]
+//!     pub enum Chat {
+//!         1 => Said(String),
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut ada = tcp::bind::<Chat>("127.0.0.1:0".parse()?, Config::default()).await?;
+//! let bob = tcp::bind::<Chat>("127.0.0.1:0".parse()?, Config::default()).await?;
+//! bob.join(ada.address()).await?;
+//! bob.broadcast(&Chat::Said("hello, everybody".to_owned())).await?;
+//! match ada.recv().await.ok_or("the node ended")?.message {
+//!     Chat::Said(text) => assert_eq!(text, "hello, everybody"),
+//!     Chat::Unknown { tag, .. } => println!("a later version says something under tag {tag}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A node is a handle and a driver. The driver runs the sans-I/O [`Swarm`](crate::swarm::Swarm) over a [`Transport`]:
+//! [`tcp`] on a network, [`memory`] in tests, anything else that carries frames, such as channels between tabs (see the
+//! example `browser`). Nothing here proves who a peer is: over TCP, members believe each other's addresses, so a swarm
+//! belongs on a network whose machines are trusted, or over a transport that authenticates.
+//!
+//! Everything is bounded. Calls wait while [`COMMANDS_MAX`] wait before them. What arrives faster than [`Node::recv`]
+//! takes it is dropped beyond [`Config::inbox`] and counted in [`Received::missed`]; the swarm is not held up. A neighbour
+//! that does not take what it is sent hears announcements instead of news after
+//! [`CREDIT_WINDOW`](crate::swarm::CREDIT_WINDOW) bytes and loses its connection after [`QUEUE_MAX`].
+
+mod driver;
+#[cfg(feature = "native")]
+pub mod memory;
+#[cfg(feature = "native")]
+pub mod tcp;
+mod transport;
+
+use core::fmt::Debug;
+use core::future::Future;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::membership;
+use crate::swarm::MessageId;
+use crate::typed::{self, Messages};
+use driver::{Command, Delivery, Driver};
+pub use transport::{ConnectionId, Event, Peer, Transport};
+
+/// Calls that wait for the driver at once; further ones wait for their turn.
+pub const COMMANDS_MAX: usize = 64;
+/// Bytes on their way to one connection. Beyond it the connection is given up: it does not take what it is sent.
+pub const QUEUE_MAX: usize = 4 << 20;
+
+/// How a node behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Its part in the overlay.
+    pub membership: membership::Config,
+    /// How long [`Node::join`] waits for somebody to take the node in.
+    pub join_timeout: Duration,
+    /// Messages that may wait for [`Node::recv`].
+    pub inbox: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            membership: membership::Config::visitor(),
+            join_timeout: Duration::from_secs(15),
+            inbox: 1_024,
+        }
+    }
+}
+
+/// Why a node could not join.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// Nobody answers at that address. The node tries again by itself now and then.
+    #[error("{peer} cannot be reached: {reason}")]
+    Unreachable {
+        /// The address.
+        peer: String,
+        /// What stood in the way.
+        reason: String,
+    },
+    /// Nobody took the node in within [`Config::join_timeout`]. The node goes on trying.
+    #[error("nobody took this node in; is a member of the same version at that address?")]
+    NoAnswer,
+    /// The node has ended.
+    #[error("the node has ended")]
+    Ended,
+}
+
+/// Why something could not be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The message has no bytes.
+    #[error("the message cannot be sent: {0}")]
+    Message(#[from] typed::Error),
+    /// The peer is no neighbour: say it to all, or to one of [`Node::neighbours`].
+    #[error("not a neighbour")]
+    NoNeighbour,
+    /// The node has ended.
+    #[error("the node has ended")]
+    Ended,
+}
+
+/// How a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It was said to everybody, and travelled so many links.
+    Broadcast {
+        /// Links.
+        hops: u8,
+    },
+    /// It was said to this node alone.
+    Direct,
+}
+
+/// Something that was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received<M, P> {
+    /// Who said it, by the word of those it came through.
+    pub from: P,
+    /// How it came.
+    pub way: Way,
+    /// What.
+    pub message: M,
+    /// Messages dropped since the last one, because nobody took them in time.
+    pub missed: u64,
+}
+
+/// One member. Dropping it leaves the swarm. See the module.
+#[derive(Debug)]
+pub struct Node<M, P> {
+    address: P,
+    commands: mpsc::Sender<Command<P>>,
+    inbox: mpsc::Receiver<Delivery<P>>,
+    malformed: u64,
+    says: PhantomData<fn() -> M>,
+}
+
+impl<M: Messages, P: Peer> Node<M, P> {
+    /// A member that knows nobody yet, and its driver, which the caller runs. `seed`: from a secure random source, or a
+    /// fixed one in tests.
+    pub fn start<T: Transport<Peer = P>>(
+        transport: T,
+        config: Config,
+        seed: [u8; 32],
+    ) -> (Self, impl Future<Output = ()> + use<M, P, T>) {
+        let (commands, to_do) = mpsc::channel(COMMANDS_MAX);
+        let (deliver, inbox) = mpsc::channel(config.inbox.max(1));
+        let node = Self {
+            address: transport.address(),
+            commands,
+            inbox,
+            malformed: 0,
+            says: PhantomData,
+        };
+        let driver = Driver::new(transport, config, seed, deliver);
+        (node, driver.run(to_do))
+    }
+
+    /// How others reach this node.
+    pub const fn address(&self) -> P {
+        self.address
+    }
+
+    /// Joins a swarm through any one of its members. Comes back once somebody took this node in.
+    ///
+    /// # Errors
+    /// Nobody did.
+    pub async fn join(&self, through: P) -> Result<(), JoinError> {
+        let ask = |answer| Command::Join { through, answer };
+        self.ask(ask).await.unwrap_or(Err(JoinError::Ended))
+    }
+
+    /// Says something to everybody else in the swarm. Those who are away hear it when they are back, if it is not too
+    /// long ago (see [`swarm`](crate::swarm)).
+    ///
+    /// # Errors
+    /// It cannot be said.
+    pub async fn broadcast(&self, message: &M) -> Result<MessageId<P>, SendError> {
+        let body = Bytes::from(message.encode()?);
+        let ask = |answer| Command::Broadcast { body, answer };
+        self.ask(ask).await.ok_or(SendError::Ended)
+    }
+
+    /// Says something to one neighbour alone. It is not repeated if the connection breaks.
+    ///
+    /// # Errors
+    /// It cannot be said.
+    pub async fn send(&self, to: P, message: &M) -> Result<(), SendError> {
+        let body = Bytes::from(message.encode()?);
+        let ask = |answer| Command::Send { to, body, answer };
+        match self.ask(ask).await {
+            Some(true) => Ok(()),
+            Some(false) => Err(SendError::NoNeighbour),
+            None => Err(SendError::Ended),
+        }
+    }
+
+    /// The next thing somebody says; `None` once the node has ended. What is no message is dropped and counted.
+    pub async fn recv(&mut self) -> Option<Received<M, P>> {
+        loop {
+            let Delivery {
+                from,
+                way,
+                body,
+                missed,
+            } = self.inbox.recv().await?;
+            if let Ok(message) = M::decode(&body) {
+                return Some(Received {
+                    from,
+                    way,
+                    message,
+                    missed,
+                });
+            }
+            self.malformed += 1;
+        }
+    }
+
+    /// Things received that were no messages of this program.
+    pub const fn malformed(&self) -> u64 {
+        self.malformed
+    }
+
+    /// Whom this node is linked with; nobody once it has ended.
+    pub async fn neighbours(&self) -> Vec<P> {
+        self.ask(Command::Neighbours).await.unwrap_or_default()
+    }
+
+    /// Leaves the swarm in good order: neighbours are told, and told of each other. Comes back once they are.
+    pub async fn leave(self) {
+        // If it has ended already there is nobody left to tell.
+        let _: Option<()> = self.ask(Command::Leave).await;
+    }
+
+    async fn ask<A>(&self, command: impl FnOnce(oneshot::Sender<A>) -> Command<P>) -> Option<A> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.ok()?;
+        answered.await.ok()
+    }
+}
