@@ -119,7 +119,9 @@ async fn three_people_talk_although_the_first_has_gone() {
 
 #[tokio::test]
 async fn nobody_at_the_address_is_said_so() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
     let nobody = listener.local_addr().expect("bound");
     drop(listener);
     let output = Command::new(program())

@@ -36,3 +36,9 @@ build_relay() {
   say "Building the relay"
   cargo build --locked --release --package starling-relay-node --bin relay-node </dev/null >&2
 }
+
+# The gossip library's example for browsers, as a page in $TARGET/examples/browser.
+build_browser_example() {
+  say "Building the gossip library's browser example"
+  gossip/examples/browser/build </dev/null >&2
+}

@@ -1,5 +1,6 @@
 //! Whole-system scenarios in real headless Chromium.
 
+mod gossip_example;
 mod harness;
 mod hostile;
 mod journeys;
