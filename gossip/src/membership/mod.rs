@@ -505,7 +505,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
     }
 
     fn set_deadline(&mut self) {
-        let wants_more = self.wants_more();
+        let retry = self.wants_more().then(|| self.passive.next_try(self.last_tick));
         let silence_max = self.silence_max();
         let silences = self
             .active
@@ -513,9 +513,6 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             .map(|neighbour| neighbour.heard + silence_max);
         let guests = self.guests.values().map(|guest| guest.until);
         let dials = self.dialing.values().map(|dial| dial.until);
-        let retry = wants_more
-            .then(|| self.passive.next_try(self.last_tick))
-            .flatten();
         let clocks = [self.next_heartbeat, self.next_shuffle, self.next_mix];
         self.deadline = guests
             .chain(dials)

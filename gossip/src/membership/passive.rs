@@ -41,6 +41,8 @@ pub(super) struct Passive<P> {
     known: Map<P, Known<P>>,
     max: usize,
     age_max: Duration,
+    /// Not later than the first time to try somebody that is yet to come.
+    soonest: Duration,
 }
 
 impl<P: Copy + Ord + Debug> Passive<P> {
@@ -49,6 +51,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
             known: Map::new(),
             max,
             age_max,
+            soonest: Duration::ZERO,
         }
     }
 
@@ -149,6 +152,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
         // Full jitter (Brooker, "Exponential Backoff And Jitter", 2015).
         let ceiling = min.saturating_mul(1 << known.failures.min(10)).min(max);
         known.next_try = now + super::jitter(ceiling, rng);
+        self.soonest = self.soonest.min(known.next_try);
         // Contacts given from outside are tried for ever: without them a peer that lost everybody stays alone.
         if known.failures >= FAILURES_MAX && !known.met && !known.anchor && known.source.is_some() {
             self.known.remove(peer);
@@ -161,6 +165,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
             known.failures = 0;
             known.heard = now;
             known.next_try = now + pause / 2 + super::jitter(pause, rng);
+            self.soonest = self.soonest.min(known.next_try);
         }
     }
 
@@ -170,6 +175,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
             known.failures = 0;
             known.next_try = known.next_try.min(now);
         }
+        self.soonest = Duration::ZERO;
     }
 
     /// Forgets strangers nobody vouched for in a long time.
@@ -196,13 +202,14 @@ impl<P: Copy + Ord + Debug> Passive<P> {
         (n > 0).then(|| ready().nth(pick(n, rng)).map(|(peer, _)| *peer))?
     }
 
-    /// When the next peer may be dialled that could not be before `now`.
-    pub(super) fn next_try(&self, now: Duration) -> Option<Duration> {
-        self.known
-            .values()
-            .map(|known| known.next_try)
-            .filter(|at| *at > now)
-            .min()
+    /// When the next peer may be dialled that could not be before `now`, or earlier. The table is looked through only when
+    /// the time found before has come.
+    pub(super) fn next_try(&mut self, now: Duration) -> Duration {
+        if self.soonest <= now {
+            let times = self.known.values().map(|known| known.next_try);
+            self.soonest = times.filter(|at| *at > now).min().unwrap_or(Duration::MAX);
+        }
+        self.soonest
     }
 
     /// Up to `n` acquaintances to pass on, without the ones that do not answer.
@@ -217,19 +224,24 @@ impl<P: Copy + Ord + Debug> Passive<P> {
             .known
             .iter()
             .filter(|(peer, known)| *peer != without && known.failures == 0)
-            .map(|(peer, known)| known.describe(*peer, now))
-            .filter(|told| Duration::from_secs(u64::from(told.age_s)) <= self.age_max)
+            .filter(|(_, known)| now.saturating_sub(known.heard) <= self.age_max)
             .collect();
         super::choose_some(&mut found, n, rng);
         found
+            .into_iter()
+            .map(|(peer, known)| known.describe(*peer, now))
+            .collect()
     }
 
-    /// Former neighbours heard of later than that.
-    fn met_since(&self, heard: Duration) -> usize {
-        self.known
-            .values()
-            .filter(|known| known.met && known.heard > heard)
-            .count()
+    /// Former neighbours heard of then or later are kept through failures.
+    fn kept_since(&self) -> Duration {
+        let met = self.known.values().filter(|known| known.met);
+        let mut heard: Vec<Duration> = met.map(|known| known.heard).collect();
+        if heard.len() <= MET_KEPT {
+            return Duration::ZERO;
+        }
+        let (_, kept_since, _) = heard.select_nth_unstable_by_key(MET_KEPT - 1, |at| core::cmp::Reverse(*at));
+        *kept_since
     }
 
     fn from(&self, source: P) -> impl Iterator<Item = (&P, &Known<P>)> {
@@ -240,12 +252,12 @@ impl<P: Copy + Ord + Debug> Passive<P> {
 
     fn insert(&mut self, peer: P, known: Known<P>) {
         if self.known.len() >= self.max && !self.known.contains_key(&peer) {
+            let kept_since = self.kept_since();
             let victim = self
                 .known
                 .iter()
                 .filter(|(_, old)| {
-                    // Of the former neighbours, those last heard of are kept.
-                    let kept = old.met && self.met_since(old.heard) < MET_KEPT;
+                    let kept = old.met && old.heard >= kept_since;
                     !kept && (!old.anchor || known.anchor)
                 })
                 .max_by_key(|(_, old)| (!old.anchor, old.failures, core::cmp::Reverse(old.heard)))
@@ -255,6 +267,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
             };
             self.known.remove(&victim);
         }
+        self.soonest = self.soonest.min(known.next_try);
         self.known.insert(peer, known);
     }
 }
