@@ -37,8 +37,8 @@ build_relay() {
   cargo build --locked --release --package starling-relay-node --bin relay-node </dev/null >&2
 }
 
-# The gossip library's example for browsers, as a page in $TARGET/examples/browser.
-build_browser_example() {
-  say "Building the gossip library's browser example"
-  gossip/examples/browser/build </dev/null >&2
+# build_gossip_page NAME: an example of the gossip library for browsers, as a page in $TARGET/examples/NAME.
+build_gossip_page() {
+  say "Building the gossip library's example $1 for browsers"
+  gossip/examples/page "$1" </dev/null >&2
 }

@@ -29,6 +29,8 @@ pub struct Figure<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<&'a str>,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seeds: Option<&'a [u64]>,
 }
 
 impl<'a> Figure<'a> {
@@ -47,6 +49,7 @@ impl<'a> Figure<'a> {
             met: None,
             peer: None,
             seed: SEED,
+            seeds: None,
         }
     }
 
@@ -61,6 +64,13 @@ impl<'a> Figure<'a> {
     #[must_use]
     pub fn peer(mut self, peer: &'a str) -> Self {
         self.peer = Some(peer);
+        self
+    }
+
+    /// The seeds it was taken from, when there were several.
+    #[must_use]
+    pub fn seeds(mut self, seeds: &'a [u64]) -> Self {
+        self.seeds = Some(seeds);
         self
     }
 

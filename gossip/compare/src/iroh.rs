@@ -173,7 +173,12 @@ impl Member for IrohMember {
         let spread = setup.keep_alive.as_millis().max(1) as u64;
         let first = Duration::from_millis(rng.next_u64() % spread);
         Self {
-            state: State::with_rng(me, None, setup.config.clone(), ChaCha8Rng::seed_from_u64(rng.next_u64())),
+            state: State::with_rng(
+                me,
+                None,
+                setup.config.clone(),
+                ChaCha8Rng::seed_from_u64(rng.next_u64()),
+            ),
             began: setup.began,
             keep_alive: setup.keep_alive,
             idle: setup.idle,

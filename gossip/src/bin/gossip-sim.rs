@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use gossip::sim::{Expect, Fault, Network, Report, Scenario, Senders, Traffic, run};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Simulates a swarm and prints what came of it. The same arguments print the same, but for `wall_s` and
 /// `peak_rss_mib`.
 #[derive(Debug, Parser)]

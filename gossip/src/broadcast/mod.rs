@@ -54,8 +54,10 @@ pub const ANNOUNCEMENTS_MAX: usize = 4_096;
 pub const ANNOUNCEMENTS_PER_MESSAGE: usize = 256;
 /// A push travels no more links than this. A safety only: trees of ten thousand peers are about twenty deep.
 pub const HOPS_MAX: u8 = 64;
-/// Bounds of the wait between an announcement and the graft, and its first value.
-const GRAFT_WAIT_MIN: Duration = Duration::from_millis(150);
+/// Bounds of the wait between an announcement and the graft, and its first value. The least, simulated with ten thousand
+/// peers on links of 20 to 150 ms: with 150 ms there are 0.21 redundant copies for each that is needed, with 220 ms 0.12
+/// to 0.15 and all is delivered as soon; with 280 ms the last peers wait longer.
+const GRAFT_WAIT_MIN: Duration = Duration::from_millis(220);
 const GRAFT_WAIT_MAX: Duration = Duration::from_secs(2);
 const GRAFT_WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Bounds of the wait for the answer to a graft.

@@ -5,6 +5,7 @@
 //! fails, since after a partition they are the way back. Policy when full: whoever failed most goes first, then whoever
 //! was not heard of for longest.
 
+use core::cmp::Reverse;
 use core::fmt::Debug;
 use core::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct Known<P> {
 #[derive(Debug)]
 pub(super) struct Passive<P> {
     known: Map<P, Known<P>>,
+    /// How many of them each source told of.
+    told: Map<P, usize>,
     max: usize,
     age_max: Duration,
     /// Not later than the first time to try somebody that is yet to come.
@@ -49,6 +52,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
     pub(super) fn new(max: usize, age_max: Duration) -> Self {
         Self {
             known: Map::new(),
+            told: Map::new(),
             max,
             age_max,
             soonest: Duration::ZERO,
@@ -68,7 +72,9 @@ impl<P: Copy + Ord + Debug> Passive<P> {
     }
 
     pub(super) fn remove(&mut self, peer: &P) -> Option<Known<P>> {
-        self.known.remove(peer)
+        let removed = self.known.remove(peer)?;
+        self.uncount(removed.source);
+        Some(removed)
     }
 
     /// Somebody says that there is such a peer.
@@ -89,14 +95,17 @@ impl<P: Copy + Ord + Debug> Passive<P> {
             return;
         }
         if let Some(source) = source
-            && self.from(source).count() >= (self.max / 4).max(1)
+            && self
+                .told
+                .get(&source)
+                .is_some_and(|told| *told >= (self.max / 4).max(1))
         {
             let oldest = self
                 .from(source)
                 .min_by_key(|(_, known)| known.heard)
                 .map(|(peer, _)| *peer);
             if let Some(oldest) = oldest {
-                self.known.remove(&oldest);
+                self.remove(&oldest);
             }
         }
         self.insert(
@@ -155,7 +164,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
         self.soonest = self.soonest.min(known.next_try);
         // Contacts given from outside are tried for ever: without them a peer that lost everybody stays alone.
         if known.failures >= FAILURES_MAX && !known.met && !known.anchor && known.source.is_some() {
-            self.known.remove(peer);
+            self.remove(peer);
         }
     }
 
@@ -180,10 +189,17 @@ impl<P: Copy + Ord + Debug> Passive<P> {
 
     /// Forgets strangers nobody vouched for in a long time.
     pub(super) fn expire(&mut self, now: Duration) {
-        let age_max = self.age_max;
-        self.known.retain(|_, known| {
-            known.met || known.anchor || known.source.is_none() || now.saturating_sub(known.heard) <= age_max
-        });
+        let stays = |known: &Known<P>| {
+            known.met
+                || known.anchor
+                || known.source.is_none()
+                || now.saturating_sub(known.heard) <= self.age_max
+        };
+        let old = self.known.iter().filter(|(_, known)| !stays(known));
+        let old: Vec<P> = old.map(|(peer, _)| *peer).collect();
+        for peer in old {
+            self.remove(&peer);
+        }
     }
 
     /// Any peer that may be dialled now and satisfies `fits`, by chance.
@@ -240,7 +256,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
         if heard.len() <= MET_KEPT {
             return Duration::ZERO;
         }
-        let (_, kept_since, _) = heard.select_nth_unstable_by_key(MET_KEPT - 1, |at| core::cmp::Reverse(*at));
+        let (_, kept_since, _) = heard.select_nth_unstable_by_key(MET_KEPT - 1, |at| Reverse(*at));
         *kept_since
     }
 
@@ -251,24 +267,54 @@ impl<P: Copy + Ord + Debug> Passive<P> {
     }
 
     fn insert(&mut self, peer: P, known: Known<P>) {
-        if self.known.len() >= self.max && !self.known.contains_key(&peer) {
-            let kept_since = self.kept_since();
-            let victim = self
-                .known
-                .iter()
-                .filter(|(_, old)| {
-                    let kept = old.met && old.heard >= kept_since;
-                    !kept && (!old.anchor || known.anchor)
-                })
-                .max_by_key(|(_, old)| (!old.anchor, old.failures, core::cmp::Reverse(old.heard)))
-                .map(|(peer, _)| *peer);
-            let Some(victim) = victim else {
-                return;
-            };
-            self.known.remove(&victim);
+        if self.known.len() >= self.max && !self.known.contains_key(&peer) && !self.make_room(known.anchor) {
+            return;
         }
         self.soonest = self.soonest.min(known.next_try);
-        self.known.insert(peer, known);
+        if let Some(source) = known.source {
+            *self.told.or_default(source) += 1;
+        }
+        if let Some(replaced) = self.known.insert(peer, known) {
+            self.uncount(replaced.source);
+        }
+    }
+
+    fn uncount(&mut self, source: Option<P>) {
+        let Some(source) = source else {
+            return;
+        };
+        if let Some(told) = self.told.get_mut(&source) {
+            *told -= 1;
+            if *told == 0 {
+                self.told.remove(&source);
+            }
+        }
+    }
+
+    /// Forgets some at once, so that the table is not looked through for each newcomer. Only an anchor takes the place of
+    /// an anchor, and of one alone. False: nobody may go.
+    fn make_room(&mut self, for_anchor: bool) -> bool {
+        let kept_since = self.kept_since();
+        let mut victims: Vec<_> = self
+            .known
+            .iter()
+            .filter(|(_, old)| !(old.met && old.heard >= kept_since) && (!old.anchor || for_anchor))
+            .map(|(peer, old)| ((old.anchor, Reverse(old.failures), old.heard), *peer))
+            .collect();
+        let some = (self.max / 8).clamp(1, victims.len().max(1));
+        if some < victims.len() {
+            victims.select_nth_unstable(some - 1);
+        }
+        victims.truncate(some);
+        let Some(first) = victims.iter().min().copied() else {
+            return false;
+        };
+        for (key, peer) in victims {
+            if !key.0 || peer == first.1 {
+                self.remove(&peer);
+            }
+        }
+        true
     }
 }
 

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use starling_tests::{Browser, Page, workspace_root};
 
-/// Where `gossip/examples/browser/build` leaves the page.
+/// Where `gossip/examples/page browser` leaves the page.
 fn folder() -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from);
@@ -35,7 +35,7 @@ async fn serve() -> Result<String> {
     let folder = folder();
     ensure!(
         folder.join("index.html").is_file(),
-        "{} is not built: run gossip/examples/browser/build",
+        "{} is not built: run gossip/examples/page browser",
         folder.display()
     );
     let app = Router::new()

@@ -4,6 +4,7 @@
 
 mod client;
 mod delivery;
+mod gossip;
 mod relay;
 
 use anyhow::{Result, bail};
@@ -14,6 +15,7 @@ async fn main() -> Result<()> {
     match name.as_str() {
         "client" => client::measure().await,
         "delivery" => delivery::measure().await,
+        "gossip" => gossip::measure().await,
         "relay" => relay::measure().await,
         other => bail!("nothing measures {other:?} yet"),
     }
