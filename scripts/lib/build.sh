@@ -11,9 +11,19 @@ RELAY="$TARGET/release/relay-node"
 app_stamp() {
   {
     find client-wasm engine gossip ordered protocol www scripts/app -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
-    sha256sum Cargo.toml Cargo.lock Trunk.toml rust-toolchain.toml
+    sha256sum Cargo.toml Cargo.lock Trunk.toml rust-toolchain.toml scripts/lib/build.sh
     wasm-opt --version
   } | sha256sum | cut -d' ' -f1
+}
+
+# Names of source files in what people download begin with the crate, not with the builder's home. The inliner's
+# threshold is the one that gave the smallest app of those from 0 to 40.
+app_rustflags() {
+  local sources
+  printf -- '-Cllvm-args=-inline-threshold=25'
+  for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+    printf -- ' --remap-path-prefix=%s=' "$sources"
+  done
 }
 
 build_app() {
@@ -26,7 +36,7 @@ build_app() {
   say "Building the app (several minutes the first time)"
   rm -f "$file"
   # Trunk reads NO_COLOR as a flag that wants a value of true or false.
-  env -u NO_COLOR trunk build --release --locked </dev/null >&2
+  RUSTFLAGS="$(app_rustflags)" env -u NO_COLOR trunk build --release --locked </dev/null >&2
   mkdir -p "$TARGET"
   printf '%s\n' "$stamp" >"$file"
 }

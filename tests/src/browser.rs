@@ -195,6 +195,12 @@ impl Browser {
         self.context().open(url).await
     }
 
+    /// The first of its processes; the others descend from it.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.shared.pid
+    }
+
     /// Kills every process of the browser at once, as a power cut would, and waits until they are gone.
     pub async fn kill(&self) -> Result<()> {
         let family = process::family(self.shared.pid);

@@ -13,6 +13,7 @@ pub mod http;
 pub mod keys;
 pub mod native;
 pub mod page;
+pub mod people;
 pub mod process;
 pub mod relay;
 pub mod wait;

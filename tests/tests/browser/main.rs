@@ -7,5 +7,4 @@ mod journeys;
 mod mesh;
 mod offline_shell;
 mod pages;
-mod people;
 mod relay_process;

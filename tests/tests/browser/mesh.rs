@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use starling_tests::{Browser, Page, Relay};
 
-use crate::people::{all_at, first_visit, follow, neighbours, post, profile_link, sees};
+use starling_tests::people::{all_at, first_visit, follow, neighbours, post, profile_link, sees};
 
 const TABS: usize = 12;
 const LINKS_MAX: usize = 4;

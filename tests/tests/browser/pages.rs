@@ -3,7 +3,7 @@
 use anyhow::Result;
 use starling_tests::{Browser, Relay, Scheme, axe, shots_dir, testid};
 
-use crate::people::{all_at, first_visit, linked, post};
+use starling_tests::people::{all_at, first_visit, linked, post};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_accessible_and_has_its_picture_taken() -> Result<()> {

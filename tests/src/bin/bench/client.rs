@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde::Deserialize;
 use starling_tests::figures::{Figure, Target, percentile, print};
+use starling_tests::people::{first_visit, follow};
 use starling_tests::{Browser, NativePeer, Page, Relay, http, testid};
 
 const BENCH: &str = "client";
@@ -72,11 +73,7 @@ async fn history(relay: &Relay) -> Result<()> {
     // From an empty profile: robot hands and all.
     let began = Instant::now();
     let page = browser.open(&relay.url("/")).await?;
-    page.type_into(&testid("welcome-name"), "Reader").await?;
-    page.click(&testid("welcome-create")).await?;
-    page.click(&testid("phrase-later")).await?;
-    page.click(&testid("welcome-done")).await?;
-    page.wait_element(&testid("composer-input")).await?;
+    first_visit(&page, "Reader").await?;
     let following = Instant::now();
     follow(&page, &ada).await?;
     page.wait_element(&testid("post-text")).await?;
@@ -152,13 +149,6 @@ async fn cold_starts(browser: &Browser, relay: &Relay) -> Result<()> {
             .print();
     }
     Ok(())
-}
-
-async fn follow(page: &Page, link: &str) -> Result<()> {
-    page.click(&testid("nav-explore")).await?;
-    page.paste_into(&testid("follow-input"), link).await?;
-    page.click(&testid("follow-submit")).await?;
-    page.click(&testid("nav-home")).await
 }
 
 /// Seconds since `began` until so many entries are stored, which they are not before they are verified and in the views.

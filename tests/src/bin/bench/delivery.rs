@@ -6,7 +6,8 @@
 use anyhow::{Context as _, Result};
 use starling_tests::figures::{Figure, Target, percentile};
 use starling_tests::keys::Modifiers;
-use starling_tests::{Browser, Page, Relay, testid};
+use starling_tests::people::{first_visit, follow, linked, profile_link};
+use starling_tests::{Browser, Relay, testid};
 
 const BENCH: &str = "delivery";
 const POSTS: usize = 200;
@@ -20,27 +21,14 @@ pub(crate) async fn measure() -> Result<()> {
 async fn way(name: &str, query: &str, p50_ms: f64) -> Result<()> {
     let mut relay = Relay::start().await?;
     let (one, two) = (Browser::launch().await?, Browser::launch().await?);
-    let ada = enter(&one, &relay, query, "Ada").await?;
-    let bob = enter(&two, &relay, query, "Bob").await?;
-    ada.click(&testid("nav-you")).await?;
-    ada.click("main a[href^='/u/']").await?;
-    ada.wait_element(&testid("profile-link")).await?;
-    let link: String = ada
-        .eval("document.querySelector('[data-testid=profile-link]').value")
-        .await?;
-    ada.click(&testid("nav-home")).await?;
-    bob.click(&testid("nav-explore")).await?;
-    bob.type_into(&testid("follow-input"), &link).await?;
-    bob.click(&testid("follow-submit")).await?;
-    bob.wait_for("!document.querySelector('[data-testid=follow-input]')?.value")
-        .await?;
-    bob.click(&testid("nav-home")).await?;
+    let url = relay.url(&format!("/{query}"));
+    let (ada, bob) = (one.open(&url).await?, two.open(&url).await?);
+    first_visit(&ada, "Ada").await?;
+    first_visit(&bob, "Bob").await?;
+    follow(&bob, &profile_link(&ada).await?).await?;
     let links = if query.is_empty() { 2 } else { 1 };
     for page in [&ada, &bob] {
-        page.wait_for(&format!(
-            "+document.querySelector('[data-testid=status-chip]').dataset.peers >= {links}"
-        ))
-        .await?;
+        linked(page, links).await?;
     }
     if query.is_empty() {
         relay.kill().await?;
@@ -83,14 +71,4 @@ async fn way(name: &str, query: &str, p50_ms: f64) -> Result<()> {
         .print();
     }
     Ok(())
-}
-
-async fn enter(browser: &Browser, relay: &Relay, query: &str, name: &str) -> Result<Page> {
-    let page = browser.open(&relay.url(&format!("/{query}"))).await?;
-    page.type_into(&testid("welcome-name"), name).await?;
-    page.click(&testid("welcome-create")).await?;
-    page.click(&testid("phrase-later")).await?;
-    page.click(&testid("welcome-done")).await?;
-    page.wait_element(&testid("composer-input")).await?;
-    Ok(page)
 }

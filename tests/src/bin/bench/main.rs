@@ -5,6 +5,7 @@
 mod client;
 mod delivery;
 mod gossip;
+mod mesh;
 mod relay;
 
 use anyhow::{Result, bail};
@@ -16,6 +17,7 @@ async fn main() -> Result<()> {
         "client" => client::measure().await,
         "delivery" => delivery::measure().await,
         "gossip" => gossip::measure().await,
+        "mesh" => mesh::measure().await,
         "relay" => relay::measure().await,
         other => bail!("nothing measures {other:?} yet"),
     }

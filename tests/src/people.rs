@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::{Page, testid};
 use anyhow::{Context as _, Result};
-use starling_tests::{Page, testid};
 
 /// First visit: a name, the recovery words, "later", home. Returns the words.
-pub(crate) async fn first_visit(page: &Page, name: &str) -> Result<String> {
+pub async fn first_visit(page: &Page, name: &str) -> Result<String> {
     page.type_into(&testid("welcome-name"), name).await?;
     page.click(&testid("welcome-create")).await?;
     page.wait_element(&testid("phrase-words")).await?;
@@ -21,7 +21,7 @@ pub(crate) async fn first_visit(page: &Page, name: &str) -> Result<String> {
 }
 
 /// The account comes back from its words.
-pub(crate) async fn restore(page: &Page, words: &str) -> Result<()> {
+pub async fn restore(page: &Page, words: &str) -> Result<()> {
     page.click(&testid("restore-open")).await?;
     page.paste_into(&testid("restore-phrase"), words).await?;
     page.click(&testid("restore-submit")).await?;
@@ -29,7 +29,7 @@ pub(crate) async fn restore(page: &Page, words: &str) -> Result<()> {
 }
 
 /// One's own profile link.
-pub(crate) async fn profile_link(page: &Page) -> Result<String> {
+pub async fn profile_link(page: &Page) -> Result<String> {
     page.click(&testid("nav-you")).await?;
     page.click("main a[href^='/u/']").await?;
     let link = testid("profile-link");
@@ -42,9 +42,9 @@ pub(crate) async fn profile_link(page: &Page) -> Result<String> {
 }
 
 /// Follows somebody by a link.
-pub(crate) async fn follow(page: &Page, link: &str) -> Result<()> {
+pub async fn follow(page: &Page, link: &str) -> Result<()> {
     page.click(&testid("nav-explore")).await?;
-    page.type_into(&testid("follow-input"), link).await?;
+    page.paste_into(&testid("follow-input"), link).await?;
     page.click(&testid("follow-submit")).await?;
     let account = link
         .rsplit('/')
@@ -58,7 +58,7 @@ pub(crate) async fn follow(page: &Page, link: &str) -> Result<()> {
 }
 
 /// Writes a post.
-pub(crate) async fn post(page: &Page, text: &str) -> Result<()> {
+pub async fn post(page: &Page, text: &str) -> Result<()> {
     page.type_into(&testid("composer-input"), text).await?;
     page.click(&testid("composer-send")).await?;
     page.wait_for(&format!("[...document.querySelectorAll('[data-testid=post-text]')].some(p => p.textContent.includes('{text}'))"))
@@ -67,7 +67,7 @@ pub(crate) async fn post(page: &Page, text: &str) -> Result<()> {
 }
 
 /// Waits until a post of somebody is on the screen, taking the "new posts" pill when it offers itself.
-pub(crate) async fn sees(page: &Page, text: &str) -> Result<()> {
+pub async fn sees(page: &Page, text: &str) -> Result<()> {
     page.wait_for(&format!(
         "(document.querySelector('[data-testid=new-posts-pill]')?.click(), \
          [...document.querySelectorAll('[data-testid=post-text]')].some(p => p.textContent.includes('{text}')))"
@@ -77,12 +77,12 @@ pub(crate) async fn sees(page: &Page, text: &str) -> Result<()> {
 }
 
 /// The texts on the screen, top to bottom.
-pub(crate) async fn texts(page: &Page) -> Result<Vec<String>> {
+pub async fn texts(page: &Page) -> Result<Vec<String>> {
     page.texts(&testid("post-text")).await
 }
 
 /// Waits for so many links (relays included).
-pub(crate) async fn linked(page: &Page, peers: u32) -> Result<()> {
+pub async fn linked(page: &Page, peers: u32) -> Result<()> {
     page.wait_for(&format!(
         "+document.querySelector('[data-testid=status-chip]').dataset.peers >= {peers}"
     ))
@@ -91,7 +91,7 @@ pub(crate) async fn linked(page: &Page, peers: u32) -> Result<()> {
 }
 
 /// Waits until all of one's posts on the screen are at this durability.
-pub(crate) async fn all_at(page: &Page, durability: &str) -> Result<()> {
+pub async fn all_at(page: &Page, durability: &str) -> Result<()> {
     page.wait_for(&format!(
         "(posts => posts.length && posts.every(p => p.dataset.durability === '{durability}'))\
          ([...document.querySelectorAll('[data-testid=post][data-durability]')])"
@@ -101,7 +101,7 @@ pub(crate) async fn all_at(page: &Page, durability: &str) -> Result<()> {
 }
 
 /// The peers a tab is linked with, relays or not, by `window.starling`.
-pub(crate) async fn neighbours(page: &Page, relays: bool) -> Result<BTreeSet<String>> {
+pub async fn neighbours(page: &Page, relays: bool) -> Result<BTreeSet<String>> {
     let links: serde_json::Value = page.eval("starling.links().then(JSON.parse)").await?;
     let links = links.as_array().cloned().unwrap_or_default();
     Ok(links
@@ -112,7 +112,7 @@ pub(crate) async fn neighbours(page: &Page, relays: bool) -> Result<BTreeSet<Str
 }
 
 /// The transports of the links, by `window.starling`.
-pub(crate) async fn transports(page: &Page) -> Result<Vec<(String, bool)>> {
+pub async fn transports(page: &Page) -> Result<Vec<(String, bool)>> {
     let links: serde_json::Value = page.eval("starling.links().then(JSON.parse)").await?;
     let links = links.as_array().cloned().unwrap_or_default();
     Ok(links
