@@ -8,7 +8,8 @@
 
 use std::path::Path;
 
-use gossip::sim::{Fault, Report, Scenario, run};
+use gossip::sim::{Fault, Network, Report, Scenario, Senders, Traffic, run};
+use proptest::prelude::*;
 
 /// Members in a small run.
 const NODES: u32 = 300;
@@ -115,4 +116,64 @@ fn a_cut_that_does_not_happen_is_noticed() {
     scenario.fault.clear();
     let report = run(&scenario);
     assert!(!report.failed.is_empty(), "nothing was cut and nobody noticed");
+}
+
+/// Something goes wrong within half a minute. Half seconds, so that nobody dies in the moment it speaks.
+fn fault() -> impl Strategy<Value = Fault> {
+    (0..4_u8, 0..20_u8, 1..10_u8, 1..=3_u8).prop_map(|(kind, at, lasts, tenths)| {
+        let at_s = f64::from(at) + 0.5;
+        let for_s = f64::from(lasts);
+        let share = f64::from(tenths) / 10.0;
+        match kind {
+            0 => Fault::Kill { at_s, share },
+            1 => Fault::Freeze { at_s, share, for_s },
+            2 => Fault::Cut { at_s, share, for_s },
+            _ => Fault::Churn {
+                at_s,
+                for_s,
+                per_s: 1.0,
+            },
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_mix_of_faults_is_got_over(
+        seed in any::<u64>(),
+        nodes in 24..60_u32,
+        fault in proptest::collection::vec(fault(), 0..4),
+        losses in prop_oneof![Just(0.0), Just(0.05)],
+        dial_failure in prop_oneof![Just(0.0), Just(0.3)],
+    ) {
+        let said = |at_s, messages| Traffic {
+            at_s,
+            messages,
+            every_ms: 1_000,
+            senders: Senders::Many,
+            expect: Default::default(),
+        };
+        let report = run(&Scenario {
+            about: String::new(),
+            nodes,
+            active: 4,
+            seed,
+            join_per_s: 100,
+            one_contact: false,
+            settle_s: 10.0,
+            end_s: 200.0,
+            hostile: 0.0,
+            hostility: Vec::new(),
+            network: Network { loss: losses, dial_failure, ..Network::default() },
+            traffic: vec![said(0.0, 30), said(150.0, 5)],
+            fault,
+            expect: Default::default(),
+        });
+        prop_assert_eq!((report.components, report.isolated_nodes), (1, 0));
+        prop_assert_eq!(report.delivered_fraction, 1.0, "something never came");
+        prop_assert_eq!(report.one_sided, 0, "a link only one side knows of");
+        prop_assert!(report.degree_max <= 16);
+    }
 }

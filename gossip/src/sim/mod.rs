@@ -17,6 +17,6 @@ pub use graph::Graph;
 pub use member::{BODY_LEN, Input, Label, Member, Output, SwarmMember};
 pub use network::{Hostility, Network};
 pub use report::{Report, Sent, Spread, TrafficReport};
-pub use run::{run, run_with};
+pub use run::{LINGER, run, run_with};
 pub use scenario::{Expect, Fault, Scenario, Senders, Traffic, TrafficExpect};
 pub use world::{Counts, Published, World};

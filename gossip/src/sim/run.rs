@@ -8,6 +8,8 @@ use super::scenario::{Expect, Fault, Scenario, Senders, Traffic};
 use super::world::World;
 use crate::membership::{Config, pick};
 
+/// A link that one side gave up is given up by the other within this: a silence is noticed, a request times out.
+pub const LINGER: Duration = Duration::from_secs(15);
 /// Members a newcomer hears of.
 const CONTACTS: usize = 3;
 
@@ -85,7 +87,11 @@ impl<'a, M: Member> Runner<'a, M> {
         let end = self.zero + Duration::from_secs_f64(self.scenario.end_s);
         self.world.run_until(end);
         self.look();
-        self.report()
+        let mut report = self.report();
+        let one_sided = self.world.graph().one_sided;
+        self.world.run_until(end + LINGER);
+        report.one_sided = self.world.graph().one_sided.intersection(&one_sided).count();
+        report
     }
 
     /// Everything that is to happen, in order.
@@ -274,7 +280,7 @@ impl<'a, M: Member> Runner<'a, M> {
         }
     }
 
-    fn report(self) -> Report {
+    fn report(&self) -> Report {
         let graph = self.world.graph();
         let counts = self.world.counts();
         let honest: Vec<u32> = self.world.honest().collect();
@@ -312,6 +318,7 @@ impl<'a, M: Member> Runner<'a, M> {
             components: graph.components(),
             components_seen: self.components_seen,
             articulation_points: graph.articulation_points(),
+            one_sided: 0,
             degree: graph.degrees(),
             degree_max: counts.degree_max,
             whole_after_s,

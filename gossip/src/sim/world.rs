@@ -328,6 +328,11 @@ impl<M: Member> World<M> {
                 .as_ref()
                 .is_some_and(|neighbours| neighbours.binary_search(&a).is_ok())
         };
+        let claims = adjacent.iter().enumerate().flat_map(|(node, neighbours)| {
+            let claimed = neighbours.iter().flatten();
+            claimed.map(move |other| (node as u32, *other))
+        });
+        let one_sided = claims.filter(|(node, other)| !both(*node, *other)).collect();
         let kept = adjacent
             .iter()
             .enumerate()
@@ -341,7 +346,10 @@ impl<M: Member> World<M> {
                 })
             })
             .collect();
-        Graph { adjacent: kept }
+        Graph {
+            adjacent: kept,
+            one_sided,
+        }
     }
 
     fn happen(&mut self, event: Event<M::Message>) {
