@@ -162,7 +162,7 @@ proptest! {
                     let before = broadcast.counters().ignored;
                     let known = items.iter().filter(|told| owner.has(&told.item)).count();
                     let taken = broadcast.on_announce(
-                        peer, &items, now, |item| owner.has(item), |key| Rank::of(key),
+                        peer, &items, now, |item| owner.has(item), Rank::of,
                     );
                     let ignored = (broadcast.counters().ignored - before) as usize;
                     if owner.up.contains(&peer) {

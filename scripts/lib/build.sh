@@ -16,13 +16,11 @@ app_stamp() {
   } | sha256sum | cut -d' ' -f1
 }
 
-# Names of source files in what people download begin with the crate, not with the builder's home. The inliner's
-# threshold is the one that gave the smallest app of those from 0 to 40.
+# Names of source files in what people download begin with the crate, not with the builder's home.
 app_rustflags() {
   local sources
-  printf -- '-Cllvm-args=-inline-threshold=25'
   for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
-    printf -- ' --remap-path-prefix=%s=' "$sources"
+    printf -- '--remap-path-prefix=%s= ' "$sources"
   done
 }
 
