@@ -8,6 +8,7 @@
 use core::cmp::Reverse;
 use core::fmt::Debug;
 use core::time::Duration;
+use std::collections::BinaryHeap;
 
 use ordered::Map;
 use rand_core::Rng;
@@ -251,13 +252,15 @@ impl<P: Copy + Ord + Debug> Passive<P> {
 
     /// Former neighbours heard of then or later are kept through failures.
     fn kept_since(&self) -> Duration {
-        let met = self.known.values().filter(|known| known.met);
-        let mut heard: Vec<Duration> = met.map(|known| known.heard).collect();
-        if heard.len() <= MET_KEPT {
-            return Duration::ZERO;
+        let mut latest = [Duration::ZERO; MET_KEPT];
+        for known in self.known.values().filter(|known| known.met) {
+            let at = latest.partition_point(|heard| *heard >= known.heard);
+            if at < MET_KEPT {
+                latest.copy_within(at..MET_KEPT - 1, at + 1);
+                latest[at] = known.heard;
+            }
         }
-        let (_, kept_since, _) = heard.select_nth_unstable_by_key(MET_KEPT - 1, |at| Reverse(*at));
-        *kept_since
+        latest[MET_KEPT - 1]
     }
 
     fn from(&self, source: P) -> impl Iterator<Item = (&P, &Known<P>)> {
@@ -295,23 +298,20 @@ impl<P: Copy + Ord + Debug> Passive<P> {
     /// an anchor, and of one alone. False: nobody may go.
     fn make_room(&mut self, for_anchor: bool) -> bool {
         let kept_since = self.kept_since();
-        let mut victims: Vec<_> = self
+        // A heap, because code to select or sort weighs much in a browser.
+        let mut victims: BinaryHeap<_> = self
             .known
             .iter()
             .filter(|(_, old)| !(old.met && old.heard >= kept_since) && (!old.anchor || for_anchor))
-            .map(|(peer, old)| ((old.anchor, Reverse(old.failures), old.heard), *peer))
+            .map(|(peer, old)| (!old.anchor, old.failures, Reverse(old.heard), *peer))
             .collect();
         let some = (self.max / 8).clamp(1, victims.len().max(1));
-        if some < victims.len() {
-            victims.select_nth_unstable(some - 1);
-        }
-        victims.truncate(some);
-        let Some(first) = victims.iter().min().copied() else {
-            return false;
-        };
-        for (key, peer) in victims {
-            if !key.0 || peer == first.1 {
-                self.remove(&peer);
+        for n in 0..some {
+            match victims.pop() {
+                Some((stranger, _, _, peer)) if stranger || n == 0 => {
+                    self.remove(&peer);
+                }
+                _ => return n > 0,
             }
         }
         true
