@@ -261,7 +261,7 @@ impl Config {
             kind: PeerKind::Relay { key },
             links_target: 0,
             links_max: 1_024,
-            relays_target: 0,
+            relays_target: 8,
             feeds_max: 1_000_000,
             anti_entropy: core::time::Duration::from_secs(30),
         }

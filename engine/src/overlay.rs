@@ -52,14 +52,15 @@ fn settings(config: &Config) -> membership::Config {
             active_high: (config.links_target + config.links_target / 2).min(config.links_max),
             ..common
         },
-        // A relay takes in whoever comes, lets nobody go and dials nobody.
+        // A relay takes in whoever comes, lets nobody go and dials the relays it was told of.
         PeerKind::Relay { .. } => membership::Config {
             anchor: true,
             active_target: config.links_max,
             active_high: config.links_max,
             guests_max: 64,
             passive_max: 512,
-            dials_max: 0,
+            dials_max: 4,
+            dial_anchors_only: true,
             ..common
         },
     }

@@ -28,6 +28,7 @@ use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry, codec};
 use redb::{Database, Durability, TableDefinition};
 use starling_relay_node::driver::{self, LinkEnd, ToLink};
+use starling_relay_node::network::AddressBook;
 use starling_relay_node::store::{Command, Store};
 
 const CACHE_BYTES: usize = 128 << 20;
@@ -198,12 +199,12 @@ async fn engine(folder: &Path, person: &Person) {
     std::fs::create_dir(&folder).unwrap();
     let (store, answers) = Store::open(&folder, CACHE_BYTES).unwrap();
     let config = Config::relay(KeyPair::from_seed(&[9; 32]));
-    let (driver, thread) = driver::start(config, [3; 32], store, answers).unwrap();
+    let (driver, thread) = driver::start(config, [3; 32], store, answers, AddressBook::open().0).unwrap();
     while !driver.is_ready() {
         tokio::task::yield_now().await;
     }
     let mut end = driver
-        .attach(Role::Responder, Binding::Memory, Transport::Memory)
+        .attach(Role::Responder, Binding::Memory, Transport::Memory, None)
         .await
         .unwrap();
     let device = &person.feeds[0].device;

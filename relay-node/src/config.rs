@@ -11,6 +11,8 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::network::RelayUrl;
+
 /// The relay of a Starling network: keeps people's posts while they are away, and serves the app.
 #[derive(Debug, Parser)]
 #[command(name = "relay-node", version, after_help = PRECEDENCE)]
@@ -93,6 +95,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxy: Option<Vec<IpAddr>>,
+    /// Another relay to form a network with, such as https://relay.example: any one member; may be repeated.
+    #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    join: Option<Vec<RelayUrl>>,
     /// What people see this relay as [default: Starling relay].
     #[arg(long, global = true, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,6 +165,9 @@ pub struct Settings {
     /// Proxies believed.
     #[serde(deserialize_with = "list")]
     pub trusted_proxy: Vec<IpAddr>,
+    /// Relays to form a network with.
+    #[serde(deserialize_with = "list")]
+    pub join: Vec<RelayUrl>,
     /// What people see this relay as.
     pub name: String,
     /// Links at a time.
@@ -185,6 +194,7 @@ impl Default for Settings {
             allowed_origin: Vec::new(),
             host: Vec::new(),
             trusted_proxy: Vec::new(),
+            join: Vec::new(),
             name: "Starling relay".to_owned(),
             links_max: 1_024,
             sockets_per_address_max: 64,
@@ -215,7 +225,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 16] = [
+const SETTINGS: [&str; 17] = [
     "listen",
     "data_dir",
     "udp_port",
@@ -225,6 +235,7 @@ const SETTINGS: [&str; 16] = [
     "allowed_origin",
     "host",
     "trusted_proxy",
+    "join",
     "name",
     "links_max",
     "sockets_per_address_max",
@@ -406,6 +417,7 @@ mod tests {
         check_refused(&["--host", "https://relay.example"], "relay.example");
         check_refused(&["--log", "loud=very"], "log");
         check_refused(&["--listen", "8080"], "--listen");
+        check_refused(&["--join", "relay.example"], "https://relay.example");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod driver;
 pub mod export;
 pub mod http;
 pub mod identity;
+pub mod network;
 pub mod relay;
 pub mod rtc;
 pub mod store;

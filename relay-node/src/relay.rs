@@ -20,6 +20,7 @@ use crate::driver::{self, DriverHandle, DriverThread};
 use crate::http::app::App;
 use crate::http::{self, About, PeerIdText};
 use crate::identity::{self, IdentityError};
+use crate::network::{self, AddressBook};
 use crate::rtc::{RtcConfig, RtcEndpoint, RtcError};
 use crate::store::{Store, StoreError};
 use crate::transport::{webrtc, websocket};
@@ -104,6 +105,7 @@ pub struct Relay {
     stop_http: oneshot::Sender<()>,
     served: JoinHandle<()>,
     answering: JoinHandle<()>,
+    dialling: JoinHandle<()>,
 }
 
 impl Relay {
@@ -142,7 +144,10 @@ impl Relay {
             links_max: settings.links_max,
             ..Config::relay(key)
         };
-        let (driver, thread) = driver::start(config, seed()?, store, answers).map_err(StartError::Thread)?;
+        let (book, dials) = AddressBook::open();
+        let (driver, thread) =
+            driver::start(config, seed()?, store, answers, Arc::clone(&book)).map_err(StartError::Thread)?;
+        let dialling = tokio::spawn(network::run(driver.clone(), book, dials, settings.join.clone()));
 
         let hub = Hub::new(Limits::default(), seed()?);
         let (room, calls) = hub.local(peer, RoomId::lobby()).map_err(StartError::Lobby)?;
@@ -200,6 +205,7 @@ impl Relay {
             stop_http,
             served,
             answering,
+            dialling,
         })
     }
 
@@ -251,6 +257,8 @@ impl Relay {
         self.hub.stop();
         self.answering.abort();
         let written = self.thread.stop(STOPPING).await;
+        // Its links have said goodbye by now.
+        self.dialling.abort();
         self.rtc.shutdown().await;
         let _ = self.served.await;
         drop(self.data_dir);

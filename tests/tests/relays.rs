@@ -126,3 +126,65 @@ async fn a_stopped_relay_says_why_and_exits_in_order() -> Result<()> {
     ada.wait("the link's end", |seen| seen.status.peers == 0).await?;
     Ok(())
 }
+
+fn joining(relays: &[&Relay]) -> RelayOptions {
+    let join = relays
+        .iter()
+        .flat_map(|relay| ["--join".to_owned(), format!("http://127.0.0.1:{}", relay.port())]);
+    RelayOptions {
+        args: join.collect(),
+        ..RelayOptions::default()
+    }
+}
+
+#[tokio::test]
+async fn a_post_reaches_a_follower_at_another_relay_and_what_one_missed_the_other_has() -> Result<()> {
+    let mut first = relay().await?;
+    let second = Relay::start_with(joining(&[&first])).await?;
+    let (ada, bob) = (NativePeer::person("Ada").await?, NativePeer::person("Bob").await?);
+    let account = ada.me().await?.account;
+    bob.follow(account).await?;
+    ada.link_with(&first).await?;
+    bob.link_with(&second).await?;
+    ada.post("to all relays").await?;
+    bob.wait("the live post", |seen| seen.posts == ["to all relays"])
+        .await?;
+
+    // One of them is killed; what is written meanwhile is at the other, and comes over by itself.
+    first.kill().await?;
+    ada.wait("the link's end", |seen| seen.status.peers == 0).await?;
+    ada.link_with(&second).await?;
+    ada.post("the first is away").await?;
+    ada.wait("the receipt", |seen| seen.status.not_durable == 0)
+        .await?;
+    drop(ada);
+    let mark = second.log().mark();
+    first.restart().await?;
+    second.log().wait(mark, "\"relay\":true").await?;
+    let cleo = NativePeer::person("Cleo").await?;
+    cleo.follow(account).await?;
+    cleo.link_with(&first).await?;
+    cleo.wait("both posts from the one that was away", |seen| {
+        seen.posts.len() == 2
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_relay_joins_late_through_one_that_is_not_there_yet() -> Result<()> {
+    // A port of somebody who is about to come.
+    let mut first = relay().await?;
+    first.kill().await?;
+    let second = Relay::start_with(joining(&[&first])).await?;
+    second.log().wait(0, "cannot join through this relay yet").await?;
+    let ada = NativePeer::person("Ada").await?;
+    ada.link_with(&second).await?;
+    ada.post("early").await?;
+    first.restart().await?;
+    second.log().wait(0, "\"relay\":true").await?;
+    let bob = NativePeer::person("Bob").await?;
+    bob.follow(ada.me().await?.account).await?;
+    bob.link_with(&first).await?;
+    bob.wait("what was written before", |seen| seen.posts == ["early"])
+        .await
+}

@@ -22,14 +22,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::Engine;
 use engine::api::{Event, Transport};
-use engine::io::{Config, Input, LinkId, Log, Now, Output};
+use engine::io::{Candidate, Config, Input, LinkId, Log, Now, Output};
 use protocol::handshake::{Binding, Role};
-use protocol::{Timestamp, frame};
+use protocol::{PeerId, Timestamp, frame};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use link::{FrameSink, LinkEnd, Outgoing, ToLink};
 use link::{LinkHandle, link_queue};
 
+use crate::network::{AddressBook, RelayUrl};
 use crate::store::{Command, Store};
 
 /// Frames waiting for the engine, of all links together; each link has at most one more in hand, so that they take turns.
@@ -45,8 +46,12 @@ pub(crate) enum FromLink {
         role: Role,
         binding: Binding,
         transport: Transport,
+        /// Where it was dialled, if it was.
+        dialled: Option<RelayUrl>,
         handle: LinkHandle,
     },
+    /// A dial the engine asked for came to nothing.
+    DialFailed(PeerId),
     Frame {
         link: LinkId,
         bytes: Vec<u8>,
@@ -87,6 +92,7 @@ impl DriverHandle {
         role: Role,
         binding: Binding,
         transport: Transport,
+        dialled: Option<RelayUrl>,
     ) -> Result<LinkEnd, AttachError> {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
@@ -98,6 +104,7 @@ impl DriverHandle {
             role,
             binding,
             transport,
+            dialled,
             handle,
         };
         self.inputs.send(up).await.map_err(|_| AttachError::Stopping)?;
@@ -105,6 +112,12 @@ impl DriverHandle {
             sink: FrameSink::new(link, self.inputs.clone(), place),
             outgoing,
         })
+    }
+
+    /// A dial the engine asked for came to nothing.
+    pub(crate) async fn dial_failed(&self, peer: PeerId) {
+        // A relay that is ending dials nobody again.
+        let _ = self.inputs.send(FromLink::DialFailed(peer)).await;
     }
 
     /// Whether the engine has read its store.
@@ -149,6 +162,7 @@ pub fn start(
     seed: [u8; 32],
     store: Store,
     answers: mpsc::Receiver<Input>,
+    book: Arc<AddressBook>,
 ) -> std::io::Result<(DriverHandle, DriverThread)> {
     // The engine has its own bound and a reason to tell; this one is for channels it has not judged yet.
     let places_max = config.links_max + config.links_max / 4 + 16;
@@ -169,6 +183,8 @@ pub fn start(
         waiting: VecDeque::new(),
         own: VecDeque::new(),
         ready,
+        book,
+        dialled: HashMap::new(),
     };
     let all_places = (Arc::clone(&places), places_max);
     std::thread::Builder::new()
@@ -204,6 +220,9 @@ struct Driver {
     /// What executing outputs brought about, to be told to the engine next.
     own: VecDeque<Input>,
     ready: watch::Sender<bool>,
+    book: Arc<AddressBook>,
+    /// Links that were dialled and have not proven yet who is there.
+    dialled: HashMap<LinkId, RelayUrl>,
 }
 
 impl Driver {
@@ -248,9 +267,13 @@ impl Driver {
                 role,
                 binding,
                 transport,
+                dialled,
                 handle,
             } => {
                 self.links.insert(link, handle);
+                if let Some(url) = dialled {
+                    self.dialled.insert(link, url);
+                }
                 self.handle(Input::LinkUp {
                     link,
                     role,
@@ -262,7 +285,9 @@ impl Driver {
             FromLink::Frame { link, bytes } if self.links.contains_key(&link) => {
                 self.handle(Input::Frame { link, bytes });
             }
+            FromLink::DialFailed(peer) => self.handle(Input::DialFailed { peer }),
             FromLink::Down { link } if self.links.remove(&link).is_some() => {
+                self.dialled.remove(&link);
                 self.handle(Input::LinkDown { link });
             }
             FromLink::Frame { .. } | FromLink::Down { .. } => {}
@@ -281,22 +306,41 @@ impl Driver {
                 Output::Introduced { .. } => {}
                 Output::Send { link, bytes } => self.send(link, bytes),
                 Output::Close { link, reason } => {
+                    self.dialled.remove(&link);
                     if let Some(handle) = self.links.remove(&link) {
                         handle.close(reason);
                     }
                 }
                 Output::Persist(batch) => self.give(Command::Persist(batch)),
                 Output::Load(load) => self.give(Command::Load(load)),
-                // A relay is dialled; it knows no addresses of others.
-                Output::Dial { peer, .. } => self.own.push_back(Input::DialFailed { peer }),
+                // Browsers have no address: they dial.
+                Output::Dial { peer, .. } => {
+                    if !self.book.dial(peer) {
+                        self.own.push_back(Input::DialFailed { peer });
+                    }
+                }
                 Output::Event(Event::Ready { .. }) => {
                     self.ready.send_replace(true);
                 }
                 // No interface listens here.
                 Output::Event(_) | Output::Answer { .. } => {}
-                Output::Log(log) => write_log(&log),
+                Output::Log(log) => {
+                    if let Log::Linked { link, peer, .. } = &log
+                        && let Some(url) = self.dialled.remove(link)
+                    {
+                        self.meet(*peer, url);
+                    }
+                    write_log(&log);
+                }
             }
         }
+    }
+
+    /// Whoever is at an address the operator named is a relay this one knows.
+    fn meet(&mut self, peer: PeerId, url: RelayUrl) {
+        self.book.learn(peer, url);
+        let relay = Candidate { peer, relay: true };
+        self.own.push_back(Input::Candidates(vec![relay]));
     }
 
     fn send(&mut self, link: LinkId, bytes: Vec<u8>) {

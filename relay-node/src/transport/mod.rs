@@ -1,4 +1,5 @@
 //! Channels to peers. Transports carry frames and know nothing of what is in them.
 
+pub mod dial;
 pub mod webrtc;
 pub mod websocket;

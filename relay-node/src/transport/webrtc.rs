@@ -80,7 +80,10 @@ async fn run(link: RtcLink, driver: &DriverHandle) {
         answerer: link.local_fingerprint,
     };
     let (sender, mut receiver) = link.split();
-    let end = match driver.attach(Role::Responder, binding, Transport::WebRtc).await {
+    let end = match driver
+        .attach(Role::Responder, binding, Transport::WebRtc, None)
+        .await
+    {
         Ok(end) => end,
         Err(error) => {
             let _ = sender.try_send(frame::close(&error.to_string()).into());

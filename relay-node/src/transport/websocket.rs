@@ -14,7 +14,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use engine::api::Transport;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use protocol::handshake::{Binding, Role};
 use protocol::{frame, limits};
 use signaling::Door;
@@ -22,6 +22,7 @@ use signaling::rate::{Bucket, Rate};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::driver::{DriverHandle, FrameSink, Outgoing, ToLink};
+use crate::network::RelayUrl;
 
 /// How often a peer is pinged: below the shortest idle timeouts of proxies, which are about a minute.
 const PING_EVERY: Duration = Duration::from_secs(25);
@@ -75,13 +76,32 @@ async fn upgrade(
         .into_response()
 }
 
+/// An open WebSocket, whichever side opened it.
+pub(super) trait Socket:
+    Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send + Unpin
+{
+}
+
+impl<T> Socket for T where
+    T: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send + Unpin
+{
+}
+
 async fn run(socket: WebSocket, driver: &DriverHandle, host: String) {
+    run_as(socket, driver, host, Role::Responder, None).await;
+}
+
+/// A link over an open WebSocket, until it ends. `dialled`: where, if this side opened it.
+pub(super) async fn run_as(
+    socket: impl Socket,
+    driver: &DriverHandle,
+    host: String,
+    role: Role,
+    dialled: Option<RelayUrl>,
+) {
     let (mut sender, receiver) = socket.split();
     let binding = Binding::WebSocket { host };
-    let end = match driver
-        .attach(Role::Responder, binding, Transport::WebSocket)
-        .await
-    {
+    let end = match driver.attach(role, binding, Transport::WebSocket, dialled).await {
         Ok(end) => end,
         Err(error) => {
             let goodbye = goodbye(&mut sender, receiver, error.to_string(), true);
@@ -107,7 +127,7 @@ async fn run(socket: WebSocket, driver: &DriverHandle, host: String) {
 }
 
 /// Sends what is queued until the engine closes the link (the reason) or the channel breaks.
-async fn write(sender: &mut SplitSink<WebSocket, Message>, outgoing: &mut Outgoing) -> Option<String> {
+async fn write<S: Socket>(sender: &mut SplitSink<S, Message>, outgoing: &mut Outgoing) -> Option<String> {
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
@@ -149,14 +169,14 @@ async fn write(sender: &mut SplitSink<WebSocket, Message>, outgoing: &mut Outgoi
     }
 }
 
-struct Incoming {
-    receiver: SplitStream<WebSocket>,
+struct Incoming<S> {
+    receiver: SplitStream<S>,
     control: Bucket,
     start: Instant,
 }
 
-impl Incoming {
-    fn new(receiver: SplitStream<WebSocket>) -> Self {
+impl<S: Socket> Incoming<S> {
+    fn new(receiver: SplitStream<S>) -> Self {
         Self {
             receiver,
             control: Bucket::new(CONTROL, protocol::Instant::default()),
@@ -201,9 +221,9 @@ fn is_too_long(error: &axum::Error) -> bool {
 }
 
 /// Says why, and waits for the peer to have read it: closing over unread bytes would make its side forget ours.
-async fn goodbye(
-    sender: &mut SplitSink<WebSocket, Message>,
-    mut receiver: SplitStream<WebSocket>,
+async fn goodbye<S: Socket>(
+    sender: &mut SplitSink<S, Message>,
+    mut receiver: SplitStream<S>,
     reason: String,
     say_in_frame: bool,
 ) {
