@@ -18,8 +18,8 @@ pub struct Config {
     pub anchors_target: usize,
     /// Dial anchors alone: a relay cannot dial a tab.
     pub dial_anchors_only: bool,
-    /// Peers remembered beyond the neighbours. After nine tenths of the peers died, 96 leave a survivor without a living
-    /// acquaintance about once in fifty thousand cases, and then others know *it*.
+    /// Peers remembered beyond the neighbours. After nine tenths of the peers died, 160 leave a survivor without a living
+    /// acquaintance once in twenty million cases; 96, which was tried, once in twenty-five thousand.
     pub passive_max: usize,
     /// Connections that are not neighbours yet.
     pub guests_max: usize,
@@ -57,7 +57,7 @@ impl Config {
             active_max: 16,
             anchors_target: 2,
             dial_anchors_only: false,
-            passive_max: 96,
+            passive_max: 160,
             guests_max: 8,
             dials_max: 4,
             dial_timeout: Duration::from_secs(10),
