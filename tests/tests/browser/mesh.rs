@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use starling_tests::{Browser, Page, Relay};
+use starling_tests::{Browser, Page, Relay, RelayOptions};
 
 use starling_tests::people::{all_at, first_visit, follow, neighbours, post, profile_link, sees};
 
@@ -30,13 +30,31 @@ async fn everybody_sees(tabs: &[Page], text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Waits until a tab has no link to a relay left.
+async fn alone(tabs: &[Page]) -> Result<()> {
+    for tab in tabs {
+        let alone = "starling.links().then(l => !JSON.parse(l).some(link => link.relay))";
+        tab.wait_for_within(alone, PATIENCE).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn twelve_tabs_with_four_links_each_outlive_their_server() -> Result<()> {
-    let mut relay = Relay::start().await?;
+async fn twelve_tabs_with_four_links_each_outlive_their_two_servers() -> Result<()> {
+    let mut first = Relay::start().await?;
+    let join = ["--join".to_owned(), format!("http://127.0.0.1:{}", first.port())];
+    let mut second = Relay::start_with(RelayOptions {
+        args: join.into(),
+        ..RelayOptions::with_built_app()?
+    })
+    .await?;
+    second.log().wait(0, "\"relay\":true").await?;
     let browser = Browser::launch().await?;
     let mut tabs = Vec::new();
     for n in 0..TABS {
-        let tab = browser.new_context().await?.open(&relay.url("/?links=4")).await?;
+        // Every other one is another relay's guest.
+        let home = if n % 2 == 0 { &first } else { &second };
+        let tab = browser.new_context().await?.open(&home.url("/?links=4")).await?;
         first_visit(&tab, &format!("P{n}")).await?;
         tabs.push(tab);
     }
@@ -44,17 +62,15 @@ async fn twelve_tabs_with_four_links_each_outlive_their_server() -> Result<()> {
     for tab in &tabs[1..] {
         follow(tab, &link).await?;
     }
-    post(&tabs[0], "with a relay").await?;
-    everybody_sees(&tabs, "with a relay").await?;
+    post(&tabs[0], "with two relays").await?;
+    everybody_sees(&tabs, "with two relays").await?;
 
-    relay.kill().await?;
-    for tab in &tabs {
-        tab.wait_for_within(
-            "starling.links().then(l => !JSON.parse(l).some(link => link.relay))",
-            PATIENCE,
-        )
-        .await?;
-    }
+    second.kill().await?;
+    post(&tabs[0], "with one relay").await?;
+    everybody_sees(&tabs, "with one relay").await?;
+
+    first.kill().await?;
+    alone(&tabs).await?;
     post(&tabs[0], "with no server anywhere").await?;
     everybody_sees(&tabs, "with no server anywhere").await?;
 
@@ -83,10 +99,19 @@ async fn twelve_tabs_with_four_links_each_outlive_their_server() -> Result<()> {
     post(&tabs[0], "one of us has left").await?;
     everybody_sees(&tabs, "one of us has left").await?;
 
-    relay.restart().await?;
+    first.restart().await?;
+    second.restart().await?;
     all_at(&tabs[0], "relays").await?;
     within_cap(&tabs).await?;
     let known: BTreeSet<String> = neighbours(&tabs[0], true).await?;
     ensure!(known.len() == 1, "the relay is back: {known:?}");
-    Ok(())
+    // A guest of the second relay who was never there before is served what was said meanwhile.
+    let late = browser
+        .new_context()
+        .await?
+        .open(&second.url("/?direct=off"))
+        .await?;
+    first_visit(&late, "Late").await?;
+    follow(&late, &link).await?;
+    sees(&late, "one of us has left").await
 }
