@@ -32,6 +32,7 @@
 //!   away. For programs whose messages live nowhere else.
 //! - [`membership::Membership`] and [`broadcast::Broadcast`] by themselves, for programs with a store of their own: whether
 //!   something is news is asked of the store, so there is no window after which a replay floods again.
+//! - [`detector::Detector`], who lives and who does not, from heartbeats that are passed on.
 #![cfg_attr(
     feature = "node",
     doc = "- [`node::Node`], a member as a handle to await on, with [`typed`] messages, over TCP or any other transport. (Features `node`; `native` with TCP; `wire` is the bytes alone.)"
@@ -44,6 +45,7 @@
 pub mod broadcast;
 #[cfg(feature = "wire")]
 mod codec;
+pub mod detector;
 pub mod membership;
 #[cfg(feature = "node")]
 pub mod node;

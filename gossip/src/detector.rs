@@ -1,0 +1,308 @@
+//! Who lives, as far as heartbeats tell: failure detection by gossip.
+//!
+//! After van Renesse, Minsky, Hayden ("A Gossip-Style Failure Detection Service", Middleware 1998): each peer counts its
+//! heartbeats, whoever hears of a higher counter passes it on, and everybody judges alone, by its own clock, from when it
+//! last heard a counter rise. Nobody asks anybody, so a hundred peers are watched for the price of what they say.
+//!
+//! A peer goes *alive* → *suspect* → *dead* → *gone*, a step at a time, each told once ([`Detector::poll`]); a higher counter
+//! makes it alive again at any step. A suspect is inactive: nothing new is given to it. A dead one is replaced. Who is gone
+//! is forgotten.
+//!
+//! When it is wrong. A living peer is suspected when no rise of its counter arrives for `missed_max` periods and a half: one
+//! heartbeat lost is never enough, nor one that is half a period late. With losses of one in ten on each of three ways, two
+//! heartbeats in a row are lost on all of them once in a million; what really happens is a link or a machine that stands
+//! still for longer, and then suspicion is right to ask. The price of being wrong is small by design: a suspect costs
+//! nothing to believe again. A dead peer is seen as alive for as long as `missed_max` periods and a half, plus the time
+//! gossip takes.
+//!
+//! When it is not them but us. If this peer did not run for a while (a frozen tab, a sleeping machine), everybody seems
+//! silent: time in which [`Detector::tick`] was not called counts for nobody. If many seem to have died within
+//! [`Config::dead_after`], this peer is more likely cut off than they are dead: [`Detector::doubts_itself`] tells not to act
+//! on it.
+
+use core::fmt::Debug;
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use ordered::Map;
+
+/// When a peer counts as what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// How often each peer counts one further.
+    pub heartbeat_every: Duration,
+    /// Heartbeats in a row that may be missed before a peer is suspect.
+    pub missed_max: u32,
+    /// Silence after which a suspect is dead.
+    pub dead_after: Duration,
+    /// Silence after which the dead are forgotten.
+    pub gone_after: Duration,
+    /// This peer doubts itself when more than this share of all, itself included, fell silent at once …
+    pub doubt_share: f64,
+    /// … and at least so many: of three peers one may die.
+    pub doubt_min: usize,
+    /// Peers watched. Policy when full: whoever was silent for longest is forgotten, unless all live; then newcomers are
+    /// not taken in.
+    pub peers_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            heartbeat_every: Duration::from_secs(5),
+            missed_max: 2,
+            dead_after: Duration::from_secs(30),
+            gone_after: Duration::from_mins(60),
+            doubt_share: 0.3,
+            doubt_min: 3,
+            peers_max: 1_024,
+        }
+    }
+}
+
+impl Config {
+    /// Silence after which a peer is suspect.
+    #[must_use]
+    pub fn suspect_after(&self) -> Duration {
+        // Half a period more, so that a heartbeat that is merely late does not count as missed.
+        self.heartbeat_every * self.missed_max + self.heartbeat_every / 2
+    }
+}
+
+/// What a peer seems to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Heard of lately.
+    Alive,
+    /// Inactive: two heartbeats are missing, or as many as configured.
+    Suspect,
+    /// Silent for so long that others take its place.
+    Dead,
+}
+
+/// A peer is judged otherwise than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change<P> {
+    /// Who.
+    pub peer: P,
+    /// What it was; `None`: unknown.
+    pub from: Option<State>,
+    /// What it is; `None`: forgotten.
+    pub to: Option<State>,
+    /// How long it has been silent.
+    pub silent: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Watched {
+    counter: u64,
+    heard: Duration,
+    state: State,
+    /// It said goodbye.
+    left: bool,
+}
+
+/// Judges peers. See the module.
+#[derive(Debug)]
+pub struct Detector<P> {
+    config: Config,
+    peers: Map<P, Watched>,
+    changes: VecDeque<Change<P>>,
+    last_tick: Duration,
+    /// Not later than the next time somebody changes by silence alone.
+    deadline: Duration,
+    doubts_itself: bool,
+}
+
+impl<P: Copy + Ord + Debug> Detector<P> {
+    /// Watches nobody yet.
+    #[must_use]
+    pub const fn new(config: Config, now: Duration) -> Self {
+        Self {
+            config,
+            peers: Map::new(),
+            changes: VecDeque::new(),
+            last_tick: now,
+            deadline: Duration::MAX,
+            doubts_itself: false,
+        }
+    }
+
+    /// The next change. Drain it after every call.
+    pub fn poll(&mut self) -> Option<Change<P>> {
+        self.changes.pop_front()
+    }
+
+    /// A heartbeat of `peer` came, from itself or passed on. True: it is a new one, worth passing on.
+    pub fn heard(&mut self, peer: P, counter: u64, now: Duration) -> bool {
+        self.wake(now);
+        let known = self.peers.get_mut(&peer);
+        if known.as_ref().is_some_and(|known| counter <= known.counter) {
+            return false;
+        }
+        let from = known.as_ref().map(|known| known.state);
+        let silent = known.map_or(Duration::ZERO, |known| now.saturating_sub(known.heard));
+        if from.is_none() && self.peers.len() >= self.config.peers_max && !self.make_room(now) {
+            return false;
+        }
+        let watched = Watched {
+            counter,
+            heard: now,
+            state: State::Alive,
+            left: false,
+        };
+        self.peers.insert(peer, watched);
+        self.deadline = self.deadline.min(now + self.config.suspect_after());
+        if from != Some(State::Alive) {
+            self.changes.push_back(Change {
+                peer,
+                from,
+                to: Some(State::Alive),
+                silent,
+            });
+            self.judge_itself(now);
+        }
+        true
+    }
+
+    /// It said goodbye: nothing more is to come. Told as a death, at once.
+    pub fn left(&mut self, peer: &P, now: Duration) {
+        if let Some(watched) = self.peers.get_mut(peer)
+            && watched.state != State::Dead
+        {
+            let from = core::mem::replace(&mut watched.state, State::Dead);
+            watched.left = true;
+            watched.heard = now;
+            self.deadline = self.deadline.min(watched.heard + self.config.gone_after);
+            self.changes.push_back(Change {
+                peer: *peer,
+                from: Some(from),
+                to: Some(State::Dead),
+                silent: Duration::ZERO,
+            });
+        }
+    }
+
+    /// Time passed. Call it at [`Detector::next_deadline`] at the latest, and at least once a period.
+    pub fn tick(&mut self, now: Duration) {
+        self.wake(now);
+        if now < self.deadline {
+            return;
+        }
+        let config = &self.config;
+        self.deadline = Duration::MAX;
+        let mut gone = Vec::new();
+        for (peer, watched) in self.peers.iter_mut() {
+            let silent = now.saturating_sub(watched.heard);
+            loop {
+                let (next, after) = match watched.state {
+                    State::Alive => (Some(State::Suspect), config.suspect_after()),
+                    State::Suspect => (Some(State::Dead), config.dead_after),
+                    State::Dead => (None, config.gone_after),
+                };
+                if silent < after {
+                    self.deadline = self.deadline.min(watched.heard + after);
+                    break;
+                }
+                self.changes.push_back(Change {
+                    peer: *peer,
+                    from: Some(watched.state),
+                    to: next,
+                    silent,
+                });
+                match next {
+                    Some(next) => watched.state = next,
+                    None => {
+                        gone.push(*peer);
+                        break;
+                    }
+                }
+            }
+        }
+        for peer in gone {
+            self.peers.remove(&peer);
+        }
+        self.judge_itself(now);
+    }
+
+    /// When [`Detector::tick`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Duration {
+        self.deadline.min(self.last_tick + self.config.heartbeat_every)
+    }
+
+    /// What a peer seems to be; `None`: never heard of, or gone.
+    #[must_use]
+    pub fn state(&self, peer: &P) -> Option<State> {
+        self.peers.get(peer).map(|watched| watched.state)
+    }
+
+    /// The highest heartbeat heard of.
+    #[must_use]
+    pub fn counter(&self, peer: &P) -> Option<u64> {
+        self.peers.get(peer).map(|watched| watched.counter)
+    }
+
+    /// Everybody watched, and what they seem to be.
+    pub fn peers(&self) -> impl Iterator<Item = (&P, State)> {
+        self.peers.iter().map(|(peer, watched)| (peer, watched.state))
+    }
+
+    /// So many fell silent at once that this peer is more likely the one that is cut off. What changed is true as far as
+    /// it goes, and no reason to act.
+    #[must_use]
+    pub const fn doubts_itself(&self) -> bool {
+        self.doubts_itself
+    }
+
+    /// Time in which this peer did not run is nobody's silence.
+    fn wake(&mut self, now: Duration) {
+        let slept = now.saturating_sub(self.last_tick);
+        self.last_tick = self.last_tick.max(now);
+        if slept >= self.config.suspect_after() {
+            for watched in self.peers.values_mut() {
+                watched.heard += slept;
+            }
+            self.deadline = self.deadline.saturating_add(slept);
+        }
+    }
+
+    fn judge_itself(&mut self, now: Duration) {
+        // The long dead are history and goodbyes no riddle: what counts is who fell silent together.
+        let recent = self.config.dead_after * 2;
+        let silent = self
+            .peers
+            .values()
+            .filter(|watched| watched.state != State::Alive && !watched.left)
+            .filter(|watched| now.saturating_sub(watched.heard) < recent)
+            .count();
+        let all = self.peers.len() + 1;
+        self.doubts_itself =
+            silent >= self.config.doubt_min && silent as f64 > self.config.doubt_share * all as f64;
+        if self.doubts_itself {
+            // Looked at again when the first of them is history.
+            self.deadline = self.deadline.min(now + self.config.heartbeat_every);
+        }
+    }
+
+    /// Forgets whoever was silent for longest. False: all live.
+    fn make_room(&mut self, now: Duration) -> bool {
+        let silent = self
+            .peers
+            .iter()
+            .filter(|(_, watched)| watched.state != State::Alive)
+            .min_by_key(|(_, watched)| watched.heard)
+            .map(|(peer, watched)| (*peer, *watched));
+        let Some((peer, watched)) = silent else {
+            return false;
+        };
+        self.peers.remove(&peer);
+        self.changes.push_back(Change {
+            peer,
+            from: Some(watched.state),
+            to: None,
+            silent: now.saturating_sub(watched.heard),
+        });
+        true
+    }
+}

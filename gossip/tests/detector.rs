@@ -1,0 +1,172 @@
+//! Failure detection: each step once, in order, at its time; and no judgement over what is one's own doing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gossip::detector::{Change, Config, Detector, State};
+use proptest::prelude::*;
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn steps(detector: &mut Detector<u32>) -> Vec<(u32, Option<State>)> {
+    std::iter::from_fn(|| detector.poll())
+        .map(|change| (change.peer, change.to))
+        .collect()
+}
+
+/// Time passes in steps of a second; those in `alive` beat every five.
+fn pass(detector: &mut Detector<u32>, from: u64, to: u64, alive: &[u32]) {
+    for at in from + 1..=to {
+        if at.is_multiple_of(5) {
+            for peer in alive {
+                detector.heard(*peer, at, s(at));
+            }
+        }
+        detector.tick(s(at));
+    }
+}
+
+#[test]
+fn a_silent_peer_is_suspected_dead_and_forgotten_in_that_order_and_comes_back() {
+    let mut detector = Detector::new(Config::default(), s(0));
+    pass(&mut detector, 0, 20, &[1, 2, 3, 4]);
+    assert_eq!(steps(&mut detector).len(), 4, "four came to life");
+    // The last heartbeat of 4 was at 20. Two and a half periods are 12.5 s.
+    pass(&mut detector, 20, 32, &[1, 2, 3]);
+    assert_eq!(steps(&mut detector), []);
+    pass(&mut detector, 32, 33, &[1, 2, 3]);
+    assert_eq!(steps(&mut detector), [(4, Some(State::Suspect))]);
+    pass(&mut detector, 33, 50, &[1, 2, 3]);
+    assert_eq!(steps(&mut detector), [(4, Some(State::Dead))]);
+    assert!(!detector.doubts_itself(), "one of five died");
+    pass(&mut detector, 50, 55, &[1, 2, 3, 4]);
+    let back = detector.poll();
+    let expected = Change {
+        peer: 4,
+        from: Some(State::Dead),
+        to: Some(State::Alive),
+        silent: s(35),
+    };
+    assert_eq!(back, Some(expected));
+    pass(&mut detector, 55, 55 + 3_600, &[1, 2, 3]);
+    let last = steps(&mut detector);
+    assert_eq!(
+        last,
+        [(4, Some(State::Suspect)), (4, Some(State::Dead)), (4, None)]
+    );
+    assert_eq!(detector.state(&4), None);
+}
+
+#[test]
+fn an_old_counter_is_no_sign_of_life() {
+    let mut detector = Detector::new(Config::default(), s(0));
+    assert!(detector.heard(1, 10, s(0)));
+    for at in 1..=13 {
+        assert!(!detector.heard(1, 10, s(at)), "nothing to pass on");
+        detector.tick(s(at));
+    }
+    assert_eq!(detector.state(&1), Some(State::Suspect));
+}
+
+#[test]
+fn whoever_slept_judges_nobody_by_it() {
+    let mut detector = Detector::new(Config::default(), s(0));
+    pass(&mut detector, 0, 20, &[1, 2]);
+    steps(&mut detector);
+    detector.tick(s(10_000));
+    assert_eq!(steps(&mut detector), []);
+    // But silence after waking counts.
+    for at in 10_001..=10_014 {
+        detector.tick(s(at));
+    }
+    assert_eq!(steps(&mut detector).len(), 2);
+}
+
+#[test]
+fn when_many_fall_silent_at_once_it_is_us() {
+    let mut detector = Detector::new(Config::default(), s(0));
+    let all: Vec<u32> = (1..=6).collect();
+    pass(&mut detector, 0, 20, &all);
+    // Two of seven may die.
+    pass(&mut detector, 20, 60, &all[2..]);
+    assert!(!detector.doubts_itself());
+    assert_eq!(detector.state(&1), Some(State::Dead));
+    // Then the other four seem to, at once.
+    pass(&mut detector, 60, 80, &[]);
+    assert!(detector.doubts_itself());
+    pass(&mut detector, 80, 95, &all[2..]);
+    assert!(!detector.doubts_itself(), "they were there all the time");
+    // Those who really are dead are history after a minute.
+    pass(&mut detector, 95, 110, &[]);
+    assert!(detector.doubts_itself());
+    pass(&mut detector, 110, 200, &[]);
+    assert!(!detector.doubts_itself());
+}
+
+#[test]
+fn a_goodbye_is_no_reason_for_doubt() {
+    let mut detector = Detector::new(Config::default(), s(0));
+    let all: Vec<u32> = (1..=6).collect();
+    pass(&mut detector, 0, 20, &all);
+    steps(&mut detector);
+    for peer in 1..=5 {
+        detector.left(&peer, s(20));
+    }
+    assert_eq!(steps(&mut detector).len(), 5);
+    pass(&mut detector, 20, 40, &[6]);
+    assert!(!detector.doubts_itself());
+    assert_eq!(steps(&mut detector), []);
+}
+
+#[test]
+fn the_table_is_bounded_and_the_living_stay() {
+    let config = Config {
+        peers_max: 3,
+        ..Config::default()
+    };
+    let mut detector = Detector::new(config, s(0));
+    pass(&mut detector, 0, 20, &[1, 2, 3]);
+    assert!(!detector.heard(4, 1, s(20)), "all live");
+    pass(&mut detector, 20, 40, &[1, 2]);
+    steps(&mut detector);
+    assert!(detector.heard(4, 2, s(40)));
+    assert_eq!(steps(&mut detector), [(3, None), (4, Some(State::Alive))]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever comes: steps follow each other without gaps, states are what was told, deadlines are kept.
+    #[test]
+    fn what_is_told_adds_up(
+        events in proptest::collection::vec((0..6_u32, 0..40_u64, any::<bool>(), 0..9_000_u64), 0..200),
+    ) {
+        let config = Config { peers_max: 4, gone_after: s(60), ..Config::default() };
+        let mut detector = Detector::new(config, s(0));
+        let mut now = Duration::ZERO;
+        let mut told: BTreeMap<u32, State> = BTreeMap::new();
+        for (peer, counter, leaves, ms) in events {
+            now += Duration::from_millis(ms);
+            if leaves && counter == 0 {
+                detector.left(&peer, now);
+            } else {
+                detector.heard(peer, counter, now);
+            }
+            detector.tick(now);
+            while let Some(change) = detector.poll() {
+                prop_assert_eq!(told.get(&change.peer).copied(), change.from);
+                prop_assert_ne!(change.from, change.to);
+                match change.to {
+                    Some(state) => told.insert(change.peer, state),
+                    None => told.remove(&change.peer),
+                };
+            }
+            let states: BTreeMap<u32, State> = detector.peers().map(|(peer, state)| (*peer, state)).collect();
+            prop_assert_eq!(&states, &told);
+            prop_assert!(states.len() <= 4);
+            prop_assert!(detector.next_deadline() > now);
+        }
+    }
+}
