@@ -22,6 +22,8 @@ pub enum Domain {
     Signal,
     /// One peer's word to another, carried by others.
     Introduction,
+    /// What a relay says of itself.
+    Description,
 }
 
 impl Domain {
@@ -36,6 +38,7 @@ impl Domain {
             Self::Link => b"starling link v1\0",
             Self::Signal => b"starling signal v1\0",
             Self::Introduction => b"starling introduction v1\0",
+            Self::Description => b"starling description v1\0",
         }
     }
 }

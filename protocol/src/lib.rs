@@ -12,6 +12,7 @@
 //! This crate is sans-I/O: no clock, no sockets, no global random source.
 
 pub mod codec;
+pub mod directory;
 pub mod entry;
 pub mod frame;
 pub mod handshake;

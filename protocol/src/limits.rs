@@ -34,6 +34,12 @@ pub const HOPS_MAX: u8 = 64;
 pub const PEERS_PER_MESSAGE_MAX: usize = 16;
 /// Links an introduction may travel.
 pub const INTRODUCTION_HOPS_MAX: u8 = 8;
+/// Relays described in one message.
+pub const RELAYS_PER_MESSAGE_MAX: usize = 32;
+/// The address of a relay, in bytes.
+pub const RELAY_URL_LEN_MAX: usize = 200;
+/// The name of a zone, in bytes.
+pub const ZONE_LEN_MAX: usize = 32;
 /// A signal payload (an SDP or a candidate), in bytes.
 pub const SIGNAL_PAYLOAD_LEN_MAX: usize = 16 * 1024;
 /// A signal message on the wire, in bytes.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
+use crate::directory::SignedDescription;
 use crate::entry::{Entry, SignedHeader};
 use crate::id::{AccountId, DeviceId, EntryId};
 use crate::introduction::Introduction;
@@ -91,6 +92,8 @@ pub enum Message {
     Prune(OnTree),
     /// One peer's word to another, on its way.
     Introduction(Introduction),
+    /// What relays say of themselves.
+    Relays(Relays),
 }
 
 /// See [`Message::Interests`].
@@ -227,6 +230,13 @@ pub struct ForkProof {
     pub other: SignedHeader,
 }
 
+/// See [`Message::Relays`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relays {
+    /// One each.
+    pub relays: Vec<SignedDescription>,
+}
+
 /// What bytes turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
@@ -271,6 +281,7 @@ mod kind {
     pub(super) const GRAFT: u8 = 21;
     pub(super) const PRUNE: u8 = 22;
     pub(super) const INTRODUCTION: u8 = 23;
+    pub(super) const RELAYS: u8 = 24;
 }
 
 impl Message {
@@ -304,6 +315,7 @@ impl Message {
             Self::Graft(fields) => with(kind::GRAFT, fields),
             Self::Prune(fields) => with(kind::PRUNE, fields),
             Self::Introduction(fields) => with(kind::INTRODUCTION, fields),
+            Self::Relays(fields) => with(kind::RELAYS, fields),
         }
     }
 
@@ -337,6 +349,7 @@ impl Message {
             kind::GRAFT => Self::Graft(fields_of(fields)?),
             kind::PRUNE => Self::Prune(fields_of(fields)?),
             kind::INTRODUCTION => Self::Introduction(fields_of(fields)?),
+            kind::RELAYS => Self::Relays(fields_of(fields)?),
             unknown => return Ok(Decoded::Unknown(unknown)),
         };
         if message.within_limits() {
@@ -373,6 +386,10 @@ impl Message {
             Self::ForkProof(m) => header(&m.one) && header(&m.other),
             Self::Introduction(m) => {
                 m.hops <= limits::INTRODUCTION_HOPS_MAX && m.payload.len() <= limits::SIGNAL_PAYLOAD_LEN_MAX
+            }
+            Self::Relays(m) => {
+                (1..=limits::RELAYS_PER_MESSAGE_MAX).contains(&m.relays.len())
+                    && m.relays.iter().all(|relay| relay.description.within_limits())
             }
             Self::Request(m) => peers(&m.peers),
             Self::Accept(m) => peers(&m.peers),

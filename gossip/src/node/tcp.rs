@@ -1,7 +1,7 @@
 //! Members on a network: TCP, and on it frames with their length before them.
 //!
 //! Both sides begin with a hello: a frame of [`MAGIC`] and the address the member is reached at (postcard). Then follow
-//! frames of [`wire`](crate::wire); a frame is its length as four bytes, big end first, and as many bytes. Addresses are
+//! frames of [`wire`]; a frame is its length as four bytes, big end first, and as many bytes. Addresses are
 //! believed, not proven.
 
 #![expect(

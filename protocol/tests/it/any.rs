@@ -2,13 +2,14 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use protocol::directory::{Description, Location, SignedDescription};
 use protocol::handshake::{Binding, Hello};
 use protocol::identity::{Certificate, Revocation};
 use protocol::introduction::Introduction;
 use protocol::limits;
 use protocol::message::{
     Announced, Announcements, Credit, Digest, Entries, FeedHead, ForkProof, Heads, Interests, Message,
-    OnTree, Ping, Push, RangeEnd, SaltedAccount, Want,
+    OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Want,
 };
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
 use protocol::receipt::Receipt;
@@ -44,6 +45,29 @@ prop_compose! {
         account in bytes32(), device in bytes32(), name in ".{0,50}", since in integer(), signature in signature(),
     ) -> Certificate {
         Certificate { account: AccountId(account), device: DeviceId(device), name, since: Timestamp(since), signature }
+    }
+}
+
+prop_compose! {
+    fn location()(latitude in -9_000..=9_000_i16, longitude in -18_000..=18_000_i16) -> Location {
+        Location { latitude, longitude }
+    }
+}
+
+prop_compose! {
+    fn description()(
+        (relay, heartbeat, revision) in (bytes32(), integer(), integer()),
+        (url, zone) in ("[a-z:/.]{0,200}", "[a-z]{0,32}"),
+        (roles, load) in any::<(u8, u16)>(),
+        (capacity, response_us, errors_ppm) in any::<(u32, u32, u32)>(),
+        location in proptest::option::of(location()),
+        signature in signature(),
+    ) -> SignedDescription {
+        let relay = PeerId(relay);
+        let description = Description {
+            relay, heartbeat, url, roles, zone, location, capacity, revision, load, response_us, errors_ppm,
+        };
+        SignedDescription { description, signature }
     }
 }
 
@@ -208,6 +232,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
                     hops,
                 })
             }),
+        vec(description(), 1..4).prop_map(|relays| Message::Relays(Relays { relays })),
         any::<u8>().prop_map(|tree| Message::Graft(OnTree { tree })),
         any::<u8>().prop_map(|tree| Message::Prune(OnTree { tree })),
     ]

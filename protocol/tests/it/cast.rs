@@ -1,5 +1,6 @@
 //! The fixed people, devices and times of the tests. Every secret is one byte repeated 32 times.
 
+use protocol::directory::{Description, Location, SignedDescription, role};
 use protocol::entry::{Body, Follow, Position, Post, Profile, ReplyTo};
 use protocol::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN, feature};
 use protocol::identity::{Certificate, Revocation};
@@ -74,6 +75,26 @@ pub(crate) fn introduction() -> Introduction {
         b"hello".to_vec(),
         7,
     )
+}
+
+pub(crate) fn description() -> SignedDescription {
+    let description = Description {
+        relay: peer(RELAY),
+        heartbeat: BEGIN.0 + 7,
+        url: "https://relay.example".into(),
+        roles: role::WORKER | role::SIGNAL,
+        zone: "cellar".into(),
+        location: Some(Location {
+            latitude: 5_250,
+            longitude: -1_340,
+        }),
+        capacity: 100,
+        revision: 70_000,
+        load: 250,
+        response_us: 900,
+        errors_ppm: 3,
+    };
+    description.sign(&key(RELAY))
 }
 
 /// What Ada's laptop says, in order; one of each kind, and an answer.

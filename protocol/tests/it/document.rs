@@ -80,6 +80,9 @@ fn the_page_names_every_limit_and_its_value() {
         limits::HOPS_MAX,
         limits::PEERS_PER_MESSAGE_MAX,
         limits::INTRODUCTION_HOPS_MAX,
+        limits::RELAYS_PER_MESSAGE_MAX,
+        limits::RELAY_URL_LEN_MAX,
+        limits::ZONE_LEN_MAX,
         limits::SIGNAL_PAYLOAD_LEN_MAX,
         limits::SIGNAL_LEN_MAX,
         limits::SIGNAL_MEMBERS_MAX,
@@ -185,6 +188,7 @@ fn the_page_names_every_domain() {
         ("link", Domain::Link),
         ("signal", Domain::Signal),
         ("introduction", Domain::Introduction),
+        ("description", Domain::Description),
     ];
     let rows = table("| purpose | tag");
     assert_eq!(rows.len(), domains.len());

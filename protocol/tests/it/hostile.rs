@@ -6,7 +6,8 @@ use proptest::sample::Index;
 use protocol::entry::{Body, EntryError};
 use protocol::handshake::{Binding, Handshake, Hello, Role};
 use protocol::message::{
-    Announced, Announcements, Decoded, FeedHead, Interests, Message, MessageError, SaltedAccount, Want,
+    Announced, Announcements, Decoded, FeedHead, Interests, Message, MessageError, Relays, SaltedAccount,
+    Want,
 };
 use protocol::overlay::{Descriptor, Shuffle};
 use protocol::signal::{self, Member, Payload, SignalMessage, ToPeer, ToServer};
@@ -83,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn kinds_of_later_versions_are_skipped(kind in 24u8.., fields in vec(any::<u8>(), 0..100)) {
+    fn kinds_of_later_versions_are_skipped(kind in 25u8.., fields in vec(any::<u8>(), 0..100)) {
         let bytes = [&[kind][..], &fields].concat();
         prop_assert_eq!(Message::decode(&bytes), Ok(Decoded::Unknown(kind)));
     }
@@ -213,6 +214,32 @@ fn lists_end_at_their_limits() {
     };
     accepted(&shuffle(limits::PEERS_PER_MESSAGE_MAX));
     refused(&shuffle(limits::PEERS_PER_MESSAGE_MAX + 1));
+
+    let relays = |count, change: fn(&mut protocol::directory::Description)| {
+        let mut relay = crate::cast::description();
+        change(&mut relay.description);
+        Message::Relays(Relays {
+            relays: vec![relay; count],
+        })
+    };
+    accepted(&relays(limits::RELAYS_PER_MESSAGE_MAX, |_| ()));
+    refused(&relays(limits::RELAYS_PER_MESSAGE_MAX + 1, |_| ()));
+    refused(&relays(0, |_| ()));
+    accepted(&relays(1, |relay| {
+        relay.url = "u".repeat(limits::RELAY_URL_LEN_MAX);
+    }));
+    refused(&relays(1, |relay| {
+        relay.url = "u".repeat(limits::RELAY_URL_LEN_MAX + 1);
+    }));
+    accepted(&relays(1, |relay| relay.zone = "z".repeat(limits::ZONE_LEN_MAX)));
+    refused(&relays(1, |relay| {
+        relay.zone = "z".repeat(limits::ZONE_LEN_MAX + 1);
+    }));
+    refused(&relays(1, |relay| {
+        if let Some(location) = &mut relay.location {
+            location.latitude = 9_001;
+        }
+    }));
 
     let want = |from, to| {
         Message::Want(Want {

@@ -1,5 +1,6 @@
 //! What is signed cannot be changed by a single bit, nor used for anything but what it was signed for.
 
+use protocol::directory::SignedDescription;
 use protocol::entry::{EntryError, Position, Post};
 use protocol::identity::{Certificate, Revocation};
 use protocol::key::{self, Domain};
@@ -237,6 +238,26 @@ fn ids_depend_on_the_header_alone() {
     assert_eq!(one.id(), one.header().id());
     assert_eq!(one.header().device, DeviceId(cast::key(LAPTOP).public()));
     assert_eq!(one.entry_ref().id, one.id());
+}
+
+#[test]
+fn a_description_holds_to_the_bit_and_is_the_relays_own() {
+    let description = cast::description();
+    description.verify().unwrap();
+    let bytes = codec::encode(&description);
+    for at in 0..bytes.len() * 8 {
+        let mut changed = bytes.clone();
+        changed[at / 8] ^= 1 << (at % 8);
+        let holds =
+            codec::decode::<SignedDescription>(&changed).is_ok_and(|changed| changed.verify().is_ok());
+        assert!(!holds, "bit {at}");
+    }
+    let anothers = description.description.clone().sign(&cast::key(LAPTOP));
+    assert_eq!(
+        anothers.description.relay,
+        cast::peer(LAPTOP),
+        "nobody describes another"
+    );
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use protocol::message::{
     Announced, Announcements, Credit, Decoded, Digest, Entries, FeedHead, ForkProof, Heads, Interests,
-    Message, OnTree, Ping, Push, RangeEnd, SaltedAccount, Want,
+    Message, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Want,
 };
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
 use protocol::{EntryId, PeerId, SignedHeader};
 
 use super::{entries, identity};
 use crate::by_hand::{Vector, hex, public, sign};
-use crate::cast::{self, ADA, BEGIN, LAPTOP, PHONE};
+use crate::cast::{self, ADA, BEGIN, LAPTOP, PHONE, RELAY};
 
 fn same(by_hand: Vector, message: &Message) -> Vector {
     let name = by_hand.name;
@@ -201,6 +201,30 @@ fn introduction() -> Vector {
         .byte("hops", 7)
 }
 
+fn relays() -> Vector {
+    let described = |vector: Vector| {
+        vector
+            .fixed("relay", public(RELAY))
+            .varint("heartbeat", BEGIN.0 + 7)
+            .sized("url", "https://relay.example")
+            .byte("roles", 0b1001)
+            .sized("zone", "cellar")
+            .byte("location, there", 1)
+            .varint("latitude, zigzag", 10_500)
+            .varint("longitude, zigzag", 2_679)
+            .varint("capacity", 100)
+            .varint("revision", 70_000)
+            .varint("load", 250)
+            .varint("response", 900)
+            .varint("errors", 3)
+    };
+    let under = described(Vector::new("signed")).bytes();
+    let start = Vector::new("message: Relays")
+        .byte("kind", 24)
+        .varint("relays, count", 1);
+    described(start).fixed("signature", sign(RELAY, "starling description v1", &under))
+}
+
 /// The messages of the overlay and of its trees.
 fn overlay() -> Vec<(Vector, Message)> {
     let described = |vector: Vector, name: &'static str| {
@@ -302,6 +326,12 @@ fn overlay() -> Vec<(Vector, Message)> {
             Message::Prune(OnTree { tree: 9 }),
         ),
         (introduction(), Message::Introduction(cast::introduction())),
+        (
+            relays(),
+            Message::Relays(Relays {
+                relays: vec![cast::description()],
+            }),
+        ),
     ]
 }
 
