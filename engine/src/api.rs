@@ -227,6 +227,40 @@ pub enum Reply {
     Network(NetworkView),
 }
 
+/// How a relay seems to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RelayState {
+    /// Heard of lately.
+    Alive,
+    /// Two heartbeats are missing.
+    Suspect,
+    /// Silent for long.
+    Dead,
+}
+
+/// A relay of the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayView {
+    /// Who.
+    pub peer: PeerId,
+    /// How it seems to do.
+    pub state: RelayState,
+    /// It is this peer.
+    pub this: bool,
+    /// Where it says it is.
+    pub url: String,
+    /// Its zone.
+    pub zone: String,
+    /// See [`protocol::directory::role`].
+    pub roles: u8,
+    /// Its share of the data.
+    pub capacity: u32,
+    /// Entries it holds.
+    pub entries: u64,
+    /// How busy it is, in thousandths.
+    pub load: u16,
+}
+
 /// Told without being asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -242,6 +276,8 @@ pub enum Event {
         /// There were more: read the timeline again when the reader asks for them.
         more: bool,
     },
+    /// The directory of relays changed: all of it.
+    Relays(Vec<RelayView>),
     /// An own post is safer than before.
     Durability {
         /// Which post.
@@ -516,6 +552,8 @@ pub struct NetworkView {
     pub duplicates: u64,
     /// Frames and messages refused (bad signatures, malformed, over a limit).
     pub refused: u64,
+    /// The directory of relays.
+    pub relays: Vec<RelayView>,
     /// When each followed account was last compared with a neighbour.
     pub synced: Vec<(AccountId, Timestamp)>,
 }

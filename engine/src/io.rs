@@ -101,6 +101,9 @@ pub enum Input {
     },
     /// Peers that could be dialled became known (by signaling, or by the address book of the adapter).
     Candidates(Vec<Candidate>),
+    /// What this relay says of itself to everybody, from now on; its key, heartbeat and revision are the engine's to
+    /// know. Browsers ignore it.
+    Describe(Box<protocol::directory::Description>),
     /// The device says that it has, or has not, a network; or it woke from sleep. `true` makes everything that waits
     /// for a retry try at once.
     Network {
@@ -202,6 +205,24 @@ pub enum Log {
         /// Where.
         table: crate::store::Table,
     },
+    /// A relay is judged otherwise than before.
+    Relay {
+        /// Which.
+        peer: PeerId,
+        /// Where it says it is.
+        url: String,
+        /// What it was.
+        from: &'static str,
+        /// What it is.
+        to: &'static str,
+        /// How long nothing was heard of it.
+        silent: core::time::Duration,
+    },
+    /// So many relays fell silent at once that this peer is more likely cut off; or that is over.
+    Doubt {
+        /// Whether it is so.
+        on: bool,
+    },
     /// A fork was found.
     Forked {
         /// The feed.
@@ -226,7 +247,14 @@ pub struct Config {
     pub feeds_max: usize,
     /// How often one random neighbour is compared with (anti-entropy).
     pub anti_entropy: core::time::Duration,
+    /// How often relays describe themselves. Two that are missing, and a half, make one suspect.
+    pub relays_beat_every: core::time::Duration,
+    /// The relays that may be in the directory. `None`: any.
+    pub relays_allowed: Option<Vec<PeerId>>,
 }
+
+/// How often relays describe themselves unless told otherwise.
+pub const RELAYS_BEAT_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
 
 /// Browser or relay.
 #[derive(Clone, Debug)]
@@ -251,6 +279,8 @@ impl Config {
             relays_target: 2,
             feeds_max: 20_000,
             anti_entropy: core::time::Duration::from_secs(45),
+            relays_beat_every: RELAYS_BEAT_EVERY,
+            relays_allowed: None,
         }
     }
 
@@ -264,6 +294,8 @@ impl Config {
             relays_target: 8,
             feeds_max: 1_000_000,
             anti_entropy: core::time::Duration::from_secs(30),
+            relays_beat_every: RELAYS_BEAT_EVERY,
+            relays_allowed: None,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod store;
 mod batch;
 mod boot;
 mod commands;
+mod directory;
 mod durability;
 mod feeds;
 mod ingest;
@@ -90,6 +91,7 @@ pub struct Engine {
     links: Map<LinkId, links::Link>,
     peers: overlay::Peers,
     introductions: introductions::Introductions,
+    directory: directory::Directory,
     overlay: Option<Membership<PeerId>>,
     broadcast: Broadcast<LinkId, DeviceId>,
     pace: Pace,
@@ -159,6 +161,7 @@ impl Engine {
             links: Map::new(),
             peers: overlay::Peers::default(),
             introductions: introductions::Introductions::default(),
+            directory: directory::Directory::new(&config, now.instant, now.wall.0),
             overlay: None,
             broadcast: Broadcast::new(overlay::SPREADING),
             pace: Pace::default(),
@@ -206,6 +209,7 @@ impl Engine {
             }
             Input::Introduce { to, payload } => self.introduce(to, payload),
             Input::Candidates(candidates) => self.on_candidates(&candidates),
+            Input::Describe(description) => self.describe(*description),
             Input::Network { online } => {
                 self.online = online;
                 if let Some(overlay) = self.overlay.as_mut().filter(|_| online) {
@@ -345,6 +349,7 @@ impl Engine {
         self.keep_fetches();
         self.keep_visits();
         self.introductions.refill();
+        self.keep_directory();
         if self.now.instant >= self.next_anti_entropy {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;
             self.anti_entropy();

@@ -333,6 +333,7 @@ impl Engine {
             Message::Pong(pong) => self.on_pong(link, pong),
             Message::ForkProof(proof) => self.on_fork_proof(link, proof),
             Message::Introduction(word) => self.on_introduction(link, word),
+            Message::Relays(relays) => self.on_relays(link, relays),
             Message::Graft(on) => self.broadcast.on_graft(&link, Tree::from_byte(on.tree), now),
             Message::Prune(on) => self.broadcast.on_prune(&link, Tree::from_byte(on.tree), now),
             Message::Request(_)

@@ -298,6 +298,7 @@ impl Engine {
                 self.broadcast.on_up(link);
                 self.emit(Output::Log(Log::Linked { link, peer, relay }));
                 self.tell_interests(link);
+                self.tell_relays(link);
                 self.ping(link);
             }
             membership::Output::Down(peer, _) => {

@@ -122,6 +122,7 @@ impl Engine {
                 interests: self.wanted().len() as u64,
                 duplicates: self.duplicates,
                 refused: self.refused,
+                relays: self.directory.views(),
                 synced: self.synced_views(),
             }),
         };

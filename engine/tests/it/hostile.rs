@@ -4,7 +4,7 @@ use protocol::entry::{Body, Position, Post};
 use protocol::frame;
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
 use protocol::identity::Certificate;
-use protocol::message::{Message, Push, Want};
+use protocol::message::{Message, Push, Relays, Want};
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_engine::api::Transport;
@@ -363,4 +363,14 @@ fn unknown_messages_and_unknown_entry_kinds_are_no_offence() {
     assert!(victim.refused.is_empty(), "{:?}", victim.refused);
     assert_eq!(victim.disk.len(Table::Entries), 2);
     assert_eq!(victim.disk.len(Table::ByTime), 0);
+}
+
+#[test]
+fn a_description_that_is_not_the_relays_own_costs_the_link() {
+    let mut victim = Victim::new();
+    victim.link(&KeyPair::from_seed(&[7; 32]));
+    let mut forged = crate::directory::description("cellar", 1).sign(&KeyPair::from_seed(&[8; 32]));
+    forged.description.url = "http://elsewhere.example".into();
+    victim.message(&Message::Relays(Relays { relays: vec![forged] }));
+    victim.assert_refused("a description with a wrong signature");
 }

@@ -5,6 +5,7 @@
     reason = "tests fail loudly, and read their seed"
 )]
 
+mod directory;
 mod feeds;
 mod hostile;
 mod mesh;

@@ -1,0 +1,289 @@
+//! Which relays there are: what each says of itself, and who of them lives, judged by every peer alone.
+//!
+//! A relay describes itself anew with every heartbeat; whoever hears of a higher one checks the signature, keeps it and
+//! passes it on. Relays do so within a second, browsers, who mostly hear it from a relay anyway, every half minute.
+//!
+//! Invariants: nothing is kept or passed on whose signature was not checked; what a neighbour makes this peer check is
+//! bounded per second, and so is the table. Policy when full: see [`gossip::detector`]. A description says where a relay
+//! is and how it does; it gives it no standing: a receipt counts only from a relay this device knows otherwise.
+
+use std::time::Duration;
+
+use gossip::detector::{Change, Detector, State};
+use ordered::{Map, Set};
+use protocol::directory::{Description, SignedDescription};
+use protocol::message::{Message, Relays};
+use protocol::{Instant, PeerId, limits};
+
+use crate::api::{Event, RelayState, RelayView};
+use crate::io::{Candidate, Config, LinkId, Log, PeerKind};
+use crate::{Engine, clock};
+
+/// How often a browser passes on what it heard.
+const BROWSERS_PASS_ON: Duration = Duration::from_secs(30);
+/// Signatures checked for one neighbour per second; what is beyond comes again with the next heartbeat.
+const CHECKS_PER_S: u32 = 128;
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    detector: Detector<PeerId>,
+    known: Map<PeerId, SignedDescription>,
+    /// To be passed on, and which links know it already.
+    fresh: Map<PeerId, Set<LinkId>>,
+    checks: Map<LinkId, u32>,
+    /// What this relay says of itself, but for what only the engine knows.
+    own: Option<Description>,
+    heartbeat: u64,
+    next_beat: Instant,
+    next_pass: Instant,
+    changed: bool,
+    doubted: bool,
+}
+
+impl Directory {
+    pub(crate) fn new(config: &Config, now: Instant, wall: u64) -> Self {
+        let judging = gossip::detector::Config {
+            heartbeat_every: config.relays_beat_every,
+            dead_after: config.relays_beat_every * 6,
+            ..gossip::detector::Config::default()
+        };
+        Self {
+            detector: Detector::new(judging, Duration::from_micros(now.0)),
+            known: Map::new(),
+            fresh: Map::new(),
+            checks: Map::new(),
+            own: None,
+            // Counted on from the wall clock, so that a restart repeats none.
+            heartbeat: wall,
+            next_beat: now,
+            next_pass: now,
+            changed: false,
+            doubted: false,
+        }
+    }
+
+    /// The relays known, this one last.
+    pub(crate) fn views(&self) -> Vec<RelayView> {
+        let view = |description: &Description, state, this| RelayView {
+            peer: description.relay,
+            state,
+            this,
+            url: description.url.clone(),
+            zone: description.zone.clone(),
+            roles: description.roles,
+            capacity: description.capacity,
+            entries: description.revision,
+            load: description.load,
+        };
+        let others = self.known.iter().filter_map(|(peer, signed)| {
+            let state = match self.detector.state(peer)? {
+                State::Alive => RelayState::Alive,
+                State::Suspect => RelayState::Suspect,
+                State::Dead => RelayState::Dead,
+            };
+            Some(view(&signed.description, state, false))
+        });
+        let own = self.own.iter().map(|own| view(own, RelayState::Alive, true));
+        others.chain(own).collect()
+    }
+}
+
+impl Engine {
+    /// What this relay says of itself from now on.
+    pub(crate) fn describe(&mut self, description: Description) {
+        let PeerKind::Relay { key } = &self.config.kind else {
+            return;
+        };
+        self.directory.own = Some(Description {
+            relay: PeerId(key.public()),
+            ..description
+        });
+        self.directory.changed = true;
+        self.directory.next_beat = self.now.instant;
+    }
+
+    pub(crate) fn on_relays(&mut self, link: LinkId, relays: Relays) {
+        let own = self.key().map(|key| PeerId(key.public()));
+        for signed in relays.relays {
+            let peer = signed.description.relay;
+            if own == Some(peer) {
+                continue;
+            }
+            let known = self.directory.detector.counter(&peer);
+            if known.is_some_and(|known| known > signed.description.heartbeat) {
+                continue;
+            }
+            if known == Some(signed.description.heartbeat) {
+                if let Some(told) = self.directory.fresh.get_mut(&peer) {
+                    told.insert(link);
+                }
+                continue;
+            }
+            let checks = self.directory.checks.or_default(link);
+            *checks += 1;
+            if *checks > CHECKS_PER_S {
+                return;
+            }
+            if signed.verify().is_err() {
+                return self.misbehaved(link, "a description with a wrong signature");
+            }
+            self.learn_relay(peer, signed, link);
+        }
+        self.tell_changes();
+    }
+
+    fn learn_relay(&mut self, peer: PeerId, signed: SignedDescription, from: LinkId) {
+        if self
+            .config
+            .relays_allowed
+            .as_ref()
+            .is_some_and(|allowed| !allowed.contains(&peer))
+        {
+            return;
+        }
+        let now = clock(self.now);
+        let directory = &mut self.directory;
+        if !directory.detector.heard(peer, signed.description.heartbeat, now) {
+            return;
+        }
+        let mut told = Set::new();
+        told.insert(from);
+        directory.fresh.insert(peer, told);
+        let before = directory.known.insert(peer, signed);
+        let after = directory.known.get(&peer).map(|signed| &signed.description);
+        let same = |a: &Description, b: &Description| {
+            (&a.url, &a.zone, a.roles, a.capacity) == (&b.url, &b.zone, b.roles, b.capacity)
+        };
+        directory.changed |= match (before.as_ref().map(|signed| &signed.description), after) {
+            (Some(before), Some(after)) => !same(before, after),
+            _ => true,
+        };
+        if before.is_none() && self.is_relay() {
+            // Relays link with relays; whoever is there proves its key.
+            self.on_candidates(&[Candidate { peer, relay: true }]);
+        }
+    }
+
+    /// What time alone does: heartbeats, judgements, passing on.
+    pub(crate) fn keep_directory(&mut self) {
+        self.directory.checks.clear();
+        self.directory.detector.tick(clock(self.now));
+        self.tell_changes();
+        self.beat();
+        if self.now.instant >= self.directory.next_pass {
+            let pause = if self.is_relay() {
+                Duration::ZERO
+            } else {
+                BROWSERS_PASS_ON
+            };
+            self.directory.next_pass = self.now.instant + pause;
+            self.pass_on();
+        }
+        if core::mem::take(&mut self.directory.changed) {
+            let views = self.directory.views();
+            self.event(Event::Relays(views));
+        }
+    }
+
+    fn beat(&mut self) {
+        let PeerKind::Relay { key } = &self.config.kind else {
+            return;
+        };
+        if self.now.instant < self.directory.next_beat {
+            return;
+        }
+        let Some(own) = &mut self.directory.own else {
+            return;
+        };
+        self.directory.next_beat = self.now.instant + self.config.relays_beat_every;
+        self.directory.heartbeat += 1;
+        own.heartbeat = self.directory.heartbeat;
+        own.revision = self.feeds.entries();
+        let signed = own.clone().sign(key);
+        let peer = signed.description.relay;
+        self.directory.known.insert(peer, signed);
+        self.directory.fresh.insert(peer, Set::new());
+    }
+
+    /// Tells neighbours what is new and what they did not say themselves.
+    fn pass_on(&mut self) {
+        let fresh = core::mem::take(&mut self.directory.fresh);
+        if fresh.is_empty() {
+            return;
+        }
+        for link in self.up_links() {
+            let news = fresh.iter().filter(|(_, told)| !told.contains(&link));
+            let news: Vec<&SignedDescription> = news
+                .filter_map(|(peer, _)| self.directory.known.get(peer))
+                .collect();
+            let messages: Vec<Message> = news
+                .chunks(limits::RELAYS_PER_MESSAGE_MAX)
+                .map(|some| {
+                    let relays = some.iter().map(|signed| (*signed).clone()).collect();
+                    Message::Relays(Relays { relays })
+                })
+                .collect();
+            for message in messages {
+                self.send(link, &message);
+            }
+        }
+        if let Some(own) = self.directory.own.as_ref().map(|own| own.relay) {
+            // Said to others, not kept about oneself.
+            self.directory.known.remove(&own);
+        }
+    }
+
+    /// A new neighbour hears of everybody who is not gone.
+    pub(crate) fn tell_relays(&mut self, link: LinkId) {
+        let living = self
+            .directory
+            .known
+            .iter()
+            .filter(|(peer, _)| self.directory.detector.state(peer) == Some(State::Alive));
+        let all: Vec<SignedDescription> = living.map(|(_, signed)| signed.clone()).collect();
+        for some in all.chunks(limits::RELAYS_PER_MESSAGE_MAX) {
+            let relays = some.to_vec();
+            self.send(link, &Message::Relays(Relays { relays }));
+        }
+    }
+
+    fn tell_changes(&mut self) {
+        while let Some(Change {
+            peer,
+            from,
+            to,
+            silent,
+        }) = self.directory.detector.poll()
+        {
+            let url = self
+                .directory
+                .known
+                .get(&peer)
+                .map(|signed| signed.description.url.clone());
+            if to.is_none() {
+                self.directory.known.remove(&peer);
+                self.directory.fresh.remove(&peer);
+            }
+            self.directory.changed = true;
+            let name = |state: Option<State>| match state {
+                None => "unknown",
+                Some(State::Alive) => "alive",
+                Some(State::Suspect) => "suspect",
+                Some(State::Dead) => "dead",
+            };
+            self.emit(crate::io::Output::Log(Log::Relay {
+                peer,
+                url: url.unwrap_or_default(),
+                from: name(from),
+                to: if to.is_none() { "gone" } else { name(to) },
+                silent,
+            }));
+        }
+        let doubts = self.directory.detector.doubts_itself();
+        if doubts != self.directory.doubted {
+            self.directory.doubted = doubts;
+            self.emit(crate::io::Output::Log(Log::Doubt { on: doubts }));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The directory of relays: all know all, and everybody judges alone.
+
+use protocol::PeerId;
+use protocol::directory::{Description, role};
+use starling_engine::api::{Query, RelayState, RelayView, Reply};
+use starling_engine::{Candidate, Input, Log};
+
+use crate::network::{Network, seed};
+
+pub(crate) fn description(zone: &str, n: usize) -> Description {
+    Description {
+        relay: PeerId::default(),
+        heartbeat: 0,
+        url: format!("http://relay-{n}.example"),
+        roles: role::WORKER,
+        zone: zone.into(),
+        location: None,
+        capacity: 100,
+        revision: 0,
+        load: 0,
+        response_us: 0,
+        errors_ppm: 0,
+    }
+}
+
+/// Relays of which each was told of the one before it.
+fn line(net: &mut Network, n: usize) -> Vec<usize> {
+    let relays: Vec<usize> = (0..n).map(|_| net.add_relay()).collect();
+    for (n, relay) in relays.iter().enumerate() {
+        net.input(*relay, Input::Describe(Box::new(description("cellar", n))));
+    }
+    for pair in relays.windows(2) {
+        let peer = net.peer_id(pair[0]).expect("a relay has a key");
+        net.input(pair[1], Input::Candidates(vec![Candidate { peer, relay: true }]));
+    }
+    net.run_for_ms(20_000);
+    relays
+}
+
+fn directory(net: &mut Network, peer: usize) -> Vec<RelayView> {
+    match net.query(peer, Query::Network) {
+        Reply::Network(view) => view.relays,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// How a peer sees others, by their order.
+fn states(net: &mut Network, at: usize, of: &[usize]) -> Vec<Option<RelayState>> {
+    let views = directory(net, at);
+    let ids: Vec<PeerId> = of.iter().map(|peer| net.peer_id(*peer).expect("a key")).collect();
+    ids.iter()
+        .map(|id| views.iter().find(|view| view.peer == *id).map(|view| view.state))
+        .collect()
+}
+
+#[test]
+fn relays_in_a_line_know_and_link_with_each_other_and_browsers_know_them_too() {
+    let mut net = Network::new(seed());
+    let relays = line(&mut net, 5);
+    let ada = net.person("Ada");
+    net.connect(ada, relays[4]);
+    net.run_for_ms(10_000);
+    for peer in relays.iter().copied().chain([ada]) {
+        let views = directory(&mut net, peer);
+        assert_eq!(views.len(), 5, "seed {}", net.seed);
+        assert!(views.iter().all(|view| view.state == RelayState::Alive));
+        assert_eq!(
+            views.iter().filter(|view| view.this).count(),
+            usize::from(peer != ada)
+        );
+    }
+    for relay in &relays {
+        let others = relays.iter().filter(|other| *other != relay);
+        let linked = net.linked(*relay);
+        assert!(
+            others.clone().all(|other| linked.contains(other)),
+            "everybody with everybody"
+        );
+    }
+}
+
+#[test]
+fn a_relay_that_dies_is_suspect_then_dead_and_alive_again_when_it_returns() {
+    let mut net = Network::new(seed());
+    let relays = line(&mut net, 5);
+    let (gone, others) = relays.split_first().expect("five");
+    net.crash(*gone);
+    net.run_for_ms(14_500);
+    for other in others {
+        let views = directory(&mut net, *other);
+        let suspects: Vec<_> = views
+            .iter()
+            .filter(|view| view.state == RelayState::Suspect)
+            .collect();
+        assert_eq!(suspects.len(), 1, "seed {}", net.seed);
+    }
+    net.run_for_ms(20_000);
+    for other in others {
+        let views = directory(&mut net, *other);
+        assert_eq!(
+            views.iter().filter(|view| view.state == RelayState::Dead).count(),
+            1
+        );
+        let changes: Vec<&str> = net.peers[*other]
+            .log
+            .iter()
+            .filter_map(|log| match log {
+                Log::Relay { to, .. } if *to != "alive" => Some(*to),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(changes, ["suspect", "dead"], "each step is logged once");
+    }
+    net.start(*gone);
+    net.input(*gone, Input::Describe(Box::new(description("cellar", 0))));
+    net.run_for_ms(60_000);
+    for other in others {
+        assert_eq!(states(&mut net, *other, &relays), [Some(RelayState::Alive); 5]);
+    }
+}
+
+#[test]
+fn whoever_is_cut_off_doubts_itself() {
+    let mut net = Network::new(seed());
+    let relays = line(&mut net, 7);
+    let mut groups = vec![0; 7];
+    groups[3] = 1;
+    net.partition(&groups);
+    net.run_for_ms(20_000);
+    let doubts = |net: &Network, peer: usize| {
+        net.peers[peer]
+            .log
+            .iter()
+            .filter(|log| matches!(log, Log::Doubt { on: true }))
+            .count()
+    };
+    assert_eq!(
+        doubts(&net, relays[3]),
+        1,
+        "all others are silent: it is the one that is cut off"
+    );
+    for other in relays.iter().filter(|relay| **relay != relays[3]) {
+        assert_eq!(doubts(&net, *other), 0, "one of seven may fall silent");
+    }
+    net.heal();
+    net.run_for_ms(90_000);
+    for relay in &relays {
+        assert_eq!(
+            states(&mut net, *relay, &relays),
+            [Some(RelayState::Alive); 7],
+            "seed {}",
+            net.seed
+        );
+    }
+}
