@@ -1,7 +1,7 @@
 //! Which relays there are: what each says of itself, and who of them lives, judged by every peer alone.
 //!
 //! A relay describes itself anew with every heartbeat; whoever hears of a higher one checks the signature, keeps it and
-//! passes it on. Relays do so within a second, browsers, who mostly hear it from a relay anyway, every half minute.
+//! passes it on. Relays do so within a second; browsers, who mostly hear it from a relay anyway, every half minute.
 //!
 //! Invariants: nothing is kept or passed on whose signature was not checked; what a neighbour makes this peer check is
 //! bounded per second, and so is the table. Policy when full: see [`gossip::detector`]. A description says where a relay
@@ -19,6 +19,8 @@ use crate::api::{Event, RelayState, RelayView};
 use crate::io::{Candidate, Config, LinkId, Log, PeerKind};
 use crate::{Engine, clock};
 
+/// How long a relay waits for more to pass on together, at most; otherwise a fifth of a heartbeat.
+const RELAYS_PASS_ON_MAX: Duration = Duration::from_secs(1);
 /// How often a browser passes on what it heard.
 const BROWSERS_PASS_ON: Duration = Duration::from_secs(30);
 /// Signatures checked for one neighbour per second; what is beyond comes again with the next heartbeat.
@@ -61,6 +63,20 @@ impl Directory {
             changed: false,
             doubted: false,
         }
+    }
+
+    /// A second passed.
+    pub(crate) fn refill(&mut self) {
+        self.checks.clear();
+    }
+
+    /// When [`Engine::keep_directory`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        let judging = self.detector.next_deadline().as_micros();
+        let judging = Instant(u64::try_from(judging).unwrap_or(u64::MAX));
+        let beat = self.own.as_ref().map(|_| self.next_beat);
+        let pass = (!self.fresh.is_empty()).then_some(self.next_pass);
+        [beat, pass].into_iter().flatten().fold(judging, Instant::min)
     }
 
     /// The relays known, this one last.
@@ -155,10 +171,13 @@ impl Engine {
         let same = |a: &Description, b: &Description| {
             (&a.url, &a.zone, a.roles, a.capacity) == (&b.url, &b.zone, b.roles, b.capacity)
         };
-        directory.changed |= match (before.as_ref().map(|signed| &signed.description), after) {
-            (Some(before), Some(after)) => !same(before, after),
-            _ => true,
-        };
+        // A relay's own list is looked at by operators: its numbers are fresh.
+        let listed = matches!(self.config.kind, PeerKind::Relay { .. });
+        directory.changed |= listed
+            || match (before.as_ref().map(|signed| &signed.description), after) {
+                (Some(before), Some(after)) => !same(before, after),
+                _ => true,
+            };
         if before.is_none() && self.is_relay() {
             // Relays link with relays; whoever is there proves its key.
             self.on_candidates(&[Candidate { peer, relay: true }]);
@@ -167,13 +186,12 @@ impl Engine {
 
     /// What time alone does: heartbeats, judgements, passing on.
     pub(crate) fn keep_directory(&mut self) {
-        self.directory.checks.clear();
         self.directory.detector.tick(clock(self.now));
         self.tell_changes();
         self.beat();
         if self.now.instant >= self.directory.next_pass {
             let pause = if self.is_relay() {
-                Duration::ZERO
+                (self.config.relays_beat_every / 5).min(RELAYS_PASS_ON_MAX)
             } else {
                 BROWSERS_PASS_ON
             };

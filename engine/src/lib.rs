@@ -222,6 +222,9 @@ impl Engine {
         if now.instant >= self.next_housekeeping {
             self.keep_house();
         }
+        if matches!(self.stage, boot::Stage::Ready) && now.instant >= self.directory.next_deadline() {
+            self.keep_directory();
+        }
         self.begin_overlay();
         self.pump_overlay();
         self.flush();
@@ -244,7 +247,8 @@ impl Engine {
             .flatten()
             .min();
         let gossip = gossip.map(|at| Instant(u64::try_from(at.as_micros()).unwrap_or(u64::MAX)));
-        Some(gossip.map_or(self.next_housekeeping, |at| at.min(self.next_housekeeping)))
+        let others = self.next_housekeeping.min(self.directory.next_deadline());
+        Some(gossip.map_or(others, |at| at.min(others)))
     }
 
     /// The key this peer proves on its links: a relay's own, or this device's once there is an account.
@@ -349,7 +353,7 @@ impl Engine {
         self.keep_fetches();
         self.keep_visits();
         self.introductions.refill();
-        self.keep_directory();
+        self.directory.refill();
         if self.now.instant >= self.next_anti_entropy {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;
             self.anti_entropy();

@@ -9,9 +9,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use protocol::limits::ZONE_LEN_MAX;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::network::RelayUrl;
+use crate::network::{Place, RelayKey, RelayUrl};
+
+/// Faster than this is noise, slower helps nobody.
+const HEARTBEATS_MS: core::ops::RangeInclusive<u64> = 100..=600_000;
 
 /// The relay of a Starling network: keeps people's posts while they are away, and serves the app.
 #[derive(Debug, Parser)]
@@ -99,6 +103,31 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     join: Option<Vec<RelayUrl>>,
+    /// Where other relays and browsers reach this one, such as https://relay.example [default: none, unless it listens on
+    /// this machine alone].
+    #[arg(long, global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advertise: Option<RelayUrl>,
+    /// A name for what falls out together with this relay: a machine, a rack, a data centre [default: a zone of its own].
+    #[arg(long, global = true, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+    /// Where it stands, in degrees north and east.
+    #[arg(long, global = true, value_name = "LAT,LON", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<Place>,
+    /// Its share of the data in relation to other relays [default: 100].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<u32>,
+    /// Milliseconds between two heartbeats; all relays of a network need the same [default: 5000].
+    #[arg(long, global = true, value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heartbeat_ms: Option<u64>,
+    /// The key of a relay that may belong to the network, as /api/relay names it; may be repeated [default: any].
+    #[arg(long, global = true, value_name = "KEY", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow_relay: Option<Vec<RelayKey>>,
     /// What people see this relay as [default: Starling relay].
     #[arg(long, global = true, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,6 +197,21 @@ pub struct Settings {
     /// Relays to form a network with.
     #[serde(deserialize_with = "list")]
     pub join: Vec<RelayUrl>,
+    /// Where it is reached; none: nowhere, or on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<RelayUrl>,
+    /// What it falls out together with; empty: nothing else.
+    pub zone: String,
+    /// Where it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Place>,
+    /// Its share of the data.
+    pub capacity: u32,
+    /// Milliseconds between heartbeats.
+    pub heartbeat_ms: u64,
+    /// Relays of the network; none: any.
+    #[serde(deserialize_with = "list")]
+    pub allow_relay: Vec<RelayKey>,
     /// What people see this relay as.
     pub name: String,
     /// Links at a time.
@@ -195,6 +239,12 @@ impl Default for Settings {
             host: Vec::new(),
             trusted_proxy: Vec::new(),
             join: Vec::new(),
+            advertise: None,
+            zone: String::new(),
+            location: None,
+            capacity: 100,
+            heartbeat_ms: 5_000,
+            allow_relay: Vec::new(),
             name: "Starling relay".to_owned(),
             links_max: 1_024,
             sockets_per_address_max: 64,
@@ -225,7 +275,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 17] = [
+const SETTINGS: [&str; 23] = [
     "listen",
     "data_dir",
     "udp_port",
@@ -236,6 +286,12 @@ const SETTINGS: [&str; 17] = [
     "host",
     "trusted_proxy",
     "join",
+    "advertise",
+    "zone",
+    "location",
+    "capacity",
+    "heartbeat_ms",
+    "allow_relay",
     "name",
     "links_max",
     "sockets_per_address_max",
@@ -292,6 +348,14 @@ impl Settings {
             if ip.is_unspecified() || ip.is_multicast() {
                 return wrong("public_ip", format!("browsers cannot reach {ip}"));
             }
+        }
+        if self.zone.len() > ZONE_LEN_MAX || self.zone.contains(char::is_control) {
+            let problem = format!("a zone is a name of at most {ZONE_LEN_MAX} bytes");
+            return wrong("zone", problem);
+        }
+        if !HEARTBEATS_MS.contains(&self.heartbeat_ms) {
+            let (least, most) = (HEARTBEATS_MS.start(), HEARTBEATS_MS.end());
+            return wrong("heartbeat_ms", format!("choose from {least} to {most}"));
         }
         if self.links_max == 0 || self.sockets_per_address_max == 0 {
             return wrong("links_max", "a relay without links serves nobody".to_owned());
@@ -418,6 +482,10 @@ mod tests {
         check_refused(&["--log", "loud=very"], "log");
         check_refused(&["--listen", "8080"], "--listen");
         check_refused(&["--join", "relay.example"], "https://relay.example");
+        check_refused(&["--location", "91,0"], "52.5,13.4");
+        check_refused(&["--allow-relay", "somebody"], "/api/relay");
+        check_refused(&["--heartbeat-ms", "1"], "heartbeat_ms");
+        check_refused(&["--zone", &"z".repeat(33)], "zone");
     }
 
     #[test]

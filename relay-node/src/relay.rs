@@ -4,9 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::io::Config;
 use protocol::PeerId;
+use protocol::directory::{Description, role};
 use protocol::signal::{Refusal, RoomId};
 use signaling::serve::{ServeLimits, serve};
 use signaling::{Door, DoorConfig, Hub, Limits};
@@ -140,13 +142,17 @@ impl Relay {
         })?;
         let rtc = Arc::new(rtc);
         let (store, answers) = open_store(data_dir.path().to_owned(), settings.cache_mib << 20).await?;
+        let allowed = settings.allow_relay.iter().map(|key| key.0).collect();
         let config = Config {
             links_max: settings.links_max,
+            relays_beat_every: Duration::from_millis(settings.heartbeat_ms),
+            relays_allowed: Some(allowed).filter(|allowed: &Vec<PeerId>| !allowed.is_empty()),
             ..Config::relay(key)
         };
         let (book, dials) = AddressBook::open();
         let (driver, thread) =
             driver::start(config, seed()?, store, answers, Arc::clone(&book)).map_err(StartError::Thread)?;
+        driver.describe(describe(settings, peer, http)).await;
         let dialling = tokio::spawn(network::run(driver.clone(), book, dials, settings.join.clone()));
 
         let hub = Hub::new(Limits::default(), seed()?);
@@ -263,6 +269,26 @@ impl Relay {
         let _ = self.served.await;
         drop(self.data_dir);
         written
+    }
+}
+
+/// What a relay with these settings says of itself.
+fn describe(settings: &Settings, peer: PeerId, http: SocketAddr) -> Description {
+    // Without an address others can dial, the relay is one that dials.
+    let here = http.ip().is_loopback().then(|| format!("http://{http}"));
+    let url = settings.advertise.as_ref().map(ToString::to_string).or(here);
+    Description {
+        relay: peer,
+        heartbeat: 0,
+        url: url.unwrap_or_default(),
+        roles: role::WORKER | role::WEB | role::SIGNAL,
+        zone: settings.zone.clone(),
+        location: settings.location.map(|place| place.0),
+        capacity: settings.capacity,
+        revision: 0,
+        load: 0,
+        response_us: 0,
+        errors_ppm: 0,
     }
 }
 

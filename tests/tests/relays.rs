@@ -1,6 +1,6 @@
 //! Real relay processes and native peers: durability, forwarding, catching up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -187,4 +187,74 @@ async fn a_relay_joins_late_through_one_that_is_not_there_yet() -> Result<()> {
     bob.link_with(&first).await?;
     bob.wait("what was written before", |seen| seen.posts == ["early"])
         .await
+}
+
+/// How a relay sees others, by their ports.
+async fn states(at: &Relay) -> Result<BTreeMap<u16, String>> {
+    let listed = starling_tests::http::get(at.port(), "/api/network").await?.text();
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&listed).context(listed)?;
+    let state = |relay: &serde_json::Value| {
+        let port = relay["url"].as_str()?.rsplit(':').next()?.parse().ok()?;
+        Some((port, relay["state"].as_str()?.to_owned()))
+    };
+    listed
+        .iter()
+        .map(|relay| state(relay).context(format!("{relay}")))
+        .collect()
+}
+
+#[tokio::test]
+async fn relays_find_each_other_through_any_one_and_notice_who_dies_and_who_returns() -> Result<()> {
+    let quick = |mut options: RelayOptions| {
+        options
+            .args
+            .extend(["--heartbeat-ms".to_owned(), "300".to_owned()]);
+        options
+    };
+    let first = Relay::start_with(quick(RelayOptions::default())).await?;
+    let mut second = Relay::start_with(quick(joining(&[&first]))).await?;
+    // The third knows the second alone, and gets to know the first.
+    let third = Relay::start_with(quick(joining(&[&second]))).await?;
+    let all = |state: &str| {
+        let others = [first.port(), third.port()].map(|port| (port, "alive".to_owned()));
+        let mut all = BTreeMap::from(others);
+        all.insert(second.port(), state.to_owned());
+        all
+    };
+    let (alive, dead) = (all("alive"), all("dead"));
+    for relay in [&first, &second, &third] {
+        let known = async || (states(relay).await.ok()? == alive).then_some(());
+        eventually("all know all", Duration::from_secs(20), known).await?;
+    }
+    // Now the first and the third are linked, and the second is not needed.
+    let about = starling_tests::http::get(first.port(), "/api/relay")
+        .await?
+        .text();
+    let about: serde_json::Value = serde_json::from_str(&about)?;
+    let name = about["peer"].as_str().context("a name")?;
+    third
+        .log()
+        .wait(0, &format!("\"peer\":\"{name}\",\"relay\":true"))
+        .await?;
+    second.kill().await?;
+    for relay in [&first, &third] {
+        let noticed = async || (states(relay).await.ok()? == dead).then_some(());
+        eventually("the death is noticed", Duration::from_secs(20), noticed).await?;
+        let told = relay.log().find(0, "\"to\":\"suspect\"");
+        assert_eq!(told.len(), 1, "suspected once, by {}: {told:?}", relay.port());
+    }
+    let (ada, bob) = (NativePeer::person("Ada").await?, NativePeer::person("Bob").await?);
+    bob.follow(ada.me().await?.account).await?;
+    ada.link_with(&first).await?;
+    bob.link_with(&third).await?;
+    ada.post("without the second").await?;
+    bob.wait("the post", |seen| seen.posts == ["without the second"])
+        .await?;
+
+    second.restart().await?;
+    for relay in [&first, &second, &third] {
+        let known = async || (states(relay).await.ok()? == alive).then_some(());
+        eventually("it is back", Duration::from_secs(20), known).await?;
+    }
+    Ok(())
 }

@@ -21,8 +21,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::Engine;
-use engine::api::{Event, Transport};
+use engine::api::{Event, RelayView, Transport};
 use engine::io::{Candidate, Config, Input, LinkId, Log, Now, Output};
+use protocol::directory::Description;
 use protocol::handshake::{Binding, Role};
 use protocol::{PeerId, Timestamp, frame};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -52,6 +53,8 @@ pub(crate) enum FromLink {
     },
     /// A dial the engine asked for came to nothing.
     DialFailed(PeerId),
+    /// What this relay says of itself.
+    Describe(Box<Description>),
     Frame {
         link: LinkId,
         bytes: Vec<u8>,
@@ -80,6 +83,7 @@ pub struct DriverHandle {
     places: Arc<Semaphore>,
     places_max: usize,
     ready: watch::Receiver<bool>,
+    relays: watch::Receiver<Vec<RelayView>>,
 }
 
 impl DriverHandle {
@@ -126,6 +130,18 @@ impl DriverHandle {
         *self.ready.borrow()
     }
 
+    /// The directory of relays as it stands.
+    #[must_use]
+    pub fn relays(&self) -> Vec<RelayView> {
+        self.relays.borrow().clone()
+    }
+
+    /// What this relay says of itself from now on.
+    pub(crate) async fn describe(&self, description: Description) {
+        // A relay that is ending describes itself no more.
+        let _ = self.inputs.send(FromLink::Describe(Box::new(description))).await;
+    }
+
     /// Links now, those in their handshake included.
     #[must_use]
     pub fn links(&self) -> usize {
@@ -169,6 +185,7 @@ pub fn start(
     let places = Arc::new(Semaphore::new(places_max));
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (ready, is_ready) = watch::channel(false);
+    let (tell_relays, relays) = watch::channel(Vec::new());
     let (stop, stopped) = oneshot::channel();
     let (finish, done) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -183,6 +200,7 @@ pub fn start(
         waiting: VecDeque::new(),
         own: VecDeque::new(),
         ready,
+        relays: tell_relays,
         book,
         dialled: HashMap::new(),
     };
@@ -198,6 +216,7 @@ pub fn start(
         places,
         places_max,
         ready: is_ready,
+        relays,
     };
     Ok((handle, DriverThread { stop, done }))
 }
@@ -220,6 +239,7 @@ struct Driver {
     /// What executing outputs brought about, to be told to the engine next.
     own: VecDeque<Input>,
     ready: watch::Sender<bool>,
+    relays: watch::Sender<Vec<RelayView>>,
     book: Arc<AddressBook>,
     /// Links that were dialled and have not proven yet who is there.
     dialled: HashMap<LinkId, RelayUrl>,
@@ -286,6 +306,7 @@ impl Driver {
                 self.handle(Input::Frame { link, bytes });
             }
             FromLink::DialFailed(peer) => self.handle(Input::DialFailed { peer }),
+            FromLink::Describe(description) => self.handle(Input::Describe(description)),
             FromLink::Down { link } if self.links.remove(&link).is_some() => {
                 self.dialled.remove(&link);
                 self.handle(Input::LinkDown { link });
@@ -322,6 +343,7 @@ impl Driver {
                 Output::Event(Event::Ready { .. }) => {
                     self.ready.send_replace(true);
                 }
+                Output::Event(Event::Relays(relays)) => self.on_relays(relays),
                 // No interface listens here.
                 Output::Event(_) | Output::Answer { .. } => {}
                 Output::Log(log) => {
@@ -334,6 +356,15 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn on_relays(&mut self, relays: Vec<RelayView>) {
+        for relay in relays.iter().filter(|relay| !relay.this) {
+            if let Ok(url) = relay.url.parse() {
+                self.book.hear(relay.peer, url);
+            }
+        }
+        self.relays.send_replace(relays);
     }
 
     /// Whoever is at an address the operator named is a relay this one knows.
@@ -433,6 +464,20 @@ fn write_log(log: &Log) {
                 "a stored row is damaged; peers will be asked for what it held"
             );
         }
+        Log::Relay {
+            peer,
+            url,
+            from,
+            to,
+            silent,
+        } => {
+            let silent_s = silent.as_secs_f32();
+            tracing::info!(%peer, url, from, to, silent_s, "a relay is judged anew");
+        }
+        Log::Doubt { on: true } => tracing::warn!(
+            "so many relays fell silent at once that this one is probably cut off: nothing is done about them"
+        ),
+        Log::Doubt { on: false } => tracing::info!("relays are heard of again"),
         Log::Forked { device, seq } => tracing::warn!(%device, seq, "a feed is forked"),
     }
 }

@@ -1,6 +1,7 @@
 //! What a relay says over HTTP: the app, who it is, how it is, and the two WebSocket endpoints.
 //!
 //! - `/api/relay`: its key, version and name;
+//! - `/api/network`: the relays it knows of, and how they seem to do;
 //! - `/healthz`: the process lives; `/readyz`: it serves (store open and read, UDP port bound);
 //! - everything else: the app ([`app`]), with links into it answered by its start page.
 
@@ -17,7 +18,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
+use engine::api::{RelayState, RelayView};
 use protocol::PeerId;
+use protocol::directory::role;
 use serde::Serialize;
 
 use crate::driver::DriverHandle;
@@ -44,6 +47,48 @@ impl Serialize for PeerIdText {
     }
 }
 
+/// A relay as `/api/network` lists it.
+#[derive(Debug, Serialize)]
+struct Member {
+    peer: PeerIdText,
+    state: &'static str,
+    this: bool,
+    url: String,
+    zone: String,
+    roles: Vec<&'static str>,
+    capacity: u32,
+    entries: u64,
+}
+
+impl From<RelayView> for Member {
+    fn from(view: RelayView) -> Self {
+        let roles = [
+            (role::WORKER, "worker"),
+            (role::WEB, "web"),
+            (role::INDEX, "index"),
+            (role::SIGNAL, "signal"),
+        ];
+        Self {
+            peer: PeerIdText(view.peer),
+            state: match view.state {
+                RelayState::Alive => "alive",
+                RelayState::Suspect => "suspect",
+                RelayState::Dead => "dead",
+            },
+            this: view.this,
+            url: view.url,
+            zone: view.zone,
+            roles: roles
+                .into_iter()
+                .filter(|(bit, _)| view.roles & bit != 0)
+                .map(|(_, name)| name)
+                .collect(),
+            capacity: view.capacity,
+            entries: view.entries,
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Shared {
     about: About,
@@ -55,6 +100,7 @@ struct Shared {
 pub fn router(about: About, driver: DriverHandle, app: Arc<App>) -> Router {
     Router::new()
         .route("/api/relay", get(relay))
+        .route("/api/network", get(network))
         .route("/api/{*rest}", any(async || StatusCode::NOT_FOUND))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -67,6 +113,12 @@ async fn relay(State(shared): State<Shared>) -> impl IntoResponse {
     // Apps that are served elsewhere may ask as well; there is nothing secret in it.
     let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-cache")];
     (headers, Json(shared.about))
+}
+
+async fn network(State(shared): State<Shared>) -> impl IntoResponse {
+    let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
+    let relays: Vec<Member> = shared.driver.relays().into_iter().map(Member::from).collect();
+    (headers, Json(relays))
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {

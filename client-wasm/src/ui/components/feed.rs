@@ -534,7 +534,7 @@ impl Actor {
                 }
                 false
             }
-            Event::Me(_) | Event::Status(_) | Event::Forked { .. } => false,
+            Event::Me(_) | Event::Status(_) | Event::Forked { .. } | Event::Relays(_) => false,
         };
         if changed {
             (self.redraw)();

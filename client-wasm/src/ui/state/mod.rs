@@ -189,7 +189,7 @@ impl Session {
             Event::Rebuilding { done, total } => {
                 self.rebuilding = (done < total).then_some((*done, *total));
             }
-            Event::Durability { .. } | Event::Profile(_) | Event::Forked { .. } => {}
+            Event::Durability { .. } | Event::Profile(_) | Event::Forked { .. } | Event::Relays(_) => {}
         }
     }
 }
