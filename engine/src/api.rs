@@ -4,6 +4,7 @@
 //! [`Answer`] to each ask, and [`Event`]s nobody asked for. All of them are plain serialisable values, so that an
 //! interface may live in another thread, tab or process. Text is untrusted text: show it, never interpret it.
 
+use protocol::directory::Description;
 use protocol::entry::ReplyTo;
 use protocol::{AccountId, DeviceId, EntryRef, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -241,24 +242,12 @@ pub enum RelayState {
 /// A relay of the directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayView {
-    /// Who.
-    pub peer: PeerId,
+    /// What it says of itself.
+    pub description: Description,
     /// How it seems to do.
     pub state: RelayState,
     /// It is this peer.
     pub this: bool,
-    /// Where it says it is.
-    pub url: String,
-    /// Its zone.
-    pub zone: String,
-    /// See [`protocol::directory::role`].
-    pub roles: u8,
-    /// Its share of the data.
-    pub capacity: u32,
-    /// Entries it holds.
-    pub entries: u64,
-    /// How busy it is, in thousandths.
-    pub load: u16,
 }
 
 /// Told without being asked.

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use gossip::detector::{Change, Detector, State};
-use ordered::{Map, Set};
+use ordered::Map;
 use protocol::directory::{Description, SignedDescription};
 use protocol::message::{Message, Relays};
 use protocol::{Instant, PeerId, limits};
@@ -26,13 +26,18 @@ const BROWSERS_PASS_ON: Duration = Duration::from_secs(30);
 /// Signatures checked for one neighbour per second; what is beyond comes again with the next heartbeat.
 const CHECKS_PER_S: u32 = 128;
 
+#[derive(Debug)]
+struct Known {
+    signed: SignedDescription,
+    /// While it is to be passed on: which links know it already.
+    fresh: Option<Vec<LinkId>>,
+}
+
 /// The table.
 #[derive(Debug)]
 pub(crate) struct Directory {
     detector: Detector<PeerId>,
-    known: Map<PeerId, SignedDescription>,
-    /// To be passed on, and which links know it already.
-    fresh: Map<PeerId, Set<LinkId>>,
+    known: Map<PeerId, Known>,
     checks: Map<LinkId, u32>,
     /// What this relay says of itself, but for what only the engine knows.
     own: Option<Description>,
@@ -53,7 +58,6 @@ impl Directory {
         Self {
             detector: Detector::new(judging, Duration::from_micros(now.0)),
             known: Map::new(),
-            fresh: Map::new(),
             checks: Map::new(),
             own: None,
             // Counted on from the wall clock, so that a restart repeats none.
@@ -75,30 +79,25 @@ impl Directory {
         let judging = self.detector.next_deadline().as_micros();
         let judging = Instant(u64::try_from(judging).unwrap_or(u64::MAX));
         let beat = self.own.as_ref().map(|_| self.next_beat);
-        let pass = (!self.fresh.is_empty()).then_some(self.next_pass);
+        let fresh = self.known.values().any(|known| known.fresh.is_some());
+        let pass = fresh.then_some(self.next_pass);
         [beat, pass].into_iter().flatten().fold(judging, Instant::min)
     }
 
     /// The relays known, this one last.
     pub(crate) fn views(&self) -> Vec<RelayView> {
         let view = |description: &Description, state, this| RelayView {
-            peer: description.relay,
+            description: description.clone(),
             state,
             this,
-            url: description.url.clone(),
-            zone: description.zone.clone(),
-            roles: description.roles,
-            capacity: description.capacity,
-            entries: description.revision,
-            load: description.load,
         };
-        let others = self.known.iter().filter_map(|(peer, signed)| {
+        let others = self.known.iter().filter_map(|(peer, known)| {
             let state = match self.detector.state(peer)? {
                 State::Alive => RelayState::Alive,
                 State::Suspect => RelayState::Suspect,
                 State::Dead => RelayState::Dead,
             };
-            Some(view(&signed.description, state, false))
+            Some(view(&known.signed.description, state, false))
         });
         let own = self.own.iter().map(|own| view(own, RelayState::Alive, true));
         others.chain(own).collect()
@@ -131,8 +130,9 @@ impl Engine {
                 continue;
             }
             if known == Some(signed.description.heartbeat) {
-                if let Some(told) = self.directory.fresh.get_mut(&peer) {
-                    told.insert(link);
+                let told = self.directory.known.get_mut(&peer);
+                if let Some(told) = told.and_then(|known| known.fresh.as_mut()) {
+                    told.push(link);
                 }
                 continue;
             }
@@ -163,21 +163,19 @@ impl Engine {
         if !directory.detector.heard(peer, signed.description.heartbeat, now) {
             return;
         }
-        let mut told = Set::new();
-        told.insert(from);
-        directory.fresh.insert(peer, told);
-        let before = directory.known.insert(peer, signed);
-        let after = directory.known.get(&peer).map(|signed| &signed.description);
-        let same = |a: &Description, b: &Description| {
-            (&a.url, &a.zone, a.roles, a.capacity) == (&b.url, &b.zone, b.roles, b.capacity)
+        let fresh = Known {
+            signed,
+            fresh: Some(vec![from]),
         };
+        let after = fresh.signed.description.clone();
+        let before = directory.known.insert(peer, fresh);
         // A relay's own list is looked at by operators: its numbers are fresh.
         let listed = matches!(self.config.kind, PeerKind::Relay { .. });
-        directory.changed |= listed
-            || match (before.as_ref().map(|signed| &signed.description), after) {
-                (Some(before), Some(after)) => !same(before, after),
-                _ => true,
-            };
+        let same = |before: &Known| {
+            let before = &before.signed.description;
+            before.url == after.url && before.zone == after.zone && before.capacity == after.capacity
+        };
+        directory.changed |= listed || !before.as_ref().is_some_and(same);
         if before.is_none() && self.is_relay() {
             // Relays link with relays; whoever is there proves its key.
             self.on_candidates(&[Candidate { peer, relay: true }]);
@@ -220,31 +218,20 @@ impl Engine {
         own.revision = self.feeds.entries();
         let signed = own.clone().sign(key);
         let peer = signed.description.relay;
-        self.directory.known.insert(peer, signed);
-        self.directory.fresh.insert(peer, Set::new());
+        let fresh = Some(Vec::new());
+        self.directory.known.insert(peer, Known { signed, fresh });
     }
 
     /// Tells neighbours what is new and what they did not say themselves.
     fn pass_on(&mut self) {
-        let fresh = core::mem::take(&mut self.directory.fresh);
-        if fresh.is_empty() {
-            return;
-        }
         for link in self.up_links() {
-            let news = fresh.iter().filter(|(_, told)| !told.contains(&link));
-            let news: Vec<&SignedDescription> = news
-                .filter_map(|(peer, _)| self.directory.known.get(peer))
-                .collect();
-            let messages: Vec<Message> = news
-                .chunks(limits::RELAYS_PER_MESSAGE_MAX)
-                .map(|some| {
-                    let relays = some.iter().map(|signed| (*signed).clone()).collect();
-                    Message::Relays(Relays { relays })
-                })
-                .collect();
-            for message in messages {
-                self.send(link, &message);
-            }
+            let known = self.directory.known.values();
+            let news = known.filter(|known| known.fresh.as_ref().is_some_and(|told| !told.contains(&link)));
+            let news = news.map(|known| known.signed.clone()).collect();
+            self.tell(link, news);
+        }
+        for known in self.directory.known.values_mut() {
+            known.fresh = None;
         }
         if let Some(own) = self.directory.own.as_ref().map(|own| own.relay) {
             // Said to others, not kept about oneself.
@@ -252,18 +239,22 @@ impl Engine {
         }
     }
 
+    fn tell(&mut self, link: LinkId, mut relays: Vec<SignedDescription>) {
+        while !relays.is_empty() {
+            let rest = relays.split_off(relays.len().min(limits::RELAYS_PER_MESSAGE_MAX));
+            self.send(link, &Message::Relays(Relays { relays }));
+            relays = rest;
+        }
+    }
+
     /// A new neighbour hears of everybody who is not gone.
     pub(crate) fn tell_relays(&mut self, link: LinkId) {
-        let living = self
-            .directory
-            .known
+        let Directory { detector, known, .. } = &self.directory;
+        let living = known
             .iter()
-            .filter(|(peer, _)| self.directory.detector.state(peer) == Some(State::Alive));
-        let all: Vec<SignedDescription> = living.map(|(_, signed)| signed.clone()).collect();
-        for some in all.chunks(limits::RELAYS_PER_MESSAGE_MAX) {
-            let relays = some.to_vec();
-            self.send(link, &Message::Relays(Relays { relays }));
-        }
+            .filter(|(peer, _)| detector.state(peer) == Some(State::Alive));
+        let living = living.map(|(_, known)| known.signed.clone()).collect();
+        self.tell(link, living);
     }
 
     fn tell_changes(&mut self) {
@@ -278,10 +269,9 @@ impl Engine {
                 .directory
                 .known
                 .get(&peer)
-                .map(|signed| signed.description.url.clone());
+                .map(|known| known.signed.description.url.clone());
             if to.is_none() {
                 self.directory.known.remove(&peer);
-                self.directory.fresh.remove(&peer);
             }
             self.directory.changed = true;
             let name = |state: Option<State>| match state {

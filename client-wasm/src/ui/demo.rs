@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use engine::api::{
     Answer, Ask, Command, Connection, Cursor, DeviceView, Durability, Event, HolderView, LinkView, MeView,
-    NetworkView, Outcome, Page, PostView, ProfileView, Query, Refusal, Reply, ReplyView, StatusView,
-    StoreState, ThreadView, Timeline, Transport,
+    NetworkView, Outcome, Page, PostView, ProfileView, Query, Refusal, RelayState, RelayView, Reply,
+    ReplyView, StatusView, StoreState, ThreadView, Timeline, Transport,
 };
 use gloo_timers::callback::Timeout;
+use protocol::directory::Description;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 use wasm_bindgen_futures::spawn_local;
 
@@ -425,6 +426,7 @@ impl World {
                     interests: 8,
                     duplicates: 212,
                     refused: 0,
+                    relays: Self::relays(),
                     synced: (1..5)
                         .map(|index| {
                             (
@@ -436,6 +438,31 @@ impl World {
                 })
             }
         }
+    }
+
+    fn relays() -> Vec<RelayView> {
+        let relay = |n: u8, state, url: &str| RelayView {
+            description: Description {
+                relay: PeerId([n; 32]),
+                heartbeat: 1,
+                url: url.to_owned(),
+                roles: 1,
+                zone: String::new(),
+                location: None,
+                capacity: 100,
+                revision: 4_000,
+                load: 0,
+                response_us: 0,
+                errors_ppm: 0,
+            },
+            state,
+            this: false,
+        };
+        vec![
+            relay(1, RelayState::Alive, "https://relay.example"),
+            relay(2, RelayState::Alive, "https://starlings.example"),
+            relay(3, RelayState::Dead, "http://203.0.113.7:8080"),
+        ]
     }
 
     fn profile(&self, account: AccountId) -> ProfileView {

@@ -49,7 +49,12 @@ fn states(net: &mut Network, at: usize, of: &[usize]) -> Vec<Option<RelayState>>
     let views = directory(net, at);
     let ids: Vec<PeerId> = of.iter().map(|peer| net.peer_id(*peer).expect("a key")).collect();
     ids.iter()
-        .map(|id| views.iter().find(|view| view.peer == *id).map(|view| view.state))
+        .map(|id| {
+            views
+                .iter()
+                .find(|view| view.description.relay == *id)
+                .map(|view| view.state)
+        })
         .collect()
 }
 

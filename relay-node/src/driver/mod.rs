@@ -360,8 +360,8 @@ impl Driver {
 
     fn on_relays(&mut self, relays: Vec<RelayView>) {
         for relay in relays.iter().filter(|relay| !relay.this) {
-            if let Ok(url) = relay.url.parse() {
-                self.book.hear(relay.peer, url);
+            if let Ok(url) = relay.description.url.parse() {
+                self.book.hear(relay.description.relay, url);
             }
         }
         self.relays.send_replace(relays);

@@ -62,29 +62,31 @@ struct Member {
 
 impl From<RelayView> for Member {
     fn from(view: RelayView) -> Self {
+        let RelayView {
+            description,
+            state,
+            this,
+        } = view;
         let roles = [
             (role::WORKER, "worker"),
             (role::WEB, "web"),
             (role::INDEX, "index"),
             (role::SIGNAL, "signal"),
         ];
+        let roles = roles.into_iter().filter(|(bit, _)| description.roles & bit != 0);
         Self {
-            peer: PeerIdText(view.peer),
-            state: match view.state {
+            peer: PeerIdText(description.relay),
+            state: match state {
                 RelayState::Alive => "alive",
                 RelayState::Suspect => "suspect",
                 RelayState::Dead => "dead",
             },
-            this: view.this,
-            url: view.url,
-            zone: view.zone,
-            roles: roles
-                .into_iter()
-                .filter(|(bit, _)| view.roles & bit != 0)
-                .map(|(_, name)| name)
-                .collect(),
-            capacity: view.capacity,
-            entries: view.entries,
+            this,
+            roles: roles.map(|(_, name)| name).collect(),
+            url: description.url,
+            zone: description.zone,
+            capacity: description.capacity,
+            entries: description.revision,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use engine::api::{Connection, Event, LinkView, NetworkView, Query, Reply, Transport};
+use engine::api::{Connection, Event, LinkView, NetworkView, Query, RelayState, RelayView, Reply, Transport};
 use ordered::sorted_by_key;
 use protocol::PeerId;
 use web_sys::MouseEvent;
@@ -86,6 +86,9 @@ pub fn Network() -> Html {
                     { links(&view.links, now_ms) }
                 }
             </section>
+            if !view.relays.is_empty() {
+                { relays(&view.relays) }
+            }
             { part::section(strings::HELD, part::facts(&[
                 (strings::HELD_FEEDS, view.feeds.to_string()),
                 (strings::HELD_ENTRIES, view.entries.to_string()),
@@ -121,6 +124,34 @@ pub fn Network() -> Html {
                 </div>
             </section>
         </Page>
+    }
+}
+
+/// All relays heard of, linked or not.
+fn relays(relays: &[RelayView]) -> Html {
+    html! {
+        <section class="section">
+            <h2>{ strings::RELAYS }</h2>
+            <dl class="facts" data-testid="relays">
+                { for relays.iter().map(|relay| {
+                    let (word, name) = match relay.state {
+                        RelayState::Alive => (strings::RELAY_ALIVE, "alive"),
+                        RelayState::Suspect => (strings::RELAY_SUSPECT, "suspect"),
+                        RelayState::Dead => (strings::RELAY_DEAD, "dead"),
+                    };
+                    let place = match relay.description.url.split_once("//") {
+                        Some((_, host)) => html! { <bdi>{ host.to_owned() }</bdi> },
+                        None => html! { <span class="mono">{ relay.description.relay.short() }</span> },
+                    };
+                    html! {
+                        <>
+                            <dt title={relay.description.relay.to_string()}>{ place }</dt>
+                            <dd data-state={name}>{ word }</dd>
+                        </>
+                    }
+                }) }
+            </dl>
+        </section>
     }
 }
 
