@@ -13,6 +13,7 @@
 //! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
 
 pub mod api;
+pub mod assignment;
 pub mod io;
 pub mod memory;
 pub mod store;

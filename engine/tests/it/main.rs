@@ -5,6 +5,7 @@
     reason = "tests fail loudly, and read their seed"
 )]
 
+mod assignment;
 mod directory;
 mod feeds;
 mod hostile;

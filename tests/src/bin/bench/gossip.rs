@@ -12,6 +12,8 @@ use starling_tests::figures::{Figure, Target};
 use starling_tests::{Browser, workspace_root};
 use tokio::process::Command;
 
+use crate::example;
+
 const BENCH: &str = "gossip";
 const PEER: &str = "iroh-gossip 0.101";
 /// Its graft timeout with which it wastes least; its own default is 80.
@@ -223,8 +225,7 @@ fn print(scenario: &str, wanted: &Wanted, reports: &[Value], peer: Option<&'stat
 
 /// What one received message costs the state machine.
 async fn cost() -> Result<()> {
-    let here = std::env::current_exe()?;
-    let native = Command::new(here.with_file_name("examples").join("cost"))
+    let native = example::command("cost")?
         .stderr(Stdio::inherit())
         .output()
         .await

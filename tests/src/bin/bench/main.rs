@@ -4,6 +4,7 @@
 
 mod client;
 mod delivery;
+mod example;
 mod gossip;
 mod mesh;
 mod relay;
@@ -14,6 +15,7 @@ use anyhow::{Result, bail};
 async fn main() -> Result<()> {
     let name = std::env::args().nth(1).unwrap_or_default();
     match name.as_str() {
+        "assign" => example::run("assign").await,
         "client" => client::measure().await,
         "delivery" => delivery::measure().await,
         "gossip" => gossip::measure().await,

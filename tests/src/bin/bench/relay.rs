@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use starling_tests::figures::{Figure, Target};
 use starling_tests::{Browser, NativePeer, Relay, RelayOptions, process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+
+use crate::example;
 
 const BENCH: &str = "relay";
 /// Authors whose backlog is taken in at once.
@@ -22,35 +23,13 @@ pub(crate) async fn measure() -> Result<()> {
     backlog().await?;
     receipts().await?;
     to_a_browser().await?;
-    program("rtc_throughput").await?;
-    program("rates").await
-}
-
-/// A program that measures parts of the relay from within; `scripts/bench` builds it next to this one.
-fn example(name: &str) -> Result<Command> {
-    let here = std::env::current_exe()?;
-    let path = here.with_file_name("examples").join(name);
-    ensure!(
-        path.exists(),
-        "{} is missing: build the relay's examples",
-        path.display()
-    );
-    let mut command = Command::new(path);
-    command.stdout(Stdio::piped()).kill_on_drop(true);
-    Ok(command)
-}
-
-/// Lets it measure, and prints what it prints.
-async fn program(name: &str) -> Result<()> {
-    let mut child = example(name)?.stdout(Stdio::inherit()).spawn()?;
-    let status = child.wait().await?;
-    ensure!(status.success(), "{name}: {status}");
-    Ok(())
+    example::run("rtc_throughput").await?;
+    example::run("rates").await
 }
 
 /// How fast bytes leave a relay for a page in Chromium, over one data channel.
 async fn to_a_browser() -> Result<()> {
-    let mut child = example("rtc_throughput")?.arg("browser").spawn()?;
+    let mut child = example::command("rtc_throughput")?.arg("browser").spawn()?;
     let stdout = child.stdout.take().context("its standard output")?;
     let mut lines = BufReader::new(stdout).lines();
     let url = lines.next_line().await?.context("an address")?;
