@@ -29,7 +29,7 @@ pub struct Location {
 }
 
 /// What a relay says of itself. Later ones have higher heartbeats; the highest counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// Who.
     pub relay: PeerId,

@@ -279,16 +279,12 @@ fn describe(settings: &Settings, peer: PeerId, http: SocketAddr) -> Description 
     let url = settings.advertise.as_ref().map(ToString::to_string).or(here);
     Description {
         relay: peer,
-        heartbeat: 0,
         url: url.unwrap_or_default(),
         roles: role::WORKER | role::WEB | role::SIGNAL,
         zone: settings.zone.clone(),
         location: settings.location.map(|place| place.0),
         capacity: settings.capacity,
-        revision: 0,
-        load: 0,
-        response_us: 0,
-        errors_ppm: 0,
+        ..Description::default()
     }
 }
 

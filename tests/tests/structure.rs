@@ -14,6 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("starling-protocol", &[]),
     ("ordered", &[]),
     ("gossip", &["ordered"]),
+    // Other protocols in the simulator: a program, known to nobody.
+    ("gossip-compare", &["gossip"]),
     ("starling-engine", &["gossip", "ordered", "starling-protocol"]),
     ("starling-signaling", &["starling-protocol"]),
     (

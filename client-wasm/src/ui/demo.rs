@@ -444,16 +444,8 @@ impl World {
         let relay = |n: u8, state, url: &str| RelayView {
             description: Description {
                 relay: PeerId([n; 32]),
-                heartbeat: 1,
                 url: url.to_owned(),
-                roles: 1,
-                zone: String::new(),
-                location: None,
-                capacity: 100,
-                revision: 4_000,
-                load: 0,
-                response_us: 0,
-                errors_ppm: 0,
+                ..Description::default()
             },
             state,
             this: false,

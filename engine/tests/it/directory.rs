@@ -9,17 +9,11 @@ use crate::network::{Network, seed};
 
 pub(crate) fn description(zone: &str, n: usize) -> Description {
     Description {
-        relay: PeerId::default(),
-        heartbeat: 0,
         url: format!("http://relay-{n}.example"),
         roles: role::WORKER,
         zone: zone.into(),
-        location: None,
         capacity: 100,
-        revision: 0,
-        load: 0,
-        response_us: 0,
-        errors_ppm: 0,
+        ..Description::default()
     }
 }
 

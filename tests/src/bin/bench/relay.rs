@@ -1,9 +1,8 @@
 //! What a relay does in a second, and what a neighbour costs it.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use starling_tests::figures::{Figure, Target};
 use starling_tests::{Browser, NativePeer, Relay, RelayOptions, process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
