@@ -44,6 +44,12 @@ pub enum Command {
     /// Look at the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Ask a running relay how it and its network are. Exits with 1 when it is not ready.
+    Status {
+        /// Where it is [default: where --listen says].
+        #[arg(long, value_name = "URL")]
+        at: Option<RelayUrl>,
+    },
     /// Write all stored entries to standard output, one JSON object per line. The relay must not be running.
     Export,
 }

@@ -19,5 +19,6 @@ pub mod identity;
 pub mod network;
 pub mod relay;
 pub mod rtc;
+pub mod status;
 pub mod store;
 pub mod transport;

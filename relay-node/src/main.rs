@@ -1,14 +1,16 @@
 //! `relay-node`: the native Starling peer.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use starling_relay_node::config::{Cli, Command, ConfigCommand, LogFormat, Settings};
 use starling_relay_node::export::export;
+use starling_relay_node::network::RelayUrl;
 use starling_relay_node::relay::Relay;
+use starling_relay_node::status::Status;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|settings| match cli.command.unwrap_or(Command::Run) {
             Command::Run => run(&settings),
+            Command::Status { at } => status(&settings, at),
             Command::Config(ConfigCommand::Check) => {
                 print!("{}", settings.to_toml());
                 Ok(())
@@ -33,6 +36,25 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn status(settings: &Settings, at: Option<RelayUrl>) -> anyhow::Result<()> {
+    let url = match at {
+        Some(url) => url,
+        None => format!("http://{}", here(settings.listen)).parse()?,
+    };
+    let status = Status::ask(&url)?;
+    print!("{}", status.text());
+    anyhow::ensure!(status.is_ready(), "the relay does not serve yet");
+    Ok(())
+}
+
+/// A browser or a program can open this machine, not "all addresses".
+fn here(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::from([127, 0, 0, 1]));
+    }
+    address
 }
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -68,11 +90,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
 
 /// One line for people who started it by hand, one for the log.
 fn announce(relay: &Relay) {
-    let mut address = relay.http_addr();
-    // A browser can open this machine, not "all addresses".
-    if address.ip().is_unspecified() {
-        address.set_ip(IpAddr::from([127, 0, 0, 1]));
-    }
+    let address = here(relay.http_addr());
     let host = if address.ip().is_loopback() {
         format!("localhost:{}", address.port())
     } else {

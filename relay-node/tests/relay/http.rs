@@ -145,3 +145,32 @@ fn flags_win_over_the_environment_and_it_over_the_file() {
         );
     }
 }
+
+#[tokio::test]
+async fn status_says_how_a_relay_is_and_that_none_is_there() {
+    let relay = Relay::start_with(&["--zone", "cellar", "--name", "Ada's relay"]).await;
+    let status = async |at: String| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_relay-node"))
+            .args(["status", "--at", &at])
+            .output()
+            .await
+            .unwrap()
+    };
+    let well = status(format!("http://{}", relay.address)).await;
+    let said = String::from_utf8(well.stdout).unwrap();
+    assert!(well.status.success(), "{said}");
+    assert!(said.starts_with("Ada's relay "), "{said}");
+    assert!(said.contains("(this)  alive  cellar"), "{said}");
+
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let none = status(format!("http://{free}")).await;
+    assert!(!none.status.success());
+    let said = String::from_utf8(none.stderr).unwrap();
+    assert!(
+        said.contains("no relay answers") && said.contains("--at"),
+        "{said}"
+    );
+}

@@ -42,6 +42,7 @@ async fn with(size: usize) -> Result<()> {
     figure(size, "opened", began.elapsed().as_secs_f64(), "s");
     spread(size, "with_relay", &tabs).await?;
     links(size, "with_relay", &tabs).await?;
+    // Of all processes of the browser; pages they share are counted in each.
     let memory: u64 = process::family(browser.pid())
         .into_iter()
         .filter_map(process::resident_kib)

@@ -1,0 +1,185 @@
+//! How a relay and its network are, asked over HTTP as anybody can: `relay-node status`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::network::RelayUrl;
+
+/// A relay that is well answers in milliseconds.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// Nobody answers, or somebody else does.
+    #[error("no relay answers at {url}: {reason}; is it running? --at names another address")]
+    NoAnswer {
+        /// Where it was asked.
+        url: RelayUrl,
+        /// What stood in the way.
+        reason: String,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+struct About {
+    peer: String,
+    version: String,
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Member {
+    peer: String,
+    state: String,
+    this: bool,
+    url: String,
+    zone: String,
+    roles: Vec<String>,
+    capacity: u32,
+    entries: u64,
+}
+
+/// What a relay says of itself and its network.
+#[derive(Debug)]
+pub struct Status {
+    url: RelayUrl,
+    about: About,
+    ready: Option<String>,
+    members: Vec<Member>,
+}
+
+impl Status {
+    /// Asks the relay at `url`.
+    ///
+    /// # Errors
+    /// [`StatusError`].
+    pub fn ask(url: &RelayUrl) -> Result<Self, StatusError> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(ANSWERS_WITHIN))
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let no_answer = |error: ureq::Error| StatusError::NoAnswer {
+            url: url.clone(),
+            reason: error.to_string(),
+        };
+        let get = |path: &str| agent.get(format!("{url}{path}")).call().map_err(no_answer);
+        let about = get("/api/relay")?.body_mut().read_json().map_err(no_answer)?;
+        let members = get("/api/network")?.body_mut().read_json().map_err(no_answer)?;
+        let mut ready = get("/readyz")?;
+        let why_not = if ready.status().is_success() {
+            None
+        } else {
+            Some(ready.body_mut().read_to_string().map_err(no_answer)?)
+        };
+        Ok(Self {
+            url: url.clone(),
+            about,
+            ready: why_not.map(|why| why.trim().to_owned()),
+            members,
+        })
+    }
+
+    /// Whether it serves.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.is_none()
+    }
+
+    /// For people: a line about the relay, then a line for each relay it knows.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let About { peer, version, name } = &self.about;
+        let ready = self
+            .ready
+            .as_ref()
+            .map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"));
+        let mut text = format!("{name} {version} at {}, {ready}\nkey {peer}\n\n", self.url);
+        let head = ["RELAY", "STATE", "ZONE", "CAPACITY", "ENTRIES", "ROLES"].map(str::to_owned);
+        let mut rows = vec![head];
+        rows.extend(self.members.iter().map(|member| {
+            let place = if member.url.is_empty() {
+                &member.peer
+            } else {
+                &member.url
+            };
+            let this = if member.this { " (this)" } else { "" };
+            [
+                format!("{}{this}", plain(place)),
+                member.state.clone(),
+                if member.zone.is_empty() {
+                    "–".to_owned()
+                } else {
+                    plain(&member.zone)
+                },
+                member.capacity.to_string(),
+                member.entries.to_string(),
+                member.roles.join(","),
+            ]
+        }));
+        let width = |column: usize| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
+        let widths: [usize; 6] = core::array::from_fn(width);
+        for row in &rows {
+            let cells = row
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
+            let line: Vec<String> = cells.collect();
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}", line.join("  ").trim_end());
+        }
+        text
+    }
+}
+
+/// What others call themselves must not move the cursor.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{About, Member, Status};
+
+    #[test]
+    fn the_table_lines_up_and_strangers_write_no_control_characters() {
+        let member = |url: &str, zone: &str, this| Member {
+            peer: "abc".to_owned(),
+            state: "alive".to_owned(),
+            this,
+            url: url.to_owned(),
+            zone: zone.to_owned(),
+            roles: vec!["worker".to_owned(), "web".to_owned()],
+            capacity: 100,
+            entries: 7,
+        };
+        let status = Status {
+            url: "http://localhost:8080".parse().unwrap(),
+            about: About {
+                peer: "abc".to_owned(),
+                version: "1.0".to_owned(),
+                name: "Relay".to_owned(),
+            },
+            ready: None,
+            members: vec![
+                member("", "a\u{1b}[31mb", false),
+                member("http://localhost:8080", "", true),
+            ],
+        };
+        assert_eq!(
+            status.text(),
+            "Relay 1.0 at http://localhost:8080, ready\nkey abc\n\n\
+             RELAY                         STATE  ZONE     CAPACITY  ENTRIES  ROLES\n\
+             abc                           alive  a [31mb  100       7        worker,web\n\
+             http://localhost:8080 (this)  alive  –        100       7        worker,web\n"
+        );
+    }
+}
