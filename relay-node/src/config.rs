@@ -105,11 +105,11 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxy: Option<Vec<IpAddr>>,
-    /// Another relay to form a network with, such as https://relay.example: any one member; may be repeated.
+    /// Another relay to form a network with, such as `https://relay.example`: any one member; may be repeated.
     #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     join: Option<Vec<RelayUrl>>,
-    /// Where other relays and browsers reach this one, such as https://relay.example [default: none, unless it listens on
+    /// Where other relays and browsers reach this one, such as `https://relay.example` [default: none, unless it listens on
     /// this machine alone].
     #[arg(long, global = true, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
