@@ -94,3 +94,28 @@ fn write_as(message: ws::Message) -> Message {
         })),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DialError, open};
+    use crate::network::RelayUrl;
+
+    #[tokio::test]
+    async fn tls_is_spoken_where_the_address_says_so() {
+        use tokio::io::AsyncReadExt as _;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: RelayUrl = format!("https://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut first = [0; 1];
+            stream.read_exact(&mut first).await.unwrap();
+            first[0]
+        });
+        let refused = open(&url).await;
+        assert!(matches!(refused, Err(DialError::Refused(_))), "{refused:?}");
+        // The content type of a TLS handshake record (RFC 8446 section 5.1).
+        assert_eq!(server.await.unwrap(), 22);
+    }
+}
