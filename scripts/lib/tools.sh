@@ -25,13 +25,45 @@ ensure_packages() {
   have "$command" || die "Installing $* did not bring \`$command\`."
 }
 
+# fetch URL FILE
+fetch() {
+  if have curl; then
+    curl --proto '=https' --tlsv1.2 -fsSL --retry 3 -o "$2" "$1"
+  elif have wget; then
+    wget -q -O "$2" "$1"
+  else
+    ensure_packages python3 python3
+    python3 -c 'import sys, urllib.request; urllib.request.urlretrieve(sys.argv[1], sys.argv[2])' "$1" "$2"
+  fi
+}
+
+# Rustup's own installer, checked against the sum its makers publish beside it. Leaves the shell's start files alone.
+install_rustup() {
+  local triple from folder
+  triple="$(uname -m)-unknown-linux-gnu"
+  from="https://static.rust-lang.org/rustup/dist/$triple/rustup-init"
+  folder="$(mktemp -d)"
+  say "Installing rustup into ${CARGO_HOME:-$HOME/.cargo}"
+  fetch "$from" "$folder/rustup-init" && fetch "$from.sha256" "$folder/sum" \
+    && echo "$(cut -d' ' -f1 "$folder/sum")  $folder/rustup-init" | sha256sum --check --status \
+    && chmod +x "$folder/rustup-init" \
+    && "$folder/rustup-init" -y -q --default-toolchain none --profile minimal --no-modify-path >&2
+  local done=$?
+  rm -rf "$folder"
+  return "$done"
+}
+
 pinned_rust() { sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml; }
 
 ensure_rust() {
   ensure_packages cc build-essential
-  if ! have cargo; then
+  # A shell that was started before rustup was installed does not know where it is.
+  have cargo || PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+  if ! have cargo && ! have rustup; then
     # Some Debian releases have rustup as a package, older ones do not.
-    (ensure_packages rustup rustup) || die "Rust is missing: install rustup as its makers describe, then run this again."
+    (ensure_packages rustup rustup 2>/dev/null) || install_rustup \
+      || die "Rust is missing and could not be installed: install rustup as https://rustup.rs describes, then run this again."
+    hash -r
   fi
   local pinned
   pinned="$(pinned_rust)"
