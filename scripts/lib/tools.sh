@@ -57,8 +57,6 @@ pinned_rust() { sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml; }
 
 ensure_rust() {
   ensure_packages cc build-essential
-  # A shell that was started before rustup was installed does not know where it is.
-  have cargo || PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
   if ! have cargo && ! have rustup; then
     # Some Debian releases have rustup as a package, older ones do not.
     (ensure_packages rustup rustup 2>/dev/null) || install_rustup \
