@@ -43,6 +43,8 @@ pub struct TrafficReport {
     pub ldh_max: u16,
     /// Share of (message, honest member that is there at the end) pairs.
     pub delivered_fraction: f64,
+    /// Messages that nobody holds who is there at the end: they died with those who spoke.
+    pub vanished: u32,
     /// Until everybody had a message.
     pub full_delivery_ms: Spread,
     /// The same, counted from when the last fault before was noticed; 0 without one.

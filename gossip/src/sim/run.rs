@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::member::{Member, SwarmMember};
 use super::report::{Report, Sent, Spread, TrafficReport};
 use super::scenario::{Expect, Fault, Scenario, Senders, Traffic};
-use super::world::World;
+use super::world::{Published, World};
 use crate::membership::{Config, pick};
 
 /// A link that one side gave up is given up by the other within this: a silence is noticed, a request times out.
@@ -358,6 +358,8 @@ impl<'a, M: Member> Runner<'a, M> {
             .iter()
             .map(|message| honest.iter().filter(|node| message.held_by(**node)).count())
             .sum();
+        let nobody = |message: &&Published| !honest.iter().any(|node| message.held_by(*node));
+        let vanished = messages.iter().filter(nobody).count() as u32;
         let at = |s: f64| self.zero + Duration::from_secs_f64(s);
         let late_ms = messages
             .iter()
@@ -388,6 +390,7 @@ impl<'a, M: Member> Runner<'a, M> {
                 .max()
                 .unwrap_or_default(),
             delivered_fraction: held as f64 / (honest.len() * messages.len()).max(1) as f64,
+            vanished,
             full_delivery_ms: Spread::of(full.collect()),
             late_ms,
         }
