@@ -18,12 +18,9 @@ fn key(batch: u64, op: u64) -> Vec<u8> {
     [batch.to_be_bytes(), op.to_be_bytes()].concat()
 }
 
-/// The child: writes batches as fast as it can, and prints the number of each that was reported.
-#[tokio::test]
-#[ignore = "only as a child of the test below, which kills it"]
-async fn child() {
-    let Ok(folder) = std::env::var(FOLDER) else { return };
-    let (store, mut answers) = Store::open(Path::new(&folder), CACHE).unwrap();
+/// Writes batches as fast as it can, and prints the number of each that was reported, until it is killed.
+async fn flood(folder: &Path) {
+    let (store, mut answers) = Store::open(folder, CACHE).unwrap();
     let first = stored(&store, &mut answers).await;
     let commands = store.commands().clone();
     tokio::spawn(async move {
@@ -82,10 +79,18 @@ async fn stored(store: &Store, answers: &mut tokio::sync::mpsc::Receiver<Input>)
 
 #[tokio::test]
 async fn a_killed_store_keeps_its_word() {
+    // The test runs itself, as the one that is killed.
+    if let Ok(folder) = std::env::var(FOLDER) {
+        return flood(Path::new(&folder)).await;
+    }
     let dir = tempfile::tempdir().unwrap();
     for round in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store_crash::child", "--ignored", "--nocapture"])
+            .args([
+                "--exact",
+                "store_crash::a_killed_store_keeps_its_word",
+                "--nocapture",
+            ])
             .env(FOLDER, dir.path())
             .stdout(Stdio::piped())
             .spawn()
