@@ -1,11 +1,13 @@
 //! Which relays there are: what each says of itself, and who of them lives, judged by every peer alone.
 //!
 //! A relay describes itself anew with every heartbeat; whoever hears of a higher one checks the signature, keeps it and
-//! passes it on. Relays do so within a second; browsers, who mostly hear it from a relay anyway, every half minute.
+//! passes it on. Relays do so within a second; browsers, who mostly hear it from a relay anyway, every half minute. A
+//! browser that is linked with no relay judges by that slower pace.
 //!
 //! Invariants: nothing is kept or passed on whose signature was not checked; what a neighbour makes this peer check is
 //! bounded per second, and so is the table. Policy when full: see [`gossip::detector`]. A description says where a relay
-//! is and how it does; it gives it no standing: a receipt counts only from a relay this device knows otherwise.
+//! is and how it does, and relays link with each other by it; it gives it no standing: a receipt counts only from a relay
+//! this device knows otherwise, and one that breaks the protocol is banned like anybody.
 
 use std::time::Duration;
 
@@ -16,13 +18,15 @@ use protocol::message::{Message, Relays};
 use protocol::{Instant, PeerId, limits};
 
 use crate::api::{Event, RelayState, RelayView};
-use crate::io::{Candidate, Config, LinkId, Log, PeerKind};
+use crate::io::{Config, LinkId, Log, Output, PeerKind};
 use crate::{Engine, clock};
 
 /// How long a relay waits for more to pass on together, at most; otherwise a fifth of a heartbeat.
 const RELAYS_PASS_ON_MAX: Duration = Duration::from_secs(1);
 /// How often a browser passes on what it heard.
 const BROWSERS_PASS_ON: Duration = Duration::from_secs(30);
+/// Heartbeats that may be missing before a relay is dead.
+const DEAD_AFTER: u32 = 6;
 /// Signatures checked for one neighbour per second; what is beyond comes again with the next heartbeat.
 const CHECKS_PER_S: u32 = 128;
 
@@ -39,9 +43,10 @@ pub(crate) struct Directory {
     detector: Detector<PeerId>,
     known: Map<PeerId, Known>,
     checks: Map<LinkId, u32>,
-    /// What this relay says of itself, but for what only the engine knows.
-    own: Option<Description>,
-    heartbeat: u64,
+    /// What this relay says of itself.
+    own: Option<Known>,
+    /// Somebody's description is to be passed on.
+    fresh: bool,
     next_beat: Instant,
     next_pass: Instant,
     changed: bool,
@@ -49,19 +54,15 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(crate) fn new(config: &Config, now: Instant, wall: u64) -> Self {
-        let judging = gossip::detector::Config {
-            heartbeat_every: config.relays_beat_every,
-            dead_after: config.relays_beat_every * 6,
-            ..gossip::detector::Config::default()
-        };
+    pub(crate) fn new(config: &Config, now: Instant) -> Self {
+        let mut detector = Detector::new(Default::default(), Duration::from_micros(now.0));
+        detector.set_pace(config.relays_beat_every, config.relays_beat_every * DEAD_AFTER);
         Self {
-            detector: Detector::new(judging, Duration::from_micros(now.0)),
+            detector,
             known: Map::new(),
             checks: Map::new(),
             own: None,
-            // Counted on from the wall clock, so that a restart repeats none.
-            heartbeat: wall,
+            fresh: false,
             next_beat: now,
             next_pass: now,
             changed: false,
@@ -79,8 +80,7 @@ impl Directory {
         let judging = self.detector.next_deadline().as_micros();
         let judging = Instant(u64::try_from(judging).unwrap_or(u64::MAX));
         let beat = self.own.as_ref().map(|_| self.next_beat);
-        let fresh = self.known.values().any(|known| known.fresh.is_some());
-        let pass = fresh.then_some(self.next_pass);
+        let pass = self.fresh.then_some(self.next_pass);
         [beat, pass].into_iter().flatten().fold(judging, Instant::min)
     }
 
@@ -99,8 +99,14 @@ impl Directory {
             };
             Some(view(&known.signed.description, state, false))
         });
-        let own = self.own.iter().map(|own| view(own, RelayState::Alive, true));
+        let own = self.own.iter();
+        let own = own.map(|own| view(&own.signed.description, RelayState::Alive, true));
         others.chain(own).collect()
+    }
+
+    /// Whether it lists `peer`.
+    pub(crate) fn lists(&self, peer: &PeerId) -> bool {
+        self.known.contains_key(peer)
     }
 }
 
@@ -110,9 +116,15 @@ impl Engine {
         let PeerKind::Relay { key } = &self.config.kind else {
             return;
         };
-        self.directory.own = Some(Description {
-            relay: PeerId(key.public()),
+        let before = self.directory.own.as_ref();
+        let heartbeat = before.map_or(0, |own| own.signed.description.heartbeat);
+        let description = Description {
+            heartbeat,
             ..description
+        };
+        self.directory.own = Some(Known {
+            signed: description.sign(key),
+            fresh: None,
         });
         self.directory.changed = true;
         self.directory.next_beat = self.now.instant;
@@ -122,7 +134,8 @@ impl Engine {
         let own = self.key().map(|key| PeerId(key.public()));
         for signed in relays.relays {
             let peer = signed.description.relay;
-            if own == Some(peer) {
+            let allowed = self.config.relays_allowed.as_ref();
+            if own == Some(peer) || allowed.is_some_and(|allowed| !allowed.contains(&peer)) {
                 continue;
             }
             let known = self.directory.detector.counter(&peer);
@@ -150,16 +163,10 @@ impl Engine {
     }
 
     fn learn_relay(&mut self, peer: PeerId, signed: SignedDescription, from: LinkId) {
-        if self
-            .config
-            .relays_allowed
-            .as_ref()
-            .is_some_and(|allowed| !allowed.contains(&peer))
-        {
-            return;
-        }
         let now = clock(self.now);
+        let is_relay = self.is_relay();
         let directory = &mut self.directory;
+        let was_alive = directory.detector.state(&peer) == Some(State::Alive);
         if !directory.detector.heard(peer, signed.description.heartbeat, now) {
             return;
         }
@@ -169,25 +176,31 @@ impl Engine {
         };
         let after = fresh.signed.description.clone();
         let before = directory.known.insert(peer, fresh);
-        // A relay's own list is looked at by operators: its numbers are fresh.
-        let listed = matches!(self.config.kind, PeerKind::Relay { .. });
+        directory.fresh = true;
         let same = |before: &Known| {
             let before = &before.signed.description;
             before.url == after.url && before.zone == after.zone && before.capacity == after.capacity
         };
-        directory.changed |= listed || !before.as_ref().is_some_and(same);
-        if before.is_none() && self.is_relay() {
+        // A relay's own list is looked at by operators: its numbers are fresh.
+        directory.changed |= is_relay || !before.as_ref().is_some_and(same);
+        if let Some(overlay) = self.overlay.as_mut().filter(|_| is_relay && !was_alive) {
             // Relays link with relays; whoever is there proves its key.
-            self.on_candidates(&[Candidate { peer, relay: true }]);
+            overlay.learn(peer, true, now, &mut self.rng);
         }
     }
 
     /// What time alone does: heartbeats, judgements, passing on.
     pub(crate) fn keep_directory(&mut self) {
+        let pace = if self.is_relay() || self.links_with_relay() {
+            self.config.relays_beat_every
+        } else {
+            self.config.relays_beat_every.max(BROWSERS_PASS_ON)
+        };
+        self.directory.detector.set_pace(pace, pace * DEAD_AFTER);
         self.directory.detector.tick(clock(self.now));
         self.tell_changes();
         self.beat();
-        if self.now.instant >= self.directory.next_pass {
+        if self.directory.fresh && self.now.instant >= self.directory.next_pass {
             let pause = if self.is_relay() {
                 (self.config.relays_beat_every / 5).min(RELAYS_PASS_ON_MAX)
             } else {
@@ -212,30 +225,33 @@ impl Engine {
         let Some(own) = &mut self.directory.own else {
             return;
         };
+        let before = &own.signed.description;
+        let description = Description {
+            // Counted on from the wall clock, so that a restart repeats none.
+            heartbeat: self.now.wall.0.max(before.heartbeat + 1),
+            revision: self.feeds.entries(),
+            ..before.clone()
+        };
+        *own = Known {
+            signed: description.sign(key),
+            fresh: Some(Vec::new()),
+        };
+        self.directory.fresh = true;
         self.directory.next_beat = self.now.instant + self.config.relays_beat_every;
-        self.directory.heartbeat += 1;
-        own.heartbeat = self.directory.heartbeat;
-        own.revision = self.feeds.entries();
-        let signed = own.clone().sign(key);
-        let peer = signed.description.relay;
-        let fresh = Some(Vec::new());
-        self.directory.known.insert(peer, Known { signed, fresh });
     }
 
     /// Tells neighbours what is new and what they did not say themselves.
     fn pass_on(&mut self) {
+        self.directory.fresh = false;
         for link in self.up_links() {
-            let known = self.directory.known.values();
+            let known = self.directory.known.values().chain(&self.directory.own);
             let news = known.filter(|known| known.fresh.as_ref().is_some_and(|told| !told.contains(&link)));
             let news = news.map(|known| known.signed.clone()).collect();
             self.tell(link, news);
         }
-        for known in self.directory.known.values_mut() {
+        let Directory { known, own, .. } = &mut self.directory;
+        for known in known.values_mut().chain(own) {
             known.fresh = None;
-        }
-        if let Some(own) = self.directory.own.as_ref().map(|own| own.relay) {
-            // Said to others, not kept about oneself.
-            self.directory.known.remove(&own);
         }
     }
 
@@ -247,13 +263,16 @@ impl Engine {
         }
     }
 
-    /// A new neighbour hears of everybody who is not gone.
+    /// A new neighbour hears of everybody who lives.
     pub(crate) fn tell_relays(&mut self, link: LinkId) {
-        let Directory { detector, known, .. } = &self.directory;
+        let Directory {
+            detector, known, own, ..
+        } = &self.directory;
         let living = known
             .iter()
-            .filter(|(peer, _)| detector.state(peer) == Some(State::Alive));
-        let living = living.map(|(_, known)| known.signed.clone()).collect();
+            .filter(|(peer, _)| detector.state(peer) == Some(State::Alive))
+            .map(|(_, known)| known);
+        let living = living.chain(own).map(|known| known.signed.clone()).collect();
         self.tell(link, living);
     }
 
@@ -274,24 +293,23 @@ impl Engine {
                 self.directory.known.remove(&peer);
             }
             self.directory.changed = true;
-            let name = |state: Option<State>| match state {
-                None => "unknown",
-                Some(State::Alive) => "alive",
-                Some(State::Suspect) => "suspect",
-                Some(State::Dead) => "dead",
+            let name = |state| match state {
+                State::Alive => "alive",
+                State::Suspect => "suspect",
+                State::Dead => "dead",
             };
-            self.emit(crate::io::Output::Log(Log::Relay {
+            self.emit(Output::Log(Log::Relay {
                 peer,
                 url: url.unwrap_or_default(),
-                from: name(from),
-                to: if to.is_none() { "gone" } else { name(to) },
+                from: from.map_or("unknown", name),
+                to: to.map_or("gone", name),
                 silent,
             }));
         }
         let doubts = self.directory.detector.doubts_itself();
         if doubts != self.directory.doubted {
             self.directory.doubted = doubts;
-            self.emit(crate::io::Output::Log(Log::Doubt { on: doubts }));
+            self.emit(Output::Log(Log::Doubt { on: doubts }));
         }
     }
 }

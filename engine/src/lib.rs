@@ -162,7 +162,7 @@ impl Engine {
             links: Map::new(),
             peers: overlay::Peers::default(),
             introductions: introductions::Introductions::default(),
-            directory: directory::Directory::new(&config, now.instant, now.wall.0),
+            directory: directory::Directory::new(&config, now.instant),
             overlay: None,
             broadcast: Broadcast::new(overlay::SPREADING),
             pace: Pace::default(),

@@ -139,6 +139,12 @@ impl Engine {
         self.links.get_mut(&link).and_then(Link::up_mut)
     }
 
+    /// Whether a relay this device knows is a neighbour.
+    pub(crate) fn links_with_relay(&self) -> bool {
+        let mut neighbours = self.links.values().filter_map(Link::neighbour);
+        neighbours.any(|up| self.peers.is_relay(&up.peer))
+    }
+
     pub(crate) fn up_links(&self) -> Vec<LinkId> {
         self.links
             .iter()

@@ -4,7 +4,8 @@
 //! is pushed and to whom it is announced. Here their words become messages, links and entries, and back.
 //!
 //! Invariants: nothing but the overlay's own messages is exchanged with a peer that is no neighbour; who is a relay is
-//! what this device was told by its own address book, never what a stranger says of itself.
+//! what this device was told by its own address book, never what a stranger says of itself; relays alone link with those
+//! of the directory as well.
 
 use std::time::Duration;
 
@@ -185,12 +186,18 @@ impl Engine {
         }
     }
 
+    /// Whether `peer` never sleeps: a relay this device knows, and for relays, who link with each other, any that is in the
+    /// directory.
+    fn is_anchor(&self, peer: &PeerId) -> bool {
+        self.peers.is_relay(peer) || (self.is_relay() && self.directory.lists(peer))
+    }
+
     /// A message of the overlay. `None`: it is not of the overlay.
     pub(crate) fn on_overlay_message(&mut self, link: LinkId, peer: PeerId, message: &Message) -> Option<()> {
-        let relay = self.peers.is_relay(&peer);
+        let relay = self.is_anchor(&peer);
         let theirs = |descriptor: &Descriptor| membership::Descriptor {
             peer: descriptor.peer,
-            anchor: self.peers.is_relay(&descriptor.peer),
+            anchor: self.is_anchor(&descriptor.peer),
             heartbeat: descriptor.heartbeat,
             age_s: descriptor.age_s,
         };
@@ -275,7 +282,7 @@ impl Engine {
     fn on_overlay_output(&mut self, output: membership::Output<PeerId>) {
         match output {
             membership::Output::Dial(peer) => {
-                let relay = self.peers.is_relay(&peer);
+                let relay = self.is_anchor(&peer);
                 self.emit(Output::Dial { peer, relay });
             }
             membership::Output::Send(peer, message) => {

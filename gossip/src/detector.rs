@@ -225,6 +225,17 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         self.judge_itself(now);
     }
 
+    /// From now on heartbeats are expected this often, and a peer silent for `dead_after` is dead: for a peer that hears
+    /// them more slowly than they are sent.
+    pub fn set_pace(&mut self, heartbeat_every: Duration, dead_after: Duration) {
+        if heartbeat_every < self.config.heartbeat_every {
+            // Somebody may be due earlier.
+            self.deadline = Duration::ZERO;
+        }
+        self.config.heartbeat_every = heartbeat_every;
+        self.config.dead_after = dead_after;
+    }
+
     /// When [`Detector::tick`] has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> Duration {

@@ -149,11 +149,11 @@ impl Relay {
             relays_allowed: Some(allowed).filter(|allowed: &Vec<PeerId>| !allowed.is_empty()),
             ..Config::relay(key)
         };
-        let (book, dials) = AddressBook::open();
+        let (book, dials) = AddressBook::open(settings.join.clone());
         let (driver, thread) =
             driver::start(config, seed()?, store, answers, Arc::clone(&book)).map_err(StartError::Thread)?;
         driver.describe(describe(settings, peer, http)).await;
-        let dialling = tokio::spawn(network::run(driver.clone(), book, dials, settings.join.clone()));
+        let dialling = tokio::spawn(network::run(driver.clone(), book, dials));
 
         let hub = Hub::new(Limits::default(), seed()?);
         let (room, calls) = hub.local(peer, RoomId::lobby()).map_err(StartError::Lobby)?;

@@ -152,3 +152,29 @@ fn whoever_is_cut_off_doubts_itself() {
         );
     }
 }
+
+#[test]
+fn a_browser_without_a_relay_judges_by_the_pace_at_which_it_hears() {
+    let mut net = Network::new(seed());
+    let relays = line(&mut net, 1);
+    let (ada, bob) = (net.person("Ada"), net.person("Bob"));
+    net.block(bob, relays[0]);
+    net.connect(ada, relays[0]);
+    net.connect(bob, ada);
+    net.run_for_ms(200_000);
+    assert_eq!(states(&mut net, bob, &relays), [Some(RelayState::Alive)]);
+    let doubted = net.peers[bob]
+        .log
+        .iter()
+        .filter(|log| matches!(log, Log::Relay { to: "suspect", .. }));
+    assert_eq!(
+        doubted.count(),
+        0,
+        "half a minute between heartbeats is what it hears"
+    );
+    // The relay dies: that is noticed too, later.
+    net.crash(relays[0]);
+    net.run_for_ms(120_000);
+    let views = directory(&mut net, bob);
+    assert_eq!(views[0].state, RelayState::Suspect, "seed {}", net.seed);
+}

@@ -374,3 +374,24 @@ fn a_description_that_is_not_the_relays_own_costs_the_link() {
     victim.message(&Message::Relays(Relays { relays: vec![forged] }));
     victim.assert_refused("a description with a wrong signature");
 }
+
+#[test]
+fn calling_oneself_a_relay_gives_no_standing() {
+    let mut victim = Victim::new();
+    let stranger = KeyPair::from_seed(&[7; 32]);
+    victim.link(&stranger);
+    let own = crate::directory::description("cellar", 1).sign(&stranger);
+    victim.message(&Message::Relays(Relays { relays: vec![own] }));
+    assert!(victim.refused.is_empty(), "an honest description so far");
+    assert!(
+        victim.disk.is_empty(Table::Relays),
+        "nobody is written down by its own word"
+    );
+    victim.frame(vec![0xff; 3]);
+    assert_eq!(victim.refused.len(), 1);
+    // And it is banned like anybody.
+    victim.closed.clear();
+    victim.sent.clear();
+    victim.link(&stranger);
+    assert_eq!(victim.closed, ["it broke the protocol before"]);
+}

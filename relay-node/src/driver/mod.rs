@@ -359,19 +359,21 @@ impl Driver {
     }
 
     fn on_relays(&mut self, relays: Vec<RelayView>) {
-        for relay in relays.iter().filter(|relay| !relay.this) {
-            if let Ok(url) = relay.description.url.parse() {
-                self.book.hear(relay.description.relay, url);
-            }
-        }
+        let others = relays
+            .iter()
+            .filter(|relay| !relay.this)
+            .map(|relay| &relay.description);
+        let others = others.filter_map(|other| Some((other.relay, other.url.parse().ok()?)));
+        self.book.hear(&others.collect());
         self.relays.send_replace(relays);
     }
 
     /// Whoever is at an address the operator named is a relay this one knows.
     fn meet(&mut self, peer: PeerId, url: RelayUrl) {
-        self.book.learn(peer, url);
-        let relay = Candidate { peer, relay: true };
-        self.own.push_back(Input::Candidates(vec![relay]));
+        if self.book.learn(peer, url) {
+            let relay = Candidate { peer, relay: true };
+            self.own.push_back(Input::Candidates(vec![relay]));
+        }
     }
 
     fn send(&mut self, link: LinkId, bytes: Vec<u8>) {

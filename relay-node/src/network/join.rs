@@ -22,19 +22,19 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 pub struct Dials(mpsc::Receiver<(PeerId, RelayUrl)>);
 
 impl AddressBook {
-    /// An empty book, and what is to be dialled by it.
+    /// A book in which the operator named these addresses, and what is to be dialled by it.
     #[must_use]
-    pub fn open() -> (Arc<Self>, Dials) {
+    pub fn open(named: Vec<RelayUrl>) -> (Arc<Self>, Dials) {
         let (dials, to_dial) = mpsc::channel(DIALS_MAX);
-        (Arc::new(Self::new(dials)), Dials(to_dial))
+        (Arc::new(Self::new(named, dials)), Dials(to_dial))
     }
 }
 
 /// Dials until the relay stops.
-pub async fn run(driver: DriverHandle, book: Arc<AddressBook>, Dials(mut dials): Dials, join: Vec<RelayUrl>) {
+pub async fn run(driver: DriverHandle, book: Arc<AddressBook>, Dials(mut dials): Dials) {
     let mut tasks = JoinSet::new();
-    for url in join {
-        tasks.spawn(meet(driver.clone(), Arc::clone(&book), url));
+    for url in book.named() {
+        tasks.spawn(meet(driver.clone(), Arc::clone(&book), url.clone()));
     }
     loop {
         tokio::select! {
