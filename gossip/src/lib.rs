@@ -28,6 +28,8 @@
 //!
 //! # What to use
 //!
+//! Programs that need no simulator turn the default features off.
+//!
 //! - [`swarm::Swarm`] is one member: overlay, broadcast, and a bounded history for deduplication and for those who were
 //!   away. For programs whose messages live nowhere else.
 //! - [`membership::Membership`] and [`broadcast::Broadcast`] by themselves, for programs with a store of their own: whether
