@@ -149,6 +149,29 @@ async fn who_leaves_is_missed_at_once_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn what_was_kept_of_acquaintances_leads_back_after_a_restart() {
+    let (one, two, three) = (bound().await, bound().await, bound().await);
+    two.join(one.address()).await.expect("joined");
+    three.join(two.address()).await.expect("joined");
+    until(&three, |neighbours| neighbours.len() == 2).await;
+    // Whoever leaves is an acquaintance from then on.
+    let gone = one.address();
+    one.leave().await;
+    until(&three, |neighbours| !neighbours.contains(&gone)).await;
+    assert!(three.acquaintances().await.contains(&gone));
+    let mut kept = three.acquaintances().await;
+    kept.extend(three.neighbours().await);
+    three.leave().await;
+    let again = bound().await;
+    let mut joined = false;
+    for member in kept {
+        joined |= again.join(member).await.is_ok();
+    }
+    assert!(joined, "one of them lives");
+    assert_eq!(again.neighbours().await, [two.address()]);
+}
+
+#[tokio::test]
 async fn rubbish_at_the_door_ends_that_connection_and_nothing_else() {
     let (mut one, two) = (bound().await, bound().await);
     two.join(one.address()).await.expect("joined");

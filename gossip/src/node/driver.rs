@@ -36,6 +36,7 @@ pub(super) enum Command<P> {
         answer: oneshot::Sender<bool>,
     },
     Neighbours(oneshot::Sender<Vec<P>>),
+    Acquaintances(oneshot::Sender<Vec<P>>),
     Leave(oneshot::Sender<()>),
 }
 
@@ -161,6 +162,10 @@ impl<T: Transport> Driver<T> {
             }
             Command::Neighbours(answer) => {
                 let _ = answer.send(self.swarm.membership().neighbours().copied().collect());
+            }
+            Command::Acquaintances(answer) => {
+                let known = self.swarm.membership().acquaintances();
+                let _ = answer.send(known.map(|(peer, _)| peer).collect());
             }
             Command::Leave(_) => {}
         }

@@ -239,6 +239,12 @@ impl<M: Messages, P: Peer> Node<M, P> {
         self.ask(Command::Neighbours).await.unwrap_or_default()
     }
 
+    /// Whom this node could link with if it lost its neighbours: to be kept across restarts, when [`Node::join`] through any
+    /// of them leads back. Empty once it has ended.
+    pub async fn acquaintances(&self) -> Vec<P> {
+        self.ask(Command::Acquaintances).await.unwrap_or_default()
+    }
+
     /// Leaves the swarm in good order: neighbours are told, and told of each other. Comes back once they are.
     pub async fn leave(self) {
         // If it has ended already there is nobody left to tell.
