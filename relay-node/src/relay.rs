@@ -20,7 +20,7 @@ use crate::config::Settings;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::driver::{self, DriverHandle, DriverThread};
 use crate::http::app::App;
-use crate::http::{self, About, PeerIdText};
+use crate::http::{self, About};
 use crate::identity::{self, IdentityError};
 use crate::network::{self, AddressBook};
 use crate::rtc::{RtcConfig, RtcEndpoint, RtcError};
@@ -171,8 +171,8 @@ impl Relay {
             .name("compress".to_owned())
             .spawn(move || prepared.prepare());
         let about = About {
-            peer: PeerIdText(peer),
-            version: env!("CARGO_PKG_VERSION"),
+            peer: peer.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             name: settings.name.clone(),
         };
         let door = |sockets_per_address_max| {

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::Deserialize;
-
+use crate::http::{About, Member};
 use crate::network::RelayUrl;
 
 /// A relay that is well answers in milliseconds.
@@ -21,25 +20,6 @@ pub enum StatusError {
         /// What stood in the way.
         reason: String,
     },
-}
-
-#[derive(Debug, Deserialize)]
-struct About {
-    peer: String,
-    version: String,
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Member {
-    peer: String,
-    state: String,
-    this: bool,
-    url: String,
-    zone: String,
-    roles: Vec<String>,
-    capacity: u32,
-    entries: u64,
 }
 
 /// What a relay says of itself and its network.

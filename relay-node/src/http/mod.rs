@@ -19,45 +19,42 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use engine::api::{RelayState, RelayView};
-use protocol::PeerId;
 use protocol::directory::role;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::driver::DriverHandle;
 use app::App;
 
 /// What `/api/relay` says.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct About {
     /// The relay's key, in text form.
-    pub peer: PeerIdText,
+    pub peer: String,
     /// The program's version.
-    pub version: &'static str,
+    pub version: String,
     /// What its operator calls it.
     pub name: String,
 }
 
-/// A peer id written as people see it.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerIdText(pub PeerId);
-
-impl Serialize for PeerIdText {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
 /// A relay as `/api/network` lists it.
-#[derive(Debug, Serialize)]
-struct Member {
-    peer: PeerIdText,
-    state: &'static str,
-    this: bool,
-    url: String,
-    zone: String,
-    roles: Vec<&'static str>,
-    capacity: u32,
-    entries: u64,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// Its key, in text form.
+    pub peer: String,
+    /// `alive`, `suspect` or `dead`.
+    pub state: String,
+    /// It is the one that answers.
+    pub this: bool,
+    /// Where it says it is.
+    pub url: String,
+    /// Its zone.
+    pub zone: String,
+    /// What it does.
+    pub roles: Vec<String>,
+    /// Its share of the data.
+    pub capacity: u32,
+    /// Entries it holds.
+    pub entries: u64,
 }
 
 impl From<RelayView> for Member {
@@ -75,14 +72,15 @@ impl From<RelayView> for Member {
         ];
         let roles = roles.into_iter().filter(|(bit, _)| description.roles & bit != 0);
         Self {
-            peer: PeerIdText(description.relay),
+            peer: description.relay.to_string(),
             state: match state {
                 RelayState::Alive => "alive",
                 RelayState::Suspect => "suspect",
                 RelayState::Dead => "dead",
-            },
+            }
+            .to_owned(),
             this,
-            roles: roles.map(|(_, name)| name).collect(),
+            roles: roles.map(|(_, name)| name.to_owned()).collect(),
             url: description.url,
             zone: description.zone,
             capacity: description.capacity,

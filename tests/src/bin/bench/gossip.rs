@@ -10,9 +10,8 @@ use data_encoding::BASE64;
 use serde_json::Value;
 use starling_tests::figures::{Figure, Target};
 use starling_tests::{Browser, workspace_root};
-use tokio::process::Command;
 
-use crate::example;
+use crate::beside;
 
 const BENCH: &str = "gossip";
 const PEER: &str = "iroh-gossip 0.101";
@@ -180,20 +179,13 @@ pub(crate) async fn measure() -> Result<()> {
 
 /// Runs a simulator that `scripts/bench` built next to this program, and reads its report.
 async fn simulate(program: &str, scenario: &str, seed: u64, arguments: &[&str]) -> Result<Value> {
-    let path = std::env::current_exe()?.with_file_name(program);
-    ensure!(
-        path.exists(),
-        "{} is missing: build it in release",
-        path.display()
-    );
     let file = workspace_root().join(format!("gossip/scenarios/{scenario}.toml"));
-    let output = Command::new(path)
+    let output = beside::command(program)?
         .arg("--scenario")
         .arg(&file)
         .args(["--seed", &seed.to_string()])
         .args(arguments)
         .stderr(Stdio::inherit())
-        .kill_on_drop(true)
         .output()
         .await?;
     // A failed expectation is a figure here, and no reason to stop.
@@ -225,7 +217,7 @@ fn print(scenario: &str, wanted: &Wanted, reports: &[Value], peer: Option<&'stat
 
 /// What one received message costs the state machine.
 async fn cost() -> Result<()> {
-    let native = example::command("cost")?
+    let native = beside::command("examples/cost")?
         .stderr(Stdio::inherit())
         .output()
         .await

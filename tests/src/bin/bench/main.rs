@@ -2,9 +2,9 @@
 //!
 //! `bench NAME` prints one JSON object per figure on standard output and nothing else there.
 
+mod beside;
 mod client;
 mod delivery;
-mod example;
 mod gossip;
 mod mesh;
 mod relay;
@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 async fn main() -> Result<()> {
     let name = std::env::args().nth(1).unwrap_or_default();
     match name.as_str() {
-        "assign" => example::run("assign").await,
+        "assign" => beside::run("examples/assign").await,
         "client" => client::measure().await,
         "delivery" => delivery::measure().await,
         "gossip" => gossip::measure().await,

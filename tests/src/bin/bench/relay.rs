@@ -7,7 +7,7 @@ use starling_tests::figures::{Figure, Target};
 use starling_tests::{Browser, NativePeer, Relay, RelayOptions, process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::example;
+use crate::beside;
 
 const BENCH: &str = "relay";
 /// Authors whose backlog is taken in at once.
@@ -22,13 +22,15 @@ pub(crate) async fn measure() -> Result<()> {
     backlog().await?;
     receipts().await?;
     to_a_browser().await?;
-    example::run("rtc_throughput").await?;
-    example::run("rates").await
+    beside::run("examples/rtc_throughput").await?;
+    beside::run("examples/rates").await
 }
 
 /// How fast bytes leave a relay for a page in Chromium, over one data channel.
 async fn to_a_browser() -> Result<()> {
-    let mut child = example::command("rtc_throughput")?.arg("browser").spawn()?;
+    let mut child = beside::command("examples/rtc_throughput")?
+        .arg("browser")
+        .spawn()?;
     let stdout = child.stdout.take().context("its standard output")?;
     let mut lines = BufReader::new(stdout).lines();
     let url = lines.next_line().await?.context("an address")?;
