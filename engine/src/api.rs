@@ -6,6 +6,7 @@
 
 use protocol::directory::Description;
 use protocol::entry::ReplyTo;
+use protocol::name::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryRef, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,16 @@ pub enum Command {
         /// Self-description, at most 500 characters.
         bio: String,
     },
+    /// Ask the registry for a name of one's own: nobody else in the network has it. Works offline; how it goes is told by
+    /// [`MeView::claim`].
+    ClaimName {
+        /// The name; a leading `@` and capitals do not matter.
+        name: String,
+    },
+    /// Give the name back.
+    ReleaseName,
+    /// Forget a claim that was refused, or is not wanted any more.
+    DropClaim,
     /// Withdraw a lost device. Needs the phrase, since a stolen device must not be able to do it.
     RevokeDevice {
         /// The 24 recovery words.
@@ -175,6 +186,11 @@ pub enum Query {
         /// Whom.
         account: AccountId,
     },
+    /// Whose a name is, by the registry's word → [`Reply::Name`]. Takes as long as the network takes.
+    Name {
+        /// The name; a leading `@` and capitals do not matter.
+        name: String,
+    },
     /// Whom this account follows → [`Reply::Profiles`].
     Following,
     /// Who holds this own post → [`Reply::Holders`].
@@ -218,6 +234,8 @@ pub enum Reply {
     Thread(ThreadView),
     /// A person.
     Profile(ProfileView),
+    /// The registry's answer; [`NameAnswer::Unavailable`] if none came.
+    Name(NameAnswer),
     /// Several people.
     Profiles(Vec<ProfileView>),
     /// Who holds a post.
@@ -320,6 +338,8 @@ pub struct PostView {
     pub seq: u64,
     /// The author's display name; empty if unknown.
     pub name: String,
+    /// The author's name in the registry; empty if there is none that is proven.
+    pub handle: String,
     /// The text.
     pub text: String,
     /// When, by the author's clock.
@@ -380,6 +400,8 @@ pub struct ProfileView {
     pub name: String,
     /// Self-description.
     pub bio: String,
+    /// Name in the registry; empty if there is none that is proven.
+    pub handle: String,
     /// Oneself.
     pub mine: bool,
     /// Followed by oneself.
@@ -405,6 +427,10 @@ pub struct MeView {
     pub name: String,
     /// Self-description.
     pub bio: String,
+    /// Name in the registry; empty if there is none.
+    pub handle: String,
+    /// A name that was asked for.
+    pub claim: Option<ClaimView>,
     /// The recovery phrase was written down; the account key is no longer here.
     pub phrase_confirmed: bool,
     /// All devices of the account, this one first.
@@ -417,6 +443,17 @@ pub struct MeView {
     pub forked: bool,
     /// Link to relays alone.
     pub relays_only: bool,
+}
+
+/// A name that was asked for, or is to be given back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimView {
+    /// Which.
+    pub name: String,
+    /// It is to be given back.
+    pub release: bool,
+    /// Why it came to nothing. `None`: the registry has not answered yet.
+    pub refused: Option<NameAnswer>,
 }
 
 /// A device of one's own account.

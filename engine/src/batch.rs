@@ -82,22 +82,28 @@ impl Engine {
     }
 
     pub(crate) fn on_persisted(&mut self, id: BatchId) {
-        let Some(commitment) = self.batches.remove(&id) else {
-            return;
+        let mut advanced: Map<DeviceId, u64> = Map::new();
+        let is_due = |batches: &Map<BatchId, Commitment>| {
+            let first = batches.first_key_value();
+            first.is_some_and(|(first, _)| *first <= id)
         };
-        let mut advanced = Vec::new();
-        for (device, next_seq, head) in commitment.feeds {
-            if let Some(feed) = self.feeds.get_mut(&device)
-                && feed.durable < next_seq
-            {
-                let before = core::mem::replace(&mut feed.durable, next_seq);
-                feed.durable_head = head;
-                advanced.push((device, before));
+        while is_due(&self.batches) {
+            let Some((_, commitment)) = self.batches.pop_first() else {
+                break;
+            };
+            for (device, next_seq, head) in commitment.feeds {
+                if let Some(feed) = self.feeds.get_mut(&device)
+                    && feed.durable < next_seq
+                {
+                    advanced.or_insert_with(device, || feed.durable);
+                    feed.durable = next_seq;
+                    feed.durable_head = head;
+                }
             }
+            self.grant_consumed(&commitment.consumed);
         }
-        for (device, before) in advanced {
-            self.on_feed_durable(device, before);
+        for (device, before) in &advanced {
+            self.on_feed_durable(*device, *before);
         }
-        self.grant_consumed(&commitment.consumed);
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum Stage {
     Ready,
 }
 
-const WHOLE: [Table; 9] = [
+const WHOLE: [Table; 10] = [
     Table::Meta,
     Table::Feeds,
     Table::Profiles,
@@ -36,6 +36,7 @@ const WHOLE: [Table; 9] = [
     Table::Revocations,
     Table::Tokens,
     Table::Relays,
+    Table::Names,
 ];
 
 impl Engine {
@@ -97,6 +98,8 @@ impl Engine {
             Table::Meta if key == meta::PREFERENCES => {
                 self.relays_only = parse::<Preferences>(value)?.relays_only;
             }
+            Table::Meta if key == meta::REGISTRY => self.names.restore_registry(parse(value)?),
+            Table::Meta if key == meta::CLAIM => self.names.restore_claim(parse(value)?),
             Table::Meta if key == meta::REBUILD => self.refold.resume_all(),
             Table::Meta => {
                 if let Some(account) = key.strip_prefix(meta::REFOLD).and_then(|rest| id_at(rest, 0)) {
@@ -128,6 +131,11 @@ impl Engine {
             }
             Table::Tokens => {
                 self.tokens.insert(key.try_into().ok()?, parse(value)?);
+            }
+            Table::Names => {
+                let account = AccountId(id_at(key, 0)?);
+                self.feeds.account_mut(account).named = Some(parse(value)?);
+                self.index_name(account);
             }
             Table::Relays => {
                 self.peers.restore_relay(PeerId(id_at(key, 0)?));

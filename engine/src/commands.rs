@@ -84,6 +84,9 @@ impl Engine {
                 }));
                 Ok(Outcome::Ok)
             }
+            Command::ClaimName { name } => self.claim_name(Some(name)),
+            Command::ReleaseName => self.claim_name(None),
+            Command::DropClaim => Ok(self.drop_claim()),
             Command::RevokeDevice { phrase, device } => self.revoke_device(&phrase, device),
             Command::SetRelaysOnly { on } => {
                 self.relays_only = on;
@@ -142,7 +145,7 @@ impl Engine {
     }
 
     /// Whether this device's feed can be written.
-    fn may_write(&self) -> Result<(), Refusal> {
+    pub(crate) fn may_write(&self) -> Result<(), Refusal> {
         let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
         match self.feeds.get(&identity.device) {
             Some(feed) if feed.forked.is_some() => Err(Refusal::Forked),
@@ -154,7 +157,7 @@ impl Engine {
     }
 
     /// Writes, signs, stores and spreads an entry of this device.
-    fn append_own(&mut self, body: &Body) -> Option<VerifiedEntry> {
+    pub(crate) fn append_own(&mut self, body: &Body) -> Option<VerifiedEntry> {
         let identity = self.identity.as_ref()?;
         let feed = self.feeds.get(&identity.device)?;
         let lamport = self

@@ -104,6 +104,13 @@ impl Directory {
         others.chain(own).collect()
     }
 
+    /// What a relay that lives says of itself.
+    pub(crate) fn alive(&self, peer: &PeerId) -> Option<&Description> {
+        let alive = self.detector.state(peer) == Some(State::Alive);
+        let known = self.known.get(peer).filter(|_| alive)?;
+        Some(&known.signed.description)
+    }
+
     /// Whether it lists `peer`.
     pub(crate) fn lists(&self, peer: &PeerId) -> bool {
         self.known.contains_key(peer)
@@ -183,9 +190,13 @@ impl Engine {
         };
         // A relay's own list is looked at by operators: its numbers are fresh.
         directory.changed |= is_relay || !before.as_ref().is_some_and(same);
+        let registry = after.registry;
         if let Some(overlay) = self.overlay.as_mut().filter(|_| is_relay && !was_alive) {
             // Relays link with relays; whoever is there proves its key.
             overlay.learn(peer, true, now, &mut self.rng);
+        }
+        if let Some(registry) = registry.filter(|_| self.peers.is_relay(&peer)) {
+            self.learn_registry(registry, false);
         }
     }
 
@@ -230,6 +241,7 @@ impl Engine {
             // Counted on from the wall clock, so that a restart repeats none.
             heartbeat: self.now.wall.0.max(before.heartbeat + 1),
             revision: self.feeds.entries(),
+            registry: self.names.registry(),
             ..before.clone()
         };
         *own = Known {

@@ -8,7 +8,7 @@ use protocol::limits::DEVICES_PER_ACCOUNT_MAX;
 use protocol::{AccountId, DeviceId, EntryId, Timestamp};
 
 use crate::keys::FeedNumber;
-use crate::records::{FeedRecord, ProfileRecord};
+use crate::records::{FeedRecord, NameRecord, ProfileRecord};
 
 /// One device's log, as far as it is held.
 #[derive(Clone, Debug)]
@@ -55,6 +55,7 @@ impl Feed {
 pub(crate) struct Account {
     pub(crate) devices: Vec<DeviceId>,
     pub(crate) profile: Option<ProfileRecord>,
+    pub(crate) named: Option<NameRecord>,
 }
 
 /// Why a feed cannot be begun.

@@ -31,6 +31,10 @@ pub struct LinkId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AskId(pub u64);
 
+/// Names a question to this relay's registry, to route its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameTicket(pub u64);
+
 /// A peer one could dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Candidate {
@@ -55,9 +59,10 @@ pub enum Input {
         /// Which.
         id: LoadId,
     },
-    /// A batch is as durable as it asked to be.
+    /// A batch, and with it every one before it, is as durable as it asked to be. One word for many saves a relay many
+    /// signatures.
     Persisted {
-        /// Which.
+        /// The last of them.
         id: BatchId,
     },
     /// The store changed state: full, failing, or well again. A batch is never dropped by the adapter: it keeps
@@ -104,6 +109,15 @@ pub enum Input {
     /// What this relay says of itself to everybody, from now on; its key, heartbeat and revision are the engine's to
     /// know. Browsers ignore it.
     Describe(Box<protocol::directory::Description>),
+    /// This relay keeps a registry of names; it signs with this key.
+    Registry(protocol::name::RegistryId),
+    /// That registry answers.
+    Named {
+        /// Which question.
+        ticket: NameTicket,
+        /// The answer.
+        answer: protocol::name::NameAnswer,
+    },
     /// The device says that it has, or has not, a network; or it woke from sleep. `true` makes everything that waits
     /// for a retry try at once.
     Network {
@@ -156,6 +170,13 @@ pub enum Output {
         from: PeerId,
         /// What its adapter said.
         payload: Vec<u8>,
+    },
+    /// Ask this relay's registry; answered by `Named`. Requests are verified.
+    Name {
+        /// Which question.
+        ticket: NameTicket,
+        /// What is asked.
+        question: protocol::name::NameQuestion,
     },
     /// The answer to an ask.
     Answer {
@@ -223,6 +244,13 @@ pub enum Log {
         /// Whether it is so.
         on: bool,
     },
+    /// A known relay takes names from another registry than this peer does: names of that one are not shown here.
+    OtherRegistry {
+        /// The one this peer takes names from.
+        known: protocol::name::RegistryId,
+        /// The other.
+        other: protocol::name::RegistryId,
+    },
     /// A fork was found.
     Forked {
         /// The feed.
@@ -251,10 +279,17 @@ pub struct Config {
     pub relays_beat_every: core::time::Duration,
     /// The relays that may be in the directory. `None`: any.
     pub relays_allowed: Option<Vec<PeerId>>,
+    /// A relay whose adapter answers [`Output::Name`].
+    pub registrar: bool,
+    /// Questions to the registry a neighbour may ask a minute; a relay, who asks for its people, 256 times as many.
+    pub names_per_minute: u32,
 }
 
 /// How often relays describe themselves unless told otherwise.
 pub const RELAYS_BEAT_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
+
+/// Questions to the registry a neighbour may ask a minute unless told otherwise.
+pub const NAMES_PER_MINUTE: u32 = 30;
 
 /// Browser or relay.
 #[derive(Clone, Debug)]
@@ -281,6 +316,8 @@ impl Config {
             anti_entropy: core::time::Duration::from_secs(45),
             relays_beat_every: RELAYS_BEAT_EVERY,
             relays_allowed: None,
+            registrar: false,
+            names_per_minute: NAMES_PER_MINUTE,
         }
     }
 
@@ -296,6 +333,8 @@ impl Config {
             anti_entropy: core::time::Duration::from_secs(30),
             relays_beat_every: RELAYS_BEAT_EVERY,
             relays_allowed: None,
+            registrar: false,
+            names_per_minute: NAMES_PER_MINUTE,
         }
     }
 }

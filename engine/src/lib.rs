@@ -8,7 +8,8 @@
 //! `links` holds the channels to neighbours and dispatches what arrives; `overlay` decides with the gossip library who is a
 //! neighbour and along which links news travels; `ingest` verifies, stores and folds entries and
 //! passes them on; `sync` compares and fetches; `durability` counts who holds one's own entries; `commands` writes;
-//! `views` folds entries into timelines and reads them.
+//! `views` folds entries into timelines and reads them; `names` claims and knows names of the registry, `registrar` is a
+//! relay's part in that.
 //!
 //! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
 
@@ -29,8 +30,10 @@ mod interests;
 mod introductions;
 mod keys;
 mod links;
+mod names;
 mod overlay;
 mod records;
+mod registrar;
 mod status;
 mod sync;
 mod views;
@@ -46,7 +49,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use api::{Answer, Ask, Event, PostView, Refusal, StatusView, StoreState};
-pub use io::{AskId, Candidate, Config, Input, LinkId, Log, Now, Output, PeerKind};
+pub use io::{AskId, Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output, PeerKind};
 use records::{FollowRecord, Identity};
 use store::{BatchId, LoadId, Read, Rows};
 
@@ -93,6 +96,8 @@ pub struct Engine {
     peers: overlay::Peers,
     introductions: introductions::Introductions,
     directory: directory::Directory,
+    names: names::Names,
+    registrar: registrar::Registrar,
     overlay: Option<Membership<PeerId>>,
     broadcast: Broadcast<LinkId, DeviceId>,
     pace: Pace,
@@ -163,6 +168,8 @@ impl Engine {
             peers: overlay::Peers::default(),
             introductions: introductions::Introductions::default(),
             directory: directory::Directory::new(&config, now.instant),
+            names: names::Names::default(),
+            registrar: registrar::Registrar::default(),
             overlay: None,
             broadcast: Broadcast::new(overlay::SPREADING),
             pace: Pace::default(),
@@ -211,6 +218,8 @@ impl Engine {
             Input::Introduce { to, payload } => self.introduce(to, payload),
             Input::Candidates(candidates) => self.on_candidates(&candidates),
             Input::Describe(description) => self.describe(*description),
+            Input::Registry(registry) => self.learn_registry(registry, true),
+            Input::Named { ticket, answer } => self.on_named(ticket, answer),
             Input::Network { online } => {
                 self.online = online;
                 if let Some(overlay) = self.overlay.as_mut().filter(|_| online) {
@@ -355,12 +364,19 @@ impl Engine {
         self.keep_visits();
         self.introductions.refill();
         self.directory.refill();
+        self.keep_names();
+        self.keep_registrar();
         if self.now.instant >= self.next_anti_entropy {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;
             self.anti_entropy();
         }
         let busy = self.links.values().any(links::Link::is_handshaking);
-        self.next_housekeeping = self.now.instant + if busy { HOUSEKEEPING_BUSY } else { HOUSEKEEPING };
+        let pause = match (self.names.is_busy(), busy) {
+            (true, _) => Duration::ZERO,
+            (false, true) => HOUSEKEEPING_BUSY,
+            (false, false) => HOUSEKEEPING,
+        };
+        self.next_housekeeping = self.now.instant + pause;
     }
 
     /// Ends an input: what it wrote goes to the store, what it changed is told.

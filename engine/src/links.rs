@@ -340,6 +340,8 @@ impl Engine {
             Message::ForkProof(proof) => self.on_fork_proof(link, proof),
             Message::Introduction(word) => self.on_introduction(link, word),
             Message::Relays(relays) => self.on_relays(link, relays),
+            Message::NameQuestion(asked) => self.on_name_question(link, asked),
+            Message::NameAnswer(answered) => self.on_name_answer(link, answered),
             Message::Graft(on) => self.broadcast.on_graft(&link, Tree::from_byte(on.tree), now),
             Message::Prune(on) => self.broadcast.on_prune(&link, Tree::from_byte(on.tree), now),
             Message::Request(_)
@@ -416,6 +418,8 @@ impl Engine {
         if let LinkStage::Up(up) = link.stage {
             self.on_unproven(id, up.peer);
             self.release_fetches(&up);
+            self.forget_registrar_link(id);
+            self.forget_name_link(id);
         }
     }
 

@@ -188,7 +188,7 @@ impl Engine {
 
     /// Whether `peer` never sleeps: a relay this device knows, and for relays, who link with each other, any that is in the
     /// directory.
-    fn is_anchor(&self, peer: &PeerId) -> bool {
+    pub(crate) fn is_anchor(&self, peer: &PeerId) -> bool {
         self.peers.is_relay(peer) || (self.is_relay() && self.directory.lists(peer))
     }
 
@@ -307,6 +307,9 @@ impl Engine {
                 self.tell_interests(link);
                 self.tell_relays(link);
                 self.ping(link);
+                if self.peers.is_relay(&peer) {
+                    self.retry_claim_now();
+                }
             }
             membership::Output::Down(peer, _) => {
                 if let Some(link) = self.peers.links.get(&peer).copied() {

@@ -1,6 +1,7 @@
 //! What is stored, apart from entries: postcard values of the store's tables.
 
 use protocol::identity::Certificate;
+use protocol::name::NameReceipt;
 use protocol::{AccountId, DeviceId, EntryId, KeyPair, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,10 @@ pub(crate) mod meta {
     pub(crate) const PREFERENCES: &[u8] = b"preferences";
     /// Prefix: an account whose views are being folded again; present until that is done.
     pub(crate) const REFOLD: &[u8] = b"refold:";
+    /// The registry names are taken from.
+    pub(crate) const REGISTRY: &[u8] = b"registry";
+    /// A name being claimed.
+    pub(crate) const CLAIM: &[u8] = b"claim";
     /// All views are being rebuilt; present until that is done.
     pub(crate) const REBUILD: &[u8] = b"rebuild";
 }
@@ -87,6 +92,12 @@ pub(crate) struct Precedence {
 pub(crate) struct ProfileRecord {
     pub(crate) name: String,
     pub(crate) bio: String,
+    pub(crate) precedence: Precedence,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NameRecord {
+    pub(crate) receipt: Option<NameReceipt>,
     pub(crate) precedence: Precedence,
 }
 

@@ -63,6 +63,8 @@ impl Engine {
             device: identity.device,
             name: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
             bio: profile.map(|profile| profile.bio.clone()).unwrap_or_default(),
+            handle: self.handle_of(&identity.account).to_owned(),
+            claim: self.names.claim_view(),
             phrase_confirmed: identity.account_key.is_none(),
             devices,
             following: count(self.follows.values().filter(|follow| follow.on).count()),

@@ -73,6 +73,8 @@ tables! {
     Tokens = 13, "tokens";
     /// relay → when it was last linked (the address book). Read whole at start.
     Relays = 14, "relays";
+    /// account → name record. Read whole at start.
+    Names = 15, "names";
 }
 
 /// One change.

@@ -6,6 +6,7 @@ use crate::codec;
 use crate::id::PeerId;
 use crate::key::{self, BadSignature, Domain, KeyPair, Signature};
 use crate::limits;
+use crate::name::RegistryId;
 
 /// What a relay does.
 pub mod role {
@@ -53,6 +54,8 @@ pub struct Description {
     pub response_us: u32,
     /// Requests that fail, in millionths.
     pub errors_ppm: u32,
+    /// The registry its network takes names from, if it knows one.
+    pub registry: Option<RegistryId>,
 }
 
 /// A [`Description`] as it travels.

@@ -11,6 +11,7 @@ use crate::id::{AccountId, DeviceId, EntryId, EntryRef};
 use crate::identity::{Certificate, Revocation};
 use crate::key::{self, Domain, KeyPair, Signature};
 use crate::limits;
+use crate::name::NameReceipt;
 use crate::time::Timestamp;
 
 /// The version of the entry format written here. Others are refused.
@@ -31,6 +32,8 @@ impl Kind {
     pub const FOLLOW: Self = Self(3);
     /// [`Revocation`].
     pub const REVOCATION: Self = Self(4);
+    /// [`Name`].
+    pub const NAME: Self = Self(5);
 }
 
 /// The signed part of an entry.
@@ -309,6 +312,14 @@ pub struct Follow {
     pub on: bool,
 }
 
+/// The name the account has in the registry, or that it has none any more. The one with the greatest (lamport, device)
+/// counts; of several accounts with a receipt for one name, the receipt with the highest revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Name {
+    /// The registry's word.
+    pub receipt: Option<NameReceipt>,
+}
+
 /// A decoded body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -322,6 +333,8 @@ pub enum Body {
     Follow(Follow),
     /// See [`Revocation`].
     Revocation(Revocation),
+    /// See [`Name`].
+    Name(Name),
 }
 
 impl Body {
@@ -334,6 +347,7 @@ impl Body {
             Self::Post(_) => Kind::POST,
             Self::Follow(_) => Kind::FOLLOW,
             Self::Revocation(_) => Kind::REVOCATION,
+            Self::Name(_) => Kind::NAME,
         }
     }
 
@@ -344,6 +358,7 @@ impl Body {
             Self::Post(body) => codec::encode(body),
             Self::Follow(body) => codec::encode(body),
             Self::Revocation(body) => codec::encode(body),
+            Self::Name(body) => codec::encode(body),
         }
     }
 
@@ -367,6 +382,14 @@ impl Body {
                 .ok()
                 .filter(|r| r.verify().is_ok())
                 .map(Self::Revocation),
+            Kind::NAME => codec::decode_open::<Name>(bytes)
+                .ok()
+                .filter(|n| {
+                    n.receipt
+                        .as_ref()
+                        .is_none_or(|r| r.within_limits() && r.verify().is_ok())
+                })
+                .map(Self::Name),
             _ => None,
         }
     }

@@ -24,6 +24,10 @@ pub enum Domain {
     Introduction,
     /// What a relay says of itself.
     Description,
+    /// A request to the registry of names.
+    NameRequest,
+    /// The registry's word that a name belongs to an account.
+    NameReceipt,
 }
 
 impl Domain {
@@ -39,6 +43,8 @@ impl Domain {
             Self::Signal => b"starling signal v1\0",
             Self::Introduction => b"starling introduction v1\0",
             Self::Description => b"starling description v1\0",
+            Self::NameRequest => b"starling name request v1\0",
+            Self::NameReceipt => b"starling name receipt v1\0",
         }
     }
 }

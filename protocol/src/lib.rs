@@ -22,6 +22,7 @@ pub mod introduction;
 pub mod key;
 pub mod limits;
 pub mod message;
+pub mod name;
 pub mod overlay;
 pub mod phrase;
 pub mod receipt;

@@ -38,6 +38,8 @@ pub const INTRODUCTION_HOPS_MAX: u8 = 8;
 pub const RELAYS_PER_MESSAGE_MAX: usize = 32;
 /// The address of a relay, in bytes.
 pub const RELAY_URL_LEN_MAX: usize = 200;
+/// A name of the registry, in bytes.
+pub const UNIQUE_NAME_LEN_MAX: usize = 120;
 /// The name of a zone, in bytes.
 pub const ZONE_LEN_MAX: usize = 32;
 /// A signal payload (an SDP or a candidate), in bytes.

@@ -11,6 +11,7 @@ use crate::entry::{Entry, SignedHeader};
 use crate::id::{AccountId, DeviceId, EntryId};
 use crate::introduction::Introduction;
 use crate::limits;
+use crate::name::{NameAnswer, NameQuestion};
 use crate::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle};
 use crate::receipt::Receipt;
 
@@ -94,6 +95,10 @@ pub enum Message {
     Introduction(Introduction),
     /// What relays say of themselves.
     Relays(Relays),
+    /// A question to the registry of names, passed on to a relay that keeps it.
+    NameQuestion(NameAsked),
+    /// Its answer, on the way back.
+    NameAnswer(NameAnswered),
 }
 
 /// See [`Message::Interests`].
@@ -237,6 +242,24 @@ pub struct Relays {
     pub relays: Vec<SignedDescription>,
 }
 
+/// See [`Message::NameQuestion`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameAsked {
+    /// Chosen by the asker, different among its questions under way on the link.
+    pub request: u32,
+    /// What is asked.
+    pub question: NameQuestion,
+}
+
+/// See [`Message::NameAnswer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameAnswered {
+    /// The question this answers.
+    pub request: u32,
+    /// What is answered.
+    pub answer: NameAnswer,
+}
+
 /// What bytes turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
@@ -282,6 +305,8 @@ mod kind {
     pub(super) const PRUNE: u8 = 22;
     pub(super) const INTRODUCTION: u8 = 23;
     pub(super) const RELAYS: u8 = 24;
+    pub(super) const NAME_QUESTION: u8 = 25;
+    pub(super) const NAME_ANSWER: u8 = 26;
 }
 
 impl Message {
@@ -316,6 +341,8 @@ impl Message {
             Self::Prune(fields) => with(kind::PRUNE, fields),
             Self::Introduction(fields) => with(kind::INTRODUCTION, fields),
             Self::Relays(fields) => with(kind::RELAYS, fields),
+            Self::NameQuestion(fields) => with(kind::NAME_QUESTION, fields),
+            Self::NameAnswer(fields) => with(kind::NAME_ANSWER, fields),
         }
     }
 
@@ -350,6 +377,8 @@ impl Message {
             kind::PRUNE => Self::Prune(fields_of(fields)?),
             kind::INTRODUCTION => Self::Introduction(fields_of(fields)?),
             kind::RELAYS => Self::Relays(fields_of(fields)?),
+            kind::NAME_QUESTION => Self::NameQuestion(fields_of(fields)?),
+            kind::NAME_ANSWER => Self::NameAnswer(fields_of(fields)?),
             unknown => return Ok(Decoded::Unknown(unknown)),
         };
         if message.within_limits() {
@@ -391,6 +420,8 @@ impl Message {
                 (1..=limits::RELAYS_PER_MESSAGE_MAX).contains(&m.relays.len())
                     && m.relays.iter().all(|relay| relay.description.within_limits())
             }
+            Self::NameQuestion(m) => m.question.within_limits(),
+            Self::NameAnswer(m) => m.answer.within_limits(),
             Self::Request(m) => peers(&m.peers),
             Self::Accept(m) => peers(&m.peers),
             Self::Refuse(m) | Self::Leave(m) => peers(&m.peers),

@@ -199,8 +199,15 @@ async fn engine(folder: &Path, person: &Person) {
     std::fs::create_dir(&folder).unwrap();
     let (store, answers) = Store::open(&folder, CACHE_BYTES).unwrap();
     let config = Config::relay(KeyPair::from_seed(&[9; 32]));
-    let (driver, thread) =
-        driver::start(config, [3; 32], store, answers, AddressBook::open(Vec::new()).0).unwrap();
+    let (driver, thread) = driver::start(
+        config,
+        [3; 32],
+        store,
+        answers,
+        AddressBook::open(Vec::new()).0,
+        None,
+    )
+    .unwrap();
     while !driver.is_ready() {
         tokio::task::yield_now().await;
     }

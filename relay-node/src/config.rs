@@ -5,17 +5,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
+use protocol::directory::role;
 use protocol::limits::ZONE_LEN_MAX;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::network::{Place, RelayKey, RelayUrl};
+use crate::registry::EtcdAddress;
 
 /// Faster than this is noise, slower helps nobody.
 const HEARTBEATS_MS: core::ops::RangeInclusive<u64> = 100..=600_000;
+
+/// What browsers agree to.
+const NAME_WORK_BITS_MAX: u8 = 24;
 
 /// The relay of a Starling network: keeps people's posts while they are away, and serves the app.
 #[derive(Debug, Parser)]
@@ -134,6 +140,52 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "KEY", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_relay: Option<Vec<RelayKey>>,
+    /// What this relay does: worker (keeps feeds), web (serves the app), index (keeps names), signal (introduces browsers);
+    /// with commas [default: everything; but a relay that joins others keeps names only in a shared --registry].
+    #[arg(long, global = true, value_name = "ROLE", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Vec<Role>>,
+    /// Where names are kept: `embedded` (one index relay), or etcd for several of them, such as
+    /// `etcd://a:2379,b:2379,c:2379`; `etcds://` speaks TLS [default: embedded].
+    #[arg(long, global = true, value_name = "WHERE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry: Option<RegistryPlace>,
+    /// A user of etcd; the password is STARLING_REGISTRY_PASSWORD, or `registry_password` in the settings file.
+    #[arg(long, global = true, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry_user: Option<String>,
+    /// The authority etcd's certificate is from, as PEM [default: those of the web].
+    #[arg(long, global = true, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry_ca: Option<PathBuf>,
+    /// This relay's certificate for etcd, as PEM.
+    #[arg(long, global = true, value_name = "FILE", requires = "registry_key")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry_cert: Option<PathBuf>,
+    /// The key of that certificate, as PEM.
+    #[arg(long, global = true, value_name = "FILE", requires = "registry_cert")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry_key: Option<PathBuf>,
+    /// Seconds after which an index relay that leads and is silent leads no more [default: 10].
+    #[arg(long, global = true, value_name = "S")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry_lead_s: Option<u64>,
+    /// Seconds between two looks for names that have rested [default: 600].
+    #[arg(long, global = true, value_name = "S")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry_sweep_s: Option<u64>,
+    /// Days before a name that was given back can be claimed by somebody else [default: 30].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_rest_days: Option<u32>,
+    /// Work a claim must prove, in bits, up to 24: each doubles what a flood of names costs [default: 0].
+    #[arg(long, global = true, value_name = "BITS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_work_bits: Option<u8>,
+    /// Questions about names that one neighbour may ask in a minute [default: 30].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    names_per_minute: Option<u32>,
     /// What people see this relay as [default: Starling relay].
     #[arg(long, global = true, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +210,83 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
+}
+
+/// What a relay does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Keeps feeds.
+    Worker,
+    /// Serves the app.
+    Web,
+    /// Keeps names.
+    Index,
+    /// Introduces browsers.
+    Signal,
+}
+
+impl Role {
+    /// Its bit in a description.
+    #[must_use]
+    pub const fn bit(self) -> u8 {
+        match self {
+            Self::Worker => role::WORKER,
+            Self::Web => role::WEB,
+            Self::Index => role::INDEX,
+            Self::Signal => role::SIGNAL,
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        <Self as ValueEnum>::from_str(text, true)
+    }
+}
+
+/// Where names are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum RegistryPlace {
+    /// In the data folder.
+    #[default]
+    Embedded,
+    /// In etcd.
+    Etcd(EtcdAddress),
+}
+
+impl FromStr for RegistryPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "embedded" => Ok(Self::Embedded),
+            text => text
+                .parse()
+                .map(Self::Etcd)
+                .map_err(|error| format!("{error}; or `embedded`")),
+        }
+    }
+}
+
+impl TryFrom<String> for RegistryPlace {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<RegistryPlace> for String {
+    fn from(place: RegistryPlace) -> Self {
+        match place {
+            RegistryPlace::Embedded => "embedded".to_owned(),
+            RegistryPlace::Etcd(address) => address.to_string(),
+        }
+    }
 }
 
 /// How log lines look.
@@ -218,6 +347,36 @@ pub struct Settings {
     /// Relays of the network; none: any.
     #[serde(deserialize_with = "list")]
     pub allow_relay: Vec<RelayKey>,
+    /// What it does; empty: see [`Self::roles`].
+    #[serde(deserialize_with = "list")]
+    pub roles: Vec<Role>,
+    /// Where names are kept.
+    pub registry: RegistryPlace,
+    /// A user of etcd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_user: Option<String>,
+    /// The password; never printed.
+    #[serde(skip_serializing)]
+    pub registry_password: String,
+    /// The authority of etcd's certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_ca: Option<PathBuf>,
+    /// This relay's certificate for etcd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_cert: Option<PathBuf>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_key: Option<PathBuf>,
+    /// After how many seconds a silent leader leads no more.
+    pub registry_lead_s: u64,
+    /// Seconds between two looks at all names.
+    pub registry_sweep_s: u64,
+    /// Days a name rests.
+    pub name_rest_days: u32,
+    /// Work a claim must prove.
+    pub name_work_bits: u8,
+    /// Questions about names per neighbour and minute.
+    pub names_per_minute: u32,
     /// What people see this relay as.
     pub name: String,
     /// Links at a time.
@@ -251,6 +410,18 @@ impl Default for Settings {
             capacity: 100,
             heartbeat_ms: 5_000,
             allow_relay: Vec::new(),
+            roles: Vec::new(),
+            registry: RegistryPlace::Embedded,
+            registry_user: None,
+            registry_password: String::new(),
+            registry_ca: None,
+            registry_cert: None,
+            registry_key: None,
+            registry_lead_s: 10,
+            registry_sweep_s: 600,
+            name_rest_days: 30,
+            name_work_bits: 0,
+            names_per_minute: engine::io::NAMES_PER_MINUTE,
             name: "Starling relay".to_owned(),
             links_max: 1_024,
             sockets_per_address_max: 64,
@@ -281,7 +452,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 23] = [
+const SETTINGS: [&str; 35] = [
     "listen",
     "data_dir",
     "udp_port",
@@ -298,6 +469,18 @@ const SETTINGS: [&str; 23] = [
     "capacity",
     "heartbeat_ms",
     "allow_relay",
+    "roles",
+    "registry",
+    "registry_user",
+    "registry_password",
+    "registry_ca",
+    "registry_cert",
+    "registry_key",
+    "registry_lead_s",
+    "registry_sweep_s",
+    "name_rest_days",
+    "name_work_bits",
+    "names_per_minute",
     "name",
     "links_max",
     "sockets_per_address_max",
@@ -363,6 +546,33 @@ impl Settings {
             let (least, most) = (HEARTBEATS_MS.start(), HEARTBEATS_MS.end());
             return wrong("heartbeat_ms", format!("choose from {least} to {most}"));
         }
+        if self.roles.contains(&Role::Index)
+            && self.registry == RegistryPlace::Embedded
+            && !self.join.is_empty()
+        {
+            let problem = "two relays of a network that each keep names in a file of their own would give one name to two \
+                people: name a shared --registry, or leave the role index to one relay"
+                .to_owned();
+            return wrong("roles", problem);
+        }
+        if self.registry_lead_s < 2 || self.registry_sweep_s == 0 {
+            return wrong(
+                "registry_lead_s",
+                "at least 2 seconds to lead, and 1 between looks".to_owned(),
+            );
+        }
+        if self.name_work_bits > NAME_WORK_BITS_MAX {
+            let problem = format!("at most {NAME_WORK_BITS_MAX}: more takes a telephone minutes");
+            return wrong("name_work_bits", problem);
+        }
+        for file in [&self.registry_ca, &self.registry_cert, &self.registry_key]
+            .into_iter()
+            .flatten()
+        {
+            if !file.is_file() {
+                return wrong("registry_ca", format!("there is no file {}", file.display()));
+            }
+        }
         if self.links_max == 0 || self.sockets_per_address_max == 0 {
             return wrong("links_max", "a relay without links serves nobody".to_owned());
         }
@@ -370,6 +580,20 @@ impl Settings {
             return wrong("log", format!("{error}; try `info`"));
         }
         Ok(())
+    }
+
+    /// What this relay does: what it was told, or everything, except that one which joins others keeps no names in a file of
+    /// its own.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Role> {
+        if !self.roles.is_empty() {
+            return self.roles.clone();
+        }
+        let mut roles = vec![Role::Worker, Role::Web, Role::Signal];
+        if self.join.is_empty() || self.registry != RegistryPlace::Embedded {
+            roles.push(Role::Index);
+        }
+        roles
     }
 
     /// Where the one UDP socket is bound, when HTTP got `http_port`.
@@ -426,7 +650,7 @@ where
 mod tests {
     use std::io::Write as _;
 
-    use super::{Cli, Settings};
+    use super::{Cli, Role, Settings};
     use clap::Parser as _;
 
     fn load(arguments: &[&str]) -> Result<Settings, String> {
@@ -492,6 +716,20 @@ mod tests {
         check_refused(&["--allow-relay", "somebody"], "/api/relay");
         check_refused(&["--heartbeat-ms", "1"], "heartbeat_ms");
         check_refused(&["--zone", &"z".repeat(33)], "zone");
+        check_refused(&["--roles", "boss"], "worker");
+        check_refused(&["--registry", "zookeeper"], "etcd://a:2379");
+        check_refused(&["--roles", "index", "--join", "http://a"], "--registry");
+        check_refused(&["--registry-ca", "/nowhere"], "/nowhere");
+        check_refused(&["--name-work-bits", "25"], "24");
+    }
+
+    #[test]
+    fn one_relay_of_a_network_keeps_names_unless_they_are_shared() {
+        let index = |arguments: &[&str]| load(arguments).unwrap().roles().contains(&Role::Index);
+        assert!(index(&[]));
+        assert!(!index(&["--join", "http://a"]));
+        assert!(index(&["--join", "http://a", "--registry", "etcd://b:2379"]));
+        assert!(!index(&["--roles", "worker,web"]));
     }
 
     #[test]

@@ -124,5 +124,6 @@ fn says(body: &Body) -> Value {
         Body::Revocation(revocation) => {
             json!({"device": revocation.device.to_string(), "next_seq": revocation.next_seq})
         }
+        Body::Name(name) => json!({"handle": name.receipt.as_ref().map(|receipt| &receipt.name)}),
     }
 }

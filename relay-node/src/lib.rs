@@ -5,6 +5,7 @@
 //!   │
 //!   ├─ driver: one thread runs the engine ◄──► store: one thread writes redb
 //!   ├─ transport: WebSockets and WebRTC channels (rtc) as links of the driver
+//!   ├─ registry: whose a name is, in redb or etcd
 //!   └─ http: the app, who and how the relay is; beside it the signaling router
 //! ```
 //!
@@ -17,6 +18,7 @@ pub mod export;
 pub mod http;
 pub mod identity;
 pub mod network;
+pub mod registry;
 pub mod relay;
 pub mod rtc;
 pub mod status;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use engine::io::Config;
 use protocol::PeerId;
-use protocol::directory::{Description, role};
+use protocol::directory::Description;
 use protocol::signal::{Refusal, RoomId};
 use signaling::serve::{ServeLimits, serve};
 use signaling::{Door, DoorConfig, Hub, Limits};
@@ -16,13 +16,14 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::config::Settings;
+use crate::config::{RegistryPlace, Role, Settings};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::driver::{self, DriverHandle, DriverThread};
 use crate::http::app::App;
 use crate::http::{self, About};
 use crate::identity::{self, IdentityError};
 use crate::network::{self, AddressBook};
+use crate::registry::{self, Credentials, Desk, Embedded, Etcd, Ledger, LedgerError};
 use crate::rtc::{RtcConfig, RtcEndpoint, RtcError};
 use crate::store::{Store, StoreError};
 use crate::transport::{webrtc, websocket};
@@ -42,6 +43,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] LedgerError),
     /// The HTTP port.
     #[error("cannot listen on {address}: {}", advice(source, "--listen"))]
     Listen {
@@ -108,6 +112,7 @@ pub struct Relay {
     served: JoinHandle<()>,
     answering: JoinHandle<()>,
     dialling: JoinHandle<()>,
+    naming: Option<JoinHandle<()>>,
 }
 
 impl Relay {
@@ -142,18 +147,47 @@ impl Relay {
         })?;
         let rtc = Arc::new(rtc);
         let (store, answers) = open_store(data_dir.path().to_owned(), settings.cache_mib << 20).await?;
+        let fresh = seed()?;
+        let keeps_names = settings.roles().contains(&Role::Index);
         let allowed = settings.allow_relay.iter().map(|key| key.0).collect();
         let config = Config {
             links_max: settings.links_max,
             relays_beat_every: Duration::from_millis(settings.heartbeat_ms),
             relays_allowed: Some(allowed).filter(|allowed: &Vec<PeerId>| !allowed.is_empty()),
+            registrar: keeps_names,
+            names_per_minute: settings.names_per_minute,
             ..Config::relay(key)
         };
+        let (desk, questions) = Desk::new();
+        let ledger = if keeps_names {
+            Some(open_ledger(settings, data_dir.path())?)
+        } else {
+            None
+        };
         let (book, dials) = AddressBook::open(settings.join.clone());
-        let (driver, thread) =
-            driver::start(config, seed()?, store, answers, Arc::clone(&book)).map_err(StartError::Thread)?;
+        let (driver, thread) = driver::start(
+            config,
+            seed()?,
+            store,
+            answers,
+            Arc::clone(&book),
+            keeps_names.then_some(desk),
+        )
+        .map_err(StartError::Thread)?;
         driver.describe(describe(settings, peer, http)).await;
         let dialling = tokio::spawn(network::run(driver.clone(), book, dials));
+        let naming = ledger.map(|ledger| {
+            let pace = registry::Pace {
+                ttl: Duration::from_secs(settings.registry_lead_s),
+                sweep_every: Duration::from_secs(settings.registry_sweep_s),
+            };
+            let names = registry::Settings {
+                work_bits: settings.name_work_bits,
+                rest: Duration::from_hours(24 * u64::from(settings.name_rest_days)),
+            };
+            let (driver, me) = (driver.clone(), peer.to_string());
+            tokio::spawn(registry::serve(driver, ledger, names, pace, fresh, me, questions))
+        });
 
         let hub = Hub::new(Limits::default(), seed()?);
         let (room, calls) = hub.local(peer, RoomId::lobby()).map_err(StartError::Lobby)?;
@@ -212,6 +246,7 @@ impl Relay {
             served,
             answering,
             dialling,
+            naming,
         })
     }
 
@@ -265,6 +300,9 @@ impl Relay {
         let written = self.thread.stop(STOPPING).await;
         // Its links have said goodbye by now.
         self.dialling.abort();
+        if let Some(naming) = self.naming {
+            naming.abort();
+        }
         self.rtc.shutdown().await;
         let _ = self.served.await;
         drop(self.data_dir);
@@ -280,11 +318,29 @@ fn describe(settings: &Settings, peer: PeerId, http: SocketAddr) -> Description 
     Description {
         relay: peer,
         url: url.unwrap_or_default(),
-        roles: role::WORKER | role::WEB | role::SIGNAL,
+        roles: settings
+            .roles()
+            .into_iter()
+            .fold(0, |roles, role| roles | role.bit()),
         zone: settings.zone.clone(),
         location: settings.location.map(|place| place.0),
         capacity: settings.capacity,
         ..Description::default()
+    }
+}
+
+fn open_ledger(settings: &Settings, folder: &Path) -> Result<Ledger, LedgerError> {
+    match &settings.registry {
+        RegistryPlace::Embedded => Embedded::open(folder).map(Ledger::Embedded),
+        RegistryPlace::Etcd(address) => {
+            let user = settings.registry_user.clone();
+            let credentials = Credentials {
+                user: user.map(|user| (user, settings.registry_password.clone())),
+                ca: settings.registry_ca.clone(),
+                identity: settings.registry_cert.clone().zip(settings.registry_key.clone()),
+            };
+            Ok(Ledger::Etcd(Etcd::new(address.clone(), credentials)))
+        }
     }
 }
 

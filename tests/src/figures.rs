@@ -23,6 +23,8 @@ pub struct Figure<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     n: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    in_flight: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     met: Option<bool>,
@@ -45,6 +47,7 @@ impl<'a> Figure<'a> {
             value,
             unit,
             n: None,
+            in_flight: None,
             target: None,
             met: None,
             peer: None,
@@ -57,6 +60,13 @@ impl<'a> Figure<'a> {
     #[must_use]
     pub fn n(mut self, n: usize) -> Self {
         self.n = Some(n);
+        self
+    }
+
+    /// How many of them each client had under way at a time.
+    #[must_use]
+    pub fn in_flight(mut self, in_flight: usize) -> Self {
+        self.in_flight = Some(in_flight);
         self
     }
 

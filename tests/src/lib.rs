@@ -17,6 +17,7 @@ pub mod people;
 pub mod process;
 pub mod relay;
 pub mod wait;
+pub mod writer;
 
 pub use browser::{Browser, Context, Profile};
 pub use native::NativePeer;

@@ -67,6 +67,7 @@ impl Engine {
                 return Some(post);
             }
             Body::Profile(profile) => self.fold_profile(header.account, profile, precedence),
+            Body::Name(name) => self.fold_name(header.account, name, precedence),
             Body::Follow(follow) if self.me() == Some(header.account) => self.fold_follow(follow, precedence),
             Body::Follow(_) | Body::Certificate(_) => {}
             Body::Revocation(revocation) => {
@@ -170,6 +171,7 @@ impl Engine {
             device,
             seq,
             name: self.feeds.name(&entry.account).to_owned(),
+            handle: self.handle_of(&entry.account).to_owned(),
             text: post.text.clone(),
             timestamp,
             reply: post.reply.map(|reply| ReplyView {
@@ -192,6 +194,7 @@ impl Engine {
             account: *account,
             name: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
             bio: profile.map(|profile| profile.bio.clone()).unwrap_or_default(),
+            handle: self.handle_of(account).to_owned(),
             mine: self.me() == Some(*account),
             followed: self.follows(account),
             entries: feeds().map(|feed| feed.next_seq).sum(),

@@ -107,11 +107,15 @@ impl Engine {
             return;
         };
         self.refold.running = true;
-        self.feeds.account_mut(account).profile = None;
-        self.write(Op::Delete {
-            table: Table::Profiles,
-            key: account.0.to_vec(),
-        });
+        let held = self.feeds.account_mut(account);
+        held.profile = None;
+        held.named = None;
+        for table in [Table::Profiles, Table::Names] {
+            self.write(Op::Delete {
+                table,
+                key: account.0.to_vec(),
+            });
+        }
         if self.me() == Some(account) {
             for (followed, _) in core::mem::take(&mut self.follows) {
                 self.write(Op::Delete {

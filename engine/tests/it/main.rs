@@ -10,6 +10,7 @@ mod directory;
 mod feeds;
 mod hostile;
 mod mesh;
+mod names;
 mod network;
 mod random;
 mod scenarios;

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::handshake::{Binding, Role};
-use protocol::{Instant, KeyPair, PeerId, Timestamp};
+use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt};
+use protocol::{AccountId, Instant, KeyPair, PeerId, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use starling_engine::api::{
@@ -14,7 +15,7 @@ use starling_engine::api::{
 };
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::{Batch, Rows};
-use starling_engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, Now, Output};
+use starling_engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, NameTicket, Now, Output};
 
 /// The wall clock at the beginning of every run: some day in 2026.
 const EPOCH_MS: u64 = 1_780_000_000_000;
@@ -84,9 +85,64 @@ enum Happening {
         to: usize,
         run: u64,
     },
+    Named {
+        to: usize,
+        ticket: NameTicket,
+        answer: NameAnswer,
+    },
+}
+
+/// A registry of names, shared by all relays that keep one; `answers` is whether it can be reached.
+pub(crate) struct Registry {
+    pub(crate) key: KeyPair,
+    pub(crate) held: BTreeMap<String, AccountId>,
+    pub(crate) revision: u64,
+    pub(crate) work_bits: u8,
+    pub(crate) answers: bool,
+}
+
+impl Registry {
+    fn answer(&mut self, question: NameQuestion, at: Timestamp) -> NameAnswer {
+        let receipt = |name: &str, account, revision| {
+            NameAnswer::Held(NameReceipt::issue(
+                &self.key,
+                name.to_owned(),
+                account,
+                revision,
+                at,
+            ))
+        };
+        let request = match question {
+            NameQuestion::Lookup { name } => {
+                let holder = self.held.get(&name);
+                return holder.map_or(NameAnswer::Free, |holder| receipt(&name, *holder, self.revision));
+            }
+            NameQuestion::Request(request) => request,
+        };
+        if request.work_bits() < u32::from(self.work_bits) {
+            let bits = self.work_bits;
+            return NameAnswer::Work { bits };
+        }
+        let account = request.certificate.account;
+        self.revision += 1;
+        match (request.action, self.held.get(&request.name)) {
+            (NameAction::Claim, Some(holder)) if *holder != account => NameAnswer::Taken,
+            (NameAction::Claim, _) => {
+                let answer = receipt(&request.name, account, self.revision);
+                self.held.insert(request.name, account);
+                answer
+            }
+            (_, Some(holder)) if *holder == account => {
+                self.held.remove(&request.name);
+                NameAnswer::Free
+            }
+            _ => NameAnswer::NotYours,
+        }
+    }
 }
 
 pub(crate) struct Network {
+    pub(crate) registry: Registry,
     pub(crate) seed: u64,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) now_us: u64,
@@ -111,6 +167,13 @@ impl Network {
     pub(crate) fn new(seed: u64) -> Self {
         println!("seed {seed} (replay with STARLING_SEED={seed})");
         Self {
+            registry: Registry {
+                key: KeyPair::from_seed(&[0x77; 32]),
+                held: BTreeMap::new(),
+                revision: 0,
+                work_bits: 0,
+                answers: true,
+            },
             seed,
             rng: ChaCha8Rng::seed_from_u64(seed),
             now_us: 0,
@@ -280,6 +343,20 @@ impl Network {
             match output {
                 Output::Send { link, bytes } => self.send(peer, link, bytes),
                 Output::Close { link, .. } => self.close(peer, link),
+                Output::Name { ticket, question } => {
+                    if self.registry.answers {
+                        let answer = self.registry.answer(question, self.now().wall);
+                        let at = self.now_us + self.between((500, 5_000));
+                        self.happen(
+                            at,
+                            Happening::Named {
+                                to: peer,
+                                ticket,
+                                answer,
+                            },
+                        );
+                    }
+                }
                 Output::Persist(batch) => {
                     self.peers[peer].view.apply(&batch);
                     let key = (peer, LinkId(0));
@@ -465,6 +542,7 @@ impl Network {
                 self.peers[to].channels.remove(&link);
                 self.input(to, Input::LinkDown { link });
             }
+            Happening::Named { to, ticket, answer } => self.input(to, Input::Named { ticket, answer }),
             Happening::Persisted { to, run, batch } => {
                 if self.peers[to].runs == run {
                     self.peers[to].disk.apply(&batch);

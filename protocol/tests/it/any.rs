@@ -9,8 +9,9 @@ use protocol::introduction::Introduction;
 use protocol::limits;
 use protocol::message::{
     Announced, Announcements, Credit, Digest, Entries, FeedHead, ForkProof, Heads, Interests, Message,
-    OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Want,
+    NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Want,
 };
+use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceipt, NameRequest, RegistryId};
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
 use protocol::receipt::Receipt;
 use protocol::signal::{Member, Payload, Refusal, RoomId, ToPeer, ToServer};
@@ -58,7 +59,7 @@ prop_compose! {
     fn description()(
         (relay, heartbeat, revision) in (bytes32(), integer(), integer()),
         (url, zone) in ("[a-z:/.]{0,200}", "[a-z]{0,32}"),
-        (roles, load) in any::<(u8, u16)>(),
+        (roles, load) in any::<(u8, u16)>(), registry in proptest::option::of(bytes32().prop_map(RegistryId)),
         (capacity, response_us, errors_ppm) in any::<(u32, u32, u32)>(),
         location in proptest::option::of(location()),
         signature in signature(),
@@ -66,6 +67,7 @@ prop_compose! {
         let relay = PeerId(relay);
         let description = Description {
             relay, heartbeat, url, roles, zone, location, capacity, revision, load, response_us, errors_ppm,
+            registry,
         };
         SignedDescription { description, signature }
     }
@@ -233,8 +235,88 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
                 })
             }),
         vec(description(), 1..4).prop_map(|relays| Message::Relays(Relays { relays })),
+        (any::<u32>(), name_question())
+            .prop_map(|(request, question)| Message::NameQuestion(NameAsked { request, question })),
+        (any::<u32>(), name_answer())
+            .prop_map(|(request, answer)| Message::NameAnswer(NameAnswered { request, answer })),
         any::<u8>().prop_map(|tree| Message::Graft(OnTree { tree })),
         any::<u8>().prop_map(|tree| Message::Prune(OnTree { tree })),
+    ]
+}
+
+fn unique_name() -> impl Strategy<Value = String> {
+    "[a-zß-ö]{0,30}"
+}
+
+fn name_question() -> impl Strategy<Value = NameQuestion> {
+    let action = prop_oneof![
+        Just(NameAction::Claim),
+        Just(NameAction::Release),
+        proptest::option::of(bytes32().prop_map(AccountId)).prop_map(|to| NameAction::Offer { to }),
+    ];
+    let parts = (
+        certificate(),
+        unique_name(),
+        action,
+        any::<[u8; 16]>(),
+        (integer(), integer()),
+        signature(),
+    );
+    prop_oneof![
+        unique_name().prop_map(|name| NameQuestion::Lookup { name }),
+        parts.prop_map(|(certificate, name, action, nonce, (at, work), signature)| {
+            NameQuestion::Request(NameRequest {
+                certificate,
+                name,
+                action,
+                nonce,
+                at: Timestamp(at),
+                signature,
+                work,
+            })
+        }),
+    ]
+}
+
+prop_compose! {
+    pub(crate) fn name_receipt()(
+        registry in bytes32(), name in unique_name(), account in bytes32(), revision in integer(), at in integer(),
+        signature in signature(),
+    ) -> NameReceipt {
+        NameReceipt {
+            registry: RegistryId(registry),
+            name,
+            account: AccountId(account),
+            revision,
+            at: Timestamp(at),
+            signature,
+        }
+    }
+}
+
+fn name_answer() -> impl Strategy<Value = NameAnswer> {
+    let fault = prop_oneof![
+        any::<u8>().prop_map(|min| NameFault::TooShort { min }),
+        any::<u8>().prop_map(|max| NameFault::TooLong { max }),
+        any::<char>().prop_map(|character| NameFault::Character { character }),
+        unique_name().prop_map(|canonical| NameFault::NotCanonical { canonical }),
+        Just(NameFault::MixedScripts),
+        Just(NameFault::Confusable),
+        Just(NameFault::Reserved),
+    ];
+    prop_oneof![
+        name_receipt().prop_map(NameAnswer::Held),
+        Just(NameAnswer::Free),
+        Just(NameAnswer::Taken),
+        integer().prop_map(|until| NameAnswer::Resting {
+            until: Timestamp(until)
+        }),
+        unique_name().prop_map(|name| NameAnswer::HasOther { name }),
+        fault.prop_map(NameAnswer::Fault),
+        Just(NameAnswer::NotYours),
+        Just(NameAnswer::TooFast),
+        any::<u8>().prop_map(|bits| NameAnswer::Work { bits }),
+        Just(NameAnswer::Unavailable),
     ]
 }
 

@@ -1,10 +1,11 @@
 //! The fixed people, devices and times of the tests. Every secret is one byte repeated 32 times.
 
 use protocol::directory::{Description, Location, SignedDescription, role};
-use protocol::entry::{Body, Follow, Position, Post, Profile, ReplyTo};
+use protocol::entry::{Body, Follow, Name, Position, Post, Profile, ReplyTo};
 use protocol::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN, feature};
 use protocol::identity::{Certificate, Revocation};
 use protocol::introduction::Introduction;
+use protocol::name::{NameAction, NameReceipt, NameRequest, RegistryId};
 use protocol::receipt::Receipt;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, KeyPair, PeerId, Timestamp, VerifiedEntry};
 
@@ -18,6 +19,8 @@ pub(crate) const PHONE: u8 = 3;
 pub(crate) const BOB: u8 = 4;
 /// A relay.
 pub(crate) const RELAY: u8 = 5;
+/// A registry of names.
+pub(crate) const REGISTRY: u8 = 6;
 
 /// When Ada's feed begins.
 pub(crate) const BEGIN: Timestamp = Timestamp(1_700_000_000_000);
@@ -67,6 +70,23 @@ pub(crate) fn receipt() -> Receipt {
     )
 }
 
+pub(crate) fn name_request() -> NameRequest {
+    let action = NameAction::Offer {
+        to: Some(account(BOB)),
+    };
+    let at = Timestamp(BEGIN.0 + 6_000);
+    let name = "ada".to_owned();
+    NameRequest {
+        work: 300,
+        ..NameRequest::issue(&key(LAPTOP), certificate(), name, action, [0xcc; 16], at)
+    }
+}
+
+pub(crate) fn name_receipt() -> NameReceipt {
+    let at = Timestamp(BEGIN.0 + 7_000);
+    NameReceipt::issue(&key(REGISTRY), "ada".into(), account(ADA), 300, at)
+}
+
 pub(crate) fn introduction() -> Introduction {
     Introduction::issue(
         &key(LAPTOP),
@@ -93,6 +113,7 @@ pub(crate) fn description() -> SignedDescription {
         load: 250,
         response_us: 900,
         errors_ppm: 3,
+        registry: Some(RegistryId(key(REGISTRY).public())),
     };
     description.sign(&key(RELAY))
 }
@@ -125,6 +146,9 @@ pub(crate) fn bodies() -> Vec<Body> {
             on: true,
         }),
         Body::Revocation(revocation()),
+        Body::Name(Name {
+            receipt: Some(name_receipt()),
+        }),
     ]
 }
 

@@ -82,6 +82,7 @@ fn the_page_names_every_limit_and_its_value() {
         limits::INTRODUCTION_HOPS_MAX,
         limits::RELAYS_PER_MESSAGE_MAX,
         limits::RELAY_URL_LEN_MAX,
+        limits::UNIQUE_NAME_LEN_MAX,
         limits::ZONE_LEN_MAX,
         limits::SIGNAL_PAYLOAD_LEN_MAX,
         limits::SIGNAL_LEN_MAX,
@@ -125,6 +126,7 @@ fn the_page_names_every_kind_of_entry() {
         ("POST", Kind::POST),
         ("FOLLOW", Kind::FOLLOW),
         ("REVOCATION", Kind::REVOCATION),
+        ("NAME", Kind::NAME),
     ];
     let defined = include_str!("../../src/entry.rs")
         .matches(": Self = Self(")
@@ -189,6 +191,8 @@ fn the_page_names_every_domain() {
         ("signal", Domain::Signal),
         ("introduction", Domain::Introduction),
         ("description", Domain::Description),
+        ("name request", Domain::NameRequest),
+        ("name receipt", Domain::NameReceipt),
     ];
     let rows = table("| purpose | tag");
     assert_eq!(rows.len(), domains.len());

@@ -4,6 +4,7 @@ use protocol::directory::SignedDescription;
 use protocol::entry::{EntryError, Position, Post};
 use protocol::identity::{Certificate, Revocation};
 use protocol::key::{self, Domain};
+use protocol::name::{NameReceipt, NameRequest};
 use protocol::receipt::Receipt;
 use protocol::{
     AccountId, Body, DeviceId, Entry, EntryId, Kind, Signature, Timestamp, VerifiedEntry, codec, limits,
@@ -44,6 +45,45 @@ fn a_receipt_holds_to_the_bit() {
 }
 
 #[test]
+fn a_name_receipt_holds_to_the_bit() {
+    no_bit_may_flip(&codec::encode(&cast::name_receipt()), |bytes| {
+        codec::decode::<NameReceipt>(bytes).is_ok_and(|receipt| receipt.verify().is_ok())
+    });
+}
+
+#[test]
+fn a_name_request_holds_to_the_bit_but_for_its_work() {
+    let request = NameRequest {
+        work: 0,
+        ..cast::name_request()
+    };
+    let bytes = codec::encode(&request);
+    no_bit_may_flip(&bytes, |bytes| {
+        codec::decode::<NameRequest>(bytes)
+            .is_ok_and(|changed| changed.work == request.work && changed.verify().is_ok())
+    });
+    let mut worked = request.clone();
+    while !worked.seek_work(12, 100) {}
+    assert!(worked.work_bits() >= 12 && worked.verify().is_ok());
+    let other = NameRequest::issue(
+        &cast::key(cast::LAPTOP),
+        cast::certificate(),
+        request.name,
+        request.action,
+        [1; 16],
+        request.at,
+    );
+    let stolen = NameRequest {
+        work: worked.work,
+        ..other
+    };
+    assert!(
+        stolen.work_bits() < 12,
+        "work done for one request serves no other"
+    );
+}
+
+#[test]
 fn entries_of_each_kind_hold_to_the_bit() {
     for verified in cast::feed() {
         no_bit_may_flip(&codec::encode(verified.entry()), |bytes| {
@@ -62,6 +102,9 @@ fn a_signature_serves_one_purpose() {
         Domain::Link,
         Domain::Signal,
         Domain::Introduction,
+        Domain::Description,
+        Domain::NameRequest,
+        Domain::NameReceipt,
     ];
     for signed in domains {
         let signature = cast::key(ADA).sign(signed, &[b"some", b"thing"]);

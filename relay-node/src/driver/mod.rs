@@ -22,9 +22,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::Engine;
 use engine::api::{Event, RelayView, Transport};
-use engine::io::{Candidate, Config, Input, LinkId, Log, Now, Output};
+use engine::io::{Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output};
 use protocol::directory::Description;
 use protocol::handshake::{Binding, Role};
+use protocol::name::{NameAnswer, RegistryId};
 use protocol::{PeerId, Timestamp, frame};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -32,6 +33,7 @@ pub use link::{FrameSink, LinkEnd, Outgoing, ToLink};
 use link::{LinkHandle, link_queue};
 
 use crate::network::{AddressBook, RelayUrl};
+use crate::registry::Desk;
 use crate::store::{Command, Store};
 
 /// Frames waiting for the engine, of all links together; each link has at most one more in hand, so that they take turns.
@@ -55,6 +57,10 @@ pub(crate) enum FromLink {
     DialFailed(PeerId),
     /// What this relay says of itself.
     Describe(Box<Description>),
+    /// This relay keeps a registry.
+    Registry(RegistryId),
+    /// It answers.
+    Named(NameTicket, NameAnswer),
     Frame {
         link: LinkId,
         bytes: Vec<u8>,
@@ -142,6 +148,18 @@ impl DriverHandle {
         let _ = self.inputs.send(FromLink::Describe(Box::new(description))).await;
     }
 
+    /// This relay keeps a registry of names.
+    pub(crate) async fn keeps_registry(&self, registry: RegistryId) {
+        // A relay that is ending keeps nothing any more.
+        let _ = self.inputs.send(FromLink::Registry(registry)).await;
+    }
+
+    /// The registry's answer.
+    pub(crate) async fn named(&self, ticket: NameTicket, answer: NameAnswer) {
+        // Whoever asked has no link any more.
+        let _ = self.inputs.send(FromLink::Named(ticket, answer)).await;
+    }
+
     /// Links now, those in their handshake included.
     #[must_use]
     pub fn links(&self) -> usize {
@@ -179,6 +197,7 @@ pub fn start(
     store: Store,
     answers: mpsc::Receiver<Input>,
     book: Arc<AddressBook>,
+    desk: Option<Desk>,
 ) -> std::io::Result<(DriverHandle, DriverThread)> {
     // The engine has its own bound and a reason to tell; this one is for channels it has not judged yet.
     let places_max = config.links_max + config.links_max / 4 + 16;
@@ -202,6 +221,7 @@ pub fn start(
         ready,
         relays: tell_relays,
         book,
+        desk,
         dialled: HashMap::new(),
     };
     let all_places = (Arc::clone(&places), places_max);
@@ -241,6 +261,8 @@ struct Driver {
     ready: watch::Sender<bool>,
     relays: watch::Sender<Vec<RelayView>>,
     book: Arc<AddressBook>,
+    /// Where questions to this relay's registry go, if it keeps one.
+    desk: Option<Desk>,
     /// Links that were dialled and have not proven yet who is there.
     dialled: HashMap<LinkId, RelayUrl>,
 }
@@ -307,6 +329,8 @@ impl Driver {
             }
             FromLink::DialFailed(peer) => self.handle(Input::DialFailed { peer }),
             FromLink::Describe(description) => self.handle(Input::Describe(description)),
+            FromLink::Registry(registry) => self.handle(Input::Registry(registry)),
+            FromLink::Named(ticket, answer) => self.handle(Input::Named { ticket, answer }),
             FromLink::Down { link } if self.links.remove(&link).is_some() => {
                 self.dialled.remove(&link);
                 self.handle(Input::LinkDown { link });
@@ -330,6 +354,15 @@ impl Driver {
                     self.dialled.remove(&link);
                     if let Some(handle) = self.links.remove(&link) {
                         handle.close(reason);
+                    }
+                }
+                Output::Name { ticket, question } => {
+                    let refused = match &self.desk {
+                        Some(desk) => desk.put(ticket, question),
+                        None => Some(NameAnswer::Unavailable),
+                    };
+                    if let Some(answer) = refused {
+                        self.own.push_back(Input::Named { ticket, answer });
                     }
                 }
                 Output::Persist(batch) => self.give(Command::Persist(batch)),
@@ -480,6 +513,11 @@ fn write_log(log: &Log) {
             "so many relays fell silent at once that this one is probably cut off: nothing is done about them"
         ),
         Log::Doubt { on: false } => tracing::info!("relays are heard of again"),
+        Log::OtherRegistry { known, other } => tracing::warn!(
+            known = data_encoding::HEXLOWER.encode(&known.0),
+            other = data_encoding::HEXLOWER.encode(&other.0),
+            "a relay of this network takes names from another registry: names of that one are not shown here"
+        ),
         Log::Forked { device, seq } => tracing::warn!(%device, seq, "a feed is forked"),
     }
 }

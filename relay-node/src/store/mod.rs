@@ -46,7 +46,7 @@ pub const COMMANDS_MAX: usize = 1_024;
 /// One thing for the store to do.
 #[derive(Debug)]
 pub enum Command {
-    /// Execute a batch, answered by [`Input::Persisted`].
+    /// Execute a batch, answered by an [`Input::Persisted`] for it or a later one.
     Persist(Batch),
     /// Execute a load, answered by [`Input::Loaded`] or [`Input::LoadFailed`].
     Load(Load),

@@ -130,7 +130,7 @@ async fn a_load_sees_every_batch_before_it_and_none_after() {
         commands.try_send(load(n, vec![read])).unwrap();
     }
     let (mut loaded, mut persisted) = (0, 0);
-    while loaded + persisted < 200 {
+    while loaded < 100 || persisted < 100 {
         match store.next().await {
             Input::Loaded { id, rows } => {
                 assert_eq!(id, LoadId(loaded));
@@ -138,8 +138,8 @@ async fn a_load_sees_every_batch_before_it_and_none_after() {
                 loaded += 1;
             }
             Input::Persisted { id } => {
-                persisted += 1;
-                assert_eq!(id, BatchId(persisted), "in order");
+                assert!(id.0 > persisted, "in order");
+                persisted = id.0;
             }
             other => panic!("{other:?}"),
         }
@@ -269,11 +269,14 @@ async fn a_full_disk_loses_nothing_and_is_told() {
         other => panic!("expected a full store, got {other:?}"),
     }
     full.store(false, Ordering::SeqCst);
-    let mut persisted = Vec::new();
+    let mut persisted = 1;
     let mut well_again = false;
-    while persisted.len() < 4 || !well_again {
+    while persisted < 5 || !well_again {
         match store.next().await {
-            Input::Persisted { id } => persisted.push(id.0),
+            Input::Persisted { id } => {
+                assert!(id.0 > persisted, "in order");
+                persisted = id.0;
+            }
             Input::Store(state) => {
                 assert_eq!(state, StoreState::Ok);
                 well_again = true;
@@ -281,7 +284,7 @@ async fn a_full_disk_loses_nothing_and_is_told() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(persisted, [2, 3, 4, 5]);
+    assert_eq!(persisted, 5);
     let rows = store.rows(all(9, usize::MAX, false)).await;
     assert_eq!(rows, [row(b"a", b"1"), row(b"b", &[5])]);
     assert!(store.store.close().await);

@@ -138,8 +138,8 @@ impl Worker {
         let committed = self.commit_group(database, &mut applied);
         match committed {
             Ok(()) => {
-                for batch in applied {
-                    report(&self.results, Input::Persisted { id: batch.id });
+                if let Some(last) = applied.last() {
+                    report(&self.results, Input::Persisted { id: last.id });
                 }
                 Ok(())
             }

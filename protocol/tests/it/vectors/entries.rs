@@ -7,17 +7,18 @@ use super::{identity, same};
 use crate::by_hand::{Vector, blake3, public, sign};
 use crate::cast::{self, ADA, BEGIN, BOB, LAPTOP};
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "entry: certificate",
     "entry: profile",
     "entry: post",
     "entry: post that answers",
     "entry: follow",
     "entry: revocation",
+    "entry: name",
 ];
 
 /// The bodies, with their kinds.
-fn bodies() -> [(u64, Vector); 6] {
+fn bodies() -> [(u64, Vector); 7] {
     let body = || Vector::new("body");
     [
         (0, identity::certificate()),
@@ -40,6 +41,12 @@ fn bodies() -> [(u64, Vector); 6] {
         ),
         (3, body().fixed("account", public(BOB)).byte("on", 1)),
         (4, identity::revocation()),
+        (
+            5,
+            body()
+                .byte("receipt, there", 1)
+                .all("receipt", &identity::name_receipt()),
+        ),
     ]
 }
 
@@ -113,14 +120,14 @@ pub(crate) fn all() -> Vec<Vector> {
             vector.fixed(entry.name, id)
         });
     vectors.push(ids);
-    vectors.push(unknown(by_hand[5].1));
+    vectors.push(unknown(by_hand[6].1));
     vectors
 }
 
 /// A kind of a later version: verified and kept, not understood.
 fn unknown(prev: [u8; 32]) -> Vector {
     let body = [1, 2, 3];
-    let (header, id) = header(6, prev, 9_999, &body);
+    let (header, id) = header(7, prev, 9_999, &body);
     let vector = Vector::new("entry: unknown kind")
         .all("signed", &signed(&header, id))
         .sized("body", body);

@@ -1,8 +1,8 @@
-//! Certificates, revocations, receipts.
+//! Certificates, revocations, receipts, names.
 
 use super::same;
 use crate::by_hand::{Vector, public, sign};
-use crate::cast::{self, ADA, BEGIN, LAPTOP, PHONE, RELAY};
+use crate::cast::{self, ADA, BEGIN, BOB, LAPTOP, PHONE, REGISTRY, RELAY};
 
 pub(crate) fn certificate() -> Vector {
     let fields = Vector::new("certificate")
@@ -36,10 +36,45 @@ pub(crate) fn receipt() -> Vector {
     fields.fixed("signature", signature)
 }
 
+pub(crate) fn name_request() -> Vector {
+    let asked = |vector: Vector| {
+        vector
+            .sized("name", "ada")
+            .byte("action: Offer", 2)
+            .byte("to, there", 1)
+            .fixed("to", public(BOB))
+    };
+    let signed = Vector::new("signed")
+        .fixed("account", public(ADA))
+        .fixed("device", public(LAPTOP));
+    let signed = asked(signed)
+        .fixed("nonce", [0xcc; 16])
+        .varint("at", BEGIN.0 + 6_000);
+    let signature = sign(LAPTOP, "starling name request v1", &signed.bytes());
+    asked(Vector::new("name request").all("certificate", &certificate()))
+        .fixed("nonce", [0xcc; 16])
+        .varint("at", BEGIN.0 + 6_000)
+        .fixed("signature", signature)
+        .varint("work", 300)
+}
+
+pub(crate) fn name_receipt() -> Vector {
+    let fields = Vector::new("name receipt")
+        .fixed("registry", public(REGISTRY))
+        .sized("name", "ada")
+        .fixed("account", public(ADA))
+        .varint("revision", 300)
+        .varint("at", BEGIN.0 + 7_000);
+    let signature = sign(REGISTRY, "starling name receipt v1", &fields.bytes());
+    fields.fixed("signature", signature)
+}
+
 pub(crate) fn all() -> Vec<Vector> {
     vec![
         same(certificate(), &cast::certificate()),
         same(revocation(), &cast::revocation()),
         same(receipt(), &cast::receipt()),
+        same(name_request(), &cast::name_request()),
+        same(name_receipt(), &cast::name_receipt()),
     ]
 }

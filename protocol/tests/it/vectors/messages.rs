@@ -2,14 +2,15 @@
 
 use protocol::message::{
     Announced, Announcements, Credit, Decoded, Digest, Entries, FeedHead, ForkProof, Heads, Interests,
-    Message, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Want,
+    Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Want,
 };
+use protocol::name::{NameAnswer, NameQuestion};
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
 use protocol::{EntryId, PeerId, SignedHeader};
 
 use super::{entries, identity};
 use crate::by_hand::{Vector, hex, public, sign};
-use crate::cast::{self, ADA, BEGIN, LAPTOP, PHONE, RELAY};
+use crate::cast::{self, ADA, BEGIN, LAPTOP, PHONE, REGISTRY, RELAY};
 
 fn same(by_hand: Vector, message: &Message) -> Vector {
     let name = by_hand.name;
@@ -217,6 +218,8 @@ fn relays() -> Vector {
             .varint("load", 250)
             .varint("response", 900)
             .varint("errors", 3)
+            .byte("registry, there", 1)
+            .fixed("registry", public(REGISTRY))
     };
     let under = described(Vector::new("signed")).bytes();
     let start = Vector::new("message: Relays")
@@ -330,6 +333,28 @@ fn overlay() -> Vec<(Vector, Message)> {
             relays(),
             Message::Relays(Relays {
                 relays: vec![cast::description()],
+            }),
+        ),
+        (
+            Vector::new("message: NameQuestion")
+                .byte("kind", 25)
+                .varint("request", 70_000)
+                .byte("question: Request", 1)
+                .all("request", &identity::name_request()),
+            Message::NameQuestion(NameAsked {
+                request: 70_000,
+                question: NameQuestion::Request(cast::name_request()),
+            }),
+        ),
+        (
+            Vector::new("message: NameAnswer")
+                .byte("kind", 26)
+                .varint("request", 70_000)
+                .byte("answer: Held", 0)
+                .all("receipt", &identity::name_receipt()),
+            Message::NameAnswer(NameAnswered {
+                request: 70_000,
+                answer: NameAnswer::Held(cast::name_receipt()),
             }),
         ),
     ]

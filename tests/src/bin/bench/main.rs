@@ -5,6 +5,7 @@
 mod beside;
 mod client;
 mod delivery;
+mod durable;
 mod gossip;
 mod mesh;
 mod relay;

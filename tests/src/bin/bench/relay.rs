@@ -19,6 +19,7 @@ const LIVE: usize = 200;
 
 /// Prints all figures of a relay.
 pub(crate) async fn measure() -> Result<()> {
+    crate::durable::measure().await?;
     backlog().await?;
     receipts().await?;
     to_a_browser().await?;

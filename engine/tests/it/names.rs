@@ -1,0 +1,195 @@
+//! Names of the registry: claimed once, known to all who hold the feed, shown to nobody without proof.
+
+use protocol::KeyPair;
+use protocol::directory::{Description, role};
+use protocol::name::{NameAnswer, RegistryId};
+use starling_engine::api::{ClaimView, Command, MeView, Query, Reply};
+use starling_engine::{Candidate, Config, Input};
+
+use crate::directory::description;
+use crate::network::{Network, seed};
+
+/// A relay that keeps the registry, and one that does not and was told of the first.
+fn relays(net: &mut Network) -> (usize, usize) {
+    let config = Config {
+        registrar: true,
+        ..Config::relay(KeyPair::from_seed(&[9; 32]))
+    };
+    let index = net.add(config);
+    let worker = net.add_relay();
+    let registry = RegistryId(net.registry.key.public());
+    net.input(index, Input::Registry(registry));
+    let keeps = Description {
+        roles: role::WORKER | role::INDEX,
+        ..description("cellar", 0)
+    };
+    net.input(index, Input::Describe(Box::new(keeps)));
+    net.input(worker, Input::Describe(Box::new(description("attic", 1))));
+    let peer = net.peer_id(index).expect("a key");
+    net.input(worker, Input::Candidates(vec![Candidate { peer, relay: true }]));
+    net.run_for_ms(10_000);
+    (index, worker)
+}
+
+/// Links with a relay as with the one whose app this is.
+fn visit(net: &mut Network, person: usize, relay: usize) {
+    let peer = net.peer_id(relay).expect("a key");
+    net.input(person, Input::Candidates(vec![Candidate { peer, relay: true }]));
+}
+
+fn me(net: &mut Network, peer: usize) -> MeView {
+    match net.query(peer, Query::Me) {
+        Reply::Me(Some(me)) => me,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn handle_of(net: &mut Network, at: usize, of: usize) -> String {
+    let account = me(net, of).account;
+    match net.query(at, Query::Profile { account }) {
+        Reply::Profile(profile) => profile.handle,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn claim(net: &mut Network, peer: usize, name: &str) {
+    let name = name.to_owned();
+    net.command(peer, Command::ClaimName { name });
+}
+
+#[test]
+fn a_name_is_claimed_through_any_relay_and_everybody_knows_it() {
+    let mut net = Network::new(seed());
+    let (index, worker) = relays(&mut net);
+    let (ada, bob) = (net.person("Ada"), net.person("Bob"));
+    visit(&mut net, ada, worker);
+    visit(&mut net, bob, index);
+    net.follow(bob, ada);
+    net.run_for_ms(10_000);
+    claim(&mut net, ada, " @Ada ");
+    net.run_for_ms(1_000);
+    let own = me(&mut net, ada);
+    assert_eq!(
+        (own.handle.as_str(), own.claim),
+        ("ada", None),
+        "seed {}",
+        net.seed
+    );
+    net.run_for_ms(5_000);
+    assert_eq!(handle_of(&mut net, bob, ada), "ada");
+    claim(&mut net, bob, "ada");
+    net.run_for_ms(1_000);
+    let refused = me(&mut net, bob).claim.expect("it says why");
+    assert_eq!(refused.refused, Some(NameAnswer::Taken));
+    net.command(bob, Command::DropClaim);
+    assert_eq!(me(&mut net, bob).claim, None);
+
+    net.command(ada, Command::ReleaseName);
+    net.run_for_ms(5_000);
+    assert_eq!(handle_of(&mut net, bob, ada), "");
+    claim(&mut net, bob, "ada");
+    net.run_for_ms(5_000);
+    assert_eq!(me(&mut net, bob).handle, "ada");
+    assert_eq!(handle_of(&mut net, bob, ada), "");
+}
+
+#[test]
+fn a_claim_made_offline_outlives_a_restart_and_an_absent_registry() {
+    let mut net = Network::new(seed());
+    let (index, worker) = relays(&mut net);
+    let ada = net.person("Ada");
+    claim(&mut net, ada, "ada");
+    net.run_for_ms(1_000);
+    net.crash(ada);
+    net.start(ada);
+    net.run_for_ms(1_000);
+    let waits = me(&mut net, ada).claim;
+    let expected = ClaimView {
+        name: "ada".to_owned(),
+        release: false,
+        refused: None,
+    };
+    assert_eq!(waits, Some(expected), "seed {}", net.seed);
+    net.registry.answers = false;
+    visit(&mut net, ada, worker);
+    net.run_for_ms(60_000);
+    assert!(me(&mut net, ada).claim.is_some(), "nothing is decided");
+    net.registry.answers = true;
+    net.run_for_ms(150_000);
+    assert_eq!(me(&mut net, ada).handle, "ada");
+    // The relay that keeps it goes: everything else goes on, claims wait.
+    net.crash(index);
+    let bob = net.person("Bob");
+    visit(&mut net, bob, worker);
+    net.follow(bob, ada);
+    net.run_for_ms(10_000);
+    assert_eq!(
+        handle_of(&mut net, bob, ada),
+        "ada",
+        "no registry is needed to know it"
+    );
+    claim(&mut net, bob, "bob");
+    net.run_for_ms(30_000);
+    assert_eq!(me(&mut net, bob).claim.and_then(|claim| claim.refused), None);
+}
+
+#[test]
+fn work_is_done_when_it_is_asked_for() {
+    let mut net = Network::new(seed());
+    let (_, worker) = relays(&mut net);
+    net.registry.work_bits = 16;
+    let ada = net.person("Ada");
+    visit(&mut net, ada, worker);
+    net.run_for_ms(10_000);
+    claim(&mut net, ada, "ada");
+    net.run_for_ms(5_000);
+    assert_eq!(me(&mut net, ada).handle, "ada", "seed {}", net.seed);
+}
+
+#[test]
+fn names_of_another_registry_are_shown_to_nobody() {
+    let mut net = Network::new(seed());
+    let (_, worker) = relays(&mut net);
+    let (ada, bob) = (net.person("Ada"), net.person("Bob"));
+    visit(&mut net, ada, worker);
+    visit(&mut net, bob, worker);
+    net.follow(bob, ada);
+    net.run_for_ms(10_000);
+    claim(&mut net, ada, "ada");
+    net.run_for_ms(5_000);
+    assert_eq!(handle_of(&mut net, bob, ada), "ada", "seed {}", net.seed);
+    // A stranger's registry, named by a relay nobody knows.
+    net.registry.key = KeyPair::from_seed(&[0x66; 32]);
+    let impostor = net.add_relay();
+    net.input(impostor, Input::Registry(RegistryId(net.registry.key.public())));
+    net.input(impostor, Input::Describe(Box::new(description("street", 2))));
+    net.run_for_ms(10_000);
+    assert_eq!(handle_of(&mut net, bob, ada), "ada");
+}
+
+#[test]
+fn a_lookup_asks_the_registry_and_says_so_when_there_is_none() {
+    let mut net = Network::new(seed());
+    let (_, worker) = relays(&mut net);
+    let (ada, bob) = (net.person("Ada"), net.person("Bob"));
+    visit(&mut net, ada, worker);
+    net.run_for_ms(10_000);
+    claim(&mut net, ada, "ada");
+    net.run_for_ms(5_000);
+    let look = |net: &mut Network, peer: usize, name: &str| {
+        let name = name.to_owned();
+        match net.query(peer, Query::Name { name }) {
+            Reply::Name(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(look(&mut net, bob, "ada"), NameAnswer::Unavailable);
+    visit(&mut net, bob, worker);
+    net.run_for_ms(10_000);
+    let account = me(&mut net, ada).account;
+    match look(&mut net, bob, "@Ada") {
+        NameAnswer::Held(receipt) => assert_eq!(receipt.account, account),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(look(&mut net, bob, "nobody"), NameAnswer::Free);
+}

@@ -1,0 +1,278 @@
+//! Names that belong to one account in the whole network: asking the registry for one, and its signed word.
+//!
+//! Feeds need no names and no permission. A name is what people say to each other instead of a key, so two accounts must
+//! never have the same one: that is decided in one place, the registry, and what it decides is signed, so that everybody
+//! who knows the registry's key can check it without asking.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+use crate::id::AccountId;
+use crate::identity::Certificate;
+use crate::key::{self, BadSignature, Domain, KeyPair, Signature};
+use crate::limits;
+use crate::time::Timestamp;
+
+/// A registry, by the public key it signs with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RegistryId(pub [u8; 32]);
+
+/// What an account wants done with a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NameAction {
+    /// Have it.
+    Claim,
+    /// Have it no more.
+    Release,
+    /// Let another account claim it; `None`: nobody any more. Until that happens it stays where it is.
+    Offer {
+        /// Whom.
+        to: Option<AccountId>,
+    },
+}
+
+/// A request to the registry, signed by a device of the account. Repeating one does nothing twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameRequest {
+    /// Which account asks, and that this device speaks for it.
+    pub certificate: Certificate,
+    /// The name, in its canonical form.
+    pub name: String,
+    /// What to do with it.
+    pub action: NameAction,
+    /// Chosen at random: settles whether a request whose answer was lost took effect.
+    pub nonce: [u8; 16],
+    /// When, by the device's clock.
+    pub at: Timestamp,
+    /// By the device over account, device, name, action, nonce and time.
+    pub signature: Signature,
+    /// See [`NameRequest::work_bits`]; not signed.
+    pub work: u64,
+}
+
+impl NameRequest {
+    /// A request by the device with `key`, whose certificate this is; without work.
+    #[must_use]
+    pub fn issue(
+        key: &KeyPair,
+        certificate: Certificate,
+        name: String,
+        action: NameAction,
+        nonce: [u8; 16],
+        at: Timestamp,
+    ) -> Self {
+        let signed = signed_bytes(&certificate, &name, &action, &nonce, at);
+        Self {
+            signature: key.sign(Domain::NameRequest, &[&signed]),
+            certificate,
+            name,
+            action,
+            nonce,
+            at,
+            work: 0,
+        }
+    }
+
+    /// Checks both signatures: the device's, and the account's in the certificate.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    pub fn verify(&self) -> Result<(), BadSignature> {
+        let signed = signed_bytes(&self.certificate, &self.name, &self.action, &self.nonce, self.at);
+        let device = &self.certificate.device.0;
+        key::verify(device, Domain::NameRequest, &[&signed], &self.signature)?;
+        self.certificate.verify()
+    }
+
+    /// How much work `work` proves: the leading zero bits of BLAKE3 of the signature and it (Back, "Hashcash", 2002).
+    /// Each bit doubles what a flood of names costs, and hardly anybody else notices.
+    #[must_use]
+    pub fn work_bits(&self) -> u32 {
+        self.bits_of(self.work)
+    }
+
+    /// Tries `tries` values from `work` on for one that proves `bits` of work; whether one was found. `work` is where to go
+    /// on otherwise.
+    pub fn seek_work(&mut self, bits: u32, tries: u32) -> bool {
+        for _ in 0..tries {
+            if self.bits_of(self.work) >= bits {
+                return true;
+            }
+            self.work = self.work.wrapping_add(1);
+        }
+        false
+    }
+
+    fn bits_of(&self, work: u64) -> u32 {
+        let mut bytes = [0; 72];
+        bytes[..64].copy_from_slice(&self.signature.to_bytes());
+        bytes[64..].copy_from_slice(&work.to_le_bytes());
+        let hash = blake3::hash(&bytes);
+        hash.as_bytes()
+            .first_chunk()
+            .map_or(0, |first| u64::from_be_bytes(*first).leading_zeros())
+    }
+
+    pub(crate) fn within_limits(&self) -> bool {
+        name_fits(&self.name) && self.certificate.name.chars().count() <= limits::DEVICE_NAME_CHARS_MAX
+    }
+}
+
+fn signed_bytes(
+    certificate: &Certificate,
+    name: &str,
+    action: &NameAction,
+    nonce: &[u8; 16],
+    at: Timestamp,
+) -> Vec<u8> {
+    codec::encode(&(certificate.account, certificate.device, name, action, nonce, at))
+}
+
+fn name_fits(name: &str) -> bool {
+    name.len() <= limits::UNIQUE_NAME_LEN_MAX
+}
+
+/// The registry's word that a name belongs to an account. Of two for one name, the higher revision counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameReceipt {
+    /// Which registry.
+    pub registry: RegistryId,
+    /// The name.
+    pub name: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Higher for every change the registry made, to whatever name.
+    pub revision: u64,
+    /// When it became theirs, by the registry's clock.
+    pub at: Timestamp,
+    /// By the registry over all of the above.
+    pub signature: Signature,
+}
+
+impl NameReceipt {
+    /// The word of the registry with `key`.
+    #[must_use]
+    pub fn issue(key: &KeyPair, name: String, account: AccountId, revision: u64, at: Timestamp) -> Self {
+        let registry = RegistryId(key.public());
+        let signed = codec::encode(&(registry, &name, account, revision, at));
+        Self {
+            registry,
+            name,
+            account,
+            revision,
+            at,
+            signature: key.sign(Domain::NameReceipt, &[&signed]),
+        }
+    }
+
+    /// Checks the registry's signature. Whether it is the right registry is for the caller to know.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    pub fn verify(&self) -> Result<(), BadSignature> {
+        let signed = codec::encode(&(self.registry, &self.name, self.account, self.revision, self.at));
+        key::verify(&self.registry.0, Domain::NameReceipt, &[&signed], &self.signature)
+    }
+
+    pub(crate) fn within_limits(&self) -> bool {
+        name_fits(&self.name)
+    }
+}
+
+/// What is wrong with a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NameFault {
+    /// Shorter than the registry allows.
+    TooShort {
+        /// Characters there must be.
+        min: u8,
+    },
+    /// Longer than the registry allows.
+    TooLong {
+        /// Characters there may be.
+        max: u8,
+    },
+    /// A character that no name has, or not at its place.
+    Character {
+        /// Which.
+        character: char,
+    },
+    /// Not in canonical form; this is.
+    NotCanonical {
+        /// What to ask for instead.
+        canonical: String,
+    },
+    /// Letters of several scripts, which can look like other names.
+    MixedScripts,
+    /// It reads like a name in Latin letters and is none.
+    Confusable,
+    /// Kept for the network itself, or the address of one of the app's pages.
+    Reserved,
+}
+
+/// What the registry says to a [`NameRequest`] or a lookup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NameAnswer {
+    /// It belongs to the account named here: claimed, or looked up.
+    Held(NameReceipt),
+    /// It belongs to nobody: looked up, or released.
+    Free,
+    /// It, or one that looks like it, belongs to somebody else.
+    Taken,
+    /// It was released a short while ago and rests, so that nobody is taken for its last owner.
+    Resting {
+        /// From then on it can be claimed.
+        until: Timestamp,
+    },
+    /// The account has a name already: this one.
+    HasOther {
+        /// Which.
+        name: String,
+    },
+    /// It cannot be a name.
+    Fault(NameFault),
+    /// It does not belong to the account that asks.
+    NotYours,
+    /// Too many requests; the same one may be repeated later.
+    TooFast,
+    /// The same request again with this much [work](NameRequest::work_bits), please.
+    Work {
+        /// Bits.
+        bits: u8,
+    },
+    /// The registry cannot be reached, or does not know whether it was done: ask again, it does no harm.
+    Unavailable,
+}
+
+/// What is asked of the registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NameQuestion {
+    /// Whose is it?
+    Lookup {
+        /// The name.
+        name: String,
+    },
+    /// Do something with it.
+    Request(NameRequest),
+}
+
+impl NameQuestion {
+    pub(crate) fn within_limits(&self) -> bool {
+        match self {
+            Self::Lookup { name } => name_fits(name),
+            Self::Request(request) => request.within_limits(),
+        }
+    }
+}
+
+impl NameAnswer {
+    pub(crate) fn within_limits(&self) -> bool {
+        match self {
+            Self::Held(receipt) => receipt.within_limits(),
+            Self::HasOther { name } | Self::Fault(NameFault::NotCanonical { canonical: name }) => {
+                name_fits(name)
+            }
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Between the engine, which takes questions from links, and the registry, which answers when its ledger has.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use engine::io::NameTicket;
+use protocol::Timestamp;
+use protocol::name::{NameAnswer, NameQuestion};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::Ledger;
+use super::leader::{Pace, lead};
+use super::names::{Registry, Settings};
+use crate::driver::DriverHandle;
+
+/// Questions on their way to the registry; more are told to come later.
+const WAITING_MAX: usize = 1_024;
+/// Questions the registry works on at once.
+const AT_ONCE_MAX: usize = 256;
+/// Between two attempts to open the registry.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Where the driver puts questions.
+#[derive(Debug)]
+pub struct Desk(mpsc::Sender<(NameTicket, NameQuestion)>);
+
+/// Questions, on their way to [`serve`].
+pub type Questions = mpsc::Receiver<(NameTicket, NameQuestion)>;
+
+impl Desk {
+    /// A desk, and what is put on it.
+    #[must_use]
+    pub fn new() -> (Self, Questions) {
+        let (desk, questions) = mpsc::channel(WAITING_MAX);
+        (Self(desk), questions)
+    }
+
+    /// Puts a question on the desk. If it is full, that is the answer.
+    pub(crate) fn put(&self, ticket: NameTicket, question: NameQuestion) -> Option<NameAnswer> {
+        self.0
+            .try_send((ticket, question))
+            .err()
+            .map(|error| match error {
+                mpsc::error::TrySendError::Full(_) => NameAnswer::TooFast,
+                mpsc::error::TrySendError::Closed(_) => NameAnswer::Unavailable,
+            })
+    }
+}
+
+/// Opens the registry, however long that takes, and answers questions until the relay stops.
+pub async fn serve(
+    driver: DriverHandle,
+    ledger: Ledger,
+    settings: Settings,
+    pace: Pace,
+    fresh: [u8; 32],
+    me: String,
+    mut questions: Questions,
+) {
+    let registry = loop {
+        match Registry::open(ledger.clone(), settings.clone(), fresh).await {
+            Ok(registry) => break registry,
+            Err(error) => tracing::warn!(%error, "the registry cannot be opened yet; trying again"),
+        }
+        // Who asks meanwhile is told so at once.
+        let until = tokio::time::Instant::now() + PAUSE;
+        while let Ok(Some((ticket, _))) = tokio::time::timeout_at(until, questions.recv()).await {
+            driver.named(ticket, NameAnswer::Unavailable).await;
+        }
+    };
+    tracing::info!(registry = %data_encoding::HEXLOWER.encode(&registry.id().0), "the registry of names is open");
+    driver.keeps_registry(registry.id()).await;
+    let leading = tokio::spawn(lead(registry.clone(), me, pace, now));
+    let places = Arc::new(Semaphore::new(AT_ONCE_MAX));
+    while let Some((ticket, question)) = questions.recv().await {
+        // Nobody closes the semaphore.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            break;
+        };
+        let (registry, driver) = (registry.clone(), driver.clone());
+        tokio::spawn(async move {
+            let answer = registry.answer(&question, now()).await;
+            driver.named(ticket, answer).await;
+            drop(place);
+        });
+    }
+    leading.abort();
+}
+
+fn now() -> Timestamp {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default().plus(wall)
+}

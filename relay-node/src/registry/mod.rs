@@ -1,0 +1,29 @@
+//! The registry: whose a name is, decided in one place and signed.
+//!
+//! ```text
+//! desk ── questions ──► Registry (names.rs: what may be claimed, by whom) ──► Ledger ─┬─ embedded.rs: redb, one relay
+//!                        leader.rs: what only one relay at a time does                └─ etcd.rs: several relays
+//! ```
+//!
+//! Invariants:
+//! - a name and the account's own row change in one transaction that compares both, so neither can be had twice;
+//! - nothing is answered before the ledger has it durably; when it is unknown whether a transaction took effect, the nonce
+//!   that it would have written settles it;
+//! - names are kept apart by their skeleton, so two that look alike are one name to the registry;
+//! - every write of a leader compares its lock's creation, so that one who lost it without knowing changes nothing.
+
+mod desk;
+mod embedded;
+mod etcd;
+mod leader;
+mod ledger;
+mod names;
+mod rules;
+
+pub use desk::{Desk, Questions, serve};
+pub use embedded::Embedded;
+pub use etcd::{Credentials, Etcd, EtcdAddress};
+pub use leader::{Pace, lead};
+pub use ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Row, Txn};
+pub use names::{Holding, Lock, Registry, RegistryError, Settings};
+pub use rules::{canonical, check, skeleton};

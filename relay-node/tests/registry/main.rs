@@ -1,0 +1,7 @@
+//! The registry on its embedded ledger, from outside: what may be had, by whom, and what survives.
+#![allow(clippy::unwrap_used, reason = "tests fail loudly")]
+
+mod crash;
+mod locks;
+mod people;
+mod verbs;

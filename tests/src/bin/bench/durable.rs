@@ -1,0 +1,86 @@
+//! How many posts a second a relay takes durably, and how soon each is signed for.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use futures_util::future::try_join_all;
+use starling_tests::figures::{Figure, Target, percentile};
+use starling_tests::writer::{Backlog, Writer};
+use starling_tests::{Relay, RelayOptions};
+
+const BENCH: &str = "relay";
+/// Posts of one client that may be unsigned for at a time.
+const IN_FLIGHT: usize = 64;
+/// Posts of all clients together.
+const POSTS: usize = 64_000;
+/// Posts at half load.
+const HALF_LOAD_POSTS: usize = 32_000;
+/// What a post says: a sentence or two.
+const TEXT_BYTES: usize = 200;
+
+/// Prints the rate at 1, 8 and 64 clients, and how long a post takes at half of the last.
+pub(crate) async fn measure() -> Result<()> {
+    let mut rate = 0.0;
+    for clients in [1, 8, 64] {
+        rate = at_full_load(clients).await?;
+        let figure = format!("durable_posts_per_s_{clients}");
+        Figure::new(BENCH, &figure, rate, "1/s")
+            .n(POSTS)
+            .in_flight(IN_FLIGHT)
+            .target(if clients == 64 {
+                Target::AtLeast(15_000.0)
+            } else {
+                Target::None
+            })
+            .print();
+    }
+    let took = at_rate(64, rate / 2.0).await?;
+    for (figure, share, target) in [
+        ("ack_p50_at_half_load", 0.5, Target::None),
+        ("ack_p99_at_half_load", 0.99, Target::AtMost(20.0)),
+    ] {
+        Figure::new(BENCH, figure, percentile(&took, share), "ms")
+            .n(took.len())
+            .target(target)
+            .print();
+    }
+    Ok(())
+}
+
+async fn writers(relay: &Relay, clients: usize, posts: usize) -> Result<Vec<Writer>> {
+    let mut writers = Vec::with_capacity(clients);
+    for n in 0..clients {
+        let backlog = Backlog::new(u32::try_from(n)?, posts, &"x".repeat(TEXT_BYTES));
+        writers.push(Writer::link(relay, backlog).await?);
+    }
+    Ok(writers)
+}
+
+fn options() -> RelayOptions {
+    RelayOptions {
+        args: vec!["--sockets-per-address-max".to_owned(), "256".to_owned()],
+        ..RelayOptions::default()
+    }
+}
+
+async fn at_full_load(clients: usize) -> Result<f64> {
+    let relay = Relay::start_with(options()).await?;
+    let mut writers = writers(&relay, clients, POSTS / clients).await?;
+    let began = Instant::now();
+    try_join_all(writers.iter_mut().map(|writer| writer.write_all(IN_FLIGHT))).await?;
+    Ok(POSTS as f64 / began.elapsed().as_secs_f64())
+}
+
+async fn at_rate(clients: usize, rate: f64) -> Result<Vec<f64>> {
+    let relay = Relay::start_with(options()).await?;
+    let each = HALF_LOAD_POSTS / clients;
+    let mut writers = writers(&relay, clients, each).await?;
+    let pause = Duration::from_secs_f64(clients as f64 / rate);
+    let first = Instant::now() + Duration::from_millis(50);
+    // Spread over the pause, as people are.
+    let all = writers.iter_mut().enumerate().map(|(n, writer)| {
+        let first = first + pause.mul_f64(n as f64 / clients as f64);
+        writer.write_at(each, first, pause)
+    });
+    Ok(try_join_all(all).await?.concat())
+}
