@@ -280,8 +280,8 @@ impl Running {
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                // Found at its address, if at all.
-                Output::Introduced { .. } => {}
+                // Found at its address, if at all; and no relay, so nobody asks it for names.
+                Output::Introduced { .. } | Output::Name { .. } => {}
                 Output::Send { link, bytes } => {
                     if let Some(socket) = self.sockets.get(&link) {
                         let _ = socket.send(Some(bytes));

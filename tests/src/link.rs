@@ -1,0 +1,165 @@
+//! A link to a relay made by hand: the handshake, frames and messages of a tab, without an engine behind them.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::{SinkExt as _, StreamExt as _};
+use protocol::frame::{self, Reassembly};
+use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN};
+use protocol::identity::Certificate;
+use protocol::message::{Decoded, Message};
+use protocol::overlay::{Request, Wish};
+use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message as Ws;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+/// What all of them say the time is.
+pub const WRITTEN: Timestamp = Timestamp(1_767_225_600_000);
+/// A relay that does not answer for so long is stuck.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// A person with one device; the same number is the same person.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Whose account.
+    pub account: AccountId,
+    /// The device's key.
+    pub device: KeyPair,
+    /// That it speaks for the account.
+    pub certificate: Certificate,
+}
+
+impl Person {
+    /// The `n`th person.
+    #[must_use]
+    pub fn new(n: u32) -> Self {
+        let key = |of: &str| {
+            let mut seed = [0; 32];
+            seed[..4].copy_from_slice(&n.to_le_bytes());
+            seed[4..4 + of.len()].copy_from_slice(of.as_bytes());
+            KeyPair::from_seed(&seed)
+        };
+        let (account, device) = (key("account"), key("device"));
+        let id = DeviceId(device.public());
+        let certificate = Certificate::issue(&account, id, "load".to_owned(), Timestamp(1));
+        Self {
+            account: AccountId(account.public()),
+            device,
+            certificate,
+        }
+    }
+}
+
+/// A link whose handshake is done.
+#[derive(Debug)]
+pub struct Link {
+    /// Whom it leads to.
+    pub relay: PeerId,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    reassembly: Reassembly,
+}
+
+impl Link {
+    /// Links with the relay at this port of this machine, as the person's device, and asks to be its neighbour.
+    ///
+    /// # Errors
+    /// If the relay refuses, or is not there.
+    pub async fn open(port: u16, person: &Person) -> Result<Self> {
+        let host = format!("127.0.0.1:{port}");
+        let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{host}/link")).await?;
+        let hello = Hello {
+            magic: MAGIC,
+            version_min: VERSION_MIN,
+            version_max: VERSION_MAX,
+            features: 0,
+            peer: PeerId(person.device.public()),
+            nonce: person.account.0,
+            certificate: Some(person.certificate.clone()),
+            wall: WRITTEN,
+        };
+        let binding = Binding::WebSocket { host };
+        let mut handshake = Handshake::new(Role::Initiator, binding, person.device.clone(), &hello);
+        for frame in handshake.frames() {
+            socket.send(Ws::binary(frame)).await?;
+        }
+        let relay = loop {
+            let Ws::Binary(frame) = socket.next().await.context("the relay hung up")?? else {
+                continue;
+            };
+            let (kind, payload) = frame::split(&frame)?;
+            match handshake.on_frame(kind, payload)? {
+                Step::Wait => {}
+                Step::Send(frame) => socket.send(Ws::binary(frame)).await?,
+                Step::Done(established) => break established.peer,
+            }
+        };
+        let mut link = Self {
+            relay,
+            socket,
+            reassembly: Reassembly::default(),
+        };
+        let request = Request {
+            wish: Wish::Join,
+            heartbeat: 1,
+            peers: Vec::new(),
+        };
+        link.send(&Message::Request(request)).await?;
+        Ok(link)
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// If the link is gone.
+    pub async fn send(&mut self, message: &Message) -> Result<()> {
+        for frame in frame::fragment(&message.encode()) {
+            self.feed(frame).await?;
+        }
+        self.flush().await
+    }
+
+    /// Puts a frame on its way; [`Self::flush`] sends it.
+    ///
+    /// # Errors
+    /// If the link is gone.
+    pub async fn feed(&mut self, frame: Vec<u8>) -> Result<()> {
+        Ok(self.socket.feed(Ws::binary(frame)).await?)
+    }
+
+    /// Sends what was fed.
+    ///
+    /// # Errors
+    /// If the link is gone.
+    pub async fn flush(&mut self) -> Result<()> {
+        Ok(self.socket.flush().await?)
+    }
+
+    /// The next message; pings are answered. May be dropped while it waits.
+    ///
+    /// # Errors
+    /// If the relay closes the link, or says nothing for half a minute.
+    pub async fn next(&mut self) -> Result<Message> {
+        loop {
+            let read = tokio::time::timeout(STUCK, self.socket.next()).await;
+            let read = read.context("the relay says nothing any more")?;
+            let Ws::Binary(frame) = read.context("the relay hung up")?? else {
+                continue;
+            };
+            let (kind, payload) = frame::split(&frame)?;
+            match kind {
+                frame::CLOSE => bail!("refused: {}", String::from_utf8_lossy(payload)),
+                frame::HELLO | frame::PROOF => continue,
+                _ => {}
+            }
+            let Some(message) = self.reassembly.push(kind, payload)? else {
+                continue;
+            };
+            match Message::decode(&message)? {
+                Decoded::Known(Message::Ping(ping)) => self.send(&Message::Pong(ping)).await?,
+                Decoded::Known(message) => return Ok(message),
+                Decoded::Unknown(_) => {}
+            }
+        }
+    }
+}

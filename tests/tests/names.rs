@@ -1,0 +1,335 @@
+//! Names, with real relays and a real etcd: one winner each, whoever dies meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use engine::api::{Command, Query, Reply};
+use protocol::AccountId;
+use protocol::message::{Message, NameAsked};
+use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest, RegistryId};
+use rustix::process::Signal;
+use starling_tests::etcd::Etcd;
+use starling_tests::link::{Link, Person, WRITTEN};
+use starling_tests::wait::{DEADLINE, eventually};
+use starling_tests::{NativePeer, Relay, RelayOptions, process};
+
+fn args(args: &[&str]) -> RelayOptions {
+    RelayOptions {
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        ..RelayOptions::default()
+    }
+}
+
+/// Relays that keep their names in `etcd`, each told of the first.
+async fn index_relays(n: usize, etcd: &Etcd, more: &[&str]) -> Result<Vec<Relay>> {
+    let address = etcd.address();
+    let mut relays: Vec<Relay> = Vec::new();
+    for _ in 0..n {
+        let first = relays
+            .first()
+            .map(|first| format!("http://127.0.0.1:{}", first.port()));
+        let mut all = vec!["--registry", &address, "--names-per-minute", "1000000"];
+        all.extend(more);
+        if let Some(first) = &first {
+            all.extend(["--join", first]);
+        }
+        let relay = Relay::start_with(args(&all)).await?;
+        relay.log().wait(0, "the registry of names is open").await?;
+        relays.push(relay);
+    }
+    Ok(relays)
+}
+
+/// Letters that are nobody's double.
+fn name(n: usize) -> String {
+    let letter = |place: usize| char::from(b"abcdefghjknpqrst"[n >> (4 * place) & 15]);
+    (0..3).map(letter).chain("-bird".chars()).collect()
+}
+
+/// One question and its answer, as the client saw it.
+#[derive(Clone, Debug)]
+struct Asked {
+    name: usize,
+    /// `None`: a lookup.
+    by: Option<AccountId>,
+    asked: Instant,
+    answered: Instant,
+    answer: NameAnswer,
+}
+
+/// Somebody with a link to one of several relays.
+struct Client {
+    ports: Vec<u16>,
+    me: Person,
+    link: Option<Link>,
+    request: u32,
+}
+
+impl Client {
+    fn new(n: u32, ports: &[u16]) -> Self {
+        let mut ports = ports.to_vec();
+        let len = ports.len();
+        ports.rotate_left(n as usize % len);
+        Self {
+            ports,
+            me: Person::new(900_000 + n),
+            link: None,
+            request: 0,
+        }
+    }
+
+    /// Asks until there is an answer that decides, going from relay to relay.
+    async fn ask(&mut self, question: NameQuestion) -> NameAnswer {
+        loop {
+            match self.try_ask(&question).await {
+                Ok(NameAnswer::Unavailable | NameAnswer::TooFast) => tokio::time::sleep(PAUSE).await,
+                Ok(answer) => return answer,
+                Err(_) => {
+                    self.link = None;
+                    self.ports.rotate_left(1);
+                }
+            }
+        }
+    }
+
+    async fn try_ask(&mut self, question: &NameQuestion) -> Result<NameAnswer> {
+        let link = match &mut self.link {
+            Some(link) => link,
+            none => none.insert(Link::open(self.ports[0], &self.me).await?),
+        };
+        self.request += 1;
+        let request = self.request;
+        let question = question.clone();
+        link.send(&Message::NameQuestion(NameAsked { request, question }))
+            .await?;
+        loop {
+            if let Message::NameAnswer(answered) = link.next().await?
+                && answered.request == request
+            {
+                return Ok(answered.answer);
+            }
+        }
+    }
+}
+
+/// Between two attempts of a client that was told to come later.
+const PAUSE: Duration = Duration::from_millis(50);
+
+fn claim(person: &Person, name: &str) -> NameQuestion {
+    let (certificate, nonce) = (person.certificate.clone(), [7; 16]);
+    let action = NameAction::Claim;
+    NameQuestion::Request(NameRequest::issue(
+        &person.device,
+        certificate,
+        name.to_owned(),
+        action,
+        nonce,
+        WRITTEN,
+    ))
+}
+
+/// Whether all answers could have come from one register per name that is written once (Herlihy and Wing, "Linearizability",
+/// 1990): one winner; nobody is told "taken" before the winner asked, and nobody "free" after the winner was told.
+fn is_linearizable(history: &[Asked], registry: Option<RegistryId>) -> Result<BTreeMap<usize, AccountId>> {
+    let mut winners: BTreeMap<usize, &Asked> = BTreeMap::new();
+    for asked in history {
+        let NameAnswer::Held(receipt) = &asked.answer else {
+            continue;
+        };
+        receipt.verify()?;
+        ensure!(registry.is_none_or(|registry| receipt.registry == registry));
+        ensure!(receipt.name == name(asked.name), "a receipt for another name");
+        if Some(receipt.account) == asked.by {
+            let before = winners.insert(asked.name, asked);
+            ensure!(before.is_none(), "{} has two winners", name(asked.name));
+        }
+    }
+    for asked in history {
+        let winner = winners
+            .get(&asked.name)
+            .with_context(|| format!("nobody has {}", name(asked.name)))?;
+        match &asked.answer {
+            NameAnswer::Held(receipt) => {
+                ensure!(Some(receipt.account) == winner.by, "a receipt is contradicted");
+                ensure!(winner.asked <= asked.answered, "known before it was asked for");
+            }
+            NameAnswer::Taken => ensure!(winner.asked <= asked.answered, "taken before anybody asked"),
+            NameAnswer::Free => ensure!(asked.asked <= winner.answered, "free after somebody had it"),
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+    Ok(winners
+        .into_iter()
+        .filter_map(|(name, asked)| Some((name, asked.by?)))
+        .collect())
+}
+
+#[tokio::test]
+async fn five_hundred_names_have_one_winner_each_while_an_index_relay_and_the_leader_of_etcd_die()
+-> Result<()> {
+    const NAMES: usize = 500;
+    const CLIENTS: u32 = 8;
+    let mut etcd = Etcd::start(3).await?;
+    let mut relays = index_relays(3, &etcd, &[]).await?;
+    let ports: Vec<u16> = relays.iter().map(Relay::port).collect();
+    let began = Instant::now();
+    let done = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|n| {
+            let (ports, done) = (ports.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                let mut client = Client::new(n, &ports);
+                let mut history = Vec::new();
+                for at in 0..NAMES {
+                    // Half of them come from the other end, and all look before and after.
+                    let at = if n % 2 == 0 { at } else { NAMES - 1 - at };
+                    let person = Person::new(n * NAMES as u32 + at as u32);
+                    let look = || NameQuestion::Lookup { name: name(at) };
+                    for (by, question) in [
+                        (None, look()),
+                        (Some(person.account), claim(&person, &name(at))),
+                        (None, look()),
+                    ] {
+                        let asked = Instant::now();
+                        let answer = client.ask(question).await;
+                        history.push(Asked {
+                            name: at,
+                            by,
+                            asked,
+                            answered: Instant::now(),
+                            answer,
+                        });
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+                history
+            })
+        })
+        .collect();
+    let all = NAMES * CLIENTS as usize;
+    let part = |part: usize| {
+        let done = Arc::clone(&done);
+        async move {
+            let reached = || async { (done.load(Ordering::Relaxed) >= all * part / 10).then_some(()) };
+            eventually("claims to go on", Duration::from_secs(120), reached).await
+        }
+    };
+    let says = |what: &str| println!("{:6.2} s  {what}", began.elapsed().as_secs_f64());
+    part(3).await?;
+    relays[2].kill().await?;
+    says("an index relay was killed");
+    part(6).await?;
+    let leader = etcd.leader().await?;
+    etcd.kill(leader).await?;
+    says("the leader of etcd was killed");
+    let mut history = Vec::new();
+    for client in clients {
+        history.extend(client.await?);
+    }
+    says("everybody has an answer");
+    ensure!(!relays[2].is_running(), "the relay is dead");
+    let next = etcd.leader().await?;
+    ensure!(next != leader, "somebody else leads");
+    let winners = is_linearizable(&history, None)?;
+    assert_eq!(winners.len(), NAMES);
+    // The relay that comes back, and the node, say the same.
+    etcd.restart(leader)?;
+    relays[2].restart().await?;
+    let mut late = Client::new(2, &ports[2..]);
+    for (at, winner) in &winners {
+        match late.ask(NameQuestion::Lookup { name: name(*at) }).await {
+            NameAnswer::Held(receipt) => assert_eq!(receipt.account, *winner),
+            other => panic!("{other:?}"),
+        }
+    }
+    says("the relay that came back says the same");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_leader_that_was_paused_for_a_minute_changes_nothing_when_it_wakes() -> Result<()> {
+    let etcd = Etcd::start(1).await?;
+    let quick = ["--registry-lead-s", "3", "--registry-sweep-s", "1"];
+    let relays = index_relays(2, &etcd, &quick).await?;
+    let began = Instant::now();
+    let says = |what: &str| println!("{:6.2} s  {what}", began.elapsed().as_secs_f64());
+    let leads = |relay: &Relay| !relay.log().find(0, "this relay leads the registry\"").is_empty();
+    let first = eventually("one of them to lead", DEADLINE, || async {
+        relays.iter().position(leads)
+    })
+    .await?;
+    let (old, new) = (&relays[first], &relays[1 - first]);
+    old.log().wait(0, "names were looked through").await?;
+    assert!(!leads(new), "one leads at a time");
+    let pid = old.pid().context("it runs")?;
+    process::signal(pid, Signal::STOP);
+    let paused = Instant::now();
+    says("the leader is paused");
+    new.log().wait(0, "this relay leads the registry\"").await?;
+    says("the other leads");
+    let mark = new.log().mark();
+    new.log().wait(mark, "names were looked through").await?;
+    tokio::time::sleep(Duration::from_secs(60).saturating_sub(paused.elapsed())).await;
+    let mark = old.log().mark();
+    process::signal(pid, Signal::CONT);
+    says("the old leader wakes");
+    let line = old
+        .log()
+        .wait(mark, "this relay leads the registry no more")
+        .await?;
+    says(&line);
+    ensure!(line.contains("the lock is lost"), "{line}");
+    let swept = old.log().find(mark, "names were looked through");
+    ensure!(swept.is_empty(), "a stale leader wrote: {swept:?}");
+    Ok(())
+}
+
+/// Once the peer has this name.
+async fn has(peer: &NativePeer, name: &str) -> Option<()> {
+    let me = peer.me().await.ok()?;
+    (me.handle == name).then_some(())
+}
+
+#[tokio::test]
+async fn without_any_index_relay_everything_but_claims_goes_on_and_claims_wait() -> Result<()> {
+    let mut index = Relay::start_with(args(&["--roles", "index,signal", "--heartbeat-ms", "1000"])).await?;
+    let join = format!("http://127.0.0.1:{}", index.port());
+    let worker = Relay::start_with(args(&["--join", &join, "--heartbeat-ms", "1000"])).await?;
+    worker.log().wait(0, "\"linked\"").await?;
+    let (ada, bob) = (NativePeer::person("Ada").await?, NativePeer::person("Bob").await?);
+    ada.link_with(&worker).await?;
+    bob.link_with(&worker).await?;
+    bob.follow(ada.me().await?.account).await?;
+    let claim = |name: &str| Command::ClaimName {
+        name: name.to_owned(),
+    };
+    ada.command(claim("ada")).await?;
+    eventually("Ada's name", DEADLINE, || has(&ada, "ada")).await?;
+
+    index.kill().await?;
+    bob.command(claim("bob")).await?;
+    ada.post("while nobody keeps names").await?;
+    bob.wait("the post", |seen| seen.posts == ["while nobody keeps names"])
+        .await?;
+    ada.wait("its receipt", |seen| seen.status.not_durable == 0)
+        .await?;
+    let account = ada.me().await?.account;
+    let known = || async {
+        match bob.query(Query::Profile { account }).await {
+            Ok(Reply::Profile(profile)) => (profile.handle == "ada").then_some(()),
+            _ => None,
+        }
+    };
+    eventually("her name, from her feed", DEADLINE, known).await?;
+    let waits = bob.me().await?.claim.context("the claim waits")?;
+    assert_eq!((waits.name.as_str(), waits.refused), ("bob", None));
+
+    index.restart().await?;
+    // It may have been tried just before.
+    eventually("Bob's name", Duration::from_secs(180), || has(&bob, "bob")).await?;
+    assert_eq!(bob.me().await?.claim, None);
+    Ok(())
+}
