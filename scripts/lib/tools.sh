@@ -11,6 +11,14 @@ NEXTEST_VERSION=0.9.143
 BINARYEN_VERSION=132.0.0
 AXE_VERSION=4.14.1
 
+# install_packages PACKAGE...
+install_packages() {
+  local apt=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL="${RUNLEVEL:-}")
+  as_root "${apt[@]}" apt-get update -q >&2 \
+    || say "The package lists could not be refreshed everywhere; going on with what there is."
+  as_root "${apt[@]}" apt-get install -y -q --no-install-recommends "$@" </dev/null >&2
+}
+
 # ensure_packages COMMAND PACKAGE...: installs Debian packages when COMMAND is missing.
 ensure_packages() {
   local command="$1"
@@ -18,9 +26,7 @@ ensure_packages() {
   have "$command" && return
   have apt-get || die "\`$command\` is missing and this system has no apt: install what provides it, then run this again."
   say "Installing $* (for \`$command\`)"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2 \
-    || say "The package lists could not be refreshed everywhere; going on with what there is."
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" </dev/null >&2
+  install_packages "$@"
   hash -r
   have "$command" || die "Installing $* did not bring \`$command\`."
 }
@@ -55,8 +61,20 @@ install_rustup() {
 
 pinned_rust() { sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml; }
 
+# What the client of etcd is generated with when it is built.
+ensure_protoc() {
+  ensure_packages protoc protobuf-compiler libprotobuf-dev
+  local include
+  include="$(dirname "$(dirname "$(command -v protoc)")")/include/google/protobuf/descriptor.proto"
+  [ -f "$include" ] || [ -f /usr/include/google/protobuf/descriptor.proto ] || install_packages libprotobuf-dev
+}
+
+# For tests and benchmarks of the registry: a real one. Its package must not start a service of its own.
+ensure_etcd() { RUNLEVEL=1 ensure_packages etcd etcd-server; }
+
 ensure_rust() {
   ensure_packages cc build-essential
+  ensure_protoc
   if ! have cargo && ! have rustup; then
     # Some Debian releases have rustup as a package, older ones do not.
     (ensure_packages rustup rustup 2>/dev/null) || install_rustup \

@@ -2,19 +2,24 @@
 //!
 //! A request that fails on its way may have taken effect: that is said so ([`LedgerError::Unknown`]) and settled by whoever
 //! asked. Reads are linearizable.
+//!
+//! Transactions that wait for the same node travel together: nested in one request, each with its own checks and its own
+//! outcome. So a round of etcd's consensus serves many claims when many come at once, and one when one comes.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{
     Certificate, Client, Compare, CompareOp, ConnectOptions, Error, GetOptions, Identity, KeyValue,
-    PutOptions, SortOrder, SortTarget, TlsOptions, TxnOp, TxnOpResponse, WatchOptions,
+    PutOptions, SortOrder, SortTarget, TlsOptions, TxnOp, TxnOpResponse, TxnResponse, WatchOptions,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
 use super::ledger::{Change, Check, Key, LeaseId, LedgerError, Outcome, Row, Txn};
 
@@ -22,9 +27,15 @@ use super::ledger::{Change, Check, Key, LeaseId, LedgerError, Outcome, Row, Txn}
 const PREFIX: &[u8] = b"starling/";
 /// A request that takes longer is given up; what became of it is unknown.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Transactions waiting; more are refused.
+const WAITING_MAX: usize = 4_096;
+/// Transactions in one request: etcd takes 128 operations (`--max-txn-ops`), and each of these is one with a few within.
+const GROUP_MAX: usize = 32;
+/// Requests under way at once: the next is prepared while etcd decides about one.
+const REQUESTS_MAX: usize = 4;
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// A watch is begun anew after this long: one that hangs is not noticed otherwise.
-const WATCH_MAX: Duration = Duration::from_secs(5);
+const WATCH_MAX: Duration = Duration::from_secs(4);
 
 /// Where etcd is: `etcd://a:2379,b:2379`, or `etcds://` for TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +49,19 @@ pub struct EtcdAddress {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` names no etcd; one looks like etcd://a:2379,b:2379,c:2379, or etcds:// for TLS")]
 pub struct EtcdAddressError(String);
+
+impl EtcdAddress {
+    /// The first node, as etcd's own clients name it.
+    #[must_use]
+    pub fn first(&self) -> String {
+        self.nodes().next().unwrap_or_default()
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = String> + '_ {
+        let scheme = if self.tls { "https" } else { "http" };
+        self.hosts.iter().map(move |host| format!("{scheme}://{host}"))
+    }
+}
 
 impl FromStr for EtcdAddress {
     type Err = EtcdAddressError;
@@ -101,39 +125,176 @@ pub struct Credentials {
 /// See the module.
 #[derive(Clone)]
 pub struct Etcd {
+    nodes: Arc<Nodes>,
+    waiting: mpsc::Sender<Waiting>,
+}
+
+/// One node is talked to until it fails, then the next.
+struct Nodes {
     address: EtcdAddress,
     credentials: Credentials,
-    client: Arc<Mutex<Option<Client>>>,
+    /// A connection to each, made at the first need: etcd may come up later than the relay.
+    clients: Vec<Mutex<Option<Client>>>,
+    current: AtomicUsize,
+}
+
+/// A transaction on its way.
+struct Waiting {
+    txn: Txn,
+    reply: oneshot::Sender<Result<Outcome, LedgerError>>,
 }
 
 impl fmt::Debug for Etcd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Etcd({})", self.address)
+        write!(f, "Etcd({})", self.nodes.address)
     }
 }
 
 impl Etcd {
     /// The ledger at this address. Nothing is asked of it yet.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[must_use]
     pub fn new(address: EtcdAddress, credentials: Credentials) -> Self {
-        Self {
+        let nodes = Arc::new(Nodes {
+            clients: address.hosts.iter().map(|_| Mutex::default()).collect(),
             address,
             credentials,
-            client: Arc::default(),
-        }
+            current: AtomicUsize::default(),
+        });
+        let (waiting, inbox) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(carry(Arc::clone(&nodes), inbox));
+        Self { nodes, waiting }
     }
 
-    /// A connection; made at the first need, since etcd may come up later than the relay.
-    async fn client(&self) -> Result<Client, LedgerError> {
-        let mut client = self.client.lock().await;
+    pub(super) async fn txn(&self, txn: Txn) -> Result<Outcome, LedgerError> {
+        if txn.changes.is_empty() {
+            return self.nodes.look(txn).await;
+        }
+        let (reply, outcome) = oneshot::channel();
+        let full = |_| LedgerError::Unavailable("too much waits for it".to_owned());
+        self.waiting.try_send(Waiting { txn, reply }).map_err(full)?;
+        let gone = |_| Err(LedgerError::Unknown("the connection ended".to_owned()));
+        outcome.await.unwrap_or_else(gone)
+    }
+
+    pub(super) async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row)>, LedgerError> {
+        self.nodes.scan(prefix, after, limit).await
+    }
+
+    pub(super) async fn lease(&self, ttl: Duration) -> Result<LeaseId, LedgerError> {
+        self.nodes.lease(ttl).await
+    }
+
+    pub(super) async fn keep_alive(&self, lease: LeaseId) -> Result<bool, LedgerError> {
+        self.nodes.keep_alive(lease).await
+    }
+
+    pub(super) async fn end_lease(&self, lease: LeaseId) -> Result<(), LedgerError> {
+        self.nodes.end_lease(lease).await
+    }
+
+    pub(super) async fn watch(&self, key: &[u8], after: u64) -> Result<(), LedgerError> {
+        self.nodes.watch(key, after).await
+    }
+}
+
+/// Sends what waits, together where it can go together, until nobody is left to send anything.
+async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<Waiting>) {
+    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let mut later: VecDeque<Waiting> = VecDeque::new();
+    loop {
+        let first = match later.pop_front() {
+            Some(first) => first,
+            None => match inbox.recv().await {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        // While all requests are under way, more gather.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let mut keys: BTreeSet<Key> = keys_of(&first.txn).cloned().collect();
+        let mut group = vec![first];
+        let mut clashing = VecDeque::new();
+        while group.len() < GROUP_MAX {
+            let Some(next) = later.pop_front().or_else(|| inbox.try_recv().ok()) else {
+                break;
+            };
+            // etcd writes no key twice in one request, and the second should see what the first did.
+            if keys_of(&next.txn).any(|key| keys.contains(key)) {
+                clashing.push_back(next);
+            } else {
+                keys.extend(keys_of(&next.txn).cloned());
+                group.push(next);
+            }
+        }
+        clashing.append(&mut later);
+        later = clashing;
+        let nodes = Arc::clone(&nodes);
+        tokio::spawn(async move {
+            nodes.carry(group).await;
+            drop(place);
+        });
+    }
+}
+
+/// What a transaction looks at or changes.
+fn keys_of(txn: &Txn) -> impl Iterator<Item = &Key> {
+    let checked = txn.checks.iter().map(|check| match check {
+        Check::Absent(key) | Check::Unchanged(key, _) | Check::Created(key, _) => key,
+    });
+    let changed = txn.changes.iter().map(|change| match change {
+        Change::Put { key, .. } | Change::Delete(key) => key,
+    });
+    checked.chain(changed)
+}
+
+impl Nodes {
+    /// Asks the current node. If it fails, the next is the current one from then on.
+    async fn ask<T, F>(&self, changes: bool, mut ask: impl FnMut(Client) -> F) -> Result<T, LedgerError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        // What changes nothing is tried with every node.
+        let tries = if changes { 1 } else { self.clients.len() };
+        let mut outcome = Err(LedgerError::Unavailable("there is no node".to_owned()));
+        for _ in 0..tries {
+            let node = self.current.load(Ordering::Relaxed) % self.clients.len();
+            outcome = match self.client(node).await {
+                Ok(client) => match tokio::time::timeout(ANSWER_WITHIN, ask(client)).await {
+                    Ok(Ok(answer)) => return Ok(answer),
+                    Ok(Err(error)) => Err(failed(&error, changes)),
+                    Err(_) => Err(failed_late(changes)),
+                },
+                Err(error) => Err(error),
+            };
+            let next = (node + 1) % self.clients.len();
+            let order = Ordering::Relaxed;
+            // Somebody else may have moved on already.
+            let _ = self.current.compare_exchange(node, next, order, order);
+        }
+        outcome
+    }
+
+    async fn client(&self, node: usize) -> Result<Client, LedgerError> {
+        let mut client = self.clients[node].lock().await;
         if let Some(client) = &*client {
             return Ok(client.clone());
         }
-        let connected = self.connect().await?;
+        let host = self.address.nodes().nth(node).unwrap_or_default();
+        let connected = self.connect(host).await?;
         Ok(client.insert(connected).clone())
     }
 
-    async fn connect(&self) -> Result<Client, LedgerError> {
+    async fn connect(&self, host: String) -> Result<Client, LedgerError> {
         let unreadable = |path: &PathBuf, error: std::io::Error| {
             LedgerError::Unavailable(format!("{} cannot be read: {error}", path.display()))
         };
@@ -161,10 +322,7 @@ impl Etcd {
             }
             options = options.with_tls(tls);
         }
-        let scheme = if self.address.tls { "https" } else { "http" };
-        let endpoints = self.address.hosts.iter().map(|host| format!("{scheme}://{host}"));
-        let endpoints: Vec<String> = endpoints.collect();
-        let connecting = Client::connect(endpoints, Some(options));
+        let connecting = Client::connect([host], Some(options));
         match tokio::time::timeout(ANSWER_WITHIN, connecting).await {
             Ok(Ok(client)) => Ok(client),
             Ok(Err(error)) => Err(LedgerError::Unavailable(said(&error))),
@@ -172,43 +330,61 @@ impl Etcd {
         }
     }
 
-    pub(super) async fn txn(&self, txn: Txn) -> Result<Outcome, LedgerError> {
-        let changes = !txn.changes.is_empty();
-        let checks: Vec<Compare> = txn.checks.iter().map(compare).collect();
-        let then: Vec<TxnOp> = txn.changes.into_iter().map(operation).collect();
-        let otherwise: Vec<TxnOp> = txn
-            .otherwise
-            .iter()
-            .map(|key| TxnOp::get(full(key), None))
-            .collect();
+    /// A transaction that changes nothing.
+    async fn look(&self, txn: Txn) -> Result<Outcome, LedgerError> {
         let wanted = txn.otherwise.len();
-        let request = etcd_client::Txn::new()
-            .when(checks)
-            .and_then(then)
-            .or_else(otherwise);
-        let mut client = self.client().await?;
-        let answer = tokio::time::timeout(ANSWER_WITHIN, client.txn(request)).await;
-        let answer = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(failed(&error, changes)),
-            Err(_) => return Err(failed_late(changes)),
-        };
-        if answer.succeeded() {
-            let revision = answer.header().map_or(0, |header| header.revision());
-            return Ok(Outcome::Done(unsigned(revision)));
-        }
-        let rows = answer.op_responses().into_iter().map(|answer| match answer {
-            TxnOpResponse::Get(found) => found.kvs().first().map(row),
-            _ => None,
+        let request = request(&txn);
+        let answer = self.ask(false, |mut client| {
+            let request = request.clone();
+            async move { client.txn(request).await }
         });
-        let rows: Vec<Option<Row>> = rows.collect();
-        if rows.len() != wanted {
-            return Err(LedgerError::Damaged("etcd answered something else".to_owned()));
-        }
-        Ok(Outcome::Refused(rows))
+        outcome(&answer.await?, wanted)
     }
 
-    pub(super) async fn scan(
+    /// Sends transactions that touch different rows in one request, and tells each what became of it.
+    async fn carry(&self, group: Vec<Waiting>) {
+        let single = group.len() == 1;
+        let request = match &group[..] {
+            [one] => request(&one.txn),
+            many => {
+                let nested: Vec<TxnOp> = many.iter().map(|one| TxnOp::txn(request(&one.txn))).collect();
+                etcd_client::Txn::new().and_then(nested)
+            }
+        };
+        let answer = self.ask(true, |mut client| {
+            let request = request.clone();
+            async move { client.txn(request).await }
+        });
+        let answer = match answer.await {
+            Ok(answer) => answer,
+            Err(error) => {
+                for one in group {
+                    let _ = one.reply.send(Err(error.clone()));
+                }
+                return;
+            }
+        };
+        if single {
+            for one in group {
+                let _ = one.reply.send(outcome(&answer, one.txn.otherwise.len()));
+            }
+            return;
+        }
+        let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
+        let mut answers = answer.op_responses().into_iter();
+        for one in group {
+            let nested = match answers.next() {
+                Some(TxnOpResponse::Txn(nested)) if nested.succeeded() => {
+                    Ok(Outcome::Done(unsigned(revision)))
+                }
+                Some(TxnOpResponse::Txn(nested)) => outcome(&nested, one.txn.otherwise.len()),
+                _ => Err(LedgerError::Damaged("etcd answered something else".to_owned())),
+            };
+            let _ = one.reply.send(nested);
+        }
+    }
+
+    async fn scan(
         &self,
         prefix: &[u8],
         after: Option<&[u8]>,
@@ -222,11 +398,11 @@ impl Etcd {
             .with_range(engine::store::prefix_end(&full(prefix)))
             .with_sort(SortTarget::Key, SortOrder::Ascend)
             .with_limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        let mut client = self.client().await?;
-        let found = client
-            .get(start, Some(options))
-            .await
-            .map_err(|error| failed(&error, false))?;
+        let found = self.ask(false, |mut client| {
+            let (start, options) = (start.clone(), options.clone());
+            async move { client.get(start, Some(options)).await }
+        });
+        let found = found.await?;
         let rows = found.kvs().iter().map(|kv| {
             let key = kv.key().strip_prefix(PREFIX).unwrap_or(kv.key());
             (key.to_vec(), row(kv))
@@ -234,62 +410,86 @@ impl Etcd {
         Ok(rows.collect())
     }
 
-    pub(super) async fn lease(&self, ttl: Duration) -> Result<LeaseId, LedgerError> {
+    async fn lease(&self, ttl: Duration) -> Result<LeaseId, LedgerError> {
         // Whole seconds, and no less than etcd's own election takes.
         let seconds = i64::try_from(ttl.as_secs().max(2)).unwrap_or(i64::MAX);
-        let mut client = self.client().await?;
-        let granted = client.lease_grant(seconds, None).await;
-        Ok(LeaseId(granted.map_err(|error| failed(&error, true))?.id()))
+        // One that is granted and not heard of ends by itself.
+        let granted = self.ask(false, |mut client| async move {
+            client.lease_grant(seconds, None).await
+        });
+        Ok(LeaseId(granted.await?.id()))
     }
 
-    pub(super) async fn keep_alive(&self, lease: LeaseId) -> Result<bool, LedgerError> {
-        let kept = async {
-            let mut client = self.client().await?;
-            let begun = client.lease_keep_alive(lease.0).await;
-            match begun {
+    async fn keep_alive(&self, lease: LeaseId) -> Result<bool, LedgerError> {
+        let kept = self.ask(false, |mut client| async move {
+            match client.lease_keep_alive(lease.0).await {
                 // The stream begins with the first answer.
                 Ok(_) => Ok(true),
                 // A lease that is over cannot be kept.
                 Err(Error::LeaseKeepAliveError(_)) => Ok(false),
-                Err(error) => Err(failed(&error, false)),
+                Err(error) => Err(error),
             }
-        };
-        let late = Err(LedgerError::Unavailable("it does not answer".to_owned()));
-        tokio::time::timeout(ANSWER_WITHIN, kept).await.unwrap_or(late)
+        });
+        kept.await
     }
 
-    pub(super) async fn end_lease(&self, lease: LeaseId) -> Result<(), LedgerError> {
-        let mut client = self.client().await?;
-        client
-            .lease_revoke(lease.0)
-            .await
-            .map_err(|error| failed(&error, true))?;
-        Ok(())
+    async fn end_lease(&self, lease: LeaseId) -> Result<(), LedgerError> {
+        let ended = self.ask(
+            false,
+            |mut client| async move { client.lease_revoke(lease.0).await },
+        );
+        ended.await.map(drop)
     }
 
-    pub(super) async fn watch(&self, key: &[u8], after: u64) -> Result<(), LedgerError> {
-        let mut client = self.client().await?;
+    async fn watch(&self, key: &[u8], after: u64) -> Result<(), LedgerError> {
         let from = i64::try_from(after).unwrap_or(i64::MAX - 1) + 1;
-        let options = WatchOptions::new().with_start_revision(from);
-        let changed = async {
-            let mut stream = client.watch(full(key), Some(options)).await?;
-            loop {
-                match stream.message().await? {
-                    Some(answer) if answer.created() && answer.events().is_empty() => {}
-                    // Changed, cancelled, or compacted away: whoever waits looks again.
-                    _ => return Ok(()),
+        let watched = self.ask(false, |mut client| async move {
+            let options = WatchOptions::new().with_start_revision(from);
+            let changed = async {
+                let mut stream = client.watch(full(key), Some(options)).await?;
+                loop {
+                    match stream.message().await? {
+                        Some(answer) if answer.created() && answer.events().is_empty() => {}
+                        // Changed, cancelled, or compacted away: whoever waits looks again.
+                        _ => return Ok(()),
+                    }
                 }
-            }
-        };
-        match tokio::time::timeout(WATCH_MAX, changed).await {
-            Ok(Err(error)) => Err(failed(&error, false)),
-            Ok(Ok(())) | Err(_) => Ok(()),
-        }
+            };
+            tokio::time::timeout(WATCH_MAX, changed).await.unwrap_or(Ok(()))
+        });
+        watched.await
     }
 }
 
 fn full(key: &[u8]) -> Vec<u8> {
     [PREFIX, key].concat()
+}
+
+fn request(txn: &Txn) -> etcd_client::Txn {
+    let checks: Vec<Compare> = txn.checks.iter().map(compare).collect();
+    let then: Vec<TxnOp> = txn.changes.iter().map(operation).collect();
+    let otherwise = txn.otherwise.iter().map(|key| TxnOp::get(full(key), None));
+    let otherwise: Vec<TxnOp> = otherwise.collect();
+    etcd_client::Txn::new()
+        .when(checks)
+        .and_then(then)
+        .or_else(otherwise)
+}
+
+fn outcome(answer: &TxnResponse, wanted: usize) -> Result<Outcome, LedgerError> {
+    if answer.succeeded() {
+        let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
+        return Ok(Outcome::Done(unsigned(revision)));
+    }
+    let rows = answer.op_responses().into_iter().map(|answer| match answer {
+        TxnOpResponse::Get(found) => found.kvs().first().map(row),
+        _ => None,
+    });
+    let rows: Vec<Option<Row>> = rows.collect();
+    if rows.len() != wanted {
+        return Err(LedgerError::Damaged("etcd answered something else".to_owned()));
+    }
+    Ok(Outcome::Refused(rows))
 }
 
 fn compare(check: &Check) -> Compare {
@@ -305,13 +505,13 @@ fn compare(check: &Check) -> Compare {
     }
 }
 
-fn operation(change: Change) -> TxnOp {
+fn operation(change: &Change) -> TxnOp {
     match change {
         Change::Put { key, value, lease } => {
             let options = lease.map(|LeaseId(id)| PutOptions::new().with_lease(id));
-            TxnOp::put(full(&key), value, options)
+            TxnOp::put(full(key), value.clone(), options)
         }
-        Change::Delete(key) => TxnOp::delete(full(&key), None),
+        Change::Delete(key) => TxnOp::delete(full(key), None),
     }
 }
 

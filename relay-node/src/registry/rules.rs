@@ -4,6 +4,9 @@
 //! script (or a usual mixture, "highly restrictive"), no name in other letters that reads like one in Latin letters. Two
 //! names with one skeleton (section 4 there) are one name to the registry: `paypa1` is taken when `paypal` is.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use protocol::name::NameFault;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::GeneralSecurityProfile as _;
@@ -70,6 +73,10 @@ const RESERVED: [&str; 52] = [
     "welcome",
     "you",
 ];
+
+/// What these look like.
+static RESERVED_LOOKS: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| RESERVED.iter().map(|name| skeleton(name)).collect());
 
 /// The one spelling of a name: compatibility forms are replaced (NFKC), capitals are not kept.
 #[must_use]
@@ -139,11 +146,7 @@ pub fn check(name: &str) -> Result<(), NameFault> {
     if !name.is_ascii() && skeleton(name).is_ascii() {
         return Err(NameFault::Confusable);
     }
-    if RESERVED.contains(&name)
-        || RESERVED
-            .iter()
-            .any(|reserved| skeleton(reserved) == skeleton(name))
-    {
+    if RESERVED_LOOKS.contains(&skeleton(name)) {
         return Err(NameFault::Reserved);
     }
     Ok(())

@@ -8,6 +8,7 @@ mod delivery;
 mod durable;
 mod gossip;
 mod mesh;
+mod registry;
 mod relay;
 
 use anyhow::{Result, bail};
@@ -21,6 +22,7 @@ async fn main() -> Result<()> {
         "delivery" => delivery::measure().await,
         "gossip" => gossip::measure().await,
         "mesh" => mesh::measure().await,
+        "registry" => registry::measure().await,
         "relay" => relay::measure().await,
         other => bail!("nothing measures {other:?} yet"),
     }
