@@ -5,8 +5,9 @@
 //! feed is frozen there for everybody.
 
 use gossip::broadcast::Route;
-use protocol::entry::Kind;
+use protocol::entry::{EntryError, Kind};
 use protocol::identity::Certificate;
+use protocol::key::PublicKey;
 use protocol::message::{FeedHead, ForkProof, Message};
 use protocol::{AccountId, DeviceId, Entry, SignedHeader, VerifiedEntry, codec};
 
@@ -19,6 +20,9 @@ use crate::{Engine, Waiting};
 
 /// Comparisons of old entries with stored ones under way at once; more suspicions are ignored until one is settled.
 const FORK_CHECKS_MAX: usize = 16;
+
+/// Keys of feeds kept ready, 200 bytes each; when full, all are forgotten.
+const READY_KEYS_MAX: usize = 2_048;
 
 impl Engine {
     /// Takes in an entry from a neighbour; `pushed` says along which tree it was pushed, if it was. An error is the neighbour's fault.
@@ -75,7 +79,7 @@ impl Engine {
             }
             return Err("an entry without a beginning".into());
         }
-        let verified = entry.verify().map_err(|error| error.to_string())?;
+        let verified = self.verify(entry).map_err(|error| error.to_string())?;
         if seq == 0 && !self.begin_feed(&verified) {
             return Ok(());
         }
@@ -85,6 +89,21 @@ impl Engine {
             None => self.announce(&verified, link),
         }
         Ok(())
+    }
+
+    /// Checks an entry. The keys of feeds that come along again and again are kept ready.
+    fn verify(&mut self, entry: Entry) -> Result<VerifiedEntry, EntryError> {
+        let device = entry.signed.header.device;
+        if let Some(key) = self.ready_keys.get(&device) {
+            return entry.verify_by(key);
+        }
+        let key = PublicKey::new(&device.0).map_err(|_| EntryError::Signature)?;
+        let verified = entry.verify_by(&key)?;
+        if self.ready_keys.len() >= READY_KEYS_MAX {
+            self.ready_keys.clear();
+        }
+        self.ready_keys.insert(device, key);
+        Ok(verified)
     }
 
     /// Begins a feed with its verified certificate. `false`: there is no room for it.

@@ -133,6 +133,39 @@ fn join(domain: Domain, parts: &[&[u8]]) -> Vec<u8> {
     message
 }
 
+/// A public key made ready: half of what a signature check must do for the key alone is done.
+#[derive(Clone, Debug)]
+pub struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// Makes a key ready.
+    ///
+    /// # Errors
+    /// [`BadSignature`] if it is not a valid one: no signature of it is.
+    pub fn new(public: &[u8; 32]) -> Result<Self, BadSignature> {
+        VerifyingKey::from_bytes(public)
+            .map(Self)
+            .map_err(|_| BadSignature)
+    }
+
+    /// Its 32 bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    /// As [`verify`].
+    ///
+    /// # Errors
+    /// [`BadSignature`] if the signature is not valid.
+    pub fn verify(&self, domain: Domain, parts: &[&[u8]], signature: &Signature) -> Result<(), BadSignature> {
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.to_bytes());
+        self.0
+            .verify_strict(&join(domain, parts), &signature)
+            .map_err(|_| BadSignature)
+    }
+}
+
 /// Checks a signature under `domain` over `parts`, joined. Weak keys and malleable signatures are refused.
 ///
 /// # Errors
@@ -143,8 +176,5 @@ pub fn verify(
     parts: &[&[u8]],
     signature: &Signature,
 ) -> Result<(), BadSignature> {
-    let key = VerifyingKey::from_bytes(public).map_err(|_| BadSignature)?;
-    let signature = ed25519_dalek::Signature::from_bytes(&signature.to_bytes());
-    key.verify_strict(&join(domain, parts), &signature)
-        .map_err(|_| BadSignature)
+    PublicKey::new(public)?.verify(domain, parts, signature)
 }

@@ -18,6 +18,11 @@ const GROUP_OPS_MAX: usize = 32_768;
 /// Bytes in one commit, for the same reason.
 const GROUP_BYTES_MAX: usize = 32 << 20;
 
+/// After a commit of so many batches more are on their way:
+const BUSY_GROUP: usize = 96;
+/// they are given this long to come together, since a commit costs the same for few as for many.
+const GATHER: Duration = Duration::from_millis(3);
+
 /// Between two attempts on a failing disk: short at first, since most failures that pass do so quickly.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// The longest wait between two attempts.
@@ -38,6 +43,8 @@ pub(super) struct Worker {
     /// How often the load at the front was tried.
     load_attempts: u32,
     state: StoreState,
+    /// Batches in the last commit.
+    last_group: usize,
 }
 
 impl Worker {
@@ -55,6 +62,7 @@ impl Worker {
             queue: VecDeque::new(),
             load_attempts: 0,
             state: StoreState::Ok,
+            last_group: 0,
         }
     }
 
@@ -134,10 +142,14 @@ impl Worker {
         if self.queue.is_empty() {
             return Ok(());
         }
+        if self.last_group >= BUSY_GROUP {
+            std::thread::sleep(GATHER);
+        }
         let mut applied = Vec::new();
         let committed = self.commit_group(database, &mut applied);
         match committed {
             Ok(()) => {
+                self.last_group = applied.len();
                 if let Some(last) = applied.last() {
                     report(&self.results, Input::Persisted { id: last.id });
                 }

@@ -1,5 +1,6 @@
 //! How many posts a second a relay takes durably, and how soon each is signed for.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -56,15 +57,19 @@ async fn writers(relay: &Relay, clients: usize, posts: usize) -> Result<Vec<Writ
     Ok(writers)
 }
 
-fn options() -> RelayOptions {
-    RelayOptions {
+/// A relay with no app to compress, which it otherwise does in its first seconds.
+async fn relay(no_app: &Path) -> Result<Relay> {
+    let options = RelayOptions {
         args: vec!["--sockets-per-address-max".to_owned(), "256".to_owned()],
+        app_dir: Some(no_app.to_owned()),
         ..RelayOptions::default()
-    }
+    };
+    Relay::start_with(options).await
 }
 
 async fn at_full_load(clients: usize) -> Result<f64> {
-    let relay = Relay::start_with(options()).await?;
+    let no_app = tempfile::tempdir()?;
+    let relay = relay(no_app.path()).await?;
     let mut writers = writers(&relay, clients, POSTS / clients).await?;
     let began = Instant::now();
     try_join_all(writers.iter_mut().map(|writer| writer.write_all(IN_FLIGHT))).await?;
@@ -72,7 +77,8 @@ async fn at_full_load(clients: usize) -> Result<f64> {
 }
 
 async fn at_rate(clients: usize, rate: f64) -> Result<Vec<f64>> {
-    let relay = Relay::start_with(options()).await?;
+    let no_app = tempfile::tempdir()?;
+    let relay = relay(no_app.path()).await?;
     let each = HALF_LOAD_POSTS / clients;
     let mut writers = writers(&relay, clients, each).await?;
     let pause = Duration::from_secs_f64(clients as f64 / rate);
