@@ -43,10 +43,12 @@ pub(crate) struct Claim {
     pub(crate) refused: Option<NameAnswer>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Lookup {
     ask: AskId,
+    name: String,
     until: Instant,
+    sent: bool,
 }
 
 /// What is known of names.
@@ -227,8 +229,13 @@ impl Engine {
         self.me_changed = true;
     }
 
-    /// A relay came, or the person is waiting.
-    pub(crate) fn retry_claim_now(&mut self) {
+    /// A relay came: what waits for one is asked.
+    pub(crate) fn on_relay_for_names(&mut self) {
+        self.retry_claim_now();
+        self.send_lookups();
+    }
+
+    fn retry_claim_now(&mut self) {
         if self
             .names
             .claim
@@ -286,13 +293,22 @@ impl Engine {
         let Some(request) = self.names.claim.as_ref().map(|claim| claim.request.clone()) else {
             return;
         };
-        if let Some(asked) = self.ask_registry(NameQuestion::Request(request)) {
-            self.names.under_way = Some(asked);
+        if let Some(link) = self.any_relay() {
+            let number = self.names.number();
+            self.names.under_way = Some((link, number));
+            let question = NameQuestion::Request(request);
+            self.send(
+                link,
+                &Message::NameQuestion(NameAsked {
+                    request: number,
+                    question,
+                }),
+            );
         }
     }
 
-    /// Sends a question to a known relay; over which link, and under which number.
-    fn ask_registry(&mut self, question: NameQuestion) -> Option<(LinkId, u32)> {
+    /// A known relay that is linked, by chance.
+    fn any_relay(&mut self) -> Option<LinkId> {
         let relays: Vec<LinkId> = self
             .links
             .iter()
@@ -302,10 +318,7 @@ impl Engine {
         if relays.is_empty() {
             return None;
         }
-        let link = relays[(self.rng.next_u64() % relays.len() as u64) as usize];
-        let request = self.names.number();
-        self.send(link, &Message::NameQuestion(NameAsked { request, question }));
-        Some((link, request))
+        Some(relays[(self.rng.next_u64() % relays.len() as u64) as usize])
     }
 
     /// An interface wants to know whose a name is.
@@ -317,26 +330,51 @@ impl Engine {
         if self.names.lookups.len() >= LOOKUPS_MAX {
             return self.answer(ask, Answer::Refused(Refusal::Busy));
         }
-        match self.ask_registry(NameQuestion::Lookup { name: name.clone() }) {
-            Some((_, request)) => {
-                let until = self.now.instant + LOOKUP;
-                self.names.lookups.insert(request, Lookup { ask, until });
-            }
-            // Nobody to ask: what feeds say is proof as well, only perhaps not the latest.
-            None => {
-                let holder = self.names.holders.get(&name).map(|(_, holder)| *holder);
-                let named = holder.and_then(|holder| self.feeds.account(&holder)?.named.as_ref());
-                let receipt = named.and_then(|record| record.receipt.clone());
-                let answer = receipt.map_or(NameAnswer::Unavailable, NameAnswer::Held);
-                self.answer(ask, Answer::Reply(Box::new(Reply::Name(answer))));
-            }
+        let request = self.names.number();
+        let lookup = Lookup {
+            ask,
+            name,
+            until: self.now.instant + LOOKUP,
+            sent: false,
+        };
+        self.names.lookups.insert(request, lookup);
+        self.send_lookups();
+    }
+
+    /// Asks a relay what has not been asked yet, if there is one.
+    fn send_lookups(&mut self) {
+        let Some(link) = self.any_relay() else {
+            return;
+        };
+        let mut questions = Vec::new();
+        for (request, lookup) in self.names.lookups.iter_mut().filter(|(_, lookup)| !lookup.sent) {
+            lookup.sent = true;
+            let question = NameQuestion::Lookup {
+                name: lookup.name.clone(),
+            };
+            let request = *request;
+            questions.push(NameAsked { request, question });
+        }
+        for question in questions {
+            self.send(link, &Message::NameQuestion(question));
         }
     }
 
     fn end_lookup(&mut self, request: u32, answer: NameAnswer) {
-        if let Some(lookup) = self.names.lookups.remove(&request) {
-            self.answer(lookup.ask, Answer::Reply(Box::new(Reply::Name(answer))));
-        }
+        let Some(lookup) = self.names.lookups.remove(&request) else {
+            return;
+        };
+        // What feeds say is proof as well, only perhaps not the latest.
+        let known = || {
+            let (_, holder) = self.names.holders.get(&lookup.name)?;
+            let receipt = self.feeds.account(holder)?.named.as_ref()?.receipt.clone()?;
+            Some(NameAnswer::Held(receipt))
+        };
+        let answer = match answer {
+            NameAnswer::Unavailable => known().unwrap_or(answer),
+            answer => answer,
+        };
+        self.answer(lookup.ask, Answer::Reply(Box::new(Reply::Name(answer))));
     }
 
     /// The registry's answer to one of this device's questions.

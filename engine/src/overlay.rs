@@ -308,7 +308,7 @@ impl Engine {
                 self.tell_relays(link);
                 self.ping(link);
                 if self.peers.is_relay(&peer) {
-                    self.retry_claim_now();
+                    self.on_relay_for_names();
                 }
             }
             membership::Output::Down(peer, _) => {

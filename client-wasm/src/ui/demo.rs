@@ -145,6 +145,11 @@ impl World {
                 account: person(index),
                 name: (*name).to_owned(),
                 bio: (*bio).to_owned(),
+                handle: if index < 3 {
+                    name.split(' ').next().unwrap_or_default().to_lowercase()
+                } else {
+                    String::new()
+                },
                 mine: index == 0,
                 followed: index != 0 && index != 4 && !scene.has("empty"),
                 entries: 40 + 13 * index as u64,
@@ -258,6 +263,7 @@ impl World {
             },
             seq: self.made,
             name: self.profiles[author].name.clone(),
+            handle: self.profiles[author].handle.clone(),
             text: text.to_owned(),
             timestamp,
             reply: None,
@@ -466,6 +472,7 @@ impl World {
                 account,
                 name: String::new(),
                 bio: String::new(),
+                handle: String::new(),
                 mine: false,
                 followed: false,
                 entries: 0,
@@ -518,6 +525,8 @@ fn me(scene: &Scene, name: &str) -> MeView {
         device: own_device(),
         name: name.to_owned(),
         bio: PEOPLE[0].1.to_owned(),
+        handle: String::new(),
+        claim: None,
         phrase_confirmed: !scene.has("phrase") && !scene.has("stranger"),
         devices: vec![
             DeviceView {

@@ -140,9 +140,9 @@ pub fn App(props: &AppProps) -> Html {
                     "click",
                     EventListenerOptions::enable_prevent_default(),
                     move |event| {
-                        if let Some(route) = event.dyn_ref::<MouseEvent>().and_then(clicked_place) {
+                        if let Some(path) = event.dyn_ref::<MouseEvent>().and_then(clicked_place) {
                             event.prevent_default();
-                            nav.go(route);
+                            nav.go_to(path);
                         }
                     },
                 )
@@ -234,6 +234,7 @@ fn page(scene: &Scene) -> Html {
         Route::Network => html! { <pages::network::Network /> },
         Route::User(account) => html! { <pages::profile::Profile key={account.to_string()} {account} /> },
         Route::Post(post) => html! { <pages::thread::Thread key={post.id.to_string()} {post} /> },
+        Route::Named => html! { <pages::named::Named /> },
         Route::NotFound => pages::not_found::not_found(),
     }
 }

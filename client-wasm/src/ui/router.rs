@@ -29,6 +29,8 @@ pub enum Route {
     User(AccountId),
     /// A post.
     Post(EntryRef),
+    /// A person by the name in the address bar.
+    Named,
     /// Nothing lives here.
     NotFound,
 }
@@ -45,6 +47,7 @@ impl Route {
             ["you", "phrase"] => Self::Phrase,
             ["you", "following"] => Self::Following,
             ["network"] => Self::Network,
+            [name] if name.starts_with('@') => Self::Named,
             ["u", account] => account.parse().map_or(Self::NotFound, Self::User),
             ["p", account, id] => match (account.parse(), id.parse()) {
                 (Ok(account), Ok(id)) => Self::Post(EntryRef { account, id }),
@@ -58,6 +61,7 @@ impl Route {
     pub fn path(&self) -> String {
         match self {
             Self::Home | Self::NotFound => "/".to_owned(),
+            Self::Named => format!("/@{}", name_in_address()),
             Self::Explore => "/explore".to_owned(),
             Self::Activity => "/activity".to_owned(),
             Self::You => "/you".to_owned(),
@@ -78,6 +82,21 @@ impl Route {
     pub fn current() -> Self {
         Self::parse(&dom::window().location().pathname().unwrap_or_default())
     }
+}
+
+/// The name in the address bar, if one stands there.
+pub fn name_in_address() -> String {
+    let path = dom::window().location().pathname().unwrap_or_default();
+    let name = path.trim_start_matches(['/', '@']).trim_end_matches('/');
+    // What cannot be decoded is a name nobody has.
+    js_sys::decode_uri_component(name).map_or_else(|_| name.to_owned(), String::from)
+}
+
+/// The path of a name that was pasted or typed, `@ada`.
+pub fn path_of_name(text: &str) -> Option<String> {
+    let name = text.trim().strip_prefix('@')?;
+    let fits = !name.is_empty() && !name.contains(['/', '?', '#']) && name.chars().count() <= 30;
+    fits.then(|| format!("/@{name}"))
 }
 
 /// A post's name in text, `account/entry`: in attributes, and in what the interface remembers.
@@ -122,12 +141,22 @@ pub struct Visit {
 
 /// Takes the reader elsewhere.
 #[derive(Clone, PartialEq)]
-pub struct Navigator(Callback<Route>);
+pub struct Navigator(Callback<(String, bool)>);
 
 impl Navigator {
     /// Goes to a place.
     pub fn go(&self, route: Route) {
-        self.0.emit(route);
+        self.0.emit((route.path(), false));
+    }
+
+    /// Goes to the place a path names.
+    pub fn go_to(&self, path: String) {
+        self.0.emit((path, false));
+    }
+
+    /// Goes to the place a path names, in place of this one: going back does not lead here.
+    pub fn replace(&self, path: &str) {
+        self.0.emit((path.to_owned(), true));
     }
 
     /// Goes back, or home if there is nothing to go back to.
@@ -156,10 +185,10 @@ pub fn use_router() -> (Visit, Navigator) {
     let count = use_mut_ref(|| 0_u32);
     let go = {
         let (set, count) = (visit.setter(), count.clone());
-        use_callback((), move |route: Route, ()| {
+        use_callback((), move |(path, instead): (String, bool), ()| {
+            let route = Route::parse(&path);
             if let Ok(history) = dom::window().history() {
-                let again = Route::current() == route;
-                let path = route.path();
+                let again = instead || (Route::current() == route && route != Route::Named);
                 // A history entry the browser refuses (too many in a moment) leaves the address behind, not the app.
                 let state = JsValue::from_f64(1.0);
                 let _ = if again {
@@ -199,7 +228,7 @@ pub fn use_router() -> (Visit, Navigator) {
 
 /// The place a click leads to, if it is on an ordinary link inside the app and the browser has no other plans for it
 /// (a new tab, a new window, a download).
-pub fn clicked_place(event: &MouseEvent) -> Option<Route> {
+pub fn clicked_place(event: &MouseEvent) -> Option<String> {
     let plain = event.button() == 0
         && !event.ctrl_key()
         && !event.meta_key()
@@ -209,7 +238,7 @@ pub fn clicked_place(event: &MouseEvent) -> Option<Route> {
     let target: Element = event.target()?.dyn_into().ok()?;
     let link = target.closest("a[href]").ok()??;
     let path = link.get_attribute("href")?;
-    (plain && path.starts_with('/') && !link.has_attribute("target")).then(|| Route::parse(&path))
+    (plain && path.starts_with('/') && !link.has_attribute("target")).then_some(path)
 }
 
 #[cfg(test)]
@@ -240,6 +269,7 @@ mod tests {
             assert_eq!(Route::parse(&route.path()), route);
         }
         assert_eq!(Route::parse("/u/nobody"), Route::NotFound);
+        assert_eq!(Route::parse("/@ada/"), Route::Named);
     }
 
     #[test]
@@ -255,5 +285,7 @@ mod tests {
             assert_eq!(from_pasted(&text), Some(Route::User(account())), "{text}");
         }
         assert_eq!(from_pasted("https://example.org/"), None);
+        assert_eq!(path_of_name(" @ada"), Some("/@ada".to_owned()));
+        assert_eq!(path_of_name("ada"), None);
     }
 }

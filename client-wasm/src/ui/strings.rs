@@ -2,7 +2,8 @@
 //!
 //! The voice: plain, short, never blaming; says what happened, then what to do.
 
-use engine::api::{Refusal, StoreState};
+use engine::api::{ClaimView, Refusal, StoreState};
+use protocol::name::{NameAnswer, NameFault};
 
 // The frame.
 pub const APP: &str = "Starling";
@@ -234,9 +235,9 @@ pub fn characters_left(left: i64) -> String {
 // People.
 pub const FOLLOW: &str = "Follow";
 pub const FOLLOWING: &str = "Following";
-pub const FOLLOW_LABEL: &str = "Profile link or account id";
+pub const FOLLOW_LABEL: &str = "@name, profile link or account id";
 pub const FOLLOW_BAD: &str = "That is no profile link. It looks like https://…/u/ followed by 55 letters and digits; \
-     perhaps a part is missing.";
+     perhaps a part is missing. A name begins with @.";
 pub const FOLLOW_SELF: &str = "That is your own profile link. Send it to others so that they can follow you.";
 pub const FOLLOWED_NOW: &str = "Followed. What they write arrives as soon as somebody who has it is linked.";
 pub const FOLLOWING_TITLE: &str = "People you follow";
@@ -264,6 +265,61 @@ pub fn profile_facts(entries: u64, devices: u32) -> String {
 /// The follow button, spoken.
 pub fn follow_whom(name: &str, followed: bool) -> String {
     format!("{} {name}", if followed { FOLLOWING } else { FOLLOW })
+}
+
+// Names of the registry.
+pub const HANDLE: &str = "Your name in the network";
+pub const HANDLE_LEAD: &str = "A short name that belongs to you alone, so that people can find you by it. You need none \
+     to write or to be followed.";
+pub const HANDLE_LABEL: &str = "The name you would like";
+pub const HANDLE_CLAIM: &str = "Ask for it";
+pub const HANDLE_DROP: &str = "Never mind";
+pub const HANDLE_RELEASE: &str = "Give it back";
+pub const NAMED_ASKING: &str = "Asking the network whose name this is…";
+pub const NAMED_NOBODY: &str = "Nobody has this name.";
+pub const NAMED_UNKNOWN: &str =
+    "Whose name this is cannot be found out right now. Try again when you are online.";
+
+/// A name one has.
+pub fn handle_held(handle: &str) -> String {
+    format!("You are @{handle}. Nobody else in the network has this name.")
+}
+
+/// A claim that is not decided.
+pub fn claim_waits(claim: &ClaimView) -> String {
+    let name = &claim.name;
+    if claim.release {
+        format!("Giving back @{name}… This happens as soon as the network can be reached.")
+    } else {
+        format!(
+            "Asking for @{name}… The network decides as soon as it can be reached; you can close the app meanwhile."
+        )
+    }
+}
+
+/// Why a claim came to nothing, and what to do.
+pub fn claim_refused(claim: &ClaimView) -> String {
+    let name = &claim.name;
+    let why = match &claim.refused {
+        Some(NameAnswer::Taken) => "is taken, or looks too much like one that is. Choose another".to_owned(),
+        Some(NameAnswer::Resting { .. }) => {
+            "was given back a short while ago and rests. Choose another".to_owned()
+        }
+        Some(NameAnswer::HasOther { name }) => format!("is one too many: your account is @{name} already"),
+        Some(NameAnswer::Fault(fault)) => match fault {
+            NameFault::TooShort { min } => format!("is too short: {min} characters at least"),
+            NameFault::TooLong { max } => format!("is too long: {max} characters at most"),
+            NameFault::Character { character } => {
+                format!("cannot have “{character}” there: letters, digits, and - _ . between them")
+            }
+            NameFault::NotCanonical { canonical } => format!("is written @{canonical}: ask for that"),
+            NameFault::MixedScripts => "mixes scripts that look alike. Use one".to_owned(),
+            NameFault::Confusable => "reads like a name in other letters. Choose another".to_owned(),
+            NameFault::Reserved => "is kept for the network itself. Choose another".to_owned(),
+        },
+        _ => "was refused. Choose another".to_owned(),
+    };
+    format!("@{name} {why}.")
 }
 
 // A post's own page.

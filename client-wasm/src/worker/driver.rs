@@ -351,6 +351,8 @@ impl Driver {
                     (self.around.answer)(tab, number, answer);
                 }
             }
+            // Only relays keep a registry.
+            Output::Name { .. } => {}
             Output::Event(event) => (self.around.event)(event),
             Output::Log(line) => log(&line),
         }

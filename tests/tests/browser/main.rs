@@ -5,6 +5,7 @@ mod harness;
 mod hostile;
 mod journeys;
 mod mesh;
+mod names;
 mod offline_shell;
 mod pages;
 mod relay_process;

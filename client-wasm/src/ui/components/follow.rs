@@ -7,7 +7,8 @@ use yew::prelude::*;
 use super::avatar::avatar;
 use super::form::{Field, Form, Kind};
 use super::icon::icon_with;
-use crate::ui::router::{Route, from_pasted};
+use super::part;
+use crate::ui::router::{Route, from_pasted, path_of_name};
 use crate::ui::state::{Scene, Ui, shown_name};
 use crate::ui::strings;
 
@@ -25,7 +26,13 @@ pub fn follow_form(scene: &Scene, stay: bool) -> Html {
                 ui.nav.go(post);
                 Err(String::new())
             }
-            None => Err(strings::FOLLOW_BAD.to_owned()),
+            None => match path_of_name(&values[0]) {
+                Some(path) => {
+                    ui.nav.go_to(path);
+                    Err(String::new())
+                }
+                None => Err(strings::FOLLOW_BAD.to_owned()),
+            },
         })
     };
     let on_done = {
@@ -104,7 +111,7 @@ pub fn person(ui: &Ui, profile: &ProfileView) -> Html {
                 <a {href} class="person__name"><bdi>{ shown_name(&profile.name, &profile.account) }</bdi></a>
                 <p class="person__bio" dir="auto">
                     if profile.bio.is_empty() {
-                        <span class="mono">{ profile.account.short() }</span>
+                        { part::known_as("", &profile.handle, &profile.account) }
                     } else {
                         { profile.bio.clone() }
                     }

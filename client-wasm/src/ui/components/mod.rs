@@ -8,6 +8,7 @@ pub mod flock;
 pub mod follow;
 pub mod form;
 pub mod frame;
+pub mod handle;
 pub mod icon;
 pub mod notices;
 pub mod part;

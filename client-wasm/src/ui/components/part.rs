@@ -1,6 +1,7 @@
 //! The small parts pages repeat: buttons, sections, empty places, facts. Functions with plain arguments, since every
 //! element written out costs code.
 
+use protocol::AccountId;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
@@ -33,6 +34,19 @@ pub fn icon_button(
 ) -> Html {
     html! {
         <button type="button" {class} aria-label={label} title={label} {onclick}>{ icon(name) }</button>
+    }
+}
+
+/// What tells people of one display name apart: the name the network gave them, or the beginning of their key.
+pub fn known_as(class: &'static str, handle: &str, account: &AccountId) -> Html {
+    html! {
+        <span class={classes!(class, handle.is_empty().then_some("mono"))} title={account.to_string()}>
+            if handle.is_empty() {
+                { account.short() }
+            } else {
+                <bdi>{ "@" }{ handle.to_owned() }</bdi>
+            }
+        </span>
     }
 }
 

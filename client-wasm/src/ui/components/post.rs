@@ -10,6 +10,7 @@ use yew::prelude::*;
 
 use super::avatar::avatar;
 use super::icon::icon;
+use super::part;
 use super::post_text::{fold_button, is_long, post_text};
 use super::safety::{SafetyDetails, level, safety_mark};
 use crate::ui::router::{Route, entry_to_text};
@@ -135,8 +136,8 @@ pub fn Post(props: &PostProps) -> Html {
             <div class="post__body">
                 <div class="post__head">
                     <a href={author} class="post__name" data-testid="post-author"><bdi>{ name.clone() }</bdi></a>
-                    if name != post.entry.account.short() {
-                        <span class="post__key mono" title={post.entry.account.to_string()}>{ post.entry.account.short() }</span>
+                    if name != post.entry.account.short() || !post.handle.is_empty() {
+                        { part::known_as("post__key", &post.handle, &post.entry.account) }
                     }
                     if !focus {
                         <a href={to.path()} class="post__time">{ time::ago(post.timestamp, props.now_ms) }</a>

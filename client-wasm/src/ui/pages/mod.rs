@@ -2,6 +2,7 @@
 
 pub mod explore;
 pub mod home;
+pub mod named;
 pub mod network;
 pub mod not_found;
 pub mod profile;

@@ -105,8 +105,8 @@ pub fn Profile(props: &ProfileProps) -> Html {
                     </div>
                 </div>
                 <h2 class="profile__name" data-testid="profile-name"><bdi>{ name.clone() }</bdi></h2>
-                if name != account.short() {
-                    <p class="profile__key mono" title={account.to_string()}>{ account.short() }</p>
+                if name != account.short() || !view.handle.is_empty() {
+                    <p class="profile__key" data-testid="profile-handle">{ part::known_as("", &view.handle, &account) }</p>
                 }
                 if !view.bio.is_empty() {
                     <div class="profile__bio" data-testid="profile-bio">{ post_text(&view.bio, false) }</div>
@@ -138,6 +138,7 @@ fn unknown(account: AccountId, mine: bool) -> ProfileView {
         account,
         name: String::new(),
         bio: String::new(),
+        handle: String::new(),
         mine,
         followed: false,
         entries: 0,

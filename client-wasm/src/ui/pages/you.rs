@@ -9,6 +9,7 @@ use crate::ui::components::avatar::avatar;
 use crate::ui::components::dialog::Sheet;
 use crate::ui::components::form::{Field, Form, Kind};
 use crate::ui::components::frame::Page;
+use crate::ui::components::handle::handle;
 use crate::ui::components::icon::icon;
 use crate::ui::components::part;
 use crate::ui::components::words::Words;
@@ -49,11 +50,12 @@ pub fn You() -> Html {
                 <a href={own.clone()} aria-hidden="true" tabindex="-1">{ avatar(&me.account, "56") }</a>
                 <div class="person__text">
                     <a href={own} class="person__name"><bdi>{ me.name.clone() }</bdi></a>
-                    <p class="small soft mono">{ me.account.short() }</p>
+                    <p class="small soft">{ part::known_as("", &me.handle, &me.account) }</p>
                 </div>
                 <a href={Route::Following.path()} class="btn" data-testid="open-following">{ strings::following_count(me.following) }</a>
             </section>
             { safety(&scene.session) }
+            { handle(ui, &me) }
             <section class="section">
                 <h2>{ strings::PHRASE_SECTION }</h2>
                 <div class="stack">

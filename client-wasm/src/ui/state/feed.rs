@@ -294,6 +294,7 @@ mod tests {
             device: DeviceId([2; 32]),
             seq: u64::from(number),
             name: "Ada".to_owned(),
+            handle: String::new(),
             text: number.to_string(),
             timestamp: Timestamp(u64::from(number)),
             reply: None,
