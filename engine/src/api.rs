@@ -268,6 +268,23 @@ pub struct RelayView {
     pub this: bool,
 }
 
+/// How far a relay is with what it should hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairView {
+    /// It has had everything its neighbours had of its share, since it was started.
+    pub caught_up: bool,
+    /// Feeds it lacks a part of.
+    pub feeds: u64,
+    /// Entries it lacks.
+    pub entries: u64,
+    /// The relays it has them from.
+    pub from: Vec<PeerId>,
+    /// Relays with a share.
+    pub relays: u32,
+    /// How many of them keep each account's feeds.
+    pub replicas: u32,
+}
+
 /// Told without being asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -285,6 +302,8 @@ pub enum Event {
     },
     /// The directory of relays changed: all of it.
     Relays(Vec<RelayView>),
+    /// How far a relay is with what it should hold changed.
+    Repair(RepairView),
     /// An own post is safer than before.
     Durability {
         /// Which post.

@@ -98,6 +98,7 @@ impl Engine {
             Table::Meta if key == meta::PREFERENCES => {
                 self.relays_only = parse::<Preferences>(value)?.relays_only;
             }
+            Table::Meta if key == meta::NETWORKED => self.placement.restore_networked(),
             Table::Meta if key == meta::REGISTRY => self.names.restore_registry(parse(value)?),
             Table::Meta if key == meta::CLAIM => self.names.restore_claim(parse(value)?),
             Table::Meta if key == meta::REBUILD => self.refold.resume_all(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use gossip::detector::{Change, Detector, State};
 use ordered::Map;
-use protocol::directory::{Description, SignedDescription};
+use protocol::directory::{Description, SignedDescription, role};
 use protocol::message::{Message, Relays};
 use protocol::{Instant, PeerId, limits};
 
@@ -109,6 +109,27 @@ impl Directory {
         let alive = self.detector.state(peer) == Some(State::Alive);
         let known = self.known.get(peer).filter(|_| alive)?;
         Some(&known.signed.description)
+    }
+
+    /// What relays say of themselves, this one too, living or not.
+    pub(crate) fn descriptions(&self) -> impl Iterator<Item = &Description> {
+        let known = self.known.values().chain(&self.own);
+        known.map(|known| &known.signed.description)
+    }
+
+    /// Living relays that keep feeds.
+    pub(crate) fn workers_alive(&self) -> usize {
+        let alive = self
+            .known
+            .iter()
+            .filter(|(peer, _)| self.detector.state(peer) == Some(State::Alive));
+        let worker = |known: &Known| known.signed.description.roles & role::WORKER != 0;
+        alive.filter(|(_, known)| worker(known)).count()
+    }
+
+    /// So many relays fell silent that this peer is more likely cut off.
+    pub(crate) fn doubts(&self) -> bool {
+        self.doubted
     }
 
     /// Whether it lists `peer`.
@@ -305,6 +326,8 @@ impl Engine {
                 self.directory.known.remove(&peer);
             }
             self.directory.changed = true;
+            let dead = to == Some(State::Dead);
+            self.placement.judge(peer, dead, self.now.instant);
             let name = |state| match state {
                 State::Alive => "alive",
                 State::Suspect => "suspect",

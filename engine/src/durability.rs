@@ -81,7 +81,7 @@ impl Engine {
     pub(crate) fn durability(&self, device: &DeviceId, seq: u64) -> Durability {
         let mut durability = Durability {
             saved: self.feeds.get(device).is_some_and(|feed| feed.durable > seq),
-            relays_known: u32::try_from(self.peers.relays_len()).unwrap_or(u32::MAX),
+            relays_known: u32::try_from(self.replicas_wanted()).unwrap_or(u32::MAX),
             ..Durability::default()
         };
         for (_, record) in self.holders.of(device, seq) {
@@ -91,7 +91,16 @@ impl Engine {
                 durability.peers += 1;
             }
         }
+        durability.relays_known = durability.relays_known.max(durability.relays);
         durability
+    }
+
+    /// How many relays should hold this device's entries: as many as there are, up to the usual number of replicas.
+    fn replicas_wanted(&self) -> usize {
+        let workers = self.directory.workers_alive();
+        workers
+            .min(self.config.replicas)
+            .max(self.peers.relays_len().min(1))
     }
 
     pub(crate) fn holder_views(&self, device: &DeviceId, seq: u64) -> Vec<HolderView> {
@@ -120,10 +129,13 @@ impl Engine {
             .filter(|(_, link)| link.up().is_some_and(|up| up.account == Some(account)))
             .map(|(link, _)| *link)
             .collect();
-        if !authors.is_empty()
+        let source = self.feeds.get(&device).and_then(|feed| feed.source);
+        let source = source.filter(|link| self.is_relay() && self.up(*link).is_some());
+        if (!authors.is_empty() || source.is_some())
             && let Some(message) = self.confirmation(&device)
         {
-            for link in authors {
+            // The relay it came from passes it on to the author.
+            for link in authors.into_iter().chain(source) {
                 self.send(link, &message);
             }
         }
@@ -178,12 +190,44 @@ impl Engine {
         let Some(peer) = self.up(link).map(|up| up.peer) else {
             return;
         };
-        if receipt.relay != peer || receipt.verify().is_err() {
+        if receipt.verify().is_err() {
             return self.misbehaved(link, "a receipt with a wrong signature");
         }
-        // Anybody can call itself a relay. A receipt counts as durable only from one this device knows as such.
-        let relay = self.peers.is_relay(&peer);
-        self.note_holder(peer, relay, receipt.device, receipt.next_seq, receipt.head);
+        if self.is_relay() {
+            return self.pass_receipt(peer, receipt);
+        }
+        // Anybody can call itself a relay. A receipt counts as durable only from one this device knows as such, or that such
+        // a one knows.
+        let known = self.peers.is_relay(&peer);
+        if receipt.relay == peer || (known && self.directory.lists(&receipt.relay)) {
+            self.note_holder(
+                receipt.relay,
+                known,
+                receipt.device,
+                receipt.next_seq,
+                receipt.head,
+            );
+        }
+    }
+
+    /// Another relay's receipt, for an author who is linked here, or where the entries came from: the way they took, back.
+    fn pass_receipt(&mut self, from: PeerId, receipt: &Receipt) {
+        let Some(feed) = self.feeds.get(&receipt.device) else {
+            return;
+        };
+        let account = feed.account;
+        // Passed on once between relays, who are linked with each other: that is enough, and cannot go in circles.
+        let source = feed.source.filter(|_| receipt.relay == from);
+        let source = source.filter(|link| self.up(*link).is_some_and(|up| up.peer != from));
+        let authors: Vec<_> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.up().is_some_and(|up| up.account == Some(account)))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in authors.into_iter().chain(source) {
+            self.send(link, &Message::Receipt(receipt.clone()));
+        }
     }
 
     fn note_holder(

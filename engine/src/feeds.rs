@@ -7,6 +7,7 @@ use ordered::Map;
 use protocol::limits::DEVICES_PER_ACCOUNT_MAX;
 use protocol::{AccountId, DeviceId, EntryId, Timestamp};
 
+use crate::io::LinkId;
 use crate::keys::FeedNumber;
 use crate::records::{FeedRecord, NameRecord, ProfileRecord};
 
@@ -24,6 +25,8 @@ pub(crate) struct Feed {
     pub(crate) lamport: u64,
     pub(crate) name: String,
     pub(crate) since: Timestamp,
+    /// The relay its last entry came from, if it came from one.
+    pub(crate) source: Option<LinkId>,
     /// Two entries carry this number.
     pub(crate) forked: Option<u64>,
     /// The account withdrew the device from this number on.
@@ -165,6 +168,7 @@ impl Feeds {
             lamport: 0,
             name,
             since,
+            source: None,
             forked: None,
             revoked: None,
         };
@@ -187,6 +191,7 @@ impl Feeds {
             lamport: record.lamport,
             name: record.name,
             since: record.since,
+            source: None,
             forked: None,
             revoked: None,
         };

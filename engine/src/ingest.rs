@@ -83,6 +83,12 @@ impl Engine {
         if seq == 0 && !self.begin_feed(&verified) {
             return Ok(());
         }
+        if self.is_relay() {
+            let source = self.up(link).filter(|up| up.relay).map(|_| link);
+            if let Some(feed) = self.feeds.get_mut(&device) {
+                feed.source = source;
+            }
+        }
         self.append(&verified);
         match pushed {
             Some(route) => self.spread(&verified, Some(link), route),

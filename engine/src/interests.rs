@@ -1,4 +1,5 @@
-//! Whose feeds this peer wants: a browser those of its account, of whom it follows and of whom it looks at; a relay all.
+//! Whose feeds this peer wants: a browser those of its account, of whom it follows and of whom it looks at; a relay those
+//! that [`crate::placement`] says it keeps.
 
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ const VISITS_MAX: usize = 64;
 /// Peers are given this long to come up with a person before the interface is told that nothing was found.
 const SEARCH: Duration = Duration::from_secs(8);
 
+/// Accounts a browser may name to a relay.
+const NAMED_MAX: usize = 8_192;
+
 /// Somebody is being looked at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visit {
@@ -24,8 +28,10 @@ pub(crate) struct Visit {
 
 impl Engine {
     pub(crate) fn wants(&self, account: &AccountId) -> bool {
-        self.is_relay()
-            || self.me() == Some(*account)
+        if self.is_relay() {
+            return self.keeps_feeds_of(account);
+        }
+        self.me() == Some(*account)
             || self.follows(account)
             || self.visits.iter().any(|visit| visit.account == *account)
     }
@@ -110,74 +116,109 @@ impl Engine {
         }
     }
 
-    /// Tells a fresh neighbour all that is wanted.
+    /// Tells a neighbour all that is wanted, in place of what was said before.
     pub(crate) fn tell_interests(&mut self, link: LinkId) {
-        if self.is_relay() {
-            self.send(
-                link,
-                &Message::Interests(Interests {
-                    reset: true,
-                    everything: true,
-                    ..Interests::default()
-                }),
-            );
-            return;
-        }
+        let divided = self.placement.is_divided();
         let Some(up) = self.up(link) else { return };
-        let salt = up.salt;
-        let salted: Vec<_> = self
-            .wanted()
+        let (salt, to_relay) = (up.salt, up.relay);
+        let first = Interests {
+            reset: true,
+            // Browsers hold little, and what of it is wanted is for this relay to know.
+            everything: self.is_relay() && !(divided && to_relay),
+            assigned: self.is_relay() && divided && to_relay,
+            ..Interests::default()
+        };
+        let wanted = match (self.is_relay(), first.assigned) {
+            (false, _) => self.wanted(),
+            (true, true) => self.wanted_beside(),
+            (true, false) => Set::new(),
+        };
+        let salted: Vec<_> = wanted
             .iter()
+            .take(crate::links::THEIR_INTERESTS_MAX)
             .map(|account| SaltedAccount::new(&salt, account))
             .collect();
-        let mut reset = true;
-        for part in salted.chunks(limits::INTERESTS_PER_MESSAGE_MAX) {
+        let mut parts = salted.chunks(limits::INTERESTS_PER_MESSAGE_MAX);
+        let add = parts.next().unwrap_or_default().to_vec();
+        self.send(link, &Message::Interests(Interests { add, ..first }));
+        for part in parts {
+            let add = part.to_vec();
             let interests = Interests {
-                reset,
-                add: part.to_vec(),
+                add,
                 ..Interests::default()
             };
             self.send(link, &Message::Interests(interests));
-            reset = false;
         }
+        if let Some(up) = self.up_mut(link) {
+            up.compared = false;
+        }
+    }
+
+    /// Names to a relay this browser knows whom it did not speak of: a relay that keeps a part of all feeds gets the others'
+    /// from the relays that do, if it knows whose.
+    pub(crate) fn name_unknown(&mut self, link: LinkId) {
+        let Some(up) = self.up(link).filter(|up| self.peers.is_relay(&up.peer)) else {
+            return;
+        };
+        let wanted = self.wanted();
+        let unknown = wanted
+            .iter()
+            .filter(|account| !up.spoke_of.contains(account) && !up.named.contains(account));
+        let named: Vec<AccountId> = unknown.copied().take(limits::NAMED_PER_MESSAGE_MAX).collect();
+        if named.is_empty() {
+            return;
+        }
+        if let Some(up) = self.up_mut(link) {
+            up.named.extend(named.iter().copied());
+        }
+        let interests = Interests {
+            named,
+            ..Interests::default()
+        };
+        self.send(link, &Message::Interests(interests));
     }
 
     /// A neighbour said what it wants.
     pub(crate) fn on_interests(&mut self, link: LinkId, interests: Interests) {
-        let accounts: Vec<AccountId> = self.feeds.accounts().collect();
         let Some(up) = self.up_mut(link) else { return };
         if interests.reset {
             up.everything = false;
+            up.assigned = false;
             up.theirs.clear();
             up.matched.clear();
         }
         up.everything |= interests.everything;
-        let fresh: Vec<AccountId> = if interests.everything {
-            accounts
+        up.assigned |= interests.assigned && up.relay;
+        let (peer, theirs, salt) = (up.peer, up.account, up.salt);
+        let assigned = interests.assigned && up.relay;
+        let added: Set<_> = interests.add.iter().copied().collect();
+        let removed: Set<_> = interests.remove.iter().copied().collect();
+        if up.theirs.len() + added.len() > crate::links::THEIR_INTERESTS_MAX {
+            return self.misbehaved(link, "too many interests");
+        }
+        up.theirs.extend(added.iter().copied());
+        up.theirs.retain(|salted| !removed.contains(salted));
+        if !removed.is_empty() {
+            let gone = |account: &AccountId| removed.contains(&SaltedAccount::new(&salt, account));
+            up.matched.retain(|account| !gone(account));
+            up.named.retain(|account| !gone(account));
+        }
+        let mut fresh: Vec<AccountId> = if interests.everything {
+            self.feeds.accounts().collect()
         } else {
-            let added: Set<_> = interests.add.iter().copied().collect();
-            let removed: Set<_> = interests.remove.iter().copied().collect();
-            if up.theirs.len() + added.len() > crate::links::THEIR_INTERESTS_MAX {
-                self.misbehaved(link, "too many interests");
-                return;
-            }
-            up.theirs.extend(added.iter().copied());
-            up.theirs.retain(|salted| !removed.contains(salted));
-            let salt = up.salt;
-            if !removed.is_empty() {
-                up.matched
-                    .retain(|account| !removed.contains(&SaltedAccount::new(&salt, account)));
-            }
-            accounts
-                .into_iter()
-                .filter(|account| added.contains(&SaltedAccount::new(&salt, account)))
-                .collect()
+            let wanted = |account: &AccountId| {
+                !added.is_empty() && added.contains(&SaltedAccount::new(&salt, account))
+            };
+            self.feeds.accounts().filter(wanted).collect()
         };
-        if !up.everything {
+        if assigned {
+            fresh.extend(self.assigned_to(&peer));
+        }
+        fresh.extend(self.subscribe(link, interests.named));
+        if let Some(up) = self.up_mut(link).filter(|up| !up.everything) {
             up.matched.extend(fresh.iter().copied());
         }
         // What was said before about these accounts on this link may be forgotten over there: say it again.
-        let theirs = up.account;
         self.send_digest(link, &fresh, true);
         for account in fresh {
             self.send_forks(link, &account);
@@ -187,11 +228,51 @@ impl Engine {
         }
     }
 
+    /// A browser names accounts to this relay. Those it holds are matched; the others it gets from relays that do.
+    fn subscribe(&mut self, link: LinkId, named: Vec<AccountId>) -> Vec<AccountId> {
+        if !self.is_relay() || named.is_empty() {
+            return Vec::new();
+        }
+        let held = |account: &AccountId| !self.feeds.devices(account).is_empty();
+        let (held, unknown): (Vec<_>, Vec<_>) = named.into_iter().partition(held);
+        let news: Vec<AccountId> = unknown
+            .iter()
+            .copied()
+            .filter(|account| !self.keeps_feeds_of(account))
+            .collect();
+        if let Some(up) = self.up_mut(link) {
+            // Policy when full: what is beyond is not looked for.
+            let room = NAMED_MAX.saturating_sub(up.named.len());
+            up.named.extend(held.iter().chain(&unknown).copied().take(room));
+        }
+        let relays = self.up_links();
+        for relay in relays {
+            let Some(up) = self.up(relay).filter(|up| up.relay && !news.is_empty()) else {
+                continue;
+            };
+            let salt = up.salt;
+            let add = news.iter().map(|account| SaltedAccount::new(&salt, account));
+            let interests = Interests {
+                add: add.collect(),
+                ..Interests::default()
+            };
+            self.send(relay, &Message::Interests(interests));
+        }
+        held
+    }
+
     /// A new account is held here: neighbours that asked for it before are interested from now on.
     pub(crate) fn match_new_account(&mut self, account: AccountId) {
+        let replicas = if self.is_relay() {
+            self.replicas_of(&account)
+        } else {
+            Vec::new()
+        };
         for link in self.links.values_mut() {
             if let Some(up) = link.up_mut()
-                && up.theirs.contains(&SaltedAccount::new(&up.salt, &account))
+                && (up.theirs.contains(&SaltedAccount::new(&up.salt, &account))
+                    || up.named.contains(&account)
+                    || (up.assigned && replicas.contains(&up.peer)))
             {
                 up.matched.insert(account);
             }

@@ -239,6 +239,13 @@ pub enum Log {
         /// How long nothing was heard of it.
         silent: core::time::Duration,
     },
+    /// Feeds are divided anew among relays.
+    Placement {
+        /// Relays with a share.
+        relays: usize,
+        /// How many of them keep each account's feeds.
+        replicas: usize,
+    },
     /// So many relays fell silent at once that this peer is more likely cut off; or that is over.
     Doubt {
         /// Whether it is so.
@@ -279,6 +286,12 @@ pub struct Config {
     pub relays_beat_every: core::time::Duration,
     /// The relays that may be in the directory. `None`: any.
     pub relays_allowed: Option<Vec<PeerId>>,
+    /// Relays that keep each account's feeds, if there are so many.
+    pub replicas: usize,
+    /// How long a dead relay keeps its share before the next in line takes it over.
+    pub repair_grace: core::time::Duration,
+    /// A relay that was told of others, and so has something to catch up with before it serves.
+    pub joins: bool,
     /// A relay whose adapter answers [`Output::Name`].
     pub registrar: bool,
     /// Questions to the registry a neighbour may ask a minute; a relay, who asks for its people, 256 times as many.
@@ -287,6 +300,12 @@ pub struct Config {
 
 /// How often relays describe themselves unless told otherwise.
 pub const RELAYS_BEAT_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
+
+/// Relays that keep each account's feeds, unless told otherwise.
+pub const REPLICAS: usize = 3;
+
+/// How long a dead relay keeps its share, unless told otherwise.
+pub const REPAIR_GRACE: core::time::Duration = core::time::Duration::from_mins(5);
 
 /// Questions to the registry a neighbour may ask a minute unless told otherwise.
 pub const NAMES_PER_MINUTE: u32 = 30;
@@ -316,6 +335,9 @@ impl Config {
             anti_entropy: core::time::Duration::from_secs(45),
             relays_beat_every: RELAYS_BEAT_EVERY,
             relays_allowed: None,
+            replicas: REPLICAS,
+            repair_grace: REPAIR_GRACE,
+            joins: false,
             registrar: false,
             names_per_minute: NAMES_PER_MINUTE,
         }
@@ -333,6 +355,9 @@ impl Config {
             anti_entropy: core::time::Duration::from_secs(30),
             relays_beat_every: RELAYS_BEAT_EVERY,
             relays_allowed: None,
+            replicas: REPLICAS,
+            repair_grace: REPAIR_GRACE,
+            joins: false,
             registrar: false,
             names_per_minute: NAMES_PER_MINUTE,
         }

@@ -9,7 +9,7 @@
 //! neighbour and along which links news travels; `ingest` verifies, stores and folds entries and
 //! passes them on; `sync` compares and fetches; `durability` counts who holds one's own entries; `commands` writes;
 //! `views` folds entries into timelines and reads them; `names` claims and knows names of the registry, `registrar` is a
-//! relay's part in that.
+//! relay's part in that; `placement` says which feeds a relay keeps.
 //!
 //! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
 
@@ -32,6 +32,7 @@ mod keys;
 mod links;
 mod names;
 mod overlay;
+mod placement;
 mod records;
 mod registrar;
 mod status;
@@ -99,6 +100,7 @@ pub struct Engine {
     directory: directory::Directory,
     names: names::Names,
     registrar: registrar::Registrar,
+    placement: placement::Placement,
     overlay: Option<Membership<PeerId>>,
     broadcast: Broadcast<LinkId, DeviceId>,
     pace: Pace,
@@ -172,6 +174,7 @@ impl Engine {
             directory: directory::Directory::new(&config, now.instant),
             names: names::Names::default(),
             registrar: registrar::Registrar::default(),
+            placement: placement::Placement::new(now.instant),
             overlay: None,
             broadcast: Broadcast::new(overlay::SPREADING),
             pace: Pace::default(),
@@ -368,6 +371,7 @@ impl Engine {
         self.directory.refill();
         self.keep_names();
         self.keep_registrar();
+        self.keep_placement();
         if self.now.instant >= self.next_anti_entropy {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;
             self.anti_entropy();

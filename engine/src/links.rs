@@ -71,6 +71,14 @@ pub(crate) struct Up {
     pub(crate) salt: [u8; 32],
     /// The neighbour wants everything.
     pub(crate) everything: bool,
+    /// It is a relay that wants its share.
+    pub(crate) assigned: bool,
+    /// A relay that said all it has of what this peer wants.
+    pub(crate) compared: bool,
+    /// Accounts it asked for in plain words, or that were named to it.
+    pub(crate) named: Set<AccountId>,
+    /// Accounts it spoke of, of those this browser wants.
+    pub(crate) spoke_of: Set<AccountId>,
     /// What else it wants, as it named it.
     pub(crate) theirs: Set<SaltedAccount>,
     /// Of that, the accounts held here.
@@ -285,6 +293,10 @@ impl Engine {
                 relay,
                 salt,
                 everything: false,
+                assigned: false,
+                compared: false,
+                named: Set::new(),
+                spoke_of: Set::new(),
                 theirs: Set::new(),
                 matched: Set::new(),
                 told: Map::new(),
@@ -323,7 +335,12 @@ impl Engine {
         let now = clock(self.now);
         match message {
             Message::Interests(interests) => self.on_interests(link, interests),
-            Message::Digest(digest) => self.on_heads(link, &digest.heads),
+            Message::Digest(digest) => {
+                self.on_heads(link, &digest.heads);
+                if digest.end {
+                    self.on_compared(link);
+                }
+            }
             Message::Announce(announcements) => self.on_announce(link, &announcements),
             Message::Want(want) => self.on_want(link, want),
             Message::Entries(entries) => self.on_entries(link, entries, len),

@@ -192,6 +192,13 @@ impl Engine {
         self.peers.is_relay(peer) || (self.is_relay() && self.directory.lists(peer))
     }
 
+    /// Whether `peer` is a relay that is not this browser's: those keep feeds for the people linked with them, so a browser
+    /// that links with each it hears of would make each keep everything. Without any of its own, any will do.
+    fn is_strange_relay(&self, peer: &PeerId) -> bool {
+        let strange = !self.is_relay() && !self.peers.is_relay(peer) && self.directory.lists(peer);
+        strange && self.links_with_relay()
+    }
+
     /// A message of the overlay. `None`: it is not of the overlay.
     pub(crate) fn on_overlay_message(&mut self, link: LinkId, peer: PeerId, message: &Message) -> Option<()> {
         let relay = self.is_anchor(&peer);
@@ -201,7 +208,9 @@ impl Engine {
             heartbeat: descriptor.heartbeat,
             age_s: descriptor.age_s,
         };
-        let all = |peers: &[Descriptor]| peers.iter().map(theirs).collect();
+        // Relays come from the directory, not from hearsay.
+        let hearsay = |told: &Descriptor| !self.is_relay() && told.relay && !self.peers.is_relay(&told.peer);
+        let all = |peers: &[Descriptor]| peers.iter().filter(|told| !hearsay(told)).map(theirs).collect();
         let message = match message {
             Message::Request(request) => membership::Message::Request {
                 wish: match request.wish {
@@ -281,6 +290,12 @@ impl Engine {
 
     fn on_overlay_output(&mut self, output: membership::Output<PeerId>) {
         match output {
+            membership::Output::Dial(peer) if self.is_strange_relay(&peer) => {
+                let now = clock(self.now);
+                if let Some(overlay) = &mut self.overlay {
+                    overlay.on_dial_failed(&peer, now, &mut self.rng);
+                }
+            }
             membership::Output::Dial(peer) => {
                 let relay = self.is_anchor(&peer);
                 self.emit(Output::Dial { peer, relay });

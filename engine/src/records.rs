@@ -15,6 +15,8 @@ pub(crate) mod meta {
     pub(crate) const REFOLD: &[u8] = b"refold:";
     /// The registry names are taken from.
     pub(crate) const REGISTRY: &[u8] = b"registry";
+    /// A relay that has been one of several; present from then on.
+    pub(crate) const NETWORKED: &[u8] = b"networked";
     /// A name being claimed.
     pub(crate) const CLAIM: &[u8] = b"claim";
     /// All views are being rebuilt; present until that is done.

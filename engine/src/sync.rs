@@ -82,6 +82,11 @@ impl Engine {
             }
         }
         if heads.is_empty() {
+            // Who asked hears that there is nothing.
+            if all {
+                let heads = Vec::new();
+                self.send(link, &Message::Digest(Digest { heads, end: true }));
+            }
             return;
         }
         let parts = heads.len().div_ceil(limits::HEADS_PER_MESSAGE_MAX);
@@ -119,6 +124,12 @@ impl Engine {
     /// A neighbour said how far it has feeds.
     pub(crate) fn on_heads(&mut self, link: LinkId, heads: &[FeedHead]) {
         for head in heads {
+            if !self.is_relay()
+                && self.wants(&head.account)
+                && let Some(up) = self.up_mut(link)
+            {
+                up.spoke_of.insert(head.account);
+            }
             if self.follows(&head.account) {
                 self.compared.insert(head.account, self.now.wall);
             }

@@ -26,6 +26,8 @@ pub const HEADS_PER_MESSAGE_MAX: usize = 1_024;
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 32;
 /// Salted interests in one `Interests` message.
 pub const INTERESTS_PER_MESSAGE_MAX: usize = 8_192;
+/// Accounts named in one `Interests` message.
+pub const NAMED_PER_MESSAGE_MAX: usize = 1_024;
 /// Bytes of entries a peer may have under way to another before it is granted more.
 pub const CREDIT_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Hops an eagerly pushed entry may travel: a safety net, the store is what ends a broadcast.

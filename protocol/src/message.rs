@@ -108,10 +108,14 @@ pub struct Interests {
     pub reset: bool,
     /// Everything (relays).
     pub everything: bool,
+    /// What the receiver, by its own directory, sees assigned to the sender (relays).
+    pub assigned: bool,
     /// Wanted from now on.
     pub add: Vec<SaltedAccount>,
     /// No longer wanted.
     pub remove: Vec<SaltedAccount>,
+    /// Wanted, and said in plain words to a relay that seems not to know them.
+    pub named: Vec<AccountId>,
 }
 
 /// See [`Message::Digest`].
@@ -397,7 +401,10 @@ impl Message {
         let header = |signed: &SignedHeader| signed.header.seq <= limits::SEQ_MAX;
         let peers = |peers: &[Descriptor]| peers.len() <= limits::PEERS_PER_MESSAGE_MAX;
         match self {
-            Self::Interests(m) => m.add.len() + m.remove.len() <= limits::INTERESTS_PER_MESSAGE_MAX,
+            Self::Interests(m) => {
+                m.add.len() + m.remove.len() <= limits::INTERESTS_PER_MESSAGE_MAX
+                    && m.named.len() <= limits::NAMED_PER_MESSAGE_MAX
+            }
             Self::Digest(m) => heads(&m.heads),
             Self::Announce(m) => {
                 m.items.len() <= limits::HEADS_PER_MESSAGE_MAX

@@ -136,6 +136,14 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     heartbeat_ms: Option<u64>,
+    /// Relays that keep each account's feeds; all relays of a network need the same [default: 3].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replicas: Option<usize>,
+    /// Seconds a dead relay keeps its share before the next in line takes it over [default: 300].
+    #[arg(long, global = true, value_name = "S")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repair_grace_s: Option<u64>,
     /// The key of a relay that may belong to the network, as /api/relay names it; may be repeated [default: any].
     #[arg(long, global = true, value_name = "KEY", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -344,6 +352,10 @@ pub struct Settings {
     pub capacity: u32,
     /// Milliseconds between heartbeats.
     pub heartbeat_ms: u64,
+    /// Relays that keep each account's feeds.
+    pub replicas: usize,
+    /// Seconds a dead relay keeps its share.
+    pub repair_grace_s: u64,
     /// Relays of the network; none: any.
     #[serde(deserialize_with = "list")]
     pub allow_relay: Vec<RelayKey>,
@@ -409,6 +421,8 @@ impl Default for Settings {
             location: None,
             capacity: 100,
             heartbeat_ms: 5_000,
+            replicas: engine::io::REPLICAS,
+            repair_grace_s: engine::io::REPAIR_GRACE.as_secs(),
             allow_relay: Vec::new(),
             roles: Vec::new(),
             registry: RegistryPlace::Embedded,
@@ -452,7 +466,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 35] = [
+const SETTINGS: [&str; 37] = [
     "listen",
     "data_dir",
     "udp_port",
@@ -468,6 +482,8 @@ const SETTINGS: [&str; 35] = [
     "location",
     "capacity",
     "heartbeat_ms",
+    "replicas",
+    "repair_grace_s",
     "allow_relay",
     "roles",
     "registry",
@@ -541,6 +557,9 @@ impl Settings {
         if self.zone.len() > ZONE_LEN_MAX || self.zone.contains(char::is_control) {
             let problem = format!("a zone is a name of at most {ZONE_LEN_MAX} bytes");
             return wrong("zone", problem);
+        }
+        if self.replicas == 0 {
+            return wrong("replicas", "somebody has to keep feeds: at least 1".to_owned());
         }
         if !HEARTBEATS_MS.contains(&self.heartbeat_ms) {
             let (least, most) = (HEARTBEATS_MS.start(), HEARTBEATS_MS.end());

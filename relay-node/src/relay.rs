@@ -154,6 +154,9 @@ impl Relay {
             links_max: settings.links_max,
             relays_beat_every: Duration::from_millis(settings.heartbeat_ms),
             relays_allowed: Some(allowed).filter(|allowed: &Vec<PeerId>| !allowed.is_empty()),
+            replicas: settings.replicas,
+            repair_grace: Duration::from_secs(settings.repair_grace_s),
+            joins: !settings.join.is_empty(),
             registrar: keeps_names,
             names_per_minute: settings.names_per_minute,
             ..Config::relay(key)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::http::{About, Member};
+use crate::http::{About, Member, Repair};
 use crate::network::RelayUrl;
 
 /// A relay that is well answers in milliseconds.
@@ -28,6 +28,7 @@ pub struct Status {
     url: RelayUrl,
     about: About,
     ready: Option<String>,
+    repair: Repair,
     members: Vec<Member>,
 }
 
@@ -49,6 +50,7 @@ impl Status {
         let get = |path: &str| agent.get(format!("{url}{path}")).call().map_err(no_answer);
         let about = get("/api/relay")?.body_mut().read_json().map_err(no_answer)?;
         let members = get("/api/network")?.body_mut().read_json().map_err(no_answer)?;
+        let repair = get("/api/repair")?.body_mut().read_json().map_err(no_answer)?;
         let mut ready = get("/readyz")?;
         let why_not = if ready.status().is_success() {
             None
@@ -59,6 +61,7 @@ impl Status {
             url: url.clone(),
             about,
             ready: why_not.map(|why| why.trim().to_owned()),
+            repair,
             members,
         })
     }
@@ -69,6 +72,25 @@ impl Status {
         self.ready.is_none()
     }
 
+    fn repair_text(&self) -> String {
+        let Repair {
+            feeds,
+            entries,
+            from,
+            relays,
+            replicas,
+            ..
+        } = &self.repair;
+        let share = format!("each feed is kept by {replicas} of {relays} relays");
+        match entries {
+            0 => format!("{share}; this one lacks nothing of its share"),
+            _ => format!(
+                "{share}; this one lacks {entries} entries of {feeds} feeds, coming from {} relays",
+                from.len()
+            ),
+        }
+    }
+
     /// For people: a line about the relay, then a line for each relay it knows.
     #[must_use]
     pub fn text(&self) -> String {
@@ -77,7 +99,11 @@ impl Status {
             .ready
             .as_ref()
             .map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"));
-        let mut text = format!("{name} {version} at {}, {ready}\nkey {peer}\n\n", self.url);
+        let mut text = format!(
+            "{name} {version} at {}, {ready}\nkey {peer}\n{}\n\n",
+            self.url,
+            self.repair_text()
+        );
         let head = ["RELAY", "STATE", "ZONE", "CAPACITY", "ENTRIES", "ROLES"].map(str::to_owned);
         let mut rows = vec![head];
         rows.extend(self.members.iter().map(|member| {
@@ -127,7 +153,7 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{About, Member, Status};
+    use super::{About, Member, Repair, Status};
 
     #[test]
     fn the_table_lines_up_and_strangers_write_no_control_characters() {
@@ -149,6 +175,14 @@ mod tests {
                 name: "Relay".to_owned(),
             },
             ready: None,
+            repair: Repair {
+                caught_up: true,
+                feeds: 2,
+                entries: 9,
+                from: vec!["abc".to_owned()],
+                relays: 7,
+                replicas: 3,
+            },
             members: vec![
                 member("", "a\u{1b}[31mb", false),
                 member("http://localhost:8080", "", true),
@@ -156,7 +190,8 @@ mod tests {
         };
         assert_eq!(
             status.text(),
-            "Relay 1.0 at http://localhost:8080, ready\nkey abc\n\n\
+            "Relay 1.0 at http://localhost:8080, ready\nkey abc\n\
+             each feed is kept by 3 of 7 relays; this one lacks 9 entries of 2 feeds, coming from 1 relays\n\n\
              RELAY                         STATE  ZONE     CAPACITY  ENTRIES  ROLES\n\
              abc                           alive  a [31mb  100       7        worker,web\n\
              http://localhost:8080 (this)  alive  –        100       7        worker,web\n"

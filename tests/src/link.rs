@@ -1,5 +1,6 @@
 //! A link to a relay made by hand: the handshake, frames and messages of a tab, without an engine behind them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -7,9 +8,9 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::frame::{self, Reassembly};
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN};
 use protocol::identity::Certificate;
-use protocol::message::{Decoded, Message};
+use protocol::message::{Decoded, Interests, Message, SaltedAccount};
 use protocol::overlay::{Request, Wish};
-use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp};
+use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp, limits};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message as Ws;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -56,6 +57,7 @@ impl Person {
 pub struct Link {
     /// Whom it leads to.
     pub relay: PeerId,
+    salt: [u8; 32],
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     reassembly: Reassembly,
 }
@@ -83,7 +85,7 @@ impl Link {
         for frame in handshake.frames() {
             socket.send(Ws::binary(frame)).await?;
         }
-        let relay = loop {
+        let (relay, salt) = loop {
             let Ws::Binary(frame) = socket.next().await.context("the relay hung up")?? else {
                 continue;
             };
@@ -91,11 +93,12 @@ impl Link {
             match handshake.on_frame(kind, payload)? {
                 Step::Wait => {}
                 Step::Send(frame) => socket.send(Ws::binary(frame)).await?,
-                Step::Done(established) => break established.peer,
+                Step::Done(established) => break (established.peer, established.salt),
             }
         };
         let mut link = Self {
             relay,
+            salt,
             socket,
             reassembly: Reassembly::default(),
         };
@@ -106,6 +109,36 @@ impl Link {
         };
         link.send(&Message::Request(request)).await?;
         Ok(link)
+    }
+
+    /// How far the relay itself holds the feeds of these accounts: the sum over their devices.
+    ///
+    /// # Errors
+    /// If the link is gone.
+    pub async fn holds(&mut self, accounts: &[AccountId]) -> Result<BTreeMap<AccountId, u64>> {
+        let mut held = BTreeMap::new();
+        for part in accounts.chunks(limits::INTERESTS_PER_MESSAGE_MAX) {
+            let add = part
+                .iter()
+                .map(|account| SaltedAccount::new(&self.salt, account))
+                .collect();
+            let interests = Interests {
+                add,
+                ..Interests::default()
+            };
+            self.send(&Message::Interests(interests)).await?;
+            loop {
+                if let Message::Digest(digest) = self.next().await? {
+                    for head in digest.heads {
+                        *held.entry(head.account).or_default() += head.next_seq;
+                    }
+                    if digest.end {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(held)
     }
 
     /// Sends a message.

@@ -12,5 +12,6 @@ mod hostile;
 mod mesh;
 mod names;
 mod network;
+mod placement;
 mod random;
 mod scenarios;

@@ -650,6 +650,11 @@ impl Network {
         }
     }
 
+    pub(crate) fn follow_account(&mut self, follower: usize, account: AccountId) {
+        let answer = self.command(follower, Command::Follow { account });
+        assert_eq!(answer, Answer::Done(Outcome::Ok), "seed {}", self.seed);
+    }
+
     pub(crate) fn follow(&mut self, follower: usize, followed: usize) {
         let account = self.account(followed);
         assert_eq!(

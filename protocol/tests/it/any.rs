@@ -172,14 +172,22 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     let salted = || vec(any::<[u8; 8]>().prop_map(SaltedAccount), 0..20);
     let heads = || vec(head(), 0..20);
     prop_oneof![
-        (any::<(bool, bool)>(), salted(), salted()).prop_map(|((reset, everything), add, remove)| {
-            Message::Interests(Interests {
-                reset,
-                everything,
-                add,
-                remove,
-            })
-        }),
+        (
+            any::<(bool, bool, bool)>(),
+            salted(),
+            salted(),
+            vec(bytes32().prop_map(AccountId), 0..20)
+        )
+            .prop_map(|((reset, everything, assigned), add, remove, named)| {
+                Message::Interests(Interests {
+                    reset,
+                    everything,
+                    assigned,
+                    add,
+                    remove,
+                    named,
+                })
+            }),
         (heads(), any::<bool>()).prop_map(|(heads, end)| Message::Digest(Digest { heads, end })),
         (any::<u32>(), bytes32(), integer(), 1..u64::from(u32::MAX)).prop_map(
             |(request, device, from, len)| {

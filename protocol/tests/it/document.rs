@@ -76,6 +76,7 @@ fn the_page_names_every_limit_and_its_value() {
         limits::HEADS_PER_MESSAGE_MAX,
         limits::DEVICES_PER_ACCOUNT_MAX,
         limits::INTERESTS_PER_MESSAGE_MAX,
+        limits::NAMED_PER_MESSAGE_MAX,
         limits::CREDIT_WINDOW_BYTES,
         limits::HOPS_MAX,
         limits::PEERS_PER_MESSAGE_MAX,

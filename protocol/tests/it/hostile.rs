@@ -121,9 +121,9 @@ fn an_entry_has_one_form() {
 
 #[test]
 fn flags_are_zero_or_one() {
-    assert!(Message::decode(&[1, 1, 0, 0, 0]).is_ok());
-    assert!(Message::decode(&[1, 2, 0, 0, 0]).is_err());
-    assert!(Message::decode(&[1, 1, 255, 0, 0]).is_err());
+    assert!(Message::decode(&[1, 1, 0, 0, 0, 0, 0]).is_ok());
+    assert!(Message::decode(&[1, 2, 0, 0, 0, 0, 0]).is_err());
+    assert!(Message::decode(&[1, 1, 255, 0, 0, 0, 0]).is_err());
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn lengths_beyond_the_bytes_are_refused_at_once() {
     for length in [70u64, 1 << 16, 1 << 32, u64::MAX] {
         let heads = [&[7][..], &by_hand::varint(length), &[1; 64]].concat();
         assert_eq!(Message::decode(&heads), Err(MessageError::Malformed));
-        let interests = [&[1, 0, 0][..], &by_hand::varint(length), &[1; 64]].concat();
+        let interests = [&[1, 0, 0, 0][..], &by_hand::varint(length), &[1; 64]].concat();
         assert_eq!(Message::decode(&interests), Err(MessageError::Malformed));
         let payload = [&[1][..], &[1; 32], &by_hand::varint(length), &[1; 64]].concat();
         assert!(signal::decode::<ToServer>(&payload).is_err());
@@ -177,6 +177,14 @@ fn lists_end_at_their_limits() {
     };
     accepted(&interests(limits::INTERESTS_PER_MESSAGE_MAX, 0));
     refused(&interests(limits::INTERESTS_PER_MESSAGE_MAX, 1));
+    let named = |named| {
+        Message::Interests(Interests {
+            named: vec![cast::account(cast::ADA); named],
+            ..Interests::default()
+        })
+    };
+    accepted(&named(limits::NAMED_PER_MESSAGE_MAX));
+    refused(&named(limits::NAMED_PER_MESSAGE_MAX + 1));
 
     let entry = cast::feed()[2].entry().clone();
     let entries = |count| {

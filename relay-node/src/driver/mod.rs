@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::Engine;
-use engine::api::{Event, RelayView, Transport};
+use engine::api::{Event, RelayView, RepairView, Transport};
 use engine::io::{Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output};
 use protocol::directory::Description;
 use protocol::handshake::{Binding, Role};
@@ -90,6 +90,7 @@ pub struct DriverHandle {
     places_max: usize,
     ready: watch::Receiver<bool>,
     relays: watch::Receiver<Vec<RelayView>>,
+    repair: watch::Receiver<RepairView>,
 }
 
 impl DriverHandle {
@@ -134,6 +135,12 @@ impl DriverHandle {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
+    }
+
+    /// How far this relay is with what it should hold.
+    #[must_use]
+    pub fn repair(&self) -> RepairView {
+        self.repair.borrow().clone()
     }
 
     /// The directory of relays as it stands.
@@ -205,6 +212,7 @@ pub fn start(
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (ready, is_ready) = watch::channel(false);
     let (tell_relays, relays) = watch::channel(Vec::new());
+    let (tell_repair, repair) = watch::channel(RepairView::default());
     let (stop, stopped) = oneshot::channel();
     let (finish, done) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -220,6 +228,7 @@ pub fn start(
         own: VecDeque::new(),
         ready,
         relays: tell_relays,
+        repair: tell_repair,
         book,
         desk,
         dialled: HashMap::new(),
@@ -237,6 +246,7 @@ pub fn start(
         places_max,
         ready: is_ready,
         relays,
+        repair,
     };
     Ok((handle, DriverThread { stop, done }))
 }
@@ -260,6 +270,7 @@ struct Driver {
     own: VecDeque<Input>,
     ready: watch::Sender<bool>,
     relays: watch::Sender<Vec<RelayView>>,
+    repair: watch::Sender<RepairView>,
     book: Arc<AddressBook>,
     /// Where questions to this relay's registry go, if it keeps one.
     desk: Option<Desk>,
@@ -377,6 +388,7 @@ impl Driver {
                     self.ready.send_replace(true);
                 }
                 Output::Event(Event::Relays(relays)) => self.on_relays(relays),
+                Output::Event(Event::Repair(repair)) => self.on_repair(repair),
                 // No interface listens here.
                 Output::Event(_) | Output::Answer { .. } => {}
                 Output::Log(log) => {
@@ -399,6 +411,19 @@ impl Driver {
         let others = others.filter_map(|other| Some((other.relay, other.url.parse().ok()?)));
         self.book.hear(&others.collect());
         self.relays.send_replace(relays);
+    }
+
+    fn on_repair(&mut self, repair: RepairView) {
+        let before = self.repair.send_replace(repair.clone());
+        let from: Vec<String> = repair.from.iter().map(ToString::to_string).collect();
+        let (feeds, entries) = (repair.feeds, repair.entries);
+        if repair.caught_up && !before.caught_up {
+            tracing::info!("this relay has caught up with the others");
+        } else if entries > 0 && before.entries == 0 {
+            tracing::info!(feeds, entries, ?from, "fetching what this relay should hold");
+        } else if entries == 0 && before.entries > 0 {
+            tracing::info!("this relay holds what it should");
+        }
     }
 
     /// Whoever is at an address the operator named is a relay this one knows.
@@ -509,6 +534,7 @@ fn write_log(log: &Log) {
             let silent_s = silent.as_secs_f32();
             tracing::info!(%peer, url, from, to, silent_s, "a relay is judged anew");
         }
+        Log::Placement { relays, replicas } => tracing::info!(relays, replicas, "feeds are divided anew"),
         Log::Doubt { on: true } => tracing::warn!(
             "so many relays fell silent at once that this one is probably cut off: nothing is done about them"
         ),

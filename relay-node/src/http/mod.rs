@@ -2,7 +2,9 @@
 //!
 //! - `/api/relay`: its key, version and name;
 //! - `/api/network`: the relays it knows of, and how they seem to do;
-//! - `/healthz`: the process lives; `/readyz`: it serves (store open and read, UDP port bound);
+//! - `/api/repair`: how far it is with what it should hold;
+//! - `/healthz`: the process lives; `/readyz`: it serves (store open and read, UDP port bound, caught up with
+//!   the other relays);
 //! - everything else: the app ([`app`]), with links into it answered by its start page.
 
 pub mod app;
@@ -18,7 +20,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use engine::api::{RelayState, RelayView};
+use engine::api::{RelayState, RelayView, RepairView};
 use protocol::directory::role;
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +103,7 @@ pub fn router(about: About, driver: DriverHandle, app: Arc<App>) -> Router {
     Router::new()
         .route("/api/relay", get(relay))
         .route("/api/network", get(network))
+        .route("/api/repair", get(repair))
         .route("/api/{*rest}", any(async || StatusCode::NOT_FOUND))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -121,12 +124,54 @@ async fn network(State(shared): State<Shared>) -> impl IntoResponse {
     (headers, Json(relays))
 }
 
+/// What `/api/repair` says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Repair {
+    /// It has had everything the others had of its share, since it was started.
+    pub caught_up: bool,
+    /// Feeds it lacks a part of.
+    pub feeds: u64,
+    /// Entries it lacks.
+    pub entries: u64,
+    /// The relays it has them from.
+    pub from: Vec<String>,
+    /// Relays with a share.
+    pub relays: u32,
+    /// How many of them keep each account's feeds.
+    pub replicas: u32,
+}
+
+impl From<RepairView> for Repair {
+    fn from(view: RepairView) -> Self {
+        Self {
+            caught_up: view.caught_up,
+            feeds: view.feeds,
+            entries: view.entries,
+            from: view.from.iter().map(ToString::to_string).collect(),
+            relays: view.relays,
+            replicas: view.replicas,
+        }
+    }
+}
+
+async fn repair(State(shared): State<Shared>) -> impl IntoResponse {
+    let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
+    (headers, Json(Repair::from(shared.driver.repair())))
+}
+
 async fn ready(State(shared): State<Shared>) -> Response {
     // The UDP port is bound and the store open before anything is served at all.
-    let (status, text) = if shared.driver.is_ready() {
-        (StatusCode::OK, "ready\n")
+    let repair = shared.driver.repair();
+    let (status, text) = if !shared.driver.is_ready() {
+        let text = "the store is being read\n".to_owned();
+        (StatusCode::SERVICE_UNAVAILABLE, text)
+    } else if !repair.caught_up {
+        let (entries, feeds) = (repair.entries, repair.feeds);
+        let text =
+            format!("catching up with the other relays: {entries} entries of {feeds} feeds are missing\n");
+        (StatusCode::SERVICE_UNAVAILABLE, text)
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n")
+        (StatusCode::OK, "ready\n".to_owned())
     };
     (status, [(CACHE_CONTROL, "no-store")], text).into_response()
 }

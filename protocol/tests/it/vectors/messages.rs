@@ -77,16 +77,21 @@ pub(crate) fn pairs() -> Vec<(Vector, Message)> {
                 .byte("kind", 1)
                 .byte("reset", 1)
                 .byte("everything", 0)
+                .byte("assigned", 1)
                 .varint("add, count", 2)
                 .fixed("add[0]", [1; 8])
                 .fixed("add[1]", [2; 8])
                 .varint("remove, count", 1)
-                .fixed("remove[0]", [3; 8]),
+                .fixed("remove[0]", [3; 8])
+                .varint("named, count", 1)
+                .fixed("named[0]", public(ADA)),
             Message::Interests(Interests {
                 reset: true,
                 everything: false,
+                assigned: true,
                 add: vec![SaltedAccount([1; 8]), SaltedAccount([2; 8])],
                 remove: vec![SaltedAccount([3; 8])],
+                named: vec![cast::account(ADA)],
             }),
         ),
         (

@@ -1,0 +1,253 @@
+//! Which feeds this relay keeps, as one of several: those that [`crate::assignment`] gives it, those of the people linked
+//! with it and of whom they asked for by name, and those it holds already.
+//!
+//! Nobody decides this for anybody: all relays compute the same answer from the same directory, tell each other "what is
+//! assigned to me, and these", and offer what the other should have. So a relay that dies is replaced, one that comes is filled,
+//! and one that was wiped is refilled, by nothing but comparing and fetching.
+//!
+//! A relay that fell silent keeps its share for a grace, since most come back; then the next in line takes it over. While
+//! this relay doubts itself, nobody loses a share.
+//!
+//! Invariant: as long as there are no more relays than replicas, every relay keeps everything.
+
+use ordered::Map;
+use protocol::directory::role;
+use protocol::{AccountId, Instant, PeerId};
+
+use crate::Engine;
+use crate::api::{Event, RepairView};
+use crate::assignment::{Assignment, Worker};
+use crate::io::{LinkId, Log};
+use crate::records::meta;
+use crate::store::{Op, Table};
+
+/// How long a relay of a network waits for a first neighbour before it serves without having caught up: it may be the last.
+const PATIENCE: core::time::Duration = core::time::Duration::from_secs(15);
+
+/// A relay with a share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Member {
+    peer: PeerId,
+    capacity: u32,
+    zone: String,
+}
+
+/// Who keeps what.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    members: Vec<Member>,
+    assignment: Assignment,
+    /// More relays than replicas: each keeps a part.
+    divided: bool,
+    /// Relays that are dead, and since when.
+    died: Map<PeerId, Instant>,
+    began: Instant,
+    /// This relay has been one of several.
+    networked: bool,
+    caught_up: bool,
+    told: RepairView,
+}
+
+impl Placement {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            members: Vec::new(),
+            assignment: Assignment::new([]),
+            divided: false,
+            died: Map::new(),
+            began: now,
+            networked: false,
+            caught_up: false,
+            told: RepairView::default(),
+        }
+    }
+
+    pub(crate) fn restore_networked(&mut self) {
+        self.networked = true;
+    }
+
+    /// A relay died, or is there again.
+    pub(crate) fn judge(&mut self, peer: PeerId, dead: bool, now: Instant) {
+        if dead {
+            self.died.or_insert_with(peer, || now);
+        } else {
+            self.died.remove(&peer);
+        }
+    }
+
+    pub(crate) fn is_divided(&self) -> bool {
+        self.divided
+    }
+}
+
+impl Engine {
+    /// The relays that keep an account's feeds, the primary first.
+    pub(crate) fn replicas_of(&self, account: &AccountId) -> Vec<PeerId> {
+        self.placement.assignment.replicas(account, self.config.replicas)
+    }
+
+    fn is_assigned_here(&self, account: &AccountId) -> bool {
+        let own = self.key().map(|key| PeerId(key.public()));
+        own.is_some_and(|own| self.replicas_of(account).contains(&own))
+    }
+
+    /// Whether this relay keeps an account's feeds.
+    pub(crate) fn keeps_feeds_of(&self, account: &AccountId) -> bool {
+        !self.placement.divided
+            || !self.feeds.devices(account).is_empty()
+            || self.is_subscribed(account)
+            || self.is_assigned_here(account)
+    }
+
+    /// Whether it is the account of somebody linked here, or asked for by name.
+    fn is_subscribed(&self, account: &AccountId) -> bool {
+        let mut links = self.links.values().filter_map(crate::links::Link::up);
+        links.any(|up| up.account == Some(*account) || up.named.contains(account))
+    }
+
+    /// What a relay says it wants beside its share.
+    pub(crate) fn wanted_beside(&self) -> ordered::Set<AccountId> {
+        let links = self.links.values().filter_map(crate::links::Link::up);
+        let subscribed = links.flat_map(|up| up.named.iter().copied().chain(up.account));
+        let beside = self.feeds.accounts().chain(subscribed);
+        beside.filter(|account| !self.is_assigned_here(account)).collect()
+    }
+
+    /// What a neighbouring relay should have by the assignment, of what is held here.
+    pub(crate) fn assigned_to(&self, peer: &PeerId) -> Vec<AccountId> {
+        let accounts = self.feeds.accounts();
+        accounts
+            .filter(|account| self.replicas_of(account).contains(peer))
+            .collect()
+    }
+
+    /// Once a second: who has a share, and whether this relay has all of its own.
+    pub(crate) fn keep_placement(&mut self) {
+        if !self.is_relay() {
+            return;
+        }
+        let members = self.members();
+        if members != self.placement.members {
+            self.divide(members);
+        }
+        self.tell_repair();
+    }
+
+    fn members(&self) -> Vec<Member> {
+        let now = self.now.instant;
+        let grace = self.config.repair_grace;
+        let doubts = self.directory.doubts();
+        let given_up = |peer: &PeerId| {
+            let died = self.placement.died.get(peer);
+            !doubts && died.is_some_and(|died| now.since(*died) >= grace)
+        };
+        let described = self.directory.descriptions();
+        let workers = described.filter(|description| {
+            description.roles & role::WORKER != 0 && description.capacity > 0 && !given_up(&description.relay)
+        });
+        let mut members: Vec<Member> = workers
+            .map(|description| Member {
+                peer: description.relay,
+                capacity: description.capacity,
+                zone: description.zone.clone(),
+            })
+            .collect();
+        members.sort_by_key(|member| member.peer);
+        members
+    }
+
+    fn divide(&mut self, members: Vec<Member>) {
+        let workers = members.iter().map(|member| Worker {
+            peer: member.peer,
+            capacity: member.capacity,
+            zone: &member.zone,
+        });
+        self.placement.assignment = Assignment::new(workers);
+        self.placement.divided = members.len() > self.config.replicas;
+        self.emit(crate::io::Output::Log(Log::Placement {
+            relays: members.len(),
+            replicas: self.config.replicas.min(members.len()),
+        }));
+        self.placement.members = members;
+        let relays: Vec<(LinkId, PeerId)> = self
+            .links
+            .iter()
+            .filter_map(|(link, it)| it.neighbour().filter(|up| up.relay).map(|up| (*link, up.peer)))
+            .collect();
+        for (link, peer) in relays {
+            self.tell_interests(link);
+            let Some(up) = self.up(link).filter(|up| up.assigned) else {
+                continue;
+            };
+            let matched = up.matched.clone();
+            let fresh: Vec<AccountId> = self
+                .assigned_to(&peer)
+                .into_iter()
+                .filter(|account| !matched.contains(account))
+                .collect();
+            if let Some(up) = self.up_mut(link) {
+                up.matched.extend(fresh.iter().copied());
+            }
+            self.send_digest(link, &fresh, true);
+        }
+    }
+
+    /// A neighbour said all it has of what this peer wants.
+    pub(crate) fn on_compared(&mut self, link: LinkId) {
+        if !self.is_relay() {
+            return self.name_unknown(link);
+        }
+        let Some(up) = self.up_mut(link).filter(|up| up.relay) else {
+            return;
+        };
+        up.compared = true;
+        if !self.placement.networked {
+            self.placement.networked = true;
+            self.write(Op::Put {
+                table: Table::Meta,
+                key: meta::NETWORKED.to_vec(),
+                value: Vec::new(),
+            });
+        }
+    }
+
+    fn tell_repair(&mut self) {
+        let (mut feeds, mut entries, mut from) = (0, 0, Vec::new());
+        let (mut relays, mut compared) = (0, 0);
+        for up in self.links.values().filter_map(crate::links::Link::neighbour) {
+            if !up.relay {
+                continue;
+            }
+            relays += 1;
+            compared += usize::from(up.compared);
+            let mut ahead = 0;
+            for (device, head) in &up.ahead {
+                let held = self.feeds.get(device).map_or(0, |feed| feed.next_seq);
+                ahead += u64::from(head.next_seq > held);
+                entries += head.next_seq.saturating_sub(held);
+            }
+            if ahead > 0 || !up.inflight.is_empty() {
+                from.push(up.peer);
+            }
+            feeds += ahead + up.inflight.len() as u64;
+        }
+        let expects = self.config.joins || self.placement.networked;
+        let waited = self.now.instant.since(self.placement.began) >= PATIENCE;
+        let complete = feeds == 0 && compared == relays;
+        if complete && (relays > 0 || !expects || waited) {
+            self.placement.caught_up = true;
+        }
+        let view = RepairView {
+            caught_up: self.placement.caught_up,
+            feeds,
+            entries,
+            from,
+            relays: self.placement.members.len() as u32,
+            replicas: self.config.replicas.min(self.placement.members.len()) as u32,
+        };
+        if view != self.placement.told {
+            self.placement.told = view.clone();
+            self.event(Event::Repair(view));
+        }
+    }
+}

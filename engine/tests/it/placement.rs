@@ -1,0 +1,234 @@
+//! Feeds divided among relays: enough copies of each, also after relays died, and everybody readable everywhere.
+
+use std::time::Duration;
+
+use protocol::directory::Description;
+use protocol::{AccountId, KeyPair, PeerId};
+use starling_engine::api::{Event, Query, Reply, Timeline};
+use starling_engine::{Candidate, Config, Input};
+
+use crate::directory::description;
+use crate::network::{Network, seed};
+
+const RELAYS: usize = 7;
+const PEOPLE: usize = 40;
+const REPLICAS: usize = 3;
+
+fn describe(net: &mut Network, relay: usize, n: usize) {
+    let zones = ["cellar", "attic", "garden"];
+    net.input(relay, Input::Describe(Box::new(description(zones[n % 3], n))));
+}
+
+/// Relays in three zones, each told of the first.
+fn relays(net: &mut Network, n: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = Vec::new();
+    for n in 0..n {
+        let config = Config {
+            repair_grace: Duration::from_secs(20),
+            joins: n > 0,
+            ..Config::relay(KeyPair::from_seed(&[n as u8 + 1; 32]))
+        };
+        let relay = net.add(config);
+        describe(net, relay, n);
+        if let Some(first) = all.first() {
+            know(net, relay, *first);
+        }
+        all.push(relay);
+    }
+    net.run_for_ms(15_000);
+    all
+}
+
+fn know(net: &mut Network, peer: usize, relay: usize) {
+    let relay = net.peer_id(relay).expect("a key");
+    net.input(
+        peer,
+        Input::Candidates(vec![Candidate {
+            peer: relay,
+            relay: true,
+        }]),
+    );
+}
+
+/// Entries of an account that a peer holds.
+fn held(net: &mut Network, at: usize, account: AccountId) -> u64 {
+    match net.query(at, Query::Profile { account }) {
+        Reply::Profile(profile) => profile.entries,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The living relays that hold all of an account's entries.
+fn copies(net: &mut Network, relays: &[usize], account: AccountId, entries: u64) -> usize {
+    let living: Vec<usize> = relays
+        .iter()
+        .copied()
+        .filter(|relay| net.peers[*relay].engine.is_some())
+        .collect();
+    living
+        .iter()
+        .filter(|relay| held(net, **relay, account) == entries)
+        .count()
+}
+
+/// People at relays by turns, who have written and left again.
+fn people(net: &mut Network, relays: &[usize]) -> Vec<AccountId> {
+    let mut accounts = Vec::new();
+    for n in 0..PEOPLE {
+        let person = net.person(&format!("person {n}"));
+        know(net, person, relays[n % relays.len()]);
+        net.run_for_ms(2_000);
+        net.post(person, "hello");
+        net.run_for_ms(2_000);
+        accounts.push(net.account(person));
+        net.crash(person);
+    }
+    net.run_for_ms(10_000);
+    accounts
+}
+
+/// Certificate, profile, post.
+const ENTRIES: u64 = 3;
+
+#[test]
+fn each_feed_has_its_replicas_and_no_relay_has_all() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, RELAYS);
+    let accounts = people(&mut net, &relays);
+    let mut all = 0;
+    for account in &accounts {
+        let copies = copies(&mut net, &relays, *account, ENTRIES);
+        // The relay it was written at keeps it besides, if it is none of them.
+        assert!(
+            (REPLICAS..=REPLICAS + 1).contains(&copies),
+            "{copies}, seed {}",
+            net.seed
+        );
+        all += copies;
+    }
+    assert!(all < PEOPLE * RELAYS * 2 / 3, "feeds are divided: {all}");
+}
+
+#[test]
+fn replicas_are_restored_after_two_relays_died() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, RELAYS);
+    let accounts = people(&mut net, &relays);
+    net.crash(relays[1]);
+    net.crash(relays[4]);
+    let before: Vec<usize> = accounts
+        .iter()
+        .map(|account| copies(&mut net, &relays, *account, ENTRIES))
+        .collect();
+    assert!(
+        before.iter().all(|copies| *copies >= 1),
+        "two deaths lose nothing: {before:?}"
+    );
+    assert!(
+        before.iter().any(|copies| *copies < REPLICAS),
+        "the fault took effect"
+    );
+    // Dead after thirty seconds, then the grace.
+    net.run_for_ms(80_000);
+    for account in &accounts {
+        let copies = copies(&mut net, &relays, *account, ENTRIES);
+        assert!(copies >= REPLICAS, "{copies}, seed {}", net.seed);
+    }
+}
+
+#[test]
+fn people_are_read_at_relays_that_do_not_keep_them() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, RELAYS);
+    let accounts = people(&mut net, &relays);
+    let reader = net.person("Reader");
+    know(&mut net, reader, relays[3]);
+    net.run_for_ms(3_000);
+    for account in &accounts {
+        net.follow_account(reader, *account);
+    }
+    net.run_for_ms(20_000);
+    let texts = net.texts(reader, Timeline::Home);
+    assert_eq!(texts.len(), PEOPLE, "seed {}", net.seed);
+}
+
+#[test]
+fn a_wiped_relay_is_refilled_and_says_when_it_has_caught_up() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, RELAYS);
+    let accounts = people(&mut net, &relays);
+    let wiped = relays[2];
+    let mut before = Vec::new();
+    for account in &accounts {
+        before.push(held(&mut net, wiped, *account));
+    }
+    net.crash(wiped);
+    net.peers[wiped].disk = Default::default();
+    net.peers[wiped].events.clear();
+    net.start(wiped);
+    describe(&mut net, wiped, 2);
+    know(&mut net, wiped, relays[0]);
+    net.run_for_ms(60_000);
+    let caught_up = net.peers[wiped]
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Repair(view) => Some(view.caught_up),
+            _ => None,
+        })
+        .collect::<Vec<_>>();
+    assert_eq!(caught_up.first(), Some(&false), "seed {}", net.seed);
+    assert_eq!(caught_up.last(), Some(&true));
+    let mut mine = 0;
+    for (account, before) in accounts.iter().zip(before) {
+        let now = held(&mut net, wiped, *account);
+        let copies = copies(&mut net, &relays, *account, ENTRIES);
+        assert!(copies >= REPLICAS, "{copies}, seed {}", net.seed);
+        mine += usize::from(now == ENTRIES && before == ENTRIES);
+    }
+    assert!(mine > 0, "it had a share");
+}
+
+#[test]
+fn an_author_hears_of_the_replicas_through_the_relay_it_is_linked_with() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, RELAYS);
+    let ada = net.person("Ada");
+    know(&mut net, ada, relays[0]);
+    net.run_for_ms(5_000);
+    let post = net.post(ada, "safe?");
+    net.run_for_ms(10_000);
+    let held = match net.query(ada, Query::Holders { post: post.entry }) {
+        Reply::Holders(holders) => holders,
+        other => panic!("{other:?}"),
+    };
+    let by: Vec<PeerId> = held
+        .iter()
+        .filter(|holder| holder.relay)
+        .map(|holder| holder.peer)
+        .collect();
+    assert!(by.len() >= REPLICAS, "{by:?}, seed {}", net.seed);
+    let page = net.page(ada, Timeline::Home);
+    let durability = page[0].durability.expect("one's own");
+    assert!(
+        durability.relays >= 3 && durability.relays_known >= 3,
+        "{durability:?}"
+    );
+}
+
+#[test]
+fn a_relay_being_emptied_is_given_nothing_more() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, RELAYS);
+    let emptied = Description {
+        capacity: 0,
+        ..description("cellar", 0)
+    };
+    net.input(relays[0], Input::Describe(Box::new(emptied)));
+    net.run_for_ms(10_000);
+    let accounts = people(&mut net, &relays[1..]);
+    for account in &accounts {
+        assert_eq!(held(&mut net, relays[0], *account), 0, "seed {}", net.seed);
+        assert!(copies(&mut net, &relays, *account, ENTRIES) >= REPLICAS);
+    }
+}
