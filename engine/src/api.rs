@@ -593,6 +593,10 @@ pub struct NetworkView {
     pub entries: u64,
     /// Accounts this peer asks its neighbours for.
     pub interests: u64,
+    /// Bytes of frames received since the start, on all links.
+    pub bytes_in: u64,
+    /// Bytes of frames sent since the start, on all links.
+    pub bytes_out: u64,
     /// Entries received that were stored already.
     pub duplicates: u64,
     /// Frames and messages refused (bad signatures, malformed, over a limit).

@@ -114,6 +114,8 @@ pub struct Engine {
     changed_profiles: Set<AccountId>,
     me_changed: bool,
     status: StatusView,
+    bytes_in: u64,
+    bytes_out: u64,
     duplicates: u64,
     refused: u64,
     refold: views::Refolding,
@@ -190,6 +192,8 @@ impl Engine {
                 phrase_confirmed: true,
                 ..StatusView::default()
             },
+            bytes_in: 0,
+            bytes_out: 0,
             duplicates: 0,
             refused: 0,
             refold: views::Refolding::default(),

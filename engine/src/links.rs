@@ -236,6 +236,7 @@ impl Engine {
         };
         link.last_heard = now;
         link.bytes_in += bytes.len() as u64;
+        self.bytes_in += bytes.len() as u64;
         let (kind, payload) = match frame::split(bytes) {
             Ok(split) => split,
             Err(error) => return self.misbehaved(id, &error.to_string()),
@@ -388,6 +389,7 @@ impl Engine {
     fn send_frame(&mut self, link: LinkId, bytes: Vec<u8>) {
         if let Some(link) = self.links.get_mut(&link) {
             link.bytes_out += bytes.len() as u64;
+            self.bytes_out += bytes.len() as u64;
         }
         self.emit(Output::Send { link, bytes });
     }

@@ -78,6 +78,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "IP:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<SocketAddr>,
+    /// Where figures for Prometheus are served, at /metrics [default: nowhere].
+    #[arg(long, global = true, value_name = "IP:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics_listen: Option<SocketAddr>,
     /// The folder everything is kept in [default: data].
     #[arg(long, global = true, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -314,6 +318,9 @@ pub enum LogFormat {
 pub struct Settings {
     /// Where HTTP listens.
     pub listen: SocketAddr,
+    /// Where figures are served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_listen: Option<SocketAddr>,
     /// The folder everything is kept in.
     pub data_dir: PathBuf,
     /// The UDP port; none: the number of the HTTP port.
@@ -407,6 +414,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            metrics_listen: None,
             data_dir: PathBuf::from("data"),
             udp_port: None,
             udp_ip: None,
@@ -466,8 +474,9 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 37] = [
+const SETTINGS: [&str; 38] = [
     "listen",
+    "metrics_listen",
     "data_dir",
     "udp_port",
     "udp_ip",

@@ -54,6 +54,14 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The port for figures.
+    #[error("cannot listen on {address}: {}", advice(source, "--metrics-listen"))]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// The UDP port.
     #[error("cannot use UDP {address} for WebRTC: {}", rtc_advice(source))]
     Rtc {
@@ -113,6 +121,7 @@ pub struct Relay {
     answering: JoinHandle<()>,
     dialling: JoinHandle<()>,
     naming: Option<JoinHandle<()>>,
+    measuring: Option<JoinHandle<()>>,
 }
 
 impl Relay {
@@ -134,6 +143,13 @@ impl Relay {
             address: settings.listen,
             source,
         })?;
+        let metrics = match settings.metrics_listen {
+            Some(address) => {
+                let bound = TcpListener::bind(address).await;
+                Some(bound.map_err(|source| StartError::Metrics { address, source })?)
+            }
+            None => None,
+        };
         let udp_bind = settings.udp_bind(http.port());
         let rtc = RtcEndpoint::bind(RtcConfig {
             public_ips: settings.public_ip.clone(),
@@ -234,6 +250,11 @@ impl Relay {
             let _ = stopped.await;
         };
         let served = tokio::spawn(serve(listener, router, ServeLimits::default(), stopped));
+        let measuring = metrics.map(|listener| {
+            let router = http::metrics::router(driver.clone());
+            let never = std::future::pending();
+            tokio::spawn(serve(listener, router, ServeLimits::default(), never))
+        });
         let udp = rtc.local_addr();
         Ok(Self {
             data_dir,
@@ -250,6 +271,7 @@ impl Relay {
             answering,
             dialling,
             naming,
+            measuring,
         })
     }
 
@@ -303,8 +325,8 @@ impl Relay {
         let written = self.thread.stop(STOPPING).await;
         // Its links have said goodbye by now.
         self.dialling.abort();
-        if let Some(naming) = self.naming {
-            naming.abort();
+        for task in [self.naming, self.measuring].into_iter().flatten() {
+            task.abort();
         }
         self.rtc.shutdown().await;
         let _ = self.served.await;

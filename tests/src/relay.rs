@@ -219,6 +219,11 @@ impl Relay {
         self.spawn().await
     }
 
+    /// Arguments for its next start.
+    pub fn also(&mut self, args: impl IntoIterator<Item = String>) {
+        self.options.args.extend(args);
+    }
+
     /// Whether the process runs.
     pub fn is_running(&mut self) -> bool {
         self.child

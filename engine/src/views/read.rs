@@ -121,6 +121,8 @@ impl Engine {
                 feeds: self.feeds.len() as u64,
                 entries: self.feeds.entries(),
                 interests: self.wanted().len() as u64,
+                bytes_in: self.bytes_in,
+                bytes_out: self.bytes_out,
                 duplicates: self.duplicates,
                 refused: self.refused,
                 relays: self.directory.views(),

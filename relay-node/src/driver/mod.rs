@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::Engine;
-use engine::api::{Event, RelayView, RepairView, Transport};
-use engine::io::{Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output};
+use engine::api::{Answer, Ask, Event, Query, RelayView, RepairView, Reply, Transport};
+use engine::io::{AskId, Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output};
 use protocol::directory::Description;
 use protocol::handshake::{Binding, Role};
 use protocol::name::{NameAnswer, RegistryId};
@@ -57,6 +57,8 @@ pub(crate) enum FromLink {
     DialFailed(PeerId),
     /// What this relay says of itself.
     Describe(Box<Description>),
+    /// Somebody on this machine wants to know something.
+    Ask(Query, oneshot::Sender<Reply>),
     /// This relay keeps a registry.
     Registry(RegistryId),
     /// It answers.
@@ -155,6 +157,13 @@ impl DriverHandle {
         let _ = self.inputs.send(FromLink::Describe(Box::new(description))).await;
     }
 
+    /// Reads something of the engine. `None`: it cannot be read now, or the relay is ending.
+    pub async fn ask(&self, query: Query) -> Option<Reply> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(FromLink::Ask(query, reply)).await.ok()?;
+        answer.await.ok()
+    }
+
     /// This relay keeps a registry of names.
     pub(crate) async fn keeps_registry(&self, registry: RegistryId) {
         // A relay that is ending keeps nothing any more.
@@ -231,6 +240,8 @@ pub fn start(
         repair: tell_repair,
         book,
         desk,
+        asks: HashMap::new(),
+        last_ask: 0,
         dialled: HashMap::new(),
     };
     let all_places = (Arc::clone(&places), places_max);
@@ -274,6 +285,8 @@ struct Driver {
     book: Arc<AddressBook>,
     /// Where questions to this relay's registry go, if it keeps one.
     desk: Option<Desk>,
+    asks: HashMap<u64, oneshot::Sender<Reply>>,
+    last_ask: u64,
     /// Links that were dialled and have not proven yet who is there.
     dialled: HashMap<LinkId, RelayUrl>,
 }
@@ -340,6 +353,14 @@ impl Driver {
             }
             FromLink::DialFailed(peer) => self.handle(Input::DialFailed { peer }),
             FromLink::Describe(description) => self.handle(Input::Describe(description)),
+            FromLink::Ask(query, reply) => {
+                self.last_ask += 1;
+                self.asks.insert(self.last_ask, reply);
+                self.handle(Input::Ask {
+                    id: AskId(self.last_ask),
+                    ask: Ask::Query(query),
+                });
+            }
             FromLink::Registry(registry) => self.handle(Input::Registry(registry)),
             FromLink::Named(ticket, answer) => self.handle(Input::Named { ticket, answer }),
             FromLink::Down { link } if self.links.remove(&link).is_some() => {
@@ -390,7 +411,14 @@ impl Driver {
                 Output::Event(Event::Relays(relays)) => self.on_relays(relays),
                 Output::Event(Event::Repair(repair)) => self.on_repair(repair),
                 // No interface listens here.
-                Output::Event(_) | Output::Answer { .. } => {}
+                Output::Event(_) => {}
+                Output::Answer { id, answer } => {
+                    let reply = self.asks.remove(&id.0);
+                    if let (Some(reply), Answer::Reply(answer)) = (reply, answer) {
+                        // Whoever asked may have gone.
+                        let _ = reply.send(*answer);
+                    }
+                }
                 Output::Log(log) => {
                     if let Log::Linked { link, peer, .. } = &log
                         && let Some(url) = self.dialled.remove(link)

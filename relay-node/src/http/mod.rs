@@ -10,6 +10,7 @@
 pub mod app;
 mod assets;
 mod compress;
+pub mod metrics;
 
 use std::sync::Arc;
 

@@ -1,0 +1,127 @@
+//! Figures for Prometheus, on a listener of their own: what a relay does is for its operator to know.
+
+use std::fmt::Write as _;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use engine::api::{NetworkView, Query, RelayState, RepairView, Reply};
+
+use crate::driver::DriverHandle;
+
+/// `/metrics` and nothing else.
+pub fn router(driver: DriverHandle) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(driver)
+}
+
+async fn metrics(State(driver): State<DriverHandle>) -> Response {
+    match driver.ask(Query::Network).await {
+        Some(Reply::Network(view)) => {
+            let text = text(&view, &driver.repair(), driver.is_ready());
+            ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+        }
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n").into_response(),
+    }
+}
+
+/// The text exposition format of Prometheus, version 0.0.4.
+fn text(view: &NetworkView, repair: &RepairView, ready: bool) -> String {
+    let mut text = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, u64)]| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "# HELP starling_{name} {help}\n# TYPE starling_{name} {kind}"
+        );
+        for (labels, value) in samples {
+            let _ = writeln!(text, "starling_{name}{labels} {value}");
+        }
+    };
+    let relays = view.links.iter().filter(|link| link.relay).count() as u64;
+    let people = view.links.len() as u64 - relays;
+    let in_state = |state| view.relays.iter().filter(|relay| relay.state == state).count() as u64;
+    family(
+        "ready",
+        "gauge",
+        "Whether the store is read and the relay has caught up.",
+        &[("", u64::from(ready && repair.caught_up))],
+    );
+    family(
+        "links",
+        "gauge",
+        "Links now.",
+        &[("{to=\"relays\"}", relays), ("{to=\"people\"}", people)],
+    );
+    family(
+        "received_bytes_total",
+        "counter",
+        "Bytes of frames received on all links.",
+        &[("", view.bytes_in)],
+    );
+    family(
+        "sent_bytes_total",
+        "counter",
+        "Bytes of frames sent on all links.",
+        &[("", view.bytes_out)],
+    );
+    family("feeds", "gauge", "Feeds held.", &[("", view.feeds)]);
+    family("entries", "gauge", "Entries held.", &[("", view.entries)]);
+    family(
+        "duplicates_total",
+        "counter",
+        "Entries received that were held already.",
+        &[("", view.duplicates)],
+    );
+    family(
+        "refused_total",
+        "counter",
+        "Frames and messages refused: bad signatures, malformed, over a limit.",
+        &[("", view.refused)],
+    );
+    family(
+        "relays",
+        "gauge",
+        "Relays of the network, by how they seem to do.",
+        &[
+            ("{state=\"alive\"}", in_state(RelayState::Alive)),
+            ("{state=\"suspect\"}", in_state(RelayState::Suspect)),
+            ("{state=\"dead\"}", in_state(RelayState::Dead)),
+        ],
+    );
+    family(
+        "missing_feeds",
+        "gauge",
+        "Feeds of this relay's share it lacks a part of.",
+        &[("", repair.feeds)],
+    );
+    family(
+        "missing_entries",
+        "gauge",
+        "Entries of this relay's share it lacks.",
+        &[("", repair.entries)],
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NetworkView, RepairView, text};
+
+    #[test]
+    fn every_sample_has_a_family() {
+        let view = NetworkView {
+            bytes_in: 7,
+            ..NetworkView::default()
+        };
+        let text = text(&view, &RepairView::default(), true);
+        assert!(text.contains("\nstarling_received_bytes_total 7\n"), "{text}");
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap();
+            assert!(text.contains(&format!("# TYPE {name} ")), "{line}");
+            assert!(line.rsplit(' ').next().unwrap().parse::<u64>().is_ok(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Networks of relays, of which some die: nothing acknowledged is lost, everybody stays readable and can write, and the copies
+//! come back. Each scenario prints what happened when, and proves that the fault took effect.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use engine::api::{Query, Reply, Timeline};
+use futures_util::future::try_join_all;
+use protocol::AccountId;
+use starling_tests::link::{Link, Person};
+use starling_tests::wait::eventually;
+use starling_tests::writer::{Backlog, Writer};
+use starling_tests::{NativePeer, Relay, RelayOptions, http};
+
+/// Between two heartbeats of a relay.
+const HEARTBEAT_MS: u64 = 1_000;
+
+/// When things happened.
+struct Clock(Instant);
+
+impl Clock {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    fn say(&self, what: impl std::fmt::Display) {
+        println!("{:7.2} s  {what}", self.0.elapsed().as_secs_f64());
+    }
+}
+
+/// Relays in three zones, each told of the first.
+async fn relays(n: usize, more: &[&str]) -> Result<Vec<Relay>> {
+    let mut relays: Vec<Relay> = Vec::new();
+    for n in 0..n {
+        let mut args = vec!["--heartbeat-ms".to_owned(), HEARTBEAT_MS.to_string()];
+        args.extend([
+            "--zone".to_owned(),
+            ["cellar", "attic", "garden"][n % 3].to_owned(),
+        ]);
+        args.extend(["--repair-grace-s".to_owned(), "3".to_owned()]);
+        args.extend(["--sockets-per-address-max".to_owned(), "4096".to_owned()]);
+        args.extend(more.iter().map(|arg| (*arg).to_owned()));
+        if let Some(first) = relays.first() {
+            args.extend(["--join".to_owned(), format!("http://127.0.0.1:{}", first.port())]);
+        }
+        let options = RelayOptions {
+            args,
+            ..RelayOptions::default()
+        };
+        relays.push(Relay::start_with(options).await?);
+    }
+    let all = relays.len() as u64;
+    for relay in &relays {
+        let knows = || async { (repair(relay).await.ok()?["relays"] == all).then_some(()) };
+        eventually("all to know all", Duration::from_secs(30), knows).await?;
+    }
+    Ok(relays)
+}
+
+async fn repair(relay: &Relay) -> Result<serde_json::Value> {
+    let text = http::get(relay.port(), "/api/repair").await?.text();
+    serde_json::from_str(&text).context(text)
+}
+
+/// How many of these relays hold each account to the end.
+async fn copies(relays: &[&Relay], entries: &BTreeMap<AccountId, u64>) -> Result<BTreeMap<AccountId, usize>> {
+    let accounts: Vec<AccountId> = entries.keys().copied().collect();
+    let mut copies: BTreeMap<AccountId, usize> = accounts.iter().map(|account| (*account, 0)).collect();
+    for (n, relay) in relays.iter().enumerate() {
+        let mut link = Link::open(relay.port(), &Person::new(800_000 + n as u32)).await?;
+        for (account, held) in link.holds(&accounts).await? {
+            if let (Some(copies), Some(entries)) = (copies.get_mut(&account), entries.get(&account)) {
+                *copies += usize::from(held >= *entries);
+            }
+        }
+    }
+    Ok(copies)
+}
+
+/// Until each account has so many complete copies at these relays.
+async fn restored(relays: &[&Relay], entries: &BTreeMap<AccountId, u64>, n: usize) -> Result<()> {
+    let least = || async {
+        let copies = copies(relays, entries).await.ok()?;
+        (copies.values().all(|copies| *copies >= n)).then_some(())
+    };
+    eventually("the copies", Duration::from_secs(90), least).await
+}
+
+/// People by turns at these relays, each with some posts, all of them signed for; how many entries each has.
+async fn populate(
+    relays: &[&Relay],
+    people: std::ops::Range<u32>,
+    posts: usize,
+) -> Result<BTreeMap<AccountId, u64>> {
+    let mut entries = BTreeMap::new();
+    let people: Vec<u32> = people.collect();
+    for part in people.chunks(64) {
+        let writing = part.iter().map(|n| async move {
+            let backlog = Backlog::new(*n, posts, "hello");
+            let account = backlog.account();
+            let relay = relays[*n as usize % relays.len()];
+            let mut writer = Writer::link(relay, backlog).await?;
+            writer.write_all(16).await?;
+            anyhow::Ok((account, posts as u64 + 1))
+        });
+        entries.extend(try_join_all(writing).await?);
+    }
+    Ok(entries)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_seven_relays_any_two_die_and_nobody_notices_for_long() -> Result<()> {
+    const PEOPLE: u32 = 1_000;
+    const POSTS: usize = 5;
+    let time = Clock::new();
+    let mut relays = relays(7, &[]).await?;
+    time.say("seven relays know each other");
+    let all: Vec<&Relay> = relays.iter().collect();
+    let entries = populate(&all, 0..PEOPLE, POSTS).await?;
+    time.say(format!(
+        "{PEOPLE} people wrote {POSTS} posts each, all signed for"
+    ));
+    restored(&all, &entries, 3).await?;
+    let before: usize = copies(&all, &entries).await?.values().sum();
+    time.say(format!("each has three copies or more, {before} in all"));
+    ensure!(before < PEOPLE as usize * 5, "feeds are divided");
+
+    // One of them is the relay all others were told of.
+    relays[0].kill().await?;
+    relays[4].kill().await?;
+    let killed = Instant::now();
+    time.say("two relays were killed");
+    let living: Vec<&Relay> = [1, 2, 3, 5, 6].map(|n| &relays[n]).to_vec();
+    let after = copies(&living, &entries).await?;
+    let lost = after.values().filter(|copies| **copies == 0).count();
+    let short = after.values().filter(|copies| **copies < 3).count();
+    time.say(format!(
+        "{short} people have less than three copies left, {lost} none"
+    ));
+    ensure!(short > 0, "the fault took effect");
+    ensure!(lost == 0, "something acknowledged is gone");
+
+    // Readable, by somebody who never saw them, at relays that do not keep them.
+    let mut slowest = Duration::ZERO;
+    for n in 0..20_u32 {
+        let reader = NativePeer::person("Reader").await?;
+        reader.link_with(living[n as usize % living.len()]).await?;
+        let account = Person::new(n * 47 % PEOPLE).account;
+        let asked = Instant::now();
+        holds(&reader, account, POSTS as u64 + 1).await?;
+        slowest = slowest.max(asked.elapsed());
+    }
+    time.say(format!("twenty people were read, the slowest in {slowest:?}"));
+    // The figure is printed; a busy machine is no fault.
+    ensure!(slowest < Duration::from_secs(10), "{slowest:?}");
+
+    // Writable, by those whose relay is dead.
+    let writing = (0..50_u32).map(|n| {
+        let (relay, person) = (living[n as usize % living.len()], n * 7);
+        async move {
+            let mut writer = Writer::link(relay, Backlog::new(person, POSTS + 5, "hello")).await?;
+            writer.write_all(16).await
+        }
+    });
+    try_join_all(writing).await?;
+    let wrote = killed.elapsed();
+    time.say(format!(
+        "fifty people of the first dead relay have written on, {wrote:?} after the kill"
+    ));
+    let within = Duration::from_millis(2 * HEARTBEAT_MS) + Duration::from_secs(25);
+    ensure!(wrote < within, "{wrote:?}");
+
+    restored(&living, &entries, 3).await?;
+    time.say("everybody has three copies again");
+    ensure!(
+        relays[0].pid().is_none() && relays[4].pid().is_none(),
+        "they are still dead"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_was_away_is_ready_when_it_has_what_it_missed_and_takes_no_more() -> Result<()> {
+    const MISSED: usize = 10_000;
+    let time = Clock::new();
+    let mut relays = relays(3, &[]).await?;
+    let all: Vec<&Relay> = relays.iter().collect();
+    let before = populate(&all, 0..200, 50).await?;
+    restored(&all, &before, 3).await?;
+    time.say("three relays hold 10,000 posts each");
+    relays[2].kill().await?;
+    let metrics = free_port()?;
+    relays[2].also(["--metrics-listen".to_owned(), format!("127.0.0.1:{metrics}")]);
+    let living: Vec<&Relay> = relays[..2].iter().collect();
+    let missed = populate(&living, 1_000..1_000 + (MISSED / 100) as u32, 100).await?;
+    time.say(format!("one was killed, {MISSED} posts were written meanwhile"));
+    let mark = relays[2].log().mark();
+    // `restart` waits until it says that it is ready.
+    relays[2].restart().await?;
+    let at_once = copies(&[&relays[2]], &missed).await?;
+    ensure!(
+        at_once.values().all(|copies| *copies == 1),
+        "ready before it had caught up"
+    );
+    relays[2]
+        .log()
+        .wait(mark, "this relay has caught up with the others")
+        .await?;
+    let bytes = received(metrics).await?;
+    time.say(format!(
+        "it is back and ready; {bytes} bytes came in, {:.0} for each missed post",
+        bytes as f64 / MISSED as f64
+    ));
+    // A post of this kind is about 300 bytes on the wire; what it had is compared, not sent.
+    ensure!(bytes < MISSED as u64 * 450 + 200_000, "{bytes} bytes");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> Result<()> {
+    let time = Clock::new();
+    let mut relays = relays(3, &[]).await?;
+    let all: Vec<&Relay> = relays.iter().collect();
+    let entries = populate(&all, 0..100, 20).await?;
+    let ada = NativePeer::person("Ada").await?;
+    let bob = NativePeer::person("Bob").await?;
+    let account = ada.me().await?.account;
+    bob.follow(account).await?;
+    ada.link_with(&relays[0]).await?;
+    for n in 0..411 {
+        ada.post(&format!("post {n}")).await?;
+    }
+    ada.wait("receipts", |seen| seen.status.not_durable == 0).await?;
+    bob.link_with(&relays[1]).await?;
+    holds(&bob, account, 413).await?;
+    restored(&all, &entries, 3).await?;
+    time.say("three relays hold everything");
+
+    relays[1].kill().await?;
+    wipe(&relays[1])?;
+    relays[1].restart().await?;
+    let refilled = copies(&[&relays[1]], &entries).await?;
+    ensure!(
+        refilled.values().all(|copies| *copies == 1),
+        "ready before it was refilled"
+    );
+    time.say("one was wiped, and refilled by the others before it was ready");
+
+    for relay in &mut relays {
+        relay.kill().await?;
+        wipe(relay)?;
+    }
+    for relay in &mut relays {
+        relay.restart().await?;
+    }
+    let empty = copies(&[&relays[0]], &BTreeMap::from([(account, 1)])).await?;
+    ensure!(empty[&account] == 0, "the fault took effect");
+    time.say("all were wiped");
+    // The follower alone comes back, then a stranger reads the author's feed and proves it whole.
+    bob.link_with(&relays[0]).await?;
+    let cleo = NativePeer::person("Cleo").await?;
+    cleo.follow(account).await?;
+    cleo.link_with(&relays[2]).await?;
+    holds(&cleo, account, 413).await?;
+    let texts = cleo.timeline(Timeline::User(account)).await?;
+    ensure!(texts.len() == 411 && texts[0].text == "post 410");
+    time.say("a follower refilled them with the author's feed, and a stranger read all of it");
+    drop(ada);
+    Ok(())
+}
+
+/// Waits until a peer holds so many entries of an account, looking at it as a person looks at a profile.
+async fn holds(peer: &NativePeer, account: AccountId, entries: u64) -> Result<()> {
+    let complete = || async {
+        match peer.query(Query::Profile { account }).await.ok()? {
+            Reply::Profile(profile) => (profile.entries >= entries).then_some(()),
+            _ => None,
+        }
+    };
+    eventually("a feed", Duration::from_secs(30), complete).await
+}
+
+/// Bytes that came in over all links since the relay was started.
+async fn received(metrics: u16) -> Result<u64> {
+    let text = http::get(metrics, "/metrics").await?.text();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("starling_received_bytes_total "));
+    Ok(line.with_context(|| text.clone())?.parse()?)
+}
+
+/// A port nobody has right now.
+fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Everything but the key.
+fn wipe(relay: &Relay) -> Result<()> {
+    for entry in std::fs::read_dir(relay.data_dir())? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().ends_with(".redb") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
