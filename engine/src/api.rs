@@ -603,6 +603,8 @@ pub struct NetworkView {
     pub refused: u64,
     /// The directory of relays.
     pub relays: Vec<RelayView>,
+    /// How good each of them seems to be for this device, in thousandths: higher is better.
+    pub scores: Vec<(PeerId, u32)>,
     /// When each followed account was last compared with a neighbour.
     pub synced: Vec<(AccountId, Timestamp)>,
 }

@@ -10,7 +10,7 @@ use crate::durability::OWN_POSTS_MAX;
 use crate::io::{Log, Output};
 use crate::keys::{self, id_at};
 use crate::records::{
-    FeedRecord, FollowRecord, HolderRecord, IdentityRecord, Preferences, ProfileRecord, meta,
+    FeedRecord, FollowRecord, HolderRecord, IdentityRecord, Preferences, ProfileRecord, RelayRecord, meta,
 };
 use crate::store::{Read, Row, Rows, Table};
 use crate::{Engine, Waiting};
@@ -139,7 +139,9 @@ impl Engine {
                 self.index_name(account);
             }
             Table::Relays => {
-                self.peers.restore_relay(PeerId(id_at(key, 0)?));
+                // Older versions knew no address.
+                let url = parse::<RelayRecord>(value).map_or_else(String::new, |record| record.url);
+                self.peers.restore_relay(PeerId(id_at(key, 0)?), url);
             }
             _ => {}
         }

@@ -111,20 +111,24 @@ impl Directory {
         Some(&known.signed.description)
     }
 
+    /// Where a relay says it is.
+    pub(crate) fn url_of(&self, peer: &PeerId) -> Option<String> {
+        let url = &self.known.get(peer)?.signed.description.url;
+        (!url.is_empty()).then(|| url.clone())
+    }
+
     /// What relays say of themselves, this one too, living or not.
     pub(crate) fn descriptions(&self) -> impl Iterator<Item = &Description> {
         let known = self.known.values().chain(&self.own);
         known.map(|known| &known.signed.description)
     }
 
-    /// Living relays that keep feeds.
-    pub(crate) fn workers_alive(&self) -> usize {
-        let alive = self
-            .known
-            .iter()
-            .filter(|(peer, _)| self.detector.state(peer) == Some(State::Alive));
-        let worker = |known: &Known| known.signed.description.roles & role::WORKER != 0;
-        alive.filter(|(_, known)| worker(known)).count()
+    /// Other relays that live and keep feeds.
+    pub(crate) fn living_workers(&self) -> impl Iterator<Item = &Description> {
+        let alive = |peer: &PeerId| self.detector.state(peer) == Some(State::Alive);
+        let known = self.known.iter().filter(move |(peer, _)| alive(peer));
+        let described = known.map(|(_, known)| &known.signed.description);
+        described.filter(|description| description.roles & role::WORKER != 0)
     }
 
     /// So many relays fell silent that this peer is more likely cut off.
@@ -159,6 +163,9 @@ impl Engine {
     }
 
     pub(crate) fn on_relays(&mut self, link: LinkId, relays: Relays) {
+        if self.up(link).is_some_and(|up| self.peers.is_relay(&up.peer)) {
+            self.routes.vouch();
+        }
         let own = self.key().map(|key| PeerId(key.public()));
         for signed in relays.relays {
             let peer = signed.description.relay;

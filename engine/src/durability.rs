@@ -97,7 +97,7 @@ impl Engine {
 
     /// How many relays should hold this device's entries: as many as there are, up to the usual number of replicas.
     fn replicas_wanted(&self) -> usize {
-        let workers = self.directory.workers_alive();
+        let workers = self.directory.living_workers().count();
         workers
             .min(self.config.replicas)
             .max(self.peers.relays_len().min(1))
@@ -253,6 +253,12 @@ impl Engine {
             relay,
             at: self.now.wall,
         };
+        if relay && next_seq == feed.next_seq {
+            // The last entry is the one it signed for: written then, by this device's own clock.
+            let delay = self.now.wall.0.saturating_sub(self.last_timestamp.0);
+            self.routes
+                .measured(peer, core::time::Duration::from_millis(delay));
+        }
         if let Some(before) = self.holders.note(device, peer, record) {
             self.write(Op::put(Table::Holders, keys::holder(&device, &peer), &record));
             if self.me() == Some(account) {

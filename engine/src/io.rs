@@ -163,6 +163,8 @@ pub enum Output {
         peer: PeerId,
         /// A relay.
         relay: bool,
+        /// Where it is, if it is a relay that said so; empty: the adapter knows, or nobody does.
+        url: String,
     },
     /// A peer without a channel has a word for this one; the key of `from` is proven.
     Introduced {
@@ -286,6 +288,8 @@ pub struct Config {
     pub relays_beat_every: core::time::Duration,
     /// The relays that may be in the directory. `None`: any.
     pub relays_allowed: Option<Vec<PeerId>>,
+    /// How a browser ranks relays.
+    pub routing: Routing,
     /// Relays that keep each account's feeds, if there are so many.
     pub replicas: usize,
     /// How long a dead relay keeps its share before the next in line takes it over.
@@ -300,6 +304,33 @@ pub struct Config {
 
 /// How often relays describe themselves unless told otherwise.
 pub const RELAYS_BEAT_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
+
+/// The weights by which relays are ranked, and what counts as usual as long as nothing was measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Routing {
+    /// Of a millisecond between an entry and its receipt.
+    pub replication: f32,
+    /// Of a millisecond of response time.
+    pub response: f32,
+    /// Of all requests failing.
+    pub errors: f32,
+    /// Usual milliseconds to a receipt.
+    pub usual_replication_ms: f32,
+    /// Usual milliseconds to a response.
+    pub usual_response_ms: f32,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self {
+            replication: 1.0,
+            response: 2.0,
+            errors: 10_000.0,
+            usual_replication_ms: 150.0,
+            usual_response_ms: 100.0,
+        }
+    }
+}
 
 /// Relays that keep each account's feeds, unless told otherwise.
 pub const REPLICAS: usize = 3;
@@ -335,6 +366,7 @@ impl Config {
             anti_entropy: core::time::Duration::from_secs(45),
             relays_beat_every: RELAYS_BEAT_EVERY,
             relays_allowed: None,
+            routing: Routing::default(),
             replicas: REPLICAS,
             repair_grace: REPAIR_GRACE,
             joins: false,
@@ -355,6 +387,7 @@ impl Config {
             anti_entropy: core::time::Duration::from_secs(30),
             relays_beat_every: RELAYS_BEAT_EVERY,
             relays_allowed: None,
+            routing: Routing::default(),
             replicas: REPLICAS,
             repair_grace: REPAIR_GRACE,
             joins: false,

@@ -9,7 +9,8 @@
 //! neighbour and along which links news travels; `ingest` verifies, stores and folds entries and
 //! passes them on; `sync` compares and fetches; `durability` counts who holds one's own entries; `commands` writes;
 //! `views` folds entries into timelines and reads them; `names` claims and knows names of the registry, `registrar` is a
-//! relay's part in that; `placement` says which feeds a relay keeps.
+//! relay's part in that; `placement` says which feeds a relay keeps, `routing`
+//! which relays a browser turns to.
 //!
 //! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
 
@@ -35,6 +36,7 @@ mod overlay;
 mod placement;
 mod records;
 mod registrar;
+mod routing;
 mod status;
 mod sync;
 mod views;
@@ -101,6 +103,7 @@ pub struct Engine {
     names: names::Names,
     registrar: registrar::Registrar,
     placement: placement::Placement,
+    routes: routing::Routes,
     overlay: Option<Membership<PeerId>>,
     broadcast: Broadcast<LinkId, DeviceId>,
     pace: Pace,
@@ -177,6 +180,7 @@ impl Engine {
             names: names::Names::default(),
             registrar: registrar::Registrar::default(),
             placement: placement::Placement::new(now.instant),
+            routes: routing::Routes::default(),
             overlay: None,
             broadcast: Broadcast::new(overlay::SPREADING),
             pace: Pace::default(),
@@ -376,6 +380,7 @@ impl Engine {
         self.keep_names();
         self.keep_registrar();
         self.keep_placement();
+        self.keep_routing();
         if self.now.instant >= self.next_anti_entropy {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;
             self.anti_entropy();

@@ -153,6 +153,12 @@ impl Engine {
         neighbours.any(|up| self.peers.is_relay(&up.peer))
     }
 
+    /// The round trip to a linked peer, if it was measured.
+    pub(crate) fn rtt_of(&self, peer: &PeerId) -> Option<Duration> {
+        let link = self.peers.links.get(peer)?;
+        self.up(*link)?.rtt
+    }
+
     pub(crate) fn up_links(&self) -> Vec<LinkId> {
         self.links
             .iter()

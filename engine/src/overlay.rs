@@ -19,6 +19,7 @@ use protocol::{DeviceId, Instant, PeerId, VerifiedEntry, limits};
 
 use crate::boot::Stage;
 use crate::io::{Candidate, LinkId, Log, Output, PeerKind};
+use crate::records::RelayRecord;
 use crate::store::{Op, Table};
 use crate::{Config, Engine, clock};
 
@@ -77,8 +78,8 @@ pub(crate) const SPREADING: broadcast::Config = broadcast::Config {
 /// Peers known and links by peer.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    /// Whom the address book calls a relay.
-    relays: Map<PeerId, ()>,
+    /// Whom the address book calls a relay, and where it is; empty: the adapter knows.
+    relays: Map<PeerId, String>,
     early: Vec<Candidate>,
     /// The link to each proven peer, neighbour or not.
     pub(crate) links: Map<PeerId, LinkId>,
@@ -94,9 +95,14 @@ impl Peers {
         self.relays.len()
     }
 
+    /// This device knows a relay from now on.
+    pub(crate) fn know_relay(&mut self, relay: PeerId, url: String) {
+        self.relays.insert(relay, url);
+    }
+
     /// A relay read from the store.
-    pub(crate) fn restore_relay(&mut self, relay: PeerId) {
-        self.relays.insert(relay, ());
+    pub(crate) fn restore_relay(&mut self, relay: PeerId, url: String) {
+        self.relays.insert(relay, url);
         self.early.push(Candidate {
             peer: relay,
             relay: true,
@@ -112,8 +118,12 @@ impl Engine {
                 continue;
             }
             if candidate.relay && !self.peers.is_relay(&candidate.peer) {
-                self.write(Op::put(Table::Relays, candidate.peer.0.to_vec(), &self.now.wall));
-                self.peers.relays.insert(candidate.peer, ());
+                let record = RelayRecord {
+                    at: self.now.wall,
+                    url: String::new(),
+                };
+                self.write(Op::put(Table::Relays, candidate.peer.0.to_vec(), &record));
+                self.peers.know_relay(candidate.peer, String::new());
             }
             let now = clock(self.now);
             match &mut self.overlay {
@@ -297,8 +307,17 @@ impl Engine {
                 }
             }
             membership::Output::Dial(peer) => {
-                let relay = self.is_anchor(&peer);
-                self.emit(Output::Dial { peer, relay });
+                let known = self
+                    .peers
+                    .relays
+                    .get(&peer)
+                    .filter(|url| !url.is_empty())
+                    .cloned();
+                // Without any relay of its own, a browser turns to any it has heard of.
+                let heard = || self.directory.url_of(&peer).filter(|_| !self.is_relay());
+                let url = known.or_else(heard).unwrap_or_default();
+                let relay = self.is_anchor(&peer) || !url.is_empty();
+                self.emit(Output::Dial { peer, relay, url });
             }
             membership::Output::Send(peer, message) => {
                 if let Some(link) = self.peers.links.get(&peer).copied() {

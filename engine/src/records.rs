@@ -118,6 +118,14 @@ pub(crate) struct HolderRecord {
     pub(crate) at: Timestamp,
 }
 
+/// A relay of the address book.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RelayRecord {
+    pub(crate) at: Timestamp,
+    /// Where it is; empty if the adapter knows.
+    pub(crate) url: String,
+}
+
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct TokenRecord {
     pub(crate) seq: u64,

@@ -120,6 +120,7 @@ pub struct Relay {
     served: JoinHandle<()>,
     answering: JoinHandle<()>,
     dialling: JoinHandle<()>,
+    welcoming: JoinHandle<()>,
     naming: Option<JoinHandle<()>>,
     measuring: Option<JoinHandle<()>>,
 }
@@ -236,15 +237,16 @@ impl Relay {
                 sockets_per_address_max,
             })
         };
-        let router = http::router(about, driver.clone(), app)
-            .merge(signaling::router(
-                hub.clone(),
-                door(settings.sockets_per_address_max),
-            ))
-            .merge(websocket::router(
-                driver.clone(),
-                door(settings.sockets_per_address_max),
-            ));
+        let roles = settings.roles();
+        let links = door(settings.sockets_per_address_max);
+        let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
+        let app = roles.contains(&Role::Web).then_some(app);
+        let mut router =
+            http::router(about, driver.clone(), app).merge(websocket::router(driver.clone(), links));
+        if roles.contains(&Role::Signal) {
+            let door = door(settings.sockets_per_address_max);
+            router = router.merge(signaling::router(hub.clone(), door));
+        }
         let (stop_http, stopped) = oneshot::channel();
         let stopped = async {
             let _ = stopped.await;
@@ -270,6 +272,7 @@ impl Relay {
             served,
             answering,
             dialling,
+            welcoming,
             naming,
             measuring,
         })
@@ -325,6 +328,7 @@ impl Relay {
         let written = self.thread.stop(STOPPING).await;
         // Its links have said goodbye by now.
         self.dialling.abort();
+        self.welcoming.abort();
         for task in [self.naming, self.measuring].into_iter().flatten() {
             task.abort();
         }
@@ -332,6 +336,23 @@ impl Relay {
         let _ = self.served.await;
         drop(self.data_dir);
         written
+    }
+}
+
+/// Lets apps of the network's other relays in: they turn to this one when theirs is gone.
+async fn welcome(driver: DriverHandle, door: Door) {
+    let mut relays = driver.watch_relays();
+    while relays.changed().await.is_ok() {
+        let urls: Vec<String> = relays
+            .borrow()
+            .iter()
+            .map(|relay| relay.description.url.clone())
+            .collect();
+        // A browser on the relay's own machine calls it by another name.
+        let local = urls
+            .iter()
+            .map(|url| url.replacen("//127.0.0.1:", "//localhost:", 1));
+        door.allow(local.chain(urls.iter().cloned()).filter(|url| !url.is_empty()));
     }
 }
 

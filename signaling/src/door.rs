@@ -8,7 +8,7 @@
 //!   `X-Forwarded-For`, believed only from proxies that are trusted. This machine itself is trusted, and its own
 //!   programs (loopback without that header) are not counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -81,6 +81,8 @@ pub struct Admitted {
 #[derive(Clone, Debug)]
 pub struct Door {
     config: Arc<DoorConfig>,
+    /// Origins allowed besides, which come and go.
+    also: Arc<Mutex<BTreeSet<String>>>,
     counts: Counts,
 }
 
@@ -94,8 +96,19 @@ impl Door {
         let counts = Counts::new(config.sockets_per_address_max);
         Self {
             config: Arc::new(config),
+            also: Arc::default(),
             counts,
         }
+    }
+
+    /// From now on pages of these origins may come in as well, in place of those named here before: the other servers of a
+    /// network, whose apps turn to this one when theirs is gone.
+    pub fn allow(&self, origins: impl IntoIterator<Item = String>) {
+        let mut also = self.also.lock().unwrap_or_else(PoisonError::into_inner);
+        *also = origins
+            .into_iter()
+            .map(|origin| origin.to_ascii_lowercase())
+            .collect();
     }
 
     /// Lets a request in that comes from `remote`.
@@ -117,7 +130,11 @@ impl Door {
                 .allowed_origins
                 .iter()
                 .any(|allowed| allowed == "*" || *allowed == origin);
-            if !own && !listed {
+            let also = || {
+                let also = self.also.lock().unwrap_or_else(PoisonError::into_inner);
+                also.contains(&origin)
+            };
+            if !own && !listed && !also() {
                 return Err(DoorError::Origin);
             }
         }

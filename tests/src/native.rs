@@ -28,6 +28,8 @@ enum Order {
         relay: Option<PeerId>,
         done: oneshot::Sender<Result<()>>,
     },
+    /// The engine wants a link.
+    Dial(PeerId, String),
     Unlink,
     Frame(LinkId, Vec<u8>),
     Down(LinkId),
@@ -258,6 +260,7 @@ struct Running {
     answers: BTreeMap<u64, oneshot::Sender<Answer>>,
     sockets: BTreeMap<LinkId, mpsc::UnboundedSender<Option<Vec<u8>>>>,
     tell: watch::Sender<Seen>,
+    orders: mpsc::UnboundedSender<Order>,
     last: u64,
 }
 
@@ -270,6 +273,22 @@ impl Running {
             instant: Instant(self.began.elapsed().as_micros() as u64),
             wall: Timestamp(wall.as_millis() as u64),
         }
+    }
+
+    /// Opens a channel to the relay at `host`.
+    async fn open(&mut self, host: &str, orders: &mpsc::UnboundedSender<Order>) -> Result<()> {
+        self.last += 1;
+        let link = LinkId(self.last);
+        let socket = open(host, link, orders).await?;
+        self.sockets.insert(link, socket);
+        let host = host.to_owned();
+        self.input(Input::LinkUp {
+            link,
+            role: Role::Initiator,
+            binding: Binding::WebSocket { host },
+            transport: Transport::WebSocket,
+        });
+        Ok(())
     }
 
     fn input(&mut self, input: Input) {
@@ -301,7 +320,14 @@ impl Running {
                     self.engine
                         .handle(self.now(), Input::Loaded { id: load.id, rows });
                 }
-                Output::Dial { peer, .. } => self.engine.handle(self.now(), Input::DialFailed { peer }),
+                Output::Dial { peer, url, .. } => match url.strip_prefix("http://") {
+                    // As a tab reaches a relay that says where it is.
+                    Some(host) => {
+                        let order = Order::Dial(peer, host.to_owned());
+                        let _ = self.orders.send(order);
+                    }
+                    None => self.engine.handle(self.now(), Input::DialFailed { peer }),
+                },
                 Output::Answer { id, answer } => {
                     if let Some(reply) = self.answers.remove(&id.0) {
                         let _ = reply.send(answer);
@@ -336,6 +362,7 @@ async fn run(
         answers: BTreeMap::new(),
         sockets: BTreeMap::new(),
         tell,
+        orders: orders.clone(),
         last: 0,
     };
     running.drain();
@@ -372,28 +399,15 @@ async fn run(
                     running.input(Input::LinkDown { link });
                 }
             }
-            Some(Order::Link { host, relay, done }) => {
-                running.last += 1;
-                let link = LinkId(running.last);
-                match open(&host, link, &orders).await {
-                    Ok(socket) => {
-                        running.sockets.insert(link, socket);
-                        let known = relay.map(|peer| Candidate { peer, relay: true });
-                        running.input(Input::Candidates(known.into_iter().collect()));
-                        let binding = Binding::WebSocket { host };
-                        let (role, transport) = (Role::Initiator, Transport::WebSocket);
-                        running.input(Input::LinkUp {
-                            link,
-                            role,
-                            binding,
-                            transport,
-                        });
-                        let _ = done.send(Ok(()));
-                    }
-                    Err(error) => {
-                        let _ = done.send(Err(error));
-                    }
+            Some(Order::Dial(peer, host)) => {
+                if running.open(&host, &orders).await.is_err() {
+                    running.input(Input::DialFailed { peer });
                 }
+            }
+            Some(Order::Link { host, relay, done }) => {
+                let known = relay.map(|peer| Candidate { peer, relay: true });
+                running.input(Input::Candidates(known.into_iter().collect()));
+                let _ = done.send(running.open(&host, &orders).await);
             }
         }
     }

@@ -54,10 +54,12 @@ pub enum Action {
     },
     /// Something for the page's broker.
     Page(ToPage),
-    /// Open a WebSocket to the relay under this name.
+    /// Open a WebSocket to a relay under this name.
     OpenSocket {
         /// The link's name.
         connection: ConnectionId,
+        /// Where the relay is; empty: where the app is from.
+        url: String,
     },
     /// Give up on a WebSocket that is not open.
     DropSocket {
@@ -72,6 +74,8 @@ pub enum Action {
         role: Role,
         /// Both certificates; `None` over a WebSocket.
         binding: Option<Binding>,
+        /// Where the WebSocket leads; empty: where the app is from.
+        url: String,
     },
     /// A dial of the engine came to nothing.
     Failed {
@@ -120,6 +124,8 @@ struct Attempt {
     deadline: Instant,
     local: Option<[u8; 32]>,
     remote: Option<[u8; 32]>,
+    /// Of a WebSocket to another relay than the one the app is from.
+    url: String,
 }
 
 impl Attempt {
@@ -237,9 +243,29 @@ impl Dialer {
             }
         } else if relay && self.home_relay == Some(peer) {
             let connection = self.add(peer, relay, true, Stage::Socket, now + RELAY_TIMEOUT);
-            self.actions.push(Action::OpenSocket { connection });
+            let url = String::new();
+            self.actions.push(Action::OpenSocket { connection, url });
         } else {
             self.actions.push(Action::Failed { peer });
+        }
+    }
+
+    /// The engine wants a link with a relay that says where it is. The one the app is from is reached better ways.
+    pub fn dial_at(&mut self, peer: PeerId, url: String, now: Instant) {
+        let under_way = self
+            .attempts
+            .values()
+            .any(|a| a.peer == peer && a.stage != Stage::Open);
+        if url.is_empty() || self.home_relay == Some(peer) || under_way {
+            self.dial(peer, true, now);
+        } else if self.attempts.len() >= CONNECTIONS_MAX || self.is_fresh(peer, now) {
+            self.actions.push(Action::Failed { peer });
+        } else {
+            let connection = self.add(peer, true, true, Stage::Socket, now + RELAY_TIMEOUT);
+            if let Some(attempt) = self.attempts.get_mut(connection) {
+                attempt.url.clone_from(&url);
+            }
+            self.actions.push(Action::OpenSocket { connection, url });
         }
     }
 
@@ -407,6 +433,7 @@ impl Dialer {
             _ => return,
         };
         let socket = attempt.stage == Stage::Socket;
+        let url = attempt.url.clone();
         attempt.stage = Stage::Open;
         attempt.deadline = now + FRESH;
         if socket {
@@ -417,6 +444,7 @@ impl Dialer {
             connection,
             role,
             binding,
+            url,
         });
     }
 
@@ -481,6 +509,7 @@ impl Dialer {
             stage,
             deadline,
             local: None,
+            url: String::new(),
             remote: None,
         };
         self.attempts.insert(connection, attempt);
@@ -626,7 +655,8 @@ impl Dialer {
                 Stage::Socket,
                 now + RELAY_TIMEOUT,
             );
-            self.actions.push(Action::OpenSocket { connection });
+            let url = String::new();
+            self.actions.push(Action::OpenSocket { connection, url });
             return;
         }
         if attempt.dialled {

@@ -109,7 +109,7 @@ impl Net {
             }
             Action::Up { role, binding, .. } => self.ups.push((me, role, binding)),
             Action::Failed { peer } => self.failed.push(peer.as_bytes()[0]),
-            Action::OpenSocket { connection } => self.connections.push((me, connection)),
+            Action::OpenSocket { connection, .. } => self.connections.push((me, connection)),
             Action::DropSocket { .. } => {}
         }
     }
@@ -210,7 +210,7 @@ fn a_relay_is_reached_over_a_websocket_where_webrtc_fails() {
     );
     dialer.dial(peer(200), true, T0);
     let actions = dialer.take_actions();
-    let [Action::OpenSocket { connection }] = actions[..] else {
+    let [Action::OpenSocket { connection, .. }] = actions[..] else {
         panic!("{actions:?}")
     };
     dialer.tick(T0 + RELAY_TIMEOUT);

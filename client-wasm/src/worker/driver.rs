@@ -331,12 +331,16 @@ impl Driver {
             }
             Output::Persist(batch) => self.store.persist(&batch),
             Output::Load(load) => self.store.load(load),
-            Output::Dial { peer, relay } => {
-                if relay {
+            Output::Dial { peer, relay, url } => {
+                if relay && url.is_empty() {
                     // If the relay is there again, so is its signaling, and WebRTC is the better way.
                     self.signaling.try_now();
                 }
-                self.with_dialer(|dialer| dialer.dial(peer, relay, platform::instant()));
+                let now = platform::instant();
+                self.with_dialer(|dialer| match relay {
+                    true => dialer.dial_at(peer, url, now),
+                    false => dialer.dial(peer, relay, now),
+                });
             }
             Output::Introduced { from, payload } => {
                 if let Ok(payload) = signal::decode::<Payload>(&payload) {
@@ -402,8 +406,8 @@ impl Driver {
                 }
                 (self.around.page)(&message);
             }
-            Action::OpenSocket { connection } => {
-                let url = format!("{}/link", self.around.origin.replacen("http", "ws", 1));
+            Action::OpenSocket { connection, url } => {
+                let url = format!("{}/link", self.base(&url).replacen("http", "ws", 1));
                 match Socket::open(&url, self.hear(connection)) {
                     Ok(socket) => self.links.add(connection, socket),
                     Err(_) => self.dialer.borrow_mut().on_ended(connection, platform::instant()),
@@ -416,11 +420,12 @@ impl Driver {
                 connection,
                 role,
                 binding,
+                url,
             } => {
                 let Some(transport) = self.links.set_up(connection) else {
                     return;
                 };
-                let host = host_of(&self.around.origin);
+                let host = host_of(self.base(&url));
                 let binding = binding.unwrap_or(Binding::WebSocket { host });
                 self.feed(Input::LinkUp {
                     link: LinkId(connection),
@@ -431,6 +436,11 @@ impl Driver {
             }
             Action::Failed { peer } => self.feed(Input::DialFailed { peer }),
         }
+    }
+
+    /// Where a relay is reached that says it is at `url`; empty: where the app is from.
+    fn base<'a>(&'a self, url: &'a str) -> &'a str {
+        if url.is_empty() { &self.around.origin } else { url }
     }
 
     // From the links.

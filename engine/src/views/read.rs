@@ -126,6 +126,7 @@ impl Engine {
                 duplicates: self.duplicates,
                 refused: self.refused,
                 relays: self.directory.views(),
+                scores: self.scores(),
                 synced: self.synced_views(),
             }),
         };

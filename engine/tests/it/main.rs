@@ -14,4 +14,5 @@ mod names;
 mod network;
 mod placement;
 mod random;
+mod routing;
 mod scenarios;

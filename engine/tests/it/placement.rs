@@ -20,7 +20,7 @@ fn describe(net: &mut Network, relay: usize, n: usize) {
 }
 
 /// Relays in three zones, each told of the first.
-fn relays(net: &mut Network, n: usize) -> Vec<usize> {
+pub(crate) fn relays(net: &mut Network, n: usize) -> Vec<usize> {
     let mut all: Vec<usize> = Vec::new();
     for n in 0..n {
         let config = Config {
@@ -39,7 +39,7 @@ fn relays(net: &mut Network, n: usize) -> Vec<usize> {
     all
 }
 
-fn know(net: &mut Network, peer: usize, relay: usize) {
+pub(crate) fn know(net: &mut Network, peer: usize, relay: usize) {
     let relay = net.peer_id(relay).expect("a key");
     net.input(
         peer,
@@ -98,15 +98,15 @@ fn each_feed_has_its_replicas_and_no_relay_has_all() {
     let mut all = 0;
     for account in &accounts {
         let copies = copies(&mut net, &relays, *account, ENTRIES);
-        // The relay it was written at keeps it besides, if it is none of them.
+        // The relays it was written at keep it besides, if they are none of them.
         assert!(
-            (REPLICAS..=REPLICAS + 1).contains(&copies),
+            (REPLICAS..=REPLICAS + 2).contains(&copies),
             "{copies}, seed {}",
             net.seed
         );
         all += copies;
     }
-    assert!(all < PEOPLE * RELAYS * 2 / 3, "feeds are divided: {all}");
+    assert!(all < PEOPLE * RELAYS * 3 / 4, "feeds are divided: {all}");
 }
 
 #[test]

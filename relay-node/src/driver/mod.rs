@@ -151,6 +151,12 @@ impl DriverHandle {
         self.relays.borrow().clone()
     }
 
+    /// The directory of relays, whenever it changes.
+    #[must_use]
+    pub fn watch_relays(&self) -> watch::Receiver<Vec<RelayView>> {
+        self.relays.clone()
+    }
+
     /// What this relay says of itself from now on.
     pub(crate) async fn describe(&self, description: Description) {
         // A relay that is ending describes itself no more.

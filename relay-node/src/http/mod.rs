@@ -96,11 +96,12 @@ impl From<RelayView> for Member {
 struct Shared {
     about: About,
     driver: DriverHandle,
-    app: Arc<App>,
+    /// None: the relay serves no app.
+    app: Option<Arc<App>>,
 }
 
 /// Everything but the WebSocket endpoints.
-pub fn router(about: About, driver: DriverHandle, app: Arc<App>) -> Router {
+pub fn router(about: About, driver: DriverHandle, app: Option<Arc<App>>) -> Router {
     Router::new()
         .route("/api/relay", get(relay))
         .route("/api/network", get(network))
@@ -181,7 +182,10 @@ async fn asset(State(shared): State<Shared>, method: Method, uri: Uri, headers: 
     if method != Method::GET && method != Method::HEAD {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
-    let app = Arc::clone(&shared.app);
+    let Some(app) = shared.app else {
+        let text = "this relay serves no app: it has not the role web\n";
+        return (StatusCode::NOT_FOUND, text).into_response();
+    };
     let path = uri.path().to_owned();
     // Files are read and compressed here.
     tokio::task::spawn_blocking(move || app.respond(&path, &headers))

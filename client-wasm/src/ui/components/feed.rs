@@ -534,7 +534,9 @@ impl Actor {
                 }
                 false
             }
-            Event::Me(_) | Event::Status(_) | Event::Forked { .. } | Event::Relays(_) => false,
+            Event::Me(_) | Event::Status(_) | Event::Forked { .. } | Event::Relays(_) | Event::Repair(_) => {
+                false
+            }
         };
         if changed {
             (self.redraw)();

@@ -189,7 +189,11 @@ impl Session {
             Event::Rebuilding { done, total } => {
                 self.rebuilding = (done < total).then_some((*done, *total));
             }
-            Event::Durability { .. } | Event::Profile(_) | Event::Forked { .. } | Event::Relays(_) => {}
+            Event::Durability { .. }
+            | Event::Profile(_)
+            | Event::Forked { .. }
+            | Event::Relays(_)
+            | Event::Repair(_) => {}
         }
     }
 }
