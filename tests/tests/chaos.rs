@@ -306,3 +306,55 @@ fn wipe(relay: &Relay) -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_relays_are_restarted_one_after_the_other_under_somebody_who_posts() -> Result<()> {
+    let time = Clock::new();
+    let mut relays = relays(4, &[]).await?;
+    let ada = NativePeer::person("Ada").await?;
+    let account = ada.me().await?.account;
+    ada.link_with(&relays[0]).await?;
+    ada.wait("a second relay", |seen| seen.status.relays >= 2).await?;
+    time.say("somebody is linked with two of four relays");
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let posting = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        let mut posts = 0_usize;
+        while stopped.try_recv().is_err() {
+            ticks.tick().await;
+            ada.post(&format!("post {posts}")).await?;
+            posts += 1;
+        }
+        anyhow::Ok((ada, posts))
+    });
+    for (n, relay) in relays.iter_mut().enumerate() {
+        relay.stop().await?;
+        ensure!(!relay.is_running(), "it was stopped");
+        time.say(format!("relay {n} has stopped"));
+        relay.restart().await?;
+        time.say(format!("relay {n} is ready again"));
+    }
+    // Whoever posts is done.
+    let _ = stop.send(());
+    let (ada, posts) = posting.await??;
+    ada.wait("all receipts", |seen| seen.status.not_durable == 0)
+        .await?;
+    time.say(format!(
+        "{posts} posts were written meanwhile, without an error, and all are signed for"
+    ));
+    drop(ada);
+    let bob = NativePeer::person("Bob").await?;
+    bob.follow(account).await?;
+    bob.link_with(&relays[3]).await?;
+    holds(&bob, account, posts as u64 + 2).await?;
+    let texts: Vec<String> = bob
+        .timeline(Timeline::User(account))
+        .await?
+        .into_iter()
+        .map(|post| post.text)
+        .collect();
+    let expected: Vec<String> = (0..posts).rev().map(|n| format!("post {n}")).collect();
+    ensure!(texts == expected, "all of them, in order");
+    time.say("a stranger reads all of them, in order");
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! The relay an app is from dies: the app turns to another of the network, also when it is opened anew.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use starling_tests::people::{all_at, first_visit, neighbours, post};
+use starling_tests::wait::{DEADLINE, eventually};
+use starling_tests::{Browser, Page, Relay, RelayOptions, http};
+
+fn quick(mut options: RelayOptions) -> RelayOptions {
+    options
+        .args
+        .extend(["--heartbeat-ms".to_owned(), "1000".to_owned()]);
+    options
+}
+
+async fn key(relay: &Relay) -> Result<String> {
+    let about = http::get(relay.port(), "/api/relay").await?.text();
+    let about: serde_json::Value = serde_json::from_str(&about)?;
+    Ok(about["peer"].as_str().unwrap_or_default().to_owned())
+}
+
+async fn linked_with(page: &Page, relay: &str) -> Result<()> {
+    let linked = || async {
+        let relays = neighbours(page, true).await.ok()?;
+        relays.contains(relay).then_some(())
+    };
+    eventually("a link with the other relay", Duration::from_secs(60), linked).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_turns_to_another_relay_when_its_own_dies() -> Result<()> {
+    let mut first = Relay::start_with(quick(RelayOptions::with_built_app()?)).await?;
+    let mut join = quick(RelayOptions::default());
+    join.args
+        .extend(["--join".to_owned(), format!("http://127.0.0.1:{}", first.port())]);
+    let second = Relay::start_with(join).await?;
+    let other = key(&second).await?;
+    let browser = Browser::launch().await?;
+    let page = browser.open(&first.url("/")).await?;
+    first_visit(&page, "Ada").await?;
+    linked_with(&page, &other).await?;
+    post(&page, "with both").await?;
+    all_at(&page, "relays").await?;
+    page.wait_for("navigator.serviceWorker.controller !== null")
+        .await?;
+
+    first.kill().await?;
+    let alone = || async {
+        let relays = neighbours(&page, true).await.ok()?;
+        (relays.len() == 1).then_some(())
+    };
+    eventually("the dead relay to be noticed", DEADLINE, alone).await?;
+    post(&page, "without the first").await?;
+    all_at(&page, "relays").await?;
+
+    // Opened anew, from the browser's cache, it remembers whom to turn to.
+    page.reload().await?;
+    linked_with(&page, &other).await?;
+    post(&page, "opened without it").await?;
+    all_at(&page, "relays").await?;
+    assert!(!first.is_running());
+    Ok(())
+}
