@@ -162,6 +162,18 @@ impl Engine {
         self.directory.next_beat = self.now.instant;
     }
 
+    /// This relay wants no share any more, and says so at once.
+    pub(crate) fn give_up_share(&mut self) {
+        if let Some(own) = &self.directory.own {
+            let description = Description {
+                capacity: 0,
+                ..own.signed.description.clone()
+            };
+            self.describe(description);
+            self.beat();
+        }
+    }
+
     pub(crate) fn on_relays(&mut self, link: LinkId, relays: Relays) {
         if self.up(link).is_some_and(|up| self.peers.is_relay(&up.peer)) {
             self.routes.vouch();

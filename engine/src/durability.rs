@@ -194,6 +194,9 @@ impl Engine {
             return self.misbehaved(link, "a receipt with a wrong signature");
         }
         if self.is_relay() {
+            if receipt.relay == peer {
+                self.note_has(link, &receipt.device, receipt.next_seq);
+            }
             return self.pass_receipt(peer, receipt);
         }
         // Anybody can call itself a relay. A receipt counts as durable only from one this device knows as such, or that such

@@ -90,6 +90,7 @@ impl Engine {
             }
         }
         self.append(&verified);
+        self.note_has(link, &device, seq + 1);
         match pushed {
             Some(route) => self.spread(&verified, Some(link), route),
             None => self.announce(&verified, link),

@@ -109,6 +109,11 @@ pub enum Input {
     /// What this relay says of itself to everybody, from now on; its key, heartbeat and revision are the engine's to
     /// know. Browsers ignore it.
     Describe(Box<protocol::directory::Description>),
+    /// This relay is to end: what only it has, others should have first. How far that is, is told by [`Event::Repair`].
+    HandOver {
+        /// It will not come back: its share is given to others.
+        for_good: bool,
+    },
     /// This relay keeps a registry of names; it signs with this key.
     Registry(protocol::name::RegistryId),
     /// That registry answers.

@@ -83,6 +83,8 @@ pub(crate) struct Up {
     pub(crate) theirs: Set<SaltedAccount>,
     /// Of that, the accounts held here.
     pub(crate) matched: Set<AccountId>,
+    /// How far a relay said, or proved, that it has each feed; between relays alone.
+    pub(crate) has: Map<FeedNumber, u64>,
     /// How far the neighbour was told, or sent, each feed.
     pub(crate) told: Map<FeedNumber, u64>,
     /// Wanted feeds of which the neighbour has more.
@@ -306,6 +308,7 @@ impl Engine {
                 spoke_of: Set::new(),
                 theirs: Set::new(),
                 matched: Set::new(),
+                has: Map::new(),
                 told: Map::new(),
                 ahead: Map::new(),
                 announced: Map::new(),

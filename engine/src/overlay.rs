@@ -444,6 +444,7 @@ impl Engine {
         let mut waiting = Vec::new();
         for announced in &announcements.items {
             let head = announced.head;
+            self.note_has(link, &head.device, head.next_seq);
             if !self.wants(&head.account) {
                 continue;
             }

@@ -12,7 +12,7 @@
 
 use ordered::Map;
 use protocol::directory::role;
-use protocol::{AccountId, Instant, PeerId};
+use protocol::{AccountId, DeviceId, Instant, PeerId};
 
 use crate::Engine;
 use crate::api::{Event, RepairView};
@@ -23,6 +23,9 @@ use crate::store::{Op, Table};
 
 /// How long a relay of a network waits for a first neighbour before it serves without having caught up: it may be the last.
 const PATIENCE: core::time::Duration = core::time::Duration::from_secs(15);
+
+/// How often a relay that hands over asks what others have by now.
+const ASK_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
 
 /// A relay with a share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,9 @@ pub(crate) struct Placement {
     /// This relay has been one of several.
     networked: bool,
     caught_up: bool,
+    /// This relay is to end; for good?
+    handing_over: Option<bool>,
+    next_ask: Instant,
     told: RepairView,
 }
 
@@ -58,6 +64,8 @@ impl Placement {
             began: now,
             networked: false,
             caught_up: false,
+            handing_over: None,
+            next_ask: now,
             told: RepairView::default(),
         }
     }
@@ -192,6 +200,68 @@ impl Engine {
         }
     }
 
+    /// This relay is to end.
+    pub(crate) fn hand_over(&mut self, for_good: bool) {
+        self.placement.handing_over = Some(for_good);
+        if for_good {
+            self.give_up_share();
+        }
+        self.keep_placement();
+    }
+
+    /// Who knows that somebody has a feed does not say that it has it, too: asked again, it says all.
+    fn ask_what_others_have(&mut self) {
+        let now = self.now.instant;
+        if now < self.placement.next_ask {
+            return;
+        }
+        self.placement.next_ask = now + ASK_EVERY;
+        for link in self.up_links() {
+            if self.up(link).is_some_and(|up| up.relay) {
+                self.tell_interests(link);
+            }
+        }
+    }
+
+    /// A neighbouring relay has so much of a feed.
+    pub(crate) fn note_has(&mut self, link: LinkId, device: &DeviceId, next_seq: u64) {
+        if !self.is_relay() {
+            return;
+        }
+        let number = self.feeds.get(device).map(|feed| feed.number);
+        if let Some((number, up)) = number.zip(self.up_mut(link).filter(|up| up.relay)) {
+            let has = up.has.or_default(number);
+            *has = next_seq.max(*has);
+        }
+    }
+
+    /// Feeds of which relays that should have them lack a part. Without a link to any of those there is nobody to hand
+    /// them to.
+    fn left_to_hand_over(&self, for_good: bool) -> u64 {
+        let neighbours = self.links.values().filter_map(crate::links::Link::neighbour);
+        let relays: Vec<&crate::links::Up> = neighbours.filter(|up| up.relay).collect();
+        let mut left = 0;
+        for account in self.feeds.accounts() {
+            let replicas = self.replicas_of(&account);
+            for (_, feed) in self.feeds.feeds_of(&account) {
+                let has = |up: &&&crate::links::Up| {
+                    let has = up.has.get(&feed.number);
+                    has.is_some_and(|has| *has >= feed.next_seq)
+                };
+                // To come back in a moment, one that has all of it is enough.
+                let safe = match for_good {
+                    true => {
+                        let mut replicas = relays.iter().filter(|up| replicas.contains(&up.peer));
+                        replicas.all(|up| has(&up))
+                    }
+                    false => relays.is_empty() || relays.iter().any(|up| has(&up)),
+                };
+                left += u64::from(!safe);
+            }
+        }
+        left
+    }
+
     /// A neighbour said all it has of what this peer wants.
     pub(crate) fn on_compared(&mut self, link: LinkId) {
         if !self.is_relay() {
@@ -244,7 +314,14 @@ impl Engine {
             from,
             relays: self.placement.members.len() as u32,
             replicas: self.config.replicas.min(self.placement.members.len()) as u32,
+            to_hand_over: self
+                .placement
+                .handing_over
+                .map(|for_good| self.left_to_hand_over(for_good)),
         };
+        if view.to_hand_over.is_some_and(|left| left > 0) {
+            self.ask_what_others_have();
+        }
         if view != self.placement.told {
             self.placement.told = view.clone();
             self.event(Event::Repair(view));

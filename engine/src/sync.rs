@@ -149,6 +149,7 @@ impl Engine {
 
     /// Remembers what a neighbour has more of than is held here.
     pub(crate) fn note_head(&mut self, link: LinkId, head: FeedHead) {
+        self.note_has(link, &head.device, head.next_seq);
         if !self.wants(&head.account) {
             return;
         }

@@ -56,6 +56,8 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
     },
+    /// Have a running relay give its share to others, and wait until they have it: before it is stopped for good.
+    Drain,
     /// Write all stored entries to standard output, one JSON object per line. The relay must not be running.
     Export,
 }

@@ -29,6 +29,17 @@ pub enum DataDirError {
     },
 }
 
+/// The number of the process that uses a folder, if one does.
+#[must_use]
+pub fn holder(path: &Path) -> Option<u32> {
+    let lock = File::open(path.join(LOCK_FILE)).ok()?;
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => {}
+        Ok(()) | Err(TryLockError::Error(_)) => return None,
+    }
+    fs::read_to_string(path.join(LOCK_FILE)).ok()?.trim().parse().ok()
+}
+
 /// The right to use a data folder, until dropped or until the process ends however it ends.
 #[derive(Debug)]
 pub struct DataDir {

@@ -13,6 +13,7 @@
 
 pub mod config;
 pub mod data_dir;
+pub mod drain;
 pub mod driver;
 pub mod export;
 pub mod http;

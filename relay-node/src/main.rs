@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use starling_relay_node::config::{Cli, Command, ConfigCommand, LogFormat, Settings};
+use starling_relay_node::drain;
 use starling_relay_node::export::export;
 use starling_relay_node::network::RelayUrl;
 use starling_relay_node::relay::Relay;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         .and_then(|settings| match cli.command.unwrap_or(Command::Run) {
             Command::Run => run(&settings),
             Command::Status { at } => status(&settings, at),
+            Command::Drain => drain::ask(&settings, &here_url(&settings)?),
             Command::Config(ConfigCommand::Check) => {
                 print!("{}", settings.to_toml());
                 Ok(())
@@ -41,12 +43,17 @@ fn main() -> ExitCode {
 fn status(settings: &Settings, at: Option<RelayUrl>) -> anyhow::Result<()> {
     let url = match at {
         Some(url) => url,
-        None => format!("http://{}", here(settings.listen)).parse()?,
+        None => here_url(settings)?,
     };
     let status = Status::ask(&url)?;
     print!("{}", status.text());
     anyhow::ensure!(status.is_ready(), "the relay does not serve yet");
     Ok(())
+}
+
+/// Where the relay of these settings is reached on this machine.
+fn here_url(settings: &Settings) -> anyhow::Result<RelayUrl> {
+    Ok(format!("http://{}", here(settings.listen)).parse()?)
 }
 
 /// A browser or a program can open this machine, not "all addresses".
@@ -75,10 +82,19 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
             let mut interrupted = signal(SignalKind::interrupt())?;
             let mut relay = Relay::start(settings).await?;
             announce(&relay);
-            tokio::select! {
-                _ = terminated.recv() => {}
-                _ = interrupted.recv() => {}
-                () = relay.failed() => anyhow::bail!("the store's thread ended by itself; the log says why"),
+            let mut to_drain = signal(SignalKind::user_defined1())?;
+            loop {
+                tokio::select! {
+                    _ = terminated.recv() => break,
+                    _ = interrupted.recv() => break,
+                    _ = to_drain.recv() => {
+                        let driver = relay.driver().clone();
+                        tokio::spawn(async move { drain::drain(&driver).await });
+                    }
+                    () = relay.failed() => {
+                        anyhow::bail!("the store's thread ended by itself; the log says why")
+                    }
+                }
             }
             if !relay.stop().await {
                 anyhow::bail!("stopped, but the disk did not take everything; peers keep what it lacks");

@@ -28,6 +28,9 @@ use crate::rtc::{RtcConfig, RtcEndpoint, RtcError};
 use crate::store::{Store, StoreError};
 use crate::transport::{webrtc, websocket};
 
+/// At a stop, how long others may take to fetch what only this relay has.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(15);
+
 /// What peers and people are told when the relay ends in order.
 const STOPPING: &str = "the relay is stopping";
 
@@ -319,9 +322,12 @@ impl Relay {
         self.thread.ended().await;
     }
 
-    /// Stops: takes nothing new, says goodbye to links, and writes everything to the disk. Returns whether all of it is
+    /// Stops: hands over what only this relay has, takes nothing new, says goodbye to links, and writes everything to the disk. Returns whether all of it is
     /// there.
     pub async fn stop(self) -> bool {
+        if !self.driver.hand_over(false, HAND_OVER_WITHIN).await {
+            tracing::warn!("not everything this relay has is at others; it comes back with it");
+        }
         let _ = self.stop_http.send(());
         self.hub.stop();
         self.answering.abort();

@@ -9,6 +9,15 @@ use crate::network::RelayUrl;
 /// A relay that is well answers in milliseconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
+/// Asks relays over HTTP.
+pub(crate) fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(ANSWERS_WITHIN))
+        .http_status_as_error(false)
+        .build()
+        .into()
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
@@ -38,11 +47,7 @@ impl Status {
     /// # Errors
     /// [`StatusError`].
     pub fn ask(url: &RelayUrl) -> Result<Self, StatusError> {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(ANSWERS_WITHIN))
-            .http_status_as_error(false)
-            .build()
-            .into();
+        let agent = agent();
         let no_answer = |error: ureq::Error| StatusError::NoAnswer {
             url: url.clone(),
             reason: error.to_string(),
@@ -79,8 +84,12 @@ impl Status {
             from,
             relays,
             replicas,
+            to_hand_over,
             ..
         } = &self.repair;
+        if let Some(left) = to_hand_over {
+            return format!("it hands its share over: {left} feeds are left");
+        }
         let share = format!("each feed is kept by {replicas} of {relays} relays");
         match entries {
             0 => format!("{share}; this one lacks nothing of its share"),
@@ -182,6 +191,7 @@ mod tests {
                 from: vec!["abc".to_owned()],
                 relays: 7,
                 replicas: 3,
+                to_hand_over: None,
             },
             members: vec![
                 member("", "a\u{1b}[31mb", false),

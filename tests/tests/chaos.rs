@@ -295,6 +295,43 @@ fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_is_emptied_before_it_is_taken_away_for_good() -> Result<()> {
+    let time = Clock::new();
+    let mut relays = relays(4, &[]).await?;
+    let all: Vec<&Relay> = relays.iter().collect();
+    let entries = populate(&all, 0..100, 20).await?;
+    restored(&all, &entries, 3).await?;
+    let leaver = &relays[3];
+    let held = copies(&[leaver], &entries).await?.values().sum::<usize>();
+    ensure!(held > 20, "it has a share: {held}");
+    let drained = tokio::process::Command::new(starling_tests::relay::program()?)
+        .arg("drain")
+        .args(["--listen", &format!("127.0.0.1:{}", leaver.port())])
+        .arg("--data-dir")
+        .arg(leaver.data_dir())
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&drained.stdout).into_owned();
+    time.say(said.trim().replace('\n', "; "));
+    ensure!(
+        drained.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&drained.stderr)
+    );
+    ensure!(said.contains("0 feeds are left"), "{said}");
+    // At once, with nobody noticing first.
+    relays[3].kill().await?;
+    let rest: Vec<&Relay> = relays[..3].iter().collect();
+    let copies = copies(&rest, &entries).await?;
+    ensure!(
+        copies.values().all(|copies| *copies == 3),
+        "the others have everything"
+    );
+    time.say("it was taken away, and everybody has three copies");
+    Ok(())
+}
+
 /// Everything but the key.
 fn wipe(relay: &Relay) -> Result<()> {
     for entry in std::fs::read_dir(relay.data_dir())? {

@@ -232,3 +232,41 @@ fn a_relay_being_emptied_is_given_nothing_more() {
         assert!(copies(&mut net, &relays, *account, ENTRIES) >= REPLICAS);
     }
 }
+
+#[test]
+fn a_relay_that_leaves_for_good_says_so_when_others_have_everything() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, 4);
+    let accounts = people(&mut net, &relays);
+    let leaver = relays[3];
+    net.peers[leaver].events.clear();
+    net.input(leaver, Input::HandOver { for_good: true });
+    let left = |net: &Network| {
+        let told = net.peers[leaver].events.iter().filter_map(|event| match event {
+            Event::Repair(view) => view.to_hand_over,
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert!(
+        left(&net).first().is_some_and(|left| *left > 0),
+        "seed {}",
+        net.seed
+    );
+    for _ in 0..60 {
+        net.run_for_ms(1_000);
+        if left(&net).last() == Some(&0) {
+            break;
+        }
+    }
+    assert_eq!(left(&net).last(), Some(&0), "seed {}", net.seed);
+    net.crash(leaver);
+    for account in &accounts {
+        assert_eq!(
+            copies(&mut net, &relays, *account, ENTRIES),
+            3,
+            "seed {}",
+            net.seed
+        );
+    }
+}

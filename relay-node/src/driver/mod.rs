@@ -59,6 +59,8 @@ pub(crate) enum FromLink {
     Describe(Box<Description>),
     /// Somebody on this machine wants to know something.
     Ask(Query, oneshot::Sender<Reply>),
+    /// This relay is to end; for good?
+    HandOver(bool),
     /// This relay keeps a registry.
     Registry(RegistryId),
     /// It answers.
@@ -137,6 +139,16 @@ impl DriverHandle {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
+    }
+
+    /// Has others take what this relay has, and waits until they have it, at most for this long. Whether they do.
+    pub async fn hand_over(&self, for_good: bool, within: Duration) -> bool {
+        if self.inputs.send(FromLink::HandOver(for_good)).await.is_err() {
+            return false;
+        }
+        let mut repair = self.repair.clone();
+        let handed = repair.wait_for(|repair| repair.to_hand_over == Some(0));
+        matches!(tokio::time::timeout(within, handed).await, Ok(Ok(_)))
     }
 
     /// How far this relay is with what it should hold.
@@ -367,6 +379,7 @@ impl Driver {
                     ask: Ask::Query(query),
                 });
             }
+            FromLink::HandOver(for_good) => self.handle(Input::HandOver { for_good }),
             FromLink::Registry(registry) => self.handle(Input::Registry(registry)),
             FromLink::Named(ticket, answer) => self.handle(Input::Named { ticket, answer }),
             FromLink::Down { link } if self.links.remove(&link).is_some() => {

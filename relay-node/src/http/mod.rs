@@ -141,6 +141,8 @@ pub struct Repair {
     pub relays: u32,
     /// How many of them keep each account's feeds.
     pub replicas: u32,
+    /// It is to end, and hands over what it has: feeds that others lack a part of.
+    pub to_hand_over: Option<u64>,
 }
 
 impl From<RepairView> for Repair {
@@ -152,6 +154,7 @@ impl From<RepairView> for Repair {
             from: view.from.iter().map(ToString::to_string).collect(),
             relays: view.relays,
             replicas: view.replicas,
+            to_hand_over: view.to_hand_over,
         }
     }
 }
