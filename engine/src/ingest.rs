@@ -21,6 +21,9 @@ use crate::{Engine, Waiting};
 /// Comparisons of old entries with stored ones under way at once; more suspicions are ignored until one is settled.
 const FORK_CHECKS_MAX: usize = 16;
 
+/// The name of no link.
+const NO_LINK: LinkId = LinkId(0);
+
 /// Keys of feeds kept ready, 200 bytes each; when full, all are forgotten.
 const READY_KEYS_MAX: usize = 2_048;
 
@@ -96,6 +99,20 @@ impl Engine {
             None => self.announce(&verified, link),
         }
         Ok(())
+    }
+
+    /// Takes in entries from a backup. What does not hold is left out.
+    pub(crate) fn restore_entries(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            if let Err(reason) = self.ingest(NO_LINK, entry, None) {
+                self.refused += 1;
+                self.emit(Output::Log(Log::Refused {
+                    link: NO_LINK,
+                    peer: None,
+                    reason,
+                }));
+            }
+        }
     }
 
     /// Checks an entry. The keys of feeds that come along again and again are kept ready.

@@ -23,7 +23,7 @@ pub struct Now {
     pub wall: Timestamp,
 }
 
-/// Names a channel to another peer. Chosen by the adapter, never reused within one run.
+/// Names a channel to another peer. Chosen by the adapter, never reused within one run; 0 is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
 
@@ -109,6 +109,8 @@ pub enum Input {
     /// What this relay says of itself to everybody, from now on; its key, heartbeat and revision are the engine's to
     /// know. Browsers ignore it.
     Describe(Box<protocol::directory::Description>),
+    /// Entries from a backup, taken in like those of a neighbour.
+    Entries(Vec<protocol::Entry>),
     /// This relay is to end: what only it has, others should have first. How far that is, is told by [`Event::Repair`].
     HandOver {
         /// It will not come back: its share is given to others.

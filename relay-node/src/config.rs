@@ -58,6 +58,23 @@ pub enum Command {
     },
     /// Have a running relay give its share to others, and wait until they have it: before it is stopped for good.
     Drain,
+    /// Write everything this relay holds to a new file: entries and names. The relay must not be running.
+    Backup {
+        /// The file; it holds the registry's secret key.
+        file: PathBuf,
+    },
+    /// Take a backup in, every signature checked, into a fresh data folder or one that lacks some of it.
+    Restore {
+        /// The file.
+        file: PathBuf,
+        /// Only check the file.
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Look at settings, data folder, ports, clock and network, and say what is wrong and what to do.
+    Doctor,
+    /// Write a settings file to begin with to standard output.
+    Init,
     /// Write all stored entries to standard output, one JSON object per line. The relay must not be running.
     Export,
 }

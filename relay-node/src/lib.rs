@@ -11,8 +11,10 @@
 //!
 //! Invariant: nothing here decides what is stored, shown or forwarded; that is the engine's.
 
+pub mod backup;
 pub mod config;
 pub mod data_dir;
+pub mod doctor;
 pub mod drain;
 pub mod driver;
 pub mod export;

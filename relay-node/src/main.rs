@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use starling_relay_node::config::{Cli, Command, ConfigCommand, LogFormat, Settings};
-use starling_relay_node::drain;
 use starling_relay_node::export::export;
 use starling_relay_node::network::RelayUrl;
 use starling_relay_node::relay::Relay;
 use starling_relay_node::status::Status;
+use starling_relay_node::{backup, doctor, drain};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -21,6 +21,21 @@ fn main() -> ExitCode {
         .and_then(|settings| match cli.command.unwrap_or(Command::Run) {
             Command::Run => run(&settings),
             Command::Status { at } => status(&settings, at),
+            Command::Backup { file } => backup::backup(&settings.data_dir, &file),
+            Command::Restore { file, verify } => {
+                let report = match verify {
+                    true => backup::verify(&file)?,
+                    false => backup::restore(&settings, &file)?,
+                };
+                print!("{}", report.text());
+                anyhow::ensure!(report.refused == 0, "not all of {} could be used", file.display());
+                Ok(())
+            }
+            Command::Doctor => doctor::examine(&settings),
+            Command::Init => {
+                print!("{}", doctor::first_settings());
+                Ok(())
+            }
             Command::Drain => drain::ask(&settings, &here_url(&settings)?),
             Command::Config(ConfigCommand::Check) => {
                 print!("{}", settings.to_toml());

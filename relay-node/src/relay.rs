@@ -384,15 +384,10 @@ fn describe(settings: &Settings, peer: PeerId, http: SocketAddr) -> Description 
 fn open_ledger(settings: &Settings, folder: &Path) -> Result<Ledger, LedgerError> {
     match &settings.registry {
         RegistryPlace::Embedded => Embedded::open(folder).map(Ledger::Embedded),
-        RegistryPlace::Etcd(address) => {
-            let user = settings.registry_user.clone();
-            let credentials = Credentials {
-                user: user.map(|user| (user, settings.registry_password.clone())),
-                ca: settings.registry_ca.clone(),
-                identity: settings.registry_cert.clone().zip(settings.registry_key.clone()),
-            };
-            Ok(Ledger::Etcd(Etcd::new(address.clone(), credentials)))
-        }
+        RegistryPlace::Etcd(address) => Ok(Ledger::Etcd(Etcd::new(
+            address.clone(),
+            Credentials::of(settings),
+        ))),
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum FromLink {
     Describe(Box<Description>),
     /// Somebody on this machine wants to know something.
     Ask(Query, oneshot::Sender<Reply>),
+    /// From a backup.
+    Entries(Vec<protocol::Entry>),
     /// This relay is to end; for good?
     HandOver(bool),
     /// This relay keeps a registry.
@@ -180,6 +182,12 @@ impl DriverHandle {
         let (reply, answer) = oneshot::channel();
         self.inputs.send(FromLink::Ask(query, reply)).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Takes in entries from a backup; waits while the store has enough to do.
+    pub(crate) async fn restore(&self, entries: Vec<protocol::Entry>) {
+        // A relay that is ending is asked afterwards what it has.
+        let _ = self.inputs.send(FromLink::Entries(entries)).await;
     }
 
     /// This relay keeps a registry of names.
@@ -379,6 +387,7 @@ impl Driver {
                     ask: Ask::Query(query),
                 });
             }
+            FromLink::Entries(entries) => self.handle(Input::Entries(entries)),
             FromLink::HandOver(for_good) => self.handle(Input::HandOver { for_good }),
             FromLink::Registry(registry) => self.handle(Input::Registry(registry)),
             FromLink::Named(ticket, answer) => self.handle(Input::Named { ticket, answer }),

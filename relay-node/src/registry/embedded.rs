@@ -15,7 +15,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::ledger::{Change, Check, Key, LeaseId, LedgerError, Outcome, Row, Txn};
 
-const FILE: &str = "registry.redb";
+/// The file, in the data folder.
+pub const FILE: &str = "registry.redb";
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
 const COUNTS: TableDefinition<'static, &str, u64> = TableDefinition::new("counts");
 const REVISION: &str = "revision";
@@ -101,7 +102,32 @@ impl Embedded {
         self.order(|reply| Order::Txn(txn, reply)).await
     }
 
-    pub(super) async fn scan(
+    /// Sets rows of a backup that are not there yet.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn fill(&self, rows: Vec<(Key, Vec<u8>)>) -> Result<(), LedgerError> {
+        for (key, value) in rows {
+            let put = Change::Put {
+                key: key.clone(),
+                value,
+                lease: None,
+            };
+            let txn = Txn {
+                checks: vec![Check::Absent(key)],
+                changes: vec![put],
+                otherwise: Vec::new(),
+            };
+            self.txn(txn).await?;
+        }
+        Ok(())
+    }
+
+    /// See [`super::Ledger::scan`].
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn scan(
         &self,
         prefix: &[u8],
         after: Option<&[u8]>,

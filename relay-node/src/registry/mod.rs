@@ -21,7 +21,7 @@ mod names;
 mod rules;
 
 pub use desk::{Desk, Questions, serve};
-pub use embedded::Embedded;
+pub use embedded::{Embedded, FILE as EMBEDDED_FILE};
 pub use etcd::{Credentials, Etcd, EtcdAddress};
 pub use leader::{Pace, lead};
 pub use ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Row, Txn};

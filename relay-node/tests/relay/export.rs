@@ -1,10 +1,87 @@
-//! What is exported is what was stored.
+//! What is exported is what was stored, and what is restored is what was backed up.
+
+use std::path::Path;
+use std::process::{Command, Output};
 
 use data_encoding::BASE64;
 use rustix::process::Signal;
 
 use crate::peer::{Author, link};
 use crate::process::Relay;
+
+fn program(args: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_relay-node"))
+        .args(args)
+        .arg("--data-dir")
+        .arg(folder)
+        .output()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_backup_is_checked_and_brings_everything_back() {
+    let mut relay = Relay::start().await;
+    let mut author = Author::new(1);
+    let mut linked = link(&relay, &author).await;
+    linked.push(author.feed[0].clone()).await;
+    for n in 0..20 {
+        linked.push(author.post(&format!("post {n}"))).await;
+    }
+    linked.durable(&author, 21).await;
+    relay.signal(Signal::TERM);
+    assert!(relay.wait().success());
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("backup");
+    let path = file.to_str().unwrap();
+    let made = program(&["backup", path], &relay.data_dir());
+    assert!(made.status.success(), "{made:?}");
+    let again = program(&["backup", path], &relay.data_dir());
+    assert!(!again.status.success(), "nothing is written over");
+    let checked = program(&["restore", path, "--verify"], place.path());
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        checked.status.success() && said.starts_with("21 entries"),
+        "{said}"
+    );
+
+    let fresh = place.path().join("fresh");
+    let restored = program(&["restore", path], &fresh);
+    assert!(restored.status.success(), "{restored:?}");
+    let exported = |folder: &Path| program(&["export"], folder).stdout;
+    assert_eq!(exported(&fresh), exported(&relay.data_dir()));
+    let key = |folder: &Path| {
+        let rows = std::fs::read_to_string(folder).unwrap();
+        rows.lines()
+            .filter(|line| line.contains("\"registry\""))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let second = place.path().join("second");
+    assert!(
+        program(&["backup", second.to_str().unwrap()], &fresh)
+            .status
+            .success()
+    );
+    assert!(!key(&file).is_empty());
+    assert_eq!(key(&second), key(&file), "names and the key they are signed with");
+
+    // One post is changed by a letter, its signature is not.
+    let good = std::fs::read_to_string(&file).unwrap();
+    let line = good.lines().last().unwrap();
+    let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+    let mut bytes = BASE64
+        .decode(entry["entry"].as_str().unwrap().as_bytes())
+        .unwrap();
+    *bytes.iter_mut().nth_back(3).unwrap() ^= 1;
+    let bad = good.replace(entry["entry"].as_str().unwrap(), &BASE64.encode(&bytes));
+    std::fs::write(&file, bad).unwrap();
+    let checked = program(&["restore", path, "--verify"], place.path());
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        !checked.status.success() && said.contains("1 lines were left out"),
+        "{said}"
+    );
+}
 
 #[tokio::test]
 async fn every_entry_is_exported_and_verifies() {
