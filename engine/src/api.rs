@@ -186,6 +186,11 @@ pub enum Query {
         /// Whom.
         account: AccountId,
     },
+    /// Which relays keep an account's feeds, the primary first → [`Reply::Replicas`]. For relays.
+    Replicas {
+        /// Whose.
+        account: AccountId,
+    },
     /// Whose a name is, by the registry's word → [`Reply::Name`]. Takes as long as the network takes.
     Name {
         /// The name; a leading `@` and capitals do not matter.
@@ -234,6 +239,8 @@ pub enum Reply {
     Thread(ThreadView),
     /// A person.
     Profile(ProfileView),
+    /// The relays that keep somebody's feeds, the primary first.
+    Replicas(Vec<PeerId>),
     /// The registry's answer; [`NameAnswer::Unavailable`] if none came.
     Name(NameAnswer),
     /// Several people.

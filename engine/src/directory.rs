@@ -18,7 +18,7 @@ use protocol::message::{Message, Relays};
 use protocol::{Instant, PeerId, limits};
 
 use crate::api::{Event, RelayState, RelayView};
-use crate::io::{Config, LinkId, Log, Output, PeerKind};
+use crate::io::{Config, Figures, LinkId, Log, Output, PeerKind};
 use crate::{Engine, clock};
 
 /// How long a relay waits for more to pass on together, at most; otherwise a fifth of a heartbeat.
@@ -45,6 +45,7 @@ pub(crate) struct Directory {
     checks: Map<LinkId, u32>,
     /// What this relay says of itself.
     own: Option<Known>,
+    figures: Figures,
     /// Somebody's description is to be passed on.
     fresh: bool,
     next_beat: Instant,
@@ -62,12 +63,18 @@ impl Directory {
             known: Map::new(),
             checks: Map::new(),
             own: None,
+            figures: Figures::default(),
             fresh: false,
             next_beat: now,
             next_pass: now,
             changed: false,
             doubted: false,
         }
+    }
+
+    /// How this relay does.
+    pub(crate) fn set_figures(&mut self, figures: Figures) {
+        self.figures = figures;
     }
 
     /// A second passed.
@@ -273,6 +280,7 @@ impl Engine {
         if self.now.instant < self.directory.next_beat {
             return;
         }
+        let figures = self.directory.figures;
         let Some(own) = &mut self.directory.own else {
             return;
         };
@@ -282,6 +290,9 @@ impl Engine {
             heartbeat: self.now.wall.0.max(before.heartbeat + 1),
             revision: self.feeds.entries(),
             registry: self.names.registry(),
+            load: figures.load,
+            response_us: figures.response_us,
+            errors_ppm: figures.errors_ppm,
             ..before.clone()
         };
         *own = Known {

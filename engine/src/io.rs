@@ -109,6 +109,8 @@ pub enum Input {
     /// What this relay says of itself to everybody, from now on; its key, heartbeat and revision are the engine's to
     /// know. Browsers ignore it.
     Describe(Box<protocol::directory::Description>),
+    /// How this relay does, as its adapter measured lately: part of what it says of itself.
+    Figures(Figures),
     /// Entries from a backup, taken in like those of a neighbour.
     Entries(Vec<protocol::Entry>),
     /// This relay is to end: what only it has, others should have first. How far that is, is told by [`Event::Repair`].
@@ -312,6 +314,30 @@ pub struct Config {
 /// How often relays describe themselves unless told otherwise.
 pub const RELAYS_BEAT_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
 
+/// How a relay does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// How busy its engine is, in thousandths.
+    pub load: u16,
+    /// Mean time from an entry's arrival to its commit, in microseconds.
+    pub response_us: u32,
+    /// Links refused for want of room, in millionths of those asked for.
+    pub errors_ppm: u32,
+}
+
+/// What is known of a relay for one feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// Milliseconds between an entry and its receipt.
+    pub replication_ms: f32,
+    /// Milliseconds it takes to answer.
+    pub response_ms: f32,
+    /// Kilometres away; 0 if that is not known.
+    pub distance_km: f32,
+    /// Share of requests that fail, 0 to 1.
+    pub errors: f32,
+}
+
 /// The weights by which relays are ranked, and what counts as usual as long as nothing was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Routing {
@@ -319,6 +345,8 @@ pub struct Routing {
     pub replication: f32,
     /// Of a millisecond of response time.
     pub response: f32,
+    /// Of a kilometre.
+    pub distance: f32,
     /// Of all requests failing.
     pub errors: f32,
     /// Usual milliseconds to a receipt.
@@ -332,10 +360,23 @@ impl Default for Routing {
         Self {
             replication: 1.0,
             response: 2.0,
+            distance: 0.02,
             errors: 10_000.0,
             usual_replication_ms: 150.0,
             usual_response_ms: 100.0,
         }
+    }
+}
+
+impl Routing {
+    /// How good a relay is: `1 / (i·replication + j·response + k·distance + l·errors)`. Higher is better.
+    #[must_use]
+    pub fn score(&self, terms: &Terms) -> f32 {
+        let cost = self.replication * terms.replication_ms
+            + self.response * terms.response_ms
+            + self.distance * terms.distance_km
+            + self.errors * terms.errors;
+        1.0 / cost.max(0.001)
     }
 }
 

@@ -231,6 +231,7 @@ impl Engine {
             Input::Introduce { to, payload } => self.introduce(to, payload),
             Input::Candidates(candidates) => self.on_candidates(&candidates),
             Input::Describe(description) => self.describe(*description),
+            Input::Figures(figures) => self.directory.set_figures(figures),
             Input::Entries(entries) => self.restore_entries(entries),
             Input::HandOver { for_good } => self.hand_over(for_good),
             Input::Registry(registry) => self.learn_registry(registry, true),

@@ -14,7 +14,7 @@ use protocol::{Instant, PeerId};
 
 use crate::api::RelayState;
 use crate::assignment::{Assignment, Worker};
-use crate::io::Routing;
+use crate::io::{Routing, Terms};
 use crate::records::RelayRecord;
 use crate::store::{Op, Table};
 use crate::{Engine, clock};
@@ -58,11 +58,14 @@ impl Routes {
             || weights.usual_response_ms.max(relay.response_us as f32 / 1_000.0),
             |rtt| rtt.as_millis() as f32,
         );
-        let busy = f32::from(relay.load) / 1_000.0;
-        let cost = weights.replication * delay.unwrap_or(usual)
-            + weights.response * response * (1.0 + busy)
-            + weights.errors * relay.errors_ppm as f32 / 1_000_000.0;
-        1.0 / cost.max(0.001)
+        weights.score(&Terms {
+            replication_ms: delay.unwrap_or(usual),
+            // A busy one answers later than it did.
+            response_ms: response * (1.0 + f32::from(relay.load) / 1_000.0),
+            // Browsers do not know where they are.
+            distance_km: 0.0,
+            errors: relay.errors_ppm as f32 / 1_000_000.0,
+        })
     }
 }
 

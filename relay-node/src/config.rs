@@ -56,6 +56,17 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
     },
+    /// Say which relays keep somebody's feeds, and which of all is best asked from here.
+    Route {
+        /// An account, or a profile link.
+        account: String,
+        /// Show what the score is made of.
+        #[arg(long)]
+        explain: bool,
+        /// Any relay of the network [default: where --listen says].
+        #[arg(long, value_name = "URL")]
+        at: Option<RelayUrl>,
+    },
     /// Have a running relay give its share to others, and wait until they have it: before it is stopped for good.
     Drain,
     /// Write everything this relay holds to a new file: entries and names. The relay must not be running.

@@ -23,6 +23,7 @@ pub mod identity;
 pub mod network;
 pub mod registry;
 pub mod relay;
+pub mod route;
 pub mod rtc;
 pub mod status;
 pub mod store;

@@ -11,7 +11,7 @@ use starling_relay_node::export::export;
 use starling_relay_node::network::RelayUrl;
 use starling_relay_node::relay::Relay;
 use starling_relay_node::status::Status;
-use starling_relay_node::{backup, doctor, drain};
+use starling_relay_node::{backup, doctor, drain, route};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -21,6 +21,11 @@ fn main() -> ExitCode {
         .and_then(|settings| match cli.command.unwrap_or(Command::Run) {
             Command::Run => run(&settings),
             Command::Status { at } => status(&settings, at),
+            Command::Route { account, explain, at } => {
+                let url = at.map_or_else(|| here_url(&settings), Ok)?;
+                print!("{}", route::route(&settings, &url, &account, explain)?);
+                Ok(())
+            }
             Command::Backup { file } => backup::backup(&settings.data_dir, &file),
             Command::Restore { file, verify } => {
                 let report = match verify {

@@ -113,8 +113,10 @@ impl Status {
             self.url,
             self.repair_text()
         );
-        let head = ["RELAY", "STATE", "ZONE", "CAPACITY", "ENTRIES", "ROLES"].map(str::to_owned);
-        let mut rows = vec![head];
+        let head = [
+            "RELAY", "STATE", "ZONE", "CAPACITY", "ENTRIES", "LOAD", "RESPONSE", "ROLES",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(self.members.iter().map(|member| {
             let place = if member.url.is_empty() {
                 &member.peer
@@ -122,7 +124,7 @@ impl Status {
                 &member.url
             };
             let this = if member.this { " (this)" } else { "" };
-            [
+            vec![
                 format!("{}{this}", plain(place)),
                 member.state.clone(),
                 if member.zone.is_empty() {
@@ -132,27 +134,34 @@ impl Status {
                 },
                 member.capacity.to_string(),
                 member.entries.to_string(),
+                format!("{} %", member.load / 10),
+                format!("{:.1} ms", f64::from(member.response_us) / 1_000.0),
                 member.roles.join(","),
             ]
         }));
-        let width = |column: usize| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        };
-        let widths: [usize; 6] = core::array::from_fn(width);
-        for row in &rows {
-            let cells = row
-                .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell:width$}"));
-            let line: Vec<String> = cells.collect();
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{}", line.join("  ").trim_end());
-        }
+        text += &table(&rows);
         text
     }
+}
+
+/// Rows of cells, lined up.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths);
+        let line: Vec<String> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", line.join("  ").trim_end());
+    }
+    text
 }
 
 /// What others call themselves must not move the cursor.
@@ -175,6 +184,10 @@ mod tests {
             roles: vec!["worker".to_owned(), "web".to_owned()],
             capacity: 100,
             entries: 7,
+            location: None,
+            load: 125,
+            response_us: 1_500,
+            errors_ppm: 0,
         };
         let status = Status {
             url: "http://localhost:8080".parse().unwrap(),
@@ -202,9 +215,9 @@ mod tests {
             status.text(),
             "Relay 1.0 at http://localhost:8080, ready\nkey abc\n\
              each feed is kept by 3 of 7 relays; this one lacks 9 entries of 2 feeds, coming from 1 relays\n\n\
-             RELAY                         STATE  ZONE     CAPACITY  ENTRIES  ROLES\n\
-             abc                           alive  a [31mb  100       7        worker,web\n\
-             http://localhost:8080 (this)  alive  –        100       7        worker,web\n"
+             RELAY                         STATE  ZONE     CAPACITY  ENTRIES  LOAD  RESPONSE  ROLES\n\
+             abc                           alive  a [31mb  100       7        12 %  1.5 ms    worker,web\n\
+             http://localhost:8080 (this)  alive  –        100       7        12 %  1.5 ms    worker,web\n"
         );
     }
 }

@@ -103,6 +103,7 @@ impl Engine {
                 }
                 Reply::Profile(self.profile_view(&account))
             }
+            Query::Replicas { account } => Reply::Replicas(self.replicas_of(&account)),
             Query::Name { name } => return self.look_up_name(ask, &name),
             Query::Following => {
                 let followed = self.follows.iter().filter(|(_, follow)| follow.on);

@@ -13,6 +13,7 @@
 //!   waits for the store meanwhile stems from one input and the store's own answers;
 //! - a link's name is never used again.
 
+mod gauge;
 mod link;
 
 use std::collections::{HashMap, VecDeque};
@@ -29,6 +30,7 @@ use protocol::name::{NameAnswer, RegistryId};
 use protocol::{PeerId, Timestamp, frame};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use gauge::Gauge;
 pub use link::{FrameSink, LinkEnd, Outgoing, ToLink};
 use link::{LinkHandle, link_queue};
 
@@ -94,6 +96,7 @@ pub struct DriverHandle {
     link_next: Arc<AtomicU64>,
     places: Arc<Semaphore>,
     places_max: usize,
+    refused: Arc<AtomicU64>,
     ready: watch::Receiver<bool>,
     relays: watch::Receiver<Vec<RelayView>>,
     repair: watch::Receiver<RepairView>,
@@ -111,9 +114,10 @@ impl DriverHandle {
         transport: Transport,
         dialled: Option<RelayUrl>,
     ) -> Result<LinkEnd, AttachError> {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| AttachError::Full)?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            AttachError::Full
+        })?;
         let link = LinkId(self.link_next.fetch_add(1, Ordering::Relaxed));
         let (handle, outgoing) = link_queue();
         let up = FromLink::Up {
@@ -253,6 +257,7 @@ pub fn start(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
+    let refused = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
     let driver = Driver {
         engine: Engine::new(config, seed, now(start)),
@@ -268,6 +273,7 @@ pub fn start(
         desk,
         asks: HashMap::new(),
         last_ask: 0,
+        gauge: Gauge::new(refused.clone()),
         dialled: HashMap::new(),
     };
     let all_places = (Arc::clone(&places), places_max);
@@ -281,6 +287,7 @@ pub fn start(
         link_next: Arc::new(AtomicU64::new(1)),
         places,
         places_max,
+        refused,
         ready: is_ready,
         relays,
         repair,
@@ -313,6 +320,7 @@ struct Driver {
     desk: Option<Desk>,
     asks: HashMap<u64, oneshot::Sender<Reply>>,
     last_ask: u64,
+    gauge: Gauge,
     /// Links that were dialled and have not proven yet who is there.
     dialled: HashMap<LinkId, RelayUrl>,
 }
@@ -362,6 +370,7 @@ impl Driver {
                 dialled,
                 handle,
             } => {
+                self.gauge.linked();
                 self.links.insert(link, handle);
                 if let Some(url) = dialled {
                     self.dialled.insert(link, url);
@@ -400,8 +409,15 @@ impl Driver {
     }
 
     fn handle(&mut self, input: Input) {
+        let began = Instant::now();
+        if let Input::Persisted { id } = &input {
+            self.gauge.persisted(*id, began);
+        }
         self.engine.handle(now(self.start), input);
         self.execute_outputs();
+        if let Some(figures) = self.gauge.worked(began) {
+            self.own.push_back(Input::Figures(figures));
+        }
     }
 
     fn execute_outputs(&mut self) {
@@ -425,7 +441,10 @@ impl Driver {
                         self.own.push_back(Input::Named { ticket, answer });
                     }
                 }
-                Output::Persist(batch) => self.give(Command::Persist(batch)),
+                Output::Persist(batch) => {
+                    self.gauge.persist(batch.id);
+                    self.give(Command::Persist(batch));
+                }
                 Output::Load(load) => self.give(Command::Load(load)),
                 // Browsers have no address: they dial.
                 Output::Dial { peer, .. } => {

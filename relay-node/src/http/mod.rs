@@ -3,6 +3,7 @@
 //! - `/api/relay`: its key, version and name;
 //! - `/api/network`: the relays it knows of, and how they seem to do;
 //! - `/api/repair`: how far it is with what it should hold;
+//! - `/api/replicas/ACCOUNT`: the relays that keep somebody's feeds;
 //! - `/healthz`: the process lives; `/readyz`: it serves (store open and read, UDP port bound, caught up with
 //!   the other relays);
 //! - everything else: the app ([`app`]), with links into it answered by its start page.
@@ -14,14 +15,15 @@ pub mod metrics;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use engine::api::{RelayState, RelayView, RepairView};
+use engine::api::{Query, RelayState, RelayView, RepairView, Reply};
+use protocol::AccountId;
 use protocol::directory::role;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +60,14 @@ pub struct Member {
     pub capacity: u32,
     /// Entries it holds.
     pub entries: u64,
+    /// Where it stands: hundredths of degrees north and east.
+    pub location: Option<[i16; 2]>,
+    /// How busy it is, in thousandths.
+    pub load: u16,
+    /// Mean time from an entry's arrival to its commit, in microseconds.
+    pub response_us: u32,
+    /// Links it refuses for want of room, in millionths.
+    pub errors_ppm: u32,
 }
 
 impl From<RelayView> for Member {
@@ -88,6 +98,12 @@ impl From<RelayView> for Member {
             zone: description.zone,
             capacity: description.capacity,
             entries: description.revision,
+            location: description
+                .location
+                .map(|place| [place.latitude, place.longitude]),
+            load: description.load,
+            response_us: description.response_us,
+            errors_ppm: description.errors_ppm,
         }
     }
 }
@@ -106,6 +122,7 @@ pub fn router(about: About, driver: DriverHandle, app: Option<Arc<App>>) -> Rout
         .route("/api/relay", get(relay))
         .route("/api/network", get(network))
         .route("/api/repair", get(repair))
+        .route("/api/replicas/{account}", get(replicas))
         .route("/api/{*rest}", any(async || StatusCode::NOT_FOUND))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -162,6 +179,20 @@ impl From<RepairView> for Repair {
 async fn repair(State(shared): State<Shared>) -> impl IntoResponse {
     let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
     (headers, Json(Repair::from(shared.driver.repair())))
+}
+
+async fn replicas(State(shared): State<Shared>, Path(account): Path<String>) -> Response {
+    let Ok(account) = account.parse::<AccountId>() else {
+        return (StatusCode::BAD_REQUEST, "that is no account\n").into_response();
+    };
+    match shared.driver.ask(Query::Replicas { account }).await {
+        Some(Reply::Replicas(relays)) => {
+            let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
+            let relays: Vec<String> = relays.iter().map(ToString::to_string).collect();
+            (headers, Json(relays)).into_response()
+        }
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n").into_response(),
+    }
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
