@@ -1,7 +1,9 @@
 //! What people do in the app, step by step, as they do it: by keys and clicks.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use crate::wait::DEADLINE;
 use crate::{Page, testid};
 use anyhow::{Context as _, Result};
 
@@ -68,11 +70,23 @@ pub async fn post(page: &Page, text: &str) -> Result<()> {
 
 /// Waits until a post of somebody is on the screen, taking the "new posts" pill when it offers itself.
 pub async fn sees(page: &Page, text: &str) -> Result<()> {
-    page.wait_for(&format!(
+    sees_within(page, text, DEADLINE).await
+}
+
+/// The same, for as long as that.
+pub async fn sees_within(page: &Page, text: &str, within: Duration) -> Result<()> {
+    let seen = format!(
         "(document.querySelector('[data-testid=new-posts-pill]')?.click(), \
          [...document.querySelectorAll('[data-testid=post-text]')].some(p => p.textContent.includes('{text}')))"
-    ))
-    .await?;
+    );
+    page.wait_for_within(&seen, within).await?;
+    Ok(())
+}
+
+/// Waits until a tab has no link to a relay left.
+pub async fn without_relay(page: &Page, within: Duration) -> Result<()> {
+    let alone = "starling.links().then(l => !JSON.parse(l).some(link => link.relay))";
+    page.wait_for_within(alone, within).await?;
     Ok(())
 }
 

@@ -1,14 +1,10 @@
 //! What the overlay looks like from above.
 
-use std::collections::BTreeSet;
-
 /// An undirected graph over nodes 0.., by adjacency.
 #[derive(Debug)]
 pub struct Graph {
     /// Neighbours of each node; nodes that do not take part have `None`.
     pub adjacent: Vec<Option<Vec<u32>>>,
-    /// Links that only the first of the two takes for one.
-    pub one_sided: BTreeSet<(u32, u32)>,
 }
 
 impl Graph {
@@ -132,10 +128,7 @@ mod tests {
             adjacent[*a as usize].as_mut().unwrap().push(*b);
             adjacent[*b as usize].as_mut().unwrap().push(*a);
         }
-        Graph {
-            adjacent,
-            one_sided: BTreeSet::new(),
-        }
+        Graph { adjacent }
     }
 
     #[test]

@@ -88,9 +88,13 @@ impl<'a, M: Member> Runner<'a, M> {
         self.world.run_until(end);
         self.look();
         let mut report = self.report();
-        let one_sided = self.world.graph().one_sided;
-        self.world.run_until(end + LINGER);
-        report.one_sided = self.world.graph().one_sided.intersection(&one_sided).count();
+        if self.scenario.expect.one_sided_max.is_some() {
+            let one_sided = self.world.one_sided();
+            self.world.run_until(end + LINGER);
+            let still = self.world.one_sided();
+            report.one_sided = Some(still.intersection(&one_sided).count());
+        }
+        report.failed = failed(self.scenario, &report);
         report
     }
 
@@ -306,7 +310,7 @@ impl<'a, M: Member> Runner<'a, M> {
             .iter()
             .map(|block| block.delivered_fraction * f64::from(block.messages))
             .sum();
-        let mut report = Report {
+        Report {
             nodes: self.scenario.nodes,
             active: self.scenario.active,
             seed: self.scenario.seed,
@@ -318,7 +322,7 @@ impl<'a, M: Member> Runner<'a, M> {
             components: graph.components(),
             components_seen: self.components_seen,
             articulation_points: graph.articulation_points(),
-            one_sided: 0,
+            one_sided: None,
             degree: graph.degrees(),
             degree_max: counts.degree_max,
             whole_after_s,
@@ -337,9 +341,7 @@ impl<'a, M: Member> Runner<'a, M> {
             struck: self.struck.clone(),
             traffic,
             failed: Vec::new(),
-        };
-        report.failed = failed(self.scenario, &report);
-        report
+        }
     }
 
     fn traffic(&self, block: usize, honest: &[u32]) -> TrafficReport {
@@ -431,6 +433,7 @@ fn failed(scenario: &Scenario, report: &Report) -> Vec<String> {
         degree_max,
         components_seen_min,
         lost_min,
+        one_sided_max,
     } = &scenario.expect;
     let count = |n: Option<usize>| n.map(|n| n as f64);
     most(
@@ -468,6 +471,8 @@ fn failed(scenario: &Scenario, report: &Report) -> Vec<String> {
     );
     let whole = report.whole_after_s.unwrap_or_default();
     most(&mut failed, "whole_after_s", *whole_after_s_max, whole);
+    let one_sided = report.one_sided.unwrap_or_default() as f64;
+    most(&mut failed, "one_sided", count(*one_sided_max), one_sided);
     failed
 }
 

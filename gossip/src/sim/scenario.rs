@@ -207,4 +207,6 @@ pub struct Expect {
     pub components_seen_min: Option<usize>,
     /// Messages lost, at least: the network did lose.
     pub lost_min: Option<u64>,
+    /// Links that only one of the two takes for one, at the end and a while later.
+    pub one_sided_max: Option<usize>,
 }

@@ -4,7 +4,7 @@
 //! find out by themselves. A frozen one does nothing, and finds everything that was sent to it when it thaws.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -314,6 +314,32 @@ impl<M: Member> World<M> {
     /// The overlay among honest living members: a link is where both take each other for neighbours.
     #[must_use]
     pub fn graph(&self) -> Graph {
+        let adjacent = self.claims();
+        let kept = adjacent.iter().enumerate().map(|(node, neighbours)| {
+            let both = |other: &u32| claims(&adjacent, *other, node as u32);
+            let neighbours = neighbours.as_ref()?;
+            Some(neighbours.iter().copied().filter(both).collect())
+        });
+        Graph {
+            adjacent: kept.collect(),
+        }
+    }
+
+    /// Links that only the first of the two takes for one.
+    #[must_use]
+    pub fn one_sided(&self) -> BTreeSet<(u32, u32)> {
+        let adjacent = self.claims();
+        let claimed = adjacent.iter().enumerate().flat_map(|(node, neighbours)| {
+            let claimed = neighbours.iter().flatten();
+            claimed.map(move |other| (node as u32, *other))
+        });
+        claimed
+            .filter(|(node, other)| !claims(&adjacent, *other, *node))
+            .collect()
+    }
+
+    /// Whom each honest living member takes for a neighbour, sorted.
+    fn claims(&self) -> Vec<Option<Vec<u32>>> {
         let mut adjacent: Vec<Option<Vec<u32>>> = vec![None; self.slots.len()];
         for node in self.honest() {
             let mut found = Vec::new();
@@ -323,33 +349,7 @@ impl<M: Member> World<M> {
             found.sort_unstable();
             adjacent[node as usize] = Some(found);
         }
-        let both = |a: u32, b: u32| {
-            adjacent[b as usize]
-                .as_ref()
-                .is_some_and(|neighbours| neighbours.binary_search(&a).is_ok())
-        };
-        let claims = adjacent.iter().enumerate().flat_map(|(node, neighbours)| {
-            let claimed = neighbours.iter().flatten();
-            claimed.map(move |other| (node as u32, *other))
-        });
-        let one_sided = claims.filter(|(node, other)| !both(*node, *other)).collect();
-        let kept = adjacent
-            .iter()
-            .enumerate()
-            .map(|(node, neighbours)| {
-                neighbours.as_ref().map(|neighbours| {
-                    neighbours
-                        .iter()
-                        .copied()
-                        .filter(|other| both(node as u32, *other))
-                        .collect()
-                })
-            })
-            .collect();
-        Graph {
-            adjacent: kept,
-            one_sided,
-        }
+        adjacent
     }
 
     fn happen(&mut self, event: Event<M::Message>) {
@@ -570,4 +570,10 @@ impl<M: Member> World<M> {
             self.agenda.add(deadline, Event::Timer { at: node });
         }
     }
+}
+
+/// Whether `a` takes `b` for a neighbour.
+fn claims(adjacent: &[Option<Vec<u32>>], a: u32, b: u32) -> bool {
+    let neighbours = adjacent[a as usize].as_ref();
+    neighbours.is_some_and(|neighbours| neighbours.binary_search(&b).is_ok())
 }

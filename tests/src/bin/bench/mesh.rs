@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use starling_tests::figures::{Figure, percentile};
-use starling_tests::people::{first_visit, follow, neighbours, post, profile_link};
-use starling_tests::{Browser, Page, Relay, process, testid};
+use starling_tests::people::{
+    first_visit, follow, neighbours, post, profile_link, sees_within, without_relay,
+};
+use starling_tests::{Browser, Page, Relay, process};
 
 const BENCH: &str = "mesh";
 const SIZES: [usize; 2] = [24, 50];
@@ -56,8 +58,7 @@ async fn with(size: usize) -> Result<()> {
 
     relay.kill().await?;
     for tab in &tabs {
-        let alone = "starling.links().then(l => !JSON.parse(l).some(link => link.relay))";
-        tab.wait_for_within(alone, ARRIVES_WITHIN).await?;
+        without_relay(tab, ARRIVES_WITHIN).await?;
     }
     spread(size, "without_relay", &tabs).await?;
     links(size, "without_relay", &tabs).await?;
@@ -75,15 +76,9 @@ async fn spread(size: usize, when: &str, tabs: &[Page]) -> Result<()> {
     let text = format!("told {when}");
     let began = Instant::now();
     post(&tabs[0], &text).await?;
-    let sees = format!(
-        "(document.querySelector('{}')?.click(), \
-         [...document.querySelectorAll('{}')].some(p => p.textContent.includes('{text}')))",
-        testid("new-posts-pill"),
-        testid("post-text")
-    );
     let arrivals = tabs[1..].iter().map(async |tab| {
-        let seen = tab.wait_for_within(&sees, ARRIVES_WITHIN).await;
-        seen.map(|_| began.elapsed().as_secs_f64() * 1e3)
+        let seen = sees_within(tab, &text, ARRIVES_WITHIN).await;
+        seen.map(|()| began.elapsed().as_secs_f64() * 1e3)
     });
     let arrivals = join_all(arrivals).await;
     let arrived_ms: Vec<f64> = arrivals.into_iter().filter_map(Result::ok).collect();
