@@ -610,6 +610,10 @@ pub struct NetworkView {
     pub duplicates: u64,
     /// Frames and messages refused (bad signatures, malformed, over a limit).
     pub refused: u64,
+    /// Entries other relays were asked to show, to prove that they have what they say.
+    pub audits: u64,
+    /// Those they did not show.
+    pub audits_failed: u64,
     /// The directory of relays.
     pub relays: Vec<RelayView>,
     /// How good each of them seems to be for this device, in thousandths: higher is better.

@@ -257,6 +257,15 @@ pub enum Log {
         /// How many of them keep each account's feeds.
         replicas: usize,
     },
+    /// A relay did not show an entry it said it had: it is offered the feed anew.
+    NotHeld {
+        /// Which relay.
+        peer: PeerId,
+        /// Which feed.
+        device: protocol::DeviceId,
+        /// Which entry.
+        seq: u64,
+    },
     /// So many relays fell silent at once that this peer is more likely cut off; or that is over.
     Doubt {
         /// Whether it is so.

@@ -20,6 +20,7 @@ pub mod io;
 pub mod memory;
 pub mod store;
 
+mod audit;
 mod batch;
 mod boot;
 mod commands;
@@ -121,6 +122,8 @@ pub struct Engine {
     bytes_out: u64,
     duplicates: u64,
     refused: u64,
+    audits: u64,
+    audits_failed: u64,
     refold: views::Refolding,
 }
 
@@ -200,6 +203,8 @@ impl Engine {
             bytes_out: 0,
             duplicates: 0,
             refused: 0,
+            audits: 0,
+            audits_failed: 0,
             refold: views::Refolding::default(),
             config,
         };
@@ -387,6 +392,7 @@ impl Engine {
         if self.now.instant >= self.next_anti_entropy {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;
             self.anti_entropy();
+            self.audit();
         }
         let busy = self.links.values().any(links::Link::is_handshaking);
         let pause = match (self.names.is_busy(), busy) {

@@ -85,6 +85,8 @@ pub(crate) struct Up {
     pub(crate) matched: Set<AccountId>,
     /// How far a relay said, or proved, that it has each feed; between relays alone.
     pub(crate) has: Map<FeedNumber, u64>,
+    /// What this relay was asked to show, to prove that it has what it says.
+    pub(crate) audit: Option<crate::audit::Audit>,
     /// How far the neighbour was told, or sent, each feed.
     pub(crate) told: Map<FeedNumber, u64>,
     /// Wanted feeds of which the neighbour has more.
@@ -309,6 +311,7 @@ impl Engine {
                 theirs: Set::new(),
                 matched: Set::new(),
                 has: Map::new(),
+                audit: None,
                 told: Map::new(),
                 ahead: Map::new(),
                 announced: Map::new(),

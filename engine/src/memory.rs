@@ -31,6 +31,11 @@ impl MemoryStore {
         }
     }
 
+    /// Forgets a table: what a damaged disk does.
+    pub fn clear(&mut self, table: Table) {
+        self.tables.remove(&table);
+    }
+
     /// Executes a load.
     #[must_use]
     pub fn load(&self, load: &Load) -> Rows {

@@ -342,6 +342,9 @@ impl Engine {
     /// Entries we asked for.
     pub(crate) fn on_entries(&mut self, link: LinkId, entries: Entries, len: usize) {
         self.consume(link, len);
+        if self.on_audited(link, &entries) {
+            return;
+        }
         let now = self.now.instant;
         if let Some(up) = self.up_mut(link)
             && let Some(inflight) = up.inflight.get_mut(&entries.request)
@@ -357,6 +360,9 @@ impl Engine {
 
     /// A neighbour's answer is complete.
     pub(crate) fn on_range_end(&mut self, link: LinkId, request: u32) {
+        if self.on_audit_end(link, request) {
+            return;
+        }
         let Some(up) = self.up_mut(link) else { return };
         if let Some(inflight) = up.inflight.remove(&request) {
             self.fetches.feeds.remove(&inflight.device);

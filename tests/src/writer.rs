@@ -96,6 +96,12 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Bytes that are left to be sent.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.backlog.frames.iter().map(Vec::len).sum()
+    }
+
     /// Posts that are left to be sent.
     #[must_use]
     pub fn left(&self) -> usize {

@@ -126,6 +126,8 @@ impl Engine {
                 bytes_out: self.bytes_out,
                 duplicates: self.duplicates,
                 refused: self.refused,
+                audits: self.audits,
+                audits_failed: self.audits_failed,
                 relays: self.directory.views(),
                 scores: self.scores(),
                 synced: self.synced_views(),

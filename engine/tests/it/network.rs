@@ -14,7 +14,7 @@ use starling_engine::api::{
     Answer, Ask, Command, Event, Outcome, Page, PostView, Query, Reply, Timeline, Transport,
 };
 use starling_engine::memory::MemoryStore;
-use starling_engine::store::{Batch, Rows};
+use starling_engine::store::{Batch, Rows, Table};
 use starling_engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, NameTicket, Now, Output};
 
 /// The wall clock at the beginning of every run: some day in 2026.
@@ -46,6 +46,15 @@ pub(crate) struct Peer {
     /// Channels: own name of it → (other peer, its name there).
     channels: BTreeMap<LinkId, (usize, LinkId)>,
     runs: u64,
+}
+
+impl Peer {
+    /// Forgets all stored entries, and nothing else.
+    pub(crate) fn lose_entries(&mut self) {
+        for store in [&mut self.disk, &mut self.view] {
+            store.clear(Table::Entries);
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::directory::Description;
 use protocol::{AccountId, KeyPair, PeerId};
 use starling_engine::api::{Event, Query, Reply, Timeline};
-use starling_engine::{Candidate, Config, Input};
+use starling_engine::{Candidate, Config, Input, Log};
 
 use crate::directory::description;
 use crate::network::{Network, seed};
@@ -269,4 +269,26 @@ fn a_relay_that_leaves_for_good_says_so_when_others_have_everything() {
             net.seed
         );
     }
+}
+
+#[test]
+fn a_relay_that_cannot_show_what_it_says_it_has_is_noticed() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, 2);
+    let accounts = people(&mut net, &relays);
+    assert_eq!(copies(&mut net, &relays, accounts[0], ENTRIES), 2);
+    net.run_for_ms(120_000);
+    let figures = |net: &mut Network, relay: usize| match net.query(relay, Query::Network) {
+        Reply::Network(view) => (view.audits, view.audits_failed),
+        other => panic!("{other:?}"),
+    };
+    let (asked, failed) = figures(&mut net, relays[0]);
+    assert!(asked > 0 && failed == 0, "{asked} {failed}, seed {}", net.seed);
+    // Its records are there, its entries are not: a disk that lies.
+    net.peers[relays[1]].lose_entries();
+    net.run_for_ms(120_000);
+    let (_, failed) = figures(&mut net, relays[0]);
+    assert!(failed > 0, "seed {}", net.seed);
+    let log = &net.peers[relays[0]].log;
+    assert!(log.iter().any(|log| matches!(log, Log::NotHeld { .. })));
 }

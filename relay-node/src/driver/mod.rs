@@ -610,6 +610,12 @@ fn write_log(log: &Log) {
             tracing::info!(%peer, url, from, to, silent_s, "a relay is judged anew");
         }
         Log::Placement { relays, replicas } => tracing::info!(relays, replicas, "feeds are divided anew"),
+        Log::NotHeld { peer, device, seq } => tracing::warn!(
+            %peer,
+            %device,
+            seq,
+            "a relay did not show an entry it said it had; it is offered the feed anew"
+        ),
         Log::Doubt { on: true } => tracing::warn!(
             "so many relays fell silent at once that this one is probably cut off: nothing is done about them"
         ),

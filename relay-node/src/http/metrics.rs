@@ -82,6 +82,18 @@ fn text(view: &NetworkView, repair: &RepairView, ready: bool) -> String {
         &[("", view.refused)],
     );
     family(
+        "audits_total",
+        "counter",
+        "Entries other relays were asked to show.",
+        &[("", view.audits)],
+    );
+    family(
+        "audits_failed_total",
+        "counter",
+        "Entries other relays said they had and did not show.",
+        &[("", view.audits_failed)],
+    );
+    family(
         "relays",
         "gauge",
         "Relays of the network, by how they seem to do.",

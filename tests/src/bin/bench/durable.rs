@@ -7,7 +7,9 @@ use anyhow::Result;
 use futures_util::future::try_join_all;
 use starling_tests::figures::{Figure, Target, percentile};
 use starling_tests::writer::{Backlog, Writer};
-use starling_tests::{Relay, RelayOptions};
+use starling_tests::{Relay, RelayOptions, process};
+
+use crate::relay::folder_bytes;
 
 const BENCH: &str = "relay";
 /// Posts of one client that may be unsigned for at a time.
@@ -45,6 +47,32 @@ pub(crate) async fn measure() -> Result<()> {
             .target(target)
             .print();
     }
+    million().await
+}
+
+/// What a million entries take in memory and on the disk, and how soon the relay serves again after a kill.
+async fn million() -> Result<()> {
+    const CLIENTS: usize = 64;
+    const ENTRIES: usize = 1_000_000;
+    let no_app = tempfile::tempdir()?;
+    let mut relay = relay(no_app.path()).await?;
+    let mut writers = writers(&relay, CLIENTS, ENTRIES / CLIENTS).await?;
+    let raw: usize = writers.iter().map(Writer::bytes).sum();
+    try_join_all(writers.iter_mut().map(|writer| writer.write_all(IN_FLIGHT))).await?;
+    drop(writers);
+    let figure = |name: &str, value: f64, unit: &'static str, target| {
+        Figure::new(BENCH, name, value, unit).n(ENTRIES).target(target).print();
+    };
+    if let Some(resident) = relay.pid().and_then(process::resident_kib) {
+        figure("million_memory", resident as f64 / 1024.0, "MiB", Target::None);
+    }
+    let disk = folder_bytes(relay.data_dir())? as f64;
+    figure("million_disk_per_entry", disk / ENTRIES as f64, "B", Target::None);
+    figure("million_disk_to_raw", disk / raw as f64, "ratio", Target::AtMost(2.0));
+    relay.kill().await?;
+    let began = Instant::now();
+    relay.restart().await?;
+    figure("million_start_after_kill", began.elapsed().as_secs_f64(), "s", Target::AtMost(5.0));
     Ok(())
 }
 

@@ -88,7 +88,7 @@ async fn backlog() -> Result<()> {
     Ok(())
 }
 
-fn folder_bytes(folder: &std::path::Path) -> Result<u64> {
+pub(crate) fn folder_bytes(folder: &std::path::Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

@@ -1,0 +1,114 @@
+//! Proof that others hold what they say they hold: a relay asks another for one entry of a feed, chosen by chance, again and
+//! again. Whoever can show it with its author's signature has it; whoever cannot does not count as having that feed any
+//! more, and is offered it anew.
+//!
+//! Invariant: one question per neighbour is under way; an answer is checked like any entry and kept by nobody.
+
+use protocol::message::{Entries, Message, Want};
+use protocol::{DeviceId, PeerId};
+use rand_core::Rng;
+
+use crate::Engine;
+use crate::io::{LinkId, Log, Output};
+
+/// What a neighbour was asked to show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Audit {
+    request: u32,
+    device: DeviceId,
+    seq: u64,
+    shown: bool,
+}
+
+impl Engine {
+    /// Asks one neighbouring relay, by chance, for one entry it said it has.
+    pub(crate) fn audit(&mut self) {
+        if !self.is_relay() {
+            return;
+        }
+        let claims = |link: &LinkId| self.up(*link).is_some_and(|up| up.relay && !up.has.is_empty());
+        let links: Vec<LinkId> = self.up_links().into_iter().filter(claims).collect();
+        if links.is_empty() {
+            return;
+        }
+        let link = links[(self.rng.next_u64() % links.len() as u64) as usize];
+        let (feed, entry) = (self.rng.next_u64(), self.rng.next_u64());
+        let Some(up) = self.up(link) else { return };
+        let claimed = up.has.iter().nth((feed % up.has.len() as u64) as usize);
+        let Some((device, has)) =
+            claimed.and_then(|(number, has)| Some((self.feeds.device(*number)?, *has)))
+        else {
+            return;
+        };
+        let seq = entry % has.max(1);
+        let Some(up) = self.up_mut(link) else { return };
+        up.last_request = up.last_request.wrapping_add(1);
+        let request = up.last_request;
+        let unanswered = up.audit.replace(Audit {
+            request,
+            device,
+            seq,
+            shown: false,
+        });
+        let want = Want {
+            request,
+            device,
+            from: seq,
+            to: seq + 1,
+        };
+        self.send(link, &Message::Want(want));
+        if let Some(unanswered) = unanswered {
+            self.judge_audit(link, unanswered);
+        }
+    }
+
+    /// Whether these entries are the answer to an audit; then they are looked at here.
+    pub(crate) fn on_audited(&mut self, link: LinkId, entries: &Entries) -> bool {
+        let Some(audit) = self.up_mut(link).and_then(|up| up.audit.as_mut()) else {
+            return false;
+        };
+        if audit.request != entries.request {
+            return false;
+        }
+        if let [entry] = entries.entries.as_slice() {
+            let header = &entry.signed.header;
+            let asked_for = header.device == audit.device && header.seq == audit.seq;
+            audit.shown = asked_for && entry.clone().verify().is_ok();
+        }
+        true
+    }
+
+    /// Whether this ends an audit; then it is judged.
+    pub(crate) fn on_audit_end(&mut self, link: LinkId, request: u32) -> bool {
+        let Some(up) = self.up_mut(link) else {
+            return false;
+        };
+        let Some(audit) = up.audit.take_if(|audit| audit.request == request) else {
+            return false;
+        };
+        self.judge_audit(link, audit);
+        true
+    }
+
+    fn judge_audit(&mut self, link: LinkId, audit: Audit) {
+        self.audits += 1;
+        if audit.shown {
+            return;
+        }
+        self.audits_failed += 1;
+        let Some(feed) = self.feeds.get(&audit.device) else {
+            return;
+        };
+        let (number, account) = (feed.number, feed.account);
+        let Some(up) = self.up_mut(link) else { return };
+        up.has.remove(&number);
+        up.told.remove(&number);
+        let peer: PeerId = up.peer;
+        self.emit(Output::Log(Log::NotHeld {
+            peer,
+            device: audit.device,
+            seq: audit.seq,
+        }));
+        self.send_digest(link, &[account], true);
+    }
+}
