@@ -292,3 +292,66 @@ fn a_relay_that_cannot_show_what_it_says_it_has_is_noticed() {
     let log = &net.peers[relays[0]].log;
     assert!(log.iter().any(|log| matches!(log, Log::NotHeld { .. })));
 }
+
+#[test]
+fn two_halves_that_cannot_see_each_other_both_serve_and_become_one_again() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, 8);
+    let people: Vec<usize> = (0..8)
+        .map(|n| {
+            let person = net.person(&format!("person {n}"));
+            know(&mut net, person, relays[n]);
+            person
+        })
+        .collect();
+    net.run_for_ms(20_000);
+    let accounts: Vec<AccountId> = people.iter().map(|person| net.account(*person)).collect();
+    for person in &people {
+        for account in accounts.iter().filter(|account| **account != account_of(&accounts, &people, *person)) {
+            net.follow_account(*person, *account);
+        }
+        net.post(*person, "together");
+    }
+    net.run_for_ms(20_000);
+    for person in &people {
+        assert_eq!(net.texts(*person, Timeline::Home).len(), 8, "seed {}", net.seed);
+    }
+
+    // Relays and their people: four here, four there.
+    let half = |n: usize| u32::from(n >= 4);
+    let mut groups = vec![0; net.peers.len()];
+    for n in 0..8 {
+        groups[relays[n]] = half(n);
+        groups[people[n]] = half(n);
+    }
+    net.partition(&groups);
+    net.run_for_ms(10_000);
+    for person in &people {
+        net.post(*person, "apart");
+    }
+    net.run_for_ms(110_000);
+    for person in &people {
+        let texts = net.texts(*person, Timeline::Home);
+        assert_eq!(texts.len(), 12, "their own half's posts, and only those; seed {}", net.seed);
+        let page = net.page(*person, Timeline::User(account_of(&accounts, &people, *person)));
+        let durability = page[0].durability.expect("one's own");
+        assert!(durability.relays > 0, "written while apart, and signed for");
+    }
+
+    net.heal();
+    net.run_for_ms(120_000);
+    for person in &people {
+        assert_eq!(net.texts(*person, Timeline::Home).len(), 16, "seed {}", net.seed);
+    }
+    for (account, person) in accounts.iter().zip(&people) {
+        let entries = held(&mut net, *person, *account);
+        let copies = copies(&mut net, &relays, *account, entries);
+        assert!(copies >= REPLICAS, "{copies}, seed {}", net.seed);
+    }
+}
+
+/// Whose account a person's is.
+fn account_of(accounts: &[AccountId], people: &[usize], person: usize) -> AccountId {
+    let at = people.iter().position(|other| *other == person);
+    accounts[at.expect("one of them")]
+}
