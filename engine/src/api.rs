@@ -616,7 +616,7 @@ pub struct NetworkView {
     pub audits_failed: u64,
     /// The directory of relays.
     pub relays: Vec<RelayView>,
-    /// How good each of them seems to be for this device, in thousandths: higher is better.
+    /// How good each of them seems to be for this device, in ten-thousandths: higher is better.
     pub scores: Vec<(PeerId, u32)>,
     /// When each followed account was last compared with a neighbour.
     pub synced: Vec<(AccountId, Timestamp)>,

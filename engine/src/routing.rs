@@ -137,7 +137,7 @@ impl Engine {
         let score = |relay: &Description| {
             let (keeps, rtt) = (keepers.contains(&relay.relay), self.rtt_of(&relay.relay));
             let score = self.routes.score(&self.config.routing, relay, keeps, rtt);
-            (relay.relay, (score * 1_000.0) as u32)
+            (relay.relay, (score * 10_000.0) as u32)
         };
         self.directory.descriptions().map(score).collect()
     }

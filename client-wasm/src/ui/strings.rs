@@ -267,6 +267,11 @@ pub fn follow_whom(name: &str, followed: bool) -> String {
     format!("{} {name}", if followed { FOLLOWING } else { FOLLOW })
 }
 
+/// How good a relay is for this device, given in ten-thousandths.
+pub fn relay_score(score: u32) -> String {
+    format!(" · score {}.{}", score / 10, score % 10)
+}
+
 // Names of the registry.
 pub const HANDLE: &str = "Your name in the network";
 pub const HANDLE_LEAD: &str = "A short name that belongs to you alone, so that people can find you by it. You need none \
@@ -504,6 +509,8 @@ pub const HELD_INTERESTS: &str = "People asked about";
 pub const HELD_DUPLICATES: &str = "Received twice";
 pub const HELD_REFUSED: &str = "Refused as invalid";
 pub const RELAYS: &str = "Relays heard of";
+pub const RELAYS_SCORE: &str = "Starling turns to the relays with the highest scores: those that have your posts soonest, answer \
+     quickly and rarely fail.";
 pub const RELAY_ALIVE: &str = "Answering";
 pub const RELAY_SUSPECT: &str = "Silent lately";
 pub const RELAY_DEAD: &str = "Gone silent";

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use engine::api::{Connection, Event, LinkView, NetworkView, Query, RelayState, RelayView, Reply, Transport};
+use engine::api::{Connection, Event, LinkView, NetworkView, Query, RelayState, Reply, Transport};
 use ordered::sorted_by_key;
 use protocol::PeerId;
 use web_sys::MouseEvent;
@@ -87,7 +87,7 @@ pub fn Network() -> Html {
                 }
             </section>
             if !view.relays.is_empty() {
-                { relays(&view.relays) }
+                { relays(&view) }
             }
             { part::section(strings::HELD, part::facts(&[
                 (strings::HELD_FEEDS, view.feeds.to_string()),
@@ -128,12 +128,12 @@ pub fn Network() -> Html {
 }
 
 /// All relays heard of, linked or not.
-fn relays(relays: &[RelayView]) -> Html {
+fn relays(view: &NetworkView) -> Html {
     html! {
         <section class="section">
             <h2>{ strings::RELAYS }</h2>
             <dl class="facts" data-testid="relays">
-                { for relays.iter().map(|relay| {
+                { for view.relays.iter().map(|relay| {
                     let (word, name) = match relay.state {
                         RelayState::Alive => (strings::RELAY_ALIVE, "alive"),
                         RelayState::Suspect => (strings::RELAY_SUSPECT, "suspect"),
@@ -146,11 +146,17 @@ fn relays(relays: &[RelayView]) -> Html {
                     html! {
                         <>
                             <dt title={relay.description.relay.to_string()}>{ place }</dt>
-                            <dd data-state={name}>{ word }</dd>
+                            <dd data-state={name}>
+                                { word }
+                                if let Some((_, score)) = view.scores.iter().find(|(peer, _)| *peer == relay.description.relay) {
+                                    <span class="small soft">{ strings::relay_score(*score) }</span>
+                                }
+                            </dd>
                         </>
                     }
                 }) }
             </dl>
+            <p class="small soft">{ strings::RELAYS_SCORE }</p>
         </section>
     }
 }
