@@ -441,6 +441,8 @@ impl World {
                             )
                         })
                         .collect(),
+                    scores: vec![(PeerId([1; 32]), 98), (PeerId([2; 32]), 51), (PeerId([3; 32]), 7)],
+                    ..NetworkView::default()
                 })
             }
         }
