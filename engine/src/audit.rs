@@ -35,8 +35,7 @@ impl Engine {
         let (feed, entry) = (self.rng.next_u64(), self.rng.next_u64());
         let Some(up) = self.up(link) else { return };
         let claimed = up.has.iter().nth((feed % up.has.len() as u64) as usize);
-        let Some((device, has)) =
-            claimed.and_then(|(number, has)| Some((self.feeds.device(*number)?, *has)))
+        let Some((device, has)) = claimed.and_then(|(number, has)| Some((self.feeds.device(*number)?, *has)))
         else {
             return;
         };

@@ -12,6 +12,7 @@
 //! Invariant: nothing here decides what is stored, shown or forwarded; that is the engine's.
 
 pub mod backup;
+pub mod cli;
 pub mod config;
 pub mod data_dir;
 pub mod doctor;

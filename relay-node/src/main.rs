@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use starling_relay_node::config::{Cli, Command, ConfigCommand, LogFormat, Settings};
+use starling_relay_node::cli::{Cli, Command, ConfigCommand};
+use starling_relay_node::config::{LogFormat, Settings};
 use starling_relay_node::export::export;
 use starling_relay_node::network::RelayUrl;
 use starling_relay_node::relay::Relay;

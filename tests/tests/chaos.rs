@@ -257,7 +257,10 @@ async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> R
         relay.restart().await?;
     }
     let forgotten = copies(&[&relays[0]], &entries).await?;
-    ensure!(forgotten.values().all(|copies| *copies == 0), "the fault took effect");
+    ensure!(
+        forgotten.values().all(|copies| *copies == 0),
+        "the fault took effect"
+    );
     time.say("all were wiped: what nobody else has is gone");
     bob.link_with(&relays[0]).await?;
     let cleo = NativePeer::person("Cleo").await?;

@@ -307,7 +307,10 @@ fn two_halves_that_cannot_see_each_other_both_serve_and_become_one_again() {
     net.run_for_ms(20_000);
     let accounts: Vec<AccountId> = people.iter().map(|person| net.account(*person)).collect();
     for person in &people {
-        for account in accounts.iter().filter(|account| **account != account_of(&accounts, &people, *person)) {
+        for account in accounts
+            .iter()
+            .filter(|account| **account != account_of(&accounts, &people, *person))
+        {
             net.follow_account(*person, *account);
         }
         net.post(*person, "together");
@@ -332,7 +335,12 @@ fn two_halves_that_cannot_see_each_other_both_serve_and_become_one_again() {
     net.run_for_ms(110_000);
     for person in &people {
         let texts = net.texts(*person, Timeline::Home);
-        assert_eq!(texts.len(), 12, "their own half's posts, and only those; seed {}", net.seed);
+        assert_eq!(
+            texts.len(),
+            12,
+            "their own half's posts, and only those; seed {}",
+            net.seed
+        );
         let page = net.page(*person, Timeline::User(account_of(&accounts, &people, *person)));
         let durability = page[0].durability.expect("one's own");
         assert!(durability.relays > 0, "written while apart, and signed for");

@@ -61,18 +61,31 @@ async fn million() -> Result<()> {
     try_join_all(writers.iter_mut().map(|writer| writer.write_all(IN_FLIGHT))).await?;
     drop(writers);
     let figure = |name: &str, value: f64, unit: &'static str, target| {
-        Figure::new(BENCH, name, value, unit).n(ENTRIES).target(target).print();
+        Figure::new(BENCH, name, value, unit)
+            .n(ENTRIES)
+            .target(target)
+            .print();
     };
     if let Some(resident) = relay.pid().and_then(process::resident_kib) {
         figure("million_memory", resident as f64 / 1024.0, "MiB", Target::None);
     }
     let disk = folder_bytes(relay.data_dir())? as f64;
     figure("million_disk_per_entry", disk / ENTRIES as f64, "B", Target::None);
-    figure("million_disk_to_raw", disk / raw as f64, "ratio", Target::AtMost(2.0));
+    figure(
+        "million_disk_to_raw",
+        disk / raw as f64,
+        "ratio",
+        Target::AtMost(2.0),
+    );
     relay.kill().await?;
     let began = Instant::now();
     relay.restart().await?;
-    figure("million_start_after_kill", began.elapsed().as_secs_f64(), "s", Target::AtMost(5.0));
+    figure(
+        "million_start_after_kill",
+        began.elapsed().as_secs_f64(),
+        "s",
+        Target::AtMost(5.0),
+    );
     Ok(())
 }
 
