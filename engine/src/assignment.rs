@@ -110,6 +110,15 @@ impl Assignment {
     }
 }
 
+/// The most a worker's capacity counts: four times what half of them do not exceed. Capacities are what relays say of
+/// themselves, and none may draw all feeds to itself by a large number.
+#[must_use]
+pub fn fair_share(capacities: impl IntoIterator<Item = u32>) -> u32 {
+    let sorted = ordered::sorted_by_key(capacities, |capacity| *capacity);
+    let median = sorted.get(sorted.len() / 2).copied();
+    median.map_or(u32::MAX, |median| median.saturating_mul(4))
+}
+
 /// A part in 2^53: hashes become numbers from 0 up to, not including, 1.
 const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
 

@@ -16,7 +16,7 @@ use protocol::{AccountId, DeviceId, Instant, PeerId};
 
 use crate::Engine;
 use crate::api::{Event, RepairView};
-use crate::assignment::{Assignment, Worker};
+use crate::assignment::{Assignment, Worker, fair_share};
 use crate::io::{LinkId, Log};
 use crate::records::meta;
 use crate::store::{Op, Table};
@@ -26,6 +26,11 @@ const PATIENCE: core::time::Duration = core::time::Duration::from_secs(15);
 
 /// How often a relay that hands over asks what others have by now.
 const ASK_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
+
+/// Of more missing feeds than this,
+const MANY: u64 = 20_000;
+/// it is told so often how many they are.
+const MANY_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
 
 /// A relay with a share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +56,7 @@ pub(crate) struct Placement {
     /// This relay is to end; for good?
     handing_over: Option<bool>,
     next_ask: Instant,
+    next_tell: Instant,
     told: RepairView,
 }
 
@@ -66,6 +72,7 @@ impl Placement {
             caught_up: false,
             handing_over: None,
             next_ask: now,
+            next_tell: now,
             told: RepairView::default(),
         }
     }
@@ -165,9 +172,10 @@ impl Engine {
     }
 
     fn divide(&mut self, members: Vec<Member>) {
+        let most = fair_share(members.iter().map(|member| member.capacity));
         let workers = members.iter().map(|member| Worker {
             peer: member.peer,
-            capacity: member.capacity,
+            capacity: member.capacity.min(most),
             zone: &member.zone,
         });
         self.placement.assignment = Assignment::new(workers);
@@ -282,6 +290,9 @@ impl Engine {
     }
 
     fn tell_repair(&mut self) {
+        if self.now.instant < self.placement.next_tell {
+            return;
+        }
         let (mut feeds, mut entries, mut from) = (0, 0, Vec::new());
         let (mut relays, mut compared) = (0, 0);
         for up in self.links.values().filter_map(crate::links::Link::neighbour) {
@@ -300,6 +311,10 @@ impl Engine {
                 from.push(up.peer);
             }
             feeds += ahead + up.inflight.len() as u64;
+        }
+        if feeds > MANY {
+            // Counting them takes a while itself.
+            self.placement.next_tell = self.now.instant + MANY_EVERY;
         }
         let expects = self.config.joins || self.placement.networked;
         let waited = self.now.instant.since(self.placement.began) >= PATIENCE;

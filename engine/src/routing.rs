@@ -13,7 +13,7 @@ use protocol::directory::{Description, role};
 use protocol::{Instant, PeerId};
 
 use crate::api::RelayState;
-use crate::assignment::{Assignment, Worker};
+use crate::assignment::{Assignment, Worker, fair_share};
 use crate::io::{Routing, Terms};
 use crate::records::RelayRecord;
 use crate::store::{Op, Table};
@@ -109,10 +109,11 @@ impl Engine {
         let Some(me) = self.me() else {
             return Vec::new();
         };
-        let workers = self.directory.living_workers();
-        let assignment = Assignment::new(workers.map(|relay| Worker {
+        let workers = || self.directory.living_workers();
+        let most = fair_share(workers().map(|relay| relay.capacity));
+        let assignment = Assignment::new(workers().map(|relay| Worker {
             peer: relay.relay,
-            capacity: relay.capacity,
+            capacity: relay.capacity.min(most),
             zone: &relay.zone,
         }));
         assignment.replicas(&me, self.config.replicas)

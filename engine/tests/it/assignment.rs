@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use protocol::{AccountId, PeerId};
-use starling_engine::assignment::{Assignment, Worker};
+use starling_engine::assignment::{Assignment, Worker, fair_share};
 
 fn key(kind: u8, n: u32) -> [u8; 32] {
     *blake3::hash(&[&[kind][..], &n.to_le_bytes()].concat()).as_bytes()
@@ -25,6 +25,14 @@ fn workers<'a>(of: &'a [(u32, u32, String)]) -> impl Iterator<Item = Worker<'a>>
 
 fn relays(n: u32, zones: u32) -> Vec<(u32, u32, String)> {
     (0..n).map(|n| (n, 100, format!("zone {}", n % zones))).collect()
+}
+
+#[test]
+fn nobody_draws_everything_to_itself_by_a_large_number() {
+    assert_eq!(fair_share([100, 100, u32::MAX]), 400);
+    assert_eq!(fair_share([100, 50, 200]), 400);
+    assert_eq!(fair_share([7]), 28);
+    assert_eq!(fair_share([]), u32::MAX);
 }
 
 #[test]
