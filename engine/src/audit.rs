@@ -63,6 +63,9 @@ impl Engine {
 
     /// Whether these entries are the answer to an audit; then they are looked at here.
     pub(crate) fn on_audited(&mut self, link: LinkId, entries: &Entries) -> bool {
+        if !self.is_relay() {
+            return false;
+        }
         let Some(audit) = self.up_mut(link).and_then(|up| up.audit.as_mut()) else {
             return false;
         };
@@ -79,6 +82,9 @@ impl Engine {
 
     /// Whether this ends an audit; then it is judged.
     pub(crate) fn on_audit_end(&mut self, link: LinkId, request: u32) -> bool {
+        if !self.is_relay() {
+            return false;
+        }
         let Some(up) = self.up_mut(link) else {
             return false;
         };

@@ -155,6 +155,9 @@ impl Engine {
         let PeerKind::Relay { key } = &self.config.kind else {
             return;
         };
+        if !self.is_relay() {
+            return;
+        }
         let before = self.directory.own.as_ref();
         let heartbeat = before.map_or(0, |own| own.signed.description.heartbeat);
         let description = Description {
@@ -277,6 +280,9 @@ impl Engine {
         let PeerKind::Relay { key } = &self.config.kind else {
             return;
         };
+        if !self.is_relay() {
+            return;
+        }
         if self.now.instant < self.directory.next_beat {
             return;
         }

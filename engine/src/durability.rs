@@ -159,14 +159,14 @@ impl Engine {
             return None;
         }
         Some(match &self.config.kind {
-            PeerKind::Relay { key } => Message::Receipt(Receipt::issue(
+            PeerKind::Relay { key } if self.is_relay() => Message::Receipt(Receipt::issue(
                 key,
                 *device,
                 feed.durable,
                 feed.durable_head,
                 self.now.wall,
             )),
-            PeerKind::Browser => Message::Have(Heads {
+            _ => Message::Have(Heads {
                 heads: vec![FeedHead {
                     account: feed.account,
                     device: *device,

@@ -103,6 +103,9 @@ impl Engine {
 
     /// Takes in entries from a backup. What does not hold is left out.
     pub(crate) fn restore_entries(&mut self, entries: Vec<Entry>) {
+        if !self.is_relay() {
+            return;
+        }
         for entry in entries {
             if let Err(reason) = self.ingest(NO_LINK, entry, None) {
                 self.refused += 1;

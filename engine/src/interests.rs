@@ -211,7 +211,7 @@ impl Engine {
             };
             self.feeds.accounts().filter(wanted).collect()
         };
-        if assigned {
+        if assigned && self.is_relay() {
             fresh.extend(self.assigned_to(&peer));
         }
         fresh.extend(self.subscribe(link, interests.named));

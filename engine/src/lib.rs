@@ -299,8 +299,9 @@ impl Engine {
             .is_some_and(|overlay| overlay.neighbours_len() > 0)
     }
 
+    /// Without the feature `relay` nobody is, and whatever only relays do is left out of what people download.
     fn is_relay(&self) -> bool {
-        matches!(self.config.kind, PeerKind::Relay { .. })
+        cfg!(feature = "relay") && matches!(self.config.kind, PeerKind::Relay { .. })
     }
 
     fn me(&self) -> Option<AccountId> {

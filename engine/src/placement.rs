@@ -210,6 +210,9 @@ impl Engine {
 
     /// This relay is to end.
     pub(crate) fn hand_over(&mut self, for_good: bool) {
+        if !self.is_relay() {
+            return;
+        }
         self.placement.handing_over = Some(for_good);
         if for_good {
             self.give_up_share();

@@ -121,6 +121,9 @@ impl Engine {
 
     /// This relay's registry answered.
     pub(crate) fn on_named(&mut self, ticket: NameTicket, answer: NameAnswer) {
+        if !self.is_relay() {
+            return;
+        }
         if let Some(waiting) = self.registrar.here.remove(&ticket) {
             self.pass_answer(waiting, answer);
         }
@@ -129,6 +132,9 @@ impl Engine {
     /// A neighbour answered a question that was passed on to it, or one of this device's own.
     pub(crate) fn on_name_answer(&mut self, link: LinkId, answered: NameAnswered) {
         let NameAnswered { request, answer } = answered;
+        if !self.is_relay() {
+            return self.on_own_name_answer(link, request, answer);
+        }
         match self.registrar.elsewhere.remove(&(link, request)) {
             Some(waiting) => self.pass_answer(waiting, answer),
             None => self.on_own_name_answer(link, request, answer),
@@ -145,6 +151,9 @@ impl Engine {
 
     /// What time alone does: questions given up, counts forgotten.
     pub(crate) fn keep_registrar(&mut self) {
+        if !self.is_relay() {
+            return;
+        }
         let now = self.now.instant;
         if now >= self.registrar.counted_until {
             self.registrar.counted_until = now + COUNTED;
@@ -167,6 +176,9 @@ impl Engine {
 
     /// A link ended: what was asked over it is answered, what came over it need not be.
     pub(crate) fn forget_registrar_link(&mut self, link: LinkId) {
+        if !self.is_relay() {
+            return;
+        }
         self.registrar.counts.remove(&link);
         self.registrar.here.retain(|_, waiting| waiting.link != link);
         let mut lost = Vec::new();

@@ -103,7 +103,10 @@ impl Engine {
                 }
                 Reply::Profile(self.profile_view(&account))
             }
-            Query::Replicas { account } => Reply::Replicas(self.replicas_of(&account)),
+            Query::Replicas { account } => Reply::Replicas(match self.is_relay() {
+                true => self.replicas_of(&account),
+                false => Vec::new(),
+            }),
             Query::Name { name } => return self.look_up_name(ask, &name),
             Query::Following => {
                 let followed = self.follows.iter().filter(|(_, follow)| follow.on);
