@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use starling_tests::people::{all_at, first_visit, neighbours, post};
 use starling_tests::wait::{DEADLINE, eventually};
-use starling_tests::{Browser, Page, Relay, RelayOptions, http};
+use starling_tests::{Browser, Page, Relay, RelayOptions, http, shots_dir, testid};
 
 fn quick(mut options: RelayOptions) -> RelayOptions {
     options
@@ -44,6 +44,13 @@ async fn an_app_turns_to_another_relay_when_its_own_dies() -> Result<()> {
     all_at(&page, "relays").await?;
     page.wait_for("navigator.serviceWorker.controller !== null")
         .await?;
+    page.click(&testid("nav-network")).await?;
+    page.wait_for("document.querySelectorAll('[data-testid=relays] dd').length === 2")
+        .await?;
+    page.screenshot(&shots_dir().join("failover/network.png"), true)
+        .await?;
+    page.click(&testid("nav-home")).await?;
+    page.wait_element(&testid("composer-input")).await?;
 
     first.kill().await?;
     let alone = || async {

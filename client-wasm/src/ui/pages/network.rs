@@ -132,31 +132,33 @@ fn relays(view: &NetworkView) -> Html {
     html! {
         <section class="section">
             <h2>{ strings::RELAYS }</h2>
-            <dl class="facts" data-testid="relays">
-                { for view.relays.iter().map(|relay| {
-                    let (word, name) = match relay.state {
-                        RelayState::Alive => (strings::RELAY_ALIVE, "alive"),
-                        RelayState::Suspect => (strings::RELAY_SUSPECT, "suspect"),
-                        RelayState::Dead => (strings::RELAY_DEAD, "dead"),
-                    };
-                    let place = match relay.description.url.split_once("//") {
-                        Some((_, host)) => html! { <bdi>{ host.to_owned() }</bdi> },
-                        None => html! { <span class="mono">{ relay.description.relay.short() }</span> },
-                    };
-                    html! {
-                        <>
-                            <dt title={relay.description.relay.to_string()}>{ place }</dt>
-                            <dd data-state={name}>
-                                { word }
-                                if let Some((_, score)) = view.scores.iter().find(|(peer, _)| *peer == relay.description.relay) {
-                                    <span class="small soft">{ strings::relay_score(*score) }</span>
-                                }
-                            </dd>
-                        </>
-                    }
-                }) }
-            </dl>
-            <p class="small soft">{ strings::RELAYS_SCORE }</p>
+            <div class="stack">
+                <dl class="facts" data-testid="relays">
+                    { for view.relays.iter().map(|relay| {
+                        let (word, name) = match relay.state {
+                            RelayState::Alive => (strings::RELAY_ALIVE, "alive"),
+                            RelayState::Suspect => (strings::RELAY_SUSPECT, "suspect"),
+                            RelayState::Dead => (strings::RELAY_DEAD, "dead"),
+                        };
+                        let place = match relay.description.url.split_once("//") {
+                            Some((_, host)) => html! { <bdi>{ host.to_owned() }</bdi> },
+                            None => html! { <span class="mono">{ relay.description.relay.short() }</span> },
+                        };
+                        html! {
+                            <>
+                                <dt title={relay.description.relay.to_string()}>{ place }</dt>
+                                <dd data-state={name}>
+                                    { word }
+                                    if let Some((_, score)) = view.scores.iter().find(|(peer, _)| *peer == relay.description.relay) {
+                                        <span class="small soft">{ strings::relay_score(*score) }</span>
+                                    }
+                                </dd>
+                            </>
+                        }
+                    }) }
+                </dl>
+                <p class="small soft">{ strings::RELAYS_SCORE }</p>
+            </div>
         </section>
     }
 }
