@@ -24,6 +24,7 @@ use crate::export::export;
 use crate::identity;
 use crate::network::AddressBook;
 use crate::registry::{self, Embedded};
+use crate::status::counted;
 use crate::store::Store;
 
 /// Entries given to the engine at once.
@@ -59,8 +60,8 @@ impl Report {
         );
         if let Some((line, why)) = &self.first {
             text += &format!(
-                "{} lines were left out, the first is line {line}: {why}\n",
-                self.refused
+                "{} left out, the first is line {line}: {why}\n",
+                counted(self.refused, "line was", "lines were")
             );
         }
         text

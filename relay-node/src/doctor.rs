@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use crate::config::{RegistryPlace, Role, Settings};
 use crate::data_dir;
 use crate::registry::{Credentials, Etcd, Ledger};
+use crate::status::counted;
 use crate::store::DATABASE_FILE;
 
 /// A disk with less left than this is full soon.
@@ -42,7 +43,8 @@ pub fn examine(settings: &Settings) -> Result<()> {
     folder(&settings.data_dir, &mut findings);
     network(settings, &mut findings);
     names(settings, &mut findings)?;
-    ensure!(findings.0 == 0, "{} things are wrong", findings.0);
+    let wrong = counted(u64::from(findings.0), "thing is", "things are");
+    ensure!(findings.0 == 0, "{wrong} wrong");
     Ok(())
 }
 

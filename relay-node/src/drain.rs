@@ -54,7 +54,8 @@ pub fn ask(settings: &Settings, url: &RelayUrl) -> anyhow::Result<()> {
             last = repair.to_hand_over;
             if let Some(left) = last {
                 // Nobody may be reading: that is no reason to stop.
-                let _ = writeln!(std::io::stdout(), "{left} feeds are left to hand over");
+                let left = crate::status::counted(left, "feed is", "feeds are");
+                let _ = writeln!(std::io::stdout(), "{left} left to hand over");
             }
         }
         if last == Some(0) {

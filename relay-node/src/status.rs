@@ -88,14 +88,19 @@ impl Status {
             ..
         } = &self.repair;
         if let Some(left) = to_hand_over {
-            return format!("it hands its share over: {left} feeds are left");
+            return format!(
+                "it hands its share over: {} left",
+                counted(*left, "feed", "feeds")
+            );
         }
         let share = format!("each feed is kept by {replicas} of {relays} relays");
         match entries {
             0 => format!("{share}; this one lacks nothing of its share"),
             _ => format!(
-                "{share}; this one lacks {entries} entries of {feeds} feeds, coming from {} relays",
-                from.len()
+                "{share}; this one lacks {} of {}, coming from {}",
+                counted(*entries, "entry", "entries"),
+                counted(*feeds, "feed", "feeds"),
+                counted(from.len() as u64, "relay", "relays")
             ),
         }
     }
@@ -142,6 +147,11 @@ impl Status {
         text += &table(&rows);
         text
     }
+}
+
+/// So many of something, in words.
+pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// Rows of cells, lined up.
@@ -214,7 +224,7 @@ mod tests {
         assert_eq!(
             status.text(),
             "Relay 1.0 at http://localhost:8080, ready\nkey abc\n\
-             each feed is kept by 3 of 7 relays; this one lacks 9 entries of 2 feeds, coming from 1 relays\n\n\
+             each feed is kept by 3 of 7 relays; this one lacks 9 entries of 2 feeds, coming from 1 relay\n\n\
              RELAY                         STATE  ZONE     CAPACITY  ENTRIES  LOAD  RESPONSE  ROLES\n\
              abc                           alive  a [31mb  100       7        12 %  1.5 ms    worker,web\n\
              http://localhost:8080 (this)  alive  –        100       7        12 %  1.5 ms    worker,web\n"

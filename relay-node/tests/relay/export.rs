@@ -78,7 +78,7 @@ async fn a_backup_is_checked_and_brings_everything_back() {
     let checked = program(&["restore", path, "--verify"], place.path());
     let said = String::from_utf8(checked.stdout).unwrap();
     assert!(
-        !checked.status.success() && said.contains("1 lines were left out"),
+        !checked.status.success() && said.contains("1 line was left out"),
         "{said}"
     );
 }
