@@ -294,14 +294,18 @@ impl Page {
 
     // What the page believes about the world.
 
-    /// Sets the size of the viewport, as a phone's or a desktop's.
+    /// Sets the size of the viewport, as a phone's or a desktop's, and waits until the page has taken it.
     pub async fn set_viewport(&self, width: u32, height: u32, mobile: bool) -> Result<()> {
         let scale = if mobile { 2 } else { 1 };
         let params =
             json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": mobile });
-        self.call("Emulation.setDeviceMetricsOverride", params)
-            .await
-            .map(|_| ())
+        self.call("Emulation.setDeviceMetricsOverride", params).await?;
+        // Whoever clicks next must not aim at where things were before.
+        let taken = format!(
+            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))\
+             .then(() => outerWidth === {width} || innerWidth === {width})"
+        );
+        self.wait_for(&taken).await.map(|_| ())
     }
 
     /// Sets the preferred colours and whether motion is to be reduced.
