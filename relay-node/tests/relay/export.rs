@@ -18,8 +18,8 @@ fn program(args: &[&str], folder: &Path) -> Output {
         .unwrap()
 }
 
-#[tokio::test]
-async fn a_backup_is_checked_and_brings_everything_back() {
+/// A relay that took in an author's certificate and twenty posts, and has stopped.
+async fn stopped_with_posts() -> (Relay, Author) {
     let mut relay = Relay::start().await;
     let mut author = Author::new(1);
     let mut linked = link(&relay, &author).await;
@@ -30,6 +30,12 @@ async fn a_backup_is_checked_and_brings_everything_back() {
     linked.durable(&author, 21).await;
     relay.signal(Signal::TERM);
     assert!(relay.wait().success());
+    (relay, author)
+}
+
+#[tokio::test]
+async fn a_backup_is_checked_and_brings_everything_back() {
+    let (relay, _) = stopped_with_posts().await;
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("backup");
     let path = file.to_str().unwrap();
@@ -85,21 +91,8 @@ async fn a_backup_is_checked_and_brings_everything_back() {
 
 #[tokio::test]
 async fn every_entry_is_exported_and_verifies() {
-    let mut relay = Relay::start().await;
-    let mut author = Author::new(1);
-    let mut linked = link(&relay, &author).await;
-    linked.push(author.feed[0].clone()).await;
-    for n in 0..20 {
-        linked.push(author.post(&format!("post {n}"))).await;
-    }
-    linked.durable(&author, 21).await;
-    relay.signal(Signal::TERM);
-    assert!(relay.wait().success());
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_relay-node"))
-        .args(["export", "--data-dir"])
-        .arg(relay.data_dir())
-        .output()
-        .unwrap();
+    let (relay, author) = stopped_with_posts().await;
+    let output = program(&["export"], &relay.data_dir());
     assert!(output.status.success());
     let lines: Vec<serde_json::Value> = String::from_utf8(output.stdout)
         .unwrap()
