@@ -4,7 +4,7 @@
 //!
 //! Invariant: one question per neighbour is under way; an answer is checked like any entry and kept by nobody.
 
-use protocol::message::{Entries, Message, Want};
+use protocol::message::Entries;
 use protocol::{DeviceId, PeerId};
 use rand_core::Rng;
 
@@ -26,12 +26,8 @@ impl Engine {
         if !self.is_relay() {
             return;
         }
-        let claims = |link: &LinkId| self.up(*link).is_some_and(|up| up.relay && !up.has.is_empty());
-        let links: Vec<LinkId> = self.up_links().into_iter().filter(claims).collect();
-        if links.is_empty() {
-            return;
-        }
-        let link = links[(self.rng.next_u64() % links.len() as u64) as usize];
+        let links = self.links_whose(|up| up.neighbour && up.relay && !up.has.is_empty());
+        let Some(link) = self.any_of(&links) else { return };
         let (feed, entry) = (self.rng.next_u64(), self.rng.next_u64());
         let Some(up) = self.up(link) else { return };
         let claimed = up.has.iter().nth((feed % up.has.len() as u64) as usize);
@@ -40,22 +36,16 @@ impl Engine {
             return;
         };
         let seq = entry % has.max(1);
+        let Some(request) = self.want_one(link, device, seq) else {
+            return;
+        };
         let Some(up) = self.up_mut(link) else { return };
-        up.last_request = up.last_request.wrapping_add(1);
-        let request = up.last_request;
         let unanswered = up.audit.replace(Audit {
             request,
             device,
             seq,
             shown: false,
         });
-        let want = Want {
-            request,
-            device,
-            from: seq,
-            to: seq + 1,
-        };
-        self.send(link, &Message::Want(want));
         if let Some(unanswered) = unanswered {
             self.judge_audit(link, unanswered);
         }

@@ -6,8 +6,9 @@
 //!
 //! Invariants: nothing is kept or passed on whose signature was not checked; what a neighbour makes this peer check is
 //! bounded per second, and so is the table. Policy when full: see [`gossip::detector`]. A description says where a relay
-//! is and how it does, and relays link with each other by it; it gives it no standing: a receipt counts only from a relay
-//! this device knows otherwise, and one that breaks the protocol is banned like anybody.
+//! is and how it does, and relays link with each other by it; alone it gives it no standing: a receipt counts only
+//! from a relay this device knows, or if such a relay lists its signer and passes it on; a browser chooses relays
+//! from the directory once such a relay has spoken of its network; and one that breaks the protocol is banned like anybody.
 
 use std::time::Duration;
 

@@ -123,12 +123,7 @@ impl Engine {
         if self.me() == Some(account) {
             self.tell_durability(device, before);
         }
-        let authors: Vec<_> = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.up().is_some_and(|up| up.account == Some(account)))
-            .map(|(link, _)| *link)
-            .collect();
+        let authors = self.links_whose(|up| up.account == Some(account));
         let source = self.feeds.get(&device).and_then(|feed| feed.source);
         let source = source.filter(|link| self.is_relay() && self.up(*link).is_some());
         if (!authors.is_empty() || source.is_some())
@@ -222,12 +217,7 @@ impl Engine {
         // Passed on once between relays, who are linked with each other: that is enough, and cannot go in circles.
         let source = feed.source.filter(|_| receipt.relay == from);
         let source = source.filter(|link| self.up(*link).is_some_and(|up| up.peer != from));
-        let authors: Vec<_> = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.up().is_some_and(|up| up.account == Some(account)))
-            .map(|(link, _)| *link)
-            .collect();
+        let authors = self.links_whose(|up| up.account == Some(account));
         for link in authors.into_iter().chain(source) {
             self.send(link, &Message::Receipt(receipt.clone()));
         }

@@ -442,14 +442,7 @@ impl Config {
             relays_target: 8,
             feeds_max: 1_000_000,
             anti_entropy: core::time::Duration::from_secs(30),
-            relays_beat_every: RELAYS_BEAT_EVERY,
-            relays_allowed: None,
-            routing: Routing::default(),
-            replicas: REPLICAS,
-            repair_grace: REPAIR_GRACE,
-            joins: false,
-            registrar: false,
-            names_per_minute: NAMES_PER_MINUTE,
+            ..Self::browser()
         }
     }
 }

@@ -15,6 +15,7 @@ use protocol::handshake::{
 };
 use protocol::message::{Decoded, FeedHead, Message, Ping, SaltedAccount};
 use protocol::{AccountId, DeviceId, Instant, PeerId, Timestamp};
+use rand_core::Rng;
 
 use crate::api::{LinkView, Transport};
 use crate::boot::Stage;
@@ -164,20 +165,27 @@ impl Engine {
     }
 
     pub(crate) fn up_links(&self) -> Vec<LinkId> {
-        self.links
-            .iter()
-            .filter(|(_, link)| link.neighbour().is_some())
-            .map(|(id, _)| *id)
-            .collect()
+        self.links_whose(|up| up.neighbour)
     }
 
     /// The links whose neighbour wants the feeds of `account`.
     pub(crate) fn links_wanting(&self, account: &AccountId) -> Vec<LinkId> {
-        self.links
-            .iter()
-            .filter(|(_, link)| link.up().is_some_and(|up| up.wants(account)))
-            .map(|(id, _)| *id)
-            .collect()
+        self.links_whose(|up| up.wants(account))
+    }
+
+    /// The links that are up and pass `test`, in the order of their numbers.
+    pub(crate) fn links_whose(&self, test: impl Fn(&Up) -> bool) -> Vec<LinkId> {
+        let passes = |link: &Link| link.up().is_some_and(&test);
+        let links = self.links.iter().filter(|(_, link)| passes(link));
+        links.map(|(id, _)| *id).collect()
+    }
+
+    /// One of these links, by chance.
+    pub(crate) fn any_of(&mut self, links: &[LinkId]) -> Option<LinkId> {
+        if links.is_empty() {
+            return None;
+        }
+        Some(links[(self.rng.next_u64() % links.len() as u64) as usize])
     }
 
     pub(crate) fn on_link_up(&mut self, link: LinkId, role: Role, binding: Binding, transport: Transport) {

@@ -14,7 +14,6 @@ use protocol::entry::Name;
 use protocol::message::{Message, NameAsked};
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest, RegistryId};
 use protocol::{AccountId, Body, Instant, limits};
-use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::Engine;
@@ -309,16 +308,8 @@ impl Engine {
 
     /// A known relay that is linked, by chance.
     fn any_relay(&mut self) -> Option<LinkId> {
-        let relays: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.neighbour().is_some_and(|up| self.peers.is_relay(&up.peer)))
-            .map(|(link, _)| *link)
-            .collect();
-        if relays.is_empty() {
-            return None;
-        }
-        Some(relays[(self.rng.next_u64() % relays.len() as u64) as usize])
+        let relays = self.links_whose(|up| up.neighbour && self.peers.is_relay(&up.peer));
+        self.any_of(&relays)
     }
 
     /// An interface wants to know whose a name is.

@@ -4,8 +4,8 @@
 //! is pushed and to whom it is announced. Here their words become messages, links and entries, and back.
 //!
 //! Invariants: nothing but the overlay's own messages is exchanged with a peer that is no neighbour; who is a relay is
-//! what this device was told by its own address book, never what a stranger says of itself; relays alone link with those
-//! of the directory as well.
+//! what this device was told by its own address book, or chose from the directory ([`crate::routing`]), never
+//! what a stranger says of itself on a link.
 
 use std::time::Duration;
 
@@ -95,11 +95,6 @@ impl Peers {
         self.relays.len()
     }
 
-    /// This device knows a relay from now on.
-    pub(crate) fn know_relay(&mut self, relay: PeerId, url: String) {
-        self.relays.insert(relay, url);
-    }
-
     /// A relay read from the store.
     pub(crate) fn restore_relay(&mut self, relay: PeerId, url: String) {
         self.relays.insert(relay, url);
@@ -118,12 +113,7 @@ impl Engine {
                 continue;
             }
             if candidate.relay && !self.peers.is_relay(&candidate.peer) {
-                let record = RelayRecord {
-                    at: self.now.wall,
-                    url: String::new(),
-                };
-                self.write(Op::put(Table::Relays, candidate.peer.0.to_vec(), &record));
-                self.peers.know_relay(candidate.peer, String::new());
+                self.know_relay(candidate.peer, String::new());
             }
             let now = clock(self.now);
             match &mut self.overlay {
@@ -132,6 +122,16 @@ impl Engine {
                 None => {}
             }
         }
+    }
+
+    /// This device knows a relay from now on, also after it was closed.
+    pub(crate) fn know_relay(&mut self, relay: PeerId, url: String) {
+        let record = RelayRecord {
+            at: self.now.wall,
+            url: url.clone(),
+        };
+        self.write(Op::put(Table::Relays, relay.0.to_vec(), &record));
+        self.peers.relays.insert(relay, url);
     }
 
     /// Takes part in the overlay from the moment there is a key to prove.

@@ -6,15 +6,13 @@
 
 use std::time::Duration;
 
+use crate::Engine;
+use crate::io::{LinkId, NameTicket, Output};
 use ordered::Map;
 use protocol::directory::role;
 use protocol::message::{Message, NameAnswered, NameAsked};
 use protocol::name::{NameAnswer, NameQuestion};
 use protocol::{Instant, PeerId};
-use rand_core::Rng;
-
-use crate::Engine;
-use crate::io::{LinkId, NameTicket, Output};
 
 /// Questions under way at once.
 const UNDER_WAY_MAX: usize = 4_096;
@@ -107,16 +105,9 @@ impl Engine {
                 description.roles & role::INDEX != 0 && description.registry == registry
             })
         };
-        let links: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(id, link)| **id != other && link.neighbour().is_some_and(|up| keeps(&up.peer)))
-            .map(|(link, _)| *link)
-            .collect();
-        if links.is_empty() {
-            return None;
-        }
-        Some(links[(self.rng.next_u64() % links.len() as u64) as usize])
+        let mut links = self.links_whose(|up| up.neighbour && keeps(&up.peer));
+        links.retain(|link| *link != other);
+        self.any_of(&links)
     }
 
     /// This relay's registry answered.

@@ -4,7 +4,8 @@
 //! The replication delay is this very feed's: how long after an entry was written the relay signed for it. What is not
 //! measured yet counts as the usual, or as nothing for the relays that keep the feed anyway ([`crate::assignment`]). Whoever was chosen stays until it dies: moving costs more than a little speed is worth.
 //!
-//! Invariant: only relays that a relay this device knows speaks of are chosen, never what a stranger says.
+//! Invariant: nobody is chosen before a relay this device knows has spoken of its network. The directory itself is open: who
+//! is listed in it is not checked again here.
 
 use std::time::Duration;
 
@@ -15,8 +16,6 @@ use protocol::{Instant, PeerId};
 use crate::api::RelayState;
 use crate::assignment::{Assignment, Worker, fair_share};
 use crate::io::{Routing, Terms};
-use crate::records::RelayRecord;
-use crate::store::{Op, Table};
 use crate::{Engine, clock};
 
 /// How often it is looked whether there are enough.
@@ -121,12 +120,7 @@ impl Engine {
 
     /// From now on this device knows the relay.
     fn choose(&mut self, peer: PeerId, url: String) {
-        let record = RelayRecord {
-            at: self.now.wall,
-            url: url.clone(),
-        };
-        self.write(Op::put(Table::Relays, peer.0.to_vec(), &record));
-        self.peers.know_relay(peer, url);
+        self.know_relay(peer, url);
         if let Some(overlay) = &mut self.overlay {
             overlay.learn(peer, true, clock(self.now), &mut self.rng);
         }

@@ -12,7 +12,6 @@ use gossip::broadcast::{Route, Tree};
 use ordered::Map;
 use protocol::message::{Credit, Digest, Entries, FeedHead, Message, Push, RangeEnd, Want};
 use protocol::{AccountId, DeviceId, Instant, Timestamp, limits};
-use rand_core::Rng;
 
 use crate::io::LinkId;
 use crate::keys;
@@ -104,11 +103,9 @@ impl Engine {
     /// Compares with one neighbour chosen at random.
     pub(crate) fn anti_entropy(&mut self) {
         let links = self.up_links();
-        if links.is_empty() {
-            return;
+        if let Some(link) = self.any_of(&links) {
+            self.digest_changes(link);
         }
-        let link = links[(self.rng.next_u64() % links.len() as u64) as usize];
-        self.digest_changes(link);
     }
 
     pub(crate) fn digest_changes(&mut self, link: LinkId) {
@@ -180,15 +177,22 @@ impl Engine {
     pub(crate) fn probe_fork(&mut self, link: LinkId, device: DeviceId, seq: u64) {
         let Some(up) = self.up_mut(link) else { return };
         if up.inflight.len() < INFLIGHT_MAX {
-            up.last_request = up.last_request.wrapping_add(1);
-            let want = Want {
-                request: up.last_request,
-                device,
-                from: seq,
-                to: seq + 1,
-            };
-            self.send(link, &Message::Want(want));
+            self.want_one(link, device, seq);
         }
+    }
+
+    /// Asks for one entry that is not part of a fetch. The number of the request.
+    pub(crate) fn want_one(&mut self, link: LinkId, device: DeviceId, seq: u64) -> Option<u32> {
+        let up = self.up_mut(link)?;
+        up.last_request = up.last_request.wrapping_add(1);
+        let want = Want {
+            request: up.last_request,
+            device,
+            from: seq,
+            to: seq + 1,
+        };
+        self.send(link, &Message::Want(want));
+        Some(want.request)
     }
 
     /// Asks a neighbour for what it has more of, as much as may be under way.
