@@ -8,7 +8,9 @@
 //! bounded per second, and so is the table. Policy when full: see [`gossip::detector`]. A description says where a relay
 //! is and how it does, and relays link with each other by it; alone it gives it no standing: a receipt counts only
 //! from a relay this device knows, or if such a relay lists its signer and passes it on; a browser chooses relays
-//! from the directory once such a relay has spoken of its network; and one that breaks the protocol is banned like anybody.
+//! among those that such a relay lists; and one that breaks the protocol is banned like anybody.
+//! A relay lists whoever keeps a link with it and describes itself there, and whom relays that it lists describe;
+//! [`Config::relays_allowed`] closes the network.
 
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ struct Known {
     signed: SignedDescription,
     /// While it is to be passed on: which links know it already.
     fresh: Option<Vec<LinkId>>,
+    /// A relay this device knows lists it.
+    vouched: bool,
 }
 
 /// The table.
@@ -131,10 +135,13 @@ impl Directory {
         known.map(|known| &known.signed.description)
     }
 
-    /// Other relays that live and keep feeds.
+    /// Other relays that live and keep feeds, of this network.
     pub(crate) fn living_workers(&self) -> impl Iterator<Item = &Description> {
         let alive = |peer: &PeerId| self.detector.state(peer) == Some(State::Alive);
-        let known = self.known.iter().filter(move |(peer, _)| alive(peer));
+        let known = self
+            .known
+            .iter()
+            .filter(move |(peer, known)| known.vouched && alive(peer));
         let described = known.map(|(_, known)| &known.signed.description);
         described.filter(|description| description.roles & role::WORKER != 0)
     }
@@ -147,6 +154,11 @@ impl Directory {
     /// Whether it lists `peer`.
     pub(crate) fn lists(&self, peer: &PeerId) -> bool {
         self.known.contains_key(peer)
+    }
+
+    /// Whether `peer` is a relay of this network: whoever is listed by a relay this device knows.
+    pub(crate) fn vouches_for(&self, peer: &PeerId) -> bool {
+        self.known.get(peer).is_some_and(|known| known.vouched)
     }
 }
 
@@ -168,6 +180,7 @@ impl Engine {
         self.directory.own = Some(Known {
             signed: description.sign(key),
             fresh: None,
+            vouched: true,
         });
         self.directory.changed = true;
         self.directory.next_beat = self.now.instant;
@@ -186,15 +199,24 @@ impl Engine {
     }
 
     pub(crate) fn on_relays(&mut self, link: LinkId, relays: Relays) {
-        if self.up(link).is_some_and(|up| self.peers.is_relay(&up.peer)) {
-            self.routes.vouch();
-        }
+        let Some(sender) = self.up(link).map(|up| up.peer) else {
+            return;
+        };
+        let vouched = self.is_anchor(&sender);
         let own = self.key().map(|key| PeerId(key.public()));
         for signed in relays.relays {
             let peer = signed.description.relay;
             let allowed = self.config.relays_allowed.as_ref();
             if own == Some(peer) || allowed.is_some_and(|allowed| !allowed.contains(&peer)) {
                 continue;
+            }
+            // Whom a relay lists gets feeds to keep and is passed on: either it is here itself, or a relay says so.
+            let vouched = vouched || (self.is_relay() && (peer == sender || self.directory.lists(&sender)));
+            if self.is_relay() && !vouched {
+                continue;
+            }
+            if let Some(known) = self.directory.known.get_mut(&peer) {
+                known.vouched |= vouched;
             }
             let known = self.directory.detector.counter(&peer);
             if known.is_some_and(|known| known > signed.description.heartbeat) {
@@ -215,12 +237,12 @@ impl Engine {
             if signed.verify().is_err() {
                 return self.misbehaved(link, "a description with a wrong signature");
             }
-            self.learn_relay(peer, signed, link);
+            self.learn_relay(peer, signed, link, vouched);
         }
         self.tell_changes();
     }
 
-    fn learn_relay(&mut self, peer: PeerId, signed: SignedDescription, from: LinkId) {
+    fn learn_relay(&mut self, peer: PeerId, signed: SignedDescription, from: LinkId, vouched: bool) {
         let now = clock(self.now);
         let is_relay = self.is_relay();
         let directory = &mut self.directory;
@@ -231,6 +253,7 @@ impl Engine {
         let fresh = Known {
             signed,
             fresh: Some(vec![from]),
+            vouched: vouched || directory.vouches_for(&peer),
         };
         let after = fresh.signed.description.clone();
         let before = directory.known.insert(peer, fresh);
@@ -305,6 +328,7 @@ impl Engine {
         *own = Known {
             signed: description.sign(key),
             fresh: Some(Vec::new()),
+            vouched: true,
         };
         self.directory.fresh = true;
         self.directory.next_beat = self.now.instant + self.config.relays_beat_every;
@@ -326,6 +350,10 @@ impl Engine {
     }
 
     fn tell(&mut self, link: LinkId, mut relays: Vec<SignedDescription>) {
+        // Relays do not take a browser's word for it.
+        if !self.is_relay() && self.up(link).is_some_and(|up| up.relay) {
+            return;
+        }
         while !relays.is_empty() {
             let rest = relays.split_off(relays.len().min(limits::RELAYS_PER_MESSAGE_MAX));
             self.send(link, &Message::Relays(Relays { relays }));
@@ -342,7 +370,12 @@ impl Engine {
             .iter()
             .filter(|(peer, _)| detector.state(peer) == Some(State::Alive))
             .map(|(_, known)| known);
-        let living = living.chain(own).map(|known| known.signed.clone()).collect();
+        // Its own first: with that it is listed, and its word about others counts.
+        let living = own
+            .iter()
+            .chain(living)
+            .map(|known| known.signed.clone())
+            .collect();
         self.tell(link, living);
     }
 

@@ -197,7 +197,7 @@ impl Engine {
         // Anybody can call itself a relay. A receipt counts as durable only from one this device knows as such, or that such
         // a one knows.
         let known = self.peers.is_relay(&peer);
-        if receipt.relay == peer || (known && self.directory.lists(&receipt.relay)) {
+        if receipt.relay == peer || (known && self.directory.vouches_for(&receipt.relay)) {
             self.note_holder(
                 receipt.relay,
                 known,

@@ -4,8 +4,7 @@
 //! The replication delay is this very feed's: how long after an entry was written the relay signed for it. What is not
 //! measured yet counts as the usual, or as nothing for the relays that keep the feed anyway ([`crate::assignment`]). Whoever was chosen stays until it dies: moving costs more than a little speed is worth.
 //!
-//! Invariant: nobody is chosen before a relay this device knows has spoken of its network. The directory itself is open: who
-//! is listed in it is not checked again here.
+//! Invariant: nobody is chosen whom no relay this device knows lists. Strangers may describe relays as they like.
 
 use std::time::Duration;
 
@@ -30,8 +29,6 @@ const CHOSEN_MAX: usize = 8;
 pub(crate) struct Routes {
     /// Smoothed, in milliseconds.
     replication: Map<PeerId, f32>,
-    /// A relay this device knows has spoken of its network.
-    vouched: bool,
     next: Instant,
 }
 
@@ -41,11 +38,6 @@ impl Routes {
         let sample = delay.as_millis() as f32;
         let smoothed = self.replication.or_insert_with(relay, || sample);
         *smoothed += (sample - *smoothed) / 8.0;
-    }
-
-    /// The directory was told by a relay this device knows.
-    pub(crate) fn vouch(&mut self) {
-        self.vouched = true;
     }
 
     /// How good a relay is: higher is better. `rtt` as this device measured it, if it did.
@@ -72,7 +64,7 @@ impl Engine {
     /// Once a second: whether there are relays enough to turn to.
     pub(crate) fn keep_routing(&mut self) {
         let now = self.now.instant;
-        if self.is_relay() || !self.routes.vouched || now < self.routes.next {
+        if self.is_relay() || now < self.routes.next {
             return;
         }
         self.routes.next = now + EVERY;
@@ -85,7 +77,10 @@ impl Engine {
             return;
         }
         let serves = |relay: &Description| {
-            !relay.url.is_empty() && relay.roles & role::WORKER != 0 && relay.capacity > 0
+            self.directory.vouches_for(&relay.relay)
+                && !relay.url.is_empty()
+                && relay.roles & role::WORKER != 0
+                && relay.capacity > 0
         };
         let keepers = self.own_replicas();
         let mut best: Option<(f32, &Description)> = None;

@@ -368,10 +368,16 @@ fn unknown_messages_and_unknown_entry_kinds_are_no_offence() {
 #[test]
 fn a_description_that_is_not_the_relays_own_costs_the_link() {
     let mut victim = Victim::new();
-    victim.link(&KeyPair::from_seed(&[7; 32]));
+    let stranger = KeyPair::from_seed(&[7; 32]);
+    victim.link(&stranger);
     let mut forged = crate::directory::description("cellar", 1).sign(&KeyPair::from_seed(&[8; 32]));
     forged.description.url = "http://elsewhere.example".into();
-    victim.message(&Message::Relays(Relays { relays: vec![forged] }));
+    let relays = vec![forged.clone()];
+    victim.message(&Message::Relays(Relays { relays }));
+    assert!(victim.refused.is_empty(), "no relay's word: not even looked at");
+    let own = crate::directory::description("cellar", 2).sign(&stranger);
+    let relays = vec![own, forged];
+    victim.message(&Message::Relays(Relays { relays }));
     victim.assert_refused("a description with a wrong signature");
 }
 

@@ -1,5 +1,6 @@
 //! Browsers turn to other relays of the network when their own dies, also after they were closed meanwhile.
 
+use starling_engine::Input;
 use starling_engine::api::{Query, Reply, Timeline};
 
 use crate::network::{Network, seed};
@@ -87,4 +88,35 @@ fn what_strangers_say_of_relays_makes_nobody_link_with_them() {
         not_durable(&mut net, ada) > 0,
         "a stranger's receipt is a peer's word"
     );
+}
+
+#[test]
+fn a_relay_that_only_strangers_speak_of_counts_for_nothing() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, 3);
+    let cellar = net.add_relay();
+    let described = Box::new(crate::directory::description("cellar", 9));
+    net.input(cellar, Input::Describe(described));
+    let ada = net.person("Ada");
+    know(&mut net, ada, relays[0]);
+    let eve = net.person("Eve");
+    know(&mut net, eve, cellar);
+    net.connect(ada, eve);
+    net.run_for_ms(120_000);
+    let listed = |net: &mut Network, node| match net.query(node, Query::Network) {
+        Reply::Network(view) => view.relays.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(listed(&mut net, ada), 4, "Eve spoke of it, seed {}", net.seed);
+    assert_eq!(listed(&mut net, relays[0]), 3, "seed {}", net.seed);
+    for relay in &relays {
+        net.crash(*relay);
+    }
+    net.run_for_ms(60_000);
+    net.connect(ada, cellar);
+    net.run_for_ms(30_000);
+    net.post(ada, "who signs for this?");
+    net.run_for_ms(30_000);
+    assert!(net.linked(ada).contains(&cellar), "seed {}", net.seed);
+    assert_eq!(not_durable(&mut net, ada), 1, "seed {}", net.seed);
 }
