@@ -116,8 +116,18 @@ impl Engine {
         }
     }
 
-    /// Tells a neighbour all that is wanted, in place of what was said before.
+    /// Tells a neighbour all that is wanted, in place of what was said before. A relay may remember it.
     pub(crate) fn tell_interests(&mut self, link: LinkId) {
+        self.tell_all_interests(link, true);
+    }
+
+    /// The same to a relay that does not remember.
+    pub(crate) fn tell_interests_in_full(&mut self, link: LinkId) {
+        self.tell_all_interests(link, false);
+    }
+
+    fn tell_all_interests(&mut self, link: LinkId, recall: bool) {
+        let sketch = self.may_sketch(link);
         let divided = self.placement.is_divided();
         let Some(up) = self.up(link) else { return };
         let (salt, to_relay) = (up.salt, up.relay);
@@ -126,6 +136,7 @@ impl Engine {
             // Browsers hold little, and what of it is wanted is for this relay to know.
             everything: self.is_relay() && !(divided && to_relay),
             assigned: self.is_relay() && divided && to_relay,
+            sketch,
             ..Interests::default()
         };
         let wanted = match (self.is_relay(), first.assigned) {
@@ -133,24 +144,36 @@ impl Engine {
             (true, true) => self.wanted_beside(),
             (true, false) => Set::new(),
         };
-        let salted: Vec<_> = wanted
+        let salted: Set<_> = wanted
             .iter()
             .take(crate::links::THEIR_INTERESTS_MAX)
             .map(|account| SaltedAccount::new(&salt, account))
             .collect();
-        let mut parts = salted.chunks(limits::INTERESTS_PER_MESSAGE_MAX);
-        let add = parts.next().unwrap_or_default().to_vec();
-        self.send(link, &Message::Interests(Interests { add, ..first }));
-        for part in parts {
-            let add = part.to_vec();
-            let interests = Interests {
-                add,
-                ..Interests::default()
-            };
-            self.send(link, &Message::Interests(interests));
+        let same = self.recallable(&salted).filter(|_| to_relay && recall);
+        let mut rest: Vec<_> = match same {
+            Some(_) => Vec::new(),
+            None => salted.iter().copied().collect(),
+        };
+        let mut part = Interests { same, ..first };
+        loop {
+            let add = rest;
+            part.add = add;
+            rest = part
+                .add
+                .split_off(part.add.len().min(limits::INTERESTS_PER_MESSAGE_MAX));
+            part.more = !rest.is_empty();
+            self.send(link, &Message::Interests(part));
+            if rest.is_empty() {
+                break;
+            }
+            part = Interests::default();
         }
-        if let Some(up) = self.up_mut(link) {
-            up.compared = false;
+        let Some(up) = self.up_mut(link) else { return };
+        up.compared = false;
+        up.sketches = sketch;
+        // A browser has told what it compares; a relay compares what the other wants.
+        if sketch && (up.heard || !self.is_relay()) {
+            self.send_sketch(link);
         }
     }
 
@@ -180,12 +203,23 @@ impl Engine {
 
     /// A neighbour said what it wants.
     pub(crate) fn on_interests(&mut self, link: LinkId, interests: Interests) {
+        let Some(mut interests) = self.recall(link, interests) else {
+            return;
+        };
         let Some(up) = self.up_mut(link) else { return };
         if interests.reset {
             up.everything = false;
             up.assigned = false;
             up.theirs.clear();
             up.matched.clear();
+            up.hearing = true;
+            up.awaits_sketch = interests.sketch;
+        }
+        // What both compare by sketch needs no digest.
+        let (by_my_sketch, by_theirs) = (up.hearing && up.sketches, up.awaits_sketch);
+        let told_all = up.hearing && !interests.more;
+        if told_all {
+            (up.hearing, up.heard) = (false, true);
         }
         up.everything |= interests.everything;
         up.assigned |= interests.assigned && up.relay;
@@ -214,18 +248,58 @@ impl Engine {
         if assigned && self.is_relay() {
             fresh.extend(self.assigned_to(&peer));
         }
-        fresh.extend(self.subscribe(link, interests.named));
+        let named = core::mem::take(&mut interests.named);
+        fresh.extend(self.subscribe(link, named));
         if let Some(up) = self.up_mut(link).filter(|up| !up.everything) {
             up.matched.extend(fresh.iter().copied());
         }
-        // What was said before about these accounts on this link may be forgotten over there: say it again.
-        self.send_digest(link, &fresh, true);
+        if by_my_sketch {
+            let unwanted = |account: &&AccountId| !self.is_relay() && !self.wants(account);
+            let beside: Vec<_> = fresh.iter().filter(unwanted).copied().collect();
+            if !beside.is_empty() {
+                self.send_digest(link, &beside, true);
+            }
+            if told_all && self.is_relay() {
+                self.send_sketch(link);
+            }
+        } else if !by_theirs {
+            // What was said before about these accounts on this link may be forgotten over there: say it again.
+            self.send_digest(link, &fresh, true);
+        }
         for account in fresh {
             self.send_forks(link, &account);
             if theirs == Some(account) {
                 self.confirm_held(link, &account);
             }
         }
+    }
+
+    /// Puts in what a browser wanted when it was linked last, if that is what it says. `None`: it must tell all.
+    fn recall(&mut self, link: LinkId, interests: Interests) -> Option<Interests> {
+        let mut interests = interests;
+        let up = self.up_mut(link)?;
+        if interests.reset {
+            up.forgot = false;
+        }
+        let Some(same) = interests.same else {
+            return Some(interests);
+        };
+        let peer = up.peer;
+        let (wanted, named) = if Interests::fingerprint(up.theirs.iter()) == same {
+            (up.theirs.clone(), up.named.clone())
+        } else {
+            self.recalled.take(&peer).unwrap_or_default()
+        };
+        if Interests::fingerprint(wanted.iter()) == same {
+            interests.add.extend(wanted);
+            interests.named.extend(named);
+            return Some(interests);
+        }
+        if let Some(up) = self.up_mut(link) {
+            up.forgot = true;
+        }
+        self.send(link, &Message::Forgotten);
+        None
     }
 
     /// A browser names accounts to this relay. Those it holds are matched; the others it gets from relays that do.

@@ -24,6 +24,7 @@ mod audit;
 mod batch;
 mod boot;
 mod commands;
+mod compare;
 mod directory;
 mod durability;
 mod feeds;
@@ -38,6 +39,7 @@ mod placement;
 mod records;
 mod registrar;
 mod routing;
+mod sketch;
 mod status;
 mod sync;
 mod views;
@@ -85,6 +87,7 @@ pub struct Engine {
     follows: Map<AccountId, FollowRecord>,
     visits: VecDeque<interests::Visit>,
     compared: Map<AccountId, protocol::Timestamp>,
+    recalled: compare::Recalled,
     holders: durability::Holders,
     own_posts: Map<(protocol::DeviceId, u64), EntryRef>,
     last_timestamp: protocol::Timestamp,
@@ -166,6 +169,7 @@ impl Engine {
             follows: Map::new(),
             visits: VecDeque::new(),
             compared: Map::new(),
+            recalled: compare::Recalled::default(),
             holders: durability::Holders::default(),
             own_posts: Map::new(),
             last_timestamp: protocol::Timestamp(0),

@@ -11,7 +11,7 @@ use ordered::{Map, Set};
 use protocol::frame::{self, Reassembly};
 use protocol::handshake::Handshake;
 use protocol::handshake::{
-    Binding, Established, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, feature,
+    Binding, Established, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, feature, pair_salt,
 };
 use protocol::message::{Decoded, FeedHead, Message, Ping, SaltedAccount};
 use protocol::{AccountId, DeviceId, Instant, PeerId, Timestamp};
@@ -69,9 +69,25 @@ pub(crate) struct Up {
     pub(crate) account: Option<AccountId>,
     /// It says it is a relay.
     pub(crate) relay: bool,
+    /// Salts interests: that of both peers.
     pub(crate) salt: [u8; 32],
+    /// Salts sketches: that of this link.
+    pub(crate) link_salt: [u8; 32],
     /// The neighbour wants everything.
     pub(crate) everything: bool,
+    /// All it wants is being told, in parts.
+    pub(crate) hearing: bool,
+    /// It was told.
+    pub(crate) heard: bool,
+    /// It was to be remembered, and was not.
+    pub(crate) forgot: bool,
+    /// This end told it that a sketch would come.
+    pub(crate) sketches: bool,
+    /// It told so.
+    pub(crate) awaits_sketch: bool,
+    /// The comparison by sketch under way.
+    pub(crate) comparing: Option<Box<crate::compare::Comparing>>,
+    pub(crate) last_round: u32,
     /// It is a relay that wants its share.
     pub(crate) assigned: bool,
     /// A relay that said all it has of what this peer wants.
@@ -293,9 +309,12 @@ impl Engine {
             peer,
             account,
             features,
-            salt,
+            salt: link_salt,
             ..
         } = established;
+        let Some(salt) = self.key().map(|key| pair_salt(&PeerId(key.public()), &peer)) else {
+            return;
+        };
         let relay = features & feature::RELAY != 0;
         let now = self.now.instant;
         let Some(link) = self.links.get_mut(&id) else {
@@ -311,7 +330,15 @@ impl Engine {
                 account,
                 relay,
                 salt,
+                link_salt,
                 everything: false,
+                hearing: false,
+                heard: false,
+                forgot: false,
+                sketches: false,
+                awaits_sketch: false,
+                comparing: None,
+                last_round: 0,
                 assigned: false,
                 compared: false,
                 named: Set::new(),
@@ -362,6 +389,9 @@ impl Engine {
                     self.on_compared(link);
                 }
             }
+            Message::Sketch(sketch) => self.on_sketch(link, &sketch),
+            Message::Compared(compared) => self.on_verdict(link, compared),
+            Message::Forgotten => self.on_forgotten(link),
             Message::Announce(announcements) => self.on_announce(link, &announcements),
             Message::Want(want) => self.on_want(link, want),
             Message::Entries(entries) => self.on_entries(link, entries, len),
@@ -454,8 +484,12 @@ impl Engine {
             peer,
             reason: reason.to_owned(),
         }));
-        if let LinkStage::Up(up) = link.stage {
+        if let LinkStage::Up(mut up) = link.stage {
             self.on_unproven(id, up.peer);
+            if self.is_relay() && !up.relay && !up.forgot {
+                let (wanted, named) = (core::mem::take(&mut up.theirs), core::mem::take(&mut up.named));
+                self.recalled.remember(up.peer, wanted, named);
+            }
             self.release_fetches(&up);
             self.forget_registrar_link(id);
             self.forget_name_link(id);

@@ -179,12 +179,17 @@ impl Engine {
             zone: &member.zone,
         });
         self.placement.assignment = Assignment::new(workers);
+        let was_divided = self.placement.divided;
         self.placement.divided = members.len() > self.config.replicas;
         self.emit(crate::io::Output::Log(Log::Placement {
             relays: members.len(),
             replicas: self.config.replicas.min(members.len()),
         }));
         self.placement.members = members;
+        if !was_divided && !self.placement.divided {
+            // Everybody keeps everything, as before.
+            return;
+        }
         let relays: Vec<(LinkId, PeerId)> = self
             .links
             .iter()

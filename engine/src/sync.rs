@@ -80,23 +80,23 @@ impl Engine {
                 }
             }
         }
-        if heads.is_empty() {
-            // Who asked hears that there is nothing.
-            if all {
-                let heads = Vec::new();
-                self.send(link, &Message::Digest(Digest { heads, end: true }));
-            }
-            return;
+        // Who asked hears that there is nothing.
+        if all || !heads.is_empty() {
+            self.send_heads(link, heads, true);
         }
-        let parts = heads.len().div_ceil(limits::HEADS_PER_MESSAGE_MAX);
-        for (part, heads) in heads.chunks(limits::HEADS_PER_MESSAGE_MAX).enumerate() {
-            self.send(
-                link,
-                &Message::Digest(Digest {
-                    heads: heads.to_vec(),
-                    end: part + 1 == parts,
-                }),
-            );
+    }
+
+    /// Sends heads in as many messages as it takes; `end`: these are all.
+    pub(crate) fn send_heads(&mut self, link: LinkId, heads: Vec<FeedHead>, end: bool) {
+        let mut heads = heads;
+        loop {
+            let rest = heads.split_off(heads.len().min(limits::HEADS_PER_MESSAGE_MAX));
+            let end = end && rest.is_empty();
+            self.send(link, &Message::Digest(Digest { heads, end }));
+            if rest.is_empty() {
+                return;
+            }
+            heads = rest;
         }
     }
 

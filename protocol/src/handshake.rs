@@ -126,8 +126,18 @@ pub struct Established {
     pub features: u64,
     /// The neighbour's wall clock when it said hello.
     pub wall: Timestamp,
-    /// Known to both ends and nobody before: salts the interests exchanged on this link.
+    /// Known to both ends and nobody before: salts the sketches exchanged on this link.
     pub salt: [u8; 32],
+}
+
+/// What salts the interests that two peers tell each other: the same on each of their links, so that a relay can remember
+/// them.
+#[must_use]
+pub fn pair_salt(one: &PeerId, other: &PeerId) -> [u8; 32] {
+    let mut salt = blake3::Hasher::new_derive_key("starling pair salt v1");
+    salt.update(&one.min(other).0);
+    salt.update(&one.max(other).0);
+    *salt.finalize().as_bytes()
 }
 
 /// What to do after a handshake frame.

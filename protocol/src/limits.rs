@@ -24,6 +24,12 @@ pub const ENTRIES_PER_MESSAGE_MAX: usize = 512;
 pub const HEADS_PER_MESSAGE_MAX: usize = 1_024;
 /// Devices of one account that a peer keeps.
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 32;
+/// Cells in one `Sketch` message.
+pub const SKETCH_CELLS_PER_MESSAGE_MAX: usize = 4_096;
+/// Cells of one comparison; whoever needs more compares by digests.
+pub const SKETCH_CELLS_MAX: usize = 32_768;
+/// Feeds in one `Compared` message.
+pub const DIFFERENCES_PER_MESSAGE_MAX: usize = 4_096;
 /// Salted interests in one `Interests` message.
 pub const INTERESTS_PER_MESSAGE_MAX: usize = 8_192;
 /// Accounts named in one `Interests` message.

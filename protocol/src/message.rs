@@ -15,13 +15,13 @@ use crate::name::{NameAnswer, NameQuestion};
 use crate::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle};
 use crate::receipt::Receipt;
 
-/// An account as named on one link: the first eight bytes of BLAKE3 keyed with the link's salt. A neighbour recognises
-/// the accounts it holds itself and learns nothing of the others.
+/// An account as named between two peers: the first eight bytes of BLAKE3 keyed with their salt
+/// ([`crate::handshake::pair_salt`]). A neighbour recognises the accounts it holds itself and learns nothing of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SaltedAccount(pub [u8; 8]);
 
 impl SaltedAccount {
-    /// The name of `account` on a link with `salt`.
+    /// The name of `account` between peers with `salt`.
     #[must_use]
     pub fn new(salt: &[u8; 32], account: &AccountId) -> Self {
         let hash = blake3::keyed_hash(salt, &account.0);
@@ -30,6 +30,13 @@ impl SaltedAccount {
         Self(short)
     }
 }
+
+/// Bytes of a cell of a sketch.
+pub const SKETCH_CELL_LEN: usize = 20;
+/// Bytes of a feed's key in a sketch that name it afterwards.
+pub const FEED_KEY_LEN: usize = 6;
+/// A feed as its key in a sketch begins.
+pub type FeedKey = [u8; FEED_KEY_LEN];
 
 /// How far somebody has a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,6 +106,12 @@ pub enum Message {
     NameQuestion(NameAsked),
     /// Its answer, on the way back.
     NameAnswer(NameAnswered),
+    /// "This is what I hold", in few bytes: in place of a digest.
+    Sketch(Sketch),
+    /// What came of a sketch.
+    Compared(Compared),
+    /// "I do not remember what you wanted."
+    Forgotten,
 }
 
 /// See [`Message::Interests`].
@@ -116,6 +129,70 @@ pub struct Interests {
     pub remove: Vec<SaltedAccount>,
     /// Wanted, and said in plain words to a relay that seems not to know them.
     pub named: Vec<AccountId>,
+    /// More parts follow.
+    pub more: bool,
+    /// A sketch of what the sender holds follows; a digest is not needed.
+    pub sketch: bool,
+    /// In place of all that is wanted, its fingerprint: the same as when both were linked last.
+    pub same: Option<[u8; 16]>,
+}
+
+impl Interests {
+    /// The fingerprint of all that is wanted, in ascending order: the first 16 bytes of its BLAKE3 hash.
+    #[must_use]
+    pub fn fingerprint<'a>(wanted: impl IntoIterator<Item = &'a SaltedAccount>) -> [u8; 16] {
+        let mut hash = blake3::Hasher::new();
+        for account in wanted {
+            hash.update(&account.0);
+        }
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash.finalize().as_bytes()[..16]);
+        short
+    }
+}
+
+/// See [`Message::Sketch`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sketch {
+    /// Which comparison; another than the one before begins anew.
+    pub round: u32,
+    /// Feeds in it.
+    pub feeds: u32,
+    /// The number of the first cell: that of the cells before, or 0.
+    pub first: u32,
+    /// Cells, [`SKETCH_CELL_LEN`] bytes each.
+    pub cells: Vec<u8>,
+}
+
+/// See [`Message::Compared`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Which comparison.
+    pub round: u32,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// See [`Compared`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// These cells do not tell all; so many, counted from the first, might.
+    More(u32),
+    /// So little is held alike that a digest is shorter: send yours, mine follows.
+    Plain,
+    /// What differs, of what the sender of the sketch holds, or a part of that.
+    Differ(Differences),
+}
+
+/// See [`Verdict::Differ`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differences {
+    /// Feeds not held at all: a digest should say which they are.
+    pub asked: Vec<FeedKey>,
+    /// Feeds of which more is held here: up to which number.
+    pub ahead: Vec<(FeedKey, u64)>,
+    /// The last part.
+    pub end: bool,
 }
 
 /// See [`Message::Digest`].
@@ -311,6 +388,9 @@ mod kind {
     pub(super) const RELAYS: u8 = 24;
     pub(super) const NAME_QUESTION: u8 = 25;
     pub(super) const NAME_ANSWER: u8 = 26;
+    pub(super) const SKETCH: u8 = 27;
+    pub(super) const COMPARED: u8 = 28;
+    pub(super) const FORGOTTEN: u8 = 29;
 }
 
 impl Message {
@@ -347,6 +427,9 @@ impl Message {
             Self::Relays(fields) => with(kind::RELAYS, fields),
             Self::NameQuestion(fields) => with(kind::NAME_QUESTION, fields),
             Self::NameAnswer(fields) => with(kind::NAME_ANSWER, fields),
+            Self::Sketch(fields) => with(kind::SKETCH, fields),
+            Self::Compared(fields) => with(kind::COMPARED, fields),
+            Self::Forgotten => vec![kind::FORGOTTEN],
         }
     }
 
@@ -383,6 +466,9 @@ impl Message {
             kind::RELAYS => Self::Relays(fields_of(fields)?),
             kind::NAME_QUESTION => Self::NameQuestion(fields_of(fields)?),
             kind::NAME_ANSWER => Self::NameAnswer(fields_of(fields)?),
+            kind::SKETCH => Self::Sketch(fields_of(fields)?),
+            kind::COMPARED => Self::Compared(fields_of(fields)?),
+            kind::FORGOTTEN => fields_of(fields).map(|()| Self::Forgotten)?,
             unknown => return Ok(Decoded::Unknown(unknown)),
         };
         if message.within_limits() {
@@ -429,6 +515,17 @@ impl Message {
             }
             Self::NameQuestion(m) => m.question.within_limits(),
             Self::NameAnswer(m) => m.answer.within_limits(),
+            Self::Sketch(m) => {
+                let cells = m.cells.len() / SKETCH_CELL_LEN;
+                m.cells.len().is_multiple_of(SKETCH_CELL_LEN) && cells <= limits::SKETCH_CELLS_PER_MESSAGE_MAX
+            }
+            Self::Compared(m) => match &m.verdict {
+                Verdict::More(_) | Verdict::Plain => true,
+                Verdict::Differ(m) => {
+                    m.asked.len() + m.ahead.len() <= limits::DIFFERENCES_PER_MESSAGE_MAX
+                        && m.ahead.iter().all(|(_, next_seq)| held(*next_seq))
+                }
+            },
             Self::Request(m) => peers(&m.peers),
             Self::Accept(m) => peers(&m.peers),
             Self::Refuse(m) | Self::Leave(m) => peers(&m.peers),
@@ -440,7 +537,8 @@ impl Message {
             | Self::ForwardJoin(_)
             | Self::Heartbeat(_)
             | Self::Graft(_)
-            | Self::Prune(_) => true,
+            | Self::Prune(_)
+            | Self::Forgotten => true,
         }
     }
 }

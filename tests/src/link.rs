@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::frame::{self, Reassembly};
-use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN};
+use protocol::handshake::{
+    Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, pair_salt,
+};
 use protocol::identity::Certificate;
 use protocol::message::{Decoded, Interests, Message, SaltedAccount};
 use protocol::overlay::{Request, Wish};
@@ -93,7 +95,9 @@ impl Link {
             match handshake.on_frame(kind, payload)? {
                 Step::Wait => {}
                 Step::Send(frame) => socket.send(Ws::binary(frame)).await?,
-                Step::Done(established) => break (established.peer, established.salt),
+                Step::Done(established) => {
+                    break (established.peer, pair_salt(&hello.peer, &established.peer));
+                }
             }
         };
         let mut link = Self {

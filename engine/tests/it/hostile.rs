@@ -4,7 +4,7 @@ use protocol::entry::{Body, Position, Post};
 use protocol::frame;
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
 use protocol::identity::Certificate;
-use protocol::message::{Message, Push, Relays, Want};
+use protocol::message::{Compared, Message, Push, Relays, SKETCH_CELL_LEN, Sketch, Verdict, Want};
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_engine::api::Transport;
@@ -379,6 +379,31 @@ fn a_description_that_is_not_the_relays_own_costs_the_link() {
     let relays = vec![own, forged];
     victim.message(&Message::Relays(Relays { relays }));
     victim.assert_refused("a description with a wrong signature");
+}
+
+#[test]
+fn sketches_that_are_none() {
+    let from_the_middle = Sketch {
+        first: 64,
+        cells: vec![0; SKETCH_CELL_LEN],
+        ..Sketch::default()
+    };
+    let over_the_prime = Sketch {
+        cells: vec![0xff; SKETCH_CELL_LEN],
+        ..Sketch::default()
+    };
+    // Nothing was begun: ignored. Begun with what cannot be cells: the end.
+    let mut victim = Victim::new();
+    victim.link(&KeyPair::from_seed(&[7; 32]));
+    victim.message(&Message::Sketch(from_the_middle));
+    assert!(victim.refused.is_empty(), "{:?}", victim.refused);
+    victim.message(&Message::Compared(Compared {
+        round: 9,
+        verdict: Verdict::More(1),
+    }));
+    assert!(victim.refused.is_empty(), "{:?}", victim.refused);
+    victim.message(&Message::Sketch(over_the_prime));
+    victim.assert_refused("cells of a sketch that are none");
 }
 
 #[test]

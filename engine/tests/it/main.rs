@@ -6,6 +6,7 @@
 )]
 
 mod assignment;
+mod compare;
 mod directory;
 mod feeds;
 mod hostile;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use protocol::frame;
 use protocol::handshake::{Binding, Role};
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt};
 use protocol::{AccountId, Instant, KeyPair, PeerId, Timestamp};
@@ -170,6 +171,10 @@ pub(crate) struct Network {
     pub(crate) signaling: bool,
     /// Dials that wait for an introduction.
     calls: BTreeSet<(usize, PeerId)>,
+    /// Bytes sent by everybody, by the kind of message.
+    pub(crate) traffic: BTreeMap<u8, usize>,
+    /// The message each channel is in the middle of.
+    middle: BTreeMap<(usize, LinkId), u8>,
 }
 
 impl Network {
@@ -197,6 +202,8 @@ impl Network {
             blocked_pairs: BTreeSet::new(),
             signaling: true,
             calls: BTreeSet::new(),
+            traffic: BTreeMap::new(),
+            middle: BTreeMap::new(),
         }
     }
 
@@ -445,6 +452,13 @@ impl Network {
         let Some((to, theirs)) = self.peers[from].channels.get(&link).copied() else {
             return;
         };
+        if let [kind @ (frame::MORE | frame::LAST), first, ..] = bytes.as_slice() {
+            let message = *self.middle.entry((from, link)).or_insert(*first);
+            *self.traffic.entry(message).or_default() += bytes.len();
+            if *kind == frame::LAST {
+                self.middle.remove(&(from, link));
+            }
+        }
         let due = self.now_us + self.between(self.latency_us);
         let at = due.max(self.arrivals.get(&(to, theirs)).copied().unwrap_or(0));
         self.arrivals.insert((to, theirs), at);

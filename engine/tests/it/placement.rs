@@ -14,7 +14,7 @@ const RELAYS: usize = 7;
 const PEOPLE: usize = 40;
 const REPLICAS: usize = 3;
 
-fn describe(net: &mut Network, relay: usize, n: usize) {
+pub(crate) fn describe(net: &mut Network, relay: usize, n: usize) {
     let zones = ["cellar", "attic", "garden"];
     net.input(relay, Input::Describe(Box::new(description(zones[n % 3], n))));
 }

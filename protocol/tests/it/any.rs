@@ -8,8 +8,9 @@ use protocol::identity::{Certificate, Revocation};
 use protocol::introduction::Introduction;
 use protocol::limits;
 use protocol::message::{
-    Announced, Announcements, Credit, Digest, Entries, FeedHead, ForkProof, Heads, Interests, Message,
-    NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Want,
+    Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof, Heads,
+    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Sketch,
+    Verdict, Want,
 };
 use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceipt, NameRequest, RegistryId};
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
@@ -168,17 +169,28 @@ pub(crate) fn binding() -> impl Strategy<Value = Binding> {
     ]
 }
 
+fn verdict() -> impl Strategy<Value = Verdict> {
+    let ahead = (any::<[u8; 6]>(), 1..=limits::SEQ_MAX + 1);
+    prop_oneof![
+        any::<u32>().prop_map(Verdict::More),
+        Just(Verdict::Plain),
+        (vec(any::<[u8; 6]>(), 0..20), vec(ahead, 0..20), any::<bool>())
+            .prop_map(|(asked, ahead, end)| Verdict::Differ(Differences { asked, ahead, end })),
+    ]
+}
+
 pub(crate) fn message() -> impl Strategy<Value = Message> {
     let salted = || vec(any::<[u8; 8]>().prop_map(SaltedAccount), 0..20);
     let heads = || vec(head(), 0..20);
     prop_oneof![
         (
-            any::<(bool, bool, bool)>(),
+            any::<([bool; 5], Option<[u8; 16]>)>(),
             salted(),
             salted(),
             vec(bytes32().prop_map(AccountId), 0..20)
         )
-            .prop_map(|((reset, everything, assigned), add, remove, named)| {
+            .prop_map(|((flags, same), add, remove, named)| {
+                let [reset, everything, assigned, more, sketch] = flags;
                 Message::Interests(Interests {
                     reset,
                     everything,
@@ -186,8 +198,23 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
                     add,
                     remove,
                     named,
+                    more,
+                    sketch,
+                    same,
                 })
             }),
+        (any::<(u32, u32, u32)>(), vec(any::<[u8; 20]>(), 0..20)).prop_map(
+            |((round, feeds, first), cells)| {
+                Message::Sketch(Sketch {
+                    round,
+                    feeds,
+                    first,
+                    cells: cells.concat(),
+                })
+            }
+        ),
+        (any::<u32>(), verdict()).prop_map(|(round, verdict)| Message::Compared(Compared { round, verdict })),
+        Just(Message::Forgotten),
         (heads(), any::<bool>()).prop_map(|(heads, end)| Message::Digest(Digest { heads, end })),
         (any::<u32>(), bytes32(), integer(), 1..u64::from(u32::MAX)).prop_map(
             |(request, device, from, len)| {

@@ -6,8 +6,8 @@ use proptest::sample::Index;
 use protocol::entry::{Body, EntryError};
 use protocol::handshake::{Binding, Handshake, Hello, Role};
 use protocol::message::{
-    Announced, Announcements, Decoded, FeedHead, Interests, Message, MessageError, Relays, SaltedAccount,
-    Want,
+    Announced, Announcements, Compared, Decoded, Differences, FeedHead, Interests, Message, MessageError,
+    Relays, SKETCH_CELL_LEN, SaltedAccount, Sketch, Verdict, Want,
 };
 use protocol::overlay::{Descriptor, Shuffle};
 use protocol::signal::{self, Member, Payload, SignalMessage, ToPeer, ToServer};
@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn kinds_of_later_versions_are_skipped(kind in 27u8.., fields in vec(any::<u8>(), 0..100)) {
+    fn kinds_of_later_versions_are_skipped(kind in 30u8.., fields in vec(any::<u8>(), 0..100)) {
         let bytes = [&[kind][..], &fields].concat();
         prop_assert_eq!(Message::decode(&bytes), Ok(Decoded::Unknown(kind)));
     }
@@ -121,9 +121,9 @@ fn an_entry_has_one_form() {
 
 #[test]
 fn flags_are_zero_or_one() {
-    assert!(Message::decode(&[1, 1, 0, 0, 0, 0, 0]).is_ok());
-    assert!(Message::decode(&[1, 2, 0, 0, 0, 0, 0]).is_err());
-    assert!(Message::decode(&[1, 1, 255, 0, 0, 0, 0]).is_err());
+    assert!(Message::decode(&[1, 1, 0, 0, 0, 0, 0, 0, 0, 0]).is_ok());
+    assert!(Message::decode(&[1, 2, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
+    assert!(Message::decode(&[1, 1, 255, 0, 0, 0, 0, 0, 0, 0]).is_err());
 }
 
 #[test]
@@ -185,6 +185,29 @@ fn lists_end_at_their_limits() {
     };
     accepted(&named(limits::NAMED_PER_MESSAGE_MAX));
     refused(&named(limits::NAMED_PER_MESSAGE_MAX + 1));
+    let sketch = |bytes| {
+        Message::Sketch(Sketch {
+            cells: vec![0; bytes],
+            ..Sketch::default()
+        })
+    };
+    accepted(&sketch(limits::SKETCH_CELLS_PER_MESSAGE_MAX * SKETCH_CELL_LEN));
+    refused(&sketch(
+        (limits::SKETCH_CELLS_PER_MESSAGE_MAX + 1) * SKETCH_CELL_LEN,
+    ));
+    refused(&sketch(SKETCH_CELL_LEN - 1));
+    let differ = |asked, next_seq| {
+        let ahead = vec![([2; 6], next_seq)];
+        let verdict = Verdict::Differ(Differences {
+            asked: vec![[1; 6]; asked],
+            ahead,
+            end: true,
+        });
+        Message::Compared(Compared { round: 1, verdict })
+    };
+    accepted(&differ(limits::DIFFERENCES_PER_MESSAGE_MAX - 1, 1));
+    refused(&differ(limits::DIFFERENCES_PER_MESSAGE_MAX, 1));
+    refused(&differ(0, 0));
 
     let entry = cast::feed()[2].entry().clone();
     let entries = |count| {

@@ -1,6 +1,6 @@
 //! A laptop dials a relay: every byte that is sent and signed.
 
-use protocol::handshake::{Binding, Established, Handshake, Role, Step};
+use protocol::handshake::{self, Binding, Established, Handshake, Role, Step};
 use protocol::message::SaltedAccount;
 use protocol::{Timestamp, frame};
 
@@ -63,8 +63,16 @@ pub(crate) fn all() -> Vec<Vector> {
     let mut salt = blake3::Hasher::new_derive_key("starling link salt v1");
     salt.update(&by_initiator.bytes());
     let salt = *salt.finalize().as_bytes();
-    let salted = blake3::keyed_hash(&salt, &public(ADA)).as_bytes()[..8].to_vec();
-    assert_eq!(salted, SaltedAccount::new(&salt, &cast::account(ADA)).0);
+    let mut peers = [public(LAPTOP), public(RELAY)];
+    peers.sort();
+    let mut pair_salt = blake3::Hasher::new_derive_key("starling pair salt v1");
+    pair_salt.update(&peers.concat());
+    let pair_salt = *pair_salt.finalize().as_bytes();
+    let (laptop_id, relay_id) = (cast::peer(LAPTOP), cast::peer(RELAY));
+    assert_eq!(pair_salt, handshake::pair_salt(&laptop_id, &relay_id));
+    assert_eq!(pair_salt, handshake::pair_salt(&relay_id, &laptop_id));
+    let salted = blake3::keyed_hash(&pair_salt, &public(ADA)).as_bytes()[..8].to_vec();
+    assert_eq!(salted, SaltedAccount::new(&pair_salt, &cast::account(ADA)).0);
 
     run(&laptop_proof, &relay_proof, salt);
     let close = Vector::new("close frame")
@@ -87,6 +95,7 @@ pub(crate) fn all() -> Vec<Vector> {
         laptop_proof,
         relay_proof,
         Vector::new("salt").fixed("salt", salt),
+        Vector::new("pair salt").fixed("salt", pair_salt),
         Vector::new("ada, salted").fixed("salted account", salted),
         close,
     ]

@@ -1,8 +1,9 @@
 //! A peer message of each kind.
 
 use protocol::message::{
-    Announced, Announcements, Credit, Decoded, Digest, Entries, FeedHead, ForkProof, Heads, Interests,
-    Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Want,
+    Announced, Announcements, Compared, Credit, Decoded, Differences, Digest, Entries, FeedHead, ForkProof,
+    Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount,
+    Sketch, Verdict, Want,
 };
 use protocol::name::{NameAnswer, NameQuestion};
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
@@ -84,7 +85,11 @@ pub(crate) fn pairs() -> Vec<(Vector, Message)> {
                 .varint("remove, count", 1)
                 .fixed("remove[0]", [3; 8])
                 .varint("named, count", 1)
-                .fixed("named[0]", public(ADA)),
+                .fixed("named[0]", public(ADA))
+                .byte("more", 0)
+                .byte("sketch", 1)
+                .byte("same: something", 1)
+                .fixed("same", [4; 16]),
             Message::Interests(Interests {
                 reset: true,
                 everything: false,
@@ -92,6 +97,9 @@ pub(crate) fn pairs() -> Vec<(Vector, Message)> {
                 add: vec![SaltedAccount([1; 8]), SaltedAccount([2; 8])],
                 remove: vec![SaltedAccount([3; 8])],
                 named: vec![cast::account(ADA)],
+                more: false,
+                sketch: true,
+                same: Some([4; 16]),
             }),
         ),
         (
@@ -361,6 +369,52 @@ fn overlay() -> Vec<(Vector, Message)> {
                 request: 70_000,
                 answer: NameAnswer::Held(cast::name_receipt()),
             }),
+        ),
+        (
+            Vector::new("message: Sketch")
+                .byte("kind", 27)
+                .varint("round", 3)
+                .varint("feeds", 2_000)
+                .varint("first", 64)
+                .varint("cells, bytes", 40)
+                .fixed("cells[0]: values", 5u64.to_le_bytes())
+                .fixed("cells[0]: weighted", 6u64.to_le_bytes())
+                .fixed("cells[0]: check", 7u32.to_le_bytes())
+                .fixed("cells[1]", [8; 20]),
+            Message::Sketch(Sketch {
+                round: 3,
+                feeds: 2_000,
+                first: 64,
+                cells: [
+                    &[5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0][..],
+                    &[8; 20],
+                ]
+                .concat(),
+            }),
+        ),
+        (
+            Vector::new("message: Compared")
+                .byte("kind", 28)
+                .varint("round", 3)
+                .byte("verdict: Differ", 2)
+                .varint("asked, count", 1)
+                .fixed("asked[0]", [9; 6])
+                .varint("ahead, count", 1)
+                .fixed("ahead[0]: feed", [10; 6])
+                .varint("ahead[0]: next_seq", 300)
+                .byte("end", 1),
+            Message::Compared(Compared {
+                round: 3,
+                verdict: Verdict::Differ(Differences {
+                    asked: vec![[9; 6]],
+                    ahead: vec![([10; 6], 300)],
+                    end: true,
+                }),
+            }),
+        ),
+        (
+            Vector::new("message: Forgotten").byte("kind", 29),
+            Message::Forgotten,
         ),
     ]
 }

@@ -1,0 +1,383 @@
+//! What two peers have differently, told in bytes that grow with the differences and not with what they have.
+//!
+//! Each feed is a key and a value: a hash of the device, keyed with the link's salt, and how far it is held with what its head
+//! is. A cell adds up the feeds that fall into it. The cells of one peer minus those of the other add up the differences
+//! alone, since a feed held alike adds nothing; a cell with one difference left in it tells which, that one is taken out of
+//! its other cells, and so on until all are zero.
+//!
+//! The sequence of cells has no end: every feed falls into cell 0, and into cell i by a chance of 1 / (1 + i/2), so that whatever
+//! number of differences there is, about 1.4 times as many cells tell them all. That is rateless set reconciliation (Yang,
+//! Gilad, Alizadeh: "Practical Rateless Set Reconciliation", SIGCOMM 2024). Unlike there, a cell does not hold the exclusive or of
+//! whole items, but sums of values, plain and multiplied by their keys: a feed that merely grew is one difference instead
+//! of two, an item gone and one come.
+//!
+//! Sums are taken modulo the prime 2⁶¹ − 1, where a key is the quotient of the two. Nobody but the two ends of a link knows its
+//! salt, so nobody can choose devices whose differences cancel each other.
+
+use protocol::message::{FEED_KEY_LEN, FeedKey, SKETCH_CELL_LEN};
+use protocol::{DeviceId, EntryId};
+
+use crate::keys::FeedNumber;
+
+/// The prime all sums are taken by.
+const PRIME: u64 = (1 << 61) - 1;
+/// Bits of a value that are the head's.
+const HEAD_BITS: u32 = 24;
+/// Feeds longer than this count as this long: 2³⁷ entries, more than a device writes in a lifetime.
+const NEXT_SEQ_MAX: u64 = (1 << 37) - 2;
+
+/// One feed as it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    key: u64,
+    value: u64,
+    pub(crate) number: FeedNumber,
+}
+
+impl Item {
+    /// A feed held up to `next_seq`, at least 1, with its head, on a link with `salt`.
+    pub(crate) fn new(
+        salt: &[u8; 32],
+        device: &DeviceId,
+        next_seq: u64,
+        head: &EntryId,
+        number: FeedNumber,
+    ) -> Self {
+        let head = blake3::keyed_hash(salt, &head.0);
+        let head = head.as_bytes();
+        let head = u64::from(u32::from_le_bytes([head[0], head[1], head[2], 0]));
+        Self {
+            key: key(salt, device),
+            value: (next_seq.min(NEXT_SEQ_MAX) << HEAD_BITS) | head,
+            number,
+        }
+    }
+
+    pub(crate) fn short(&self) -> FeedKey {
+        short(self.key)
+    }
+
+    /// How far the feed is held.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.value >> HEAD_BITS
+    }
+}
+
+fn key(salt: &[u8; 32], device: &DeviceId) -> u64 {
+    let hash = blake3::keyed_hash(salt, &device.0);
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash.as_bytes()[..8]);
+    match u64::from_le_bytes(bytes) & PRIME {
+        0 | PRIME => 1,
+        key => key,
+    }
+}
+
+fn short(key: u64) -> FeedKey {
+    let mut short = [0; FEED_KEY_LEN];
+    short.copy_from_slice(&key.to_le_bytes()[..FEED_KEY_LEN]);
+    short
+}
+
+/// Some feeds' sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cell {
+    /// Of the values.
+    values: u64,
+    /// Of the values times their keys.
+    weighted: u64,
+    /// Of the values times another hash of their keys, modulo 2³²: tells a lone difference from several.
+    check: u32,
+}
+
+impl Cell {
+    fn of(key: u64, value: u64) -> Self {
+        Self {
+            values: value,
+            weighted: times(key, value),
+            check: check(key).wrapping_mul(value as u32),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.values = plus(self.values, other.values);
+        self.weighted = plus(self.weighted, other.weighted);
+        self.check = self.check.wrapping_add(other.check);
+    }
+
+    #[cfg(feature = "relay")]
+    fn sub(&mut self, other: &Self) {
+        self.values = minus(self.values, other.values);
+        self.weighted = minus(self.weighted, other.weighted);
+        self.check = self.check.wrapping_sub(other.check);
+    }
+}
+
+/// Cells as they travel.
+pub(crate) fn encode(cells: &[Cell]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(cells.len() * SKETCH_CELL_LEN);
+    for cell in cells {
+        bytes.extend(cell.values.to_le_bytes());
+        bytes.extend(cell.weighted.to_le_bytes());
+        bytes.extend(cell.check.to_le_bytes());
+    }
+    bytes
+}
+
+/// All feeds that are compared, by their keys.
+#[derive(Debug, Default)]
+pub(crate) struct Items(Vec<Item>);
+
+impl Items {
+    pub(crate) fn new(items: Vec<Item>) -> Self {
+        let mut items = items;
+        items.sort_unstable_by_key(|item| item.key);
+        Self(items)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.0.iter()
+    }
+
+    /// The cells from number `from` up to, not including, `to`.
+    pub(crate) fn cells(&self, from: usize, to: usize) -> Vec<Cell> {
+        let mut cells = vec![Cell::default(); to.saturating_sub(from)];
+        for item in &self.0 {
+            let sum = Cell::of(item.key, item.value);
+            for at in Places::new(item.key).take_while(|at| *at < to) {
+                if let Some(cell) = at.checked_sub(from).and_then(|at| cells.get_mut(at)) {
+                    cell.add(&sum);
+                }
+            }
+        }
+        cells
+    }
+}
+
+/// The cells a feed falls into, ascending.
+struct Places {
+    random: u64,
+    next: usize,
+}
+
+impl Places {
+    fn new(key: u64) -> Self {
+        Self { random: key, next: 0 }
+    }
+}
+
+impl Iterator for Places {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let place = self.next;
+        // The step over cells it does not fall into, drawn from their chances (section 4.2 there). Square roots and divisions
+        // are the same on every machine.
+        let drawn = ((split_mix(&mut self.random) >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        let step = ((place as f64 + 1.5) * (1.0 / drawn.sqrt() - 1.0)).ceil();
+        self.next = place.saturating_add((step as usize).max(1));
+        Some(place)
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood, 2014).
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+fn check(key: u64) -> u32 {
+    (split_mix(&mut !key) >> 32) as u32
+}
+
+fn plus(a: u64, b: u64) -> u64 {
+    let sum = a + b;
+    if sum >= PRIME { sum - PRIME } else { sum }
+}
+
+#[cfg(feature = "relay")]
+fn minus(a: u64, b: u64) -> u64 {
+    if a >= b { a - b } else { a + PRIME - b }
+}
+
+fn times(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    plus((product >> 61) as u64, product as u64 & PRIME)
+}
+
+#[cfg(feature = "relay")]
+mod solve {
+    use protocol::message::{FeedKey, SKETCH_CELL_LEN};
+
+    use super::{Cell, HEAD_BITS, Item, Items, PRIME, Places, check, short, times};
+
+    /// A feed that both ends have differently.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Difference {
+        pub(crate) key: FeedKey,
+        /// How far the other end has it; 0: not at all.
+        pub(crate) theirs: u64,
+        /// This end's.
+        pub(crate) ours: Option<Item>,
+    }
+
+    /// Cells that do not tell all differences.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct TooFew {
+        /// So many might.
+        pub(crate) enough: usize,
+    }
+
+    /// Cells as they came; `None` if they are none.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Vec<Cell>> {
+        let (cells, []) = bytes.as_chunks::<SKETCH_CELL_LEN>() else {
+            return None;
+        };
+        let cell = |bytes: &[u8; SKETCH_CELL_LEN]| {
+            let (values, rest) = bytes.split_first_chunk()?;
+            let (weighted, rest) = rest.split_first_chunk()?;
+            let cell = Cell {
+                values: u64::from_le_bytes(*values),
+                weighted: u64::from_le_bytes(*weighted),
+                check: u32::from_le_bytes(rest.try_into().ok()?),
+            };
+            (cell.values < PRIME && cell.weighted < PRIME).then_some(cell)
+        };
+        cells.iter().map(cell).collect()
+    }
+
+    impl Items {
+        /// What the sender of the first cells of its feeds has differently.
+        pub(crate) fn differences(&self, theirs: &[Cell]) -> Result<Vec<Difference>, TooFew> {
+            let mut cells = theirs.to_vec();
+            for (cell, own) in cells.iter_mut().zip(self.cells(0, theirs.len())) {
+                cell.sub(&own);
+            }
+            let guess = TooFew {
+                enough: enough(&cells),
+            };
+            let mut found = Vec::new();
+            let mut open: Vec<usize> = (0..cells.len()).rev().collect();
+            while let Some(at) = open.pop() {
+                let Some((key, change)) = alone(&cells[at], at) else {
+                    continue;
+                };
+                // Each difference empties one cell for good; a sender that makes up cells gains no more work than that.
+                if found.len() > cells.len() {
+                    return Err(guess);
+                }
+                found.push(self.difference(key, change).ok_or(guess)?);
+                let sum = cells[at];
+                for place in Places::new(key).take_while(|place| *place < theirs.len()) {
+                    cells[place].sub(&sum);
+                    open.push(place);
+                }
+            }
+            if cells.iter().all(|cell| *cell == Cell::default()) {
+                Ok(found)
+            } else {
+                Err(guess)
+            }
+        }
+
+        fn difference(&self, key: u64, change: i128) -> Option<Difference> {
+            let at = self.0.binary_search_by_key(&key, |item| item.key);
+            let ours = at.ok().map(|at| self.0[at]);
+            let value = ours.map_or(0, |item| i128::from(item.value)) + change;
+            let theirs = u64::try_from(value).ok().filter(|value| *value < PRIME)? >> HEAD_BITS;
+            // Whoever has a feed has one entry of it.
+            (theirs > 0 || (value == 0 && ours.is_some())).then_some(Difference {
+                key: short(key),
+                theirs,
+                ours,
+            })
+        }
+    }
+
+    /// The key and the change of the one difference in a cell, if there is but one.
+    fn alone(cell: &Cell, at: usize) -> Option<(u64, i128)> {
+        if cell.values == 0 {
+            return None;
+        }
+        let key = times(cell.weighted, inverse(cell.values));
+        if key == 0 {
+            return None;
+        }
+        // A sum modulo the prime stands for a growth or for a loss.
+        let grown = i128::from(cell.values);
+        let changes = [grown, grown - i128::from(PRIME)];
+        let holds = |change: &i128| check(key).wrapping_mul(*change as u32) == cell.check;
+        let change = changes.into_iter().find(holds)?;
+        let falls_here = Places::new(key).find(|place| *place >= at) == Some(at);
+        falls_here.then_some((key, change))
+    }
+
+    /// By Fermat's little theorem.
+    fn inverse(value: u64) -> u64 {
+        let (mut power, mut base, mut exponent) = (1, value, PRIME - 2);
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                power = times(power, base);
+            }
+            base = times(base, base);
+            exponent >>= 1;
+        }
+        power
+    }
+
+    /// How many cells should do, judged by how many of the later half hold no difference: with d differences, cell i holds none
+    /// by a chance of (1 − 1 / (1 + i/2))^d.
+    fn enough(cells: &[Cell]) -> usize {
+        let half = cells.len() / 2;
+        let empty = cells[half..]
+            .iter()
+            .filter(|cell| **cell == Cell::default())
+            .count();
+        let most = cells.len().saturating_mul(4);
+        if empty == 0 {
+            return most;
+        }
+        let expected = |differences: u32| -> f64 {
+            let chance = |at: usize| 1.0 - 2.0 / (at as f64 + 2.0);
+            (half..cells.len()).map(|at| power(chance(at), differences)).sum()
+        };
+        let (mut low, mut high) = (0, 4 * cells.len() as u32);
+        while low < high {
+            let middle = low.midpoint(high);
+            if expected(middle) > empty as f64 {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let wanted = low as usize + low as usize * 45 / 100 + 16;
+        wanted.clamp(cells.len() + cells.len() / 4 + 1, most)
+    }
+
+    /// With multiplications alone, so that it is the same on every machine.
+    fn power(base: f64, exponent: u32) -> f64 {
+        let (mut power, mut base, mut exponent) = (1.0, base, exponent);
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                power *= base;
+            }
+            base *= base;
+            exponent >>= 1;
+        }
+        power
+    }
+}
+
+#[cfg(feature = "relay")]
+pub(crate) use solve::{Difference, decode};
+
+#[cfg(all(test, feature = "relay"))]
+#[path = "sketch_tests.rs"]
+mod tests;
