@@ -36,6 +36,8 @@ const GRANT_BYTES: u32 = limits::CREDIT_WINDOW_BYTES / 4;
 #[derive(Debug, Default)]
 pub(crate) struct Fetches {
     feeds: Map<DeviceId, LinkId>,
+    /// Bytes relays sent this second.
+    repaired: u32,
 }
 
 impl Fetches {
@@ -195,8 +197,18 @@ impl Engine {
         Some(want.request)
     }
 
+    /// Whether a link is one between relays, and this second's share of those is used up.
+    fn repairs_enough(&self, link: LinkId) -> bool {
+        let between_relays = self.is_relay() && self.up(link).is_some_and(|up| up.relay);
+        between_relays && self.fetches.repaired >= self.config.repair_bytes_per_s
+    }
+
     /// Asks a neighbour for what it has more of, as much as may be under way.
     pub(crate) fn pump_fetches(&mut self, link: LinkId) {
+        if self.repairs_enough(link) {
+            // Goes on with the next second.
+            return;
+        }
         let now = self.now.instant;
         let mut wants = Vec::new();
         {
@@ -350,10 +362,13 @@ impl Engine {
             return;
         }
         let now = self.now.instant;
-        if let Some(up) = self.up_mut(link)
-            && let Some(inflight) = up.inflight.get_mut(&entries.request)
-        {
-            inflight.progress = now;
+        if let Some(up) = self.up_mut(link) {
+            if let Some(inflight) = up.inflight.get_mut(&entries.request) {
+                inflight.progress = now;
+            }
+            if up.relay {
+                self.fetches.repaired = self.fetches.repaired.saturating_add(len as u32);
+            }
         }
         for entry in entries.entries {
             if let Err(reason) = self.ingest(link, entry, None) {
@@ -411,6 +426,14 @@ impl Engine {
 
     pub(crate) fn keep_fetches(&mut self) {
         let now = self.now.instant;
+        let most = self.config.repair_bytes_per_s;
+        let waited = self.is_relay() && self.fetches.repaired >= most;
+        self.fetches.repaired = self.fetches.repaired.saturating_sub(most);
+        if waited {
+            for link in self.up_links() {
+                self.pump_fetches(link);
+            }
+        }
         let mut stalled = Vec::new();
         for link in self.links.values_mut() {
             let Some(up) = link.up_mut() else { continue };

@@ -164,6 +164,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_grace_s: Option<u64>,
+    /// KiB of posts fetched from other relays per second while catching up or repairing [default: 4096].
+    #[arg(long, global = true, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repair_kib_per_s: Option<u32>,
     /// The key of a relay that may belong to the network, as /api/relay names it; may be repeated [default: any].
     #[arg(long, global = true, value_name = "KEY", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]

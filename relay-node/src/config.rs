@@ -163,6 +163,8 @@ pub struct Settings {
     pub replicas: usize,
     /// Seconds a dead relay keeps its share.
     pub repair_grace_s: u64,
+    /// KiB of entries fetched from other relays per second.
+    pub repair_kib_per_s: u32,
     /// Relays of the network; none: any.
     #[serde(deserialize_with = "list")]
     pub allow_relay: Vec<RelayKey>,
@@ -231,6 +233,7 @@ impl Default for Settings {
             heartbeat_ms: 5_000,
             replicas: engine::io::REPLICAS,
             repair_grace_s: engine::io::REPAIR_GRACE.as_secs(),
+            repair_kib_per_s: engine::io::REPAIR_BYTES_PER_S / 1024,
             allow_relay: Vec::new(),
             roles: Vec::new(),
             registry: RegistryPlace::Embedded,
@@ -274,7 +277,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 38] = [
+const SETTINGS: [&str; 39] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -293,6 +296,7 @@ const SETTINGS: [&str; 38] = [
     "heartbeat_ms",
     "replicas",
     "repair_grace_s",
+    "repair_kib_per_s",
     "allow_relay",
     "roles",
     "registry",

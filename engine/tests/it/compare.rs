@@ -5,8 +5,8 @@ use std::time::Duration;
 use protocol::entry::{Body, Position, Post};
 use protocol::identity::Certificate;
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, Timestamp, VerifiedEntry};
-use starling_engine::Input;
 use starling_engine::store::Table;
+use starling_engine::{Config, Input};
 
 use crate::network::{Network, seed};
 use crate::placement::{describe, know};
@@ -116,6 +116,27 @@ fn a_relay_that_has_next_to_nothing_is_told_all() {
     for relay in relays {
         assert_eq!(entries(&net, relay), 602, "seed {}", net.seed);
     }
+}
+
+#[test]
+fn repair_is_no_faster_than_it_may_be() {
+    let mut net = Network::new(seed());
+    let whole = net.add_relay();
+    for n in 0..600 {
+        give(&mut net, whole, n, 3);
+    }
+    net.run_for_ms(1_000);
+    let wiped = net.add(Config {
+        repair_bytes_per_s: 50_000,
+        ..Config::relay(KeyPair::from_seed(&[9; 32]))
+    });
+    know(&mut net, wiped, whole);
+    net.run_for_ms(4_000);
+    let early = entries(&net, wiped);
+    net.run_for_ms(30_000);
+    assert_eq!(entries(&net, wiped), 1_800, "seed {}", net.seed);
+    // Some 300 bytes each; and what was asked for before the share was used up comes, too.
+    assert!((1..1_200).contains(&early), "{early} at first, seed {}", net.seed);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod gossip;
 mod mesh;
 mod registry;
 mod relay;
+mod sync;
 
 use anyhow::{Result, bail};
 
@@ -24,6 +25,7 @@ async fn main() -> Result<()> {
         "mesh" => mesh::measure().await,
         "registry" => registry::measure().await,
         "relay" => relay::measure().await,
+        "sync" => sync::measure(),
         other => bail!("nothing measures {other:?} yet"),
     }
 }
