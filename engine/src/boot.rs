@@ -103,7 +103,11 @@ impl Engine {
             Table::Meta if key == meta::CLAIM => self.names.restore_claim(parse(value)?),
             Table::Meta if key == meta::REBUILD => self.refold.resume_all(),
             Table::Meta => {
-                if let Some(account) = key.strip_prefix(meta::REFOLD).and_then(|rest| id_at(rest, 0)) {
+                if let Some(number) = key.strip_prefix(meta::DROP).filter(|_| cfg!(feature = "relay")) {
+                    let number = u32::from_be_bytes(number.try_into().ok()?);
+                    self.feeds.reserve(number);
+                    self.cache.resume(number);
+                } else if let Some(account) = key.strip_prefix(meta::REFOLD).and_then(|rest| id_at(rest, 0)) {
                     self.refold.resume(AccountId(account));
                 }
             }
@@ -186,6 +190,9 @@ impl Engine {
         });
         self.event(Event::Status(self.status));
         self.continue_refolding();
+        if self.is_relay() {
+            self.continue_dropping();
+        }
         for (id, ask) in core::mem::take(&mut self.early_asks) {
             self.on_ask(id, ask);
         }

@@ -74,6 +74,8 @@ pub(crate) struct Feeds {
     feeds: Map<DeviceId, Feed>,
     accounts: Map<AccountId, Account>,
     numbers: Map<FeedNumber, DeviceId>,
+    /// The highest number given so far: none is given twice, since rows of a dropped feed may still be there.
+    last_number: FeedNumber,
     entries: u64,
 }
 
@@ -156,7 +158,8 @@ impl Feeds {
             return Err(NoRoom::Devices);
         }
         held.devices.push(device);
-        let number = self.numbers.last_key_value().map_or(1, |(last, _)| last + 1);
+        self.last_number += 1;
+        let number = self.last_number;
         self.numbers.insert(number, device);
         let feed = Feed {
             number,
@@ -180,6 +183,7 @@ impl Feeds {
     pub(crate) fn restore(&mut self, device: DeviceId, record: FeedRecord) {
         self.accounts.or_default(record.account).devices.push(device);
         self.numbers.insert(record.number, device);
+        self.reserve(record.number);
         self.entries += record.next_seq;
         let feed = Feed {
             number: record.number,
@@ -196,6 +200,25 @@ impl Feeds {
             revoked: None,
         };
         self.feeds.insert(device, feed);
+    }
+
+    /// A number that is not to be given again.
+    pub(crate) fn reserve(&mut self, number: FeedNumber) {
+        self.last_number = self.last_number.max(number);
+    }
+
+    /// Takes an account's feeds out.
+    pub(crate) fn forget(&mut self, account: &AccountId) -> Vec<(DeviceId, Feed)> {
+        let devices = self.accounts.remove(account).map(|held| held.devices);
+        let feeds = devices.unwrap_or_default().into_iter();
+        let feeds: Vec<_> = feeds
+            .filter_map(|device| Some((device, self.feeds.remove(&device)?)))
+            .collect();
+        for (_, feed) in &feeds {
+            self.numbers.remove(&feed.number);
+            self.entries -= feed.next_seq;
+        }
+        feeds
     }
 
     /// A verified entry was appended.

@@ -31,8 +31,12 @@ impl Engine {
     /// Takes in an entry from a neighbour; `pushed` says along which tree it was pushed, if it was. An error is the neighbour's fault.
     pub(crate) fn ingest(&mut self, link: LinkId, entry: Entry, pushed: Option<Route>) -> Result<(), String> {
         let header = &entry.signed.header;
-        if !self.wants(&header.account) {
+        // What an operator restores is taken in whoever keeps it: the relays that should will fetch it.
+        if link != NO_LINK && !self.wants(&header.account) {
             return Ok(());
+        }
+        if self.cache.is_dropping(&header.account) {
+            return Err("an entry of a feed whose rows are being deleted: restore it again".into());
         }
         let (device, seq) = (header.device, header.seq);
         let (next_seq, head, limit) = match self.feeds.get(&device) {
@@ -167,6 +171,9 @@ impl Engine {
         }
         if fresh_account {
             self.match_new_account(header.account);
+            if self.is_relay() {
+                self.cache_new_account(header.account);
+            }
         }
         true
     }

@@ -314,6 +314,8 @@ pub struct Config {
     pub repair_grace: core::time::Duration,
     /// Bytes of entries a relay fetches from other relays per second, so that whoever uses it does not wait for it.
     pub repair_bytes_per_s: u32,
+    /// Accounts a relay holds beside its share, while there are enough other relays that keep them.
+    pub cached_accounts_max: usize,
     /// A relay that was told of others, and so has something to catch up with before it serves.
     pub joins: bool,
     /// A relay whose adapter answers [`Output::Name`].
@@ -327,6 +329,9 @@ pub const RELAYS_BEAT_EVERY: core::time::Duration = core::time::Duration::from_s
 
 /// Bytes a relay fetches from others per second unless told otherwise: 9,000 posts, half of what two cores check.
 pub const REPAIR_BYTES_PER_S: u32 = 4 * 1024 * 1024;
+
+/// Accounts a relay holds beside its share unless told otherwise: some 50 MB of memory.
+pub const CACHED_ACCOUNTS_MAX: usize = 100_000;
 
 /// How a relay does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -432,6 +437,7 @@ impl Config {
             replicas: REPLICAS,
             repair_grace: REPAIR_GRACE,
             repair_bytes_per_s: REPAIR_BYTES_PER_S,
+            cached_accounts_max: CACHED_ACCOUNTS_MAX,
             joins: false,
             registrar: false,
             names_per_minute: NAMES_PER_MINUTE,

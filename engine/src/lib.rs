@@ -23,6 +23,7 @@ pub mod store;
 mod audit;
 mod batch;
 mod boot;
+mod cache;
 mod commands;
 mod compare;
 mod directory;
@@ -107,6 +108,7 @@ pub struct Engine {
     names: names::Names,
     registrar: registrar::Registrar,
     placement: placement::Placement,
+    cache: cache::Cache,
     routes: routing::Routes,
     overlay: Option<Membership<PeerId>>,
     broadcast: Broadcast<LinkId, DeviceId>,
@@ -147,6 +149,7 @@ enum Waiting {
         reading: Box<views::Reading>,
     },
     Refold(views::RefoldStep),
+    Drop,
 }
 
 impl Engine {
@@ -187,6 +190,7 @@ impl Engine {
             names: names::Names::default(),
             registrar: registrar::Registrar::default(),
             placement: placement::Placement::new(now.instant),
+            cache: cache::Cache::default(),
             routes: routing::Routes::default(),
             overlay: None,
             broadcast: Broadcast::new(overlay::SPREADING),
@@ -344,7 +348,8 @@ impl Engine {
             Some(Waiting::ForkCheck { link, suspect }) => self.on_fork_check_rows(link, &suspect, rows),
             Some(Waiting::View { ask, reading }) => self.on_view_rows(ask, *reading, rows),
             Some(Waiting::Refold(step)) => self.on_refold_rows(step, rows),
-            None => {}
+            Some(Waiting::Drop) if self.is_relay() => self.on_drop_rows(rows),
+            Some(Waiting::Drop) | None => {}
         }
     }
 
@@ -355,6 +360,7 @@ impl Engine {
                 self.answer(ask, Answer::Refused(Refusal::Store(StoreState::Failing)));
             }
             Some(Waiting::Serve { link, serve }) => self.end_serve(link, &serve),
+            Some(Waiting::Drop) => self.on_drop_failed(),
             Some(Waiting::Boot | Waiting::ForkCheck { .. } | Waiting::Refold(_)) | None => {}
         }
     }

@@ -486,6 +486,9 @@ impl Engine {
         }));
         if let LinkStage::Up(mut up) = link.stage {
             self.on_unproven(id, up.peer);
+            if self.is_relay() && !up.relay {
+                self.cache_wanted_until_now(&up);
+            }
             if self.is_relay() && !up.relay && !up.forgot {
                 let (wanted, named) = (core::mem::take(&mut up.theirs), core::mem::take(&mut up.named));
                 self.recalled.remember(up.peer, wanted, named);

@@ -101,13 +101,16 @@ impl Engine {
         self.placement.assignment.replicas(account, self.config.replicas)
     }
 
-    fn is_assigned_here(&self, account: &AccountId) -> bool {
+    pub(crate) fn is_assigned_here(&self, account: &AccountId) -> bool {
         let own = self.key().map(|key| PeerId(key.public()));
         own.is_some_and(|own| self.replicas_of(account).contains(&own))
     }
 
     /// Whether this relay keeps an account's feeds.
     pub(crate) fn keeps_feeds_of(&self, account: &AccountId) -> bool {
+        if self.cache.is_dropping(account) {
+            return false;
+        }
         !self.placement.divided
             || !self.feeds.devices(account).is_empty()
             || self.is_subscribed(account)
@@ -115,7 +118,7 @@ impl Engine {
     }
 
     /// Whether it is the account of somebody linked here, or asked for by name.
-    fn is_subscribed(&self, account: &AccountId) -> bool {
+    pub(crate) fn is_subscribed(&self, account: &AccountId) -> bool {
         let mut links = self.links.values().filter_map(crate::links::Link::up);
         links.any(|up| up.account == Some(*account) || up.named.contains(account))
     }
@@ -146,6 +149,7 @@ impl Engine {
             self.divide(members);
         }
         self.tell_repair();
+        self.keep_cache();
     }
 
     fn members(&self) -> Vec<Member> {
@@ -186,6 +190,7 @@ impl Engine {
             replicas: self.config.replicas.min(members.len()),
         }));
         self.placement.members = members;
+        self.sort_cache();
         if !was_divided && !self.placement.divided {
             // Everybody keeps everything, as before.
             return;
@@ -337,6 +342,7 @@ impl Engine {
             from,
             relays: self.placement.members.len() as u32,
             replicas: self.config.replicas.min(self.placement.members.len()) as u32,
+            cached: self.cache.len() as u64,
             to_hand_over: self
                 .placement
                 .handing_over

@@ -19,6 +19,8 @@ pub(crate) mod meta {
     pub(crate) const NETWORKED: &[u8] = b"networked";
     /// A name being claimed.
     pub(crate) const CLAIM: &[u8] = b"claim";
+    /// Prefix: a feed (its number) whose entries are being deleted; present until that is done.
+    pub(crate) const DROP: &[u8] = b"drop:";
     /// All views are being rebuilt; present until that is done.
     pub(crate) const REBUILD: &[u8] = b"rebuild";
 }

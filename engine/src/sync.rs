@@ -211,7 +211,7 @@ impl Engine {
         }
         let now = self.now.instant;
         let mut wants = Vec::new();
-        {
+        let told = {
             let Some(up) = self.links.get_mut(&link).and_then(crate::links::Link::up_mut) else {
                 return;
             };
@@ -222,9 +222,9 @@ impl Engine {
                 }
                 let held = self.feeds.get(device).map_or(0, |feed| feed.next_seq);
                 if held >= head.next_seq {
-                    obsolete.push(*device);
+                    obsolete.push((*device, head.next_seq));
                 } else if !self.fetches.feeds.contains_key(device) {
-                    obsolete.push(*device);
+                    obsolete.push((*device, head.next_seq));
                     self.fetches.feeds.insert(*device, link);
                     up.last_request = up.last_request.wrapping_add(1);
                     up.inflight.insert(
@@ -242,9 +242,14 @@ impl Engine {
                     });
                 }
             }
-            for device in obsolete {
-                up.ahead.remove(&device);
+            for (device, _) in &obsolete {
+                up.ahead.remove(device);
             }
+            obsolete
+        };
+        for (device, next_seq) in told {
+            // It said so before the feed was known here.
+            self.note_has(link, &device, next_seq);
         }
         for want in wants {
             self.send(link, &Message::Want(want));

@@ -164,6 +164,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_grace_s: Option<u64>,
+    /// Accounts held beside its share, of people linked with it and of whom they follow [default: 100000].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cached_accounts: Option<usize>,
     /// KiB of posts fetched from other relays per second while catching up or repairing [default: 4096].
     #[arg(long, global = true, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(skip_serializing_if = "Option::is_none")]

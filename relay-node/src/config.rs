@@ -163,6 +163,8 @@ pub struct Settings {
     pub replicas: usize,
     /// Seconds a dead relay keeps its share.
     pub repair_grace_s: u64,
+    /// Accounts held beside its share.
+    pub cached_accounts: usize,
     /// KiB of entries fetched from other relays per second.
     pub repair_kib_per_s: u32,
     /// Relays of the network; none: any.
@@ -233,6 +235,7 @@ impl Default for Settings {
             heartbeat_ms: 5_000,
             replicas: engine::io::REPLICAS,
             repair_grace_s: engine::io::REPAIR_GRACE.as_secs(),
+            cached_accounts: engine::io::CACHED_ACCOUNTS_MAX,
             repair_kib_per_s: engine::io::REPAIR_BYTES_PER_S / 1024,
             allow_relay: Vec::new(),
             roles: Vec::new(),
@@ -277,7 +280,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 39] = [
+const SETTINGS: [&str; 40] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -296,6 +299,7 @@ const SETTINGS: [&str; 39] = [
     "heartbeat_ms",
     "replicas",
     "repair_grace_s",
+    "cached_accounts",
     "repair_kib_per_s",
     "allow_relay",
     "roles",

@@ -176,6 +176,7 @@ impl Relay {
             relays_allowed: Some(allowed).filter(|allowed: &Vec<PeerId>| !allowed.is_empty()),
             replicas: settings.replicas,
             repair_grace: Duration::from_secs(settings.repair_grace_s),
+            cached_accounts_max: settings.cached_accounts,
             repair_bytes_per_s: settings.repair_kib_per_s.saturating_mul(1024),
             joins: !settings.join.is_empty(),
             registrar: keeps_names,

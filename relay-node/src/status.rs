@@ -84,6 +84,7 @@ impl Status {
             from,
             relays,
             replicas,
+            cached,
             to_hand_over,
             ..
         } = &self.repair;
@@ -93,7 +94,11 @@ impl Status {
                 counted(*left, "feed", "feeds")
             );
         }
-        let share = format!("each feed is kept by {replicas} of {relays} relays");
+        let mut share = format!("each feed is kept by {replicas} of {relays} relays");
+        if *cached > 0 {
+            let cached = counted(*cached, "account", "accounts");
+            share += &format!("; beside its share this one holds {cached}");
+        }
         match entries {
             0 => format!("{share}; this one lacks nothing of its share"),
             _ => format!(
@@ -214,6 +219,7 @@ mod tests {
                 from: vec!["abc".to_owned()],
                 relays: 7,
                 replicas: 3,
+                cached: 1,
                 to_hand_over: None,
             },
             members: vec![
@@ -224,7 +230,7 @@ mod tests {
         assert_eq!(
             status.text(),
             "Relay 1.0 at http://localhost:8080, ready\nkey abc\n\
-             each feed is kept by 3 of 7 relays; this one lacks 9 entries of 2 feeds, coming from 1 relay\n\n\
+             each feed is kept by 3 of 7 relays; beside its share this one holds 1 account; this one lacks 9 entries of 2 feeds, coming from 1 relay\n\n\
              RELAY                         STATE  ZONE     CAPACITY  ENTRIES  LOAD  RESPONSE  ROLES\n\
              abc                           alive  a [31mb  100       7        12 %  1.5 ms    worker,web\n\
              http://localhost:8080 (this)  alive  –        100       7        12 %  1.5 ms    worker,web\n"

@@ -19,7 +19,7 @@ const COMPARED: u8 = 28;
 const FORGOTTEN: u8 = 29;
 
 /// The feed of the `n`th of many people.
-fn feed(n: u16, entries: u64) -> Vec<Entry> {
+pub(crate) fn feed(n: u16, entries: u64) -> Vec<Entry> {
     let key =
         |kind: u8| KeyPair::from_seed(&[&n.to_le_bytes()[..], &[kind; 30]].concat().try_into().unwrap());
     let (account, device) = (key(0xaa), key(0xdd));
@@ -49,11 +49,11 @@ fn feed(n: u16, entries: u64) -> Vec<Entry> {
     feed
 }
 
-fn entries(net: &Network, peer: usize) -> usize {
+pub(crate) fn entries(net: &Network, peer: usize) -> usize {
     net.peers[peer].disk.len(Table::Entries)
 }
 
-fn give(net: &mut Network, peer: usize, n: u16, entries: u64) {
+pub(crate) fn give(net: &mut Network, peer: usize, n: u16, entries: u64) {
     net.input(peer, Input::Entries(feed(n, entries)));
 }
 

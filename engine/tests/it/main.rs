@@ -6,6 +6,7 @@
 )]
 
 mod assignment;
+mod cache;
 mod compare;
 mod directory;
 mod feeds;

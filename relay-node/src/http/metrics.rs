@@ -115,6 +115,12 @@ fn text(view: &NetworkView, repair: &RepairView, ready: bool) -> String {
         "Entries of this relay's share it lacks.",
         &[("", repair.entries)],
     );
+    family(
+        "cached_accounts",
+        "gauge",
+        "Accounts held beside this relay's share.",
+        &[("", repair.cached)],
+    );
     text
 }
 
