@@ -44,8 +44,8 @@ pub enum Command {
     },
     /// Say which relays keep somebody's feeds, and which of all is best asked from here.
     Route {
-        /// An account, or a profile link.
-        account: String,
+        /// A name of the registry such as `@ada`, an account, or a profile link.
+        user: String,
         /// Show what the score is made of.
         #[arg(long)]
         explain: bool,
@@ -164,6 +164,23 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_grace_s: Option<u64>,
+    /// How browsers of this relay rank relays, by 1000 / the sum of four terms: what a millisecond until an entry is at the
+    /// relay counts [default: 1].
+    #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_replication: Option<f64>,
+    /// What a millisecond of response time counts [default: 2].
+    #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_response: Option<f64>,
+    /// What a kilometre counts [default: 0.02].
+    #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_distance: Option<f64>,
+    /// What counts if all requests fail; a part of them counts in part [default: 10000].
+    #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_errors: Option<f64>,
     /// The key of a relay that may belong to the network, as /api/relay names it; may be repeated [default: any].
     #[arg(long, global = true, value_name = "KEY", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]

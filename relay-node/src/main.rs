@@ -22,9 +22,9 @@ fn main() -> ExitCode {
         .and_then(|settings| match cli.command.unwrap_or(Command::Run) {
             Command::Run => run(&settings),
             Command::Status { at } => status(&settings, at),
-            Command::Route { account, explain, at } => {
+            Command::Route { user, explain, at } => {
                 let url = at.map_or_else(|| here_url(&settings), Ok)?;
-                print!("{}", route::route(&settings, &url, &account, explain)?);
+                print!("{}", route::route(&settings, &url, &user, explain)?);
                 Ok(())
             }
             Command::Backup { file } => backup::backup(&settings.data_dir, &file),

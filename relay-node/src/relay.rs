@@ -174,6 +174,7 @@ impl Relay {
             links_max: settings.links_max,
             relays_beat_every: Duration::from_millis(settings.heartbeat_ms),
             relays_allowed: Some(allowed).filter(|allowed: &Vec<PeerId>| !allowed.is_empty()),
+            routing: settings.routing(),
             replicas: settings.replicas,
             repair_grace: Duration::from_secs(settings.repair_grace_s),
             joins: !settings.join.is_empty(),
@@ -231,6 +232,7 @@ impl Relay {
             peer: peer.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name: settings.name.clone(),
+            routing: http::Weights::from(&settings.routing()),
         };
         let door = |sockets_per_address_max| {
             Door::new(DoorConfig {

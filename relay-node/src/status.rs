@@ -108,7 +108,9 @@ impl Status {
     /// For people: a line about the relay, then a line for each relay it knows.
     #[must_use]
     pub fn text(&self) -> String {
-        let About { peer, version, name } = &self.about;
+        let About {
+            peer, version, name, ..
+        } = &self.about;
         let ready = self
             .ready
             .as_ref()
@@ -175,7 +177,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 }
 
 /// What others call themselves must not move the cursor.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
@@ -205,6 +207,7 @@ mod tests {
                 peer: "abc".to_owned(),
                 version: "1.0".to_owned(),
                 name: "Relay".to_owned(),
+                routing: crate::http::Weights::default(),
             },
             ready: None,
             repair: Repair {
