@@ -53,6 +53,8 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
     },
+    /// Print a new one-time address that makes a browser the admin of the running relay.
+    AdminUrl,
     /// Have a running relay give its share to others, and wait until they have it: before it is stopped for good.
     Drain,
     /// Write everything this relay holds to a new file: entries and names. The relay must not be running.

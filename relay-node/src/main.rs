@@ -1,11 +1,11 @@
 //! `relay-node`: the native Starling peer.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use starling_relay_node::admin::{self, here, host};
 use starling_relay_node::cli::{Cli, Command, ConfigCommand};
 use starling_relay_node::config::{LogFormat, Settings};
 use starling_relay_node::export::export;
@@ -42,6 +42,10 @@ fn main() -> ExitCode {
                 print!("{}", doctor::first_settings());
                 Ok(())
             }
+            Command::AdminUrl => {
+                print!("{}", admin::new_url(&settings)?);
+                Ok(())
+            }
             Command::Drain => drain::ask(&settings, &here_url(&settings)?),
             Command::Config(ConfigCommand::Check) => {
                 print!("{}", settings.to_toml());
@@ -75,14 +79,6 @@ fn status(settings: &Settings, at: Option<RelayUrl>) -> anyhow::Result<()> {
 /// Where the relay of these settings is reached on this machine.
 fn here_url(settings: &Settings) -> anyhow::Result<RelayUrl> {
     Ok(format!("http://{}", here(settings.listen)).parse()?)
-}
-
-/// A browser or a program can open this machine, not "all addresses".
-fn here(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(IpAddr::from([127, 0, 0, 1]));
-    }
-    address
 }
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -127,12 +123,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
 
 /// One line for people who started it by hand, one for the log.
 fn announce(relay: &Relay) {
-    let address = here(relay.http_addr());
-    let host = if address.ip().is_loopback() {
-        format!("localhost:{}", address.port())
-    } else {
-        address.to_string()
-    };
+    let host = host(relay.http_addr());
     let app = if relay.app_built() {
         ""
     } else {
@@ -144,6 +135,14 @@ fn announce(relay: &Relay) {
         "Starling is at http://{host}{app}; its data is in {}",
         relay.data_dir().display()
     );
+    // Not in the log: whoever reads that may be somebody else.
+    if let Some(url) = relay.claim_url() {
+        let _ = writeln!(
+            std::io::stdout(),
+            "This relay has no admin yet. To become it, open\n\n  {url}\n\n{}",
+            admin::ONCE
+        );
+    }
     tracing::info!(
         http = %relay.http_addr(),
         udp = %relay.udp_addr(),

@@ -77,34 +77,6 @@ impl Status {
         self.ready.is_none()
     }
 
-    fn repair_text(&self) -> String {
-        let Repair {
-            feeds,
-            entries,
-            from,
-            relays,
-            replicas,
-            to_hand_over,
-            ..
-        } = &self.repair;
-        if let Some(left) = to_hand_over {
-            return format!(
-                "it hands its share over: {} left",
-                counted(*left, "feed", "feeds")
-            );
-        }
-        let share = format!("each feed is kept by {replicas} of {relays} relays");
-        match entries {
-            0 => format!("{share}; this one lacks nothing of its share"),
-            _ => format!(
-                "{share}; this one lacks {} of {}, coming from {}",
-                counted(*entries, "entry", "entries"),
-                counted(*feeds, "feed", "feeds"),
-                counted(from.len() as u64, "relay", "relays")
-            ),
-        }
-    }
-
     /// For people: a line about the relay, then a line for each relay it knows.
     #[must_use]
     pub fn text(&self) -> String {
@@ -118,7 +90,7 @@ impl Status {
         let mut text = format!(
             "{name} {version} at {}, {ready}\nkey {peer}\n{}\n\n",
             self.url,
-            self.repair_text()
+            share_text(&self.repair)
         );
         let head = [
             "RELAY", "STATE", "ZONE", "CAPACITY", "ENTRIES", "LOAD", "RESPONSE", "ROLES",
@@ -148,6 +120,38 @@ impl Status {
         }));
         text += &table(&rows);
         text
+    }
+}
+
+/// What a relay does with its share, in words.
+pub(crate) fn share_text(repair: &Repair) -> String {
+    let Repair {
+        feeds,
+        entries,
+        from,
+        relays,
+        replicas,
+        to_hand_over,
+        ..
+    } = repair;
+    if *to_hand_over == Some(0) {
+        return "it has handed its share over".to_owned();
+    }
+    if let Some(left) = to_hand_over {
+        return format!(
+            "it hands its share over: {} left",
+            counted(*left, "feed", "feeds")
+        );
+    }
+    let share = format!("each feed is kept by {replicas} of {relays} relays");
+    match entries {
+        0 => format!("{share}; this one lacks nothing of its share"),
+        _ => format!(
+            "{share}; this one lacks {} of {}, coming from {}",
+            counted(*entries, "entry", "entries"),
+            counted(*feeds, "feed", "feeds"),
+            counted(from.len() as u64, "relay", "relays")
+        ),
     }
 }
 

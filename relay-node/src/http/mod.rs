@@ -9,7 +9,7 @@
 //!   the other relays);
 //! - everything else: the app ([`app`]), with links into it answered by its start page.
 
-mod allowance;
+pub(crate) mod allowance;
 pub mod app;
 mod assets;
 mod compress;
