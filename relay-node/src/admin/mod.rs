@@ -60,7 +60,14 @@ const PLACE_FILE: &str = "admin.url";
 #[must_use]
 pub fn place(settings: &Settings, http: SocketAddr, metrics: Option<SocketAddr>) -> Option<String> {
     if settings.roles().contains(&Role::Web) {
-        let here = || format!("http://{}", host(http));
+        // Whoever names the hosts it is reached by has a proxy before it that speaks TLS, or only means this machine.
+        let here = || match settings.host.first() {
+            Some(host) if host.starts_with("localhost") || host.starts_with("127.") => {
+                format!("http://{host}")
+            }
+            Some(host) => format!("https://{host}"),
+            None => format!("http://{}", host(http)),
+        };
         return Some(settings.advertise.as_ref().map_or_else(here, ToString::to_string));
     }
     metrics.map(|metrics| format!("http://{}", host(metrics)))

@@ -170,6 +170,9 @@ async fn the_page_says_how_the_relay_is_and_only_its_own_forms_do_something() {
     let relay = Relay::start_with(&["--name", "Ada's <b>nest</b>", "--host", "relay.example"]).await;
     // The listener's own address is none of its names.
     assert_eq!(relay.get("/admin", &[]).await.status, 421);
+    printed(&relay, 1).await;
+    let said = relay.said.lock().unwrap().join("\n");
+    assert!(said.contains("https://relay.example/admin/claim?"), "{said}");
     drop(relay);
 
     let relay = Relay::start_with(&["--name", "Ada's <b>nest</b>", "--zone", "cellar"]).await;
