@@ -593,6 +593,18 @@ pub struct LinkView {
     pub since: Timestamp,
 }
 
+/// How good a relay seems to be, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreView {
+    /// Which.
+    pub relay: PeerId,
+    /// In ten-thousandths: higher is better.
+    pub score: u32,
+    /// What it is one divided by, term by term, in tenths: replication delay, response time, distance and errors, each with
+    /// its weight.
+    pub parts: [u32; 4],
+}
+
 /// The network page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkView {
@@ -618,8 +630,11 @@ pub struct NetworkView {
     pub audits_failed: u64,
     /// The directory of relays.
     pub relays: Vec<RelayView>,
-    /// How good each of them seems to be for this device, in ten-thousandths: higher is better.
-    pub scores: Vec<(PeerId, u32)>,
+    /// How good each of them seems to be for this device.
+    pub scores: Vec<ScoreView>,
+    /// The weights behind the scores, in thousandths: of a millisecond of replication delay, a millisecond of response
+    /// time, a kilometre, and all requests failing.
+    pub weights: [u32; 4],
     /// When each followed account was last compared with a neighbour.
     pub synced: Vec<(AccountId, Timestamp)>,
 }

@@ -118,6 +118,9 @@ pub enum Input {
         /// It will not come back: its share is given to others.
         for_good: bool,
     },
+    /// How relays are to be ranked from now on, as the operator of this browser's own relay wishes. The adapter has it
+    /// from [`Routing::weighing`].
+    Routing(Routing),
     /// This relay keeps a registry of names; it signs with this key.
     Registry(protocol::name::RegistryId),
     /// That registry answers.
@@ -388,14 +391,48 @@ impl Default for Routing {
 }
 
 impl Routing {
+    /// A weight is at most this: more would only lose what the other terms say.
+    pub const WEIGHT_MAX: f32 = 1_000_000.0;
+
+    /// These weights, in the order of [`Self::weights`]. `None` if relays cannot be ranked by them: all are 0, or one is
+    /// negative, not a number or above [`Self::WEIGHT_MAX`].
+    #[must_use]
+    pub fn weighing(weights: [f32; 4]) -> Option<Self> {
+        let sound = weights
+            .iter()
+            .all(|weight| (0.0..=Self::WEIGHT_MAX).contains(weight));
+        let [replication, response, distance, errors] = weights;
+        let routing = Self {
+            replication,
+            response,
+            distance,
+            errors,
+            ..Self::default()
+        };
+        (sound && weights.iter().any(|weight| *weight > 0.0)).then_some(routing)
+    }
+
+    /// Of replication delay, response time, distance and errors.
+    #[must_use]
+    pub fn weights(&self) -> [f32; 4] {
+        [self.replication, self.response, self.distance, self.errors]
+    }
+
+    /// What each term, in the order of [`Self::weights`], adds to a relay's cost.
+    #[must_use]
+    pub fn parts(&self, terms: &Terms) -> [f32; 4] {
+        [
+            self.replication * terms.replication_ms,
+            self.response * terms.response_ms,
+            self.distance * terms.distance_km,
+            self.errors * terms.errors,
+        ]
+    }
+
     /// How good a relay is: `1 / (i·replication + j·response + k·distance + l·errors)`. Higher is better.
     #[must_use]
     pub fn score(&self, terms: &Terms) -> f32 {
-        let cost = self.replication * terms.replication_ms
-            + self.response * terms.response_ms
-            + self.distance * terms.distance_km
-            + self.errors * terms.errors;
-        1.0 / cost.max(0.001)
+        1.0 / self.parts(terms).iter().sum::<f32>().max(0.001)
     }
 }
 

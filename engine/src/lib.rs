@@ -247,6 +247,7 @@ impl Engine {
             Input::Figures(figures) => self.directory.set_figures(figures),
             Input::Entries(entries) => self.restore_entries(entries),
             Input::HandOver { for_good } => self.hand_over(for_good),
+            Input::Routing(routing) => self.config.routing = routing,
             Input::Registry(registry) => self.learn_registry(registry, true),
             Input::Named { ticket, answer } => self.on_named(ticket, answer),
             Input::Network { online } => {

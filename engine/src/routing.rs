@@ -1,6 +1,7 @@
 //! Which relays a browser links with: the one it was told of, and the best of those that one's network has.
 //!
-//! Relays are ranked by `1 / (i·replication delay + j·response time + k·distance + l·error rate)`, each term with its weight.
+//! Relays are ranked by `1 / (i·replication delay + j·response time + k·distance + l·error rate)`, each term with its weight,
+//! which the operator of this browser's own relay may set.
 //! The replication delay is this very feed's: how long after an entry was written the relay signed for it. What is not
 //! measured yet counts as the usual, or as nothing for the relays that keep the feed anyway ([`crate::assignment`]). Whoever was chosen stays until it dies: moving costs more than a little speed is worth.
 //!
@@ -12,7 +13,7 @@ use ordered::Map;
 use protocol::directory::{Description, role};
 use protocol::{Instant, PeerId};
 
-use crate::api::RelayState;
+use crate::api::{RelayState, ScoreView};
 use crate::assignment::{Assignment, Worker, fair_share};
 use crate::io::{Routing, Terms};
 use crate::{Engine, clock};
@@ -40,23 +41,23 @@ impl Routes {
         *smoothed += (sample - *smoothed) / 8.0;
     }
 
-    /// How good a relay is: higher is better. `rtt` as this device measured it, if it did.
-    fn score(&self, weights: &Routing, relay: &Description, keeps: bool, rtt: Option<Duration>) -> f32 {
+    /// What is known of a relay. `rtt` as this device measured it, if it did.
+    fn terms(&self, weights: &Routing, relay: &Description, keeps: bool, rtt: Option<Duration>) -> Terms {
         // Whoever keeps the feed anyway has it first.
         let usual = if keeps { 0.0 } else { weights.usual_replication_ms };
         let delay = self.replication.get(&relay.relay).copied();
         let response = rtt.map_or_else(
             || weights.usual_response_ms.max(relay.response_us as f32 / 1_000.0),
-            |rtt| rtt.as_millis() as f32,
+            |rtt| rtt.as_micros() as f32 / 1_000.0,
         );
-        weights.score(&Terms {
+        Terms {
             replication_ms: delay.unwrap_or(usual),
             // A busy one answers later than it did.
             response_ms: response * (1.0 + f32::from(relay.load) / 1_000.0),
             // Browsers do not know where they are.
             distance_km: 0.0,
             errors: relay.errors_ppm as f32 / 1_000_000.0,
-        })
+        }
     }
 }
 
@@ -86,8 +87,7 @@ impl Engine {
         let mut best: Option<(f32, &Description)> = None;
         for view in &strangers {
             let relay = &view.description;
-            let (keeps, rtt) = (keepers.contains(&relay.relay), self.rtt_of(&relay.relay));
-            let score = self.routes.score(&self.config.routing, relay, keeps, rtt);
+            let score = self.config.routing.score(&self.terms_of(relay, &keepers));
             if serves(relay) && best.is_none_or(|(before, _)| score > before) {
                 best = Some((score, relay));
             }
@@ -121,13 +121,21 @@ impl Engine {
         }
     }
 
+    fn terms_of(&self, relay: &Description, keepers: &[PeerId]) -> Terms {
+        let (keeps, rtt) = (keepers.contains(&relay.relay), self.rtt_of(&relay.relay));
+        self.routes.terms(&self.config.routing, relay, keeps, rtt)
+    }
+
     /// How good each relay of the directory seems to be for this device's own feed.
-    pub(crate) fn scores(&self) -> Vec<(PeerId, u32)> {
+    pub(crate) fn scores(&self) -> Vec<ScoreView> {
         let keepers = self.own_replicas();
         let score = |relay: &Description| {
-            let (keeps, rtt) = (keepers.contains(&relay.relay), self.rtt_of(&relay.relay));
-            let score = self.routes.score(&self.config.routing, relay, keeps, rtt);
-            (relay.relay, (score * 10_000.0) as u32)
+            let (routing, terms) = (&self.config.routing, self.terms_of(relay, &keepers));
+            ScoreView {
+                relay: relay.relay,
+                score: (routing.score(&terms) * 10_000.0) as u32,
+                parts: routing.parts(&terms).map(|part| (part * 10.0 + 0.5) as u32),
+            }
         };
         self.directory.descriptions().map(score).collect()
     }

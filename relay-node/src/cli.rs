@@ -44,8 +44,8 @@ pub enum Command {
     },
     /// Say which relays keep somebody's feeds, and which of all is best asked from here.
     Route {
-        /// An account, or a profile link.
-        account: String,
+        /// A name of the registry such as `@ada`, an account, or a profile link.
+        user: String,
         /// Show what the score is made of.
         #[arg(long)]
         explain: bool,
@@ -53,6 +53,8 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
     },
+    /// Print a new one-time address that makes a browser the admin of the running relay.
+    AdminUrl,
     /// Have a running relay give its share to others, and wait until they have it: before it is stopped for good.
     Drain,
     /// Write everything this relay holds to a new file: entries and names. The relay must not be running.
@@ -172,6 +174,23 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_kib_per_s: Option<u32>,
+    /// How browsers of this relay rank relays, by 1000 / the sum of four terms: what a millisecond until an entry is at the
+    /// relay counts [default: 1].
+    #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_replication: Option<f64>,
+    /// What a millisecond of response time counts [default: 2].
+    #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_response: Option<f64>,
+    /// What a kilometre counts [default: 0.02].
+    #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_distance: Option<f64>,
+    /// What counts if all requests fail; a part of them counts in part [default: 10000].
+    #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing_errors: Option<f64>,
     /// The key of a relay that may belong to the network, as /api/relay names it; may be repeated [default: any].
     #[arg(long, global = true, value_name = "KEY", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use engine::io::Routing;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use protocol::directory::role;
@@ -113,7 +114,7 @@ pub enum LogFormat {
 }
 
 /// All settings, in effect. Their meaning stands at the flags' help.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where HTTP listens.
@@ -167,6 +168,14 @@ pub struct Settings {
     pub cached_accounts: usize,
     /// KiB of entries fetched from other relays per second.
     pub repair_kib_per_s: u32,
+    /// What a millisecond until an entry is at a relay counts, where browsers rank relays.
+    pub routing_replication: f64,
+    /// What a millisecond of response time counts.
+    pub routing_response: f64,
+    /// What a kilometre counts.
+    pub routing_distance: f64,
+    /// What failing always counts.
+    pub routing_errors: f64,
     /// Relays of the network; none: any.
     #[serde(deserialize_with = "list")]
     pub allow_relay: Vec<RelayKey>,
@@ -237,6 +246,10 @@ impl Default for Settings {
             repair_grace_s: engine::io::REPAIR_GRACE.as_secs(),
             cached_accounts: engine::io::CACHED_ACCOUNTS_MAX,
             repair_kib_per_s: engine::io::REPAIR_BYTES_PER_S / 1024,
+            routing_replication: 1.0,
+            routing_response: 2.0,
+            routing_distance: 0.02,
+            routing_errors: 10_000.0,
             allow_relay: Vec::new(),
             roles: Vec::new(),
             registry: RegistryPlace::Embedded,
@@ -280,7 +293,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 40] = [
+const SETTINGS: [&str; 44] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -301,6 +314,10 @@ const SETTINGS: [&str; 40] = [
     "repair_grace_s",
     "cached_accounts",
     "repair_kib_per_s",
+    "routing_replication",
+    "routing_response",
+    "routing_distance",
+    "routing_errors",
     "allow_relay",
     "roles",
     "registry",
@@ -382,6 +399,17 @@ impl Settings {
             let (least, most) = (HEARTBEATS_MS.start(), HEARTBEATS_MS.end());
             return wrong("heartbeat_ms", format!("choose from {least} to {most}"));
         }
+        for (setting, weight) in self.weights() {
+            if !(0.0..=f64::from(Routing::WEIGHT_MAX)).contains(&weight) {
+                let most = Routing::WEIGHT_MAX;
+                return wrong(setting, format!("{weight} is no weight; choose from 0 to {most}"));
+            }
+        }
+        if self.weights().iter().all(|(_, weight)| *weight as f32 == 0.0) {
+            let problem =
+                "with all weights 0 every relay is as good as any; leave at least one above 0".to_owned();
+            return wrong("routing_response", problem);
+        }
         if self.roles.contains(&Role::Index)
             && self.registry == RegistryPlace::Embedded
             && !self.join.is_empty()
@@ -430,6 +458,22 @@ impl Settings {
             roles.push(Role::Index);
         }
         roles
+    }
+
+    fn weights(&self) -> [(&'static str, f64); 4] {
+        [
+            ("routing_replication", self.routing_replication),
+            ("routing_response", self.routing_response),
+            ("routing_distance", self.routing_distance),
+            ("routing_errors", self.routing_errors),
+        ]
+    }
+
+    /// How browsers of this relay are to rank relays.
+    #[must_use]
+    pub fn routing(&self) -> Routing {
+        // Checked when they were read.
+        Routing::weighing(self.weights().map(|(_, weight)| weight as f32)).unwrap_or_default()
     }
 
     /// Where the one UDP socket is bound, when HTTP got `http_port`.
@@ -558,6 +602,27 @@ mod tests {
         check_refused(&["--roles", "index", "--join", "http://a"], "--registry");
         check_refused(&["--registry-ca", "/nowhere"], "/nowhere");
         check_refused(&["--name-work-bits", "25"], "24");
+        check_refused(&["--routing-distance", "-1"], "routing_distance");
+        check_refused(&["--routing-errors", "2e6"], "1000000");
+        check_refused(&["--routing-response", "NaN"], "routing_response");
+        check_refused(&["--routing-response", "fast"], "fast");
+        let nothing = file(
+            "routing_replication = 0\nrouting_response = 0\nrouting_distance = 0.0\nrouting_errors = 0\n",
+        );
+        check_refused(
+            &["--config", nothing.path().to_str().unwrap()],
+            "at least one above 0",
+        );
+    }
+
+    #[test]
+    fn weights_are_settings_and_the_engines_own_by_default() {
+        assert_eq!(Settings::default().routing(), engine::io::Routing::default());
+        let file = file("routing_response = 3\nrouting_distance = 0.5\n");
+        let path = file.path().to_str().unwrap();
+        let settings = load(&["--config", path, "--routing-distance", "0.25"]).unwrap();
+        assert_eq!(settings.routing().weights(), [1.0, 3.0, 0.25, 10_000.0]);
+        assert!(settings.to_toml().contains("routing_distance = 0.25\n"));
     }
 
     #[test]

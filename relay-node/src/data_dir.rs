@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 /// The file whose lock stands for the folder.
@@ -38,6 +38,29 @@ pub fn holder(path: &Path) -> Option<u32> {
         Ok(()) | Err(TryLockError::Error(_)) => return None,
     }
     fs::read_to_string(path.join(LOCK_FILE)).ok()?.trim().parse().ok()
+}
+
+/// Writes a file in a data folder that only its owner may read: the whole of it or nothing, also if the machine dies now. Whoever
+/// owns the folder owns the file, so that a relay can read what root wrote.
+///
+/// # Errors
+/// If it cannot be written; what was there before is there then.
+pub(crate) fn write_durably(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    let temporary = folder.join(format!("{name}.new"));
+    let _ = fs::remove_file(&temporary);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    let (owner, own) = (fs::metadata(folder)?, file.metadata()?);
+    if (owner.uid(), owner.gid()) != (own.uid(), own.gid()) && own.uid() == 0 {
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, folder.join(name))?;
+    File::open(folder)?.sync_all()
 }
 
 /// The right to use a data folder, until dropped or until the process ends however it ends.

@@ -3,13 +3,15 @@
 //! Whoever has the file is the relay: receipts are signed with it. Lost, the relay becomes another one, and receipts it
 //! gave before say nothing about it.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use protocol::KeyPair;
+
+use crate::data_dir::write_durably;
 
 /// The file's name in the data folder.
 pub const KEY_FILE: &str = "relay.key";
@@ -64,26 +66,11 @@ pub fn load_or_create(data_dir: &Path) -> Result<KeyPair, IdentityError> {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(IdentityError::Random)?;
             let text = format!("{}\n", HEXLOWER_PERMISSIVE.encode(&seed));
-            write_durably(data_dir, &path, &text).map_err(failed)?;
+            write_durably(data_dir, KEY_FILE, &text).map_err(failed)?;
             Ok(KeyPair::from_seed(&seed))
         }
         Err(error) => Err(failed(error)),
     }
-}
-
-/// The whole file or none of it, also if the machine dies now.
-fn write_durably(data_dir: &Path, path: &Path, text: &str) -> io::Result<()> {
-    let temporary = path.with_extension("key.new");
-    let _ = fs::remove_file(&temporary);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    fs::File::open(data_dir)?.sync_all()
 }
 
 #[cfg(test)]

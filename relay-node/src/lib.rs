@@ -6,11 +6,13 @@
 //!   ├─ driver: one thread runs the engine ◄──► store: one thread writes redb
 //!   ├─ transport: WebSockets and WebRTC channels (rtc) as links of the driver
 //!   ├─ registry: whose a name is, in redb or etcd
-//!   └─ http: the app, who and how the relay is; beside it the signaling router
+//!   ├─ http: the app, who and how the relay is; beside it the signaling router
+//!   └─ admin: the operator's page
 //! ```
 //!
 //! Invariant: nothing here decides what is stored, shown or forwarded; that is the engine's.
 
+pub mod admin;
 pub mod backup;
 pub mod cli;
 pub mod config;

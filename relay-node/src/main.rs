@@ -1,11 +1,11 @@
 //! `relay-node`: the native Starling peer.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use starling_relay_node::admin::{self, here, host};
 use starling_relay_node::cli::{Cli, Command, ConfigCommand};
 use starling_relay_node::config::{LogFormat, Settings};
 use starling_relay_node::export::export;
@@ -22,9 +22,9 @@ fn main() -> ExitCode {
         .and_then(|settings| match cli.command.unwrap_or(Command::Run) {
             Command::Run => run(&settings),
             Command::Status { at } => status(&settings, at),
-            Command::Route { account, explain, at } => {
+            Command::Route { user, explain, at } => {
                 let url = at.map_or_else(|| here_url(&settings), Ok)?;
-                print!("{}", route::route(&settings, &url, &account, explain)?);
+                print!("{}", route::route(&settings, &url, &user, explain)?);
                 Ok(())
             }
             Command::Backup { file } => backup::backup(&settings.data_dir, &file),
@@ -40,6 +40,10 @@ fn main() -> ExitCode {
             Command::Doctor => doctor::examine(&settings),
             Command::Init => {
                 print!("{}", doctor::first_settings());
+                Ok(())
+            }
+            Command::AdminUrl => {
+                print!("{}", admin::new_url(&settings)?);
                 Ok(())
             }
             Command::Drain => drain::ask(&settings, &here_url(&settings)?),
@@ -75,14 +79,6 @@ fn status(settings: &Settings, at: Option<RelayUrl>) -> anyhow::Result<()> {
 /// Where the relay of these settings is reached on this machine.
 fn here_url(settings: &Settings) -> anyhow::Result<RelayUrl> {
     Ok(format!("http://{}", here(settings.listen)).parse()?)
-}
-
-/// A browser or a program can open this machine, not "all addresses".
-fn here(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(IpAddr::from([127, 0, 0, 1]));
-    }
-    address
 }
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -127,12 +123,7 @@ fn run(settings: &Settings) -> anyhow::Result<()> {
 
 /// One line for people who started it by hand, one for the log.
 fn announce(relay: &Relay) {
-    let address = here(relay.http_addr());
-    let host = if address.ip().is_loopback() {
-        format!("localhost:{}", address.port())
-    } else {
-        address.to_string()
-    };
+    let host = host(relay.http_addr());
     let app = if relay.app_built() {
         ""
     } else {
@@ -144,6 +135,14 @@ fn announce(relay: &Relay) {
         "Starling is at http://{host}{app}; its data is in {}",
         relay.data_dir().display()
     );
+    // Not in the log: whoever reads that may be somebody else.
+    if let Some(url) = relay.claim_url() {
+        let _ = writeln!(
+            std::io::stdout(),
+            "This relay has no admin yet. To become it, open\n\n  {url}\n\n{}",
+            admin::ONCE
+        );
+    }
     tracing::info!(
         http = %relay.http_addr(),
         udp = %relay.udp_addr(),

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::admin::{self, Admin, Setup};
 use crate::config::{RegistryPlace, Role, Settings};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::driver::{self, DriverHandle, DriverThread};
@@ -76,6 +77,11 @@ pub enum StartError {
     /// The relay's own place in the lobby.
     #[error("the relay could not enter its own lobby")]
     Lobby(#[source] Refusal),
+    /// Who administers it.
+    #[error(
+        "who administers this relay cannot be read or written in the data folder; give this user the right to"
+    )]
+    Admin(#[source] io::Error),
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
     Random(getrandom::Error),
@@ -115,6 +121,7 @@ pub struct Relay {
     http: SocketAddr,
     udp: SocketAddr,
     app_built: bool,
+    claim: Option<String>,
     hub: Hub,
     rtc: Arc<RtcEndpoint>,
     driver: DriverHandle,
@@ -174,6 +181,7 @@ impl Relay {
             links_max: settings.links_max,
             relays_beat_every: Duration::from_millis(settings.heartbeat_ms),
             relays_allowed: Some(allowed).filter(|allowed: &Vec<PeerId>| !allowed.is_empty()),
+            routing: settings.routing(),
             replicas: settings.replicas,
             repair_grace: Duration::from_secs(settings.repair_grace_s),
             cached_accounts_max: settings.cached_accounts,
@@ -233,6 +241,7 @@ impl Relay {
             peer: peer.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name: settings.name.clone(),
+            routing: http::Weights::from(&settings.routing()),
         };
         let door = |sockets_per_address_max| {
             Door::new(DoorConfig {
@@ -243,11 +252,40 @@ impl Relay {
             })
         };
         let roles = settings.roles();
+        let keys = admin::keys::Keys::open(data_dir.path()).map_err(StartError::Admin)?;
+        let metrics_at = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
+        let admin_at = admin::place(settings, http, metrics_at);
+        let claim = admin::open(data_dir.path(), admin_at.as_deref(), &keys).map_err(StartError::Admin)?;
+        let serves_app = roles.contains(&Role::Web);
+        let administration = Admin::new(
+            Arc::new(keys),
+            driver.clone(),
+            about.clone(),
+            Setup {
+                data_dir: data_dir.path().to_owned(),
+                roles: roles.clone(),
+                registry: settings.registry.clone(),
+            },
+            DoorConfig {
+                // The names are those of the listener that serves the app.
+                hosts: if serves_app {
+                    settings.host.clone()
+                } else {
+                    Vec::new()
+                },
+                trusted_proxies: settings.trusted_proxy.clone(),
+                ..DoorConfig::default()
+            },
+        );
+        let administration = admin::router(administration);
         let links = door(settings.sockets_per_address_max);
         let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
         let app = roles.contains(&Role::Web).then_some(app);
         let mut router =
             http::router(about, driver.clone(), app).merge(websocket::router(driver.clone(), links));
+        if serves_app {
+            router = router.merge(administration.clone());
+        }
         if roles.contains(&Role::Signal) {
             let door = door(settings.sockets_per_address_max);
             router = router.merge(signaling::router(hub.clone(), door));
@@ -258,7 +296,11 @@ impl Relay {
         };
         let served = tokio::spawn(serve(listener, router, ServeLimits::default(), stopped));
         let measuring = metrics.map(|listener| {
-            let router = http::metrics::router(driver.clone());
+            let mut router = http::metrics::router(driver.clone());
+            // Whoever serves no app has its page where its figures are.
+            if !serves_app {
+                router = router.merge(administration);
+            }
             let never = std::future::pending();
             tokio::spawn(serve(listener, router, ServeLimits::default(), never))
         });
@@ -269,6 +311,7 @@ impl Relay {
             http,
             udp,
             app_built,
+            claim,
             hub,
             rtc,
             driver,
@@ -311,6 +354,12 @@ impl Relay {
     #[must_use]
     pub fn app_built(&self) -> bool {
         self.app_built
+    }
+
+    /// The one-time address that makes a browser the admin; `None` if there is, or was, an admin, or no page for one.
+    #[must_use]
+    pub fn claim_url(&self) -> Option<&str> {
+        self.claim.as_deref()
     }
 
     /// The way to the engine.

@@ -77,43 +77,12 @@ impl Status {
         self.ready.is_none()
     }
 
-    fn repair_text(&self) -> String {
-        let Repair {
-            feeds,
-            entries,
-            from,
-            relays,
-            replicas,
-            cached,
-            to_hand_over,
-            ..
-        } = &self.repair;
-        if let Some(left) = to_hand_over {
-            return format!(
-                "it hands its share over: {} left",
-                counted(*left, "feed", "feeds")
-            );
-        }
-        let mut share = format!("each feed is kept by {replicas} of {relays} relays");
-        if *cached > 0 {
-            let cached = counted(*cached, "account", "accounts");
-            share += &format!("; beside its share this one holds {cached}");
-        }
-        match entries {
-            0 => format!("{share}; this one lacks nothing of its share"),
-            _ => format!(
-                "{share}; this one lacks {} of {}, coming from {}",
-                counted(*entries, "entry", "entries"),
-                counted(*feeds, "feed", "feeds"),
-                counted(from.len() as u64, "relay", "relays")
-            ),
-        }
-    }
-
     /// For people: a line about the relay, then a line for each relay it knows.
     #[must_use]
     pub fn text(&self) -> String {
-        let About { peer, version, name } = &self.about;
+        let About {
+            peer, version, name, ..
+        } = &self.about;
         let ready = self
             .ready
             .as_ref()
@@ -121,7 +90,7 @@ impl Status {
         let mut text = format!(
             "{name} {version} at {}, {ready}\nkey {peer}\n{}\n\n",
             self.url,
-            self.repair_text()
+            share_text(&self.repair)
         );
         let head = [
             "RELAY", "STATE", "ZONE", "CAPACITY", "ENTRIES", "LOAD", "RESPONSE", "ROLES",
@@ -154,6 +123,43 @@ impl Status {
     }
 }
 
+/// What a relay does with its share, in words.
+pub(crate) fn share_text(repair: &Repair) -> String {
+    let Repair {
+        feeds,
+        entries,
+        from,
+        relays,
+        replicas,
+        cached,
+        to_hand_over,
+        ..
+    } = repair;
+    if *to_hand_over == Some(0) {
+        return "it has handed its share over".to_owned();
+    }
+    if let Some(left) = to_hand_over {
+        return format!(
+            "it hands its share over: {} left",
+            counted(*left, "feed", "feeds")
+        );
+    }
+    let mut share = format!("each feed is kept by {replicas} of {relays} relays");
+    if *cached > 0 {
+        let cached = counted(*cached, "account", "accounts");
+        share += &format!("; beside its share this one holds {cached}");
+    }
+    match entries {
+        0 => format!("{share}; this one lacks nothing of its share"),
+        _ => format!(
+            "{share}; this one lacks {} of {}, coming from {}",
+            counted(*entries, "entry", "entries"),
+            counted(*feeds, "feed", "feeds"),
+            counted(from.len() as u64, "relay", "relays")
+        ),
+    }
+}
+
 /// So many of something, in words.
 pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
@@ -180,7 +186,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 }
 
 /// What others call themselves must not move the cursor.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
@@ -210,6 +216,7 @@ mod tests {
                 peer: "abc".to_owned(),
                 version: "1.0".to_owned(),
                 name: "Relay".to_owned(),
+                routing: crate::http::Weights::default(),
             },
             ready: None,
             repair: Repair {

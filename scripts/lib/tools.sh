@@ -10,6 +10,7 @@ TRUNK_VERSION=0.21.14
 NEXTEST_VERSION=0.9.143
 BINARYEN_VERSION=132.0.0
 AXE_VERSION=4.14.1
+NOSTR_RELAY_VERSION=0.8.12
 
 # install_packages PACKAGE...
 install_packages() {
@@ -160,6 +161,12 @@ ensure_wasm_tools() {
 ensure_nextest() {
   have cargo-nextest && return
   (ensure_crate cargo-nextest "$NEXTEST_VERSION" cargo-nextest 5 --locked) || say "No cargo-nextest: using cargo test."
+}
+
+# Only to measure beside ours. Without --locked: its lock file names a `time` that newer compilers refuse.
+ensure_nostr_relay() {
+  have protoc || ensure_packages protoc protobuf-compiler
+  ensure_crate nostr-rs-relay "$NOSTR_RELAY_VERSION" nostr-rs-relay 10
 }
 
 ensure_chromium() {

@@ -333,3 +333,50 @@ async fn without_any_index_relay_everything_but_claims_goes_on_and_claims_wait()
     assert_eq!(bob.me().await?.claim, None);
     Ok(())
 }
+
+/// What `relay-node route` says about somebody.
+async fn route(user: &str, at: &Relay) -> Result<(bool, String)> {
+    let output = tokio::process::Command::new(starling_tests::relay::program()?)
+        .args(["route", user, "--explain", "--at"])
+        .arg(format!("http://127.0.0.1:{}", at.port()))
+        .output()
+        .await?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8(said)?))
+}
+
+#[tokio::test]
+async fn people_are_routed_to_by_their_names_and_dead_relays_delay_nobody() -> Result<()> {
+    let weights = ["--heartbeat-ms", "1000", "--routing-distance", "0.5"];
+    let index = Relay::start_with(args(&weights)).await?;
+    let join = format!("http://127.0.0.1:{}", index.port());
+    let worker = Relay::start_with(args(&["--join", &join, "--heartbeat-ms", "1000"])).await?;
+    worker.log().wait(0, "\"linked\"").await?;
+    let ada = NativePeer::person("Ada").await?;
+    ada.link_with(&worker).await?;
+    ada.command(Command::ClaimName {
+        name: "ada".to_owned(),
+    })
+    .await?;
+    eventually("Ada's name", DEADLINE, || has(&ada, "ada")).await?;
+    let account = ada.me().await?.account.to_string();
+    let (_, by_account) = route(&account, &index).await?;
+    // Both relays are asked the same: the one that keeps names, and the one that asks it.
+    for relay in [&index, &worker] {
+        for user in ["ada", "@ada", "http://localhost:1/@ada"] {
+            let (found, said) = route(user, relay).await?;
+            ensure!(found && said.contains("first"), "{user}: {said}");
+        }
+    }
+    ensure!(by_account.contains("0.5 × "), "the relay's weights: {by_account}");
+    ensure!(by_account.contains("its browsers rank by them"), "{by_account}");
+    let (found, said) = route("@nobody-at-all", &worker).await?;
+    ensure!(!found && said.contains("nobody has that name"), "{said}");
+    // One that hangs is still taken for alive by the others.
+    let pid = worker.pid().context("it runs")?;
+    process::signal(pid, Signal::STOP);
+    let (found, said) = route("@ada", &index).await?;
+    process::signal(pid, Signal::CONT);
+    ensure!(found && said.matches("not reached").count() == 1, "{said}");
+    Ok(())
+}

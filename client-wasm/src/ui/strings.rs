@@ -2,7 +2,7 @@
 //!
 //! The voice: plain, short, never blaming; says what happened, then what to do.
 
-use engine::api::{ClaimView, Refusal, StoreState};
+use engine::api::{ClaimView, Refusal, ScoreView, StoreState};
 use protocol::name::{NameAnswer, NameFault};
 
 // The frame.
@@ -267,9 +267,26 @@ pub fn follow_whom(name: &str, followed: bool) -> String {
     format!("{} {name}", if followed { FOLLOWING } else { FOLLOW })
 }
 
-/// How good a relay is for this device, given in ten-thousandths.
-pub fn relay_score(score: u32) -> String {
-    format!(" · score {}.{}", score / 10, score % 10)
+/// How good a relay is for this device, and why.
+pub fn relay_score(view: &ScoreView) -> String {
+    let tenths = |n: u32| format!("{}.{}", n / 10, n % 10);
+    let [replication, response, distance, errors] = view.parts.map(tenths);
+    format!(
+        " · score {} = 1000 ÷ ({replication} replication + {response} response + {distance} distance + {errors} errors)",
+        tenths(view.score)
+    )
+}
+
+/// What the scores are for, and the weights behind them, given in thousandths.
+pub fn relay_weights(weights: [u32; 4]) -> String {
+    let [replication, response, distance, errors] = weights.map(|weight| {
+        let digits = format!("{}.{:03}", weight / 1_000, weight % 1_000);
+        digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+    });
+    format!(
+        "{RELAYS_SCORE} Whoever runs your relay sets what counts: a millisecond until your posts are there {replication}, a \
+         millisecond to answer {response}, a kilometre {distance} (a browser does not know where it is), failing always {errors}."
+    )
 }
 
 // Names of the registry.

@@ -550,12 +550,24 @@ impl Driver {
             {
                 driver.learn_relay(remembered);
             }
+            let weights = store.note(relay::WEIGHTS_NOTE).await;
+            if let (Some(routing), Some(driver)) =
+                (weights.and_then(|note| relay::from_note(&note)), me.upgrade())
+            {
+                driver.feed(Input::Routing(routing));
+            }
             let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
             loop {
-                if let Some(found) = relay::fetch_identity(&origin).await {
+                if let Some((found, routing)) = relay::fetch_identity(&origin).await {
                     if let Some(driver) = me.upgrade() {
                         driver.finding_relay.set(false);
                         driver.learn_relay(found);
+                        if let Some(routing) = routing {
+                            driver.feed(Input::Routing(routing));
+                            store
+                                .put_note(relay::WEIGHTS_NOTE, &relay::to_note(&routing))
+                                .await;
+                        }
                     }
                     return;
                 }

@@ -133,6 +133,11 @@ impl Engine {
                 audits_failed: self.audits_failed,
                 relays: self.directory.views(),
                 scores: self.scores(),
+                weights: self
+                    .config
+                    .routing
+                    .weights()
+                    .map(|weight| (weight * 1_000.0) as u32),
                 synced: self.synced_views(),
             }),
         };

@@ -1,7 +1,7 @@
 //! Browsers turn to other relays of the network when their own dies, also after they were closed meanwhile.
 
-use starling_engine::Input;
 use starling_engine::api::{Query, Reply, Timeline};
+use starling_engine::io::{Figures, Input, Routing, Terms};
 
 use crate::network::{Network, seed};
 use crate::placement::{know, relays};
@@ -119,4 +119,74 @@ fn a_relay_that_only_strangers_speak_of_counts_for_nothing() {
     net.run_for_ms(30_000);
     assert!(net.linked(ada).contains(&cellar), "seed {}", net.seed);
     assert_eq!(not_durable(&mut net, ada), 1, "seed {}", net.seed);
+}
+
+/// Whom a browser turns to that weighs like this, of two relays that are slow and sound and two that are quick and fail.
+fn chosen_by(weights: [f32; 4]) -> Vec<usize> {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, 5);
+    for (n, relay) in relays.iter().enumerate() {
+        let slow = n < 3;
+        let figures = Figures {
+            load: 0,
+            response_us: if slow { 400_000 } else { 1_000 },
+            errors_ppm: if slow { 0 } else { 50_000 },
+        };
+        net.input(*relay, Input::Figures(figures));
+    }
+    net.run_for_ms(30_000);
+    let ada = net.person("Ada");
+    net.input(ada, Input::Routing(Routing::weighing(weights).expect("weights")));
+    know(&mut net, ada, relays[0]);
+    net.run_for_ms(30_000);
+    let Reply::Network(view) = net.query(ada, Query::Network) else {
+        panic!("no view");
+    };
+    assert_eq!(view.weights, weights.map(|weight| (weight * 1_000.0) as u32));
+    for score in &view.scores {
+        let cost = score.parts.iter().sum::<u32>().max(1);
+        let off = f64::from(score.score) * f64::from(cost) / 100_000.0 - 1.0;
+        assert!(cost < 20 || off.abs() < 0.1, "{score:?}");
+    }
+    let others = relays_of(&mut net, ada, &relays[1..]);
+    assert!(!others.is_empty(), "seed {}", net.seed);
+    others
+        .iter()
+        .map(|other| {
+            relays
+                .iter()
+                .position(|relay| relay == other)
+                .expect("one of them")
+        })
+        .collect()
+}
+
+#[test]
+fn the_weights_decide_whom_a_browser_turns_to() {
+    let sound = chosen_by([0.0, 0.0, 0.0, 10_000.0]);
+    assert!(sound.iter().all(|n| [1, 2].contains(n)), "{sound:?}");
+    let quick = chosen_by([0.0, 1.0, 0.0, 0.0]);
+    assert!(quick.iter().all(|n| [3, 4].contains(n)), "{quick:?}");
+}
+
+#[test]
+fn weights_that_rank_nothing_are_none() {
+    for weights in [
+        [0.0; 4],
+        [1.0, 2.0, f32::NAN, 1.0],
+        [1.0, 2.0, f32::INFINITY, 1.0],
+        [1.0, -0.5, 1.0, 1.0],
+        [1.0, 2.0, 3.0, 2.0 * Routing::WEIGHT_MAX],
+    ] {
+        assert_eq!(Routing::weighing(weights), None, "{weights:?}");
+    }
+    let routing = Routing::weighing([1.0, 2.0, 0.5, 100.0]).expect("weights");
+    let terms = Terms {
+        replication_ms: 10.0,
+        response_ms: 10.0,
+        distance_km: 20.0,
+        errors: 0.1,
+    };
+    assert_eq!(routing.parts(&terms), [10.0, 20.0, 10.0, 10.0]);
+    assert_eq!(routing.score(&terms), 1.0 / 50.0);
 }

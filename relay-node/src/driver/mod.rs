@@ -26,7 +26,7 @@ use engine::api::{Answer, Ask, Event, Query, RelayView, RepairView, Reply, Trans
 use engine::io::{AskId, Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output};
 use protocol::directory::Description;
 use protocol::handshake::{Binding, Role};
-use protocol::name::{NameAnswer, RegistryId};
+use protocol::name::{NameAnswer, NameQuestion, RegistryId};
 use protocol::{PeerId, Timestamp, frame};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -42,6 +42,9 @@ use crate::store::{Command, Store};
 const INPUTS_MAX: usize = 256;
 /// At a stop, how long links may take to say goodbye.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Set in the tickets of this machine's own questions; the engine counts its own from 1.
+const OWN_TICKET: u64 = 1 << 63;
 
 /// What links tell the driver.
 #[derive(Debug)]
@@ -272,6 +275,7 @@ pub fn start(
         book,
         desk,
         asks: HashMap::new(),
+        lookups: HashMap::new(),
         last_ask: 0,
         gauge: Gauge::new(refused.clone()),
         dialled: HashMap::new(),
@@ -319,6 +323,8 @@ struct Driver {
     /// Where questions to this relay's registry go, if it keeps one.
     desk: Option<Desk>,
     asks: HashMap<u64, oneshot::Sender<Reply>>,
+    /// Questions of this machine to this relay's own registry.
+    lookups: HashMap<u64, oneshot::Sender<Reply>>,
     last_ask: u64,
     gauge: Gauge,
     /// Links that were dialled and have not proven yet who is there.
@@ -388,6 +394,7 @@ impl Driver {
             }
             FromLink::DialFailed(peer) => self.handle(Input::DialFailed { peer }),
             FromLink::Describe(description) => self.handle(Input::Describe(description)),
+            FromLink::Ask(Query::Name { name }, reply) if self.desk.is_some() => self.look_up(name, reply),
             FromLink::Ask(query, reply) => {
                 self.last_ask += 1;
                 self.asks.insert(self.last_ask, reply);
@@ -399,12 +406,32 @@ impl Driver {
             FromLink::Entries(entries) => self.handle(Input::Entries(entries)),
             FromLink::HandOver(for_good) => self.handle(Input::HandOver { for_good }),
             FromLink::Registry(registry) => self.handle(Input::Registry(registry)),
+            FromLink::Named(ticket, answer) if ticket.0 & OWN_TICKET != 0 => {
+                if let Some(reply) = self.lookups.remove(&ticket.0) {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(Reply::Name(answer));
+                }
+            }
             FromLink::Named(ticket, answer) => self.handle(Input::Named { ticket, answer }),
             FromLink::Down { link } if self.links.remove(&link).is_some() => {
                 self.dialled.remove(&link);
                 self.handle(Input::LinkDown { link });
             }
             FromLink::Frame { .. } | FromLink::Down { .. } => {}
+        }
+    }
+
+    /// Asks this relay's own registry whose a name is. What the desk has no room for is refused, so there are never more of
+    /// these than it holds.
+    fn look_up(&mut self, name: String, reply: oneshot::Sender<Reply>) {
+        let Some(desk) = &self.desk else {
+            return;
+        };
+        self.last_ask += 1;
+        let ticket = NameTicket(OWN_TICKET | self.last_ask);
+        match desk.put(ticket, NameQuestion::Lookup { name }) {
+            None => drop(self.lookups.insert(ticket.0, reply)),
+            Some(refused) => drop(reply.send(Reply::Name(refused))),
         }
     }
 

@@ -1,13 +1,15 @@
 //! What a relay says over HTTP: the app, who it is, how it is, and the two WebSocket endpoints.
 //!
-//! - `/api/relay`: its key, version and name;
+//! - `/api/relay`: its key, version and name, and how its browsers are to rank relays;
 //! - `/api/network`: the relays it knows of, and how they seem to do;
 //! - `/api/repair`: how far it is with what it should hold;
 //! - `/api/replicas/ACCOUNT`: the relays that keep somebody's feeds;
+//! - `/api/names/NAME`: whose a name of the registry is;
 //! - `/healthz`: the process lives; `/readyz`: it serves (store open and read, UDP port bound, caught up with
 //!   the other relays);
 //! - everything else: the app ([`app`]), with links into it answered by its start page.
 
+pub(crate) mod allowance;
 pub mod app;
 mod assets;
 mod compress;
@@ -23,12 +25,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use engine::api::{Query, RelayState, RelayView, RepairView, Reply};
-use protocol::AccountId;
+use engine::io::Routing;
 use protocol::directory::role;
+use protocol::name::NameAnswer;
+use protocol::{AccountId, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::driver::DriverHandle;
+use allowance::Allowance;
 use app::App;
+
+/// Names looked up over HTTP, by everybody together: people ask over links, this is for operators.
+const NAMES_PER_MINUTE: u32 = 120;
 
 /// What `/api/relay` says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +47,48 @@ pub struct About {
     pub version: String,
     /// What its operator calls it.
     pub name: String,
+    /// How its browsers rank relays.
+    #[serde(default)]
+    pub routing: Weights,
+}
+
+/// What the terms of a relay's score count.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weights {
+    /// A millisecond until an entry is there.
+    pub replication: f32,
+    /// A millisecond of response time.
+    pub response: f32,
+    /// A kilometre.
+    pub distance: f32,
+    /// All requests failing.
+    pub errors: f32,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self::from(&Routing::default())
+    }
+}
+
+impl From<&Routing> for Weights {
+    fn from(routing: &Routing) -> Self {
+        let [replication, response, distance, errors] = routing.weights();
+        Self {
+            replication,
+            response,
+            distance,
+            errors,
+        }
+    }
+}
+
+impl Weights {
+    /// To rank by; `None` if that cannot be done with them.
+    #[must_use]
+    pub fn routing(&self) -> Option<Routing> {
+        Routing::weighing([self.replication, self.response, self.distance, self.errors])
+    }
 }
 
 /// A relay as `/api/network` lists it.
@@ -114,6 +164,7 @@ struct Shared {
     driver: DriverHandle,
     /// None: the relay serves no app.
     app: Option<Arc<App>>,
+    names_asked: Arc<Allowance>,
 }
 
 /// Everything but the WebSocket endpoints.
@@ -123,11 +174,17 @@ pub fn router(about: About, driver: DriverHandle, app: Option<Arc<App>>) -> Rout
         .route("/api/network", get(network))
         .route("/api/repair", get(repair))
         .route("/api/replicas/{account}", get(replicas))
+        .route("/api/names/{name}", get(named))
         .route("/api/{*rest}", any(async || StatusCode::NOT_FOUND))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(asset)
-        .with_state(Shared { about, driver, app })
+        .with_state(Shared {
+            about,
+            driver,
+            app,
+            names_asked: Arc::new(Allowance::new(NAMES_PER_MINUTE)),
+        })
         .layer(axum::middleware::from_fn(no_sniffing))
 }
 
@@ -195,6 +252,39 @@ async fn replicas(State(shared): State<Shared>, Path(account): Path<String>) -> 
             (headers, Json(relays)).into_response()
         }
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n").into_response(),
+    }
+}
+
+/// What `/api/names/NAME` says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Named {
+    /// The name, as the registry writes it.
+    pub name: String,
+    /// Whose it is, in text form.
+    pub account: String,
+}
+
+async fn named(State(shared): State<Shared>, Path(name): Path<String>) -> Response {
+    let said = |status, text: &'static str| (status, [(CACHE_CONTROL, "no-store")], text).into_response();
+    if name.len() > limits::UNIQUE_NAME_LEN_MAX {
+        return said(StatusCode::BAD_REQUEST, "that is too long for a name\n");
+    }
+    if !shared.names_asked.take() {
+        let text = "this relay is asked about too many names; ask again in a minute\n";
+        return said(StatusCode::TOO_MANY_REQUESTS, text);
+    }
+    match shared.driver.ask(Query::Name { name }).await {
+        Some(Reply::Name(NameAnswer::Held(receipt))) => {
+            let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
+            let (name, account) = (receipt.name, receipt.account.to_string());
+            (headers, Json(Named { name, account })).into_response()
+        }
+        Some(Reply::Name(NameAnswer::Fault(_))) => said(StatusCode::NOT_FOUND, "that cannot be a name\n"),
+        Some(Reply::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) | None => {
+            let text = "the registry of names does not answer this relay now; try again later\n";
+            said(StatusCode::SERVICE_UNAVAILABLE, text)
+        }
+        Some(_) => said(StatusCode::NOT_FOUND, "nobody has that name\n"),
     }
 }
 

@@ -174,3 +174,37 @@ async fn status_says_how_a_relay_is_and_that_none_is_there() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn names_are_looked_up_and_a_flood_of_questions_is_told_to_wait() {
+    let relay = Relay::start().await;
+    let ask = async |name: &str| relay.get(&format!("/api/names/{name}"), &[]).await;
+    let started = std::time::Instant::now();
+    // The registry opens after the relay serves.
+    while ask("ada").await.status == 503 {
+        assert!(started.elapsed() < crate::process::DEADLINE);
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    let free = ask("%C3%A4da").await;
+    assert_eq!(
+        (free.status, free.text().as_str()),
+        (404, "nobody has that name\n")
+    );
+    let none = ask("a%20b").await;
+    assert_eq!(
+        (none.status, none.text().as_str()),
+        (404, "that cannot be a name\n")
+    );
+    assert_eq!(ask(&"a".repeat(1_000)).await.status, 400);
+    let mut statuses = Vec::new();
+    while statuses.last() != Some(&429) {
+        assert!(statuses.len() < 1_000, "nobody is told to wait");
+        statuses.push(ask("ada").await.status);
+    }
+    assert!(statuses.len() > 50, "{statuses:?}");
+    assert_eq!(
+        relay.get("/api/relay", &[]).await.status,
+        200,
+        "everything else goes on"
+    );
+}

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 #![allow(unreachable_pub, reason = "what the modules share is no one else's")]
 
+mod admin;
 mod crash;
 mod export;
 mod hostile;

@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,10 +17,17 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 pub struct Relay {
     child: Child,
+    /// Reads standard output to its end.
+    reader: Option<JoinHandle<()>>,
     pub dir: TempDir,
     pub address: SocketAddr,
+    /// What it said to whoever started it, across restarts.
+    pub said: Said,
     arguments: Vec<String>,
 }
+
+/// Lines of standard output.
+pub type Said = Arc<Mutex<Vec<String>>>;
 
 pub struct Response {
     pub status: u16,
@@ -41,7 +49,7 @@ impl Response {
     }
 }
 
-fn spawn(dir: &TempDir, arguments: &[String]) -> (Child, SocketAddr) {
+fn spawn(dir: &TempDir, arguments: &[String], said: &Said) -> (Child, JoinHandle<()>, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_relay-node"))
         .args([
             "run",
@@ -55,10 +63,16 @@ fn spawn(dir: &TempDir, arguments: &[String]) -> (Child, SocketAddr) {
         ])
         .arg(dir.path().join("data"))
         .args(arguments)
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let (out, said) = (BufReader::new(child.stdout.take().unwrap()), Arc::clone(said));
+    let reader = std::thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            said.lock().unwrap().push(line);
+        }
+    });
     // The log is read to its end, so that the relay never waits for it; the line that says where it listens is awaited.
     let (told, address) = mpsc::channel();
     let log = BufReader::new(child.stderr.take().unwrap());
@@ -72,7 +86,7 @@ fn spawn(dir: &TempDir, arguments: &[String]) -> (Child, SocketAddr) {
         }
     });
     let address = address.recv_timeout(DEADLINE).expect("the relay did not start");
-    (child, address)
+    (child, reader, address)
 }
 
 impl Relay {
@@ -83,11 +97,14 @@ impl Relay {
     pub async fn start_with(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let (child, address) = spawn(&dir, &arguments);
+        let said = Said::default();
+        let (child, reader, address) = spawn(&dir, &arguments, &said);
         let relay = Self {
             child,
+            reader: Some(reader),
             dir,
             address,
+            said,
             arguments,
         };
         relay.ready().await;
@@ -106,10 +123,15 @@ impl Relay {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
     }
 
     pub async fn restart(&mut self) {
-        (self.child, self.address) = spawn(&self.dir, &self.arguments);
+        let reader;
+        (self.child, reader, self.address) = spawn(&self.dir, &self.arguments, &self.said);
+        self.reader = Some(reader);
         self.ready().await;
     }
 
@@ -129,16 +151,41 @@ impl Relay {
     }
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+        self.ask(self.address, "GET", path, headers, "").await
+    }
+
+    /// Sends a form, as a page of this relay would.
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], form: &str) -> Response {
+        let own = format!("http://{}", self.address);
+        let mut all = vec![
+            ("Origin", own.as_str()),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ];
+        all.retain(|(name, _)| headers.iter().all(|(other, _)| other != name));
+        all.extend(headers);
+        self.ask(self.address, "POST", path, &all, form).await
+    }
+
+    /// Asks one of its listeners.
+    pub async fn ask(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
         let mut request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
-            self.address
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
         );
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
+        request.push_str(body);
         let exchange = async {
-            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await.unwrap();

@@ -30,7 +30,11 @@ async fn linked_with(page: &Page, relay: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_turns_to_another_relay_when_its_own_dies() -> Result<()> {
-    let mut first = Relay::start_with(quick(RelayOptions::with_built_app()?)).await?;
+    let mut options = quick(RelayOptions::with_built_app()?);
+    options
+        .args
+        .extend(["--routing-response", "3.5"].map(str::to_owned));
+    let mut first = Relay::start_with(options).await?;
     let mut join = quick(RelayOptions::default());
     join.args
         .extend(["--join".to_owned(), format!("http://127.0.0.1:{}", first.port())]);
@@ -47,6 +51,19 @@ async fn an_app_turns_to_another_relay_when_its_own_dies() -> Result<()> {
     page.click(&testid("nav-network")).await?;
     page.wait_for("document.querySelectorAll('[data-testid=relays] dd').length === 2")
         .await?;
+    // The weights are those its own relay's operator set, and each score is its parts.
+    let weights = "document.querySelector('[data-testid=weights]')?.textContent";
+    page.wait_for(&format!("({weights} ?? '').includes('answer 3.5,')"))
+        .await?;
+    let adds_up = "[...document.querySelectorAll('[data-testid=score]')].every(shown => {
+        const [score, ...parts] = shown.textContent.match(/[\\d.]+/g).map(Number).filter((_, at) => at !== 1);
+        const sum = parts.reduce((a, b) => a + b);
+        // Each part is shown to a tenth.
+        return parts.length === 4 && score >= 1000 / (sum + 0.2) - 0.1 && score <= 1000 / Math.max(sum - 0.2, 0.001) + 0.1;
+    })";
+    page.wait_for("document.querySelectorAll('[data-testid=score]').length === 2")
+        .await?;
+    assert!(page.eval::<bool>(adds_up).await?, "a score is not its parts");
     page.screenshot(&shots_dir().join("failover/network.png"), true)
         .await?;
     page.click(&testid("nav-home")).await?;

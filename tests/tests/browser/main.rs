@@ -1,5 +1,6 @@
 //! Whole-system scenarios in real headless Chromium.
 
+mod admin;
 mod failover;
 mod gossip_example;
 mod harness;

@@ -49,7 +49,7 @@ async fn every_page_is_accessible_and_has_its_picture_taken() -> Result<()> {
     Ok(())
 }
 
-async fn look(page: &starling_tests::Page, name: &str) -> Result<()> {
+pub(crate) async fn look(page: &starling_tests::Page, name: &str) -> Result<()> {
     let folder = shots_dir().join("pages");
     std::fs::create_dir_all(&folder)?;
     for (device, width, height) in [("desktop", 1280, 800), ("phone", 360, 740)] {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use engine::api::{
     Answer, Ask, Command, Connection, Cursor, DeviceView, Durability, Event, HolderView, LinkView, MeView,
     NetworkView, Outcome, Page, PostView, ProfileView, Query, Refusal, RelayState, RelayView, Reply,
-    ReplyView, StatusView, StoreState, ThreadView, Timeline, Transport,
+    ReplyView, ScoreView, StatusView, StoreState, ThreadView, Timeline, Transport,
 };
 use gloo_timers::callback::Timeout;
 use protocol::directory::Description;
@@ -408,7 +408,18 @@ impl World {
                             )
                         })
                         .collect(),
-                    scores: vec![(PeerId([1; 32]), 98), (PeerId([2; 32]), 51), (PeerId([3; 32]), 7)],
+                    scores: [
+                        (1, 98, [0, 1_000, 0, 20]),
+                        (2, 51, [1_500, 440, 0, 20]),
+                        (3, 7, [1_500, 2_000, 0, 10_000]),
+                    ]
+                    .map(|(n, score, parts)| ScoreView {
+                        relay: PeerId([n; 32]),
+                        score,
+                        parts,
+                    })
+                    .into(),
+                    weights: [1_000, 2_000, 20, 10_000_000],
                     ..NetworkView::default()
                 })
             }

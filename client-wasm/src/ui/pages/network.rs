@@ -149,15 +149,15 @@ fn relays(view: &NetworkView) -> Html {
                                 <dt title={relay.description.relay.to_string()}>{ place }</dt>
                                 <dd data-state={name}>
                                     { word }
-                                    if let Some((_, score)) = view.scores.iter().find(|(peer, _)| *peer == relay.description.relay) {
-                                        <span class="small soft">{ strings::relay_score(*score) }</span>
+                                    if let Some(score) = view.scores.iter().find(|score| score.relay == relay.description.relay) {
+                                        <span class="small soft" data-testid="score">{ strings::relay_score(score) }</span>
                                     }
                                 </dd>
                             </>
                         }
                     }) }
                 </dl>
-                <p class="small soft">{ strings::RELAYS_SCORE }</p>
+                <p class="small soft" data-testid="weights">{ strings::relay_weights(view.weights) }</p>
             </div>
         </section>
     }

@@ -8,6 +8,7 @@ mod delivery;
 mod durable;
 mod gossip;
 mod mesh;
+mod nostr;
 mod registry;
 mod relay;
 mod sync;

@@ -20,11 +20,13 @@ const LIVE: usize = 200;
 /// Prints all figures of a relay.
 pub(crate) async fn measure() -> Result<()> {
     crate::durable::measure().await?;
+    crate::nostr::measure().await?;
     backlog().await?;
     receipts().await?;
     to_a_browser().await?;
     beside::run("examples/rtc_throughput").await?;
-    beside::run("examples/rates").await
+    beside::run("examples/rates").await?;
+    beside::run("examples/home").await
 }
 
 /// How fast bytes leave a relay for a page in Chromium, over one data channel.
