@@ -290,6 +290,8 @@ pub struct RepairView {
     pub relays: u32,
     /// How many of them keep each account's feeds.
     pub replicas: u32,
+    /// So many relays fell silent at once that this one is probably cut off.
+    pub doubts: bool,
     /// It is to end, and hands over what it has: feeds that others lack a part of. `None`: it is not.
     pub to_hand_over: Option<u64>,
 }

@@ -332,6 +332,7 @@ impl Engine {
             from,
             relays: self.placement.members.len() as u32,
             replicas: self.config.replicas.min(self.placement.members.len()) as u32,
+            doubts: self.directory.doubts(),
             to_hand_over: self
                 .placement
                 .handing_over

@@ -84,6 +84,7 @@ impl Status {
             from,
             relays,
             replicas,
+            doubts,
             to_hand_over,
             ..
         } = &self.repair;
@@ -94,6 +95,11 @@ impl Status {
             );
         }
         let share = format!("each feed is kept by {replicas} of {relays} relays");
+        if *doubts {
+            return format!(
+                "{share}; so many relays fell silent at once that this one is probably cut off: nobody's share is given away"
+            );
+        }
         match entries {
             0 => format!("{share}; this one lacks nothing of its share"),
             _ => format!(
@@ -214,6 +220,7 @@ mod tests {
                 from: vec!["abc".to_owned()],
                 relays: 7,
                 replicas: 3,
+                doubts: false,
                 to_hand_over: None,
             },
             members: vec![

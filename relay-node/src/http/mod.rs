@@ -158,6 +158,8 @@ pub struct Repair {
     pub relays: u32,
     /// How many of them keep each account's feeds.
     pub replicas: u32,
+    /// So many relays fell silent at once that this one is probably cut off, and gives nobody's share away.
+    pub doubts: bool,
     /// It is to end, and hands over what it has: feeds that others lack a part of.
     pub to_hand_over: Option<u64>,
 }
@@ -171,6 +173,7 @@ impl From<RepairView> for Repair {
             from: view.from.iter().map(ToString::to_string).collect(),
             relays: view.relays,
             replicas: view.replicas,
+            doubts: view.doubts,
             to_hand_over: view.to_hand_over,
         }
     }
