@@ -11,9 +11,12 @@ pub mod console;
 pub mod etcd;
 pub mod figures;
 pub mod http;
+pub mod inside;
 pub mod keys;
+pub mod lan;
 pub mod link;
 pub mod native;
+pub mod network;
 pub mod page;
 pub mod people;
 pub mod process;
@@ -22,7 +25,7 @@ pub mod wait;
 pub mod writer;
 
 pub use browser::{Browser, Context, Profile};
-pub use native::NativePeer;
+pub use native::{Habits, NativePeer};
 pub use page::{Page, Scheme, testid};
 pub use relay::{Relay, RelayOptions};
 
