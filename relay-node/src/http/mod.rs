@@ -131,6 +131,12 @@ pub fn router(about: About, driver: DriverHandle, app: Option<Arc<App>>) -> Rout
         .layer(axum::middleware::from_fn(no_sniffing))
 }
 
+/// Where browsers would be introduced, at a relay that does not.
+pub fn without_signal() -> Router {
+    let text = "this relay introduces nobody: it has not the role signal\n";
+    Router::new().route("/signal", any(async move || (StatusCode::NOT_FOUND, text)))
+}
+
 async fn relay(State(shared): State<Shared>) -> impl IntoResponse {
     // Apps that are served elsewhere may ask as well; there is nothing secret in it.
     let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-cache")];
