@@ -70,7 +70,10 @@ ensure_protoc() {
 }
 
 # For tests and benchmarks of the registry: a real one. Its package must not start a service of its own.
-ensure_etcd() { RUNLEVEL=1 ensure_packages etcd etcd-server; }
+ensure_etcd() {
+  RUNLEVEL=1 ensure_packages etcd etcd-server
+  ensure_packages etcdctl etcd-client
+}
 
 # For tests with a network or a disk of their own, made by the kernel: one is cut in two, the other is full.
 ensure_network_tools() {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::certificates::Certificates;
 use crate::lan::{At, Site};
 use crate::wait::eventually;
 use crate::{http, process};
@@ -20,6 +21,8 @@ struct Node {
     child: Option<Child>,
     client: u16,
     peer: u16,
+    /// Where it tells how it is, to anybody.
+    metrics: u16,
     site: Option<Site>,
 }
 
@@ -30,9 +33,9 @@ impl Node {
         SocketAddr::new(site.map_or(localhost, |site| site.ip().into()), port)
     }
 
-    /// Its clients' port, asked from where it is.
-    fn at(&self) -> At {
-        let address = self.address(self.client);
+    /// Where it tells how it is, asked from where it is.
+    fn metrics(&self) -> At {
+        let address = self.address(self.metrics);
         match &self.site {
             Some(site) => site.at(address),
             None => address.into(),
@@ -44,6 +47,8 @@ impl Node {
 #[derive(Debug)]
 pub struct Etcd {
     nodes: Vec<Node>,
+    /// Whom it lets in; without them everybody, in plain words.
+    certificates: Option<Certificates>,
     data: TempDir,
 }
 
@@ -56,11 +61,23 @@ impl Etcd {
         Self::start_at(&vec![None; n]).await
     }
 
+    /// Starts a node that speaks TLS, and to nobody without a certificate of the same authority.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(certificates: Certificates) -> Result<Self> {
+        Self::start_all(&[None], Some(certificates)).await
+    }
+
     /// Starts a node at each of these sites.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_at(sites: &[Option<&Site>]) -> Result<Self> {
+        Self::start_all(sites, None).await
+    }
+
+    async fn start_all(sites: &[Option<&Site>], certificates: Option<Certificates>) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("starling-etcd-").tempdir()?;
         let nodes = sites.iter().map(|site| {
             let port = || -> Result<u16> { Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
@@ -68,11 +85,16 @@ impl Etcd {
                 child: None,
                 client: port()?,
                 peer: port()?,
+                metrics: port()?,
                 site: site.cloned(),
             })
         });
         let nodes = nodes.collect::<Result<Vec<_>>>()?;
-        let mut etcd = Self { nodes, data };
+        let mut etcd = Self {
+            nodes,
+            certificates,
+            data,
+        };
         for node in 0..sites.len() {
             etcd.spawn(node)?;
         }
@@ -89,7 +111,9 @@ impl Etcd {
             .collect();
         let dir = self.data.path().join(format!("n{node}"));
         let it = &mut self.nodes[node];
-        let client = format!("http://{}", it.address(it.client));
+        let scheme = self.certificates.as_ref().map_or("http", |_| "https");
+        let client = format!("{scheme}://{}", it.address(it.client));
+        let metrics = format!("http://{}", it.address(it.metrics));
         let peer = format!("http://{}", it.address(it.peer));
         let mut command = Command::new("etcd");
         command
@@ -114,11 +138,22 @@ impl Etcd {
                 "--initial-cluster-state",
                 "new",
             ])
+            .args(["--listen-metrics-urls", &metrics])
             .args(["--logger", "zap", "--log-level", "error"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true);
+        if let Some(certificates) = &self.certificates {
+            command
+                .arg("--client-cert-auth")
+                .arg("--trusted-ca-file")
+                .arg(&certificates.authority)
+                .arg("--cert-file")
+                .arg(&certificates.certificate)
+                .arg("--key-file")
+                .arg(&certificates.key);
+        }
         let child = process::spawn(&mut command, it.site.as_ref());
         it.child = Some(child.context("starting etcd (Debian has it in etcd-server)")?);
         Ok(())
@@ -132,7 +167,8 @@ impl Etcd {
             .iter()
             .map(|node| node.address(node.client).to_string())
             .collect();
-        format!("etcd://{}", hosts.join(","))
+        let scheme = self.certificates.as_ref().map_or("etcd", |_| "etcds");
+        format!("{scheme}://{}", hosts.join(","))
     }
 
     /// The node that leads.
@@ -146,7 +182,7 @@ impl Etcd {
         };
         eventually("etcd to have a leader", READY_WITHIN, || async {
             for (n, node) in self.nodes.iter().enumerate() {
-                if node.child.is_some() && leads(node.at()).await.is_some() {
+                if node.child.is_some() && leads(node.metrics()).await.is_some() {
                     return Some(n);
                 }
             }

@@ -7,6 +7,7 @@
 pub mod axe;
 pub mod browser;
 pub mod cdp;
+pub mod certificates;
 pub mod console;
 pub mod etcd;
 pub mod figures;
