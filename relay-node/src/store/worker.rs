@@ -34,7 +34,7 @@ const LOAD_ATTEMPTS_MAX: u32 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Bytes that may wait for a failing disk; then nothing more is taken, not even loads. What neighbours may send before it is
 /// on the disk is bounded for each of them, so this is reached by very many alone.
-const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
+const UNWRITTEN_BYTES_MAX: usize = 128 << 20;
 /// At a stop, how long a failing disk is still tried.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
