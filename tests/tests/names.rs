@@ -421,8 +421,14 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
             "authentication failed",
         ),
         ("the authority", &address, &tls[2..], "a secret", "UnknownIssuer"),
-        ("the certificate", &address, &tls[..2], "a secret", ""),
-        ("TLS", &plain, &[][..], "a secret", ""),
+        (
+            "the certificate",
+            &address,
+            &tls[..2],
+            "a secret",
+            "--registry-cert",
+        ),
+        ("TLS", &plain, &[][..], "a secret", "etcds://"),
     ] {
         let relay = start(registry, more, password).await?;
         let line = relay.log().wait(0, "the registry cannot be opened yet").await?;
