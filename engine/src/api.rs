@@ -292,6 +292,8 @@ pub struct RepairView {
     pub replicas: u32,
     /// Accounts held beside its share.
     pub cached: u64,
+    /// So many relays fell silent at once that this one is probably cut off.
+    pub doubts: bool,
     /// It is to end, and hands over what it has: feeds that others lack a part of. `None`: it is not.
     pub to_hand_over: Option<u64>,
 }

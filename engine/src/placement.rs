@@ -343,6 +343,7 @@ impl Engine {
             relays: self.placement.members.len() as u32,
             replicas: self.config.replicas.min(self.placement.members.len()) as u32,
             cached: self.cache.len() as u64,
+            doubts: self.directory.doubts(),
             to_hand_over: self
                 .placement
                 .handing_over

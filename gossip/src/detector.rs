@@ -18,7 +18,8 @@
 //! When it is not them but us. If this peer did not run for a while (a frozen tab, a sleeping machine), everybody seems
 //! silent: time in which [`Detector::tick`] was not called counts for nobody. If many seem to have died within
 //! [`Config::dead_after`], this peer is more likely cut off than they are dead: [`Detector::doubts_itself`] tells not to act
-//! on it.
+//! on it, until enough of them are heard of again or forgotten. A doubt that ended earlier would end before anybody acts on
+//! a death, and would be for nothing.
 
 use core::fmt::Debug;
 use core::time::Duration;
@@ -111,7 +112,8 @@ pub struct Detector<P> {
     last_tick: Duration,
     /// Not later than the next time somebody changes by silence alone.
     deadline: Duration,
-    doubts_itself: bool,
+    /// While it doubts itself: who was heard of later than this and is silent is a reason for it.
+    doubts_since: Option<Duration>,
 }
 
 impl<P: Copy + Ord + Debug> Detector<P> {
@@ -124,7 +126,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
             changes: VecDeque::new(),
             last_tick: now,
             deadline: Duration::MAX,
-            doubts_itself: false,
+            doubts_since: None,
         }
     }
 
@@ -263,7 +265,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
     /// it goes, and no reason to act.
     #[must_use]
     pub const fn doubts_itself(&self) -> bool {
-        self.doubts_itself
+        self.doubts_since.is_some()
     }
 
     /// Time in which this peer did not run is nobody's silence.
@@ -280,18 +282,19 @@ impl<P: Copy + Ord + Debug> Detector<P> {
 
     fn judge_itself(&mut self, now: Duration) {
         // The long dead are history and goodbyes no riddle: what counts is who fell silent together.
-        let recent = self.config.dead_after * 2;
+        let recent = now.saturating_sub(self.config.dead_after * 2);
+        let since = self.doubts_since.unwrap_or(recent);
         let silent = self
             .peers
             .values()
             .filter(|watched| watched.state != State::Alive && !watched.left)
-            .filter(|watched| now.saturating_sub(watched.heard) < recent)
+            .filter(|watched| watched.heard >= since)
             .count();
         let all = self.peers.len() + 1;
-        self.doubts_itself =
-            silent >= self.config.doubt_min && silent as f64 > self.config.doubt_share * all as f64;
-        if self.doubts_itself {
-            // Looked at again when the first of them is history.
+        let doubts = silent >= self.config.doubt_min && silent as f64 > self.config.doubt_share * all as f64;
+        self.doubts_since = doubts.then_some(since);
+        if doubts {
+            // Some may say goodbye.
             self.deadline = self.deadline.min(now + self.config.heartbeat_every);
         }
     }

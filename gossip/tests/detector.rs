@@ -98,11 +98,25 @@ fn when_many_fall_silent_at_once_it_is_us() {
     assert!(detector.doubts_itself());
     pass(&mut detector, 80, 95, &all[2..]);
     assert!(!detector.doubts_itself(), "they were there all the time");
-    // Those who really are dead are history after a minute.
+    // However long they are silent, until they are forgotten.
     pass(&mut detector, 95, 110, &[]);
     assert!(detector.doubts_itself());
-    pass(&mut detector, 110, 200, &[]);
-    assert!(!detector.doubts_itself());
+    pass(&mut detector, 110, 3_600, &[]);
+    assert!(detector.doubts_itself());
+    pass(&mut detector, 3_600, 3_800, &[]);
+    assert!(!detector.doubts_itself(), "those who never came back are gone");
+}
+
+#[test]
+fn those_who_died_one_by_one_are_no_reason_for_doubt() {
+    let mut detector = Detector::new(Config::default(), s(0));
+    let all: Vec<u32> = (1..=6).collect();
+    pass(&mut detector, 0, 20, &all);
+    for dead in 1..=4 {
+        let from = 20 + 120 * (dead as u64 - 1);
+        pass(&mut detector, from, from + 120, &all[dead..]);
+        assert!(!detector.doubts_itself(), "{dead} died");
+    }
 }
 
 #[test]

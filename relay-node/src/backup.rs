@@ -5,7 +5,7 @@
 //! The registry's rows hold its secret key: a backup is as private as the data folder.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,6 +29,8 @@ use crate::store::Store;
 
 /// Entries given to the engine at once.
 const PART: usize = 512;
+/// The longest line: an entry of the greatest size, in base64 and said in words beside it, with every character escaped.
+const LINE_LEN_MAX: u64 = 1 << 20;
 /// Between two words of how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(2);
 
@@ -128,11 +130,22 @@ fn read(
     let mut report = Report::default();
     let mut part = Vec::with_capacity(PART);
     let (mut bytes, mut said) = (0_u64, Instant::now());
-    for (number, line) in (1..).zip(BufReader::new(file).lines()) {
-        let line = line?;
-        bytes += line.len() as u64 + 1;
+    let mut lines = BufReader::new(file);
+    for number in 1.. {
+        // Read as bytes: a damaged line is left out, whatever is in it.
+        let mut line = Vec::new();
+        let len = (&mut lines).take(LINE_LEN_MAX).read_until(b'\n', &mut line)?;
+        if len == 0 {
+            break;
+        }
+        bytes += len as u64;
+        if line.pop_if(|end| *end == b'\n').is_none() && len as u64 == LINE_LEN_MAX {
+            bytes += lines.skip_until(b'\n')? as u64;
+            report.refuse(number, "it is longer than any of a backup");
+            continue;
+        }
         let binary = |value: &Value| BASE64.decode(value.as_str()?.as_bytes()).ok();
-        let Ok(value) = serde_json::from_str::<Value>(&line) else {
+        let Ok(value) = serde_json::from_slice::<Value>(&line) else {
             report.refuse(number, "it is not JSON");
             continue;
         };

@@ -22,6 +22,10 @@ use crate::registry::EtcdAddress;
 /// Faster than this is noise, slower helps nobody.
 const HEARTBEATS_MS: core::ops::RangeInclusive<u64> = 100..=600_000;
 
+/// Above these a setting is a slip of the hand: about a year, and a tebibyte.
+const SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
+const CACHE_MIB_MAX: usize = 1 << 20;
+
 /// What browsers agree to.
 const NAME_WORK_BITS_MAX: u8 = 24;
 
@@ -425,6 +429,18 @@ impl Settings {
                 "at least 2 seconds to lead, and 1 between looks".to_owned(),
             );
         }
+        for (setting, seconds) in [
+            ("registry_lead_s", self.registry_lead_s),
+            ("registry_sweep_s", self.registry_sweep_s),
+            ("repair_grace_s", self.repair_grace_s),
+        ] {
+            if seconds > SECONDS_MAX {
+                return wrong(setting, format!("at most {SECONDS_MAX}, a year"));
+            }
+        }
+        if self.cache_mib > CACHE_MIB_MAX {
+            return wrong("cache_mib", format!("at most {CACHE_MIB_MAX}, a tebibyte"));
+        }
         if self.name_work_bits > NAME_WORK_BITS_MAX {
             let problem = format!("at most {NAME_WORK_BITS_MAX}: more takes a telephone minutes");
             return wrong("name_work_bits", problem);
@@ -623,6 +639,8 @@ mod tests {
         let settings = load(&["--config", path, "--routing-distance", "0.25"]).unwrap();
         assert_eq!(settings.routing().weights(), [1.0, 3.0, 0.25, 10_000.0]);
         assert!(settings.to_toml().contains("routing_distance = 0.25\n"));
+        check_refused(&["--registry-lead-s", "18446744073709551615"], "a year");
+        check_refused(&["--cache-mib", "9999999"], "cache_mib");
     }
 
     #[test]

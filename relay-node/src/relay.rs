@@ -289,6 +289,8 @@ impl Relay {
         if roles.contains(&Role::Signal) {
             let door = door(settings.sockets_per_address_max);
             router = router.merge(signaling::router(hub.clone(), door));
+        } else {
+            router = router.merge(http::without_signal());
         }
         let (stop_http, stopped) = oneshot::channel();
         let stopped = async {

@@ -132,6 +132,7 @@ pub(crate) fn share_text(repair: &Repair) -> String {
         relays,
         replicas,
         cached,
+        doubts,
         to_hand_over,
         ..
     } = repair;
@@ -148,6 +149,11 @@ pub(crate) fn share_text(repair: &Repair) -> String {
     if *cached > 0 {
         let cached = counted(*cached, "account", "accounts");
         share += &format!("; beside its share this one holds {cached}");
+    }
+    if *doubts {
+        return format!(
+            "{share}; so many relays fell silent at once that this one is probably cut off: nobody's share is given away"
+        );
     }
     match entries {
         0 => format!("{share}; this one lacks nothing of its share"),
@@ -227,6 +233,7 @@ mod tests {
                 relays: 7,
                 replicas: 3,
                 cached: 1,
+                doubts: false,
                 to_hand_over: None,
             },
             members: vec![

@@ -71,7 +71,17 @@ ensure_protoc() {
 }
 
 # For tests and benchmarks of the registry: a real one. Its package must not start a service of its own.
-ensure_etcd() { RUNLEVEL=1 ensure_packages etcd etcd-server; }
+ensure_etcd() {
+  RUNLEVEL=1 ensure_packages etcd etcd-server
+  ensure_packages etcdctl etcd-client
+}
+
+# For tests with a network or a disk of their own, made by the kernel: one is cut in two, the other is full.
+ensure_network_tools() {
+  ensure_packages ip iproute2
+  ensure_packages unshare util-linux
+  ensure_packages mount mount
+}
 
 ensure_rust() {
   ensure_packages cc build-essential

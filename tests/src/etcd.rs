@@ -1,6 +1,6 @@
 //! A real etcd of several nodes on this machine. The nodes die with their handle.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,8 +8,10 @@ use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::http;
+use crate::certificates::Certificates;
+use crate::lan::{At, Site};
 use crate::wait::eventually;
+use crate::{http, process};
 
 /// An election takes about a second; the rest is a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -19,12 +21,34 @@ struct Node {
     child: Option<Child>,
     client: u16,
     peer: u16,
+    /// Where it tells how it is, to anybody.
+    metrics: u16,
+    site: Option<Site>,
+}
+
+impl Node {
+    fn address(&self, port: u16) -> SocketAddr {
+        let localhost = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let site = self.site.as_ref();
+        SocketAddr::new(site.map_or(localhost, |site| site.ip().into()), port)
+    }
+
+    /// Where it tells how it is, asked from where it is.
+    fn metrics(&self) -> At {
+        let address = self.address(self.metrics);
+        match &self.site {
+            Some(site) => site.at(address),
+            None => address.into(),
+        }
+    }
 }
 
 /// The nodes.
 #[derive(Debug)]
 pub struct Etcd {
     nodes: Vec<Node>,
+    /// Whom it lets in; without them everybody, in plain words.
+    certificates: Option<Certificates>,
     data: TempDir,
 }
 
@@ -34,18 +58,44 @@ impl Etcd {
     /// # Errors
     /// If there is no etcd on this machine (Debian: `etcd-server`), or it does not come up.
     pub async fn start(n: usize) -> Result<Self> {
+        Self::start_at(&vec![None; n]).await
+    }
+
+    /// Starts a node that speaks TLS, and to nobody without a certificate of the same authority.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(certificates: Certificates) -> Result<Self> {
+        Self::start_all(&[None], Some(certificates)).await
+    }
+
+    /// Starts a node at each of these sites.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_at(sites: &[Option<&Site>]) -> Result<Self> {
+        Self::start_all(sites, None).await
+    }
+
+    async fn start_all(sites: &[Option<&Site>], certificates: Option<Certificates>) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("starling-etcd-").tempdir()?;
-        let nodes = (0..n).map(|_| {
+        let nodes = sites.iter().map(|site| {
             let port = || -> Result<u16> { Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
             Ok(Node {
                 child: None,
                 client: port()?,
                 peer: port()?,
+                metrics: port()?,
+                site: site.cloned(),
             })
         });
         let nodes = nodes.collect::<Result<Vec<_>>>()?;
-        let mut etcd = Self { nodes, data };
-        for node in 0..n {
+        let mut etcd = Self {
+            nodes,
+            certificates,
+            data,
+        };
+        for node in 0..sites.len() {
             etcd.spawn(node)?;
         }
         etcd.leader().await?;
@@ -57,13 +107,16 @@ impl Etcd {
             .nodes
             .iter()
             .enumerate()
-            .map(|(n, node)| format!("n{n}=http://127.0.0.1:{}", node.peer))
+            .map(|(n, node)| format!("n{n}=http://{}", node.address(node.peer)))
             .collect();
         let dir = self.data.path().join(format!("n{node}"));
         let it = &mut self.nodes[node];
-        let client = format!("http://127.0.0.1:{}", it.client);
-        let peer = format!("http://127.0.0.1:{}", it.peer);
-        let child = Command::new("etcd")
+        let scheme = self.certificates.as_ref().map_or("http", |_| "https");
+        let client = format!("{scheme}://{}", it.address(it.client));
+        let metrics = format!("http://{}", it.address(it.metrics));
+        let peer = format!("http://{}", it.address(it.peer));
+        let mut command = Command::new("etcd");
+        command
             .args(["--name", &format!("n{node}")])
             .arg("--data-dir")
             .arg(dir)
@@ -85,14 +138,24 @@ impl Etcd {
                 "--initial-cluster-state",
                 "new",
             ])
+            .args(["--listen-metrics-urls", &metrics])
             .args(["--logger", "zap", "--log-level", "error"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .context("starting etcd (Debian has it in etcd-server)")?;
-        it.child = Some(child);
+            .kill_on_drop(true);
+        if let Some(certificates) = &self.certificates {
+            command
+                .arg("--client-cert-auth")
+                .arg("--trusted-ca-file")
+                .arg(&certificates.authority)
+                .arg("--cert-file")
+                .arg(&certificates.certificate)
+                .arg("--key-file")
+                .arg(&certificates.key);
+        }
+        let child = process::spawn(&mut command, it.site.as_ref());
+        it.child = Some(child.context("starting etcd (Debian has it in etcd-server)")?);
         Ok(())
     }
 
@@ -102,9 +165,10 @@ impl Etcd {
         let hosts: Vec<String> = self
             .nodes
             .iter()
-            .map(|node| format!("127.0.0.1:{}", node.client))
+            .map(|node| node.address(node.client).to_string())
             .collect();
-        format!("etcd://{}", hosts.join(","))
+        let scheme = self.certificates.as_ref().map_or("etcd", |_| "etcds");
+        format!("{scheme}://{}", hosts.join(","))
     }
 
     /// The node that leads.
@@ -112,13 +176,13 @@ impl Etcd {
     /// # Errors
     /// If none does for long.
     pub async fn leader(&self) -> Result<usize> {
-        let leads = |port: u16| async move {
-            let metrics = http::get(port, "/metrics").await.ok()?.text();
+        let leads = |at: At| async move {
+            let metrics = http::get(at, "/metrics").await.ok()?.text();
             metrics.contains("\netcd_server_is_leader 1").then_some(())
         };
         eventually("etcd to have a leader", READY_WITHIN, || async {
             for (n, node) in self.nodes.iter().enumerate() {
-                if node.child.is_some() && leads(node.client).await.is_some() {
+                if node.child.is_some() && leads(node.metrics()).await.is_some() {
                     return Some(n);
                 }
             }

@@ -1,4 +1,4 @@
-//! As much of an HTTP client as asking a relay on this machine for a page needs.
+//! As much of an HTTP client as asking a relay for a page needs.
 //!
 //! HTTP/1.0 on purpose: the body ends where the connection ends, so there are no chunks to undo.
 
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use crate::lan::At;
 
 /// A stuck server must not hang a test.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -39,11 +40,13 @@ impl Response {
     }
 }
 
-/// `GET http://127.0.0.1:{port}{path}` with further headers.
-pub async fn get_with(port: u16, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
+/// `GET` of a path with further headers. A port alone is one of this machine.
+pub async fn get_with(at: impl Into<At>, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
+    let at = at.into();
+    let address = at.address();
     let exchange = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        let mut request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n");
+        let mut stream = at.connect().await?;
+        let mut request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -55,12 +58,12 @@ pub async fn get_with(port: u16, path: &str, headers: &[(&str, &str)]) -> Result
     };
     tokio::time::timeout(ANSWER_WITHIN, exchange)
         .await
-        .with_context(|| format!("no answer from port {port} to GET {path}"))?
+        .with_context(|| format!("no answer from {address} to GET {path}"))?
 }
 
-/// `GET http://127.0.0.1:{port}{path}`.
-pub async fn get(port: u16, path: &str) -> Result<Response> {
-    get_with(port, path, &[]).await
+/// `GET` of a path. A port alone is one of this machine.
+pub async fn get(at: impl Into<At>, path: &str) -> Result<Response> {
+    get_with(at, path, &[]).await
 }
 
 fn parse(answer: &[u8]) -> Result<Response> {

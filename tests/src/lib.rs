@@ -7,13 +7,17 @@
 pub mod axe;
 pub mod browser;
 pub mod cdp;
+pub mod certificates;
 pub mod console;
 pub mod etcd;
 pub mod figures;
 pub mod http;
+pub mod inside;
 pub mod keys;
+pub mod lan;
 pub mod link;
 pub mod native;
+pub mod network;
 pub mod page;
 pub mod people;
 pub mod process;
@@ -22,7 +26,7 @@ pub mod wait;
 pub mod writer;
 
 pub use browser::{Browser, Context, Profile};
-pub use native::NativePeer;
+pub use native::{Habits, NativePeer};
 pub use page::{Page, Scheme, testid};
 pub use relay::{Relay, RelayOptions};
 

@@ -14,8 +14,10 @@ use protocol::message::{Decoded, Interests, Message, SaltedAccount};
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp, limits};
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Ws;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::lan::At;
 
 /// What all of them say the time is.
 pub const WRITTEN: Timestamp = Timestamp(1_767_225_600_000);
@@ -60,18 +62,20 @@ pub struct Link {
     /// Whom it leads to.
     pub relay: PeerId,
     salt: [u8; 32],
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<TcpStream>,
     reassembly: Reassembly,
 }
 
 impl Link {
-    /// Links with the relay at this port of this machine, as the person's device, and asks to be its neighbour.
+    /// Links with the relay there (a port alone is one of this machine), as the person's device, and asks to be its neighbour.
     ///
     /// # Errors
     /// If the relay refuses, or is not there.
-    pub async fn open(port: u16, person: &Person) -> Result<Self> {
-        let host = format!("127.0.0.1:{port}");
-        let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{host}/link")).await?;
+    pub async fn open(at: impl Into<At>, person: &Person) -> Result<Self> {
+        let at = at.into();
+        let host = at.address().to_string();
+        let stream = at.connect().await?;
+        let (mut socket, _) = tokio_tungstenite::client_async(format!("ws://{host}/link"), stream).await?;
         let hello = Hello {
             magic: MAGIC,
             version_min: VERSION_MIN,

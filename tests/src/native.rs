@@ -3,6 +3,7 @@
 //! It plays a person whose browser nobody watches, or a crowd of them; what it does is what a tab does.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant as Clock, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -15,21 +16,39 @@ use engine::{AskId, Candidate, Config, Engine, Input, LinkId, Now, Output};
 use futures_util::{SinkExt, StreamExt};
 use protocol::handshake::{Binding, Role};
 use protocol::{AccountId, Instant, PeerId, Timestamp};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+
+use crate::lan::{At, Site};
+
+/// A relay that does not let it in for so long is not reached.
+const OPENED_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long an ask may take.
 const ASK_DEADLINE: Duration = Duration::from_secs(20);
 
+type Socket = WebSocketStream<TcpStream>;
+
+/// How a peer differs from a tab on this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Habits {
+    /// Where it is; on this machine's own network if nowhere else.
+    pub site: Option<Site>,
+    /// It links with nobody it was not told to.
+    pub stays: bool,
+}
+
 enum Order {
     Ask(Ask, oneshot::Sender<Answer>),
-    Link {
+    /// A channel to the relay at this host, known as such if it is named.
+    Opened {
         host: String,
         relay: Option<PeerId>,
-        done: oneshot::Sender<Result<()>>,
+        socket: Box<Socket>,
     },
-    /// The engine wants a link.
-    Dial(PeerId, String),
+    Unreached(PeerId),
     Unlink,
     Frame(LinkId, Vec<u8>),
     Down(LinkId),
@@ -48,6 +67,7 @@ pub struct Seen {
 pub struct NativePeer {
     orders: mpsc::UnboundedSender<Order>,
     seen: watch::Receiver<Seen>,
+    site: Option<Site>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -63,7 +83,15 @@ impl NativePeer {
     /// # Errors
     /// If the account is refused.
     pub async fn person(name: &str) -> Result<Self> {
-        let peer = Self::blank();
+        Self::person_of(name, Habits::default()).await
+    }
+
+    /// Starts a peer with an account of this name and habits of its own.
+    ///
+    /// # Errors
+    /// If the account is refused.
+    pub async fn person_of(name: &str, habits: Habits) -> Result<Self> {
+        let peer = Self::start(habits);
         match peer
             .command(Command::CreateAccount {
                 name: name.into(),
@@ -79,10 +107,20 @@ impl NativePeer {
     /// Starts a peer without an account.
     #[must_use]
     pub fn blank() -> Self {
+        Self::start(Habits::default())
+    }
+
+    fn start(habits: Habits) -> Self {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (tell, seen) = watch::channel(Seen::default());
-        let task = tokio::spawn(run(orders.clone(), inbox, tell));
-        Self { orders, seen, task }
+        let site = habits.site.clone();
+        let task = tokio::spawn(run(habits, orders.clone(), inbox, tell));
+        Self {
+            orders,
+            seen,
+            site,
+            task,
+        }
     }
 
     /// Links with the relay at `host` (`127.0.0.1:8080`), known as such by `relay`.
@@ -90,13 +128,9 @@ impl NativePeer {
     /// # Errors
     /// If the WebSocket does not open.
     pub async fn link(&self, host: &str, relay: Option<PeerId>) -> Result<()> {
-        let (done, opened) = oneshot::channel();
-        self.order(Order::Link {
-            host: host.into(),
-            relay,
-            done,
-        })?;
-        opened.await.context("the peer stopped")?
+        let socket = Box::new(open(host, self.site.as_ref()).await?);
+        let host = host.to_owned();
+        self.order(Order::Opened { host, relay, socket })
     }
 
     /// Links with a running relay and waits until the handshake is through.
@@ -104,14 +138,13 @@ impl NativePeer {
     /// # Errors
     /// If it does not come about.
     pub async fn link_with(&self, relay: &crate::Relay) -> Result<()> {
-        let about = crate::http::get(relay.port(), "/api/relay").await?.text();
+        let about = crate::http::get(relay.at(), "/api/relay").await?.text();
         let about: serde_json::Value = serde_json::from_str(&about)?;
         let peer = about["peer"]
             .as_str()
             .context("/api/relay names its peer")?
             .parse()?;
-        self.link(&format!("127.0.0.1:{}", relay.port()), Some(peer))
-            .await?;
+        self.link(&relay.host(), Some(peer)).await?;
         self.wait("a link", |seen| seen.status.peers > 0).await
     }
 
@@ -254,6 +287,7 @@ fn random<const N: usize>() -> [u8; N] {
 }
 
 struct Running {
+    habits: Habits,
     engine: Engine,
     store: MemoryStore,
     began: Clock,
@@ -275,20 +309,34 @@ impl Running {
         }
     }
 
-    /// Opens a channel to the relay at `host`.
-    async fn open(&mut self, host: &str, orders: &mpsc::UnboundedSender<Order>) -> Result<()> {
+    /// A channel to the relay at `host` is open.
+    fn opened(&mut self, host: String, socket: Socket) {
         self.last += 1;
         let link = LinkId(self.last);
-        let socket = open(host, link, orders).await?;
-        self.sockets.insert(link, socket);
-        let host = host.to_owned();
+        self.sockets.insert(link, carry(socket, link, &self.orders));
         self.input(Input::LinkUp {
             link,
             role: Role::Initiator,
             binding: Binding::WebSocket { host },
             transport: Transport::WebSocket,
         });
-        Ok(())
+    }
+
+    /// Opens a channel to the relay at `host` while everything else goes on.
+    fn dial(&self, peer: PeerId, host: &str) {
+        let (host, site) = (host.to_owned(), self.habits.site.clone());
+        let orders = self.orders.clone();
+        tokio::spawn(async move {
+            let order = match open(&host, site.as_ref()).await {
+                Ok(socket) => Order::Opened {
+                    host,
+                    relay: None,
+                    socket: Box::new(socket),
+                },
+                Err(_) => Order::Unreached(peer),
+            };
+            let _ = orders.send(order);
+        });
     }
 
     fn input(&mut self, input: Input) {
@@ -322,11 +370,8 @@ impl Running {
                 }
                 Output::Dial { peer, url, .. } => match url.strip_prefix("http://") {
                     // As a tab reaches a relay that says where it is.
-                    Some(host) => {
-                        let order = Order::Dial(peer, host.to_owned());
-                        let _ = self.orders.send(order);
-                    }
-                    None => self.engine.handle(self.now(), Input::DialFailed { peer }),
+                    Some(host) if !self.habits.stays => self.dial(peer, host),
+                    _ => self.engine.handle(self.now(), Input::DialFailed { peer }),
                 },
                 Output::Answer { id, answer } => {
                     if let Some(reply) = self.answers.remove(&id.0) {
@@ -349,6 +394,7 @@ impl Running {
 }
 
 async fn run(
+    habits: Habits,
     orders: mpsc::UnboundedSender<Order>,
     mut inbox: mpsc::UnboundedReceiver<Order>,
     tell: watch::Sender<Seen>,
@@ -356,13 +402,14 @@ async fn run(
     let engine = Engine::new(Config::browser(), random(), Now::default());
     let began = Clock::now();
     let mut running = Running {
+        habits,
         engine,
         store: MemoryStore::default(),
         began,
         answers: BTreeMap::new(),
         sockets: BTreeMap::new(),
         tell,
-        orders: orders.clone(),
+        orders,
         last: 0,
     };
     running.drain();
@@ -399,26 +446,36 @@ async fn run(
                     running.input(Input::LinkDown { link });
                 }
             }
-            Some(Order::Dial(peer, host)) => {
-                if running.open(&host, &orders).await.is_err() {
-                    running.input(Input::DialFailed { peer });
+            Some(Order::Unreached(peer)) => running.input(Input::DialFailed { peer }),
+            Some(Order::Opened { host, relay, socket }) => {
+                if let Some(peer) = relay {
+                    running.input(Input::Candidates(vec![Candidate { peer, relay: true }]));
                 }
-            }
-            Some(Order::Link { host, relay, done }) => {
-                let known = relay.map(|peer| Candidate { peer, relay: true });
-                running.input(Input::Candidates(known.into_iter().collect()));
-                let _ = done.send(running.open(&host, &orders).await);
+                running.opened(host, *socket);
             }
         }
     }
 }
 
-async fn open(
-    host: &str,
+async fn open(host: &str, site: Option<&Site>) -> Result<Socket> {
+    let opening = async {
+        let address: SocketAddr = host.parse().with_context(|| host.to_owned())?;
+        let at = site.map_or_else(|| At::from(address), |site| site.at(address));
+        let stream = at.connect().await?;
+        let (socket, _) = tokio_tungstenite::client_async(format!("ws://{host}/link"), stream).await?;
+        Ok(socket)
+    };
+    tokio::time::timeout(OPENED_WITHIN, opening)
+        .await
+        .with_context(|| format!("{host} is silent"))?
+}
+
+/// Carries frames both ways until the channel or the peer ends.
+fn carry(
+    socket: Socket,
     link: LinkId,
     orders: &mpsc::UnboundedSender<Order>,
-) -> Result<mpsc::UnboundedSender<Option<Vec<u8>>>> {
-    let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{host}/link")).await?;
+) -> mpsc::UnboundedSender<Option<Vec<u8>>> {
     let (mut sink, mut stream) = socket.split();
     let (sender, mut outgoing) = mpsc::unbounded_channel::<Option<Vec<u8>>>();
     let orders = orders.clone();
@@ -440,5 +497,5 @@ async fn open(
         }
         let _ = orders.send(Order::Down(link));
     });
-    Ok(sender)
+    sender
 }

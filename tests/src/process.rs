@@ -4,8 +4,23 @@ use std::fs;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
+use tokio::process::{Child, Command};
 
+use crate::lan::Site;
 use crate::wait::eventually;
+
+/// Starts a program at a site; on this machine's own network if it is at none.
+pub fn spawn(command: &mut Command, site: Option<&Site>) -> anyhow::Result<Child> {
+    let Some(site) = site else {
+        return Ok(command.spawn()?);
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let spawned = site.run(|| {
+        let _within = runtime.enter();
+        command.spawn()
+    })?;
+    Ok(spawned?)
+}
 
 /// A process and all that descend from it, parents first.
 #[must_use]

@@ -3,7 +3,7 @@
 //! It is never built here. `STARLING_RELAY_BIN` names the program; without it the most recently built one of
 //! `target/debug` and `target/release` is taken.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::lan::{At, Site};
 use crate::wait::{DEADLINE, eventually};
 use crate::{http, process, workspace_root};
 
@@ -36,6 +37,10 @@ pub struct RelayOptions {
     pub args: Vec<String>,
     /// Further environment.
     pub env: Vec<(String, String)>,
+    /// In which folder its data folder is made; in the system's for temporary things if in no other.
+    pub data_in: Option<PathBuf>,
+    /// Where it runs; on this machine's own network if nowhere else.
+    pub site: Option<Site>,
 }
 
 impl RelayOptions {
@@ -124,7 +129,10 @@ impl Relay {
 
     /// Starts a relay, and waits until it is ready.
     pub async fn start_with(options: RelayOptions) -> Result<Self> {
-        let data = tempfile::Builder::new().prefix("starling-relay-").tempdir()?;
+        let data_in = options.data_in.clone().unwrap_or_else(std::env::temp_dir);
+        let data = tempfile::Builder::new()
+            .prefix("starling-relay-")
+            .tempdir_in(data_in)?;
         let (port, udp_port) = free_ports()?;
         let mut relay = Self {
             child: None,
@@ -143,22 +151,25 @@ impl Relay {
         let mut command = Command::new(&program);
         command
             .arg("run")
-            .args(["--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(["--listen", &self.host()])
             .args(["--udp-port", &self.udp_port.to_string()])
             .args(["--log-format", "json"])
             .arg("--data-dir")
             .arg(self.data.path());
+        if self.options.site.is_some() {
+            command.args(["--advertise", &format!("http://{}", self.host())]);
+        }
         if let Some(dir) = &self.options.app_dir {
             command.arg("--app-dir").arg(dir);
         }
-        let mut child = command
+        command
             .args(&self.options.args)
             .envs(self.options.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
+            .kill_on_drop(true);
+        let mut child = process::spawn(&mut command, self.options.site.as_ref())
             .with_context(|| format!("starting {}", program.display()))?;
         if let Some(stdout) = child.stdout.take() {
             self.log.follow(stdout);
@@ -166,11 +177,11 @@ impl Relay {
         if let Some(stderr) = child.stderr.take() {
             self.log.follow(stderr);
         }
-        let port = self.port;
+        let at = self.at();
         let child = self.child.insert(child);
         let started = std::time::Instant::now();
         loop {
-            if http::get(port, "/readyz")
+            if http::get(at.clone(), "/readyz")
                 .await
                 .is_ok_and(|answer| answer.status == 200)
             {
@@ -235,6 +246,29 @@ impl Relay {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port)
+    }
+
+    /// Where HTTP and WebSocket listen.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let localhost = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let site = self.options.site.as_ref();
+        SocketAddr::new(site.map_or(localhost, |site| site.ip().into()), self.port)
+    }
+
+    /// The same, as people write it.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.address().to_string()
+    }
+
+    /// It, asked from where it is.
+    #[must_use]
+    pub fn at(&self) -> At {
+        match &self.options.site {
+            Some(site) => site.at(self.address()),
+            None => self.address().into(),
+        }
     }
 
     /// The TCP port of HTTP and WebSocket.

@@ -78,7 +78,7 @@ impl Writer {
     /// If the relay refuses.
     pub async fn link(relay: &crate::Relay, backlog: Backlog) -> Result<Self> {
         let mut writer = Self {
-            link: Link::open(relay.port(), &backlog.person).await?,
+            link: Link::open(relay.at(), &backlog.person).await?,
             backlog,
             sent: 0,
             durable: 0,

@@ -1,33 +1,19 @@
 //! Networks of relays, of which some die: nothing acknowledged is lost, everybody stays readable and can write, and the copies
 //! come back. Each scenario prints what happened when, and proves that the fault took effect.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use engine::api::{Query, Reply, Timeline};
+use engine::api::Timeline;
 use futures_util::future::try_join_all;
-use protocol::AccountId;
-use starling_tests::link::{Link, Person};
+use starling_tests::link::Person;
+use starling_tests::network::{Clock, copies, holds, populate, repair, restored};
 use starling_tests::wait::eventually;
 use starling_tests::writer::{Backlog, Writer};
 use starling_tests::{NativePeer, Relay, RelayOptions, http};
 
 /// Between two heartbeats of a relay.
 const HEARTBEAT_MS: u64 = 1_000;
-
-/// When things happened.
-struct Clock(Instant);
-
-impl Clock {
-    fn new() -> Self {
-        Self(Instant::now())
-    }
-
-    fn say(&self, what: impl std::fmt::Display) {
-        println!("{:7.2} s  {what}", self.0.elapsed().as_secs_f64());
-    }
-}
 
 /// Relays in three zones, each told of the first.
 async fn relays(n: usize, more: &[&str]) -> Result<Vec<Relay>> {
@@ -56,57 +42,6 @@ async fn relays(n: usize, more: &[&str]) -> Result<Vec<Relay>> {
         eventually("all to know all", Duration::from_secs(30), knows).await?;
     }
     Ok(relays)
-}
-
-async fn repair(relay: &Relay) -> Result<serde_json::Value> {
-    let text = http::get(relay.port(), "/api/repair").await?.text();
-    serde_json::from_str(&text).context(text)
-}
-
-/// How many of these relays hold each account to the end.
-async fn copies(relays: &[&Relay], entries: &BTreeMap<AccountId, u64>) -> Result<BTreeMap<AccountId, usize>> {
-    let accounts: Vec<AccountId> = entries.keys().copied().collect();
-    let mut copies: BTreeMap<AccountId, usize> = accounts.iter().map(|account| (*account, 0)).collect();
-    for (n, relay) in relays.iter().enumerate() {
-        let mut link = Link::open(relay.port(), &Person::new(800_000 + n as u32)).await?;
-        for (account, held) in link.holds(&accounts).await? {
-            if let (Some(copies), Some(entries)) = (copies.get_mut(&account), entries.get(&account)) {
-                *copies += usize::from(held >= *entries);
-            }
-        }
-    }
-    Ok(copies)
-}
-
-/// Until each account has so many complete copies at these relays.
-async fn restored(relays: &[&Relay], entries: &BTreeMap<AccountId, u64>, n: usize) -> Result<()> {
-    let least = || async {
-        let copies = copies(relays, entries).await.ok()?;
-        (copies.values().all(|copies| *copies >= n)).then_some(())
-    };
-    eventually("the copies", Duration::from_secs(90), least).await
-}
-
-/// People by turns at these relays, each with some posts, all of them signed for; how many entries each has.
-async fn populate(
-    relays: &[&Relay],
-    people: std::ops::Range<u32>,
-    posts: usize,
-) -> Result<BTreeMap<AccountId, u64>> {
-    let mut entries = BTreeMap::new();
-    let people: Vec<u32> = people.collect();
-    for part in people.chunks(64) {
-        let writing = part.iter().map(|n| async move {
-            let backlog = Backlog::new(*n, posts, "hello");
-            let account = backlog.account();
-            let relay = relays[*n as usize % relays.len()];
-            let mut writer = Writer::link(relay, backlog).await?;
-            writer.write_all(16).await?;
-            anyhow::Ok((account, posts as u64 + 1))
-        });
-        entries.extend(try_join_all(writing).await?);
-    }
-    Ok(entries)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,17 +206,6 @@ async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> R
     ensure!(texts.len() == 411 && texts[0].text == "post 410");
     time.say("a follower refilled them with the author's feed, and a stranger read all of it");
     Ok(())
-}
-
-/// Waits until a peer holds so many entries of an account, looking at it as a person looks at a profile.
-async fn holds(peer: &NativePeer, account: AccountId, entries: u64) -> Result<()> {
-    let complete = || async {
-        match peer.query(Query::Profile { account }).await.ok()? {
-            Reply::Profile(profile) => (profile.entries >= entries).then_some(()),
-            _ => None,
-        }
-    };
-    eventually("a feed", Duration::from_secs(30), complete).await
 }
 
 /// Bytes that came in over all links since the relay was started.

@@ -11,6 +11,7 @@ use protocol::AccountId;
 use protocol::message::{Message, NameAsked};
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest, RegistryId};
 use rustix::process::Signal;
+use starling_tests::certificates::Certificates;
 use starling_tests::etcd::Etcd;
 use starling_tests::link::{Link, Person, WRITTEN};
 use starling_tests::wait::{DEADLINE, eventually};
@@ -378,5 +379,122 @@ async fn people_are_routed_to_by_their_names_and_dead_relays_delay_nobody() -> R
     let (found, said) = route("@ada", &index).await?;
     process::signal(pid, Signal::CONT);
     ensure!(found && said.matches("not reached").count() == 1, "{said}");
+    Ok(())
+}
+
+/// etcd's own tool, as an operator uses it.
+async fn etcdctl(etcd: &Etcd, certificates: &Certificates, words: &[&str]) -> Result<()> {
+    let output = tokio::process::Command::new("etcdctl")
+        .env("ETCDCTL_API", "3")
+        .args(["--endpoints", &etcd.address().replace("etcds://", "https://")])
+        .arg("--cacert")
+        .arg(&certificates.authority)
+        .arg("--cert")
+        .arg(&certificates.certificate)
+        .arg("--key")
+        .arg(&certificates.key)
+        .args(words)
+        .output()
+        .await
+        .context("etcdctl cannot be run (Debian has it in etcd-client)")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "etcdctl {words:?}: {said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_and_no_other_relay_gets_in()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let certificates = Certificates::make(folder.path())?;
+    let etcd = Etcd::start_with(certificates.clone()).await?;
+    // A user that may do what operations.md says is needed, and nothing else.
+    for words in [
+        &["user", "add", "root:of all"][..],
+        &["user", "grant-role", "root", "root"],
+        &["role", "add", "names"],
+        &[
+            "role",
+            "grant-permission",
+            "names",
+            "--prefix=true",
+            "readwrite",
+            "starling/",
+        ],
+        &["user", "add", "starling:a secret"],
+        &["user", "grant-role", "starling", "names"],
+        &["auth", "enable"],
+    ] {
+        etcdctl(&etcd, &certificates, words).await?;
+    }
+    let address = etcd.address();
+    let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let tls = [
+        "--registry-ca".to_owned(),
+        path(&certificates.authority),
+        "--registry-cert".to_owned(),
+        path(&certificates.certificate),
+        "--registry-key".to_owned(),
+        path(&certificates.key),
+    ];
+    let start = |registry: &str, more: &[String], password: &str| {
+        let mut args = vec!["--registry".to_owned(), registry.to_owned()];
+        args.extend(["--registry-user", "starling", "--registry-lead-s", "3"].map(str::to_owned));
+        args.extend(more.iter().cloned());
+        Relay::start_with(RelayOptions {
+            args,
+            env: vec![("STARLING_REGISTRY_PASSWORD".to_owned(), password.to_owned())],
+            ..RelayOptions::default()
+        })
+    };
+    let relay = start(&address, &tls, "a secret").await?;
+    relay.log().wait(0, "the registry of names is open").await?;
+    relay.log().wait(0, "names were looked through").await?;
+    let ada = Person::new(1);
+    let port = relay.port();
+    let NameAnswer::Held(receipt) = Client::new(1, &[port]).ask(claim(&ada, "ada-bird")).await else {
+        anyhow::bail!("it is not given");
+    };
+    assert_eq!(receipt.account, ada.account);
+
+    // Whoever lacks one of the three is told what is wrong, and its claims wait.
+    let plain = address.replace("etcds://", "etcd://");
+    for (what, registry, more, password, says) in [
+        (
+            "the password",
+            &address,
+            &tls[..],
+            "a guess",
+            "authentication failed",
+        ),
+        ("the authority", &address, &tls[2..], "a secret", "UnknownIssuer"),
+        (
+            "the certificate",
+            &address,
+            &tls[..2],
+            "a secret",
+            "--registry-cert",
+        ),
+        ("TLS", &plain, &[][..], "a secret", "etcds://"),
+    ] {
+        let relay = start(registry, more, password).await?;
+        let line = relay.log().wait(0, "the registry cannot be opened yet").await?;
+        println!("without {what}: {line}");
+        ensure!(line.contains(says), "without {what}: {line}");
+        let mut client = Client::new(2, &[relay.port()]);
+        let bob = claim(&Person::new(2), "bob-bird");
+        assert_eq!(
+            client.try_ask(&bob).await?,
+            NameAnswer::Unavailable,
+            "without {what}"
+        );
+        let opened = relay.log().find(0, "the registry of names is open");
+        assert!(opened.is_empty(), "without {what}");
+    }
+    let look = NameQuestion::Lookup {
+        name: "ada-bird".to_owned(),
+    };
+    let answer = Client::new(3, &[port]).ask(look).await;
+    assert_eq!(answer, NameAnswer::Held(receipt));
     Ok(())
 }

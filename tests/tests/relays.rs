@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use engine::api::Timeline;
+use engine::api::{Command, Query, Reply, Timeline};
 use starling_tests::wait::eventually;
 use starling_tests::{NativePeer, Relay, RelayOptions};
 
@@ -259,4 +259,52 @@ async fn relays_find_each_other_through_any_one_and_notice_who_dies_and_who_retu
         eventually("it is back", Duration::from_secs(20), known).await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_relay_that_is_worker_and_index_alone_keeps_feeds_and_names_and_says_what_it_does_not() -> Result<()>
+{
+    let roles = ["--roles", "worker,index"].map(str::to_owned);
+    let relay = Relay::start_with(RelayOptions {
+        args: roles.to_vec(),
+        ..RelayOptions::default()
+    })
+    .await?;
+    for (path, says) in [
+        ("/", "it has not the role web"),
+        ("/index.html", "it has not the role web"),
+        ("/u/somebody", "it has not the role web"),
+        ("/signal", "it has not the role signal"),
+    ] {
+        let answer = starling_tests::http::get(relay.port(), path).await?;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.text().contains(says), "{path}: {}", answer.text());
+    }
+    let network = starling_tests::http::get(relay.port(), "/api/network").await?;
+    let network: serde_json::Value = serde_json::from_str(&network.text())?;
+    assert_eq!(network[0]["roles"], serde_json::json!(["worker", "index"]));
+    for path in ["/api/relay", "/api/repair", "/healthz", "/readyz"] {
+        let answer = starling_tests::http::get(relay.port(), path).await?;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+
+    let (ada, bob) = (NativePeer::person("Ada").await?, NativePeer::person("Bob").await?);
+    let account = ada.me().await?.account;
+    bob.follow(account).await?;
+    ada.link_with(&relay).await?;
+    bob.link_with(&relay).await?;
+    ada.command(Command::ClaimName {
+        name: "ada".to_owned(),
+    })
+    .await?;
+    ada.post("to a worker").await?;
+    bob.wait("the post", |seen| seen.posts == ["to a worker"]).await?;
+    let known = || async {
+        match bob.query(Query::Profile { account }).await.ok()? {
+            Reply::Profile(profile) => (profile.handle == "ada").then_some(()),
+            _ => None,
+        }
+    };
+    eventually("her name", Duration::from_secs(30), known).await?;
+    ada.wait("receipts", |seen| seen.status.not_durable == 0).await
 }

@@ -646,7 +646,9 @@ fn write_log(log: &Log) {
         Log::Doubt { on: true } => tracing::warn!(
             "so many relays fell silent at once that this one is probably cut off: nothing is done about them"
         ),
-        Log::Doubt { on: false } => tracing::info!("relays are heard of again"),
+        Log::Doubt { on: false } => {
+            tracing::info!("relays that fell silent at once are heard of again, or are gone for good");
+        }
         Log::OtherRegistry { known, other } => tracing::warn!(
             known = data_encoding::HEXLOWER.encode(&known.0),
             other = data_encoding::HEXLOWER.encode(&other.0),

@@ -104,6 +104,12 @@ fn text(view: &NetworkView, repair: &RepairView, ready: bool) -> String {
         ],
     );
     family(
+        "doubts",
+        "gauge",
+        "Whether so many relays fell silent at once that this one is probably cut off.",
+        &[("", u64::from(repair.doubts))],
+    );
+    family(
         "missing_feeds",
         "gauge",
         "Feeds of this relay's share it lacks a part of.",

@@ -188,6 +188,12 @@ pub fn router(about: About, driver: DriverHandle, app: Option<Arc<App>>) -> Rout
         .layer(axum::middleware::from_fn(no_sniffing))
 }
 
+/// Where browsers would be introduced, at a relay that does not.
+pub fn without_signal() -> Router {
+    let text = "this relay introduces nobody: it has not the role signal\n";
+    Router::new().route("/signal", any(async move || (StatusCode::NOT_FOUND, text)))
+}
+
 async fn relay(State(shared): State<Shared>) -> impl IntoResponse {
     // Apps that are served elsewhere may ask as well; there is nothing secret in it.
     let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-cache")];
@@ -217,6 +223,8 @@ pub struct Repair {
     pub replicas: u32,
     /// Accounts held beside its share.
     pub cached: u64,
+    /// So many relays fell silent at once that this one is probably cut off, and gives nobody's share away.
+    pub doubts: bool,
     /// It is to end, and hands over what it has: feeds that others lack a part of.
     pub to_hand_over: Option<u64>,
 }
@@ -231,6 +239,7 @@ impl From<RepairView> for Repair {
             relays: view.relays,
             replicas: view.replicas,
             cached: view.cached,
+            doubts: view.doubts,
             to_hand_over: view.to_hand_over,
         }
     }

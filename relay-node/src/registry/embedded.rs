@@ -1,7 +1,12 @@
 //! The ledger in a file of this relay: enough for a network with one index relay.
 //!
 //! One thread owns the file. It takes whatever waits, does it in order within one redb transaction, commits, and only then
-//! answers: many claims at once cost one commit. Leases live in memory; the rows under them go when it starts.
+//! answers: many claims at once cost one commit. What changes nothing is read from the last commit. Leases live in memory; the
+//! rows under those of the last run go when it starts.
+//!
+//! When the disk refuses (full, or worse), changes are refused and nothing is acknowledged; the file is opened anew, since redb
+//! takes nothing after a failure, and reading goes on. Changes are tried again after a pause, and the first that succeeds
+//! ends it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,11 +14,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::{Duration, Instant};
 
 use protocol::codec;
-use redb::{Database, Durability, ReadableDatabase as _, ReadableTable, Table, TableDefinition};
+use redb::{
+    Database, Durability, ReadOnlyTable, ReadableDatabase as _, ReadableTable, Table, TableDefinition,
+    TableError,
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use super::ledger::{Change, Check, Key, LeaseId, LedgerError, Outcome, Row, Txn};
+use crate::store::Opener;
 
 /// The file, in the data folder.
 pub const FILE: &str = "registry.redb";
@@ -26,6 +35,11 @@ const WAITING_MAX: usize = 4_096;
 const GROUP_MAX: usize = 1_024;
 /// How often leases are looked at when nothing else happens.
 const LEASES_EVERY: Duration = Duration::from_millis(250);
+/// Between two attempts to change something on a disk that refuses: short at first, since most failures that pass do so
+/// quickly.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// The longest wait between two attempts.
+const RETRY_MAX: Duration = Duration::from_secs(5);
 /// How long [`Embedded::watch`] waits at most.
 const WATCH_MAX: Duration = Duration::from_secs(5);
 
@@ -77,9 +91,16 @@ impl Embedded {
     /// # Errors
     /// When the file cannot be opened, or is no ledger.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        let database = Database::create(folder.join(FILE)).map_err(damaged)?;
-        let (mut shelf, revision) = Shelf::new(database)?;
-        shelf.drop_leased().map_err(damaged)?;
+        let path = folder.join(FILE);
+        Self::open_with(Box::new(move || Database::create(&path)))
+    }
+
+    /// As [`Self::open`], with whatever database `opener` opens, at the start and again after each failure.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is no ledger.
+    pub fn open_with(opener: Opener) -> Result<Self, LedgerError> {
+        let (shelf, revision) = Shelf::open(opener).map_err(broken)?;
         let (orders, inbox) = sync_channel(WAITING_MAX);
         std::thread::Builder::new()
             .name("registry".to_owned())
@@ -166,8 +187,16 @@ impl Embedded {
     }
 }
 
-fn damaged(error: impl std::fmt::Display) -> LedgerError {
-    LedgerError::Damaged(error.to_string())
+/// The disk may come back; a file that is none of ours does not.
+fn broken(error: redb::Error) -> LedgerError {
+    match error {
+        redb::Error::Io(error) => LedgerError::Unavailable(error.to_string()),
+        error => LedgerError::Damaged(error.to_string()),
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Unavailable(error.to_string())
 }
 
 struct Lease {
@@ -177,9 +206,16 @@ struct Lease {
 
 /// The file, on its thread.
 struct Shelf {
-    database: Database,
+    opener: Opener,
+    /// `None`: it failed, and is opened anew at the next need.
+    database: Option<Database>,
     leases: BTreeMap<i64, Lease>,
     last_lease: i64,
+    /// Rows of leases that are over may be there.
+    leftovers: bool,
+    /// Since the last change failed: why, and when changes are tried again.
+    refuses: Option<(String, Instant)>,
+    retry: Duration,
     tell: watch::Sender<u64>,
 }
 
@@ -191,30 +227,52 @@ struct Open<'t> {
 }
 
 impl Shelf {
-    fn new(database: Database) -> Result<(Self, watch::Receiver<u64>), LedgerError> {
-        let read = || -> Result<u64, redb::Error> {
-            let transaction = database.begin_write()?;
-            let revision = {
-                transaction.open_table(ROWS)?;
-                let counts = transaction.open_table(COUNTS)?;
-                counts.get(REVISION)?.map_or(0, |revision| revision.value())
+    fn open(mut opener: Opener) -> Result<(Self, watch::Receiver<u64>), redb::Error> {
+        let database = opener()?;
+        let before = {
+            let read = database.begin_read()?;
+            let counts = match read.open_table(COUNTS) {
+                Ok(counts) => Some((counts, read.open_table(ROWS)?)),
+                Err(TableError::TableDoesNotExist(_)) => None,
+                Err(error) => return Err(error.into()),
             };
-            transaction.commit()?;
-            Ok(revision)
+            match counts {
+                Some((counts, rows)) => {
+                    let revision = counts.get(REVISION)?.map_or(0, |revision| revision.value());
+                    Some((revision, leased(&rows)?))
+                }
+                None => None,
+            }
         };
-        let (tell, revision) = watch::channel(read().map_err(damaged)?);
+        if before.is_none() {
+            let write = database.begin_write()?;
+            write.open_table(ROWS)?;
+            write.open_table(COUNTS)?;
+            write.commit()?;
+        }
+        let (revision, leased) = before.unwrap_or_default();
+        let (tell, told) = watch::channel(revision);
         let shelf = Self {
-            database,
+            opener,
+            database: Some(database),
             leases: BTreeMap::new(),
-            last_lease: 0,
+            // Those of the last run are other ones.
+            last_lease: leased.iter().map(|(_, lease)| *lease).max().unwrap_or(0),
+            leftovers: !leased.is_empty(),
+            refuses: None,
+            retry: RETRY_FIRST,
             tell,
         };
-        Ok((shelf, revision))
+        Ok((shelf, told))
     }
 
-    /// The leases of the last run are over.
-    fn drop_leased(&mut self) -> Result<(), redb::Error> {
-        self.drop_rows(|_| true)
+    /// The file, opened anew if it failed.
+    fn database(&mut self) -> Result<&Database, redb::Error> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => (self.opener)()?,
+        };
+        Ok(self.database.insert(database))
     }
 
     fn run(mut self, inbox: &Receiver<Order>) {
@@ -224,9 +282,7 @@ impl Shelf {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            if let Err(error) = self.end_leases() {
-                tracing::error!(%error, "leases of the registry could not be ended");
-            }
+            self.end_leases();
             let Some(first) = first else { continue };
             let mut group = vec![first];
             while group.len() < GROUP_MAX {
@@ -241,6 +297,9 @@ impl Shelf {
         let mut txns = Vec::new();
         for order in group {
             match order {
+                Order::Txn(txn, reply) if txn.changes.is_empty() => {
+                    let _ = reply.send(self.look(&txn).map_err(unavailable));
+                }
                 Order::Txn(txn, reply) => txns.push((txn, reply)),
                 Order::Scan {
                     prefix,
@@ -249,7 +308,7 @@ impl Shelf {
                     reply,
                 } => {
                     let rows = self.scan(&prefix, after.as_deref(), limit);
-                    let _ = reply.send(rows.map_err(|error| LedgerError::Unavailable(error.to_string())));
+                    let _ = reply.send(rows.map_err(unavailable));
                 }
                 Order::Lease(ttl, reply) => {
                     self.last_lease += 1;
@@ -266,13 +325,22 @@ impl Shelf {
                     let _ = reply.send(Ok(lives));
                 }
                 Order::EndLease(LeaseId(id), reply) => {
-                    self.leases.remove(&id);
-                    let ended = self.drop_rows(|lease| lease == id);
-                    let _ = reply.send(ended.map_err(|error| LedgerError::Unknown(error.to_string())));
+                    self.leftovers |= self.leases.remove(&id).is_some();
+                    self.end_leases();
+                    let _ = reply.send(match (&self.refuses, self.leftovers) {
+                        (Some((why, _)), true) => Err(unavailable(why)),
+                        _ => Ok(()),
+                    });
                 }
             }
         }
         if txns.is_empty() {
+            return;
+        }
+        if let Some(why) = self.refuses_now() {
+            for (_, reply) in txns {
+                let _ = reply.send(Err(unavailable(&why)));
+            }
             return;
         }
         match self.commit(&txns) {
@@ -282,7 +350,6 @@ impl Shelf {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "the registry's file takes no changes");
                 for (_, reply) in txns {
                     let _ = reply.send(Err(LedgerError::Unknown(error.to_string())));
                 }
@@ -290,19 +357,67 @@ impl Shelf {
         }
     }
 
+    /// Why nothing is changed for the moment.
+    fn refuses_now(&self) -> Option<String> {
+        let (why, until) = self.refuses.as_ref()?;
+        (Instant::now() < *until).then(|| why.clone())
+    }
+
+    /// What a transaction that changes nothing sees.
+    fn look(&mut self, txn: &Txn) -> Result<Outcome, redb::Error> {
+        self.read(|rows| {
+            for check in &txn.checks {
+                if !holds(rows, check)? {
+                    let rows = txn.otherwise.iter().map(|key| row(rows, key));
+                    let rows = rows.collect::<Result<Vec<_>, redb::Error>>()?;
+                    let rows = rows.into_iter().map(|row| row.map(Row::from)).collect();
+                    return Ok(Outcome::Refused(rows));
+                }
+            }
+            Ok(Outcome::Done(0))
+        })
+    }
+
     /// Does all of them in order, each seeing what those before it did.
-    fn commit(&self, txns: &[(Txn, Reply<Outcome>)]) -> Result<Vec<Outcome>, redb::Error> {
-        self.write(|open| {
+    fn commit(&mut self, txns: &[(Txn, Reply<Outcome>)]) -> Result<Vec<Outcome>, redb::Error> {
+        self.write(|open, leases| {
             let mut outcomes = Vec::with_capacity(txns.len());
             for (txn, _) in txns {
-                outcomes.push(open.txn(txn, &self.leases)?);
+                outcomes.push(open.txn(txn, leases)?);
             }
             Ok(outcomes)
         })
     }
 
-    fn write<T>(&self, act: impl FnOnce(&mut Open<'_>) -> Result<T, redb::Error>) -> Result<T, redb::Error> {
-        let mut transaction = self.database.begin_write()?;
+    fn write<T>(
+        &mut self,
+        act: impl FnOnce(&mut Open<'_>, &BTreeMap<i64, Lease>) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let written = self.try_write(act);
+        match &written {
+            Ok(_) => {
+                self.retry = RETRY_FIRST;
+                if self.refuses.take().is_some() {
+                    tracing::info!("the registry's file takes changes again");
+                }
+            }
+            Err(error) => {
+                self.database = None;
+                if self.refuses.is_none() {
+                    tracing::error!(%error, "the registry's file takes no changes; it is tried again");
+                }
+                self.refuses = Some((error.to_string(), Instant::now() + self.retry));
+                self.retry = (self.retry * 2).min(RETRY_MAX);
+            }
+        }
+        written
+    }
+
+    fn try_write<T>(
+        &mut self,
+        act: impl FnOnce(&mut Open<'_>, &BTreeMap<i64, Lease>) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let mut transaction = self.database()?.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         transaction.set_two_phase_commit(true);
         transaction.set_quick_repair(true);
@@ -314,7 +429,7 @@ impl Shelf {
                 revision,
                 changed: false,
             };
-            let done = act(&mut open)?;
+            let done = act(&mut open, &self.leases)?;
             let (changed, revision) = (open.changed, open.revision);
             drop(open);
             if changed {
@@ -331,80 +446,102 @@ impl Shelf {
         Ok(done)
     }
 
-    fn end_leases(&mut self) -> Result<(), redb::Error> {
+    /// Ends leases that were not kept alive, and drops the rows under those that are over. If the disk refuses, later.
+    fn end_leases(&mut self) {
         let now = Instant::now();
-        let over: Vec<i64> = self
-            .leases
-            .iter()
-            .filter(|(_, lease)| lease.until <= now)
-            .map(|(id, _)| *id)
-            .collect();
-        if over.is_empty() {
-            return Ok(());
+        let before = self.leases.len();
+        self.leases.retain(|_, lease| lease.until > now);
+        self.leftovers |= self.leases.len() < before;
+        if self.leftovers && self.refuses_now().is_none() {
+            self.leftovers = self.drop_leftovers().is_err();
         }
-        self.drop_rows(|lease| over.contains(&lease))?;
-        self.leases.retain(|id, _| !over.contains(id));
-        Ok(())
     }
 
-    fn drop_rows(&self, of: impl Fn(i64) -> bool) -> Result<(), redb::Error> {
-        self.write(|open| {
-            let mut keys = Vec::new();
-            // Only locks have leases, and they begin alike.
-            for row in open.rows.range(super::names::LOCKS..super::names::LOCKS_END)? {
-                let (key, value) = row?;
-                let stored: Option<Stored> = codec::decode(value.value()).ok();
-                if stored.and_then(|stored| stored.lease).is_some_and(&of) {
-                    keys.push(key.value().to_vec());
+    fn drop_leftovers(&mut self) -> Result<(), redb::Error> {
+        self.write(|open, leases| {
+            for (key, lease) in leased(&open.rows)? {
+                if !leases.contains_key(&lease) {
+                    open.revision += 1;
+                    open.changed = true;
+                    open.rows.remove(key.as_slice())?;
                 }
-            }
-            for key in keys {
-                open.revision += 1;
-                open.changed = true;
-                open.rows.remove(key.as_slice())?;
             }
             Ok(())
         })
     }
 
+    /// Reads what was last committed; of a file that failed meanwhile, once more after opening it anew.
+    fn read<T>(
+        &mut self,
+        act: impl Fn(&ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let read = |database: &Database| act(&database.begin_read()?.open_table(ROWS)?);
+        let seen = read(self.database()?);
+        if seen.is_ok() {
+            return seen;
+        }
+        self.database = None;
+        read(self.database()?)
+    }
+
     fn scan(
-        &self,
+        &mut self,
         prefix: &[u8],
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Key, Row)>, redb::Error> {
-        let rows = self.database.begin_read()?.open_table(ROWS)?;
-        let mut found = Vec::new();
-        for row in rows.range(after.unwrap_or(prefix)..)? {
-            let (key, value) = row?;
-            if !key.value().starts_with(prefix) || found.len() >= limit {
-                break;
+        self.read(|rows| {
+            let mut found = Vec::new();
+            for row in rows.range(after.unwrap_or(prefix)..)? {
+                let (key, value) = row?;
+                if !key.value().starts_with(prefix) || found.len() >= limit {
+                    break;
+                }
+                if Some(key.value()) != after
+                    && let Ok(stored) = codec::decode::<Stored>(value.value())
+                {
+                    found.push((key.value().to_vec(), stored.into()));
+                }
             }
-            if Some(key.value()) != after
-                && let Ok(stored) = codec::decode::<Stored>(value.value())
-            {
-                found.push((key.value().to_vec(), stored.into()));
-            }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 }
 
+fn row(
+    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    key: &[u8],
+) -> Result<Option<Stored>, redb::Error> {
+    let value = rows.get(key)?;
+    // What cannot be read is in nobody's way; it is replaced by the next who claims it.
+    Ok(value.and_then(|value| codec::decode(value.value()).ok()))
+}
+
+fn holds(
+    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    check: &Check,
+) -> Result<bool, redb::Error> {
+    Ok(match check {
+        Check::Absent(key) => row(rows, key)?.is_none(),
+        Check::Unchanged(key, revision) => row(rows, key)?.is_some_and(|row| row.revision == *revision),
+        Check::Created(key, revision) => row(rows, key)?.is_some_and(|row| row.created == *revision),
+    })
+}
+
+/// Rows that go with a lease. Only locks have leases, and they begin alike.
+fn leased(rows: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Vec<(Key, i64)>, redb::Error> {
+    let mut found = Vec::new();
+    for row in rows.range(super::names::LOCKS..super::names::LOCKS_END)? {
+        let (key, value) = row?;
+        let stored: Option<Stored> = codec::decode(value.value()).ok();
+        if let Some(lease) = stored.and_then(|stored| stored.lease) {
+            found.push((key.value().to_vec(), lease));
+        }
+    }
+    Ok(found)
+}
+
 impl Open<'_> {
-    fn row(&self, key: &[u8]) -> Result<Option<Stored>, redb::Error> {
-        let value = self.rows.get(key)?;
-        // What cannot be read is in nobody's way; it is replaced by the next who claims it.
-        Ok(value.and_then(|value| codec::decode(value.value()).ok()))
-    }
-
-    fn holds(&self, check: &Check) -> Result<bool, redb::Error> {
-        Ok(match check {
-            Check::Absent(key) => self.row(key)?.is_none(),
-            Check::Unchanged(key, revision) => self.row(key)?.is_some_and(|row| row.revision == *revision),
-            Check::Created(key, revision) => self.row(key)?.is_some_and(|row| row.created == *revision),
-        })
-    }
-
     fn txn(&mut self, txn: &Txn, leases: &BTreeMap<i64, Lease>) -> Result<Outcome, redb::Error> {
         // A lease that is over writes nothing that would have to go again.
         let over = |change: &Change| match change {
@@ -413,11 +550,11 @@ impl Open<'_> {
         };
         let mut holds = !txn.changes.iter().any(over);
         for check in &txn.checks {
-            holds = holds && self.holds(check)?;
+            holds = holds && self::holds(&self.rows, check)?;
         }
         if !holds {
-            let rows = txn.otherwise.iter().map(|key| self.row(key));
-            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            let rows = txn.otherwise.iter().map(|key| row(&self.rows, key));
+            let rows = rows.collect::<Result<Vec<_>, redb::Error>>()?;
             return Ok(Outcome::Refused(
                 rows.into_iter().map(|row| row.map(Row::from)).collect(),
             ));
@@ -428,7 +565,7 @@ impl Open<'_> {
             match change {
                 Change::Delete(key) => drop(self.rows.remove(key.as_slice())?),
                 Change::Put { key, value, lease } => {
-                    let created = self.row(key)?.map_or(self.revision, |row| row.created);
+                    let created = row(&self.rows, key)?.map_or(self.revision, |row| row.created);
                     let stored = Stored {
                         value: value.clone(),
                         created,
@@ -443,3 +580,7 @@ impl Open<'_> {
         Ok(Outcome::Done(self.revision))
     }
 }
+
+#[cfg(test)]
+#[path = "embedded_tests.rs"]
+mod tests;

@@ -338,8 +338,20 @@ impl Nodes {
         let connecting = Client::connect([host], Some(options));
         match tokio::time::timeout(ANSWER_WITHIN, connecting).await {
             Ok(Ok(client)) => Ok(client),
-            Ok(Err(error)) => Err(LedgerError::Unavailable(said(&error))),
+            Ok(Err(error)) => {
+                let hint = if is_refusal(&error) { "" } else { self.hint() };
+                Err(LedgerError::Unavailable(said(&error) + hint))
+            }
             Err(_) => Err(LedgerError::Unavailable("it does not answer".to_owned())),
+        }
+    }
+
+    /// What is likely missing when etcd hangs up, which is all it does then.
+    fn hint(&self) -> &'static str {
+        match (self.address.tls, &self.credentials.identity) {
+            (false, _) => "; if it speaks TLS, its address begins with etcds://",
+            (true, None) => "; if it wants a certificate, --registry-cert and --registry-key name one",
+            (true, Some(_)) => "",
         }
     }
 
@@ -556,15 +568,16 @@ fn failed_late(changes: bool) -> LedgerError {
     }
 }
 
+/// Invalid argument, permission denied, unauthenticated (google.rpc.Code).
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::GRpcStatus(status) if matches!(status.code() as i32, 3 | 7 | 16))
+}
+
 /// What never left this machine, or was refused before it was looked at, did nothing.
 fn failed(error: &Error, changes: bool) -> LedgerError {
     let text = said(error);
     let refused = match error {
-        Error::GRpcStatus(status) => {
-            let code = status.code() as i32;
-            // Invalid argument, permission denied, unauthenticated (google.rpc.Code).
-            matches!(code, 3 | 7 | 16)
-        }
+        Error::GRpcStatus(_) => is_refusal(error),
         Error::InvalidArgs(_) | Error::InvalidUri(_) => true,
         _ => false,
     };

@@ -9,7 +9,9 @@ use redb::{
     TableError, TableHandle as _, WriteTransaction,
 };
 
-type Bytes = &'static [u8];
+use super::overlay::Overlay;
+
+pub(super) type Bytes = &'static [u8];
 
 fn definition(table: Table) -> TableDefinition<'static, Bytes, Bytes> {
     TableDefinition::new(table.name())
@@ -94,6 +96,20 @@ impl Tables {
             Ok(table) => Ok(rows(&table, read)?),
             // A database of an older version, read without ever having been opened for writing.
             Err(TableError::TableDoesNotExist(_)) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Tables {
+    /// The rows of one read, as they are when what waits to be written is.
+    ///
+    /// # Errors
+    /// What redb says.
+    pub(super) fn read_under(&self, overlay: &Overlay, read: &Read) -> Result<Vec<Row>, redb::Error> {
+        let table = table_of(read);
+        match self.0.open_table(definition(table)) {
+            Ok(rows) => Ok(overlay.read(table, &rows, read)?),
             Err(error) => Err(error.into()),
         }
     }

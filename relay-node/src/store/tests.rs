@@ -1,4 +1,3 @@
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,11 +6,10 @@ use std::time::Duration;
 use engine::api::StoreState;
 use engine::io::Input;
 use engine::store::{Batch, BatchId, Load, LoadId, Op, Read, Row, Strictness, Table};
-use redb::backends::FileBackend;
-use redb::{Database, StorageBackend};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::disk::Disk;
 use super::{Command, Store, StoreError};
 
 const CACHE: usize = 8 << 20;
@@ -192,71 +190,12 @@ async fn garbage_is_not_opened_and_not_replaced() {
     assert_eq!(std::fs::read(&path).unwrap(), b"this is no database");
 }
 
-/// A disk that has no space left as long as it is told so.
-#[derive(Debug)]
-struct Disk {
-    file: FileBackend,
-    full: Arc<AtomicBool>,
-}
-
-impl Disk {
-    fn space(&self) -> Result<(), io::Error> {
-        if self.full.load(Ordering::SeqCst) {
-            Err(io::ErrorKind::StorageFull.into())
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> Result<u64, io::Error> {
-        self.file.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        self.file.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        self.space()?;
-        self.file.set_len(len)
-    }
-
-    fn sync_data(&self) -> Result<(), io::Error> {
-        self.space()?;
-        self.file.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        self.space()?;
-        self.file.write(offset, data)
-    }
-
-    fn close(&self) -> Result<(), io::Error> {
-        self.file.close()
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_loses_nothing_and_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("disk.redb");
     let full = Arc::new(AtomicBool::new(false));
-    let opener = {
-        let (path, full) = (path.clone(), Arc::clone(&full));
-        Box::new(move || {
-            let file = std::fs::OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)?;
-            let file = FileBackend::new(file)?;
-            let full = Arc::clone(&full);
-            Database::builder().create_with_backend(Disk { file, full })
-        })
-    };
+    let opener = Disk::opener(path.clone(), &full);
     let mut store = Fixture::new(Store::open_with(opener, &path));
     store.give(persist(1, vec![put(b"a", b"1")])).await;
     store.persisted(1).await;

@@ -10,6 +10,7 @@ use engine::store::{Batch, Load, Op};
 use redb::{Database, Durability, ReadableDatabase as _};
 use tokio::sync::mpsc;
 
+use super::overlay::Overlay;
 use super::tables::{Tables, WriteTables};
 use super::{Command, Opener};
 
@@ -29,6 +30,11 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Attempts at a load before the engine is told that it cannot be read.
 const LOAD_ATTEMPTS_MAX: u32 = 5;
+/// How often is looked for commands while a failing disk has its pause.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Bytes that may wait for a failing disk; then nothing more is taken, not even loads. What neighbours may send before it is
+/// on the disk is bounded for each of them, so this is reached by very many alone.
+const UNWRITTEN_BYTES_MAX: usize = 128 << 20;
 /// At a stop, how long a failing disk is still tried.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -40,8 +46,6 @@ pub(super) struct Worker {
     results: mpsc::Sender<Input>,
     /// Taken from the channel and not finished, in order: batches of a failed commit, then what was taken after them.
     queue: VecDeque<Command>,
-    /// How often the load at the front was tried.
-    load_attempts: u32,
     state: StoreState,
     /// Batches in the last commit.
     last_group: usize,
@@ -60,7 +64,6 @@ impl Worker {
             commands,
             results,
             queue: VecDeque::new(),
-            load_attempts: 0,
             state: StoreState::Ok,
             last_group: 0,
         }
@@ -90,7 +93,6 @@ impl Worker {
                         tracing::error!(%error, ?state, "the store cannot be used; it is tried again");
                     }
                     self.report_state(state);
-                    self.fail_hopeless_load();
                     if self.commands.is_closed() {
                         let give_up = *give_up.get_or_insert(Instant::now() + CLOSE_WITHIN);
                         if Instant::now() > give_up {
@@ -101,7 +103,7 @@ impl Worker {
                             return false;
                         }
                     }
-                    std::thread::sleep(retry);
+                    self.read_on(retry);
                     retry = (retry * 2).min(RETRY_MAX);
                 }
             }
@@ -134,7 +136,6 @@ impl Worker {
                 .collect::<Result<_, _>>()?;
             let id = load.id;
             self.queue.pop_front();
-            self.load_attempts = 0;
             report(&self.results, Input::Loaded { id, rows });
             self.take_waiting();
         }
@@ -185,7 +186,6 @@ impl Worker {
                 }
                 Some(Command::Load(load)) => match answer(&mut tables, &load) {
                     Ok(rows) => {
-                        self.load_attempts = 0;
                         report(&self.results, Input::Loaded { id: load.id, rows });
                     }
                     Err(error) => {
@@ -209,18 +209,57 @@ impl Worker {
         }
     }
 
-    /// A load that failed again and again is given up, so that the engine does not wait for ever. A batch never is.
-    fn fail_hopeless_load(&mut self) {
-        let Some(Command::Load(load)) = self.queue.front() else {
-            return;
-        };
-        self.load_attempts += 1;
-        if self.load_attempts >= LOAD_ATTEMPTS_MAX {
-            let id = load.id;
-            self.queue.pop_front();
-            self.load_attempts = 0;
-            report(&self.results, Input::LoadFailed { id });
+    /// While the disk has its pause: takes what comes, and answers loads from what was last committed and all that waits to
+    /// be.
+    fn read_on(&mut self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut overlay = Overlay::default();
+        let waiting = std::mem::take(&mut self.queue);
+        for command in waiting {
+            self.keep(&mut overlay, command);
         }
+        while Instant::now() < until {
+            let room = overlay.bytes() < UNWRITTEN_BYTES_MAX;
+            match room.then(|| self.commands.try_recv().ok()).flatten() {
+                Some(command) => self.keep(&mut overlay, command),
+                None => std::thread::sleep(LOOK_EVERY),
+            }
+        }
+    }
+
+    /// A load that failed again and again is given up, so that the engine does not wait for ever. A batch never is.
+    fn keep(&mut self, overlay: &mut Overlay, command: Command) {
+        match command {
+            Command::Persist(batch) => {
+                batch.ops.iter().for_each(|op| overlay.apply(op));
+                self.queue.push_back(Command::Persist(batch));
+            }
+            Command::Load(load) => {
+                let id = load.id;
+                for attempt in 0..LOAD_ATTEMPTS_MAX {
+                    if attempt > 0 {
+                        std::thread::sleep(RETRY_FIRST);
+                    }
+                    if let Ok(rows) = self.look(overlay, &load) {
+                        return report(&self.results, Input::Loaded { id, rows });
+                    }
+                    self.database = None;
+                }
+                report(&self.results, Input::LoadFailed { id });
+            }
+        }
+    }
+
+    fn look(&mut self, overlay: &Overlay, load: &Load) -> Result<engine::store::Rows, redb::Error> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => (self.opener)()?,
+        };
+        let tables = Tables::new(self.database.insert(database).begin_read()?);
+        load.reads
+            .iter()
+            .map(|read| tables.read_under(overlay, read))
+            .collect()
     }
 
     fn report_state(&mut self, state: StoreState) {

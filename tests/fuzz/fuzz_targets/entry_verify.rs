@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use starling_protocol::{Body, Entry, Kind, codec};
+use protocol::{Body, Entry, Kind, codec};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(entry) = codec::decode::<Entry>(bytes) {

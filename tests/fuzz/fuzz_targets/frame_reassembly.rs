@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use starling_protocol::frame::{self, Reassembly};
-use starling_protocol::limits;
+use protocol::frame::{self, Reassembly};
+use protocol::limits;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut reassembly = Reassembly::default();

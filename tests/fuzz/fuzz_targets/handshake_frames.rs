@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use starling_protocol::frame;
-use starling_protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN};
-use starling_protocol::identity::Certificate;
-use starling_protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp};
+use protocol::frame;
+use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN};
+use protocol::identity::Certificate;
+use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp};
 
 fn end(role: Role, seed: u8) -> Handshake {
     let key = KeyPair::from_seed(&[seed; 32]);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use starling_protocol::{KeyPair, phrase};
+use protocol::{KeyPair, phrase};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(text) = core::str::from_utf8(bytes)

@@ -2,13 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use starling_protocol::signal::{self, Payload, SignalMessage, ToPeer, ToServer};
+use protocol::signal::{self, Payload, SignalMessage, ToPeer, ToServer};
 
 fn check<T: SignalMessage>(bytes: &[u8]) {
     if let Ok(message) = signal::decode::<T>(bytes) {
         assert!(message.within_limits());
         assert_eq!(
-            starling_protocol::codec::encode(&message),
+            protocol::codec::encode(&message),
             bytes,
             "two byte strings for one message"
         );

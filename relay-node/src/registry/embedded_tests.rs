@@ -1,0 +1,146 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::super::ledger::Ledger;
+use super::{Change, Check, Embedded, FILE, LedgerError, Outcome, Txn};
+use crate::store::disk::Disk;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn put(key: &[u8]) -> Txn {
+    Txn {
+        checks: vec![Check::Absent(key.to_vec())],
+        changes: vec![Change::Put {
+            key: key.to_vec(),
+            value: b"value".to_vec(),
+            lease: None,
+        }],
+        otherwise: vec![key.to_vec()],
+    }
+}
+
+async fn has(ledger: &Ledger, key: &[u8]) -> bool {
+    let rows = ledger.read(vec![key.to_vec()]).await.unwrap();
+    rows[0].is_some()
+}
+
+/// Tries until the disk takes it.
+async fn put_in_the_end(ledger: &Ledger, key: &[u8]) -> Outcome {
+    let trying = async {
+        loop {
+            match ledger.txn(put(key)).await {
+                Ok(outcome) => return outcome,
+                Err(_) => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    timeout(DEADLINE, trying).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_so_and_what_it_refused_is_done_when_there_is_room_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = Arc::new(AtomicBool::new(false));
+    let opener = Disk::opener(dir.path().join(FILE), &full);
+    let ledger = Ledger::Embedded(Embedded::open_with(opener).unwrap());
+    assert!(matches!(ledger.txn(put(b"a")).await, Ok(Outcome::Done(_))));
+    for round in 0..2_u8 {
+        full.store(true, Ordering::SeqCst);
+        for n in 0..5_u8 {
+            let refused = ledger.txn(put(&[b'b', round, n])).await;
+            let first = (round, n) == (0, 0);
+            match refused {
+                // Whether a commit that failed took effect is not known.
+                Err(LedgerError::Unknown(_)) => {}
+                Err(LedgerError::Unavailable(_)) if !first => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        full.store(false, Ordering::SeqCst);
+        assert!(has(&ledger, b"a").await, "read before anything is written");
+        for n in 0..5_u8 {
+            put_in_the_end(&ledger, &[b'b', round, n]).await;
+            assert!(has(&ledger, &[b'b', round, n]).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_ends_on_a_full_disk_leaves_nothing_behind_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = Arc::new(AtomicBool::new(false));
+    let opener = Disk::opener(dir.path().join(FILE), &full);
+    let ledger = Ledger::Embedded(Embedded::open_with(opener).unwrap());
+    let lease = ledger.lease(Duration::from_millis(300)).await.unwrap();
+    let lock = Change::Put {
+        key: b"l/lock".to_vec(),
+        value: b"me".to_vec(),
+        lease: Some(lease),
+    };
+    let txn = Txn {
+        changes: vec![lock],
+        ..Txn::default()
+    };
+    ledger.txn(txn).await.unwrap();
+    full.store(true, Ordering::SeqCst);
+    let over = async {
+        while ledger.keep_alive(lease).await.unwrap() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    timeout(DEADLINE, over).await.unwrap();
+    full.store(false, Ordering::SeqCst);
+    let gone = async {
+        while has(&ledger, b"l/lock").await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(DEADLINE, gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_locks_of_the_last_run_go_also_if_the_disk_is_full_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = Arc::new(AtomicBool::new(false));
+    let lock = |lease| Txn {
+        checks: vec![Check::Absent(b"l/lock".to_vec())],
+        changes: vec![Change::Put {
+            key: b"l/lock".to_vec(),
+            value: b"me".to_vec(),
+            lease: Some(lease),
+        }],
+        otherwise: Vec::new(),
+    };
+    let embedded = Embedded::open(dir.path()).unwrap();
+    let ledger = Ledger::Embedded(embedded);
+    let lease = ledger.lease(DEADLINE).await.unwrap();
+    ledger.txn(lock(lease)).await.unwrap();
+    assert!(has(&ledger, b"l/lock").await);
+    drop(ledger);
+    let again = async {
+        loop {
+            // Its thread may take a moment to end.
+            let opener = Disk::opener(dir.path().join(FILE), &full);
+            match Embedded::open_with(opener) {
+                Ok(embedded) => break Ledger::Embedded(embedded),
+                Err(_) => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let ledger = timeout(DEADLINE, again).await.unwrap();
+    full.store(true, Ordering::SeqCst);
+    // The same number is given to nobody else while its row is there.
+    let other = ledger.lease(DEADLINE).await.unwrap();
+    assert_ne!(other, lease);
+    full.store(false, Ordering::SeqCst);
+    let taken = async {
+        while !matches!(ledger.txn(lock(other)).await, Ok(Outcome::Done(_))) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(DEADLINE, taken).await.unwrap();
+    assert!(has(&ledger, b"l/lock").await);
+}

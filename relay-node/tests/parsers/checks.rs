@@ -1,0 +1,224 @@
+//! What must hold for whatever a parser is given. The fuzz targets (`tests/fuzz`) check the same.
+#![allow(dead_code, reason = "each fuzz target checks one thing")]
+
+use std::fmt::Display;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use clap::Parser as _;
+use protocol::directory::SignedDescription;
+use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceipt, NameRequest};
+use protocol::{AccountId, DeviceId, KeyPair, Timestamp, codec};
+use redb::backends::InMemoryBackend;
+use redb::{Database, TableDefinition};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use starling_relay_node::backup;
+use starling_relay_node::cli::Cli;
+use starling_relay_node::config::{RegistryPlace, Role, Settings};
+use starling_relay_node::network::{Place, RelayKey, RelayUrl};
+use starling_relay_node::registry::{self, Change, Check, Embedded, EtcdAddress, Ledger, Registry, Txn};
+
+/// What is written is read as the same.
+fn one_text<T: FromStr + Display + PartialEq>(text: &str) {
+    if let Ok(read) = text.parse::<T>() {
+        let written = read.to_string();
+        let again = written.parse::<T>();
+        assert!(again.is_ok_and(|again| again == read), "{text:?} {written:?}");
+    }
+}
+
+/// Texts that name a place: addresses of relays and of etcd, coordinates, keys, roles.
+pub(crate) fn address(text: &str) {
+    one_text::<RelayUrl>(text);
+    one_text::<EtcdAddress>(text);
+    one_text::<Place>(text);
+    if let Ok(url) = text.parse::<RelayUrl>() {
+        let host = url.host();
+        assert!(
+            !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ']),
+            "{text:?}"
+        );
+        assert!(url.link().ends_with(&format!("{host}/link")));
+    }
+    if let Ok(key) = text.parse::<RelayKey>() {
+        assert_eq!(String::from(key), text.to_ascii_lowercase());
+    }
+    if let Ok(place) = text.parse::<RegistryPlace>() {
+        assert_eq!(String::from(place.clone()).parse(), Ok(place));
+    }
+    let _ = text.parse::<Role>();
+}
+
+/// Names: what is a name has one spelling and is found by it.
+pub(crate) fn name(text: &str) {
+    let canonical = registry::canonical(text);
+    assert_eq!(registry::canonical(&canonical), canonical, "{text:?}");
+    let skeleton = registry::skeleton(text);
+    match registry::check(text) {
+        Ok(()) => {
+            assert_eq!(canonical, text);
+            assert!(text.len() <= protocol::limits::UNIQUE_NAME_LEN_MAX, "{text:?}");
+            assert!(!skeleton.is_empty() && !text.contains(char::is_control));
+        }
+        Err(NameFault::NotCanonical { canonical }) => {
+            assert_eq!(registry::check(&canonical), Ok(()), "{text:?}");
+        }
+        Err(_) => {}
+    }
+}
+
+fn one_form<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let read: T = codec::decode(bytes).ok()?;
+    assert_eq!(codec::encode(&read), bytes, "two byte strings for one value");
+    Some(read)
+}
+
+/// What is said about names and relays between peers.
+pub(crate) fn words(bytes: &[u8]) {
+    one_form::<NameQuestion>(bytes);
+    one_form::<NameAnswer>(bytes);
+    if let Some(request) = one_form::<NameRequest>(bytes) {
+        let _ = (request.verify(), request.work_bits());
+    }
+    if let Some(receipt) = one_form::<NameReceipt>(bytes) {
+        let _ = receipt.verify();
+    }
+    if let Some(signed) = one_form::<SignedDescription>(bytes) {
+        let _ = (signed.verify(), signed.description.within_limits());
+    }
+}
+
+/// A settings file, as bytes in `file`: what is taken can be printed and is taken again.
+pub(crate) fn settings(file: &Path) {
+    let load = |file: &Path| {
+        let file = file.to_str()?;
+        let cli = Cli::try_parse_from(["relay-node", "--config", file]).ok()?;
+        Some(Settings::load(&cli.flags))
+    };
+    match load(file) {
+        Some(Ok(settings)) => {
+            let _ = (settings.roles(), settings.udp_bind(1));
+            std::fs::write(file, settings.to_toml()).unwrap();
+            let again = load(file).unwrap();
+            // The one thing that is never printed.
+            let registry_password = String::new();
+            let printed = Settings {
+                registry_password,
+                ..settings
+            };
+            assert_eq!(again.map_err(|error| error.to_string()), Ok(printed));
+        }
+        Some(Err(error)) => assert!(!error.to_string().is_empty()),
+        None => {}
+    }
+}
+
+/// A command line.
+pub(crate) fn arguments(text: &str) {
+    let words = text.split('\n').filter(|word| !word.starts_with("--config"));
+    if let Ok(cli) = Cli::try_parse_from(["relay-node"].into_iter().chain(words)) {
+        let _ = Settings::load(&cli.flags);
+    }
+}
+
+/// A backup, as bytes in `file`: each line is counted once.
+pub(crate) fn backup_file(file: &Path, bytes: &[u8]) {
+    let report = backup::verify(file).unwrap();
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').count() as u64;
+    assert_eq!(report.entries + report.names + report.refused, lines);
+    assert_eq!(report.first.is_some(), report.refused > 0);
+    assert!(!report.text().is_empty());
+}
+
+const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
+const COUNTS: TableDefinition<'static, &str, u64> = TableDefinition::new("counts");
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+});
+
+/// A registry's file in which somebody wrote anything: `raw` are rows as the file has them, `rows` their values alone, as etcd
+/// has them. It answers, or says that something is damaged, and gives nothing to two people.
+pub(crate) fn ledger(rows: &[(Vec<u8>, Vec<u8>)], raw: &[(Vec<u8>, Vec<u8>)], wanted: &str) {
+    let raw: Vec<(Vec<u8>, Vec<u8>)> = raw.to_vec();
+    let opener = move || {
+        let database = Database::builder().create_with_backend(InMemoryBackend::new())?;
+        let write = database.begin_write().unwrap();
+        {
+            let mut table = write.open_table(ROWS).unwrap();
+            for (key, value) in &raw {
+                table.insert(key.as_slice(), value.as_slice()).unwrap();
+            }
+            write.open_table(COUNTS).unwrap();
+        }
+        write.commit().unwrap();
+        Ok(database)
+    };
+    RUNTIME.block_on(async {
+        let Ok(embedded) = Embedded::open_with(Box::new(opener)) else {
+            return;
+        };
+        let ledger = Ledger::Embedded(embedded);
+        for (key, value) in rows {
+            let put = Change::Put {
+                key: key.clone(),
+                value: value.clone(),
+                lease: None,
+            };
+            let txn = Txn {
+                checks: vec![Check::Absent(key.clone())],
+                changes: vec![put],
+                otherwise: Vec::new(),
+            };
+            ledger.txn(txn).await.unwrap();
+        }
+        let Ok(registry) = Registry::open(ledger, registry::Settings::default(), [1; 32]).await else {
+            return;
+        };
+        let now = Timestamp(1_767_225_600_000);
+        let look = NameQuestion::Lookup {
+            name: wanted.to_owned(),
+        };
+        let _ = registry.answer(&look, now).await;
+        let _ = registry.names(None, 8).await;
+        let _ = registry.holder("leader").await;
+        let mut holders = Vec::new();
+        for person in 1..=2 {
+            let (account, device) = (
+                KeyPair::from_seed(&[person; 32]),
+                KeyPair::from_seed(&[person + 9; 32]),
+            );
+            let id = DeviceId(device.public());
+            let certificate =
+                protocol::identity::Certificate::issue(&account, id, "device".to_owned(), Timestamp(1));
+            for action in [NameAction::Claim, NameAction::Release, NameAction::Claim] {
+                let request = NameRequest::issue(
+                    &device,
+                    certificate.clone(),
+                    wanted.to_owned(),
+                    action,
+                    [7; 16],
+                    now,
+                );
+                let answer = registry.answer(&NameQuestion::Request(request), now).await;
+                if let NameAnswer::Held(receipt) = answer {
+                    assert_eq!(receipt.account, AccountId(account.public()));
+                    receipt.verify().unwrap();
+                    holders.push(receipt.account);
+                }
+            }
+        }
+        assert!(
+            holders.windows(2).all(|two| two[0] == two[1]),
+            "{wanted:?} has two holders"
+        );
+        if let NameAnswer::Held(receipt) = registry.answer(&look, now).await {
+            receipt.verify().unwrap();
+        }
+    });
+}

@@ -1,0 +1,103 @@
+//! Networks of relays with people's posts in them: who holds what, and what a relay says of itself.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use engine::api::{Query, Reply};
+use futures_util::future::try_join_all;
+use protocol::AccountId;
+
+use crate::link::{Link, Person};
+use crate::wait::eventually;
+use crate::writer::{Backlog, Writer};
+use crate::{NativePeer, Relay, http};
+
+/// When things happened.
+#[derive(Debug)]
+pub struct Clock(Instant);
+
+impl Clock {
+    /// From now on.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "a moment is no default")]
+    pub fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    /// A line of the timeline.
+    pub fn say(&self, what: impl std::fmt::Display) {
+        println!("{:7.2} s  {what}", self.0.elapsed().as_secs_f64());
+    }
+}
+
+/// What `/api/repair` of a relay says.
+pub async fn repair(relay: &Relay) -> Result<serde_json::Value> {
+    let text = http::get(relay.at(), "/api/repair").await?.text();
+    serde_json::from_str(&text).context(text)
+}
+
+/// How far a relay itself holds the feeds of these accounts.
+pub async fn held(relay: &Relay, accounts: &[AccountId]) -> Result<BTreeMap<AccountId, u64>> {
+    let visitor = Person::new(800_000 + u32::from(relay.port()));
+    Link::open(relay.at(), &visitor).await?.holds(accounts).await
+}
+
+/// How many of these relays hold each account to the end.
+pub async fn copies(
+    relays: &[&Relay],
+    entries: &BTreeMap<AccountId, u64>,
+) -> Result<BTreeMap<AccountId, usize>> {
+    let accounts: Vec<AccountId> = entries.keys().copied().collect();
+    let mut copies: BTreeMap<AccountId, usize> = accounts.iter().map(|account| (*account, 0)).collect();
+    for relay in relays {
+        for (account, held) in held(relay, &accounts).await? {
+            if let (Some(copies), Some(entries)) = (copies.get_mut(&account), entries.get(&account)) {
+                *copies += usize::from(held >= *entries);
+            }
+        }
+    }
+    Ok(copies)
+}
+
+/// Until each account has so many complete copies at these relays.
+pub async fn restored(relays: &[&Relay], entries: &BTreeMap<AccountId, u64>, n: usize) -> Result<()> {
+    let least = || async {
+        let copies = copies(relays, entries).await.ok()?;
+        (copies.values().all(|copies| *copies >= n)).then_some(())
+    };
+    eventually("the copies", Duration::from_secs(90), least).await
+}
+
+/// People by turns at these relays, each with some posts, all of them signed for; how many entries each has.
+pub async fn populate(
+    relays: &[&Relay],
+    people: impl IntoIterator<Item = u32>,
+    posts: usize,
+) -> Result<BTreeMap<AccountId, u64>> {
+    let mut entries = BTreeMap::new();
+    let people: Vec<u32> = people.into_iter().collect();
+    for part in people.chunks(64) {
+        let writing = part.iter().map(|n| async move {
+            let backlog = Backlog::new(*n, posts, "hello");
+            let account = backlog.account();
+            let relay = relays[*n as usize % relays.len()];
+            let mut writer = Writer::link(relay, backlog).await?;
+            writer.write_all(16).await?;
+            anyhow::Ok((account, posts as u64 + 1))
+        });
+        entries.extend(try_join_all(writing).await?);
+    }
+    Ok(entries)
+}
+
+/// Waits until a peer holds so many entries of an account, looking at it as a person looks at a profile.
+pub async fn holds(peer: &NativePeer, account: AccountId, entries: u64) -> Result<()> {
+    let complete = || async {
+        match peer.query(Query::Profile { account }).await.ok()? {
+            Reply::Profile(profile) => (profile.entries >= entries).then_some(()),
+            _ => None,
+        }
+    };
+    eventually("a feed", Duration::from_secs(30), complete).await
+}
