@@ -196,7 +196,7 @@ impl Engine {
         let (nonce, at) = (self.random(), self.now.wall);
         let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
         let certificate = identity.certificate.clone();
-        let request = NameRequest::issue(&identity.key, certificate, name, action, nonce, at);
+        let request = NameRequest::issue(&identity.key, certificate, name, None, action, nonce, at);
         self.names.claim = Some(Claim {
             request,
             refused: None,
@@ -341,6 +341,7 @@ impl Engine {
         for (request, lookup) in self.names.lookups.iter_mut().filter(|(_, lookup)| !lookup.sent) {
             lookup.sent = true;
             let question = NameQuestion::Lookup {
+                slug: false,
                 name: lookup.name.clone(),
             };
             let request = *request;

@@ -41,13 +41,30 @@ impl Response {
 
 /// `GET http://127.0.0.1:{port}{path}` with further headers.
 pub async fn get_with(port: u16, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
+    exchange(port, "GET", path, headers, "").await
+}
+
+/// `POST http://127.0.0.1:{port}{path}` with this body.
+pub async fn post(port: u16, path: &str, body: &str) -> Result<Response> {
+    let len = body.len().to_string();
+    exchange(port, "POST", path, &[("Content-Length", &len)], body).await
+}
+
+async fn exchange(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Response> {
     let exchange = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        let mut request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n");
+        let mut request = format!("{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
+        request.push_str(body);
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
@@ -55,7 +72,7 @@ pub async fn get_with(port: u16, path: &str, headers: &[(&str, &str)]) -> Result
     };
     tokio::time::timeout(ANSWER_WITHIN, exchange)
         .await
-        .with_context(|| format!("no answer from port {port} to GET {path}"))?
+        .with_context(|| format!("no answer from port {port} to {method} {path}"))?
 }
 
 /// `GET http://127.0.0.1:{port}{path}`.

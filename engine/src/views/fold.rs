@@ -69,7 +69,7 @@ impl Engine {
             Body::Profile(profile) => self.fold_profile(header.account, profile, precedence),
             Body::Name(name) => self.fold_name(header.account, name, precedence),
             Body::Follow(follow) if self.me() == Some(header.account) => self.fold_follow(follow, precedence),
-            Body::Follow(_) | Body::Certificate(_) => {}
+            Body::Follow(_) | Body::Certificate(_) | Body::Slug(_) => {}
             Body::Revocation(revocation) => {
                 if revocation.account == header.account {
                     self.write(Op::put(

@@ -116,13 +116,14 @@ impl Registry {
             NameAnswer::Held(NameReceipt::issue(
                 &self.key,
                 name.to_owned(),
+                None,
                 account,
                 revision,
                 at,
             ))
         };
         let request = match question {
-            NameQuestion::Lookup { name } => {
+            NameQuestion::Lookup { name, .. } => {
                 let holder = self.held.get(&name);
                 return holder.map_or(NameAnswer::Free, |holder| receipt(&name, *holder, self.revision));
             }

@@ -351,7 +351,7 @@ impl Shelf {
         self.write(|open| {
             let mut keys = Vec::new();
             // Only locks have leases, and they begin alike.
-            for row in open.rows.range(super::names::LOCKS..super::names::LOCKS_END)? {
+            for row in open.rows.range(super::rows::LOCKS..super::rows::LOCKS_END)? {
                 let (key, value) = row?;
                 let stored: Option<Stored> = codec::decode(value.value()).ok();
                 if stored.and_then(|stored| stored.lease).is_some_and(&of) {
