@@ -16,3 +16,4 @@ mod placement;
 mod random;
 mod routing;
 mod scenarios;
+mod slugs;

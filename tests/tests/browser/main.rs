@@ -10,3 +10,4 @@ mod names;
 mod offline_shell;
 mod pages;
 mod relay_process;
+mod slugs;

@@ -7,12 +7,13 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use engine::api::{
-    Answer, Ask, Command, Connection, Cursor, DeviceView, Durability, Event, HolderView, LinkView, MeView,
-    NetworkView, Outcome, Page, PostView, ProfileView, Query, Refusal, RelayState, RelayView, Reply,
+    Answer, Ask, ClaimView, Command, Connection, Cursor, DeviceView, Durability, Event, HolderView, LinkView,
+    MeView, NetworkView, Outcome, Page, PostView, ProfileView, Query, Refusal, RelayState, RelayView, Reply,
     ReplyView, StatusView, StoreState, ThreadView, Timeline, Transport,
 };
 use gloo_timers::callback::Timeout;
 use protocol::directory::Description;
+use protocol::name::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 use wasm_bindgen_futures::spawn_local;
 
@@ -243,6 +244,8 @@ impl World {
                 relays,
                 relays_known: 3,
             }),
+            slug: String::new(),
+            slug_claim: None,
         }
     }
 
@@ -367,6 +370,8 @@ impl World {
 
     fn query(&mut self, query: &Query) -> Reply {
         match query {
+            Query::Replicas { .. } => Reply::Replicas(Vec::new()),
+            Query::Name { .. } | Query::Slug { .. } => Reply::Name(NameAnswer::Unavailable),
             Query::Me => Reply::Me(self.me.clone()),
             Query::Phrase => Reply::Phrase(
                 self.me
@@ -639,6 +644,29 @@ impl Demo {
                 }
                 Command::RevokeDevice { .. } => return Err(Refusal::PhraseLength { words: 3 }),
                 Command::RebuildViews => Outcome::Ok,
+                Command::SetSlug { post, slug } => {
+                    let offline = world.scene.has("offline");
+                    let found = world.posts.iter_mut().find(|it| it.entry == *post);
+                    let found = found.ok_or(Refusal::NotFound)?;
+                    found.slug_claim = slug.clone().filter(|_| offline).map(|name| ClaimView {
+                        name,
+                        release: false,
+                        refused: None,
+                    });
+                    if !offline {
+                        found.slug = slug.clone().unwrap_or_default();
+                    }
+                    events.push(Event::Slug {
+                        post: *post,
+                        slug: Some(found.slug.clone()),
+                        claim: found.slug_claim.clone(),
+                    });
+                    Outcome::Ok
+                }
+                // There is no registry behind this.
+                Command::ClaimName { .. } | Command::ReleaseName | Command::DropClaim => {
+                    return Err(Refusal::Busy);
+                }
             }
         };
         for event in events {
