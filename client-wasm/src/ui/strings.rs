@@ -304,8 +304,8 @@ pub fn claim_waits(claim: &ClaimView) -> String {
 
 // Link names of posts.
 pub const SLUG: &str = "Link name";
-pub const SLUG_ADD: &str = "Link name";
-pub const SLUG_LABEL: &str = "A short address for this post, and nobody else's";
+pub const SLUG_ADD: &str = "Give it a link name";
+pub const SLUG_LABEL: &str = "A short address of its own";
 pub const SLUG_PLACEHOLDER: &str = "such as: why-they-flock";
 pub const SLUG_ALSO: &str = "The long link works as ever.";
 pub const SLUG_ASKING: &str = "Asking the network where this link leads…";

@@ -67,6 +67,8 @@ async fn a_link_name_wished_for_offline_is_taken_meanwhile_and_another_one_is_ha
     ada.type_into(&testid("composer-input"), "Seven neighbours each")
         .await?;
     ada.click(".composer [aria-label='Link name']").await?;
+    ada.wait_for("document.activeElement.dataset.testid === 'composer-slug'")
+        .await?;
     ada.type_into(&testid("composer-slug"), "Flocks").await?;
     shot(&ada, "composer").await?;
     ada.click(&testid("composer-send")).await?;
@@ -114,6 +116,13 @@ async fn a_link_name_wished_for_offline_is_taken_meanwhile_and_another_one_is_ha
     shows(&ada, "", "").await?;
     ada.wait_element(&testid("slug-open")).await?;
     shot(&ada, "given-back").await?;
+    // It is still hers if she wants it back.
+    ada.click(&testid("slug-open")).await?;
+    ada.wait_for("document.activeElement.dataset.testid === 'slug-input'")
+        .await?;
+    ada.type_into(&testid("slug-input"), "murmurs").await?;
+    ada.press("Enter").await?;
+    shows(&ada, "held", "murmurs").await?;
     let console = bob.errors();
     assert!(console.is_empty(), "{console:#?}");
     Ok(())

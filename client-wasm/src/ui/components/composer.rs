@@ -11,10 +11,13 @@ use super::part;
 use crate::ui::router::entry_to_text;
 use crate::ui::state::prefs::{self, UNSENT_MAX, Unsent};
 use crate::ui::state::use_scene;
-use crate::ui::{dom, strings};
+use crate::ui::{dom, focus_soon, strings};
 
 /// The counter appears when fewer characters than this are left.
 const COUNTED_CHARS: i64 = 300;
+
+/// The field of the link name.
+const SLUG_INPUT: &str = "composer-slug";
 
 /// A place to write.
 #[derive(Properties, PartialEq)]
@@ -91,7 +94,11 @@ pub fn Composer(props: &ComposerProps) -> Html {
                 token: dom::random_token(),
                 text: value.trim().to_owned(),
                 reply_to,
-                slug: (*slug).clone().unwrap_or_default().trim().to_owned(),
+                slug: slug
+                    .as_deref()
+                    .unwrap_or_default()
+                    .trim_matches(['/', ' '])
+                    .to_owned(),
             });
             slug.set(None);
             prefs::set_draft(&key, "");
@@ -120,7 +127,10 @@ pub fn Composer(props: &ComposerProps) -> Html {
 
     let name_it = {
         let slug = slug.clone();
-        Callback::from(move |_: MouseEvent| slug.set(slug.is_none().then(String::new)))
+        Callback::from(move |_: MouseEvent| {
+            slug.set(slug.is_none().then(String::new));
+            focus_soon(SLUG_INPUT, 3);
+        })
     };
     let on_name = {
         let slug = slug.clone();
@@ -172,13 +182,14 @@ pub fn Composer(props: &ComposerProps) -> Html {
                         { strings::SLUG }
                         <input
                             class="input"
-                            data-testid="composer-slug"
+                            id={SLUG_INPUT}
+                            data-testid={SLUG_INPUT}
                             type="text"
                             dir="auto"
                             autocomplete="off"
                             autocapitalize="off"
                             spellcheck="false"
-                            maxlength="31"
+                            maxlength="30"
                             placeholder={strings::SLUG_PLACEHOLDER}
                             value={slug.clone()}
                             oninput={on_name}
@@ -187,7 +198,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
                 }
                 <div class="composer__foot">
                     if open && !reply && !props.behind {
-                        { part::icon_button("btn btn--quiet btn--icon", "link", strings::SLUG_ADD, name_it) }
+                        { part::icon_button("btn btn--quiet btn--icon", "link", strings::SLUG, name_it) }
                     }
                     <span class="composer__hint">{ hint.unwrap_or_default() }</span>
                     if left < COUNTED_CHARS {

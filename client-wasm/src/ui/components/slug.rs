@@ -18,7 +18,7 @@ pub fn slug_note(post: &PostView) -> Html {
     };
     let refused = claim.refused.is_some();
     html! {
-        <p class="post__answers" data-testid="slug-note">
+        <p class="post__note" data-testid="slug-note">
             <a href={Route::Post(post.entry).path()}>{ if refused {
                 strings::claim_refused(claim, true)
             } else {
@@ -47,7 +47,7 @@ pub fn slug_part(ui: &Ui, post: &PostView, open: &UseStateHandle<bool>) -> Html 
         None if post.slug.is_empty() => "",
         None => "held",
     };
-    let form = || {
+    let form = |focus: bool| {
         let entry = post.entry;
         let make = Callback::from(move |values: Vec<String>| {
             Ok(Command::SetSlug {
@@ -74,6 +74,7 @@ pub fn slug_part(ui: &Ui, post: &PostView, open: &UseStateHandle<bool>) -> Html 
                 button_class="btn"
                 submit_testid="slug-claim"
                 inline=true
+                {focus}
             />
         }
     };
@@ -88,7 +89,7 @@ pub fn slug_part(ui: &Ui, post: &PostView, open: &UseStateHandle<bool>) -> Html 
                 } else {
                     { part::trouble("slug-refused", Some(strings::claim_refused(claim, true))) }
                     <p class="small soft">{ strings::SLUG_ALSO }</p>
-                    { form() }
+                    { form(false) }
                     { part::button("btn btn--quiet", "slug-drop", "", strings::HANDLE_DROP, drop) }
                 }
             } else if state == "held" {
@@ -99,9 +100,9 @@ pub fn slug_part(ui: &Ui, post: &PostView, open: &UseStateHandle<bool>) -> Html 
                     { part::button("btn btn--quiet", "slug-release", "", strings::HANDLE_RELEASE, drop) }
                 }
             } else if post.mine && **open {
-                { form() }
+                { form(true) }
             } else if post.mine {
-                { part::button("btn btn--quiet", "slug-open", "link", strings::SLUG_ADD, {
+                { part::button("btn btn--quiet", "slug-open", "", strings::SLUG_ADD, {
                     let open = open.clone();
                     Callback::from(move |_: MouseEvent| open.set(true))
                 }) }
