@@ -7,8 +7,8 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use engine::api::{
-    Answer, Ask, ClaimView, Command, Connection, Cursor, DeviceView, Durability, Event, HolderView, LinkView,
-    MeView, NetworkView, Outcome, Page, PostView, ProfileView, Query, Refusal, RelayState, RelayView, Reply,
+    Answer, Ask, Command, Connection, Cursor, DeviceView, Durability, Event, HolderView, LinkView, MeView,
+    NetworkView, Outcome, Page, PostView, ProfileView, Query, Refusal, RelayState, RelayView, Reply,
     ReplyView, StatusView, StoreState, ThreadView, Timeline, Transport,
 };
 use gloo_timers::callback::Timeout;
@@ -644,27 +644,11 @@ impl Demo {
                 }
                 Command::RevokeDevice { .. } => return Err(Refusal::PhraseLength { words: 3 }),
                 Command::RebuildViews => Outcome::Ok,
-                Command::SetSlug { post, slug } => {
-                    let offline = world.scene.has("offline");
-                    let found = world.posts.iter_mut().find(|it| it.entry == *post);
-                    let found = found.ok_or(Refusal::NotFound)?;
-                    found.slug_claim = slug.clone().filter(|_| offline).map(|name| ClaimView {
-                        name,
-                        release: false,
-                        refused: None,
-                    });
-                    if !offline {
-                        found.slug = slug.clone().unwrap_or_default();
-                    }
-                    events.push(Event::Slug {
-                        post: *post,
-                        slug: Some(found.slug.clone()),
-                        claim: found.slug_claim.clone(),
-                    });
-                    Outcome::Ok
-                }
                 // There is no registry behind this.
-                Command::ClaimName { .. } | Command::ReleaseName | Command::DropClaim => {
+                Command::ClaimName { .. }
+                | Command::ReleaseName
+                | Command::DropClaim
+                | Command::SetSlug { .. } => {
                     return Err(Refusal::Busy);
                 }
             }
