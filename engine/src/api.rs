@@ -59,6 +59,17 @@ pub enum Command {
         /// The post this one answers, and the post that began the thread ([`ReplyView::root`] of the answered post, or the
         /// answered post itself if it answers none).
         reply_to: Option<ReplyTo>,
+        /// A slug to ask the registry for, as by [`Command::SetSlug`].
+        slug: Option<String>,
+    },
+    /// Ask the registry for a slug for an own post, an address that is short and nobody else's; or (`None`) give the one it
+    /// has back, or forget a claim that was refused or is not wanted any more. Works offline; how it goes is told by
+    /// [`Event::Slug`].
+    SetSlug {
+        /// Which post.
+        post: EntryRef,
+        /// The slug; slashes around it and capitals do not matter, spaces become hyphens.
+        slug: Option<String>,
     },
     /// Follow an account.
     Follow {
@@ -196,6 +207,12 @@ pub enum Query {
         /// The name; a leading `@` and capitals do not matter.
         name: String,
     },
+    /// Which post a slug leads to → [`Reply::Name`] with a receipt that names the post. Feeds held here are looked at first;
+    /// otherwise it takes as long as the network takes.
+    Slug {
+        /// The slug; slashes around it and capitals do not matter.
+        slug: String,
+    },
     /// Whom this account follows → [`Reply::Profiles`].
     Following,
     /// Who holds this own post → [`Reply::Holders`].
@@ -324,6 +341,15 @@ pub enum Event {
         /// How safe.
         durability: Durability,
     },
+    /// A post's slug changed, or how the claim for one of an own post goes.
+    Slug {
+        /// Which post.
+        post: EntryRef,
+        /// Its slug from now on, empty if it has none any more; `None`: it is what it was.
+        slug: Option<String>,
+        /// The claim that is not decided, or was refused.
+        claim: Option<ClaimView>,
+    },
     /// A person's name, description, follow state or completeness changed.
     Profile(ProfileView),
     /// One's own account changed (devices, phrase, follows).
@@ -386,6 +412,10 @@ pub struct PostView {
     pub in_home: bool,
     /// For own posts.
     pub durability: Option<Durability>,
+    /// Its slug in the registry; empty if there is none that is proven, or it was not looked for: as in [`Event::Posts`].
+    pub slug: String,
+    /// For own posts: a slug that was asked for.
+    pub slug_claim: Option<ClaimView>,
 }
 
 /// What a post answers.
@@ -477,7 +507,7 @@ pub struct MeView {
     pub relays_only: bool,
 }
 
-/// A name that was asked for, or is to be given back.
+/// A name or slug that was asked for, or is to be given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimView {
     /// Which.

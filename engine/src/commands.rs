@@ -5,11 +5,14 @@ use std::time::Duration;
 use gossip::broadcast::Route;
 use protocol::entry::{Follow, Position, Post, Profile, ReplyTo};
 use protocol::identity::{Certificate, Revocation};
+use protocol::name::NameAction;
 use protocol::phrase::{self, PhraseError};
 use protocol::{AccountId, Body, DeviceId, EntryRef, KeyPair, Timestamp, VerifiedEntry, limits};
 
 use crate::Engine;
 use crate::api::{Command, Outcome, Refusal, StoreState};
+use crate::claims::wished_slug;
+use crate::io::AskId;
 use crate::records::{Identity, Preferences, TokenRecord, meta};
 use crate::store::{Op, Table};
 
@@ -20,8 +23,9 @@ const TOKENS_MAX: usize = 256;
 const CLOCK_STEP_MAX: Duration = Duration::from_secs(5);
 
 impl Engine {
-    pub(crate) fn on_command(&mut self, command: Command) -> Result<Outcome, Refusal> {
-        match command {
+    /// Nothing yet (`None`): something must be read first, and then the answer is given.
+    pub(crate) fn on_command(&mut self, ask: AskId, command: Command) -> Result<Option<Outcome>, Refusal> {
+        let outcome = match command {
             Command::CreateAccount { name, device_name } => {
                 let name = text(&name, limits::NAME_CHARS_MAX)?;
                 if self.identity.is_some() {
@@ -33,7 +37,7 @@ impl Engine {
                     name,
                     bio: String::new(),
                 }));
-                Ok(Outcome::Account(account))
+                Outcome::Account(account)
             }
             Command::Restore { phrase, device_name } => {
                 let account_key = phrase::from_words(&phrase).map_err(phrase_refusal)?;
@@ -50,26 +54,24 @@ impl Engine {
                     }
                     self.own_posts.clear();
                 }
-                Ok(Outcome::Account(self.become_device(
-                    &account_key,
-                    false,
-                    &device_name,
-                )))
+                Outcome::Account(self.become_device(&account_key, false, &device_name))
             }
             Command::ConfirmPhrase => {
                 let identity = self.identity.as_mut().ok_or(Refusal::NoAccount)?;
                 identity.account_key = None;
                 self.write_identity();
                 self.me_changed = true;
-                Ok(Outcome::Ok)
+                Outcome::Ok
             }
             Command::Publish {
                 token,
                 text,
                 reply_to,
-            } => self.publish(token, &text, reply_to),
-            Command::Follow { account } => self.follow(account, true),
-            Command::Unfollow { account } => self.follow(account, false),
+                slug,
+            } => self.publish(token, &text, reply_to, slug)?,
+            Command::SetSlug { post, slug } => return self.set_slug(ask, post, slug),
+            Command::Follow { account } => self.follow(account, true)?,
+            Command::Unfollow { account } => self.follow(account, false)?,
             Command::EditProfile { name, bio } => {
                 let name = text(&name, limits::NAME_CHARS_MAX)?;
                 if bio.chars().count() > limits::BIO_CHARS_MAX {
@@ -82,12 +84,12 @@ impl Engine {
                     name,
                     bio: bio.trim().to_owned(),
                 }));
-                Ok(Outcome::Ok)
+                Outcome::Ok
             }
-            Command::ClaimName { name } => self.claim_name(Some(name)),
-            Command::ReleaseName => self.claim_name(None),
-            Command::DropClaim => Ok(self.drop_claim()),
-            Command::RevokeDevice { phrase, device } => self.revoke_device(&phrase, device),
+            Command::ClaimName { name } => self.claim_name(Some(name))?,
+            Command::ReleaseName => self.claim_name(None)?,
+            Command::DropClaim => self.drop_claim(None),
+            Command::RevokeDevice { phrase, device } => self.revoke_device(&phrase, device)?,
             Command::SetRelaysOnly { on } => {
                 self.relays_only = on;
                 self.write(Op::put(
@@ -99,13 +101,14 @@ impl Engine {
                     overlay.set_anchors_only(on, crate::clock(self.now), &mut self.rng);
                 }
                 self.me_changed = true;
-                Ok(Outcome::Ok)
+                Outcome::Ok
             }
             Command::RebuildViews => {
                 self.begin_rebuild();
-                Ok(Outcome::Ok)
+                Outcome::Ok
             }
-        }
+        };
+        Ok(Some(outcome))
     }
 
     /// Makes this device one of the account's: new key, certificate, feed.
@@ -193,8 +196,15 @@ impl Engine {
         }
     }
 
-    fn publish(&mut self, token: [u8; 16], post: &str, reply: Option<ReplyTo>) -> Result<Outcome, Refusal> {
+    fn publish(
+        &mut self,
+        token: [u8; 16],
+        post: &str,
+        reply: Option<ReplyTo>,
+        slug: Option<String>,
+    ) -> Result<Outcome, Refusal> {
         let post = text(post, limits::POST_CHARS_MAX)?;
+        let slug = slug.map(|slug| wished_slug(&slug)).transpose()?;
         let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
         let (account, device) = (identity.account, identity.device);
         if let Some(known) = self.tokens.get(&token) {
@@ -207,6 +217,9 @@ impl Engine {
             return Ok(Outcome::Published(Box::new(view)));
         }
         self.may_write()?;
+        if slug.is_some() {
+            self.room_for_slug(None)?;
+        }
         let body = Post { text: post, reply };
         let verified = self
             .append_own(&Body::Post(body.clone()))
@@ -219,6 +232,9 @@ impl Engine {
                 id: verified.id(),
             },
         );
+        if let Some(slug) = slug {
+            self.ask_registry(slug, Some(verified.header().clone()), NameAction::Claim, false)?;
+        }
         let view = self.post_view(
             verified.entry_ref(),
             device,

@@ -8,8 +8,8 @@
 //! `links` holds the channels to neighbours and dispatches what arrives; `overlay` decides with the gossip library who is a
 //! neighbour and along which links news travels; `ingest` verifies, stores and folds entries and
 //! passes them on; `sync` compares and fetches; `durability` counts who holds one's own entries; `commands` writes;
-//! `views` folds entries into timelines and reads them; `names` claims and knows names of the registry, `registrar` is a
-//! relay's part in that; `placement` says which feeds a relay keeps, `routing`
+//! `views` folds entries into timelines and reads them; `names` knows names of the registry and `slugs` those of posts, `claims`
+//! asks for them, `registrar` is a relay's part in that; `placement` says which feeds a relay keeps, `routing`
 //! which relays a browser turns to.
 //!
 //! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
@@ -24,6 +24,7 @@ mod audit;
 mod batch;
 mod boot;
 mod cache;
+mod claims;
 mod commands;
 mod compare;
 mod directory;
@@ -41,6 +42,7 @@ mod records;
 mod registrar;
 mod routing;
 mod sketch;
+mod slugs;
 mod status;
 mod sync;
 mod views;
@@ -106,6 +108,7 @@ pub struct Engine {
     introductions: introductions::Introductions,
     directory: directory::Directory,
     names: names::Names,
+    claims: claims::Claims,
     registrar: registrar::Registrar,
     placement: placement::Placement,
     cache: cache::Cache,
@@ -121,6 +124,7 @@ pub struct Engine {
     fresh_posts: Vec<PostView>,
     fresh_more: bool,
     changed_profiles: Set<AccountId>,
+    changed_slugs: Vec<(EntryRef, Option<String>)>,
     me_changed: bool,
     status: StatusView,
     bytes_in: u64,
@@ -188,6 +192,7 @@ impl Engine {
             introductions: introductions::Introductions::default(),
             directory: directory::Directory::new(&config, now.instant),
             names: names::Names::default(),
+            claims: claims::Claims::default(),
             registrar: registrar::Registrar::default(),
             placement: placement::Placement::new(now.instant),
             cache: cache::Cache::default(),
@@ -202,6 +207,7 @@ impl Engine {
             fresh_posts: Vec::new(),
             fresh_more: false,
             changed_profiles: Set::new(),
+            changed_slugs: Vec::new(),
             me_changed: false,
             status: StatusView {
                 phrase_confirmed: true,
@@ -377,8 +383,9 @@ impl Engine {
         }
         match ask {
             Ask::Command(command) => {
-                let answer = match self.on_command(command) {
-                    Ok(outcome) => Answer::Done(outcome),
+                let answer = match self.on_command(id, command) {
+                    Ok(Some(outcome)) => Answer::Done(outcome),
+                    Ok(None) => return,
                     Err(refusal) => Answer::Refused(refusal),
                 };
                 self.answer(id, answer);
@@ -397,7 +404,8 @@ impl Engine {
         self.keep_visits();
         self.introductions.refill();
         self.directory.refill();
-        self.keep_names();
+        self.keep_claims();
+        self.keep_lookups();
         self.keep_registrar();
         self.keep_placement();
         self.keep_routing();
@@ -407,7 +415,7 @@ impl Engine {
             self.audit();
         }
         let busy = self.links.values().any(links::Link::is_handshaking);
-        let pause = match (self.names.is_busy(), busy) {
+        let pause = match (self.claims.is_busy(), busy) {
             (true, _) => Duration::ZERO,
             (false, true) => HOUSEKEEPING_BUSY,
             (false, false) => HOUSEKEEPING,

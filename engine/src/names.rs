@@ -1,8 +1,7 @@
-//! Names of the registry: claiming one for oneself, and knowing those of others.
+//! Names of the registry: knowing whose they are. How this device gets one is in `claims`, what posts have in `slugs`.
 //!
-//! A claim is written down before it is sent and repeated, over one relay after the other, until the registry has decided;
-//! so it can be made offline. What the registry gives is signed, and goes into the account's feed like anything else said
-//! there: whoever holds the feed knows the name without asking anybody.
+//! What the registry gives is signed, and goes into the account's feed like anything else said there: whoever holds the
+//! feed knows the name without asking anybody.
 //!
 //! Invariants: a name is shown only with the signature of the registry this peer takes names from, and only for the account
 //! that has the highest revision of it. Which registry that is, a relay this device knows says first; it stays so.
@@ -12,39 +11,24 @@ use std::time::Duration;
 use ordered::Map;
 use protocol::entry::Name;
 use protocol::message::{Message, NameAsked};
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest, RegistryId};
-use protocol::{AccountId, Body, Instant, limits};
-use serde::{Deserialize, Serialize};
+use protocol::name::{NameAnswer, NameQuestion, NameReceipt, RegistryId};
+use protocol::{AccountId, Instant, limits};
 
 use crate::Engine;
-use crate::api::{Answer, ClaimView, Outcome, Refusal, Reply};
+use crate::api::{Answer, Refusal, Reply};
 use crate::io::{AskId, LinkId, Log, Output};
 use crate::records::{NameRecord, Precedence, meta};
 use crate::store::{Op, Table};
 
-/// Pauses between attempts, doubled from the first to the last.
-const PAUSE_MIN: Duration = Duration::from_secs(2);
-const PAUSE_MAX: Duration = Duration::from_mins(2);
-/// Work a registry may ask for; more is not done.
-const WORK_BITS_MAX: u8 = 24;
-/// Hashes tried at a time, so that everything else goes on.
-const TRIES: u32 = 8_192;
 /// Lookups under way at once.
 const LOOKUPS_MAX: usize = 64;
 /// A lookup is given up after this long.
 const LOOKUP: Duration = Duration::from_secs(8);
 
-/// A claim, as stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Claim {
-    pub(crate) request: NameRequest,
-    /// Why it came to nothing. `None`: it is not decided.
-    pub(crate) refused: Option<NameAnswer>,
-}
-
 #[derive(Clone, Debug)]
 struct Lookup {
     ask: AskId,
+    slug: bool,
     name: String,
     until: Instant,
     sent: bool,
@@ -58,12 +42,6 @@ pub(crate) struct Names {
     other: Option<RegistryId>,
     /// Whose a name is, and by which revision.
     holders: Map<String, (u64, AccountId)>,
-    claim: Option<Claim>,
-    /// The request number of the claim while it is under way, and the link it took.
-    under_way: Option<(LinkId, u32)>,
-    working: Option<u8>,
-    next_try: Instant,
-    pause: Duration,
     lookups: Map<u32, Lookup>,
     last_request: u32,
 }
@@ -77,25 +55,7 @@ impl Names {
         self.registry = Some(registry);
     }
 
-    pub(crate) fn restore_claim(&mut self, claim: Claim) {
-        self.claim = Some(claim);
-    }
-
-    pub(crate) fn claim_view(&self) -> Option<ClaimView> {
-        let claim = self.claim.as_ref()?;
-        Some(ClaimView {
-            name: claim.request.name.clone(),
-            release: claim.request.action == NameAction::Release,
-            refused: claim.refused.clone(),
-        })
-    }
-
-    /// Whether [`Engine::keep_names`] has work at hand.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.working.is_some()
-    }
-
-    fn number(&mut self) -> u32 {
+    pub(crate) fn number(&mut self) -> u32 {
         self.last_request = self.last_request.wrapping_add(1);
         self.last_request
     }
@@ -173,110 +133,41 @@ impl Engine {
         }
     }
 
-    /// Asks the registry for a name, or to take it back (`None`).
-    pub(crate) fn claim_name(&mut self, name: Option<String>) -> Result<Outcome, Refusal> {
-        self.may_write()?;
-        let me = self.me().ok_or(Refusal::NoAccount)?;
-        let own = self.handle_of(&me).to_owned();
-        let (name, action) = match name {
-            None if own.is_empty() => return Err(Refusal::NotFound),
-            None => (own, NameAction::Release),
-            Some(name) => {
-                // The registry knows every script; here the common case is made right.
-                let name = name.trim().trim_start_matches('@').to_ascii_lowercase();
-                if name.is_empty() {
-                    return Err(Refusal::Empty);
-                }
-                if name.len() > limits::UNIQUE_NAME_LEN_MAX {
-                    return Err(Refusal::TooLong { max: 30 });
-                }
-                (name, NameAction::Claim)
-            }
-        };
-        let (nonce, at) = (self.random(), self.now.wall);
-        let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
-        let certificate = identity.certificate.clone();
-        let request = NameRequest::issue(&identity.key, certificate, name, action, nonce, at);
-        self.names.claim = Some(Claim {
-            request,
-            refused: None,
-        });
-        self.write_claim();
-        self.retry_claim_now();
-        Ok(Outcome::Ok)
+    /// A known relay that is linked, by chance.
+    pub(crate) fn any_relay(&mut self) -> Option<LinkId> {
+        let relays = self.links_whose(|up| up.neighbour && self.peers.is_relay(&up.peer));
+        self.any_of(&relays)
     }
 
-    /// The claim is not wanted any more. What the registry decides all the same is asked for by the next claim.
-    pub(crate) fn drop_claim(&mut self) -> Outcome {
-        self.names.claim = None;
-        self.names.under_way = None;
-        self.names.working = None;
-        self.write(Op::Delete {
-            table: Table::Meta,
-            key: meta::CLAIM.to_vec(),
-        });
-        self.me_changed = true;
-        Outcome::Ok
+    /// An interface wants to know whose a name is.
+    pub(crate) fn look_up_name(&mut self, ask: AskId, name: &str) {
+        let name = name.trim().trim_start_matches('@').to_ascii_lowercase();
+        self.look_up(ask, false, name);
     }
 
-    fn write_claim(&mut self) {
-        if let Some(claim) = &self.names.claim {
-            let op = Op::put(Table::Meta, meta::CLAIM.to_vec(), claim);
-            self.write(op);
-            self.write_strictly();
+    /// Asks the registry whose a name, or which post's a slug is.
+    pub(crate) fn look_up(&mut self, ask: AskId, slug: bool, name: String) {
+        if name.is_empty() || name.len() > limits::UNIQUE_NAME_LEN_MAX {
+            return self.answer(ask, Answer::Refused(Refusal::NotFound));
         }
-        self.me_changed = true;
-    }
-
-    /// A relay came: what waits for one is asked.
-    pub(crate) fn on_relay_for_names(&mut self) {
-        self.retry_claim_now();
+        if self.names.lookups.len() >= LOOKUPS_MAX {
+            return self.answer(ask, Answer::Refused(Refusal::Busy));
+        }
+        let request = self.names.number();
+        let lookup = Lookup {
+            ask,
+            slug,
+            name,
+            until: self.now.instant + LOOKUP,
+            sent: false,
+        };
+        self.names.lookups.insert(request, lookup);
         self.send_lookups();
     }
 
-    fn retry_claim_now(&mut self) {
-        if self
-            .names
-            .claim
-            .as_ref()
-            .is_some_and(|claim| claim.refused.is_none())
-        {
-            self.names.under_way = None;
-            self.names.pause = PAUSE_MIN;
-            self.names.next_try = self.now.instant;
-            self.next_housekeeping = self.now.instant;
-        }
-    }
-
-    /// A link ended.
-    pub(crate) fn forget_name_link(&mut self, link: LinkId) {
-        if self.names.under_way.is_some_and(|(over, _)| over == link) {
-            self.retry_claim_now();
-        }
-    }
-
-    /// What time alone does: work, attempts, lookups given up.
-    pub(crate) fn keep_names(&mut self) {
+    /// Gives lookups up that had no answer.
+    pub(crate) fn keep_lookups(&mut self) {
         let now = self.now.instant;
-        if let Some(bits) = self.names.working
-            && let Some(claim) = &mut self.names.claim
-        {
-            if !claim.request.seek_work(u32::from(bits), TRIES) {
-                return;
-            }
-            self.names.working = None;
-            self.names.next_try = now;
-        }
-        let open = self
-            .names
-            .claim
-            .as_ref()
-            .is_some_and(|claim| claim.refused.is_none());
-        if open && now >= self.names.next_try {
-            self.names.next_try = now + self.names.pause;
-            self.names.pause = (self.names.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
-            self.send_claim();
-        }
         let late = self
             .names
             .lookups
@@ -288,52 +179,8 @@ impl Engine {
         }
     }
 
-    fn send_claim(&mut self) {
-        let Some(request) = self.names.claim.as_ref().map(|claim| claim.request.clone()) else {
-            return;
-        };
-        if let Some(link) = self.any_relay() {
-            let number = self.names.number();
-            self.names.under_way = Some((link, number));
-            let question = NameQuestion::Request(request);
-            self.send(
-                link,
-                &Message::NameQuestion(NameAsked {
-                    request: number,
-                    question,
-                }),
-            );
-        }
-    }
-
-    /// A known relay that is linked, by chance.
-    fn any_relay(&mut self) -> Option<LinkId> {
-        let relays = self.links_whose(|up| up.neighbour && self.peers.is_relay(&up.peer));
-        self.any_of(&relays)
-    }
-
-    /// An interface wants to know whose a name is.
-    pub(crate) fn look_up_name(&mut self, ask: AskId, name: &str) {
-        let name = name.trim().trim_start_matches('@').to_ascii_lowercase();
-        if name.is_empty() || name.len() > limits::UNIQUE_NAME_LEN_MAX {
-            return self.answer(ask, Answer::Refused(Refusal::NotFound));
-        }
-        if self.names.lookups.len() >= LOOKUPS_MAX {
-            return self.answer(ask, Answer::Refused(Refusal::Busy));
-        }
-        let request = self.names.number();
-        let lookup = Lookup {
-            ask,
-            name,
-            until: self.now.instant + LOOKUP,
-            sent: false,
-        };
-        self.names.lookups.insert(request, lookup);
-        self.send_lookups();
-    }
-
     /// Asks a relay what has not been asked yet, if there is one.
-    fn send_lookups(&mut self) {
+    pub(crate) fn send_lookups(&mut self) {
         let Some(link) = self.any_relay() else {
             return;
         };
@@ -341,6 +188,7 @@ impl Engine {
         for (request, lookup) in self.names.lookups.iter_mut().filter(|(_, lookup)| !lookup.sent) {
             lookup.sent = true;
             let question = NameQuestion::Lookup {
+                slug: lookup.slug,
                 name: lookup.name.clone(),
             };
             let request = *request;
@@ -362,7 +210,7 @@ impl Engine {
             Some(NameAnswer::Held(receipt))
         };
         let answer = match answer {
-            NameAnswer::Unavailable => known().unwrap_or(answer),
+            NameAnswer::Unavailable if !lookup.slug => known().unwrap_or(answer),
             answer => answer,
         };
         self.answer(lookup.ask, Answer::Reply(Box::new(Reply::Name(answer))));
@@ -375,47 +223,12 @@ impl Engine {
         {
             return self.misbehaved(link, "a name receipt that is not the registry's");
         }
-        if self.names.under_way == Some((link, request)) {
-            self.names.under_way = None;
-            self.on_claim_answer(answer);
-        } else {
+        if let Some(answer) = self.on_claim_answer(link, request, answer) {
             self.end_lookup(request, answer);
         }
     }
 
     fn is_registrys_word(&self, receipt: &NameReceipt) -> bool {
         Some(receipt.registry) == self.names.registry && receipt.verify().is_ok()
-    }
-
-    fn on_claim_answer(&mut self, answer: NameAnswer) {
-        let Some(claim) = &mut self.names.claim else {
-            return;
-        };
-        let account = claim.request.certificate.account;
-        match answer {
-            NameAnswer::Held(receipt)
-                if receipt.account == account && claim.request.action == NameAction::Claim =>
-            {
-                self.end_claim(Some(receipt));
-            }
-            NameAnswer::Free if claim.request.action == NameAction::Release => self.end_claim(None),
-            // It was given back already, perhaps from another device.
-            NameAnswer::NotYours if claim.request.action == NameAction::Release => self.end_claim(None),
-            NameAnswer::Work { bits } if bits <= WORK_BITS_MAX => {
-                self.names.working = Some(bits);
-                self.next_housekeeping = self.now.instant;
-            }
-            NameAnswer::TooFast | NameAnswer::Unavailable => {}
-            refused => {
-                claim.refused = Some(refused);
-                self.write_claim();
-            }
-        }
-    }
-
-    /// The registry decided: the account's feed says so from now on.
-    fn end_claim(&mut self, receipt: Option<NameReceipt>) {
-        self.drop_claim();
-        self.append_own(&Body::Name(Name { receipt }));
     }
 }

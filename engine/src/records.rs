@@ -17,7 +17,7 @@ pub(crate) mod meta {
     pub(crate) const REGISTRY: &[u8] = b"registry";
     /// A relay that has been one of several; present from then on.
     pub(crate) const NETWORKED: &[u8] = b"networked";
-    /// A name being claimed.
+    /// Prefix: what is asked of the registry; a post's id if it is the post's slug, nothing if it is the account's name.
     pub(crate) const CLAIM: &[u8] = b"claim";
     /// Prefix: a feed (its number) whose entries are being deleted; present until that is done.
     pub(crate) const DROP: &[u8] = b"drop:";

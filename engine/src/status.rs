@@ -64,7 +64,7 @@ impl Engine {
             name: profile.map(|profile| profile.name.clone()).unwrap_or_default(),
             bio: profile.map(|profile| profile.bio.clone()).unwrap_or_default(),
             handle: self.handle_of(&identity.account).to_owned(),
-            claim: self.names.claim_view(),
+            claim: self.claims.view(None),
             phrase_confirmed: identity.account_key.is_none(),
             devices,
             following: count(self.follows.values().filter(|follow| follow.on).count()),
@@ -84,6 +84,7 @@ impl Engine {
             let more = core::mem::take(&mut self.fresh_more);
             self.event(Event::Posts { posts, more });
         }
+        self.flush_slugs();
         for account in core::mem::take(&mut self.changed_profiles) {
             if !self.is_relay() {
                 let profile = self.profile_view(&account);

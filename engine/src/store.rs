@@ -75,6 +75,10 @@ tables! {
     Relays = 14, "relays";
     /// account → name record. Read whole at start.
     Names = 15, "names";
+    /// account, post id, precedence (greatest first) → the registry's word on the post's slug, or that there is none.
+    Slugs = 16, "slugs";
+    /// registry, slug, revision (highest first), account, post id → nothing.
+    BySlug = 17, "by_slug";
 }
 
 /// One change.

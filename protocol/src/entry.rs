@@ -34,6 +34,8 @@ impl Kind {
     pub const REVOCATION: Self = Self(4);
     /// [`Name`].
     pub const NAME: Self = Self(5);
+    /// [`Slug`].
+    pub const SLUG: Self = Self(6);
 }
 
 /// The signed part of an entry.
@@ -338,6 +340,16 @@ pub struct Name {
     pub receipt: Option<NameReceipt>,
 }
 
+/// The slug a post of the account has in the registry, or that it has none any more. Per post the one with the greatest
+/// (lamport, device) counts; of several posts with a receipt for one slug, the receipt with the highest revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slug {
+    /// Which post.
+    pub post: EntryId,
+    /// The registry's word.
+    pub receipt: Option<NameReceipt>,
+}
+
 /// A decoded body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -353,6 +365,8 @@ pub enum Body {
     Revocation(Revocation),
     /// See [`Name`].
     Name(Name),
+    /// See [`Slug`].
+    Slug(Slug),
 }
 
 impl Body {
@@ -366,6 +380,7 @@ impl Body {
             Self::Follow(_) => Kind::FOLLOW,
             Self::Revocation(_) => Kind::REVOCATION,
             Self::Name(_) => Kind::NAME,
+            Self::Slug(_) => Kind::SLUG,
         }
     }
 
@@ -377,6 +392,7 @@ impl Body {
             Self::Follow(body) => codec::encode(body),
             Self::Revocation(body) => codec::encode(body),
             Self::Name(body) => codec::encode(body),
+            Self::Slug(body) => codec::encode(body),
         }
     }
 
@@ -385,6 +401,11 @@ impl Body {
     #[must_use]
     pub fn decode(kind: Kind, bytes: &[u8]) -> Option<Self> {
         let chars = |text: &str, max: usize| text.chars().count() <= max;
+        let holds = |receipt: &Option<NameReceipt>, post: Option<EntryId>| {
+            receipt
+                .as_ref()
+                .is_none_or(|r| r.post == post && r.within_limits() && r.verify().is_ok())
+        };
         match kind {
             Kind::CERTIFICATE => codec::decode_open(bytes).ok().map(Self::Certificate),
             Kind::PROFILE => codec::decode_open::<Profile>(bytes)
@@ -402,12 +423,12 @@ impl Body {
                 .map(Self::Revocation),
             Kind::NAME => codec::decode_open::<Name>(bytes)
                 .ok()
-                .filter(|n| {
-                    n.receipt
-                        .as_ref()
-                        .is_none_or(|r| r.within_limits() && r.verify().is_ok())
-                })
+                .filter(|n| holds(&n.receipt, None))
                 .map(Self::Name),
+            Kind::SLUG => codec::decode_open::<Slug>(bytes)
+                .ok()
+                .filter(|s| holds(&s.receipt, Some(s.post)))
+                .map(Self::Slug),
             _ => None,
         }
     }

@@ -1,13 +1,17 @@
-//! Names that belong to one account in the whole network: asking the registry for one, and its signed word.
+//! Names that belong to one account, and slugs that belong to one post, in the whole network: asking the registry for one,
+//! and its signed word.
 //!
-//! Feeds need no names and no permission. A name is what people say to each other instead of a key, so two accounts must
-//! never have the same one: that is decided in one place, the registry, and what it decides is signed, so that everybody
-//! who knows the registry's key can check it without asking.
+//! Feeds need no names and no permission. A name is what people say to each other instead of a key, and a slug instead of
+//! a post's id, so two must never have the same one: that is decided in one place, the registry, and what it decides is
+//! signed, so that everybody who knows the registry's key can check it without asking.
+//!
+//! Names and slugs are two spaces under one set of rules: `ada` can be a person and something else a post.
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
-use crate::id::AccountId;
+use crate::entry::{Header, Kind};
+use crate::id::{AccountId, EntryId};
 use crate::identity::Certificate;
 use crate::key::{self, BadSignature, Domain, KeyPair, Signature};
 use crate::limits;
@@ -17,14 +21,15 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RegistryId(pub [u8; 32]);
 
-/// What an account wants done with a name.
+/// What an account wants done with a name or slug.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NameAction {
     /// Have it.
     Claim,
     /// Have it no more.
     Release,
-    /// Let another account claim it; `None`: nobody any more. Until that happens it stays where it is.
+    /// Let another account claim it, a slug for a post of its own; `None`: nobody any more. Until that happens it stays
+    /// where it is.
     Offer {
         /// Whom.
         to: Option<AccountId>,
@@ -36,15 +41,18 @@ pub enum NameAction {
 pub struct NameRequest {
     /// Which account asks, and that this device speaks for it.
     pub certificate: Certificate,
-    /// The name, in its canonical form.
+    /// The name or slug, in its canonical form.
     pub name: String,
+    /// The header of the post it is, or shall be, the slug of; `None`: it is the name of the account. An entry's id is the hash of its
+    /// header, so this proves whose post it is to a registry that keeps no posts.
+    pub post: Option<Header>,
     /// What to do with it.
     pub action: NameAction,
     /// Chosen at random: settles whether a request whose answer was lost took effect.
     pub nonce: [u8; 16],
     /// When, by the device's clock.
     pub at: Timestamp,
-    /// By the device over account, device, name, action, nonce and time.
+    /// By the device over account, device, name, the post's id, action, nonce and time.
     pub signature: Signature,
     /// See [`NameRequest::work_bits`]; not signed.
     pub work: u64,
@@ -57,31 +65,62 @@ impl NameRequest {
         key: &KeyPair,
         certificate: Certificate,
         name: String,
+        post: Option<Header>,
         action: NameAction,
         nonce: [u8; 16],
         at: Timestamp,
     ) -> Self {
-        let signed = signed_bytes(&certificate, &name, &action, &nonce, at);
-        Self {
-            signature: key.sign(Domain::NameRequest, &[&signed]),
+        let mut request = Self {
             certificate,
             name,
+            post,
             action,
             nonce,
             at,
+            signature: Signature::from_bytes(&[0; 64]),
             work: 0,
-        }
+        };
+        request.signature = key.sign(Domain::NameRequest, &[&request.signed_bytes()]);
+        request
     }
 
-    /// Checks both signatures: the device's, and the account's in the certificate.
+    /// Checks both signatures, the device's and the account's in the certificate, and that the post is the account's own.
     ///
     /// # Errors
     /// [`BadSignature`].
     pub fn verify(&self) -> Result<(), BadSignature> {
-        let signed = signed_bytes(&self.certificate, &self.name, &self.action, &self.nonce, self.at);
+        let foreign = |post: &Header| post.account != self.certificate.account || post.kind != Kind::POST;
+        if self.post.as_ref().is_some_and(foreign) {
+            return Err(BadSignature);
+        }
         let device = &self.certificate.device.0;
-        key::verify(device, Domain::NameRequest, &[&signed], &self.signature)?;
+        key::verify(
+            device,
+            Domain::NameRequest,
+            &[&self.signed_bytes()],
+            &self.signature,
+        )?;
         self.certificate.verify()
+    }
+
+    /// The post it is about; `None`: the account's name.
+    #[must_use]
+    pub fn post_id(&self) -> Option<EntryId> {
+        self.post.as_ref().map(Header::id)
+    }
+
+    fn signed_bytes(&self) -> Vec<u8> {
+        let by = &self.certificate;
+        let post = self.post_id();
+        codec::encode(&(
+            by.account,
+            by.device,
+            &self.name,
+            post,
+            &self.action,
+            self.nonce,
+            self.at,
+        ))
     }
 
     /// How much work `work` proves: the leading zero bits of BLAKE3 of the signature and it (Back, "Hashcash", 2002).
@@ -118,30 +157,23 @@ impl NameRequest {
     }
 }
 
-fn signed_bytes(
-    certificate: &Certificate,
-    name: &str,
-    action: &NameAction,
-    nonce: &[u8; 16],
-    at: Timestamp,
-) -> Vec<u8> {
-    codec::encode(&(certificate.account, certificate.device, name, action, nonce, at))
-}
-
 fn name_fits(name: &str) -> bool {
     name.len() <= limits::UNIQUE_NAME_LEN_MAX
 }
 
-/// The registry's word that a name belongs to an account. Of two for one name, the higher revision counts.
+/// The registry's word that a name belongs to an account, or a slug to a post of it. Of two for one name, and of two for one
+/// slug, the higher revision counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameReceipt {
     /// Which registry.
     pub registry: RegistryId,
-    /// The name.
+    /// The name or slug.
     pub name: String,
+    /// The post it is the slug of; `None`: it is the account's name.
+    pub post: Option<EntryId>,
     /// Whose it is.
     pub account: AccountId,
-    /// Higher for every change the registry made, to whatever name.
+    /// Higher for every change the registry made, to whatever name or slug.
     pub revision: u64,
     /// When it became theirs, by the registry's clock.
     pub at: Timestamp,
@@ -152,17 +184,36 @@ pub struct NameReceipt {
 impl NameReceipt {
     /// The word of the registry with `key`.
     #[must_use]
-    pub fn issue(key: &KeyPair, name: String, account: AccountId, revision: u64, at: Timestamp) -> Self {
-        let registry = RegistryId(key.public());
-        let signed = codec::encode(&(registry, &name, account, revision, at));
-        Self {
-            registry,
+    pub fn issue(
+        key: &KeyPair,
+        name: String,
+        post: Option<EntryId>,
+        account: AccountId,
+        revision: u64,
+        at: Timestamp,
+    ) -> Self {
+        let mut receipt = Self {
+            registry: RegistryId(key.public()),
             name,
+            post,
             account,
             revision,
             at,
-            signature: key.sign(Domain::NameReceipt, &[&signed]),
-        }
+            signature: Signature::from_bytes(&[0; 64]),
+        };
+        receipt.signature = key.sign(Domain::NameReceipt, &[&receipt.signed_bytes()]);
+        receipt
+    }
+
+    fn signed_bytes(&self) -> Vec<u8> {
+        codec::encode(&(
+            self.registry,
+            &self.name,
+            self.post,
+            self.account,
+            self.revision,
+            self.at,
+        ))
     }
 
     /// Checks the registry's signature. Whether it is the right registry is for the caller to know.
@@ -170,7 +221,7 @@ impl NameReceipt {
     /// # Errors
     /// [`BadSignature`].
     pub fn verify(&self) -> Result<(), BadSignature> {
-        let signed = codec::encode(&(self.registry, &self.name, self.account, self.revision, self.at));
+        let signed = self.signed_bytes();
         key::verify(&self.registry.0, Domain::NameReceipt, &[&signed], &self.signature)
     }
 
@@ -179,7 +230,7 @@ impl NameReceipt {
     }
 }
 
-/// What is wrong with a name.
+/// What is wrong with a name or slug.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NameFault {
     /// Shorter than the registry allows.
@@ -213,25 +264,25 @@ pub enum NameFault {
 /// What the registry says to a [`NameRequest`] or a lookup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NameAnswer {
-    /// It belongs to the account named here: claimed, or looked up.
+    /// It belongs to the account or post named here: claimed, or looked up.
     Held(NameReceipt),
     /// It belongs to nobody: looked up, or released.
     Free,
-    /// It, or one that looks like it, belongs to somebody else.
+    /// It, or one that looks like it, belongs to somebody else, or to another post.
     Taken,
     /// It was released a short while ago and rests, so that nobody is taken for its last owner.
     Resting {
         /// From then on it can be claimed.
         until: Timestamp,
     },
-    /// The account has a name already: this one.
+    /// The account has a name already, or the post a slug: this one.
     HasOther {
         /// Which.
         name: String,
     },
     /// It cannot be a name.
     Fault(NameFault),
-    /// It does not belong to the account that asks.
+    /// It does not belong to the account that asks, or not to this post.
     NotYours,
     /// Too many requests; the same one may be repeated later.
     TooFast,
@@ -242,6 +293,11 @@ pub enum NameAnswer {
     },
     /// The registry cannot be reached, or does not know whether it was done: ask again, it does no harm.
     Unavailable,
+    /// The account has as many slugs as one may have; those that rest count.
+    TooMany {
+        /// How many.
+        max: u32,
+    },
 }
 
 /// What is asked of the registry.
@@ -249,7 +305,9 @@ pub enum NameAnswer {
 pub enum NameQuestion {
     /// Whose is it?
     Lookup {
-        /// The name.
+        /// It is the slug of a post, not the name of an account.
+        slug: bool,
+        /// The name or slug.
         name: String,
     },
     /// Do something with it.
@@ -259,7 +317,7 @@ pub enum NameQuestion {
 impl NameQuestion {
     pub(crate) fn within_limits(&self) -> bool {
         match self {
-            Self::Lookup { name } => name_fits(name),
+            Self::Lookup { name, .. } => name_fits(name),
             Self::Request(request) => request.within_limits(),
         }
     }

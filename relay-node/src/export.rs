@@ -125,5 +125,9 @@ fn says(body: &Body) -> Value {
             json!({"device": revocation.device.to_string(), "next_seq": revocation.next_seq})
         }
         Body::Name(name) => json!({"handle": name.receipt.as_ref().map(|receipt| &receipt.name)}),
+        Body::Slug(slug) => {
+            let name = slug.receipt.as_ref().map(|receipt| &receipt.name);
+            json!({"post": slug.post.to_string(), "slug": name})
+        }
     }
 }

@@ -217,6 +217,7 @@ impl Relay {
             let names = registry::Settings {
                 work_bits: settings.name_work_bits,
                 rest: Duration::from_hours(24 * u64::from(settings.name_rest_days)),
+                ..registry::Settings::default()
             };
             let (driver, me) = (driver.clone(), peer.to_string());
             tokio::spawn(registry::serve(driver, ledger, names, pace, fresh, me, questions))

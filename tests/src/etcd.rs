@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use data_encoding::BASE64;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -189,6 +190,18 @@ impl Etcd {
             None
         })
         .await
+    }
+
+    /// The value of a key, as the first node has it after asking the others.
+    ///
+    /// # Errors
+    /// If it does not answer, or with something else.
+    pub async fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let asked = serde_json::json!({ "key": BASE64.encode(key) });
+        let answer = http::post(self.nodes[0].client, "/v3/kv/range", &asked.to_string()).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer.body).context("etcd's answer")?;
+        let value = answer["kvs"][0]["value"].as_str();
+        Ok(value.map(|value| BASE64.decode(value.as_bytes())).transpose()?)
     }
 
     /// Kills a node as `kill -9` does.

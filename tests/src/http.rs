@@ -42,15 +42,31 @@ impl Response {
 
 /// `GET` of a path with further headers. A port alone is one of this machine.
 pub async fn get_with(at: impl Into<At>, path: &str, headers: &[(&str, &str)]) -> Result<Response> {
-    let at = at.into();
+    exchange(at.into(), "GET", path, headers, "").await
+}
+
+/// `POST` to a path with this body. A port alone is one of this machine.
+pub async fn post(at: impl Into<At>, path: &str, body: &str) -> Result<Response> {
+    let len = body.len().to_string();
+    exchange(at.into(), "POST", path, &[("Content-Length", &len)], body).await
+}
+
+async fn exchange(
+    at: At,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Response> {
     let address = at.address();
     let exchange = async {
         let mut stream = at.connect().await?;
-        let mut request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n");
+        let mut request = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
+        request.push_str(body);
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
@@ -58,7 +74,7 @@ pub async fn get_with(at: impl Into<At>, path: &str, headers: &[(&str, &str)]) -
     };
     tokio::time::timeout(ANSWER_WITHIN, exchange)
         .await
-        .with_context(|| format!("no answer from {address} to GET {path}"))?
+        .with_context(|| format!("no answer from {address} to {method} {path}"))?
 }
 
 /// `GET` of a path. A port alone is one of this machine.

@@ -203,6 +203,7 @@ impl NativePeer {
                 token,
                 text: text.into(),
                 reply_to: None,
+                slug: None,
             })
             .await?
         {

@@ -72,6 +72,7 @@ fn claim_by(person: &Person) -> NameQuestion {
         &person.device,
         person.certificate.clone(),
         name,
+        None,
         NameAction::Claim,
         [7; 16],
         WRITTEN,
@@ -144,6 +145,7 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
         let reads = || async { texts(&reader).await?.starts_with(&written[..50]).then_some(()) };
         eventually("a newcomer to read what is there", AGAIN_WITHIN, reads).await?;
         let question = NameQuestion::Lookup {
+            slug: false,
             name: "ada".to_owned(),
         };
         match ask(&relay, &Person::new(1), question).await? {
@@ -252,6 +254,7 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
     ensure!(receipt.account == refused.account);
     for (person, receipt) in &given {
         let question = NameQuestion::Lookup {
+            slug: false,
             name: receipt.name.clone(),
         };
         let answer = ask(&relay, person, question).await?;

@@ -1,4 +1,4 @@
-//! Names, with real relays and a real etcd: one winner each, whoever dies meanwhile.
+//! Names and slugs, with real relays and a real etcd: one winner each, whoever dies meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use engine::api::{Command, Query, Reply};
-use protocol::AccountId;
+use protocol::entry::{Body, Header, Position, Post};
 use protocol::message::{Message, NameAsked};
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest, RegistryId};
+use protocol::{AccountId, VerifiedEntry, codec};
 use rustix::process::Signal;
 use starling_tests::certificates::Certificates;
 use starling_tests::etcd::Etcd;
@@ -119,17 +120,35 @@ impl Client {
 /// Between two attempts of a client that was told to come later.
 const PAUSE: Duration = Duration::from_millis(50);
 
-fn claim(person: &Person, name: &str) -> NameQuestion {
+/// Every other one is the slug of a post.
+fn is_slug(n: usize) -> bool {
+    n % 2 == 1
+}
+
+fn lookup(n: usize) -> NameQuestion {
+    let (slug, name) = (is_slug(n), name(n));
+    NameQuestion::Lookup { slug, name }
+}
+
+/// The header of a person's post.
+fn post(person: &Person, n: usize) -> Header {
+    let at = Position {
+        seq: n as u64 + 1,
+        ..Position::default()
+    };
+    let body = Body::Post(Post {
+        text: name(n),
+        reply: None,
+    });
+    let entry = VerifiedEntry::create(&person.device, at, person.account, WRITTEN, &body);
+    entry.header().clone()
+}
+
+fn claim(person: &Person, n: usize) -> NameQuestion {
     let (certificate, nonce) = (person.certificate.clone(), [7; 16]);
-    let action = NameAction::Claim;
-    NameQuestion::Request(NameRequest::issue(
-        &person.device,
-        certificate,
-        name.to_owned(),
-        action,
-        nonce,
-        WRITTEN,
-    ))
+    let (action, post) = (NameAction::Claim, is_slug(n).then(|| post(person, n)));
+    let request = NameRequest::issue(&person.device, certificate, name(n), post, action, nonce, WRITTEN);
+    NameQuestion::Request(request)
 }
 
 /// Whether all answers could have come from one register per name that is written once (Herlihy and Wing, "Linearizability",
@@ -143,6 +162,7 @@ fn is_linearizable(history: &[Asked], registry: Option<RegistryId>) -> Result<BT
         receipt.verify()?;
         ensure!(registry.is_none_or(|registry| receipt.registry == registry));
         ensure!(receipt.name == name(asked.name), "a receipt for another name");
+        ensure!(receipt.post.is_some() == is_slug(asked.name), "a name is no slug");
         if Some(receipt.account) == asked.by {
             let before = winners.insert(asked.name, asked);
             ensure!(before.is_none(), "{} has two winners", name(asked.name));
@@ -169,7 +189,7 @@ fn is_linearizable(history: &[Asked], registry: Option<RegistryId>) -> Result<BT
 }
 
 #[tokio::test]
-async fn five_hundred_names_have_one_winner_each_while_an_index_relay_and_the_leader_of_etcd_die()
+async fn five_hundred_names_and_slugs_have_one_winner_each_while_an_index_relay_and_the_leader_of_etcd_die()
 -> Result<()> {
     const NAMES: usize = 500;
     const CLIENTS: u32 = 8;
@@ -188,10 +208,10 @@ async fn five_hundred_names_have_one_winner_each_while_an_index_relay_and_the_le
                     // Half of them come from the other end, and all look before and after.
                     let at = if n % 2 == 0 { at } else { NAMES - 1 - at };
                     let person = Person::new(n * NAMES as u32 + at as u32);
-                    let look = || NameQuestion::Lookup { name: name(at) };
+                    let look = || lookup(at);
                     for (by, question) in [
                         (None, look()),
-                        (Some(person.account), claim(&person, &name(at))),
+                        (Some(person.account), claim(&person, at)),
                         (None, look()),
                     ] {
                         let asked = Instant::now();
@@ -241,12 +261,47 @@ async fn five_hundred_names_have_one_winner_each_while_an_index_relay_and_the_le
     relays[2].restart().await?;
     let mut late = Client::new(2, &ports[2..]);
     for (at, winner) in &winners {
-        match late.ask(NameQuestion::Lookup { name: name(*at) }).await {
+        match late.ask(lookup(*at)).await {
             NameAnswer::Held(receipt) => assert_eq!(receipt.account, *winner),
             other => panic!("{other:?}"),
         }
     }
     says("the relay that came back says the same");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_persons_slugs_are_counted_right_through_three_relays_at_once() -> Result<()> {
+    const EACH: usize = 10;
+    let etcd = Etcd::start(1).await?;
+    let relays = index_relays(3, &etcd, &[]).await?;
+    let ports: Vec<u16> = relays.iter().map(Relay::port).collect();
+    let clients: Vec<_> = (0..3)
+        .map(|n| {
+            let ports = ports.clone();
+            tokio::spawn(async move {
+                let mut client = Client::new(n, &ports);
+                let ada = Person::new(7);
+                for at in 0..EACH {
+                    let at = 2 * (n as usize * EACH + at) + 1;
+                    let answer = client.ask(claim(&ada, at)).await;
+                    let NameAnswer::Held(receipt) = answer else {
+                        panic!("{answer:?}");
+                    };
+                    assert_eq!(receipt.post, Some(post(&ada, at).id()));
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await?;
+    }
+    let ada = Person::new(7).account;
+    let count = etcd
+        .value(&[b"starling/c/", ada.as_bytes().as_slice()].concat())
+        .await?;
+    let count: u32 = codec::decode(&count.context("a count")?)?;
+    assert_eq!(count, 3 * EACH as u32);
     Ok(())
 }
 
@@ -492,6 +547,7 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
         assert!(opened.is_empty(), "without {what}");
     }
     let look = NameQuestion::Lookup {
+        slug: false,
         name: "ada-bird".to_owned(),
     };
     let answer = Client::new(3, &[port]).ask(look).await;

@@ -124,6 +124,7 @@ fn claim(person: &Person, name: &str) -> NameQuestion {
         &person.device,
         person.certificate.clone(),
         name.to_owned(),
+        None,
         NameAction::Claim,
         [7; 16],
         WRITTEN,
@@ -132,6 +133,7 @@ fn claim(person: &Person, name: &str) -> NameQuestion {
 
 fn look_up(name: &str) -> NameQuestion {
     NameQuestion::Lookup {
+        slug: false,
         name: name.to_owned(),
     }
 }

@@ -81,6 +81,11 @@ pub fn origin() -> String {
     window().location().origin().unwrap_or_default()
 }
 
+/// Where the app was loaded from, such as `example.org`.
+pub fn host() -> String {
+    window().location().host().unwrap_or_default()
+}
+
 /// Puts text on the clipboard. `false` if the browser does not allow it.
 pub async fn copy(text: &str) -> bool {
     // Where the page is no secure context there is no clipboard at all, whatever the types say.

@@ -29,7 +29,7 @@ pub enum Route {
     User(AccountId),
     /// A post.
     Post(EntryRef),
-    /// A person by the name in the address bar.
+    /// A person by the name in the address bar, or a post by its slug there.
     Named,
     /// Nothing lives here.
     NotFound,
@@ -47,7 +47,8 @@ impl Route {
             ["you", "phrase"] => Self::Phrase,
             ["you", "following"] => Self::Following,
             ["network"] => Self::Network,
-            [name] if name.starts_with('@') => Self::Named,
+            // What has a dot in it is a file's address.
+            [name] if name.starts_with('@') || !name.contains('.') => Self::Named,
             ["u", account] => account.parse().map_or(Self::NotFound, Self::User),
             ["p", account, id] => match (account.parse(), id.parse()) {
                 (Ok(account), Ok(id)) => Self::Post(EntryRef { account, id }),
@@ -61,7 +62,8 @@ impl Route {
     pub fn path(&self) -> String {
         match self {
             Self::Home | Self::NotFound => "/".to_owned(),
-            Self::Named => format!("/@{}", name_in_address()),
+            // One is there already.
+            Self::Named => dom::window().location().pathname().unwrap_or_default(),
             Self::Explore => "/explore".to_owned(),
             Self::Activity => "/activity".to_owned(),
             Self::You => "/you".to_owned(),
@@ -84,12 +86,17 @@ impl Route {
     }
 }
 
-/// The name in the address bar, if one stands there.
+/// The name in the address bar with its `@`, or the slug.
 pub fn name_in_address() -> String {
     let path = dom::window().location().pathname().unwrap_or_default();
-    let name = path.trim_start_matches(['/', '@']).trim_end_matches('/');
+    let name = path.trim_matches('/');
     // What cannot be decoded is a name nobody has.
     js_sys::decode_uri_component(name).map_or_else(|_| name.to_owned(), String::from)
+}
+
+/// The path of a slug.
+pub fn slug_path(slug: &str) -> String {
+    format!("/{slug}/")
 }
 
 /// The path of a name that was pasted or typed, `@ada`.
@@ -269,7 +276,12 @@ mod tests {
             assert_eq!(Route::parse(&route.path()), route);
         }
         assert_eq!(Route::parse("/u/nobody"), Route::NotFound);
-        assert_eq!(Route::parse("/@ada/"), Route::Named);
+        for path in ["/@ada/", "/why-starlings-flock/", "/@ada.l"] {
+            assert_eq!(Route::parse(path), Route::Named, "{path}");
+        }
+        for path in ["/robots.txt", "/two/parts"] {
+            assert_eq!(Route::parse(path), Route::NotFound, "{path}");
+        }
     }
 
     #[test]

@@ -319,29 +319,57 @@ pub fn claim_waits(claim: &ClaimView) -> String {
     }
 }
 
+// Link names of posts.
+pub const SLUG: &str = "Link name";
+pub const SLUG_ADD: &str = "Give it a link name";
+pub const SLUG_LABEL: &str = "A short address of its own";
+pub const SLUG_PLACEHOLDER: &str = "such as: why-they-flock";
+pub const SLUG_ALSO: &str = "The long link works as ever.";
+pub const SLUG_ASKING: &str = "Asking the network where this link leads…";
+pub const SLUG_UNKNOWN: &str =
+    "Where this link leads cannot be found out right now. Try again when you are online.";
+
+/// A link name that is not decided.
+pub fn slug_waits(claim: &ClaimView) -> String {
+    let what = if claim.release {
+        "Giving back"
+    } else {
+        "Asking for"
+    };
+    format!("{what} /{}/ as soon as the network can be reached.", claim.name)
+}
+
 /// Why a claim came to nothing, and what to do.
-pub fn claim_refused(claim: &ClaimView) -> String {
-    let name = &claim.name;
+pub fn claim_refused(claim: &ClaimView, slug: bool) -> String {
+    let shown = |name: &str| {
+        if slug {
+            format!("/{name}/")
+        } else {
+            format!("@{name}")
+        }
+    };
     let why = match &claim.refused {
         Some(NameAnswer::Taken) => "is taken, or looks too much like one that is. Choose another".to_owned(),
         Some(NameAnswer::Resting { .. }) => {
             "was given back a short while ago and rests. Choose another".to_owned()
         }
-        Some(NameAnswer::HasOther { name }) => format!("is one too many: your account is @{name} already"),
+        Some(NameAnswer::HasOther { name }) => format!("is one too many: there is {} already", shown(name)),
+        Some(NameAnswer::TooMany { max }) => format!("is one too many: an account has {max} at most"),
         Some(NameAnswer::Fault(fault)) => match fault {
             NameFault::TooShort { min } => format!("is too short: {min} characters at least"),
             NameFault::TooLong { max } => format!("is too long: {max} characters at most"),
             NameFault::Character { character } => {
-                format!("cannot have “{character}” there: letters, digits, and - _ . between them")
+                let dot = if slug { "" } else { " ." };
+                format!("cannot have “{character}” there: letters, digits, and - _{dot} between them")
             }
-            NameFault::NotCanonical { canonical } => format!("is written @{canonical}: ask for that"),
+            NameFault::NotCanonical { canonical } => format!("is written {}: ask for that", shown(canonical)),
             NameFault::MixedScripts => "mixes scripts that look alike. Use one".to_owned(),
             NameFault::Confusable => "reads like a name in other letters. Choose another".to_owned(),
             NameFault::Reserved => "is kept for the network itself. Choose another".to_owned(),
         },
         _ => "was refused. Choose another".to_owned(),
     };
-    format!("@{name} {why}.")
+    format!("{} {why}.", shown(&claim.name))
 }
 
 // A post's own page.

@@ -190,6 +190,7 @@ mod tests {
             token: [3; 16],
             text: "hé".into(),
             reply_to: None,
+            slug: None,
         });
         for message in [
             ToWorker::Ask { number: 7, ask },

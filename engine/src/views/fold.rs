@@ -8,6 +8,7 @@ use crate::api::{PostView, ProfileView, ReplyView};
 use crate::durability::OWN_POSTS_MAX;
 use crate::keys::{self, FeedNumber, Place};
 use crate::records::{FollowRecord, Precedence, ProfileRecord};
+use crate::slugs;
 use crate::store::{Op, Table};
 
 /// Posts told in one event.
@@ -70,6 +71,7 @@ impl Engine {
             Body::Name(name) => self.fold_name(header.account, name, precedence),
             Body::Follow(follow) if self.me() == Some(header.account) => self.fold_follow(follow, precedence),
             Body::Follow(_) | Body::Certificate(_) => {}
+            Body::Slug(slug) => self.fold_slug(header, &slug),
             Body::Revocation(revocation) => {
                 if revocation.account == header.account {
                     self.write(Op::put(
@@ -86,10 +88,20 @@ impl Engine {
 
     /// Takes an entry that became void out of the index tables.
     pub(crate) fn unfold_entry(&mut self, header: &Header, id: EntryId, body: &[u8]) {
-        if let Some(Body::Post(post)) = Body::decode(header.kind, body) {
-            for (table, key) in self.post_rows(header.account, header.timestamp, id, &post) {
-                self.write(Op::Delete { table, key });
+        match Body::decode(header.kind, body) {
+            Some(Body::Post(post)) => {
+                for (table, key) in self.post_rows(header.account, header.timestamp, id, &post) {
+                    self.write(Op::Delete { table, key });
+                }
             }
+            Some(Body::Slug(slug)) => {
+                for row in slugs::rows(header, &slug) {
+                    if let Op::Put { table, key, .. } = row {
+                        self.write(Op::Delete { table, key });
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
@@ -156,7 +168,7 @@ impl Engine {
         }
     }
 
-    /// A post ready to be shown; answers to it are counted by whoever reads the store.
+    /// A post ready to be shown; answers to it are counted, and its slug is found, by whoever reads the store.
     pub(crate) fn post_view(
         &self,
         entry: EntryRef,
@@ -183,6 +195,8 @@ impl Engine {
             mine,
             in_home: mine || self.follows(&entry.account),
             durability: mine.then(|| self.durability(&device, seq)),
+            slug: String::new(),
+            slug_claim: self.claims.view(Some(entry.id)).filter(|_| mine),
         }
     }
 

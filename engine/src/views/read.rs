@@ -9,6 +9,7 @@ use protocol::{DeviceId, Entry, EntryId, EntryRef, Timestamp, codec};
 
 use crate::api::{Answer, Cursor, NetworkView, Page, PostView, Query, Refusal, Reply, ThreadView, Timeline};
 use crate::keys::{self, Place};
+use crate::slugs::{SlugReading, read_slug};
 use crate::store::{Read, Row, Rows, Table, prefix_end};
 use crate::{AskId, Engine, Waiting};
 
@@ -54,6 +55,8 @@ pub(crate) enum Reading {
     },
     /// Where an own post is stored.
     Holders,
+    /// About slugs.
+    Slug(SlugReading),
 }
 
 /// A thread being gathered.
@@ -108,6 +111,7 @@ impl Engine {
                 false => Vec::new(),
             }),
             Query::Name { name } => return self.look_up_name(ask, &name),
+            Query::Slug { slug } => return self.look_up_slug(ask, &slug),
             Query::Following => {
                 let followed = self.follows.iter().filter(|(_, follow)| follow.on);
                 Reply::Profiles(followed.map(|(account, _)| self.profile_view(account)).collect())
@@ -144,7 +148,7 @@ impl Engine {
         self.answer(ask, Answer::Reply(Box::new(reply)));
     }
 
-    fn read_on(&mut self, ask: AskId, reads: Vec<Read>, reading: Reading) {
+    pub(crate) fn read_on(&mut self, ask: AskId, reads: Vec<Read>, reading: Reading) {
         self.load(
             reads,
             Waiting::View {
@@ -166,14 +170,15 @@ impl Engine {
             }
             Reading::Entries { next, places } => {
                 let posts = self.posts_at(&places, rows);
-                let reads = posts.iter().map(|post| count_answers(&post.entry.id)).collect();
+                let reads = posts.iter().flat_map(|post| read_around(&post.entry)).collect();
                 self.read_on(ask, reads, Reading::Counts { next, posts });
             }
             Reading::Counts { next, mut posts } => {
-                note_counts(posts.iter_mut(), &rows);
+                self.note_around(posts.iter_mut(), &rows);
                 self.answer(ask, Answer::Reply(Box::new(Reply::Page(Page { posts, next }))));
             }
             Reading::Thread { thread, step } => self.on_thread_rows(ask, thread, step, rows),
+            Reading::Slug(reading) => self.on_slug_rows(ask, reading, rows),
             Reading::Holders => {
                 let place = rows
                     .into_iter()
@@ -400,7 +405,7 @@ impl Engine {
                     ..
                 } = thread;
                 let mut ancestors: Vec<_> = ancestors.into();
-                note_counts(post.iter_mut().chain(&mut ancestors).chain(&mut replies), &rows);
+                self.note_around(post.iter_mut().chain(&mut ancestors).chain(&mut replies), &rows);
                 let replies = sorted_by_key(replies, |post| (post.timestamp, post.entry.id));
                 let searching = post.is_none() && self.searching(&entry.account);
                 let view = ThreadView {
@@ -433,7 +438,7 @@ impl Engine {
 
     fn count_thread(&mut self, ask: AskId, thread: Box<ThreadReading>) {
         let posts = thread.post.iter().chain(&thread.ancestors).chain(&thread.replies);
-        let reads = posts.map(|post| count_answers(&post.entry.id)).collect();
+        let reads = posts.flat_map(|post| read_around(&post.entry)).collect();
         self.read_on(
             ask,
             reads,
@@ -442,6 +447,16 @@ impl Engine {
                 step: ThreadStep::Counts,
             },
         );
+    }
+
+    /// See [`read_around`].
+    fn note_around<'a>(&self, posts: impl Iterator<Item = &'a mut PostView>, rows: &Rows) {
+        for (post, rows) in posts.zip(rows.chunks_exact(2)) {
+            post.replies = rows[0].len() as u32;
+            post.slug = self
+                .slug_in(&rows[1])
+                .map_or_else(String::new, |receipt| receipt.name);
+        }
     }
 }
 
@@ -479,14 +494,12 @@ fn read_places(places: &[Place]) -> Vec<Read> {
         .collect()
 }
 
-fn count_answers(id: &EntryId) -> Read {
-    Read::prefix(Table::ByParent, &id.0, REPLIES_COUNTED_MAX)
-}
-
-fn note_counts<'a>(posts: impl Iterator<Item = &'a mut PostView>, rows: &Rows) {
-    for (post, rows) in posts.zip(rows) {
-        post.replies = rows.len() as u32;
-    }
+/// What stands in other tables about a post: answers, and its slug.
+fn read_around(post: &EntryRef) -> [Read; 2] {
+    [
+        Read::prefix(Table::ByParent, &post.id.0, REPLIES_COUNTED_MAX),
+        read_slug(post),
+    ]
 }
 
 fn place(value: &[u8]) -> Option<Place> {

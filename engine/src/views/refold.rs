@@ -17,12 +17,14 @@ use crate::{Engine, Waiting};
 /// Rows per step.
 const STEP_ROWS: usize = 512;
 /// Tables that hold nothing but views of entries.
-const INDEX_TABLES: [Table; 5] = [
+const INDEX_TABLES: [Table; 7] = [
     Table::Ids,
     Table::ByTime,
     Table::ByAccount,
     Table::ByParent,
     Table::Activity,
+    Table::Slugs,
+    Table::BySlug,
 ];
 
 /// What is to be folded again.

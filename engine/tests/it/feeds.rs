@@ -67,6 +67,7 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
         token: [3; 16],
         text: "no".into(),
         reply_to: None,
+        slug: None,
     };
     assert_eq!(net.command(copy, publish), Answer::Refused(Refusal::Forked));
 
@@ -146,6 +147,7 @@ fn a_revoked_device_is_void_from_there_on_and_its_past_stays() {
         token: [3; 16],
         text: "no".into(),
         reply_to: None,
+        slug: None,
     };
     assert_eq!(net.command(phone, publish), Answer::Refused(Refusal::Revoked));
 }

@@ -18,3 +18,4 @@ mod placement;
 mod random;
 mod routing;
 mod scenarios;
+mod slugs;

@@ -10,7 +10,7 @@ use crate::directory::description;
 use crate::network::{Network, seed};
 
 /// A relay that keeps the registry, and one that does not and was told of the first.
-fn relays(net: &mut Network) -> (usize, usize) {
+pub(crate) fn relays(net: &mut Network) -> (usize, usize) {
     let config = Config {
         registrar: true,
         ..Config::relay(KeyPair::from_seed(&[9; 32]))
@@ -32,12 +32,12 @@ fn relays(net: &mut Network) -> (usize, usize) {
 }
 
 /// Links with a relay as with the one whose app this is.
-fn visit(net: &mut Network, person: usize, relay: usize) {
+pub(crate) fn visit(net: &mut Network, person: usize, relay: usize) {
     let peer = net.peer_id(relay).expect("a key");
     net.input(person, Input::Candidates(vec![Candidate { peer, relay: true }]));
 }
 
-fn me(net: &mut Network, peer: usize) -> MeView {
+pub(crate) fn me(net: &mut Network, peer: usize) -> MeView {
     match net.query(peer, Query::Me) {
         Reply::Me(Some(me)) => me,
         other => panic!("{other:?}"),

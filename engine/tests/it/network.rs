@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use protocol::frame;
 use protocol::handshake::{Binding, Role};
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt};
-use protocol::{AccountId, Instant, KeyPair, PeerId, Timestamp};
+use protocol::{AccountId, EntryId, Instant, KeyPair, PeerId, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use starling_engine::api::{
@@ -105,7 +105,8 @@ enum Happening {
 /// A registry of names, shared by all relays that keep one; `answers` is whether it can be reached.
 pub(crate) struct Registry {
     pub(crate) key: KeyPair,
-    pub(crate) held: BTreeMap<String, AccountId>,
+    /// Slug or name, and whose it is.
+    pub(crate) held: BTreeMap<(bool, String), (AccountId, Option<EntryId>)>,
     pub(crate) revision: u64,
     pub(crate) work_bits: u8,
     pub(crate) answers: bool,
@@ -113,18 +114,13 @@ pub(crate) struct Registry {
 
 impl Registry {
     fn answer(&mut self, question: NameQuestion, at: Timestamp) -> NameAnswer {
-        let receipt = |name: &str, account, revision| {
-            NameAnswer::Held(NameReceipt::issue(
-                &self.key,
-                name.to_owned(),
-                account,
-                revision,
-                at,
-            ))
+        let receipt = |name: &str, (account, post), revision| {
+            let name = name.to_owned();
+            NameAnswer::Held(NameReceipt::issue(&self.key, name, post, account, revision, at))
         };
         let request = match question {
-            NameQuestion::Lookup { name } => {
-                let holder = self.held.get(&name);
+            NameQuestion::Lookup { slug, name } => {
+                let holder = self.held.get(&(slug, name.clone()));
                 return holder.map_or(NameAnswer::Free, |holder| receipt(&name, *holder, self.revision));
             }
             NameQuestion::Request(request) => request,
@@ -133,17 +129,18 @@ impl Registry {
             let bits = self.work_bits;
             return NameAnswer::Work { bits };
         }
-        let account = request.certificate.account;
+        let asks = (request.certificate.account, request.post_id());
+        let key = (asks.1.is_some(), request.name.clone());
         self.revision += 1;
-        match (request.action, self.held.get(&request.name)) {
-            (NameAction::Claim, Some(holder)) if *holder != account => NameAnswer::Taken,
+        match (request.action, self.held.get(&key)) {
+            (NameAction::Claim, Some(holder)) if *holder != asks => NameAnswer::Taken,
             (NameAction::Claim, _) => {
-                let answer = receipt(&request.name, account, self.revision);
-                self.held.insert(request.name, account);
+                let answer = receipt(&request.name, asks, self.revision);
+                self.held.insert(key, asks);
                 answer
             }
-            (_, Some(holder)) if *holder == account => {
-                self.held.remove(&request.name);
+            (_, Some(holder)) if *holder == asks => {
+                self.held.remove(&key);
                 NameAnswer::Free
             }
             _ => NameAnswer::NotYours,
@@ -666,6 +663,7 @@ impl Network {
                 token,
                 text: text.into(),
                 reply_to: None,
+                slug: None,
             },
         ) {
             Answer::Done(Outcome::Published(post)) => *post,

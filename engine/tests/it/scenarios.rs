@@ -228,6 +228,7 @@ fn a_repeated_token_is_the_same_post() {
         token: [7; 16],
         text: "once".into(),
         reply_to: None,
+        slug: None,
     };
     let Answer::Done(Outcome::Published(first)) = net.command(ada, publish.clone()) else {
         panic!()
@@ -304,6 +305,7 @@ fn a_thread_shows_what_is_answered_and_what_answers() {
         token: [n; 16],
         text: text.into(),
         reply_to: Some(to),
+        slug: None,
     };
     let Answer::Done(Outcome::Published(answer)) = net.command(bob, publish("answer", 1, reply_to(&root)))
     else {
@@ -340,6 +342,7 @@ fn a_post_from_the_future_waits_for_its_time() {
         token: [1; 16],
         text: "tomorrow".into(),
         reply_to: None,
+        slug: None,
     });
     if let Some(engine) = &mut net.peers[ada].engine {
         engine.handle(
@@ -369,6 +372,7 @@ fn bad_commands_change_nothing_and_say_why() {
         token: [1; 16],
         text,
         reply_to: None,
+        slug: None,
     };
     check(&mut net, publish("  \n ".into()), Refusal::Empty);
     check(

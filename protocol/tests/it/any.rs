@@ -291,36 +291,40 @@ fn name_question() -> impl Strategy<Value = NameQuestion> {
     ];
     let parts = (
         certificate(),
-        unique_name(),
+        (unique_name(), proptest::option::of(header())),
         action,
         any::<[u8; 16]>(),
         (integer(), integer()),
         signature(),
     );
     prop_oneof![
-        unique_name().prop_map(|name| NameQuestion::Lookup { name }),
-        parts.prop_map(|(certificate, name, action, nonce, (at, work), signature)| {
-            NameQuestion::Request(NameRequest {
-                certificate,
-                name,
-                action,
-                nonce,
-                at: Timestamp(at),
-                signature,
-                work,
-            })
-        }),
+        (any::<bool>(), unique_name()).prop_map(|(slug, name)| NameQuestion::Lookup { slug, name }),
+        parts.prop_map(
+            |(certificate, (name, post), action, nonce, (at, work), signature)| {
+                NameQuestion::Request(NameRequest {
+                    certificate,
+                    name,
+                    post,
+                    action,
+                    nonce,
+                    at: Timestamp(at),
+                    signature,
+                    work,
+                })
+            }
+        ),
     ]
 }
 
 prop_compose! {
     pub(crate) fn name_receipt()(
         registry in bytes32(), name in unique_name(), account in bytes32(), revision in integer(), at in integer(),
-        signature in signature(),
+        post in proptest::option::of(bytes32().prop_map(EntryId)), signature in signature(),
     ) -> NameReceipt {
         NameReceipt {
             registry: RegistryId(registry),
             name,
+            post,
             account: AccountId(account),
             revision,
             at: Timestamp(at),
@@ -352,6 +356,7 @@ fn name_answer() -> impl Strategy<Value = NameAnswer> {
         Just(NameAnswer::TooFast),
         any::<u8>().prop_map(|bits| NameAnswer::Work { bits }),
         Just(NameAnswer::Unavailable),
+        any::<u32>().prop_map(|max| NameAnswer::TooMany { max }),
     ]
 }
 

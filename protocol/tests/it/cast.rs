@@ -1,7 +1,7 @@
 //! The fixed people, devices and times of the tests. Every secret is one byte repeated 32 times.
 
 use protocol::directory::{Description, Location, SignedDescription, role};
-use protocol::entry::{Body, Follow, Name, Position, Post, Profile, ReplyTo};
+use protocol::entry::{Body, Follow, Name, Position, Post, Profile, ReplyTo, Slug};
 use protocol::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN, feature};
 use protocol::identity::{Certificate, Revocation};
 use protocol::introduction::Introduction;
@@ -78,13 +78,27 @@ pub(crate) fn name_request() -> NameRequest {
     let name = "ada".to_owned();
     NameRequest {
         work: 300,
-        ..NameRequest::issue(&key(LAPTOP), certificate(), name, action, [0xcc; 16], at)
+        ..NameRequest::issue(&key(LAPTOP), certificate(), name, None, action, [0xcc; 16], at)
     }
+}
+
+/// Ada wants a slug for her first post.
+pub(crate) fn slug_request() -> NameRequest {
+    let at = Timestamp(BEGIN.0 + 8_000);
+    let post = Some(feed()[2].header().clone());
+    let (name, action) = ("hello".to_owned(), NameAction::Claim);
+    NameRequest::issue(&key(LAPTOP), certificate(), name, post, action, [0xcd; 16], at)
 }
 
 pub(crate) fn name_receipt() -> NameReceipt {
     let at = Timestamp(BEGIN.0 + 7_000);
-    NameReceipt::issue(&key(REGISTRY), "ada".into(), account(ADA), 300, at)
+    NameReceipt::issue(&key(REGISTRY), "ada".into(), None, account(ADA), 300, at)
+}
+
+pub(crate) fn slug_receipt() -> NameReceipt {
+    let at = Timestamp(BEGIN.0 + 9_000);
+    let post = Some(EntryId([0x33; 32]));
+    NameReceipt::issue(&key(REGISTRY), "hello".into(), post, account(ADA), 301, at)
 }
 
 pub(crate) fn introduction() -> Introduction {
@@ -148,6 +162,10 @@ pub(crate) fn bodies() -> Vec<Body> {
         Body::Revocation(revocation()),
         Body::Name(Name {
             receipt: Some(name_receipt()),
+        }),
+        Body::Slug(Slug {
+            post: EntryId([0x33; 32]),
+            receipt: Some(slug_receipt()),
         }),
     ]
 }

@@ -131,6 +131,7 @@ fn the_page_names_every_kind_of_entry() {
         ("FOLLOW", Kind::FOLLOW),
         ("REVOCATION", Kind::REVOCATION),
         ("NAME", Kind::NAME),
+        ("SLUG", Kind::SLUG),
     ];
     let defined = include_str!("../../src/entry.rs")
         .matches(": Self = Self(")

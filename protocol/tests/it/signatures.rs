@@ -1,7 +1,7 @@
 //! What is signed cannot be changed by a single bit, nor used for anything but what it was signed for.
 
 use protocol::directory::SignedDescription;
-use protocol::entry::{EntryError, Position, Post};
+use protocol::entry::{EntryError, Name, Position, Post, Slug};
 use protocol::identity::{Certificate, Revocation};
 use protocol::key::{self, Domain};
 use protocol::name::{NameReceipt, NameRequest};
@@ -49,6 +49,63 @@ fn a_name_receipt_holds_to_the_bit() {
     no_bit_may_flip(&codec::encode(&cast::name_receipt()), |bytes| {
         codec::decode::<NameReceipt>(bytes).is_ok_and(|receipt| receipt.verify().is_ok())
     });
+    no_bit_may_flip(&codec::encode(&cast::slug_receipt()), |bytes| {
+        codec::decode::<NameReceipt>(bytes).is_ok_and(|receipt| receipt.verify().is_ok())
+    });
+}
+
+#[test]
+fn a_slug_request_holds_to_the_bit_and_is_for_a_post_of_ones_own() {
+    let request = cast::slug_request();
+    no_bit_may_flip(&codec::encode(&request), |bytes| {
+        codec::decode::<NameRequest>(bytes)
+            .is_ok_and(|changed| changed.work == request.work && changed.verify().is_ok())
+    });
+    let about = |entry: usize, account| {
+        let mut post = cast::feed()[entry].header().clone();
+        post.account = account;
+        let (name, action) = (request.name.clone(), request.action.clone());
+        let (key, certificate) = (cast::key(cast::LAPTOP), cast::certificate());
+        NameRequest::issue(&key, certificate, name, Some(post), action, [1; 16], request.at).verify()
+    };
+    let ada = cast::account(cast::ADA);
+    assert!(about(2, ada).is_ok());
+    assert!(
+        about(2, cast::account(cast::BOB)).is_err(),
+        "somebody else's post"
+    );
+    assert!(about(1, ada).is_err(), "no post");
+}
+
+#[test]
+fn a_receipt_serves_what_it_names() {
+    let body = |body: Body| {
+        let header = VerifiedEntry::create(
+            &cast::key(cast::LAPTOP),
+            Position {
+                seq: 1,
+                ..Position::default()
+            },
+            cast::account(cast::ADA),
+            cast::BEGIN,
+            &body,
+        );
+        Body::decode(header.header().kind, header.body())
+    };
+    let post = EntryId([0x33; 32]);
+    let slug = |post, receipt: NameReceipt| {
+        let receipt = Some(receipt);
+        body(Body::Slug(Slug { post, receipt }))
+    };
+    assert!(slug(post, cast::slug_receipt()).is_some());
+    assert_eq!(
+        slug(EntryId([0x34; 32]), cast::slug_receipt()),
+        None,
+        "another post's"
+    );
+    assert_eq!(slug(post, cast::name_receipt()), None, "a name is no slug");
+    let receipt = Some(cast::slug_receipt());
+    assert_eq!(body(Body::Name(Name { receipt })), None, "and a slug no name");
 }
 
 #[test]
@@ -69,6 +126,7 @@ fn a_name_request_holds_to_the_bit_but_for_its_work() {
         &cast::key(cast::LAPTOP),
         cast::certificate(),
         request.name,
+        None,
         request.action,
         [1; 16],
         request.at,

@@ -429,7 +429,8 @@ impl Driver {
         };
         self.last_ask += 1;
         let ticket = NameTicket(OWN_TICKET | self.last_ask);
-        match desk.put(ticket, NameQuestion::Lookup { name }) {
+        let slug = false;
+        match desk.put(ticket, NameQuestion::Lookup { slug, name }) {
             None => drop(self.lookups.insert(ticket.0, reply)),
             Some(refused) => drop(reply.send(Reply::Name(refused))),
         }

@@ -241,7 +241,14 @@ mod tests {
     #[tokio::test]
     async fn links_into_the_app_open_its_start_page() {
         let app = built();
-        for path in ["/", "/u/abc", "/p/abc/def", "/settings"] {
+        for path in [
+            "/",
+            "/u/abc",
+            "/p/abc/def",
+            "/settings",
+            "/@ada.l/",
+            "/why-they-flock/",
+        ] {
             let response = app.get(path, &[("accept", "text/html,*/*;q=0.8")]);
             assert_eq!(response.status(), 200, "{path}");
             assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8");

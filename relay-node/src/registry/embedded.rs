@@ -531,7 +531,7 @@ fn holds(
 /// Rows that go with a lease. Only locks have leases, and they begin alike.
 fn leased(rows: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Vec<(Key, i64)>, redb::Error> {
     let mut found = Vec::new();
-    for row in rows.range(super::names::LOCKS..super::names::LOCKS_END)? {
+    for row in rows.range(super::rows::LOCKS..super::rows::LOCKS_END)? {
         let (key, value) = row?;
         let stored: Option<Stored> = codec::decode(value.value()).ok();
         if let Some(lease) = stored.and_then(|stored| stored.lease) {

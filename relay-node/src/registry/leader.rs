@@ -1,4 +1,4 @@
-//! What only one index relay at a time does: names that were given back and have rested are forgotten.
+//! What only one index relay at a time does: names and slugs that were given back and have rested are forgotten.
 //!
 //! Whoever holds the lock leads. A leader that was stopped and wakes up does not know that it leads no more; its writes
 //! compare the lock's creation and come to nothing (Kleppmann, "How to do distributed locking", 2016: fencing).
@@ -8,8 +8,9 @@ use std::time::Duration;
 use protocol::codec;
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Change, Check};
+use super::ledger::Change;
 use super::names::{Lock, Registry, RegistryError};
+use super::rows::Space;
 
 /// What is locked.
 const LEAD: &str = "leader";
@@ -104,28 +105,28 @@ async fn term(
     }
 }
 
-/// Forgets names that were given back and have rested.
+/// Forgets names and slugs that were given back and have rested.
 async fn sweep(
     registry: &Registry,
     lock: &Lock,
     me: &str,
     now: protocol::Timestamp,
 ) -> Result<(), RegistryError> {
-    let mut after = None;
     let mut forgotten = 0;
-    loop {
-        let part = registry.names(after.as_deref(), PART).await?;
-        for (key, holding, revision) in &part {
-            if holding.released && holding.at.plus(registry.rest()) <= now {
-                let unchanged = vec![Check::Unchanged(key.clone(), *revision)];
-                let gone = vec![Change::Delete(key.clone())];
-                forgotten += u32::from(registry.write_as(lock, gone, unchanged).await?);
+    for space in [Space::Names, Space::Slugs] {
+        let mut after = None;
+        loop {
+            let part = registry.names(space, after.as_deref(), PART).await?;
+            for (key, holding, revision) in &part {
+                if holding.released && holding.at.plus(registry.rest()) <= now {
+                    forgotten += u32::from(registry.forget(lock, key, holding, *revision).await?);
+                }
             }
+            if part.len() < PART {
+                break;
+            }
+            after = part.into_iter().next_back().map(|(key, ..)| key);
         }
-        if part.len() < PART {
-            break;
-        }
-        after = part.into_iter().next_back().map(|(key, ..)| key);
     }
     let swept = Swept {
         by: me.to_owned(),

@@ -1,12 +1,13 @@
-//! The registry: whose a name is, decided in one place and signed.
+//! The registry: whose a name is, and which post's a slug, decided in one place and signed.
 //!
 //! ```text
-//! desk ── questions ──► Registry (names.rs: what may be claimed, by whom) ──► Ledger ─┬─ embedded.rs: redb, one relay
+//! desk ── questions ──► Registry (names.rs: what may be claimed, by whom; rows.rs) ──► Ledger ─┬─ embedded.rs: redb, one relay
 //!                        leader.rs: what only one relay at a time does                └─ etcd.rs: several relays
 //! ```
 //!
 //! Invariants:
-//! - a name and the account's own row change in one transaction that compares both, so neither can be had twice;
+//! - a name and the account's own row, a slug and the post's own row and the account's count of slugs change in one
+//!   transaction that compares all of them, so nothing can be had twice, and no more than is allowed;
 //! - nothing is answered before the ledger has it durably; when it is unknown whether a transaction took effect, the nonce
 //!   that it would have written settles it;
 //! - names are kept apart by their skeleton, so two that look alike are one name to the registry;
@@ -18,6 +19,7 @@ mod etcd;
 mod leader;
 mod ledger;
 mod names;
+mod rows;
 mod rules;
 
 pub use desk::{Desk, Questions, serve};
@@ -25,5 +27,6 @@ pub use embedded::{Embedded, FILE as EMBEDDED_FILE};
 pub use etcd::{Credentials, Etcd, EtcdAddress};
 pub use leader::{Pace, lead};
 pub use ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Row, Txn};
-pub use names::{Holding, Lock, Registry, RegistryError, Settings};
+pub use names::{Lock, Registry, RegistryError, Settings};
+pub use rows::{Holding, Space};
 pub use rules::{canonical, check, skeleton};

@@ -1,24 +1,14 @@
-//! What may be done with names, on either ledger.
+//! What may be done with names and slugs, on either ledger.
 
 use std::time::Duration;
 
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest, RegistryId};
 use protocol::{AccountId, KeyPair, Timestamp, codec};
-use serde::{Deserialize, Serialize};
 
-use super::ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Row, Txn};
+use super::ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Txn};
+use super::rows::{Count, Holding, KEY, LOCKS, Owner, Space, put};
 use super::rules;
 
-/// Where names are: `n/` and the skeleton.
-const NAMES: &[u8] = b"n/";
-/// Which name an account has: `a/` and its key.
-const ACCOUNTS: &[u8] = b"a/";
-/// Locks: `l/` and what is locked.
-pub(super) const LOCKS: &[u8] = b"l/";
-/// The first key after them.
-pub(super) const LOCKS_END: &[u8] = b"l0";
-/// The secret key receipts are signed with.
-const KEY: &[u8] = b"key";
 /// Attempts at a transaction whose outcome is lost, or that others were faster than.
 const ATTEMPTS_MAX: u32 = 5;
 /// Between two of them.
@@ -29,8 +19,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Settings {
     /// Work asked for with a claim.
     pub work_bits: u8,
-    /// How long a name that was given back rests.
+    /// How long a name or slug that was given back rests.
     pub rest: Duration,
+    /// Slugs of one account, those that rest among them; more are refused.
+    pub slugs_max: u32,
 }
 
 impl Default for Settings {
@@ -38,25 +30,9 @@ impl Default for Settings {
         Self {
             work_bits: 0,
             rest: Duration::from_hours(30 * 24),
+            slugs_max: 1_000,
         }
     }
-}
-
-/// A name's row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holding {
-    /// As it is written.
-    pub name: String,
-    /// Whose it is, or was.
-    pub account: AccountId,
-    /// Of the request that made it so.
-    pub nonce: [u8; 16],
-    /// When it became so.
-    pub at: Timestamp,
-    /// Who may claim it besides.
-    pub offered: Option<AccountId>,
-    /// It was given back.
-    pub released: bool,
 }
 
 /// A lock held.
@@ -123,7 +99,8 @@ impl Registry {
     /// [`NameAnswer::Unavailable`].
     pub async fn answer(&self, question: &NameQuestion, now: Timestamp) -> NameAnswer {
         let answer = match question {
-            NameQuestion::Lookup { name } => self.lookup(name).await,
+            NameQuestion::Lookup { slug: false, name } => self.lookup(name).await,
+            NameQuestion::Lookup { slug: true, name } => self.lookup_slug(name).await,
             NameQuestion::Request(request) => self.request(request, now).await,
         };
         answer.unwrap_or_else(|error| {
@@ -137,12 +114,23 @@ impl Registry {
     /// # Errors
     /// [`LedgerError`].
     pub async fn lookup(&self, name: &str) -> Result<NameAnswer, LedgerError> {
+        self.look_up(Space::Names, name).await
+    }
+
+    /// Which post a slug leads to.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn lookup_slug(&self, slug: &str) -> Result<NameAnswer, LedgerError> {
+        self.look_up(Space::Slugs, slug).await
+    }
+
+    async fn look_up(&self, space: Space, name: &str) -> Result<NameAnswer, LedgerError> {
         let name = rules::canonical(name);
-        if let Err(fault) = rules::check(&name) {
+        if let Err(fault) = rules::check(&name, space) {
             return Ok(NameAnswer::Fault(fault));
         }
-        let row = self.ledger.read(vec![name_key(&name)]).await?.pop().flatten();
-        let Some((holding, revision)) = row.map(|row| holding(&row)).transpose()? else {
+        let Some((holding, revision)) = self.holding(space.key(&name)).await? else {
             return Ok(NameAnswer::Free);
         };
         // One that looks like it is not it.
@@ -153,7 +141,7 @@ impl Registry {
     }
 
     async fn request(&self, request: &NameRequest, now: Timestamp) -> Result<NameAnswer, LedgerError> {
-        if let Err(fault) = rules::check(&request.name) {
+        if let Err(fault) = rules::check(&request.name, Owner::asking(request).space()) {
             return Ok(NameAnswer::Fault(fault));
         }
         if request.work_bits() < u32::from(self.settings.work_bits) {
@@ -184,11 +172,13 @@ impl Registry {
 
     /// `None`: it changed meanwhile.
     async fn claim(&self, request: &NameRequest, now: Timestamp) -> Result<Option<NameAnswer>, LedgerError> {
-        let account = request.certificate.account;
-        let (name_key, account_key) = (name_key(&request.name), account_key(&account));
+        let owner = Owner::asking(request);
+        let account = owner.account;
+        let (name_key, owner_key) = (owner.space().key(&request.name), owner.key());
         let wanted = Holding {
             name: request.name.clone(),
             account,
+            post: owner.post,
             nonce: request.nonce,
             at: now,
             offered: None,
@@ -196,26 +186,33 @@ impl Registry {
         };
         let changes = vec![
             put(name_key.clone(), codec::encode(&wanted)),
-            put(account_key.clone(), name_key.clone()),
+            put(owner_key.clone(), name_key.clone()),
         ];
-        // Most names are free: that is tried first, and reads what there is if it is not so.
-        let txn = Txn {
-            checks: vec![
-                Check::Absent(name_key.clone()),
-                Check::Absent(account_key.clone()),
-            ],
-            changes: changes.clone(),
-            otherwise: vec![name_key.clone(), account_key.clone()],
+        let mut keys = vec![name_key.clone(), owner_key.clone()];
+        let rows = match owner.space() {
+            // Most names are free: that is tried first, and reads what there is if it is not so.
+            Space::Names => {
+                let txn = Txn {
+                    checks: vec![Check::Absent(name_key.clone()), Check::Absent(owner_key.clone())],
+                    changes: changes.clone(),
+                    otherwise: keys,
+                };
+                match self.ledger.txn(txn).await? {
+                    Outcome::Done(revision) => return Ok(Some(self.held(wanted, revision))),
+                    Outcome::Refused(rows) => rows,
+                }
+            }
+            // Slugs are counted, so that must be read in any case.
+            Space::Slugs => {
+                keys.push(Count::key(&account));
+                self.ledger.read(keys).await?
+            }
         };
-        let rows = match self.ledger.txn(txn).await? {
-            Outcome::Done(revision) => return Ok(Some(self.held(wanted, revision))),
-            Outcome::Refused(rows) => rows,
-        };
-        let [name_row, account_row] = <[Option<Row>; 2]>::try_from(rows)
-            .map_err(|_| LedgerError::Damaged("it answered something else".to_owned()))?;
-        let known = name_row.map(|row| holding(&row)).transpose()?;
+        let mut rows = rows.into_iter();
+        let known = rows.next().flatten();
+        let known = known.as_ref().map(Holding::from_row).transpose()?;
         if let Some((holding, revision)) = &known
-            && holding.account == account
+            && holding.owner() == owner
             && !holding.released
         {
             // Asked before, by this device or another, or the answer was lost.
@@ -227,28 +224,43 @@ impl Registry {
                 NameAnswer::HasOther { name: other }
             }));
         }
-        if let Some(row) = account_row {
+        if let Some(row) = rows.next().flatten() {
             return self.other_name(row.value).await.map(Some);
         }
-        let Some((holding, revision)) = known else {
-            return Ok(None);
-        };
-        let offered = holding.offered == Some(account);
-        if !holding.released && !offered {
-            return Ok(Some(NameAnswer::Taken));
-        }
-        let until = holding.at.plus(self.settings.rest);
-        if holding.released && holding.account != account && now < until {
-            return Ok(Some(NameAnswer::Resting { until }));
-        }
         let mut txn = Txn {
-            checks: vec![Check::Unchanged(name_key, revision), Check::Absent(account_key)],
+            checks: vec![Check::Absent(owner_key)],
             changes,
             otherwise: Vec::new(),
         };
-        if offered && !holding.released {
-            txn.changes
-                .push(Change::Delete(self::account_key(&holding.account)));
+        let mut before = None;
+        match known {
+            None => txn.checks.push(Check::Absent(name_key)),
+            Some((holding, revision)) => {
+                let offered = holding.offered == Some(account);
+                if !holding.released && !offered {
+                    return Ok(Some(NameAnswer::Taken));
+                }
+                let until = holding.at.plus(self.settings.rest);
+                if holding.released && holding.account != account && now < until {
+                    return Ok(Some(NameAnswer::Resting { until }));
+                }
+                txn.checks.push(Check::Unchanged(name_key, revision));
+                if !holding.released {
+                    txn.changes.push(Change::Delete(holding.owner().key()));
+                }
+                before = Some(holding.account);
+            }
+        }
+        if owner.space() == Space::Slugs && before != Some(account) {
+            let count = Count::new(&account, rows.next().flatten())?;
+            let (slugs, max) = (count.slugs, self.settings.slugs_max);
+            if slugs >= max {
+                return Ok(Some(NameAnswer::TooMany { max }));
+            }
+            count.change_to(slugs + 1, &mut txn);
+            if let Some(before) = before {
+                self.count_off(&before, &mut txn).await?;
+            }
         }
         match self.ledger.txn(txn).await? {
             Outcome::Done(revision) => Ok(Some(self.held(wanted, revision))),
@@ -256,10 +268,18 @@ impl Registry {
         }
     }
 
-    /// The account has a name already: which.
+    /// A slug is not this account's any more.
+    async fn count_off(&self, account: &AccountId, txn: &mut Txn) -> Result<(), LedgerError> {
+        let row = self.ledger.read(vec![Count::key(account)]).await?.pop().flatten();
+        let count = Count::new(account, row)?;
+        let slugs = count.slugs.saturating_sub(1);
+        count.change_to(slugs, txn);
+        Ok(())
+    }
+
+    /// The account or post has one already: which.
     async fn other_name(&self, name_key: Key) -> Result<NameAnswer, LedgerError> {
-        let row = self.ledger.read(vec![name_key]).await?.pop().flatten();
-        let known = row.map(|row| holding(&row)).transpose()?;
+        let known = self.holding(name_key).await?;
         Ok(
             known.map_or(NameAnswer::Unavailable, |(holding, _)| NameAnswer::HasOther {
                 name: holding.name,
@@ -272,16 +292,15 @@ impl Registry {
         request: &NameRequest,
         now: Timestamp,
     ) -> Result<Option<NameAnswer>, LedgerError> {
-        let account = request.certificate.account;
-        let name_key = name_key(&request.name);
-        let row = self.ledger.read(vec![name_key.clone()]).await?.pop().flatten();
-        let Some((holding, revision)) = row.map(|row| holding(&row)).transpose()? else {
+        let owner = Owner::asking(request);
+        let name_key = owner.space().key(&request.name);
+        let Some((holding, revision)) = self.holding(name_key.clone()).await? else {
             return Ok(Some(NameAnswer::Free));
         };
-        if holding.released && holding.account == account {
+        if holding.released && holding.account == owner.account {
             return Ok(Some(NameAnswer::Free));
         }
-        if holding.account != account || holding.name != request.name {
+        if holding.owner() != owner || holding.name != request.name {
             return Ok(Some(NameAnswer::NotYours));
         }
         let released = Holding {
@@ -295,7 +314,7 @@ impl Registry {
             checks: vec![Check::Unchanged(name_key.clone(), revision)],
             changes: vec![
                 put(name_key, codec::encode(&released)),
-                Change::Delete(account_key(&account)),
+                Change::Delete(owner.key()),
             ],
             otherwise: Vec::new(),
         };
@@ -312,12 +331,11 @@ impl Registry {
         to: Option<AccountId>,
         now: Timestamp,
     ) -> Result<Option<NameAnswer>, LedgerError> {
-        let account = request.certificate.account;
-        let name_key = name_key(&request.name);
-        let row = self.ledger.read(vec![name_key.clone()]).await?.pop().flatten();
-        let known = row.map(|row| holding(&row)).transpose()?;
+        let owner = Owner::asking(request);
+        let name_key = owner.space().key(&request.name);
+        let known = self.holding(name_key.clone()).await?;
         let Some((holding, revision)) = known.filter(|(holding, _)| {
-            holding.account == account && !holding.released && holding.name == request.name
+            holding.owner() == owner && !holding.released && holding.name == request.name
         }) else {
             return Ok(Some(NameAnswer::NotYours));
         };
@@ -341,12 +359,25 @@ impl Registry {
         }
     }
 
+    /// A name's or slug's row, and its revision.
+    async fn holding(&self, name_key: Key) -> Result<Option<(Holding, u64)>, LedgerError> {
+        let row = self.ledger.read(vec![name_key]).await?.pop().flatten();
+        row.as_ref().map(Holding::from_row).transpose()
+    }
+
     fn held(&self, holding: Holding, revision: u64) -> NameAnswer {
         NameAnswer::Held(self.receipt(holding, revision))
     }
 
     fn receipt(&self, holding: Holding, revision: u64) -> NameReceipt {
-        NameReceipt::issue(&self.key, holding.name, holding.account, revision, holding.at)
+        let Holding {
+            name,
+            post,
+            account,
+            at,
+            ..
+        } = holding;
+        NameReceipt::issue(&self.key, name, post, account, revision, at)
     }
 
     /// Takes a lock, if nobody has it. It is lost when it is not kept alive for `ttl`.
@@ -438,19 +469,42 @@ impl Registry {
         }
     }
 
-    /// A part of all names, after the one with this key, with their revisions.
+    /// A part of all names or slugs, after the one with this key, with their revisions.
     ///
     /// # Errors
     /// [`LedgerError`].
     pub async fn names(
         &self,
+        space: Space,
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<(Key, Holding, u64)>, LedgerError> {
-        let rows = self.ledger.scan(NAMES, after, limit).await?;
+        let rows = self.ledger.scan(space.prefix(), after, limit).await?;
         rows.into_iter()
-            .map(|(key, row)| holding(&row).map(|(holding, revision)| (key, holding, revision)))
+            .map(|(key, row)| Holding::from_row(&row).map(|(holding, revision)| (key, holding, revision)))
             .collect()
+    }
+
+    /// Forgets a name or slug that was given back and has rested, as the holder of a lock; whether it was still so.
+    ///
+    /// # Errors
+    /// [`RegistryError::Fenced`] if the lock is lost.
+    pub async fn forget(
+        &self,
+        lock: &Lock,
+        key: &Key,
+        holding: &Holding,
+        revision: u64,
+    ) -> Result<bool, RegistryError> {
+        let mut txn = Txn {
+            checks: vec![Check::Unchanged(key.clone(), revision)],
+            changes: vec![Change::Delete(key.clone())],
+            otherwise: Vec::new(),
+        };
+        if holding.owner().space() == Space::Slugs {
+            self.count_off(&holding.account, &mut txn).await?;
+        }
+        self.write_as(lock, txn.changes, txn.checks).await
     }
 
     /// How long a name rests.
@@ -458,26 +512,4 @@ impl Registry {
     pub fn rest(&self) -> Duration {
         self.settings.rest
     }
-}
-
-fn name_key(name: &str) -> Key {
-    [NAMES, rules::skeleton(name).as_bytes()].concat()
-}
-
-fn account_key(account: &AccountId) -> Key {
-    [ACCOUNTS, &account.0].concat()
-}
-
-fn put(key: Key, value: Vec<u8>) -> Change {
-    Change::Put {
-        key,
-        value,
-        lease: None,
-    }
-}
-
-fn holding(row: &Row) -> Result<(Holding, u64), LedgerError> {
-    let holding =
-        codec::decode(&row.value).map_err(|_| LedgerError::Damaged("a name's row is not one".to_owned()))?;
-    Ok((holding, row.revision))
 }

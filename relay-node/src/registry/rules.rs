@@ -1,4 +1,5 @@
-//! What can be a name: one spelling for each, and none that passes for another.
+//! What can be a name or a slug: one spelling for each, and none that passes for another. Slugs follow the rules of names,
+//! but have no `.`: a path that ends in one with a `.` is a file's.
 //!
 //! Names are compared by eye, so the rules are those of Unicode's report on security (UTS #39): allowed characters, one
 //! script (or a usual mixture, "highly restrictive"), no name in other letters that reads like one in Latin letters. Two
@@ -7,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use super::rows::Space;
 use protocol::name::NameFault;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::GeneralSecurityProfile as _;
@@ -19,7 +21,7 @@ const CHARS_MIN: u8 = 2;
 const CHARS_MAX: u8 = 30;
 
 /// Kept for the network, or the address of a page of the app or a service of a relay.
-const RESERVED: [&str; 52] = [
+const RESERVED: [&str; 57] = [
     "about",
     "account",
     "activity",
@@ -35,9 +37,11 @@ const RESERVED: [&str; 52] = [
     "explore",
     "feed",
     "feeds",
+    "gossip",
     "healthz",
     "help",
     "home",
+    "icons",
     "index",
     "invite",
     "link",
@@ -47,10 +51,12 @@ const RESERVED: [&str; 52] = [
     "metrics",
     "mod",
     "moderator",
+    "monitor",
     "network",
     "nobody",
     "official",
     "p",
+    "peers",
     "post",
     "posts",
     "public",
@@ -71,6 +77,7 @@ const RESERVED: [&str; 52] = [
     "tag",
     "u",
     "welcome",
+    "ws",
     "you",
 ];
 
@@ -96,11 +103,11 @@ pub fn skeleton(name: &str) -> String {
         .to_lowercase()
 }
 
-/// Whether this can be a name.
+/// Whether this can be a name or slug.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(name: &str) -> Result<(), NameFault> {
+pub fn check(name: &str, space: Space) -> Result<(), NameFault> {
     let chars = name.chars().count();
     if chars < usize::from(CHARS_MIN) {
         return Err(NameFault::TooShort { min: CHARS_MIN });
@@ -110,12 +117,13 @@ pub fn check(name: &str) -> Result<(), NameFault> {
     }
     let canonical = canonical(name);
     if canonical != name {
-        return Err(match check(&canonical) {
+        return Err(match check(&canonical, space) {
             Ok(()) => NameFault::NotCanonical { canonical },
             Err(fault) => fault,
         });
     }
-    let separator = |character: char| matches!(character, '-' | '_' | '.');
+    let separator =
+        |character: char| matches!(character, '-' | '_') || (character == '.' && space == Space::Names);
     let letter = |character: char| {
         (character.is_alphanumeric() || unicode_normalization::char::is_combining_mark(character))
             && character.identifier_allowed()
@@ -157,7 +165,11 @@ mod tests {
     use proptest::prelude::*;
     use protocol::name::NameFault;
 
-    use super::{canonical, check, skeleton};
+    use super::{Space, canonical, skeleton};
+
+    fn check(name: &str) -> Result<(), NameFault> {
+        super::check(name, Space::Names)
+    }
 
     #[test]
     fn names_of_many_scripts_are_names() {
@@ -207,6 +219,16 @@ mod tests {
             ("he1p", NameFault::Reserved),
         ] {
             assert_eq!(check(name), Err(fault), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_slug_is_like_a_name_without_dots() {
+        let check = |slug| super::check(slug, Space::Slugs);
+        assert_eq!(check("why-starlings_flock"), Ok(()));
+        assert_eq!(check("robots.txt"), Err(NameFault::Character { character: '.' }));
+        for page in ["explore", "network", "healthz", "metrics", "icons"] {
+            assert_eq!(check(page), Err(NameFault::Reserved), "{page}");
         }
     }
 

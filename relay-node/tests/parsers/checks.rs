@@ -8,8 +8,9 @@ use std::sync::LazyLock;
 
 use clap::Parser as _;
 use protocol::directory::SignedDescription;
+use protocol::entry::{Body, Position, Post};
 use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceipt, NameRequest};
-use protocol::{AccountId, DeviceId, KeyPair, Timestamp, codec};
+use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry, codec};
 use redb::backends::InMemoryBackend;
 use redb::{Database, TableDefinition};
 use serde::Serialize;
@@ -18,7 +19,9 @@ use starling_relay_node::backup;
 use starling_relay_node::cli::Cli;
 use starling_relay_node::config::{RegistryPlace, Role, Settings};
 use starling_relay_node::network::{Place, RelayKey, RelayUrl};
-use starling_relay_node::registry::{self, Change, Check, Embedded, EtcdAddress, Ledger, Registry, Txn};
+use starling_relay_node::registry::{
+    self, Change, Check, Embedded, EtcdAddress, Ledger, Registry, Space, Txn,
+};
 
 /// What is written is read as the same.
 fn one_text<T: FromStr + Display + PartialEq>(text: &str) {
@@ -51,19 +54,25 @@ pub(crate) fn address(text: &str) {
     let _ = text.parse::<Role>();
 }
 
-/// Names: what is a name has one spelling and is found by it.
+/// Names and slugs: what is one has one spelling and is found by it.
 pub(crate) fn name(text: &str) {
+    for space in [Space::Names, Space::Slugs] {
+        name_in(space, text);
+    }
+}
+
+fn name_in(space: Space, text: &str) {
     let canonical = registry::canonical(text);
     assert_eq!(registry::canonical(&canonical), canonical, "{text:?}");
     let skeleton = registry::skeleton(text);
-    match registry::check(text) {
+    match registry::check(text, space) {
         Ok(()) => {
             assert_eq!(canonical, text);
             assert!(text.len() <= protocol::limits::UNIQUE_NAME_LEN_MAX, "{text:?}");
             assert!(!skeleton.is_empty() && !text.contains(char::is_control));
         }
         Err(NameFault::NotCanonical { canonical }) => {
-            assert_eq!(registry::check(&canonical), Ok(()), "{text:?}");
+            assert_eq!(registry::check(&canonical, space), Ok(()), "{text:?}");
         }
         Err(_) => {}
     }
@@ -181,44 +190,66 @@ pub(crate) fn ledger(rows: &[(Vec<u8>, Vec<u8>)], raw: &[(Vec<u8>, Vec<u8>)], wa
             return;
         };
         let now = Timestamp(1_767_225_600_000);
-        let look = NameQuestion::Lookup {
-            name: wanted.to_owned(),
-        };
-        let _ = registry.answer(&look, now).await;
-        let _ = registry.names(None, 8).await;
-        let _ = registry.holder("leader").await;
-        let mut holders = Vec::new();
-        for person in 1..=2 {
-            let (account, device) = (
-                KeyPair::from_seed(&[person; 32]),
-                KeyPair::from_seed(&[person + 9; 32]),
-            );
-            let id = DeviceId(device.public());
-            let certificate =
-                protocol::identity::Certificate::issue(&account, id, "device".to_owned(), Timestamp(1));
-            for action in [NameAction::Claim, NameAction::Release, NameAction::Claim] {
-                let request = NameRequest::issue(
-                    &device,
-                    certificate.clone(),
-                    wanted.to_owned(),
-                    action,
-                    [7; 16],
-                    now,
-                );
-                let answer = registry.answer(&NameQuestion::Request(request), now).await;
-                if let NameAnswer::Held(receipt) = answer {
-                    assert_eq!(receipt.account, AccountId(account.public()));
-                    receipt.verify().unwrap();
-                    holders.push(receipt.account);
-                }
-            }
-        }
-        assert!(
-            holders.windows(2).all(|two| two[0] == two[1]),
-            "{wanted:?} has two holders"
-        );
-        if let NameAnswer::Held(receipt) = registry.answer(&look, now).await {
-            receipt.verify().unwrap();
+        for slug in [false, true] {
+            claims(&registry, wanted, slug, now).await;
         }
     });
+}
+
+/// Two people claim and release a name, or a slug for a post: it has one holder at most.
+async fn claims(registry: &Registry, wanted: &str, slug: bool, now: Timestamp) {
+    let look = NameQuestion::Lookup {
+        slug,
+        name: wanted.to_owned(),
+    };
+    let _ = registry.answer(&look, now).await;
+    let space = if slug { Space::Slugs } else { Space::Names };
+    let _ = registry.names(space, None, 8).await;
+    let _ = registry.holder("leader").await;
+    let mut holders = Vec::new();
+    for person in 1..=2 {
+        let (account, device) = (
+            KeyPair::from_seed(&[person; 32]),
+            KeyPair::from_seed(&[person + 9; 32]),
+        );
+        let id = DeviceId(device.public());
+        let certificate =
+            protocol::identity::Certificate::issue(&account, id, "device".to_owned(), Timestamp(1));
+        let body = Body::Post(Post {
+            text: "a post".to_owned(),
+            reply: None,
+        });
+        let position = Position {
+            seq: 1,
+            prev: protocol::EntryId([3; 32]),
+            lamport: 2,
+        };
+        let author = AccountId(account.public());
+        let post = VerifiedEntry::create(&device, position, author, now, &body);
+        let post = slug.then(|| post.header().clone());
+        for action in [NameAction::Claim, NameAction::Release, NameAction::Claim] {
+            let request = NameRequest::issue(
+                &device,
+                certificate.clone(),
+                wanted.to_owned(),
+                post.clone(),
+                action,
+                [7; 16],
+                now,
+            );
+            let answer = registry.answer(&NameQuestion::Request(request), now).await;
+            if let NameAnswer::Held(receipt) = answer {
+                assert_eq!(receipt.account, AccountId(account.public()));
+                receipt.verify().unwrap();
+                holders.push(receipt.account);
+            }
+        }
+    }
+    assert!(
+        holders.windows(2).all(|two| two[0] == two[1]),
+        "{wanted:?} has two holders"
+    );
+    if let NameAnswer::Held(receipt) = registry.answer(&look, now).await {
+        receipt.verify().unwrap();
+    }
 }

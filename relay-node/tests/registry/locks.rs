@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use starling_relay_node::registry::{Change, Pace, RegistryError, Settings, lead};
+use starling_relay_node::registry::{Change, Pace, RegistryError, Settings, Space, lead};
 
 use crate::people::{Person, TODAY, days, open, open_with};
 
@@ -96,7 +96,7 @@ async fn names_that_rested_are_forgotten_by_the_leader() {
     let leading = tokio::spawn(lead(registry.clone(), "a".to_owned(), pace, || days(5)));
     let began = Instant::now();
     loop {
-        let names = registry.names(None, 10).await.unwrap();
+        let names = registry.names(Space::Names, None, 10).await.unwrap();
         let names: Vec<&str> = names
             .iter()
             .map(|(_, holding, _)| holding.name.as_str())

@@ -4,4 +4,5 @@
 mod crash;
 mod locks;
 mod people;
+mod slugs;
 mod verbs;

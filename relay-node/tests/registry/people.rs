@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use protocol::entry::{Body, Header, Position, Post};
 use protocol::identity::Certificate;
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
-use protocol::{AccountId, DeviceId, KeyPair, Timestamp};
+use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry};
 use starling_relay_node::registry::{Embedded, Ledger, Registry, Settings};
 
 /// Some day in 2026.
@@ -48,15 +49,62 @@ impl Person {
     }
 
     pub(crate) fn request(&self, name: &str, action: NameAction, nonce: u8) -> NameRequest {
+        self.request_for(None, name, action, nonce)
+    }
+
+    /// The header of this person's `n`th post.
+    pub(crate) fn post(&self, n: u64) -> Header {
+        let at = Position {
+            seq: n + 1,
+            ..Position::default()
+        };
+        let text = format!("post {n}");
+        let body = Body::Post(Post { text, reply: None });
+        VerifiedEntry::create(&self.device, at, self.account, TODAY, &body)
+            .header()
+            .clone()
+    }
+
+    pub(crate) fn request_for(
+        &self,
+        post: Option<Header>,
+        name: &str,
+        action: NameAction,
+        nonce: u8,
+    ) -> NameRequest {
         let certificate = self.certificate.clone();
         NameRequest::issue(
             &self.device,
             certificate,
             name.to_owned(),
+            post,
             action,
             [nonce; 16],
             TODAY,
         )
+    }
+
+    /// Asks for a slug for this person's `n`th post.
+    pub(crate) async fn claim_slug(
+        &self,
+        registry: &Registry,
+        n: u64,
+        slug: &str,
+        at: Timestamp,
+    ) -> NameAnswer {
+        let request = self.request_for(Some(self.post(n)), slug, NameAction::Claim, 1);
+        registry.answer(&NameQuestion::Request(request), at).await
+    }
+
+    pub(crate) async fn release_slug(
+        &self,
+        registry: &Registry,
+        n: u64,
+        slug: &str,
+        at: Timestamp,
+    ) -> NameAnswer {
+        let request = self.request_for(Some(self.post(n)), slug, NameAction::Release, 2);
+        registry.answer(&NameQuestion::Request(request), at).await
     }
 
     pub(crate) async fn claim(&self, registry: &Registry, name: &str, at: Timestamp) -> NameAnswer {

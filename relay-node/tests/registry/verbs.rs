@@ -117,6 +117,7 @@ async fn work_is_asked_for() {
     let settings = Settings {
         work_bits: 10,
         rest: Duration::ZERO,
+        ..Settings::default()
     };
     let registry = open_with(dir.path(), settings).await;
     let ada = Person::new(1);

@@ -11,3 +11,4 @@ mod names;
 mod offline_shell;
 mod pages;
 mod relay_process;
+mod slugs;

@@ -3,17 +3,21 @@
 use engine::api::Connection;
 use protocol::entry::ReplyTo;
 use protocol::limits::POST_CHARS_MAX;
-use web_sys::{HtmlTextAreaElement, InputEvent, KeyboardEvent, SubmitEvent};
+use web_sys::{HtmlInputElement, HtmlTextAreaElement, InputEvent, KeyboardEvent, MouseEvent, SubmitEvent};
 use yew::prelude::*;
 
 use super::avatar::avatar;
+use super::part;
 use crate::ui::router::entry_to_text;
 use crate::ui::state::prefs::{self, UNSENT_MAX, Unsent};
 use crate::ui::state::use_scene;
-use crate::ui::{dom, strings};
+use crate::ui::{dom, focus_soon, strings};
 
 /// The counter appears when fewer characters than this are left.
 const COUNTED_CHARS: i64 = 300;
+
+/// The field of the link name.
+const SLUG_INPUT: &str = "composer-slug";
 
 /// A place to write.
 #[derive(Properties, PartialEq)]
@@ -47,6 +51,8 @@ pub fn Composer(props: &ComposerProps) -> Html {
         .as_ref()
         .map_or_else(|| "new".to_owned(), |to| entry_to_text(&to.parent));
     let text = use_state(|| prefs::draft(&key));
+    // The link name wished for, once the person wants one.
+    let slug = use_state(|| None::<String>);
 
     {
         let input = input.clone();
@@ -75,6 +81,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
     let send = {
         let (ui, text, reply_to, on_sent) = (ui.clone(), text.clone(), props.reply_to, props.on_sent.clone());
         let (input, connection) = (input.clone(), session.status.connection);
+        let slug = slug.clone();
         Callback::from(move |()| {
             // The text area is the truth: a key press may have come after the last drawing.
             let value = input
@@ -87,7 +94,13 @@ pub fn Composer(props: &ComposerProps) -> Html {
                 token: dom::random_token(),
                 text: value.trim().to_owned(),
                 reply_to,
+                slug: slug
+                    .as_deref()
+                    .unwrap_or_default()
+                    .trim_matches(['/', ' '])
+                    .to_owned(),
             });
+            slug.set(None);
             prefs::set_draft(&key, "");
             text.set(String::new());
             match connection {
@@ -111,6 +124,20 @@ pub fn Composer(props: &ComposerProps) -> Html {
             send.emit(());
         }
     });
+
+    let name_it = {
+        let slug = slug.clone();
+        Callback::from(move |_: MouseEvent| {
+            slug.set(slug.is_none().then(String::new));
+            focus_soon(SLUG_INPUT, 3);
+        })
+    };
+    let on_name = {
+        let slug = slug.clone();
+        Callback::from(move |event: InputEvent| {
+            slug.set(Some(event.target_unchecked_into::<HtmlInputElement>().value()));
+        })
+    };
 
     let reply = props.reply_to.is_some();
     let label = if reply {
@@ -150,7 +177,29 @@ pub fn Composer(props: &ComposerProps) -> Html {
                         {onkeydown}
                     />
                 </div>
+                if let Some(slug) = &*slug {
+                    <label class="composer__slug small soft">
+                        { strings::SLUG }
+                        <input
+                            class="input"
+                            id={SLUG_INPUT}
+                            data-testid={SLUG_INPUT}
+                            type="text"
+                            dir="auto"
+                            autocomplete="off"
+                            autocapitalize="off"
+                            spellcheck="false"
+                            maxlength="30"
+                            placeholder={strings::SLUG_PLACEHOLDER}
+                            value={slug.clone()}
+                            oninput={on_name}
+                        />
+                    </label>
+                }
                 <div class="composer__foot">
+                    if open && !reply && !props.behind {
+                        { part::icon_button("btn btn--quiet btn--icon", "link", strings::SLUG, name_it) }
+                    }
                     <span class="composer__hint">{ hint.unwrap_or_default() }</span>
                     if left < COUNTED_CHARS {
                         <span

@@ -513,6 +513,12 @@ impl Actor {
             Event::Durability { post, durability } => {
                 self.life.borrow_mut().model.set_durability(post, *durability)
             }
+            Event::Slug { post, slug, claim } => self.life.borrow_mut().model.update(post, |post| {
+                post.slug_claim = claim.clone();
+                if let Some(slug) = slug {
+                    post.slug.clone_from(slug);
+                }
+            }),
             Event::Profile(profile) => self
                 .life
                 .borrow_mut()

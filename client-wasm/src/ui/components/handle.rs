@@ -22,7 +22,7 @@ pub fn handle(ui: &Ui, me: &MeView) -> Html {
                     _ => html! {
                         <>
                             <p class="soft">{ strings::HANDLE_LEAD }</p>
-                            { part::trouble("handle-refused", refused.map(strings::claim_refused)) }
+                            { part::trouble("handle-refused", refused.map(|claim| strings::claim_refused(claim, false))) }
                             { form(ui) }
                         </>
                     },

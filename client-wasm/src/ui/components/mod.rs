@@ -16,5 +16,6 @@ pub mod post;
 pub mod post_text;
 pub mod safety;
 pub mod sky;
+pub mod slug;
 pub mod waiting;
 pub mod words;

@@ -13,7 +13,8 @@ use super::icon::icon;
 use super::part;
 use super::post_text::{fold_button, is_long, post_text};
 use super::safety::{SafetyDetails, level, safety_mark};
-use crate::ui::router::{Route, entry_to_text};
+use super::slug::{slug_note, slug_part};
+use crate::ui::router::{Route, entry_to_text, slug_path};
 use crate::ui::state::{Action, Dialog, Ui, shown_name, time};
 use crate::ui::{dom, strings};
 
@@ -57,6 +58,7 @@ pub struct PostProps {
 pub fn Post(props: &PostProps) -> Html {
     let details = use_state_eq(|| false);
     let unfolded = use_state_eq(|| false);
+    let naming = use_state_eq(|| false);
     let (ui, post) = (&props.ui, &props.post);
     let to = Route::Post(post.entry);
     let author = Route::User(post.entry.account).path();
@@ -78,7 +80,12 @@ pub fn Post(props: &PostProps) -> Html {
     };
     let copy = {
         let ui = ui.clone();
-        Callback::from(move |_: MouseEvent| ui.copy(to.address(), strings::LINK_COPIED))
+        // The short link, if there is one.
+        let address = match post.slug.as_str() {
+            "" => to.address(),
+            slug => dom::origin() + &slug_path(slug),
+        };
+        Callback::from(move |_: MouseEvent| ui.copy(address.clone(), strings::LINK_COPIED))
     };
     let toggle = toggle(&details);
     // A convenience for the mouse: the time is the real link.
@@ -188,6 +195,11 @@ pub fn Post(props: &PostProps) -> Html {
                             { safety_mark(durability, *details, toggle) }
                         }
                     </div>
+                    if focus {
+                        { slug_part(ui, post, &naming) }
+                    } else {
+                        { slug_note(post) }
+                    }
                     if let (Some(durability), true) = (durability, *details) {
                         <SafetyDetails post={post.entry} {durability} />
                     }

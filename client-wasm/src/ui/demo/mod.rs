@@ -13,6 +13,7 @@ use engine::api::{
 };
 use gloo_timers::callback::Timeout;
 use protocol::directory::Description;
+use protocol::name::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 use wasm_bindgen_futures::spawn_local;
 
@@ -243,6 +244,8 @@ impl World {
                 relays,
                 relays_known: 3,
             }),
+            slug: String::new(),
+            slug_claim: None,
         }
     }
 
@@ -367,6 +370,8 @@ impl World {
 
     fn query(&mut self, query: &Query) -> Reply {
         match query {
+            Query::Replicas { .. } => Reply::Replicas(Vec::new()),
+            Query::Name { .. } | Query::Slug { .. } => Reply::Name(NameAnswer::Unavailable),
             Query::Me => Reply::Me(self.me.clone()),
             Query::Phrase => Reply::Phrase(
                 self.me
@@ -650,6 +655,13 @@ impl Demo {
                 }
                 Command::RevokeDevice { .. } => return Err(Refusal::PhraseLength { words: 3 }),
                 Command::RebuildViews => Outcome::Ok,
+                // There is no registry behind this.
+                Command::ClaimName { .. }
+                | Command::ReleaseName
+                | Command::DropClaim
+                | Command::SetSlug { .. } => {
+                    return Err(Refusal::Busy);
+                }
             }
         };
         for event in events {

@@ -44,6 +44,7 @@ pub fn Thread(props: &ThreadProps) -> Html {
                             .any(|post| post.entry == entry || post.reply.is_some())
                 }
                 Event::Durability { .. } | Event::Profile(_) => true,
+                Event::Slug { post, .. } => *post == entry,
                 _ => false,
             }),
             again_ms: |reply| match reply {

@@ -302,6 +302,8 @@ mod tests {
             mine: false,
             in_home: true,
             durability: None,
+            slug: String::new(),
+            slug_claim: None,
         }
     }
 

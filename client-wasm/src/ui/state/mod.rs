@@ -190,6 +190,7 @@ impl Session {
                 self.rebuilding = (done < total).then_some((*done, *total));
             }
             Event::Durability { .. }
+            | Event::Slug { .. }
             | Event::Profile(_)
             | Event::Forked { .. }
             | Event::Relays(_)
@@ -311,6 +312,7 @@ impl Ui {
                 token: post.token,
                 text: post.text,
                 reply_to: post.reply_to,
+                slug: (!post.slug.is_empty()).then_some(post.slug),
             };
             match ui.bridge.send(command).await {
                 Ok(Outcome::Published(view)) => {

@@ -148,6 +148,8 @@ pub struct Unsent {
     pub text: String,
     /// What it answers.
     pub reply_to: Option<ReplyTo>,
+    /// The link name wished for; empty: none.
+    pub slug: String,
 }
 
 /// Posts the engine had not taken when the page was last open.
@@ -168,15 +170,15 @@ pub fn set_unsent<'a>(posts: impl Iterator<Item = &'a Unsent>) {
             let reply = post.reply_to.as_ref().map_or_else(String::new, |to| {
                 format!("{} {}", entry_to_text(&to.root), entry_to_text(&to.parent))
             });
-            format!("{token}\u{1f}{reply}\u{1f}{}", post.text)
+            format!("{token}\u{1f}{reply}\u{1f}{}\u{1f}{}", post.slug, post.text)
         })
         .collect();
     put(local(), UNSENT, &text.join("\u{1e}"));
 }
 
 fn unsent_from(record: &str) -> Option<Unsent> {
-    let mut parts = record.splitn(3, '\u{1f}');
-    let (token_text, reply, text) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut parts = record.splitn(4, '\u{1f}');
+    let (token_text, reply, slug, text) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let mut token = [0; 16];
     for (index, byte) in token.iter_mut().enumerate() {
         *byte = u8::from_str_radix(token_text.get(index * 2..index * 2 + 2)?, 16).ok()?;
@@ -184,6 +186,7 @@ fn unsent_from(record: &str) -> Option<Unsent> {
     Some(Unsent {
         token,
         text: text.to_owned(),
+        slug: slug.to_owned(),
         reply_to: if reply.is_empty() {
             None
         } else {

@@ -7,7 +7,7 @@ use super::{identity, same};
 use crate::by_hand::{Vector, blake3, public, sign};
 use crate::cast::{self, ADA, BEGIN, BOB, LAPTOP};
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "entry: certificate",
     "entry: profile",
     "entry: post",
@@ -15,10 +15,11 @@ const NAMES: [&str; 7] = [
     "entry: follow",
     "entry: revocation",
     "entry: name",
+    "entry: slug",
 ];
 
 /// The bodies, with their kinds.
-fn bodies() -> [(u64, Vector); 7] {
+fn bodies() -> [(u64, Vector); 8] {
     let body = || Vector::new("body");
     [
         (0, identity::certificate()),
@@ -47,6 +48,13 @@ fn bodies() -> [(u64, Vector); 7] {
                 .byte("receipt, there", 1)
                 .all("receipt", &identity::name_receipt()),
         ),
+        (
+            6,
+            body()
+                .fixed("post", [0x33; 32])
+                .byte("receipt, there", 1)
+                .all("receipt", &identity::slug_receipt()),
+        ),
     ]
 }
 
@@ -72,6 +80,13 @@ pub(crate) fn signed(header: &Vector, id: [u8; 32]) -> Vector {
     Vector::new("signed")
         .all("header", header)
         .fixed("signature", sign(LAPTOP, "starling entry v1", &id))
+}
+
+/// The header of Ada's first post, and its id.
+pub(crate) fn post() -> (Vector, [u8; 32]) {
+    let (_, prev) = feed().swap_remove(1);
+    let (_, body) = &bodies()[2];
+    header(2, prev, 2, &body.bytes())
 }
 
 /// An entry of the feed.
@@ -120,14 +135,14 @@ pub(crate) fn all() -> Vec<Vector> {
             vector.fixed(entry.name, id)
         });
     vectors.push(ids);
-    vectors.push(unknown(by_hand[6].1));
+    vectors.push(unknown(by_hand[7].1));
     vectors
 }
 
 /// A kind of a later version: verified and kept, not understood.
 fn unknown(prev: [u8; 32]) -> Vector {
     let body = [1, 2, 3];
-    let (header, id) = header(7, prev, 9_999, &body);
+    let (header, id) = header(8, prev, 9_999, &body);
     let vector = Vector::new("entry: unknown kind")
         .all("signed", &signed(&header, id))
         .sized("body", body);

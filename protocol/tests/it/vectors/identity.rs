@@ -1,6 +1,6 @@
 //! Certificates, revocations, receipts, names.
 
-use super::same;
+use super::{entries, same};
 use crate::by_hand::{Vector, public, sign};
 use crate::cast::{self, ADA, BEGIN, BOB, LAPTOP, PHONE, REGISTRY, RELAY};
 
@@ -40,6 +40,7 @@ pub(crate) fn name_request() -> Vector {
     let asked = |vector: Vector| {
         vector
             .sized("name", "ada")
+            .byte("post: none", 0)
             .byte("action: Offer", 2)
             .byte("to, there", 1)
             .fixed("to", public(BOB))
@@ -62,9 +63,47 @@ pub(crate) fn name_receipt() -> Vector {
     let fields = Vector::new("name receipt")
         .fixed("registry", public(REGISTRY))
         .sized("name", "ada")
+        .byte("post: none", 0)
         .fixed("account", public(ADA))
         .varint("revision", 300)
         .varint("at", BEGIN.0 + 7_000);
+    let signature = sign(REGISTRY, "starling name receipt v1", &fields.bytes());
+    fields.fixed("signature", signature)
+}
+
+/// The header of the post travels, its id is signed.
+pub(crate) fn slug_request() -> Vector {
+    let (post, id) = entries::post();
+    let rest = |vector: Vector| {
+        vector
+            .byte("action: Claim", 0)
+            .fixed("nonce", [0xcd; 16])
+            .varint("at", BEGIN.0 + 8_000)
+    };
+    let signed = Vector::new("signed")
+        .fixed("account", public(ADA))
+        .fixed("device", public(LAPTOP))
+        .sized("name", "hello")
+        .byte("post: some", 1)
+        .fixed("post", id);
+    let signature = sign(LAPTOP, "starling name request v1", &rest(signed).bytes());
+    let request = Vector::new("slug request")
+        .all("certificate", &certificate())
+        .sized("name", "hello")
+        .byte("post: some", 1)
+        .all("post", &post);
+    rest(request).fixed("signature", signature).varint("work", 0)
+}
+
+pub(crate) fn slug_receipt() -> Vector {
+    let fields = Vector::new("slug receipt")
+        .fixed("registry", public(REGISTRY))
+        .sized("name", "hello")
+        .byte("post: some", 1)
+        .fixed("post", [0x33; 32])
+        .fixed("account", public(ADA))
+        .varint("revision", 301)
+        .varint("at", BEGIN.0 + 9_000);
     let signature = sign(REGISTRY, "starling name receipt v1", &fields.bytes());
     fields.fixed("signature", signature)
 }
@@ -76,5 +115,7 @@ pub(crate) fn all() -> Vec<Vector> {
         same(receipt(), &cast::receipt()),
         same(name_request(), &cast::name_request()),
         same(name_receipt(), &cast::name_receipt()),
+        same(slug_request(), &cast::slug_request()),
+        same(slug_receipt(), &cast::slug_receipt()),
     ]
 }

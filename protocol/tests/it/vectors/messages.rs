@@ -360,6 +360,21 @@ fn overlay() -> Vec<(Vector, Message)> {
             }),
         ),
         (
+            Vector::new("message: lookup, NameQuestion")
+                .byte("kind", 25)
+                .varint("request", 70_001)
+                .byte("question: Lookup", 0)
+                .byte("slug", 1)
+                .sized("name", "hello"),
+            Message::NameQuestion(NameAsked {
+                request: 70_001,
+                question: NameQuestion::Lookup {
+                    slug: true,
+                    name: "hello".into(),
+                },
+            }),
+        ),
+        (
             Vector::new("message: NameAnswer")
                 .byte("kind", 26)
                 .varint("request", 70_000)
