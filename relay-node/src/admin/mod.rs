@@ -119,4 +119,5 @@ pub fn new_url(settings: &Settings) -> anyhow::Result<String> {
 }
 
 /// What is said beside an address.
-pub const ONCE: &str = "It makes the first browser that opens it the admin, once and within an hour; `relay-node admin-url` makes another.";
+pub const ONCE: &str = "The first browser that opens it and confirms is the admin. It works once and within an hour; `relay-node admin-url` makes \
+    another.";

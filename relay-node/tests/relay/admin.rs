@@ -162,6 +162,7 @@ async fn without_a_session_there_are_instructions_and_nothing_else() {
     assert_eq!(relay.get("/admin/nothing", &[]).await.status, 404);
     let style = relay.get("/admin/style.css", &[]).await;
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(style.header("x-content-type-options"), "nosniff");
     assert!(style.text().contains("light-dark("));
 }
 
