@@ -507,7 +507,7 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
     relay.log().wait(0, "names were looked through").await?;
     let ada = Person::new(1);
     let port = relay.port();
-    let NameAnswer::Held(receipt) = Client::new(1, &[port]).ask(claim(&ada, "ada-bird")).await else {
+    let NameAnswer::Held(receipt) = Client::new(1, &[port]).ask(claim(&ada, 0)).await else {
         anyhow::bail!("it is not given");
     };
     assert_eq!(receipt.account, ada.account);
@@ -537,7 +537,7 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
         println!("without {what}: {line}");
         ensure!(line.contains(says), "without {what}: {line}");
         let mut client = Client::new(2, &[relay.port()]);
-        let bob = claim(&Person::new(2), "bob-bird");
+        let bob = claim(&Person::new(2), 2);
         assert_eq!(
             client.try_ask(&bob).await?,
             NameAnswer::Unavailable,
@@ -546,11 +546,7 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
         let opened = relay.log().find(0, "the registry of names is open");
         assert!(opened.is_empty(), "without {what}");
     }
-    let look = NameQuestion::Lookup {
-        slug: false,
-        name: "ada-bird".to_owned(),
-    };
-    let answer = Client::new(3, &[port]).ask(look).await;
+    let answer = Client::new(3, &[port]).ask(lookup(0)).await;
     assert_eq!(answer, NameAnswer::Held(receipt));
     Ok(())
 }
