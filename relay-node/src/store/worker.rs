@@ -1,22 +1,20 @@
 //! The store's thread: takes what waits, executes it, commits, reports; and starts over when the disk fails it.
 
 use std::collections::VecDeque;
-use std::io;
 use std::time::{Duration, Instant};
 
 use engine::api::StoreState;
 use engine::io::Input;
 use engine::store::{Batch, Load, Op};
-use redb::{Database, Durability, ReadableDatabase as _};
 use tokio::sync::mpsc;
 
-use super::tables::{Tables, WriteTables};
+use super::disk::{self, Changes, Disk, DiskError};
 use super::{Command, Opener};
 
-/// Changes in one commit: it bounds how long the first of them waits, and what the transaction holds in memory.
+/// Changes in one commit: it bounds how long the first of them waits, and what is held in memory for it.
 const GROUP_OPS_MAX: usize = 32_768;
 /// Bytes in one commit, for the same reason.
-const GROUP_BYTES_MAX: usize = 32 << 20;
+const GROUP_BYTES_MAX: usize = 8 << 20;
 
 /// After a commit of so many batches more are on their way:
 const BUSY_GROUP: usize = 96;
@@ -35,7 +33,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 /// See the module.
 pub(super) struct Worker {
     opener: Opener,
-    database: Option<Database>,
+    disk: Option<Box<dyn Disk + Send>>,
     commands: mpsc::Receiver<Command>,
     results: mpsc::Sender<Input>,
     /// Taken from the channel and not finished, in order: batches of a failed commit, then what was taken after them.
@@ -50,13 +48,13 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         opener: Opener,
-        database: Database,
+        disk: Box<dyn Disk + Send>,
         commands: mpsc::Receiver<Command>,
         results: mpsc::Sender<Input>,
     ) -> Self {
         Self {
             opener,
-            database: Some(database),
+            disk: Some(disk),
             commands,
             results,
             queue: VecDeque::new(),
@@ -84,7 +82,7 @@ impl Worker {
                     self.report_state(StoreState::Ok);
                 }
                 Err(error) => {
-                    self.database = None;
+                    self.disk = None;
                     let state = state_of(&error);
                     if self.state != state {
                         tracing::error!(%error, ?state, "the store cannot be used; it is tried again");
@@ -109,36 +107,27 @@ impl Worker {
     }
 
     /// Executes what is queued and whatever arrives meanwhile, up to the size of a group.
-    fn round(&mut self) -> Result<(), redb::Error> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => super::open_database(&mut self.opener)?,
+    fn round(&mut self) -> Result<(), DiskError> {
+        let disk = match self.disk.take() {
+            Some(disk) => disk,
+            None => (self.opener)()?,
         };
-        let outcome = self.round_with(&database);
-        self.database = Some(database);
+        let outcome = self.round_with(disk.as_ref());
+        self.disk = Some(disk);
         outcome
     }
 
-    fn round_with(&mut self, database: &Database) -> Result<(), redb::Error> {
-        // Loads with no batch before them need no write transaction.
-        let mut tables = None;
+    fn round_with(&mut self, disk: &dyn Disk) -> Result<(), DiskError> {
+        // Loads with no batch before them wait for no company.
+        let none = Changes::new();
         while let Some(Command::Load(load)) = self.queue.front() {
-            let tables = match &tables {
-                Some(tables) => tables,
-                None => tables.insert(Tables::new(database.begin_read()?)),
-            };
-            let rows = load
-                .reads
-                .iter()
-                .map(|read| tables.read(read))
-                .collect::<Result<_, _>>()?;
+            let rows = answer(disk, &none, load)?;
             let id = load.id;
             self.queue.pop_front();
             self.load_attempts = 0;
             report(&self.results, Input::Loaded { id, rows });
             self.take_waiting();
         }
-        drop(tables);
         if self.queue.is_empty() {
             return Ok(());
         }
@@ -146,8 +135,7 @@ impl Worker {
             std::thread::sleep(GATHER);
         }
         let mut applied = Vec::new();
-        let committed = self.commit_group(database, &mut applied);
-        match committed {
+        match self.commit_group(disk, &mut applied) {
             Ok(()) => {
                 self.last_group = applied.len();
                 if let Some(last) = applied.last() {
@@ -164,13 +152,9 @@ impl Worker {
         }
     }
 
-    /// Moves batches from the queue to `applied`, and answers loads between them, in one transaction.
-    fn commit_group(&mut self, database: &Database, applied: &mut Vec<Batch>) -> Result<(), redb::Error> {
-        let mut transaction = database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.set_two_phase_commit(true);
-        transaction.set_quick_repair(true);
-        let mut tables = WriteTables::new(&transaction);
+    /// Moves batches from the queue to `applied`, answers loads between them, and commits all batches at once.
+    fn commit_group(&mut self, disk: &dyn Disk, applied: &mut Vec<Batch>) -> Result<(), DiskError> {
+        let mut changes = Changes::new();
         let (mut ops, mut bytes) = (0, 0);
         while ops < GROUP_OPS_MAX && bytes < GROUP_BYTES_MAX {
             self.take_waiting();
@@ -178,12 +162,12 @@ impl Worker {
                 Some(Command::Persist(batch)) => {
                     ops += batch.ops.len().max(1);
                     bytes += batch.ops.iter().map(op_bytes).sum::<usize>();
-                    applied.push(batch);
-                    for op in applied.last().into_iter().flat_map(|batch| &batch.ops) {
-                        tables.apply(op)?;
+                    for op in &batch.ops {
+                        disk::note(&mut changes, op);
                     }
+                    applied.push(batch);
                 }
-                Some(Command::Load(load)) => match answer(&mut tables, &load) {
+                Some(Command::Load(load)) => match answer(disk, &changes, &load) {
                     Ok(rows) => {
                         self.load_attempts = 0;
                         report(&self.results, Input::Loaded { id: load.id, rows });
@@ -196,9 +180,7 @@ impl Worker {
                 None => break,
             }
         }
-        drop(tables);
-        transaction.commit()?;
-        Ok(())
+        disk.commit(&changes)
     }
 
     /// One more command into an empty queue, if one waits. The channel is the queue: what is not needed yet stays there,
@@ -234,8 +216,11 @@ impl Worker {
     }
 }
 
-fn answer(tables: &mut WriteTables<'_>, load: &Load) -> Result<engine::store::Rows, redb::Error> {
-    load.reads.iter().map(|read| tables.read(read)).collect()
+fn answer(disk: &dyn Disk, changes: &Changes, load: &Load) -> Result<engine::store::Rows, DiskError> {
+    load.reads
+        .iter()
+        .map(|read| disk::rows(disk, changes, read))
+        .collect()
 }
 
 /// When nobody listens any more, batches are written all the same.
@@ -250,16 +235,9 @@ fn op_bytes(op: &Op) -> usize {
     }
 }
 
-fn state_of(error: &redb::Error) -> StoreState {
+fn state_of(error: &DiskError) -> StoreState {
     match error {
-        redb::Error::Io(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-            ) =>
-        {
-            StoreState::Full
-        }
+        DiskError::Full(_) => StoreState::Full,
         _ => StoreState::Failing,
     }
 }
