@@ -24,6 +24,7 @@ async fn main() -> Result<()> {
         "mesh" => mesh::measure().await,
         "registry" => registry::measure().await,
         "relay" => relay::measure().await,
+        "storage" => beside::run("examples/storage").await,
         other => bail!("nothing measures {other:?} yet"),
     }
 }
