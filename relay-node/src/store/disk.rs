@@ -60,7 +60,7 @@ impl From<io::Error> for DiskError {
     }
 }
 
-/// Changes that go to the disk together; `None` removes. Keys as [`key`] makes them.
+/// Changes that go to the disk together, noted by [`note`]; `None` removes.
 pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Rows of a range, in its order.
