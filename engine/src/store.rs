@@ -2,7 +2,7 @@
 //!
 //! The store is an ordered map per [`Table`] from key bytes to value bytes, keys compared as unsigned bytes. The engine
 //! emits [`Batch`]es (atomic: after a crash either all of a batch is there or nothing of it, and no batch is there without
-//! all earlier ones) and [`Load`] requests. Adapters (redb, IndexedDB, memory) execute them and decide nothing.
+//! all earlier ones) and [`Load`] requests. Adapters (fjall, IndexedDB, memory) execute them and decide nothing.
 //!
 //! A load sees every batch emitted before it, whether or not that batch is durable yet: the adapter executes both in order.
 

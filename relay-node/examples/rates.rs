@@ -1,8 +1,6 @@
 //! What the parts of a relay can do on this machine, one JSON object per line:
 //!
 //! - `signature_checks_per_s`: Ed25519 signatures of entries checked, one thread;
-//! - `redb_entries_per_s`: entries written raw, as the engine lays them out, in groups as large as the store makes them;
-//!   also with other settings of redb, for comparison;
 //! - `store_commits_per_s`: batches given one at a time, each awaited;
 //! - `engine_entries_per_s`: entries taken from a peer, verified, stored, and covered by a receipt, everything but sockets.
 //!
@@ -26,7 +24,6 @@ use protocol::identity::Certificate;
 use protocol::message::{Decoded, Digest, Entries, FeedHead, Message, Ping, RangeEnd, Want};
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry, codec};
-use redb::{Database, Durability, TableDefinition};
 use starling_relay_node::driver::{self, LinkEnd, ToLink};
 use starling_relay_node::network::AddressBook;
 use starling_relay_node::store::{Command, Store};
@@ -122,49 +119,6 @@ fn rows(feed: usize, entry: &VerifiedEntry) -> [(Table, Vec<u8>, Vec<u8>); 4] {
         (Table::ByTime, time.clone(), place.clone()),
         (Table::ByAccount, [&header.account.0[..], &time].concat(), place),
     ]
-}
-
-fn raw_redb(folder: &Path, person: &Person, label: &str, group: usize, two_phase: bool, quick_repair: bool) {
-    let path = folder.join(format!("{label}.redb"));
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create(&path)
-        .unwrap();
-    let all: Vec<_> = person
-        .feeds
-        .iter()
-        .enumerate()
-        .flat_map(|(n, feed)| feed.entries.iter().map(move |entry| rows(n, entry)))
-        .collect();
-    // A commit for each entry is slow enough to be known from fewer.
-    let all = if group == 1 {
-        &all[..all.len().min(2_000)]
-    } else {
-        &all[..]
-    };
-    let start = Instant::now();
-    for group in all.chunks(group) {
-        let mut transaction = database.begin_write().unwrap();
-        transaction.set_durability(Durability::Immediate).unwrap();
-        transaction.set_two_phase_commit(two_phase);
-        transaction.set_quick_repair(quick_repair);
-        for (at, table) in [Table::Entries, Table::Ids, Table::ByTime, Table::ByAccount]
-            .iter()
-            .enumerate()
-        {
-            let definition: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(table.name());
-            let mut table = transaction.open_table(definition).unwrap();
-            for rows in group {
-                let (_, key, value) = &rows[at];
-                table.insert(key.as_slice(), value.as_slice()).unwrap();
-            }
-        }
-        transaction.commit().unwrap();
-    }
-    let rate = all.len() as f64 / start.elapsed().as_secs_f64();
-    print(&format!("redb_entries_per_s_{label}"), rate, "1/s");
-    drop(database);
-    std::fs::remove_file(path).unwrap();
 }
 
 async fn single_commits(folder: &Path, person: &Person) {
@@ -343,32 +297,6 @@ async fn main() {
     };
     let person = person(entries);
     signatures(&person);
-    for group in [1, 100, 4_000] {
-        raw_redb(
-            dir.path(),
-            &person,
-            &format!("one_phase_groups_of_{group}"),
-            group,
-            false,
-            false,
-        );
-        raw_redb(
-            dir.path(),
-            &person,
-            &format!("two_phase_groups_of_{group}"),
-            group,
-            true,
-            false,
-        );
-        raw_redb(
-            dir.path(),
-            &person,
-            &format!("quick_repair_groups_of_{group}"),
-            group,
-            true,
-            true,
-        );
-    }
     single_commits(dir.path(), &person).await;
     engine(dir.path(), &person).await;
 }

@@ -10,7 +10,7 @@ use crate::config::{RegistryPlace, Role, Settings};
 use crate::data_dir;
 use crate::registry::{Credentials, Etcd, Ledger};
 use crate::status::counted;
-use crate::store::DATABASE_FILE;
+use crate::store::store_folder;
 
 /// A disk with less left than this is full soon.
 const FREE_MIN: u64 = 1 << 30;
@@ -89,14 +89,29 @@ fn folder(folder: &Path, findings: &mut Findings) {
             "give this user the right to, or choose another with --data-dir",
         ),
     }
-    let database = folder.join(DATABASE_FILE);
-    if let Ok(metadata) = database.metadata() {
-        findings.good(format_args!(
-            "{} holds {} MiB",
-            database.display(),
-            metadata.len() >> 20
-        ));
+    match store_folder(folder) {
+        Ok(posts) if posts.is_dir() => {
+            findings.good(format_args!(
+                "{} holds {} MiB",
+                posts.display(),
+                bytes_in(&posts) >> 20
+            ));
+        }
+        Ok(_) => {}
+        Err(error) => findings.bad("posts of an older version are in the folder", error),
     }
+}
+
+/// The length of all files in a folder, of those that can be looked at.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
 }
 
 fn network(settings: &Settings, findings: &mut Findings) {

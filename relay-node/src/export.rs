@@ -18,17 +18,16 @@ use data_encoding::BASE64;
 use engine::store::{Read, Table};
 use protocol::entry::{Body, Entry};
 use protocol::{EntryRef, VerifiedEntry, codec};
-use redb::ReadableDatabase as _;
 use serde_json::{Value, json};
 
 use crate::data_dir::{DataDir, DataDirError};
-use crate::store::{DATABASE_FILE, Tables, file_opener};
+use crate::store::{Changes, DiskError, FjallDisk, STORE_FOLDER, StoreError, rows, store_folder};
 
 /// Rows read at a time.
 const PAGE_ROWS: usize = 1_000;
 /// Bytes read at a time.
 const PAGE_BYTES: usize = 8 << 20;
-/// Memory for the database's cache: everything is read once.
+/// Memory for the store's cache: everything is read once.
 const CACHE_BYTES: usize = 16 << 20;
 /// Longer than any key of the table.
 const AFTER_ALL: [u8; 16] = [0xff; 16];
@@ -40,18 +39,17 @@ pub enum ExportError {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     /// No relay ever ran here.
-    #[error("there is no {DATABASE_FILE} in {}; name the relay's folder with --data-dir", .0.display())]
+    #[error("there are no {STORE_FOLDER} in {}; name the relay's folder with --data-dir", .0.display())]
     Nothing(std::path::PathBuf),
-    /// The database cannot be read.
-    #[error("the database cannot be read")]
-    Database(#[source] Box<redb::Error>),
+    /// An older version kept them.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Disk(#[from] DiskError),
     /// The lines cannot be written.
     #[error("the export cannot be written")]
     Write(#[from] io::Error),
-}
-
-fn database(error: impl Into<redb::Error>) -> ExportError {
-    ExportError::Database(Box::new(error.into()))
 }
 
 /// Writes all entries stored in `data_dir`, which no running relay may use.
@@ -59,13 +57,12 @@ fn database(error: impl Into<redb::Error>) -> ExportError {
 /// # Errors
 /// [`ExportError`].
 pub fn export(data_dir: &Path, mut out: impl Write) -> Result<(), ExportError> {
-    if !data_dir.join(DATABASE_FILE).is_file() {
+    let folder = store_folder(data_dir)?;
+    if !folder.is_dir() {
         return Err(ExportError::Nothing(data_dir.to_owned()));
     }
-    let data_dir = DataDir::take(data_dir)?;
-    let mut open = file_opener(data_dir.path(), CACHE_BYTES);
-    let opened = open().map_err(database)?;
-    let tables = Tables::new(opened.begin_read().map_err(database)?);
+    let _held = DataDir::take(data_dir)?;
+    let disk = FjallDisk::open(&folder, CACHE_BYTES)?;
     let mut start = Vec::new();
     loop {
         let read = Read::Range {
@@ -76,7 +73,7 @@ pub fn export(data_dir: &Path, mut out: impl Write) -> Result<(), ExportError> {
             bytes_max: PAGE_BYTES,
             reverse: false,
         };
-        let rows = tables.read(&read).map_err(database)?;
+        let rows = rows(&disk, &Changes::new(), &read)?;
         let Some((last, _)) = rows.last() else { break };
         start = [last.as_slice(), &[0]].concat();
         for (key, value) in rows {

@@ -3,7 +3,7 @@
 //! ```text
 //! relay ── puts together ──► data_dir, identity, config
 //!   │
-//!   ├─ driver: one thread runs the engine ◄──► store: one thread writes redb
+//!   ├─ driver: one thread runs the engine ◄──► store: one thread writes fjall
 //!   ├─ transport: WebSockets and WebRTC channels (rtc) as links of the driver
 //!   ├─ registry: whose a name is, in redb or etcd
 //!   ├─ http: the app, who and how the relay is; beside it the signaling router

@@ -82,8 +82,10 @@ fn here_url(settings: &Settings) -> anyhow::Result<RelayUrl> {
 }
 
 fn run(settings: &Settings) -> anyhow::Result<()> {
+    // The store's library reports each of its steps; who wants to see them names it.
+    let log = format!("fjall=warn,lsm_tree=warn,{}", settings.log);
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(settings.log.as_str())
+        .with_env_filter(log)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match settings.log_format {

@@ -266,6 +266,8 @@ fn wipe(relay: &Relay) -> Result<()> {
         let name = entry.file_name();
         if name.to_string_lossy().ends_with(".redb") {
             std::fs::remove_file(entry.path())?;
+        } else if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
 //! A relay whose disk is full: nothing is acknowledged that is not on the disk, reading and looking up go on, and with room again
-//! it goes on by itself. The disk is a real file system of a few megabytes.
+//! it goes on by itself. The disk is a real file system, small and in memory.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
@@ -18,8 +18,8 @@ use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::writer::{Backlog, Writer};
 use starling_tests::{NativePeer, Relay, RelayOptions, http};
 
-/// Room for two databases and little more.
-const DISK: &str = "size=24m";
+/// Room for the store, the journals it has at most included, the registry, and little more.
+const DISK: &str = "size=320m";
 /// Room nobody else can have.
 const BALLAST: &str = "ballast";
 /// People who write at once on a full disk, and how much each of them: more than a store's queue holds.

@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
 use super::ledger::{Change, Check, Key, LeaseId, LedgerError, Outcome, Row, Txn};
-use crate::store::Opener;
+
+/// Opens the database, at the start and again after each failure.
+pub(super) type Opener = Box<dyn FnMut() -> Result<Database, redb::DatabaseError> + Send>;
 
 /// The file, in the data folder.
 pub const FILE: &str = "registry.redb";

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::super::full_disk::Disk;
 use super::super::ledger::Ledger;
 use super::{Change, Check, Embedded, FILE, LedgerError, Outcome, Txn};
-use crate::store::disk::Disk;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 

@@ -16,6 +16,8 @@
 mod desk;
 mod embedded;
 mod etcd;
+#[cfg(test)]
+mod full_disk;
 mod leader;
 mod ledger;
 mod names;

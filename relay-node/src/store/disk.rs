@@ -1,73 +1,314 @@
-//! A disk for tests.
+//! The engine's tables on disk: one fjall keyspace, keys led by the number of their table.
+//!
+//! One keyspace and not one per table, so that memory and journal are bounded once: a table that is seldom written would
+//! hold the journals of all others. fjall is used by one thread; its own two write out what fills up in memory and
+//! merge it.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use redb::backends::FileBackend;
-use redb::{Database, StorageBackend};
+use engine::store::{Op, Read, Row, Table};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::Opener;
+use super::journal;
 
-/// A disk that has no space left as long as it is told so.
-#[derive(Debug)]
-pub(crate) struct Disk {
-    file: FileBackend,
-    full: Arc<AtomicBool>,
+/// What is written collects in memory up to this size before it goes into a table; so much is lost time at a start after
+/// a crash, and up to four times as much is memory.
+const MEMORY_TABLE_BYTES: u64 = 16 << 20;
+/// The journals together; the least that fjall allows.
+const JOURNALS_BYTES: u64 = 64 << 20;
+/// Threads that write out and merge.
+const THREADS: usize = 2;
+/// Files kept open.
+const FILES_OPEN: usize = 256;
+/// What fjall would stop for without looking whether its threads live is waited for here, where that is looked at.
+const UNWRITTEN_MAX: usize = 2;
+const UNMERGED_MAX: usize = 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// With less than this free, a disk that refuses is a full one.
+const FREE_MIN: u64 = 64 << 20;
+/// What a folder of fjall's has once it is complete.
+const MARKER: &str = "version";
+
+/// Why the disk could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// Another program has it open.
+    #[error("another program has it open")]
+    Locked,
+    /// There is no space.
+    #[error("the disk is full")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is stored is not what was written.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// Anything else.
+    #[error(transparent)]
+    Failing(Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl Disk {
-    /// Opens the database in a file on such a disk.
-    pub(crate) fn opener(path: PathBuf, full: &Arc<AtomicBool>) -> Opener {
-        let full = Arc::clone(full);
-        Box::new(move || {
-            let file = std::fs::OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)?;
-            let file = FileBackend::new(file)?;
-            let full = Arc::clone(&full);
-            Database::builder().create_with_backend(Self { file, full })
-        })
-    }
-
-    fn space(&self) -> Result<(), io::Error> {
-        if self.full.load(Ordering::SeqCst) {
-            Err(io::ErrorKind::StorageFull.into())
-        } else {
-            Ok(())
+impl From<io::Error> for DiskError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full(Box::new(error))
+            }
+            _ => Self::Failing(Box::new(error)),
         }
     }
 }
 
-impl StorageBackend for Disk {
-    fn len(&self) -> Result<u64, io::Error> {
-        self.file.len()
+/// Changes that go to the disk together, noted by [`note`]; `None` removes.
+pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Rows of a range, in its order.
+pub type RowIter<'d> = Box<dyn Iterator<Item = Result<Row, DiskError>> + 'd>;
+
+/// What the store's thread needs of a disk.
+pub trait Disk {
+    /// All of it is on the disk once this returns. After an error nobody knows how much is: the disk is to be opened anew.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn commit(&self, changes: &Changes) -> Result<(), DiskError>;
+
+    /// Whether there is space to open it anew, after it failed.
+    fn has_room(&self) -> bool;
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError>;
+
+    /// The rows from `start` to before `end`, or from the end backwards.
+    fn range(&self, start: Vec<u8>, end: Vec<u8>, reverse: bool) -> RowIter<'_>;
+}
+
+/// A table's key on the disk.
+fn key(table: Table, key: &[u8]) -> Vec<u8> {
+    let mut full = Vec::with_capacity(1 + key.len());
+    full.push(table as u8);
+    full.extend_from_slice(key);
+    full
+}
+
+/// Adds a change.
+pub fn note(changes: &mut Changes, op: &Op) {
+    match op {
+        Op::Put {
+            table,
+            key: short,
+            value,
+            ..
+        } => changes.insert(key(*table, short), Some(value.clone())),
+        Op::Delete { table, key: short } => changes.insert(key(*table, short), None),
+    };
+}
+
+/// The rows of a read, as if `changes` were on the disk already.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn rows(disk: &dyn Disk, changes: &Changes, read: &Read) -> Result<Vec<Row>, DiskError> {
+    match read {
+        Read::Get { table, key: short } => {
+            let full = key(*table, short);
+            let value = match changes.get(&full) {
+                Some(changed) => changed.clone(),
+                None => disk.get(&full)?,
+            };
+            Ok(value.map(|value| (short.clone(), value)).into_iter().collect())
+        }
+        Read::Range {
+            table,
+            start,
+            end,
+            limit,
+            bytes_max,
+            reverse,
+        } => {
+            if start >= end || *limit == 0 {
+                return Ok(Vec::new());
+            }
+            let (start, end) = (key(*table, start), key(*table, end));
+            let mut changed = changes.range(start.clone()..end.clone());
+            let mut next_changed = || {
+                if *reverse {
+                    changed.next_back()
+                } else {
+                    changed.next()
+                }
+            };
+            let mut stored = disk.range(start, end, *reverse);
+            let (mut left, mut right) = (next_changed(), stored.next().transpose()?);
+            let (mut rows, mut bytes) = (Vec::new(), 0);
+            while rows.len() < *limit && (rows.is_empty() || bytes < *bytes_max) {
+                // Which comes first; of two with one key the change is the newer.
+                let order = match (&left, &right) {
+                    (None, None) => break,
+                    (Some(_), None) => std::cmp::Ordering::Less,
+                    (None, Some(_)) => std::cmp::Ordering::Greater,
+                    (Some((left, _)), Some((right, _))) if *reverse => right.cmp(left),
+                    (Some((left, _)), Some((right, _))) => (*left).cmp(right),
+                };
+                let row = if order.is_gt() {
+                    let row = right.take();
+                    right = stored.next().transpose()?;
+                    row
+                } else {
+                    if order.is_eq() {
+                        right = stored.next().transpose()?;
+                    }
+                    let row = left.and_then(|(key, value)| Some((key.clone(), value.clone()?)));
+                    left = next_changed();
+                    row
+                };
+                if let Some((mut key, value)) = row {
+                    key.remove(0);
+                    bytes += value.len();
+                    rows.push((key, value));
+                }
+            }
+            Ok(rows)
+        }
+    }
+}
+
+/// The disk of a relay.
+pub struct FjallDisk {
+    folder: PathBuf,
+    database: Database,
+    rows: Keyspace,
+}
+
+impl std::fmt::Debug for FjallDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FjallDisk").field("folder", &self.folder).finish()
+    }
+}
+
+impl FjallDisk {
+    /// Opens what is in `folder`, or makes it.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn open(folder: &Path, cache_bytes: usize) -> Result<Self, DiskError> {
+        if !folder.try_exists()? {
+            make(folder)?;
+        }
+        // Without it fjall would make a new one between whatever is there.
+        if !folder.join(MARKER).try_exists()? {
+            return Err(DiskError::Damaged(format!("{MARKER} is missing in it")));
+        }
+        journal::cut_torn_end(folder)?;
+        Self::open_made(folder, cache_bytes)
     }
 
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        self.file.read(offset, out)
+    fn open_made(folder: &Path, cache_bytes: usize) -> Result<Self, DiskError> {
+        let error = |error| explain(folder, error);
+        let database = Database::builder(folder)
+            .cache_size(cache_bytes as u64)
+            .max_journaling_size(JOURNALS_BYTES)
+            .max_cached_files(Some(FILES_OPEN))
+            .manual_journal_persist(true)
+            .journal_compression(CompressionType::None)
+            .worker_threads(THREADS)
+            .open()
+            .map_err(error)?;
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMORY_TABLE_BYTES)
+                .manual_journal_persist(true)
+                .expect_point_read_hits(true)
+        };
+        let rows = database.keyspace("rows", options).map_err(error)?;
+        let folder = folder.to_owned();
+        Ok(Self {
+            folder,
+            database,
+            rows,
+        })
     }
 
-    fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        self.space()?;
-        self.file.set_len(len)
+    fn failed(&self, error: fjall::Error) -> DiskError {
+        explain(&self.folder, error)
     }
 
-    fn sync_data(&self) -> Result<(), io::Error> {
-        self.space()?;
-        self.file.sync_data()
+    /// Until fjall's threads have caught up; or says that they ended, which fjall itself would wait for without end.
+    fn wait_for_room(&self) -> Result<(), fjall::Error> {
+        while self.rows.sealed_memtable_count() >= UNWRITTEN_MAX || self.rows.l0_table_count() >= UNMERGED_MAX
+        {
+            self.database.persist(PersistMode::Buffer)?;
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
+    }
+}
+
+/// An empty one, under another name until it is complete: half a one could never be opened.
+fn make(folder: &Path) -> Result<(), DiskError> {
+    let unfinished = folder.with_extension("new");
+    if unfinished.try_exists()? {
+        std::fs::remove_dir_all(&unfinished)?;
+    }
+    drop(FjallDisk::open_made(&unfinished, 0)?);
+    std::fs::rename(&unfinished, folder)?;
+    let parent = folder.parent().unwrap_or(folder);
+    std::fs::File::open(parent)?.sync_all()?;
+    Ok(())
+}
+
+fn is_full(folder: &Path) -> bool {
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < FREE_MIN)
+}
+
+fn explain(folder: &Path, error: fjall::Error) -> DiskError {
+    use fjall::{Error, LsmError};
+    match error {
+        Error::Locked => DiskError::Locked,
+        Error::Io(error) | Error::Storage(LsmError::Io(error)) => error.into(),
+        // One of fjall's threads met an error, and keeps it to itself.
+        Error::Poisoned if is_full(folder) => DiskError::Full(Box::new(Error::Poisoned)),
+        Error::Poisoned => DiskError::Failing(Box::new(Error::Poisoned)),
+        error => DiskError::Damaged(error.to_string()),
+    }
+}
+
+impl Disk for FjallDisk {
+    fn commit(&self, changes: &Changes) -> Result<(), DiskError> {
+        self.wait_for_room().map_err(|error| self.failed(error))?;
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(&self.rows, key.as_slice(), value.as_slice()),
+                None => batch.remove(&self.rows, key.as_slice()),
+            }
+        }
+        batch.commit().map_err(|error| self.failed(error))
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        self.space()?;
-        self.file.write(offset, data)
+    fn has_room(&self) -> bool {
+        !is_full(&self.folder)
     }
 
-    fn close(&self) -> Result<(), io::Error> {
-        self.file.close()
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError> {
+        let value = self.rows.get(key).map_err(|error| self.failed(error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn range(&self, start: Vec<u8>, end: Vec<u8>, reverse: bool) -> RowIter<'_> {
+        let row = |row: fjall::Guard| match row.into_inner() {
+            Ok((key, value)) => Ok((key.to_vec(), value.to_vec())),
+            Err(error) => Err(self.failed(error)),
+        };
+        let rows = self.rows.range(start..end);
+        if reverse {
+            Box::new(rows.rev().map(row))
+        } else {
+            Box::new(rows.map(row))
+        }
     }
 }

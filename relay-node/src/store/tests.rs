@@ -1,3 +1,4 @@
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +10,7 @@ use engine::store::{Batch, BatchId, Load, LoadId, Op, Read, Row, Strictness, Tab
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::disk::Disk;
-use super::{Command, Store, StoreError};
+use super::{Changes, Command, Disk, DiskError, FjallDisk, RowIter, Store, StoreError};
 
 const CACHE: usize = 8 << 20;
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -183,7 +183,9 @@ async fn a_second_store_on_the_same_file_is_refused() {
 #[tokio::test]
 async fn garbage_is_not_opened_and_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(super::DATABASE_FILE);
+    let folder = dir.path().join(super::STORE_FOLDER);
+    std::fs::create_dir(&folder).unwrap();
+    let path = folder.join("0.jnl");
     std::fs::write(&path, b"this is no database").unwrap();
     let opened = Store::open(dir.path(), CACHE);
     assert!(matches!(opened, Err(StoreError::Open { .. })), "{opened:?}");
@@ -191,11 +193,122 @@ async fn garbage_is_not_opened_and_not_replaced() {
 }
 
 #[tokio::test]
+async fn posts_of_an_older_version_are_not_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("starling.redb"), b"posts").unwrap();
+    let opened = Store::open(dir.path(), CACHE);
+    assert!(matches!(opened, Err(StoreError::Old(_))), "{opened:?}");
+    assert!(!dir.path().join(super::STORE_FOLDER).exists());
+}
+
+/// A store with ten commits of one batch each, closed; and its journal.
+async fn ten_commits(dir: &Path) -> std::path::PathBuf {
+    let mut store = Fixture::open(dir);
+    for n in 1..=10 {
+        store
+            .give(persist(n, vec![put(&[n as u8], &[n as u8; 2_000])]))
+            .await;
+        store.persisted(n).await;
+    }
+    assert!(store.store.close().await);
+    dir.join(super::STORE_FOLDER).join("0.jnl")
+}
+
+fn data_len(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1)
+}
+
+#[tokio::test]
+async fn a_commit_that_was_torn_is_left_out_and_all_before_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = ten_commits(dir.path()).await;
+    let mut bytes = std::fs::read(&journal).unwrap();
+    // A sector in the middle of the last value did not arrive.
+    let end = data_len(&bytes);
+    bytes[end - 1_200..end - 688].fill(0);
+    std::fs::write(&journal, &bytes).unwrap();
+    let mut store = Fixture::open(dir.path());
+    let rows = store.rows(all(99, usize::MAX, false)).await;
+    let expected: Vec<_> = (1..=9).map(|n| row(&[n], &[n; 2_000])).collect();
+    assert_eq!(rows, expected);
+    store.give(persist(1, vec![put(&[10], b"again")])).await;
+    store.persisted(1).await;
+    assert!(store.store.close().await);
+    let mut store = Fixture::open(dir.path());
+    assert_eq!(
+        store.rows(all(99, usize::MAX, true)).await[0],
+        row(&[10], b"again")
+    );
+}
+
+#[tokio::test]
+async fn damage_before_the_end_is_said_and_nothing_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = ten_commits(dir.path()).await;
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let middle = data_len(&bytes) / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&journal, &bytes).unwrap();
+    let opened = Store::open(dir.path(), CACHE);
+    let damaged = matches!(
+        opened,
+        Err(StoreError::Open {
+            source: DiskError::Damaged(_),
+            ..
+        })
+    );
+    assert!(damaged, "it was opened");
+    assert!(std::fs::read(&journal).unwrap() == bytes, "left as it was");
+}
+
+/// A disk that has no space left as long as it is told so.
+struct FullDisk {
+    disk: FjallDisk,
+    full: Arc<AtomicBool>,
+}
+
+fn space(full: &AtomicBool) -> Result<(), DiskError> {
+    match full.load(Ordering::SeqCst) {
+        true => Err(io::Error::from(io::ErrorKind::StorageFull).into()),
+        false => Ok(()),
+    }
+}
+
+impl Disk for FullDisk {
+    fn commit(&self, changes: &Changes) -> Result<(), DiskError> {
+        space(&self.full)?;
+        self.disk.commit(changes)
+    }
+
+    fn has_room(&self) -> bool {
+        space(&self.full).is_ok()
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError> {
+        self.disk.get(key)
+    }
+
+    fn range(&self, start: Vec<u8>, end: Vec<u8>, reverse: bool) -> RowIter<'_> {
+        self.disk.range(start, end, reverse)
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_loses_nothing_and_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("disk.redb");
+    let path = dir.path().join("disk");
     let full = Arc::new(AtomicBool::new(false));
-    let opener = Disk::opener(path.clone(), &full);
+    let opener = {
+        let (path, full) = (path.clone(), Arc::clone(&full));
+        Box::new(move || -> Result<Box<dyn Disk + Send>, DiskError> {
+            let disk = FjallDisk::open(&path, CACHE)?;
+            let full = Arc::clone(&full);
+            Ok(Box::new(FullDisk { disk, full }))
+        })
+    };
     let mut store = Fixture::new(Store::open_with(opener, &path));
     store.give(persist(1, vec![put(b"a", b"1")])).await;
     store.persisted(1).await;
@@ -207,6 +320,9 @@ async fn a_full_disk_loses_nothing_and_is_told() {
         Input::Store(state) => assert_eq!(state, StoreState::Full),
         other => panic!("expected a full store, got {other:?}"),
     }
+    // Meanwhile what waits is read as if it were on the disk.
+    let rows = store.rows(all(9, usize::MAX, false)).await;
+    assert_eq!(rows, [row(b"a", b"1"), row(b"b", &[5])]);
     full.store(false, Ordering::SeqCst);
     let mut persisted = 1;
     let mut well_again = false;
@@ -227,4 +343,54 @@ async fn a_full_disk_loses_nothing_and_is_told() {
     let rows = store.rows(all(9, usize::MAX, false)).await;
     assert_eq!(rows, [row(b"a", b"1"), row(b"b", &[5])]);
     assert!(store.store.close().await);
+}
+
+#[tokio::test]
+async fn a_range_read_before_the_commit_is_as_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Fixture::open(dir.path());
+    let puts = (0..20u8).step_by(2).map(|n| put(&[n], b"old")).collect();
+    store.give(persist(1, puts)).await;
+    store.persisted(1).await;
+    // Changed, added and removed, and read in the same breath; then read again.
+    let mut ops: Vec<_> = (0..20u8).step_by(3).map(|n| put(&[n], b"new")).collect();
+    ops.push(Op::Delete {
+        table: Table::Meta,
+        key: vec![4],
+    });
+    ops.push(Op::Delete {
+        table: Table::Meta,
+        key: vec![5],
+    });
+    let reads = vec![
+        all(99, usize::MAX, false),
+        all(99, usize::MAX, true),
+        all(5, usize::MAX, true),
+        all(99, 10, false),
+    ];
+    let commands = store.store.commands().clone();
+    commands.try_send(persist(2, ops)).unwrap();
+    commands.try_send(load(1, reads.clone())).unwrap();
+    let mut before = None;
+    let mut persisted = false;
+    while before.is_none() || !persisted {
+        match store.next().await {
+            Input::Loaded { rows, .. } => before = Some(rows),
+            Input::Persisted { .. } => persisted = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    store.give(load(2, reads)).await;
+    let Input::Loaded { rows, .. } = store.next().await else {
+        panic!("no rows");
+    };
+    let expected: Vec<_> = (0..20u8)
+        .filter(|n| (n % 2 == 0 || n % 3 == 0) && *n != 4)
+        .map(|n| row(&[n], if n % 3 == 0 { b"new" } else { b"old" }))
+        .collect();
+    assert_eq!(rows[0], expected);
+    assert!(rows[1].iter().eq(expected.iter().rev()));
+    assert!(rows[2].iter().eq(expected.iter().rev().take(5)));
+    assert_eq!(rows[3], expected[..4]);
+    assert_eq!(before.unwrap(), rows);
 }

@@ -1,23 +1,20 @@
 //! The store's thread: takes what waits, executes it, commits, reports; and starts over when the disk fails it.
 
 use std::collections::VecDeque;
-use std::io;
 use std::time::{Duration, Instant};
 
 use engine::api::StoreState;
 use engine::io::Input;
 use engine::store::{Batch, Load, Op};
-use redb::{Database, Durability, ReadableDatabase as _};
 use tokio::sync::mpsc;
 
-use super::overlay::Overlay;
-use super::tables::{Tables, WriteTables};
+use super::disk::{self, Changes, Disk, DiskError};
 use super::{Command, Opener};
 
-/// Changes in one commit: it bounds how long the first of them waits, and what the transaction holds in memory.
+/// Changes in one commit: it bounds how long the first of them waits, and what is held in memory for it.
 const GROUP_OPS_MAX: usize = 32_768;
 /// Bytes in one commit, for the same reason.
-const GROUP_BYTES_MAX: usize = 32 << 20;
+const GROUP_BYTES_MAX: usize = 8 << 20;
 
 /// After a commit of so many batches more are on their way:
 const BUSY_GROUP: usize = 96;
@@ -34,14 +31,16 @@ const LOAD_ATTEMPTS_MAX: u32 = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Bytes that may wait for a failing disk; then nothing more is taken, not even loads. What neighbours may send before it is
 /// on the disk is bounded for each of them, so this is reached by very many alone.
-const UNWRITTEN_BYTES_MAX: usize = 128 << 20;
+const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
 /// At a stop, how long a failing disk is still tried.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(super) struct Worker {
     opener: Opener,
-    database: Option<Database>,
+    disk: Option<Box<dyn Disk + Send>>,
+    /// It takes nothing any more: it is read until it can be opened anew.
+    broken: bool,
     commands: mpsc::Receiver<Command>,
     results: mpsc::Sender<Input>,
     /// Taken from the channel and not finished, in order: batches of a failed commit, then what was taken after them.
@@ -54,13 +53,14 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         opener: Opener,
-        database: Database,
+        disk: Box<dyn Disk + Send>,
         commands: mpsc::Receiver<Command>,
         results: mpsc::Sender<Input>,
     ) -> Self {
         Self {
             opener,
-            database: Some(database),
+            disk: Some(disk),
+            broken: false,
             commands,
             results,
             queue: VecDeque::new(),
@@ -87,7 +87,7 @@ impl Worker {
                     self.report_state(StoreState::Ok);
                 }
                 Err(error) => {
-                    self.database = None;
+                    self.broken = true;
                     let state = state_of(&error);
                     if self.state != state {
                         tracing::error!(%error, ?state, "the store cannot be used; it is tried again");
@@ -111,35 +111,36 @@ impl Worker {
     }
 
     /// Executes what is queued and whatever arrives meanwhile, up to the size of a group.
-    fn round(&mut self) -> Result<(), redb::Error> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => super::open_database(&mut self.opener)?,
+    fn round(&mut self) -> Result<(), DiskError> {
+        let disk = match self.disk.take() {
+            Some(disk) if !self.broken => disk,
+            Some(disk) if !disk.has_room() => {
+                // Opening it needs some; until then it can at least be read.
+                self.disk = Some(disk);
+                return Err(DiskError::Full("it still is".into()));
+            }
+            // Only one can have it open.
+            before => {
+                drop(before);
+                (self.opener)()?
+            }
         };
-        let outcome = self.round_with(&database);
-        self.database = Some(database);
+        self.broken = false;
+        let outcome = self.round_with(disk.as_ref());
+        self.disk = Some(disk);
         outcome
     }
 
-    fn round_with(&mut self, database: &Database) -> Result<(), redb::Error> {
-        // Loads with no batch before them need no write transaction.
-        let mut tables = None;
+    fn round_with(&mut self, disk: &dyn Disk) -> Result<(), DiskError> {
+        // Loads with no batch before them wait for no company.
+        let none = Changes::new();
         while let Some(Command::Load(load)) = self.queue.front() {
-            let tables = match &tables {
-                Some(tables) => tables,
-                None => tables.insert(Tables::new(database.begin_read()?)),
-            };
-            let rows = load
-                .reads
-                .iter()
-                .map(|read| tables.read(read))
-                .collect::<Result<_, _>>()?;
+            let rows = answer(disk, &none, load)?;
             let id = load.id;
             self.queue.pop_front();
             report(&self.results, Input::Loaded { id, rows });
             self.take_waiting();
         }
-        drop(tables);
         if self.queue.is_empty() {
             return Ok(());
         }
@@ -147,8 +148,7 @@ impl Worker {
             std::thread::sleep(GATHER);
         }
         let mut applied = Vec::new();
-        let committed = self.commit_group(database, &mut applied);
-        match committed {
+        match self.commit_group(disk, &mut applied) {
             Ok(()) => {
                 self.last_group = applied.len();
                 if let Some(last) = applied.last() {
@@ -165,13 +165,9 @@ impl Worker {
         }
     }
 
-    /// Moves batches from the queue to `applied`, and answers loads between them, in one transaction.
-    fn commit_group(&mut self, database: &Database, applied: &mut Vec<Batch>) -> Result<(), redb::Error> {
-        let mut transaction = database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.set_two_phase_commit(true);
-        transaction.set_quick_repair(true);
-        let mut tables = WriteTables::new(&transaction);
+    /// Moves batches from the queue to `applied`, answers loads between them, and commits all batches at once.
+    fn commit_group(&mut self, disk: &dyn Disk, applied: &mut Vec<Batch>) -> Result<(), DiskError> {
+        let mut changes = Changes::new();
         let (mut ops, mut bytes) = (0, 0);
         while ops < GROUP_OPS_MAX && bytes < GROUP_BYTES_MAX {
             self.take_waiting();
@@ -179,15 +175,13 @@ impl Worker {
                 Some(Command::Persist(batch)) => {
                     ops += batch.ops.len().max(1);
                     bytes += batch.ops.iter().map(op_bytes).sum::<usize>();
+                    for op in &batch.ops {
+                        disk::note(&mut changes, op);
+                    }
                     applied.push(batch);
-                    for op in applied.last().into_iter().flat_map(|batch| &batch.ops) {
-                        tables.apply(op)?;
-                    }
                 }
-                Some(Command::Load(load)) => match answer(&mut tables, &load) {
-                    Ok(rows) => {
-                        report(&self.results, Input::Loaded { id: load.id, rows });
-                    }
+                Some(Command::Load(load)) => match answer(disk, &changes, &load) {
+                    Ok(rows) => report(&self.results, Input::Loaded { id: load.id, rows }),
                     Err(error) => {
                         self.queue.push_front(Command::Load(load));
                         return Err(error);
@@ -196,9 +190,7 @@ impl Worker {
                 None => break,
             }
         }
-        drop(tables);
-        transaction.commit()?;
-        Ok(())
+        disk.commit(&changes)
     }
 
     /// One more command into an empty queue, if one waits. The channel is the queue: what is not needed yet stays there,
@@ -209,29 +201,30 @@ impl Worker {
         }
     }
 
-    /// While the disk has its pause: takes what comes, and answers loads from what was last committed and all that waits to
-    /// be.
+    /// While the disk has its pause: takes what comes, and answers loads from what is on it and all that waits to be.
     fn read_on(&mut self, pause: Duration) {
         let until = Instant::now() + pause;
-        let mut overlay = Overlay::default();
-        let waiting = std::mem::take(&mut self.queue);
-        for command in waiting {
-            self.keep(&mut overlay, command);
+        let mut unwritten = Unwritten::default();
+        for command in std::mem::take(&mut self.queue) {
+            self.keep(&mut unwritten, command);
         }
         while Instant::now() < until {
-            let room = overlay.bytes() < UNWRITTEN_BYTES_MAX;
+            let room = unwritten.bytes < UNWRITTEN_BYTES_MAX;
             match room.then(|| self.commands.try_recv().ok()).flatten() {
-                Some(command) => self.keep(&mut overlay, command),
+                Some(command) => self.keep(&mut unwritten, command),
                 None => std::thread::sleep(LOOK_EVERY),
             }
         }
     }
 
     /// A load that failed again and again is given up, so that the engine does not wait for ever. A batch never is.
-    fn keep(&mut self, overlay: &mut Overlay, command: Command) {
+    fn keep(&mut self, unwritten: &mut Unwritten, command: Command) {
         match command {
             Command::Persist(batch) => {
-                batch.ops.iter().for_each(|op| overlay.apply(op));
+                unwritten.bytes += batch.ops.iter().map(op_bytes).sum::<usize>();
+                for op in &batch.ops {
+                    disk::note(&mut unwritten.changes, op);
+                }
                 self.queue.push_back(Command::Persist(batch));
             }
             Command::Load(load) => {
@@ -240,26 +233,21 @@ impl Worker {
                     if attempt > 0 {
                         std::thread::sleep(RETRY_FIRST);
                     }
-                    if let Ok(rows) = self.look(overlay, &load) {
+                    if let Ok(rows) = self.look(&unwritten.changes, &load) {
                         return report(&self.results, Input::Loaded { id, rows });
                     }
-                    self.database = None;
                 }
                 report(&self.results, Input::LoadFailed { id });
             }
         }
     }
 
-    fn look(&mut self, overlay: &Overlay, load: &Load) -> Result<engine::store::Rows, redb::Error> {
-        let database = match self.database.take() {
-            Some(database) => database,
+    fn look(&mut self, changes: &Changes, load: &Load) -> Result<engine::store::Rows, DiskError> {
+        let disk = match self.disk.take() {
+            Some(disk) => disk,
             None => (self.opener)()?,
         };
-        let tables = Tables::new(self.database.insert(database).begin_read()?);
-        load.reads
-            .iter()
-            .map(|read| tables.read_under(overlay, read))
-            .collect()
+        answer(self.disk.insert(disk).as_ref(), changes, load)
     }
 
     fn report_state(&mut self, state: StoreState) {
@@ -273,8 +261,18 @@ impl Worker {
     }
 }
 
-fn answer(tables: &mut WriteTables<'_>, load: &Load) -> Result<engine::store::Rows, redb::Error> {
-    load.reads.iter().map(|read| tables.read(read)).collect()
+/// What waits for a failing disk.
+#[derive(Default)]
+struct Unwritten {
+    changes: Changes,
+    bytes: usize,
+}
+
+fn answer(disk: &dyn Disk, changes: &Changes, load: &Load) -> Result<engine::store::Rows, DiskError> {
+    load.reads
+        .iter()
+        .map(|read| disk::rows(disk, changes, read))
+        .collect()
 }
 
 /// When nobody listens any more, batches are written all the same.
@@ -289,16 +287,9 @@ fn op_bytes(op: &Op) -> usize {
     }
 }
 
-fn state_of(error: &redb::Error) -> StoreState {
+fn state_of(error: &DiskError) -> StoreState {
     match error {
-        redb::Error::Io(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-            ) =>
-        {
-            StoreState::Full
-        }
+        DiskError::Full(_) => StoreState::Full,
         _ => StoreState::Failing,
     }
 }

@@ -90,9 +90,12 @@ async fn million() -> Result<()> {
 }
 
 async fn writers(relay: &Relay, clients: usize, posts: usize) -> Result<Vec<Writer>> {
+    // All are signed before the first links: whoever is linked must answer, or is taken for gone.
+    let backlogs = (0..u32::try_from(clients)?)
+        .map(|n| Backlog::new(n, posts, &"x".repeat(TEXT_BYTES)))
+        .collect::<Vec<_>>();
     let mut writers = Vec::with_capacity(clients);
-    for n in 0..clients {
-        let backlog = Backlog::new(u32::try_from(n)?, posts, &"x".repeat(TEXT_BYTES));
+    for backlog in backlogs {
         writers.push(Writer::link(relay, backlog).await?);
     }
     Ok(writers)

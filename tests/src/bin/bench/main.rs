@@ -26,6 +26,7 @@ async fn main() -> Result<()> {
         "mesh" => mesh::measure().await,
         "registry" => registry::measure().await,
         "relay" => relay::measure().await,
+        "storage" => beside::run("examples/storage").await,
         "sync" => sync::measure(),
         other => bail!("nothing measures {other:?} yet"),
     }
