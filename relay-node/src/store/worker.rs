@@ -16,10 +16,11 @@ const GROUP_OPS_MAX: usize = 32_768;
 /// Bytes in one commit, for the same reason.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 
-/// After a commit of so many batches more are on their way:
-const BUSY_GROUP: usize = 96;
-/// they are given this long to come together, since a commit costs the same for few as for many.
-const GATHER: Duration = Duration::from_millis(3);
+/// After a commit of so many batches, more than one neighbour has under way, more are on their way:
+const BUSY_GROUP: usize = 66;
+/// they are given this long to come together: a relay signs a receipt for each feed of a commit, however few of its posts
+/// are in it.
+const GATHER: Duration = Duration::from_millis(6);
 
 /// Between two attempts on a failing disk: short at first, since most failures that pass do so quickly.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
