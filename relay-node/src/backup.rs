@@ -98,7 +98,7 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<()> {
 }
 
 fn registry_rows(data_dir: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    if !data_dir.join(registry::EMBEDDED_FILE).is_file() {
+    if !data_dir.join(registry::EMBEDDED_FOLDER).is_dir() {
         return Ok(Vec::new());
     }
     runtime()?.block_on(async {
@@ -242,7 +242,7 @@ async fn restore_registry(data_dir: &Path, rows: Vec<(Vec<u8>, Vec<u8>)>) -> Res
     if rows.is_empty() {
         return Ok(());
     }
-    let there = data_dir.join(registry::EMBEDDED_FILE).is_file();
+    let there = data_dir.join(registry::EMBEDDED_FOLDER).is_dir();
     let ledger = Embedded::open(data_dir)?;
     if there {
         let own = ledger.scan(b"key", None, 1).await?;

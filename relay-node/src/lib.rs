@@ -5,7 +5,7 @@
 //!   │
 //!   ├─ driver: one thread runs the engine ◄──► store: one thread writes fjall
 //!   ├─ transport: WebSockets and WebRTC channels (rtc) as links of the driver
-//!   ├─ registry: whose a name is, in redb or etcd
+//!   ├─ registry: whose a name is, on disk or in etcd
 //!   ├─ http: the app, who and how the relay is; beside it the signaling router
 //!   └─ admin: the operator's page
 //! ```

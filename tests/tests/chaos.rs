@@ -263,10 +263,7 @@ async fn a_relay_is_emptied_before_it_is_taken_away_for_good() -> Result<()> {
 fn wipe(relay: &Relay) -> Result<()> {
     for entry in std::fs::read_dir(relay.data_dir())? {
         let entry = entry?;
-        let name = entry.file_name();
-        if name.to_string_lossy().ends_with(".redb") {
-            std::fs::remove_file(entry.path())?;
-        } else if entry.file_type()?.is_dir() {
+        if entry.file_type()?.is_dir() {
             std::fs::remove_dir_all(entry.path())?;
         }
     }

@@ -1,12 +1,12 @@
-//! The ledger in a file of this relay: enough for a network with one index relay.
+//! The ledger on this relay's disk: enough for a network with one index relay.
 //!
-//! One thread owns the file. It takes whatever waits, does it in order within one redb transaction, commits, and only then
-//! answers: many claims at once cost one commit. What changes nothing is read from the last commit. Leases live in memory; the
-//! rows under those of the last run go when it starts.
+//! One thread owns the disk. It takes whatever waits, does it in order, commits all of it at once, and only then answers: many
+//! claims at once cost one commit. What changes nothing is read from the last commit. Leases live in memory; the rows under
+//! those of the last run go when it starts.
 //!
-//! When the disk refuses (full, or worse), changes are refused and nothing is acknowledged; the file is opened anew, since redb
-//! takes nothing after a failure, and reading goes on. Changes are tried again after a pause, and the first that succeeds
-//! ends it.
+//! When the disk refuses (full, or worse), changes are refused and nothing is acknowledged; what was committed is read on, and
+//! the disk is opened anew once it has space, since it takes nothing after a failure. Changes are tried again after a
+//! pause, and the first that succeeds ends it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,23 +14,21 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::{Duration, Instant};
 
 use protocol::codec;
-use redb::{
-    Database, Durability, ReadOnlyTable, ReadableDatabase as _, ReadableTable, Table, TableDefinition,
-    TableError,
-};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
+use crate::store::{self, Changes, Disk, DiskError, FjallDisk, Merged, Opener};
+
 use super::ledger::{Change, Check, Key, LeaseId, LedgerError, Outcome, Row, Txn};
 
-/// Opens the database, at the start and again after each failure.
-pub(super) type Opener = Box<dyn FnMut() -> Result<Database, redb::DatabaseError> + Send>;
-
-/// The file, in the data folder.
-pub const FILE: &str = "registry.redb";
-const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
-const COUNTS: TableDefinition<'static, &str, u64> = TableDefinition::new("counts");
-const REVISION: &str = "revision";
+/// Its folder in the data folder.
+pub const FOLDER: &str = "names";
+/// Where relays kept names before: in a format this one cannot read.
+const OLD_FILE: &str = "registry.redb";
+/// Bytes of it kept in memory besides what was written last.
+const CACHE_BYTES: usize = 8 << 20;
+/// The key of the last change's revision; no row has it.
+const REVISION: &[u8] = b"revision";
 /// Transactions waiting; more are refused.
 const WAITING_MAX: usize = 4_096;
 /// Transactions in one commit.
@@ -91,13 +89,22 @@ impl Embedded {
     /// Opens the ledger in this folder, or makes it.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is no ledger.
+    /// When it cannot be opened, or is no ledger.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        let path = folder.join(FILE);
-        Self::open_with(Box::new(move || Database::create(&path)))
+        let old = folder.join(OLD_FILE);
+        if old.exists() {
+            return Err(LedgerError::Damaged(format!(
+                "{} holds names in the format of an older version; to keep them, run that version's `relay-node backup FILE`, move it away and run `relay-node restore FILE`",
+                old.display()
+            )));
+        }
+        let path = folder.join(FOLDER);
+        Self::open_with(Box::new(move || {
+            Ok(Box::new(FjallDisk::open(&path, CACHE_BYTES)?))
+        }))
     }
 
-    /// As [`Self::open`], with whatever database `opener` opens, at the start and again after each failure.
+    /// As [`Self::open`], with whatever disk `opener` opens, at the start and again after each failure.
     ///
     /// # Errors
     /// When it cannot be opened, or is no ledger.
@@ -189,11 +196,11 @@ impl Embedded {
     }
 }
 
-/// The disk may come back; a file that is none of ours does not.
-fn broken(error: redb::Error) -> LedgerError {
+/// The disk may come back; a folder that is none of ours does not.
+fn broken(error: DiskError) -> LedgerError {
     match error {
-        redb::Error::Io(error) => LedgerError::Unavailable(error.to_string()),
-        error => LedgerError::Damaged(error.to_string()),
+        DiskError::Damaged(why) => LedgerError::Damaged(why),
+        error => LedgerError::Unavailable(error.to_string()),
     }
 }
 
@@ -206,11 +213,15 @@ struct Lease {
     until: Instant,
 }
 
-/// The file, on its thread.
+/// The disk, on its thread.
 struct Shelf {
     opener: Opener,
-    /// `None`: it failed, and is opened anew at the next need.
-    database: Option<Database>,
+    /// `None`: it could not be opened, and is at the next need.
+    disk: Option<Box<dyn Disk + Send>>,
+    /// It takes nothing any more: it is read until it can be opened anew.
+    broken: bool,
+    /// Of the last change.
+    revision: u64,
     leases: BTreeMap<i64, Lease>,
     last_lease: i64,
     /// Rows of leases that are over may be there.
@@ -221,42 +232,24 @@ struct Shelf {
     tell: watch::Sender<u64>,
 }
 
-/// What a transaction of the file does.
-struct Open<'t> {
-    rows: Table<'t, &'static [u8], &'static [u8]>,
+/// What a group of transactions sees and changes.
+struct Open<'d> {
+    disk: &'d dyn Disk,
+    changes: Changes,
     revision: u64,
-    changed: bool,
 }
 
 impl Shelf {
-    fn open(mut opener: Opener) -> Result<(Self, watch::Receiver<u64>), redb::Error> {
-        let database = opener()?;
-        let before = {
-            let read = database.begin_read()?;
-            let counts = match read.open_table(COUNTS) {
-                Ok(counts) => Some((counts, read.open_table(ROWS)?)),
-                Err(TableError::TableDoesNotExist(_)) => None,
-                Err(error) => return Err(error.into()),
-            };
-            match counts {
-                Some((counts, rows)) => {
-                    let revision = counts.get(REVISION)?.map_or(0, |revision| revision.value());
-                    Some((revision, leased(&rows)?))
-                }
-                None => None,
-            }
-        };
-        if before.is_none() {
-            let write = database.begin_write()?;
-            write.open_table(ROWS)?;
-            write.open_table(COUNTS)?;
-            write.commit()?;
-        }
-        let (revision, leased) = before.unwrap_or_default();
+    fn open(mut opener: Opener) -> Result<(Self, watch::Receiver<u64>), DiskError> {
+        let disk = opener()?;
+        let revision = revision(disk.as_ref())?;
+        let leased = leased(disk.as_ref(), &Changes::new())?;
         let (tell, told) = watch::channel(revision);
         let shelf = Self {
             opener,
-            database: Some(database),
+            disk: Some(disk),
+            broken: false,
+            revision,
             leases: BTreeMap::new(),
             // Those of the last run are other ones.
             last_lease: leased.iter().map(|(_, lease)| *lease).max().unwrap_or(0),
@@ -268,13 +261,37 @@ impl Shelf {
         Ok((shelf, told))
     }
 
-    /// The file, opened anew if it failed.
-    fn database(&mut self) -> Result<&Database, redb::Error> {
-        let database = match self.database.take() {
-            Some(database) => database,
-            None => (self.opener)()?,
+    /// The disk for changes, opened anew if it failed.
+    fn writable(&mut self) -> Result<Box<dyn Disk + Send>, DiskError> {
+        match self.disk.take() {
+            Some(disk) if !self.broken => return Ok(disk),
+            Some(disk) if !disk.has_room() => {
+                // Opening it needs some; until then it can at least be read.
+                self.disk = Some(disk);
+                return Err(DiskError::Full("it still is".into()));
+            }
+            // Only one can have it open.
+            before => drop(before),
+        }
+        let disk = (self.opener)()?;
+        // What failed may have come to be.
+        self.revision = revision(disk.as_ref())?;
+        self.broken = false;
+        Ok(disk)
+    }
+
+    /// The disk for reading: what was last committed.
+    fn readable(&mut self) -> Result<&dyn Disk, DiskError> {
+        let disk = match self.disk.take() {
+            Some(disk) => disk,
+            None => {
+                let disk = (self.opener)()?;
+                self.revision = revision(disk.as_ref())?;
+                self.broken = false;
+                disk
+            }
         };
-        Ok(self.database.insert(database))
+        Ok(&**self.disk.insert(disk))
     }
 
     fn run(mut self, inbox: &Receiver<Order>) {
@@ -366,22 +383,20 @@ impl Shelf {
     }
 
     /// What a transaction that changes nothing sees.
-    fn look(&mut self, txn: &Txn) -> Result<Outcome, redb::Error> {
-        self.read(|rows| {
-            for check in &txn.checks {
-                if !holds(rows, check)? {
-                    let rows = txn.otherwise.iter().map(|key| row(rows, key));
-                    let rows = rows.collect::<Result<Vec<_>, redb::Error>>()?;
-                    let rows = rows.into_iter().map(|row| row.map(Row::from)).collect();
-                    return Ok(Outcome::Refused(rows));
-                }
-            }
-            Ok(Outcome::Done(0))
-        })
+    fn look(&mut self, txn: &Txn) -> Result<Outcome, DiskError> {
+        let open = Open {
+            revision: 0,
+            changes: Changes::new(),
+            disk: self.readable()?,
+        };
+        match open.holds(&txn.checks)? {
+            true => Ok(Outcome::Done(0)),
+            false => open.refused(txn),
+        }
     }
 
     /// Does all of them in order, each seeing what those before it did.
-    fn commit(&mut self, txns: &[(Txn, Reply<Outcome>)]) -> Result<Vec<Outcome>, redb::Error> {
+    fn commit(&mut self, txns: &[(Txn, Reply<Outcome>)]) -> Result<Vec<Outcome>, DiskError> {
         self.write(|open, leases| {
             let mut outcomes = Vec::with_capacity(txns.len());
             for (txn, _) in txns {
@@ -393,20 +408,20 @@ impl Shelf {
 
     fn write<T>(
         &mut self,
-        act: impl FnOnce(&mut Open<'_>, &BTreeMap<i64, Lease>) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
+        act: impl FnOnce(&mut Open<'_>, &BTreeMap<i64, Lease>) -> Result<T, DiskError>,
+    ) -> Result<T, DiskError> {
         let written = self.try_write(act);
         match &written {
             Ok(_) => {
                 self.retry = RETRY_FIRST;
                 if self.refuses.take().is_some() {
-                    tracing::info!("the registry's file takes changes again");
+                    tracing::info!("the registry's disk takes changes again");
                 }
             }
             Err(error) => {
-                self.database = None;
+                self.broken = true;
                 if self.refuses.is_none() {
-                    tracing::error!(%error, "the registry's file takes no changes; it is tried again");
+                    tracing::error!(%error, "the registry's disk takes no changes; it is tried again");
                 }
                 self.refuses = Some((error.to_string(), Instant::now() + self.retry));
                 self.retry = (self.retry * 2).min(RETRY_MAX);
@@ -417,35 +432,33 @@ impl Shelf {
 
     fn try_write<T>(
         &mut self,
-        act: impl FnOnce(&mut Open<'_>, &BTreeMap<i64, Lease>) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
-        let mut transaction = self.database()?.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.set_two_phase_commit(true);
-        transaction.set_quick_repair(true);
-        let (done, changed, revision) = {
-            let mut counts = transaction.open_table(COUNTS)?;
-            let revision = counts.get(REVISION)?.map_or(0, |revision| revision.value());
-            let mut open = Open {
-                rows: transaction.open_table(ROWS)?,
-                revision,
-                changed: false,
-            };
-            let done = act(&mut open, &self.leases)?;
-            let (changed, revision) = (open.changed, open.revision);
-            drop(open);
-            if changed {
-                counts.insert(REVISION, revision)?;
-            }
-            (done, changed, revision)
+        act: impl FnOnce(&mut Open<'_>, &BTreeMap<i64, Lease>) -> Result<T, DiskError>,
+    ) -> Result<T, DiskError> {
+        let disk = self.writable()?;
+        let mut open = Open {
+            disk: disk.as_ref(),
+            changes: Changes::new(),
+            revision: self.revision,
         };
-        if changed {
-            transaction.commit()?;
+        let done = act(&mut open, &self.leases);
+        let Open {
+            mut changes,
+            revision,
+            ..
+        } = open;
+        let committed = match &done {
+            Ok(_) if !changes.is_empty() => {
+                changes.insert(REVISION.to_vec(), Some(codec::encode(&revision)));
+                disk.commit(&changes).map(|()| true)
+            }
+            _ => Ok(false),
+        };
+        self.disk = Some(disk);
+        if committed? {
+            self.revision = revision;
             self.tell.send_replace(revision);
-        } else {
-            transaction.abort()?;
         }
-        Ok(done)
+        done
     }
 
     /// Ends leases that were not kept alive, and drops the rows under those that are over. If the disk refuses, later.
@@ -459,31 +472,16 @@ impl Shelf {
         }
     }
 
-    fn drop_leftovers(&mut self) -> Result<(), redb::Error> {
+    fn drop_leftovers(&mut self) -> Result<(), DiskError> {
         self.write(|open, leases| {
-            for (key, lease) in leased(&open.rows)? {
+            for (key, lease) in leased(open.disk, &open.changes)? {
                 if !leases.contains_key(&lease) {
                     open.revision += 1;
-                    open.changed = true;
-                    open.rows.remove(key.as_slice())?;
+                    open.changes.insert(key, None);
                 }
             }
             Ok(())
         })
-    }
-
-    /// Reads what was last committed; of a file that failed meanwhile, once more after opening it anew.
-    fn read<T>(
-        &mut self,
-        act: impl Fn(&ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
-        let read = |database: &Database| act(&database.begin_read()?.open_table(ROWS)?);
-        let seen = read(self.database()?);
-        if seen.is_ok() {
-            return seen;
-        }
-        self.database = None;
-        read(self.database()?)
     }
 
     fn scan(
@@ -491,91 +489,107 @@ impl Shelf {
         prefix: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Key, Row)>, redb::Error> {
-        self.read(|rows| {
-            let mut found = Vec::new();
-            for row in rows.range(after.unwrap_or(prefix)..)? {
-                let (key, value) = row?;
-                if !key.value().starts_with(prefix) || found.len() >= limit {
-                    break;
-                }
-                if Some(key.value()) != after
-                    && let Ok(stored) = codec::decode::<Stored>(value.value())
-                {
-                    found.push((key.value().to_vec(), stored.into()));
-                }
+    ) -> Result<Vec<(Key, Row)>, DiskError> {
+        let none = Changes::new();
+        let start = after.unwrap_or(prefix).to_vec();
+        let mut rows = Merged::new(self.readable()?, &none, start, after_all(prefix), false)?;
+        let mut found = Vec::new();
+        while found.len() < limit
+            && let Some((key, value)) = rows.next_row()?
+        {
+            if Some(key.as_slice()) != after
+                && let Ok(stored) = codec::decode::<Stored>(&value)
+            {
+                found.push((key, stored.into()));
             }
-            Ok(found)
-        })
+        }
+        Ok(found)
     }
 }
 
-fn row(
-    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    key: &[u8],
-) -> Result<Option<Stored>, redb::Error> {
-    let value = rows.get(key)?;
-    // What cannot be read is in nobody's way; it is replaced by the next who claims it.
-    Ok(value.and_then(|value| codec::decode(value.value()).ok()))
+/// The first key after all that begin with `prefix`, whose last byte is not the highest.
+fn after_all(prefix: &[u8]) -> Key {
+    let mut end = prefix.to_vec();
+    match end.last_mut() {
+        Some(last) => *last = last.saturating_add(1),
+        None => end.push(u8::MAX),
+    }
+    end
 }
 
-fn holds(
-    rows: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    check: &Check,
-) -> Result<bool, redb::Error> {
-    Ok(match check {
-        Check::Absent(key) => row(rows, key)?.is_none(),
-        Check::Unchanged(key, revision) => row(rows, key)?.is_some_and(|row| row.revision == *revision),
-        Check::Created(key, revision) => row(rows, key)?.is_some_and(|row| row.created == *revision),
-    })
+/// The revision of the last change on a disk.
+fn revision(disk: &dyn Disk) -> Result<u64, DiskError> {
+    let Some(stored) = disk.get(REVISION)? else {
+        return Ok(0);
+    };
+    codec::decode(&stored).map_err(|_| DiskError::Damaged("its revision cannot be read".to_owned()))
 }
 
 /// Rows that go with a lease. Only locks have leases, and they begin alike.
-fn leased(rows: &impl ReadableTable<&'static [u8], &'static [u8]>) -> Result<Vec<(Key, i64)>, redb::Error> {
+fn leased(disk: &dyn Disk, changes: &Changes) -> Result<Vec<(Key, i64)>, DiskError> {
+    let (start, end) = (super::rows::LOCKS.to_vec(), super::rows::LOCKS_END.to_vec());
+    let mut rows = Merged::new(disk, changes, start, end, false)?;
     let mut found = Vec::new();
-    for row in rows.range(super::rows::LOCKS..super::rows::LOCKS_END)? {
-        let (key, value) = row?;
-        let stored: Option<Stored> = codec::decode(value.value()).ok();
+    while let Some((key, value)) = rows.next_row()? {
+        let stored: Option<Stored> = codec::decode(&value).ok();
         if let Some(lease) = stored.and_then(|stored| stored.lease) {
-            found.push((key.value().to_vec(), lease));
+            found.push((key, lease));
         }
     }
     Ok(found)
 }
 
 impl Open<'_> {
-    fn txn(&mut self, txn: &Txn, leases: &BTreeMap<i64, Lease>) -> Result<Outcome, redb::Error> {
+    fn row(&self, key: &[u8]) -> Result<Option<Stored>, DiskError> {
+        let value = store::value(self.disk, &self.changes, key)?;
+        // What cannot be read is in nobody's way; it is replaced by the next who claims it.
+        Ok(value.and_then(|value| codec::decode(&value).ok()))
+    }
+
+    fn holds(&self, checks: &[Check]) -> Result<bool, DiskError> {
+        for check in checks {
+            let holds = match check {
+                Check::Absent(key) => self.row(key)?.is_none(),
+                Check::Unchanged(key, revision) => {
+                    self.row(key)?.is_some_and(|row| row.revision == *revision)
+                }
+                Check::Created(key, revision) => self.row(key)?.is_some_and(|row| row.created == *revision),
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn refused(&self, txn: &Txn) -> Result<Outcome, DiskError> {
+        let rows = txn.otherwise.iter().map(|key| self.row(key));
+        let rows = rows.map(|row| row.map(|row| row.map(Row::from)));
+        Ok(Outcome::Refused(rows.collect::<Result<_, _>>()?))
+    }
+
+    fn txn(&mut self, txn: &Txn, leases: &BTreeMap<i64, Lease>) -> Result<Outcome, DiskError> {
         // A lease that is over writes nothing that would have to go again.
         let over = |change: &Change| match change {
             Change::Put { lease, .. } => lease.is_some_and(|LeaseId(id)| !leases.contains_key(&id)),
             Change::Delete(_) => false,
         };
-        let mut holds = !txn.changes.iter().any(over);
-        for check in &txn.checks {
-            holds = holds && self::holds(&self.rows, check)?;
-        }
-        if !holds {
-            let rows = txn.otherwise.iter().map(|key| row(&self.rows, key));
-            let rows = rows.collect::<Result<Vec<_>, redb::Error>>()?;
-            return Ok(Outcome::Refused(
-                rows.into_iter().map(|row| row.map(Row::from)).collect(),
-            ));
+        if txn.changes.iter().any(over) || !self.holds(&txn.checks)? {
+            return self.refused(txn);
         }
         self.revision += 1;
-        self.changed = true;
         for change in &txn.changes {
             match change {
-                Change::Delete(key) => drop(self.rows.remove(key.as_slice())?),
+                Change::Delete(key) => drop(self.changes.insert(key.clone(), None)),
                 Change::Put { key, value, lease } => {
-                    let created = row(&self.rows, key)?.map_or(self.revision, |row| row.created);
+                    let created = self.row(key)?.map_or(self.revision, |row| row.created);
                     let stored = Stored {
                         value: value.clone(),
                         created,
                         revision: self.revision,
                         lease: lease.map(|LeaseId(id)| id),
                     };
-                    self.rows
-                        .insert(key.as_slice(), codec::encode(&stored).as_slice())?;
+                    self.changes.insert(key.clone(), Some(codec::encode(&stored)));
                 }
             }
         }

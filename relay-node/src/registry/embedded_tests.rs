@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::super::full_disk::Disk;
 use super::super::ledger::Ledger;
-use super::{Change, Check, Embedded, FILE, LedgerError, Outcome, Txn};
+use super::{Change, Check, Embedded, FOLDER, LedgerError, Outcome, Txn};
+use crate::store::full_disk::FullDisk;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -44,7 +44,7 @@ async fn put_in_the_end(ledger: &Ledger, key: &[u8]) -> Outcome {
 async fn a_full_disk_is_said_so_and_what_it_refused_is_done_when_there_is_room_again() {
     let dir = tempfile::tempdir().unwrap();
     let full = Arc::new(AtomicBool::new(false));
-    let opener = Disk::opener(dir.path().join(FILE), &full);
+    let opener = FullDisk::opener(dir.path().join(FOLDER), &full);
     let ledger = Ledger::Embedded(Embedded::open_with(opener).unwrap());
     assert!(matches!(ledger.txn(put(b"a")).await, Ok(Outcome::Done(_))));
     for round in 0..2_u8 {
@@ -72,7 +72,7 @@ async fn a_full_disk_is_said_so_and_what_it_refused_is_done_when_there_is_room_a
 async fn a_lease_that_ends_on_a_full_disk_leaves_nothing_behind_for_long() {
     let dir = tempfile::tempdir().unwrap();
     let full = Arc::new(AtomicBool::new(false));
-    let opener = Disk::opener(dir.path().join(FILE), &full);
+    let opener = FullDisk::opener(dir.path().join(FOLDER), &full);
     let ledger = Ledger::Embedded(Embedded::open_with(opener).unwrap());
     let lease = ledger.lease(Duration::from_millis(300)).await.unwrap();
     let lock = Change::Put {
@@ -123,7 +123,7 @@ async fn the_locks_of_the_last_run_go_also_if_the_disk_is_full_at_the_start() {
     let again = async {
         loop {
             // Its thread may take a moment to end.
-            let opener = Disk::opener(dir.path().join(FILE), &full);
+            let opener = FullDisk::opener(dir.path().join(FOLDER), &full);
             match Embedded::open_with(opener) {
                 Ok(embedded) => break Ledger::Embedded(embedded),
                 Err(_) => sleep(Duration::from_millis(20)).await,

@@ -1,7 +1,7 @@
 //! The registry: whose a name is, and which post's a slug, decided in one place and signed.
 //!
 //! ```text
-//! desk ── questions ──► Registry (names.rs: what may be claimed, by whom; rows.rs) ──► Ledger ─┬─ embedded.rs: redb, one relay
+//! desk ── questions ──► Registry (names.rs: what may be claimed, by whom; rows.rs) ──► Ledger ─┬─ embedded.rs: a disk, one relay
 //!                        leader.rs: what only one relay at a time does                └─ etcd.rs: several relays
 //! ```
 //!
@@ -16,8 +16,6 @@
 mod desk;
 mod embedded;
 mod etcd;
-#[cfg(test)]
-mod full_disk;
 mod leader;
 mod ledger;
 mod names;
@@ -25,7 +23,7 @@ mod rows;
 mod rules;
 
 pub use desk::{Desk, Questions, serve};
-pub use embedded::{Embedded, FILE as EMBEDDED_FILE};
+pub use embedded::{Embedded, FOLDER as EMBEDDED_FOLDER};
 pub use etcd::{Credentials, Etcd, EtcdAddress};
 pub use leader::{Pace, lead};
 pub use ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Row, Txn};

@@ -115,11 +115,7 @@ pub fn note(changes: &mut Changes, op: &Op) {
 pub fn rows(disk: &dyn Disk, changes: &Changes, read: &Read) -> Result<Vec<Row>, DiskError> {
     match read {
         Read::Get { table, key: short } => {
-            let full = key(*table, short);
-            let value = match changes.get(&full) {
-                Some(changed) => changed.clone(),
-                None => disk.get(&full)?,
-            };
+            let value = value(disk, changes, &key(*table, short))?;
             Ok(value.map(|value| (short.clone(), value)).into_iter().collect())
         }
         Read::Range {
@@ -130,49 +126,111 @@ pub fn rows(disk: &dyn Disk, changes: &Changes, read: &Read) -> Result<Vec<Row>,
             bytes_max,
             reverse,
         } => {
-            if start >= end || *limit == 0 {
-                return Ok(Vec::new());
-            }
             let (start, end) = (key(*table, start), key(*table, end));
-            let mut changed = changes.range(start.clone()..end.clone());
-            let mut next_changed = || {
-                if *reverse {
-                    changed.next_back()
-                } else {
-                    changed.next()
-                }
-            };
-            let mut stored = disk.range(start, end, *reverse);
-            let (mut left, mut right) = (next_changed(), stored.next().transpose()?);
             let (mut rows, mut bytes) = (Vec::new(), 0);
+            let mut merged = Merged::new(disk, changes, start, end, *reverse)?;
             while rows.len() < *limit && (rows.is_empty() || bytes < *bytes_max) {
-                // Which comes first; of two with one key the change is the newer.
-                let order = match (&left, &right) {
-                    (None, None) => break,
-                    (Some(_), None) => std::cmp::Ordering::Less,
-                    (None, Some(_)) => std::cmp::Ordering::Greater,
-                    (Some((left, _)), Some((right, _))) if *reverse => right.cmp(left),
-                    (Some((left, _)), Some((right, _))) => (*left).cmp(right),
+                let Some((mut key, value)) = merged.next_row()? else {
+                    break;
                 };
-                let row = if order.is_gt() {
-                    let row = right.take();
-                    right = stored.next().transpose()?;
-                    row
-                } else {
-                    if order.is_eq() {
-                        right = stored.next().transpose()?;
-                    }
-                    let row = left.and_then(|(key, value)| Some((key.clone(), value.clone()?)));
-                    left = next_changed();
-                    row
-                };
-                if let Some((mut key, value)) = row {
-                    key.remove(0);
-                    bytes += value.len();
-                    rows.push((key, value));
-                }
+                key.remove(0);
+                bytes += value.len();
+                rows.push((key, value));
             }
             Ok(rows)
+        }
+    }
+}
+
+/// The value of a key, as if `changes` were on the disk already.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn value(disk: &dyn Disk, changes: &Changes, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError> {
+    match changes.get(key) {
+        Some(changed) => Ok(changed.clone()),
+        None => disk.get(key),
+    }
+}
+
+/// The rows of a range one after the other, as if some changes were on the disk already.
+pub struct Merged<'d> {
+    changed: Changed<'d>,
+    stored: RowIter<'d>,
+    reverse: bool,
+    left: Option<(&'d Vec<u8>, &'d Option<Vec<u8>>)>,
+    right: Option<Row>,
+}
+
+type Changed<'d> = std::collections::btree_map::Range<'d, Vec<u8>, Option<Vec<u8>>>;
+
+impl std::fmt::Debug for Merged<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Merged")
+            .field("reverse", &self.reverse)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'d> Merged<'d> {
+    /// Those from `start` to before `end`, or from the end backwards.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn new(
+        disk: &'d dyn Disk,
+        changes: &'d Changes,
+        start: Vec<u8>,
+        end: Vec<u8>,
+        reverse: bool,
+    ) -> Result<Self, DiskError> {
+        let end = end.max(start.clone());
+        let mut merged = Self {
+            changed: changes.range(start.clone()..end.clone()),
+            stored: disk.range(start, end, reverse),
+            reverse,
+            left: None,
+            right: None,
+        };
+        merged.left = merged.next_changed();
+        merged.right = merged.stored.next().transpose()?;
+        Ok(merged)
+    }
+
+    fn next_changed(&mut self) -> Option<(&'d Vec<u8>, &'d Option<Vec<u8>>)> {
+        if self.reverse {
+            self.changed.next_back()
+        } else {
+            self.changed.next()
+        }
+    }
+
+    /// The next row.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn next_row(&mut self) -> Result<Option<Row>, DiskError> {
+        loop {
+            // Which comes first; of two with one key the change is the newer.
+            let order = match (&self.left, &self.right) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some((left, _)), Some((right, _))) if self.reverse => right.cmp(left),
+                (Some((left, _)), Some((right, _))) => (*left).cmp(right),
+            };
+            if order.is_gt() {
+                let next = self.stored.next().transpose()?;
+                return Ok(std::mem::replace(&mut self.right, next));
+            }
+            if order.is_eq() {
+                self.right = self.stored.next().transpose()?;
+            }
+            let changed = self.left.take();
+            self.left = self.next_changed();
+            if let Some((key, Some(value))) = changed {
+                return Ok(Some((key.clone(), value.clone())));
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ use engine::io::Input;
 use engine::store::{Batch, Load};
 use tokio::sync::{mpsc, oneshot};
 
-pub use disk::{Changes, Disk, DiskError, FjallDisk, RowIter, note, rows};
+pub use disk::{Changes, Disk, DiskError, FjallDisk, Merged, RowIter, note, rows, value};
 use worker::Worker;
 
 /// The store's folder in the data folder.
@@ -153,5 +153,7 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod full_disk;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,3 @@
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +9,8 @@ use engine::store::{Batch, BatchId, Load, LoadId, Op, Read, Row, Strictness, Tab
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{Changes, Command, Disk, DiskError, FjallDisk, RowIter, Store, StoreError};
+use super::full_disk::FullDisk;
+use super::{Command, DiskError, Store, StoreError};
 
 const CACHE: usize = 8 << 20;
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -264,51 +264,12 @@ async fn damage_before_the_end_is_said_and_nothing_is_cut_off() {
     assert!(std::fs::read(&journal).unwrap() == bytes, "left as it was");
 }
 
-/// A disk that has no space left as long as it is told so.
-struct FullDisk {
-    disk: FjallDisk,
-    full: Arc<AtomicBool>,
-}
-
-fn space(full: &AtomicBool) -> Result<(), DiskError> {
-    match full.load(Ordering::SeqCst) {
-        true => Err(io::Error::from(io::ErrorKind::StorageFull).into()),
-        false => Ok(()),
-    }
-}
-
-impl Disk for FullDisk {
-    fn commit(&self, changes: &Changes) -> Result<(), DiskError> {
-        space(&self.full)?;
-        self.disk.commit(changes)
-    }
-
-    fn has_room(&self) -> bool {
-        space(&self.full).is_ok()
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError> {
-        self.disk.get(key)
-    }
-
-    fn range(&self, start: Vec<u8>, end: Vec<u8>, reverse: bool) -> RowIter<'_> {
-        self.disk.range(start, end, reverse)
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_loses_nothing_and_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("disk");
     let full = Arc::new(AtomicBool::new(false));
-    let opener = {
-        let (path, full) = (path.clone(), Arc::clone(&full));
-        Box::new(move || -> Result<Box<dyn Disk + Send>, DiskError> {
-            let disk = FjallDisk::open(&path, CACHE)?;
-            let full = Arc::clone(&full);
-            Ok(Box::new(FullDisk { disk, full }))
-        })
-    };
+    let opener = FullDisk::opener(path.clone(), &full);
     let mut store = Fixture::new(Store::open_with(opener, &path));
     store.give(persist(1, vec![put(b"a", b"1")])).await;
     store.persisted(1).await;

@@ -4,15 +4,13 @@
 use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use clap::Parser as _;
 use protocol::directory::SignedDescription;
 use protocol::entry::{Body, Position, Post};
 use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceipt, NameRequest};
 use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry, codec};
-use redb::backends::InMemoryBackend;
-use redb::{Database, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use starling_relay_node::backup;
@@ -22,6 +20,7 @@ use starling_relay_node::network::{Place, RelayKey, RelayUrl};
 use starling_relay_node::registry::{
     self, Change, Check, Embedded, EtcdAddress, Ledger, Registry, Space, Txn,
 };
+use starling_relay_node::store::{Changes, Disk, DiskError, RowIter};
 
 /// What is written is read as the same.
 fn one_text<T: FromStr + Display + PartialEq>(text: &str) {
@@ -141,8 +140,35 @@ pub(crate) fn backup_file(file: &Path, bytes: &[u8]) {
     assert!(!report.text().is_empty());
 }
 
-const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
-const COUNTS: TableDefinition<'static, &str, u64> = TableDefinition::new("counts");
+/// A disk in memory, on which somebody wrote anything.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Changes>>);
+
+impl Disk for Memory {
+    fn commit(&self, changes: &Changes) -> Result<(), DiskError> {
+        self.0.lock().unwrap().extend(changes.clone());
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError> {
+        Ok(self.0.lock().unwrap().get(key).cloned().flatten())
+    }
+
+    fn range(&self, start: Vec<u8>, end: Vec<u8>, reverse: bool) -> RowIter<'_> {
+        let held = self.0.lock().unwrap();
+        let rows = held.range(start..end);
+        let rows = rows.filter_map(|(key, value)| Some(Ok((key.clone(), value.clone()?))));
+        let mut rows: Vec<_> = rows.collect();
+        if reverse {
+            rows.reverse();
+        }
+        Box::new(rows.into_iter())
+    }
+}
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_current_thread()
@@ -154,20 +180,10 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
 /// A registry's file in which somebody wrote anything: `raw` are rows as the file has them, `rows` their values alone, as etcd
 /// has them. It answers, or says that something is damaged, and gives nothing to two people.
 pub(crate) fn ledger(rows: &[(Vec<u8>, Vec<u8>)], raw: &[(Vec<u8>, Vec<u8>)], wanted: &str) {
-    let raw: Vec<(Vec<u8>, Vec<u8>)> = raw.to_vec();
-    let opener = move || {
-        let database = Database::builder().create_with_backend(InMemoryBackend::new())?;
-        let write = database.begin_write().unwrap();
-        {
-            let mut table = write.open_table(ROWS).unwrap();
-            for (key, value) in &raw {
-                table.insert(key.as_slice(), value.as_slice()).unwrap();
-            }
-            write.open_table(COUNTS).unwrap();
-        }
-        write.commit().unwrap();
-        Ok(database)
-    };
+    let memory = Memory::default();
+    let written = raw.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
+    memory.0.lock().unwrap().extend(written);
+    let opener = move || -> Result<Box<dyn Disk + Send>, DiskError> { Ok(Box::new(memory.clone())) };
     RUNTIME.block_on(async {
         let Ok(embedded) = Embedded::open_with(Box::new(opener)) else {
             return;
