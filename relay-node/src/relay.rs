@@ -256,7 +256,11 @@ impl Relay {
         let keys = admin::keys::Keys::open(data_dir.path()).map_err(StartError::Admin)?;
         let metrics_at = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let admin_at = admin::place(settings, http, metrics_at);
-        let claim = admin::open(data_dir.path(), admin_at.as_deref(), &keys).map_err(StartError::Admin)?;
+        let claim = admin::open(data_dir.path(), admin_at.as_deref(), &keys).unwrap_or_else(|error| {
+            // A full disk, most likely: people are served all the same.
+            tracing::error!(%error, "no address for an admin can be made; `relay-node admin-url` makes one later");
+            None
+        });
         let serves_app = roles.contains(&Role::Web);
         let administration = Admin::new(
             Arc::new(keys),

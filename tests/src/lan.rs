@@ -1,6 +1,6 @@
 //! A network of the kernel's own for one test: two sites on one switch, and a cable that can be pulled.
 //!
-//! The test runs itself once more [inside](crate::inside) a fresh network namespace. Each site is a further one with one
+//! The test runs itself once more inside (see [`crate::inside`]) a fresh network namespace. Each site is a further one with one
 //! address; what is to be cut off together runs at one site, people included. While the cable is out every packet between
 //! the sites is lost without a word, and nobody's interface goes down: as when a switch far away fails.
 

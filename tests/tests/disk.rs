@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use engine::api::{Command, Timeline};
 use protocol::message::{Message, NameAsked};
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
+use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
 use starling_tests::inside::{self, Namespace};
 use starling_tests::link::{Link, Person, WRITTEN};
 use starling_tests::network::Clock;
@@ -58,6 +58,19 @@ async fn ask(relay: &Relay, by: &Person, question: NameQuestion) -> Result<NameA
     loop {
         if let Message::NameAnswer(answered) = link.next().await? {
             return Ok(answered.answer);
+        }
+    }
+}
+
+/// People claim until one is refused: the last page of a file has some room. Who was given what, and who was refused.
+async fn claim_until_refused(relay: &Relay, first: u32) -> Result<(Vec<(Person, NameReceipt)>, Person)> {
+    let mut given = Vec::new();
+    loop {
+        let person = Person::new(first + u32::try_from(given.len())?);
+        match ask(relay, &person, claim_by(&person)).await? {
+            NameAnswer::Held(receipt) => given.push((person, receipt)),
+            NameAnswer::Unavailable => return Ok((given, person)),
+            other => anyhow::bail!("claimed while full: {other:?}"),
         }
     }
 }
@@ -124,6 +137,7 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
     ensure!(is_full(disk.path()), "the fault took effect");
     let mark = relay.log().mark();
     time.say("the disk is full");
+    let early = claim_until_refused(&relay, 2_000).await?;
     bob.command(claim("bob")).await?;
     // The file has some room within itself; this is more than that.
     for n in 0..400 {
@@ -134,7 +148,7 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
     relay.log().wait(mark, "the store cannot be used").await?;
     let line = relay
         .log()
-        .wait(mark, "the registry's file takes no changes")
+        .wait(mark, "the registry's disk takes no changes")
         .await?;
     time.say(line);
     // Reading goes on, for newcomers too, and so does looking up.
@@ -204,19 +218,11 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
     }
     let ballast = fill(disk.path())?;
     let mark = relay.log().mark();
-    let mut given = Vec::new();
-    // The file has some room within itself.
-    let refused = loop {
-        let person = Person::new(1_000 + u32::try_from(given.len())?);
-        match ask(&relay, &person, claim_by(&person)).await? {
-            NameAnswer::Held(receipt) => given.push((person, receipt)),
-            NameAnswer::Unavailable => break person,
-            other => anyhow::bail!("claimed while full: {other:?}"),
-        }
-    };
+    let (mut given, refused) = claim_until_refused(&relay, 1_000).await?;
+    given.extend(early.0);
     relay
         .log()
-        .wait(mark, "the registry's file takes no changes")
+        .wait(mark, "the registry's disk takes no changes")
         .await?;
     time.say(format!(
         "full again: after {} more names a claim is told to come later",
