@@ -7,7 +7,7 @@
 //!
 //! Invariants: a token opens one session at most, since its file is gone from the disk before the session is written, and
 //! the session is on the disk before anybody is told of it; tokens are compared in constant time; there are at most
-//! [`SESSIONS_MAX`] sessions (policy when full: the oldest ends).
+//! `SESSIONS_MAX` sessions (policy when full: the oldest ends).
 
 use std::fs;
 use std::io;

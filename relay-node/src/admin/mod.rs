@@ -4,8 +4,8 @@
 //! relay-node prints a one-time address ─► /admin/claim (asks) ─► POST (token burnt, session on the disk) ─► cookie ─► /admin
 //! ```
 //!
-//! Rendered here, without a script: it works when the app does not. What is asked for is decided in [`routes`], what it looks
-//! like in [`page`], who may in [`keys`].
+//! Rendered here, without a script: it works when the app does not. What is asked for is decided in `routes`, what it looks
+//! like in `page`, who may in [`keys`].
 
 pub mod keys;
 mod page;
