@@ -25,8 +25,13 @@ async fn within_cap(tabs: &[Page]) -> Result<()> {
 
 /// Everybody sees it, and nobody needed more links for that than allowed.
 async fn everybody_sees(tabs: &[Page], text: &str) -> Result<()> {
-    for tab in tabs {
-        sees(tab, text).await?;
+    for (n, tab) in tabs.iter().enumerate() {
+        if let Err(error) = sees(tab, text).await {
+            for (n, tab) in tabs.iter().enumerate() {
+                eprintln!("P{n} is linked with {:?}", neighbours(tab, false).await);
+            }
+            return Err(error.context(format!("P{n} does not see {text:?}")));
+        }
         within_cap(std::slice::from_ref(tab)).await?;
     }
     Ok(())
