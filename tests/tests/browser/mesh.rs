@@ -11,7 +11,9 @@ use starling_tests::people::{
 };
 
 const TABS: usize = 12;
-const LINKS_MAX: usize = 4;
+/// Four to other tabs and one that is kept for a relay, also while none answers. With three to other tabs a clique of four was
+/// cut off from the others in three of seven runs; there is nobody then who could introduce them.
+const LINKS_MAX: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Nobody has more links than allowed.
@@ -38,7 +40,7 @@ async fn everybody_sees(tabs: &[Page], text: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twelve_tabs_with_four_links_each_outlive_their_two_servers() -> Result<()> {
+async fn twelve_tabs_with_four_links_to_others_each_outlive_their_two_servers() -> Result<()> {
     let mut first = Relay::start().await?;
     let join = ["--join".to_owned(), format!("http://127.0.0.1:{}", first.port())];
     let mut second = Relay::start_with(RelayOptions {
@@ -52,7 +54,11 @@ async fn twelve_tabs_with_four_links_each_outlive_their_two_servers() -> Result<
     for n in 0..TABS {
         // Every other one is another relay's guest.
         let home = if n % 2 == 0 { &first } else { &second };
-        let tab = browser.new_context().await?.open(&home.url("/?links=4")).await?;
+        let tab = browser
+            .new_context()
+            .await?
+            .open(&home.url(&format!("/?links={LINKS_MAX}")))
+            .await?;
         first_visit(&tab, &format!("P{n}")).await?;
         tabs.push(tab);
     }
