@@ -202,6 +202,8 @@ struct Few {
     now: Duration,
     links: BTreeSet<(u8, u8)>,
     closed: Vec<&'static str>,
+    /// Who does not answer.
+    down: BTreeSet<u8>,
 }
 
 impl Few {
@@ -217,7 +219,30 @@ impl Few {
             now,
             links: BTreeSet::new(),
             closed: Vec::new(),
+            down: BTreeSet::new(),
         }
+    }
+
+    /// A member is gone without a word.
+    fn kill(&mut self, gone: u8) {
+        self.down.insert(gone);
+        let links: Vec<_> = self.links.iter().copied().collect();
+        for (one, other) in links
+            .into_iter()
+            .filter(|(one, other)| [*one, *other].contains(&gone))
+        {
+            self.links.remove(&(one, other));
+            let left = if one == gone { other } else { one };
+            let (view, now, rng) = self.view(left);
+            view.on_disconnected(&gone, now, rng);
+        }
+    }
+
+    /// It is there again, knowing nobody.
+    fn restart(&mut self, gone: u8, config: &Config) {
+        self.down.remove(&gone);
+        let new = Membership::new(gone, config.clone(), 1_000, self.now, &mut self.rng);
+        self.views.insert(gone, new);
     }
 
     fn view(&mut self, peer: u8) -> (&mut Membership<u8>, Duration, &mut ChaCha8Rng) {
@@ -232,9 +257,14 @@ impl Few {
     fn settle(&mut self) {
         let mut said: VecDeque<(u8, u8, Message<u8>)> = VecDeque::new();
         loop {
-            for me in self.views.keys().copied().collect::<Vec<_>>() {
+            let up = self.views.keys().filter(|peer| !self.down.contains(peer));
+            for me in up.copied().collect::<Vec<_>>() {
                 while let Some(output) = self.views.get_mut(&me).and_then(Membership::poll) {
                     match output {
+                        Output::Dial(to) if self.down.contains(&to) => {
+                            let (view, now, rng) = self.view(me);
+                            view.on_dial_failed(&to, now, rng);
+                        }
                         Output::Dial(to) => {
                             if self.links.insert((me.min(to), me.max(to))) {
                                 let (view, now, rng) = self.view(me);
@@ -277,14 +307,16 @@ impl Few {
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
-            let next = self.views.values().map(Membership::next_deadline).min();
+            let down = &self.down;
+            let up = || self.views.iter().filter(|(peer, _)| !down.contains(peer));
+            let next = up().map(|(_, view)| view.next_deadline()).min();
             self.now = next
                 .unwrap_or(end)
                 .max(self.now + Duration::from_millis(1))
                 .min(end);
             let now = self.now;
-            for view in self.views.values_mut() {
-                if view.next_deadline() <= now {
+            for (peer, view) in &mut self.views {
+                if !self.down.contains(peer) && view.next_deadline() <= now {
                     view.tick(now, &mut self.rng, |_| false);
                 }
             }
@@ -316,6 +348,52 @@ proptest! {
         }
         prop_assert!(!few.closed.contains(&"it accepted what nobody asked"), "{:?}", few.closed);
     }
+}
+
+/// Nobody who could introduce them is left, so each link counts: none is kept for anchors that do not answer.
+#[test]
+fn places_of_anchors_that_are_gone_are_taken_and_given_back_when_they_return() {
+    const ANCHOR: u8 = 0;
+    let visitor = Config {
+        active_target: 4,
+        active_high: 4,
+        active_max: 4,
+        anchors_target: 1,
+        ..config()
+    };
+    let anchor = Config::anchor();
+    let n = 9;
+    let mut few = Few::new(n, &visitor, 3);
+    few.restart(ANCHOR, &anchor);
+    for peer in 1..n {
+        let (view, now, rng) = few.view(peer);
+        view.learn(ANCHOR, true, now, rng);
+        few.settle();
+    }
+    let tabs = 1..n;
+    let linked_with_it = |few: &Few| {
+        tabs.clone()
+            .filter(|tab| few.views[tab].is_neighbour(&ANCHOR))
+            .count()
+    };
+    let full = |few: &Few| {
+        tabs.clone()
+            .filter(|tab| few.views[tab].neighbours_len() == 4)
+            .count()
+    };
+    few.pass(Duration::from_mins(2));
+    assert_eq!(linked_with_it(&few), 8, "everybody keeps a place for it");
+    few.kill(ANCHOR);
+    few.pass(Duration::from_mins(2));
+    assert_eq!(linked_with_it(&few), 0);
+    assert!(
+        full(&few) >= 6,
+        "its places are taken: {} of 8 have four",
+        full(&few)
+    );
+    few.restart(ANCHOR, &anchor);
+    few.pass(Duration::from_mins(2));
+    assert_eq!(linked_with_it(&few), 8, "and given back");
 }
 
 #[test]

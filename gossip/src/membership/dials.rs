@@ -69,7 +69,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         if self.config.anchors_target == 0 {
             return 0;
         }
-        let linked = self.active.values().filter(|neighbour| neighbour.anchor).count();
+        let linked = self.anchors_linked();
         let dialing = self.dialing.values().filter(|dial| dial.anchor).count();
         let asked = self
             .guests

@@ -581,6 +581,10 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.banned.get(peer).is_some_and(|until| *until > now)
     }
 
+    fn anchors_linked(&self) -> usize {
+        self.active.values().filter(|neighbour| neighbour.anchor).count()
+    }
+
     fn degree(&self) -> u16 {
         u16::try_from(self.active.len()).unwrap_or(u16::MAX)
     }

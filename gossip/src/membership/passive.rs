@@ -21,6 +21,8 @@ use super::pick;
 pub const MET_KEPT: usize = 16;
 /// A stranger that failed so often is forgotten.
 const FAILURES_MAX: u32 = 4;
+/// No place is kept free for an anchor that failed so often in a row. One failure may be chance.
+const ANCHOR_FAILURES_MAX: u32 = 2;
 
 /// What is known of one peer.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +72,14 @@ impl<P: Copy + Ord + Debug> Passive<P> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&P, &Known<P>)> {
         self.known.iter()
+    }
+
+    /// Anchors that may well answer when they are dialled.
+    pub(super) fn anchors_awaited(&self) -> usize {
+        self.known
+            .values()
+            .filter(|known| known.anchor && known.failures < ANCHOR_FAILURES_MAX)
+            .count()
     }
 
     pub(super) fn remove(&mut self, peer: &P) -> Option<Known<P>> {

@@ -1,5 +1,6 @@
 //! Who becomes a neighbour, and who is one no more.
 
+use core::cmp::Reverse;
 use core::fmt::Debug;
 use core::time::Duration;
 
@@ -122,6 +123,9 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             return self.close(peer, "it accepted what nobody asked");
         };
         self.passive.set_anchor(&peer, anchor);
+        if anchor {
+            self.make_room_for_anchor(now, rng);
+        }
         // Where requests crossed and the other one was refused, there is no room for this one either.
         let may = !self.anchors_only || anchor;
         let has_room = |wish| may && self.active.len() < self.room(wish, anchor);
@@ -159,15 +163,23 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         if anchor {
             return self.config.active_max;
         }
-        let linked = self.active.values().filter(|neighbour| neighbour.anchor).count();
-        let kept_free = self.config.anchors_target.saturating_sub(linked);
-        // Where no anchor is known there is nothing to keep a place for.
-        let kept_free = if self.anchors().next().is_some() {
-            kept_free
-        } else {
-            0
-        };
+        // Where no anchor is to be expected there is nothing to keep a place for: should one return, room is made for it.
+        let wanted = self.config.anchors_target.saturating_sub(self.anchors_linked());
+        let kept_free = wanted.min(self.passive.anchors_awaited());
         most.min(self.config.active_max.saturating_sub(kept_free))
+    }
+
+    /// An anchor takes this peer in and all places are taken, since none was to be expected: the neighbour that was of
+    /// least use makes room.
+    fn make_room_for_anchor(&mut self, now: Duration, rng: &mut impl Rng) {
+        if self.active.len() < self.config.active_max || self.anchors_linked() >= self.config.anchors_target {
+            return;
+        }
+        let others = self.active.iter().filter(|(_, neighbour)| !neighbour.anchor);
+        let least = others.min_by_key(|(_, other)| (other.merit, Reverse(other.degree), other.since));
+        if let Some(peer) = least.map(|(peer, _)| *peer) {
+            self.let_go(peer, now, rng);
+        }
     }
 
     pub(super) fn accept(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
