@@ -15,6 +15,38 @@ const QUEUE_FRAMES_MAX: usize = 4_096;
 /// more; the rest is for what needs no grant.
 const QUEUE_BYTES_MAX: usize = 4 << 20;
 
+/// Frames handed to the engine at once.
+const HANDFUL_FRAMES_MAX: usize = 16;
+/// Bytes of them; with the frame that goes beyond it.
+const HANDFUL_BYTES_MAX: usize = 32 << 10;
+
+/// Frames of one link that are handed to the engine together: what has arrived, but so little of it that links take turns.
+#[derive(Debug, Default)]
+pub struct Handful {
+    frames: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Handful {
+    /// Adds a frame.
+    pub fn put(&mut self, frame: Vec<u8>) {
+        self.bytes += frame.len();
+        self.frames.push(frame);
+    }
+
+    /// Whether another one has a place.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.frames.len() < HANDFUL_FRAMES_MAX && self.bytes < HANDFUL_BYTES_MAX
+    }
+
+    /// Whether there is none yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+}
+
 /// What a transport is told.
 #[derive(Debug)]
 pub enum ToLink {
@@ -131,8 +163,15 @@ impl FrameSink {
 
     /// Hands a frame to the engine, waiting for its turn. `false`: the relay is ending.
     pub async fn frame(&self, bytes: Vec<u8>) -> bool {
-        let link = self.link;
-        self.inputs.send(FromLink::Frame { link, bytes }).await.is_ok()
+        let mut one = Handful::default();
+        one.put(bytes);
+        self.frames(one).await
+    }
+
+    /// Hands frames that came at once to the engine, in their order, waiting for their turn. `false`: the relay is ending.
+    pub async fn frames(&self, handful: Handful) -> bool {
+        let (link, frames) = (self.link, handful.frames);
+        self.inputs.send(FromLink::Frames { link, frames }).await.is_ok()
     }
 }
 

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use engine::Engine;
 use engine::api::{Answer, Ask, Event, Query, RelayView, RepairView, Reply, Transport};
 use engine::io::{AskId, Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output};
+use engine::store::BatchId;
 use protocol::directory::Description;
 use protocol::handshake::{Binding, Role};
 use protocol::name::{NameAnswer, NameQuestion, RegistryId};
@@ -31,15 +32,19 @@ use protocol::{PeerId, Timestamp, frame};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use gauge::Gauge;
-pub use link::{FrameSink, LinkEnd, Outgoing, ToLink};
+pub use link::{FrameSink, Handful, LinkEnd, Outgoing, ToLink};
 use link::{LinkHandle, link_queue};
 
 use crate::network::{AddressBook, RelayUrl};
 use crate::registry::Desk;
 use crate::store::{Command, Store};
 
-/// Frames waiting for the engine, of all links together; each link has at most one more in hand, so that they take turns.
-const INPUTS_MAX: usize = 256;
+/// Handfuls of frames waiting for the engine, of all links together; each link has at most one more in hand, so that they
+/// take turns.
+const INPUTS_MAX: usize = 128;
+/// While there is more to do, the engine hears this much later of what is on the disk: a relay signs a receipt for each feed
+/// it hears of, and one for thirty posts costs as much as one for a single post.
+const PERSISTED_WITHIN: Duration = Duration::from_millis(20);
 /// At a stop, how long links may take to say goodbye.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -72,9 +77,9 @@ pub(crate) enum FromLink {
     Registry(RegistryId),
     /// It answers.
     Named(NameTicket, NameAnswer),
-    Frame {
+    Frames {
         link: LinkId,
-        bytes: Vec<u8>,
+        frames: Vec<Vec<u8>>,
     },
     Down {
         link: LinkId,
@@ -269,6 +274,8 @@ pub fn start(
         store,
         waiting: VecDeque::new(),
         own: VecDeque::new(),
+        frames: (LinkId(0), Vec::new().into_iter()),
+        persisted: None,
         ready,
         relays: tell_relays,
         repair: tell_repair,
@@ -316,6 +323,10 @@ struct Driver {
     waiting: VecDeque<Command>,
     /// What executing outputs brought about, to be told to the engine next.
     own: VecDeque<Input>,
+    /// Frames of a link that were handed over together, and are not taken in yet.
+    frames: (LinkId, std::vec::IntoIter<Vec<u8>>),
+    /// On the disk up to here since then, which the engine was not told.
+    persisted: Option<(BatchId, Instant)>,
     ready: watch::Sender<bool>,
     relays: watch::Sender<Vec<RelayView>>,
     repair: watch::Sender<RepairView>,
@@ -344,12 +355,24 @@ impl Driver {
             while let Some(input) = self.own.pop_front() {
                 self.handle(input);
             }
+            if let Some(id) = self.due_persisted(inbox.is_empty()) {
+                self.handle(Input::Persisted { id });
+                continue;
+            }
+            if let Some(frame) = self.next_frame() {
+                self.handle(frame);
+                continue;
+            }
             let deadline = self.engine.next_deadline();
             let commands = self.store.commands().clone();
             tokio::select! {
                 biased;
                 reason = &mut stopped => break reason.unwrap_or_default(),
                 answer = answers.recv() => match answer {
+                    Some(Input::Persisted { id }) => {
+                        let since = self.persisted.map_or_else(Instant::now, |(_, since)| since);
+                        self.persisted = Some((id, since));
+                    }
                     Some(answer) => self.handle(answer),
                     None => return false,
                 },
@@ -364,6 +387,27 @@ impl Driver {
         };
         drop(inbox);
         self.stop(&reason, answers, &places, places_max).await
+    }
+
+    /// The next of the frames that were handed over together.
+    fn next_frame(&mut self) -> Option<Input> {
+        let (link, frames) = &mut self.frames;
+        let link = *link;
+        if !self.waiting.is_empty() {
+            return None;
+        }
+        // The engine may have closed the link meanwhile.
+        let bytes = frames.next().filter(|_| self.links.contains_key(&link))?;
+        Some(Input::Frame { link, bytes })
+    }
+
+    /// What the engine is to hear now is on the disk: at once if there is nothing else to do.
+    fn due_persisted(&mut self, idle: bool) -> Option<BatchId> {
+        let idle = idle && self.frames.1.len() == 0;
+        let due = |(_, since): &mut (BatchId, Instant)| {
+            idle || !self.waiting.is_empty() || since.elapsed() >= PERSISTED_WITHIN
+        };
+        self.persisted.take_if(due).map(|(id, _)| id)
     }
 
     fn on_link(&mut self, from: FromLink) {
@@ -389,8 +433,8 @@ impl Driver {
                 });
             }
             // Frames and ends of links the engine has closed are still under way for a while.
-            FromLink::Frame { link, bytes } if self.links.contains_key(&link) => {
-                self.handle(Input::Frame { link, bytes });
+            FromLink::Frames { link, frames } if self.links.contains_key(&link) => {
+                self.frames = (link, frames.into_iter());
             }
             FromLink::DialFailed(peer) => self.handle(Input::DialFailed { peer }),
             FromLink::Describe(description) => self.handle(Input::Describe(description)),
@@ -417,7 +461,7 @@ impl Driver {
                 self.dialled.remove(&link);
                 self.handle(Input::LinkDown { link });
             }
-            FromLink::Frame { .. } | FromLink::Down { .. } => {}
+            FromLink::Frames { .. } | FromLink::Down { .. } => {}
         }
     }
 

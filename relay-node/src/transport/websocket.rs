@@ -14,14 +14,14 @@ use axum::routing::any;
 use bytes::Bytes;
 use engine::api::Transport;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
+use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
 use protocol::handshake::{Binding, Role};
 use protocol::{frame, limits};
 use signaling::Door;
 use signaling::rate::{Bucket, Rate};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::driver::{DriverHandle, FrameSink, Outgoing, ToLink};
+use crate::driver::{DriverHandle, FrameSink, Handful, Outgoing, ToLink};
 use crate::network::RelayUrl;
 
 /// How often a peer is pinged: below the shortest idle timeouts of proxies, which are about a minute.
@@ -187,29 +187,58 @@ impl<S: Socket> Incoming<S> {
     /// Hands frames on until the peer leaves, or breaks a rule (the reason).
     async fn read(&mut self, sink: &FrameSink) -> Option<String> {
         loop {
-            let Ok(message) = timeout(SILENT_MAX, self.receiver.next()).await else {
+            let Ok(first) = timeout(SILENT_MAX, self.receiver.next()).await else {
                 return Some("nothing was heard for too long".to_owned());
             };
-            match message {
-                Some(Ok(Message::Binary(bytes))) => {
-                    if !sink.frame(bytes.into()).await {
-                        return None;
-                    }
+            // And what else is here already.
+            let (mut handful, mut next) = (Handful::default(), Some(first));
+            let end = loop {
+                let Some(message) = next else { break None };
+                match self.sort(message) {
+                    Incomes::Frame(bytes) => handful.put(bytes),
+                    Incomes::Nothing => {}
+                    Incomes::End(reason) => break Some(reason),
                 }
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
-                    let now = protocol::Instant::default() + self.start.elapsed();
-                    if !self.control.take(CONTROL, now, 1) {
-                        return Some("too many pings".to_owned());
-                    }
-                }
-                Some(Ok(Message::Text(_))) => return Some("frames are binary messages".to_owned()),
-                Some(Err(error)) if is_too_long(&error) => {
-                    return Some(frame::FrameError::TooLong.to_string());
-                }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                next = match handful.has_room() {
+                    true => self.receiver.next().now_or_never(),
+                    false => None,
+                };
+            };
+            if !handful.is_empty() && !sink.frames(handful).await {
+                return None;
+            }
+            if let Some(reason) = end {
+                return reason;
             }
         }
     }
+
+    /// What a message of the socket means.
+    fn sort(&mut self, message: Option<Result<Message, axum::Error>>) -> Incomes {
+        match message {
+            Some(Ok(Message::Binary(bytes))) => Incomes::Frame(bytes.into()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                let now = protocol::Instant::default() + self.start.elapsed();
+                match self.control.take(CONTROL, now, 1) {
+                    true => Incomes::Nothing,
+                    false => Incomes::End(Some("too many pings".to_owned())),
+                }
+            }
+            Some(Ok(Message::Text(_))) => Incomes::End(Some("frames are binary messages".to_owned())),
+            Some(Err(error)) if is_too_long(&error) => {
+                Incomes::End(Some(frame::FrameError::TooLong.to_string()))
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => Incomes::End(None),
+        }
+    }
+}
+
+/// What comes in over a socket.
+enum Incomes {
+    Frame(Vec<u8>),
+    Nothing,
+    /// The peer left, or broke a rule (the reason).
+    End(Option<String>),
 }
 
 fn is_too_long(error: &axum::Error) -> bool {
