@@ -47,12 +47,29 @@ pub fn family(root: u32) -> Vec<u32> {
 }
 
 fn parent(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may contain anything, parentheses included.
-    let mut after_name = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = after_name.next()?;
-    let parent = after_name.next()?.parse().ok()?;
+    let stat = stat(pid)?;
+    let mut fields = stat.split_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
     (state != "Z").then_some(parent)
+}
+
+/// What the kernel says of a process behind its name, which may contain anything, parentheses included.
+fn stat(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.to_owned())
+}
+
+/// How long a process has had a processor, all threads together; in steps of a hundredth of a second.
+#[must_use]
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    let stat = stat(pid)?;
+    // utime and stime, the 14th and 15th field of all; the ticks of every Linux are a hundredth of a second.
+    let ticks = stat.split_whitespace().skip(11).take(2);
+    let ticks = ticks
+        .map(|ticks| ticks.parse::<u64>().ok())
+        .sum::<Option<u64>>()?;
+    Some(Duration::from_millis(10 * ticks))
 }
 
 /// Sends a signal; a process that is gone already is no fault.

@@ -21,11 +21,18 @@ const HALF_LOAD_POSTS: usize = 32_000;
 /// What a post says: a sentence or two.
 const TEXT_BYTES: usize = 200;
 
-/// Prints the rate at 1, 8 and 64 clients, and how long a post takes at half of the last.
+/// Prints what a relay takes in a second, and what a million entries take.
 pub(crate) async fn measure() -> Result<()> {
+    rates().await?;
+    million().await
+}
+
+/// Prints the rate at 1, 8 and 64 clients, and how long a post takes at half of the last.
+pub(crate) async fn rates() -> Result<()> {
     let mut rate = 0.0;
     for clients in [1, 8, 64] {
-        rate = at_full_load(clients).await?;
+        let (posts_per_s, cpu_us) = at_full_load(clients).await?;
+        rate = posts_per_s;
         let figure = format!("durable_posts_per_s_{clients}");
         Figure::new(BENCH, &figure, rate, "1/s")
             .n(POSTS)
@@ -36,6 +43,9 @@ pub(crate) async fn measure() -> Result<()> {
                 Target::None
             })
             .print();
+        // Of the relay alone, and much the same however busy the machine is with other things.
+        let figure = format!("cpu_per_durable_post_{clients}");
+        Figure::new(BENCH, &figure, cpu_us, "us").n(POSTS).print();
     }
     let took = at_rate(64, rate / 2.0).await?;
     for (figure, share, target) in [
@@ -47,7 +57,7 @@ pub(crate) async fn measure() -> Result<()> {
             .target(target)
             .print();
     }
-    million().await
+    Ok(())
 }
 
 /// What a million entries take in memory and on the disk, and how soon the relay serves again after a kill.
@@ -111,13 +121,17 @@ async fn relay(no_app: &Path) -> Result<Relay> {
     Relay::start_with(options).await
 }
 
-async fn at_full_load(clients: usize) -> Result<f64> {
+/// Posts a second, and microseconds of a processor the relay spent on each.
+async fn at_full_load(clients: usize) -> Result<(f64, f64)> {
     let no_app = tempfile::tempdir()?;
     let relay = relay(no_app.path()).await?;
     let mut writers = writers(&relay, clients, POSTS / clients).await?;
-    let began = Instant::now();
+    let cpu = || relay.pid().and_then(process::cpu_time).unwrap_or_default();
+    let (began, spent) = (Instant::now(), cpu());
     try_join_all(writers.iter_mut().map(|writer| writer.write_all(IN_FLIGHT))).await?;
-    Ok(POSTS as f64 / began.elapsed().as_secs_f64())
+    let (took, spent) = (began.elapsed(), cpu() - spent);
+    let posts = POSTS as f64;
+    Ok((posts / took.as_secs_f64(), spent.as_secs_f64() * 1e6 / posts))
 }
 
 async fn at_rate(clients: usize, rate: f64) -> Result<Vec<f64>> {
