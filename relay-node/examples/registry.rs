@@ -59,15 +59,7 @@ fn requests(round: usize) -> Vec<NameRequest> {
             let device = KeyPair::from_seed(&seed);
             let certificate =
                 Certificate::issue(&account, DeviceId(device.public()), "bench".to_owned(), TODAY);
-            NameRequest::issue(
-                &device,
-                certificate,
-                name(n),
-                None,
-                NameAction::Claim,
-                [5; 16],
-                TODAY,
-            )
+            NameRequest::issue(&device, certificate, name(n), None, NameAction::Claim, [5; 16], 0)
         })
         .collect()
 }

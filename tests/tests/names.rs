@@ -147,7 +147,7 @@ fn post(person: &Person, n: usize) -> Header {
 fn claim(person: &Person, n: usize) -> NameQuestion {
     let (certificate, nonce) = (person.certificate.clone(), [7; 16]);
     let (action, post) = (NameAction::Claim, is_slug(n).then(|| post(person, n)));
-    let request = NameRequest::issue(&person.device, certificate, name(n), post, action, nonce, WRITTEN);
+    let request = NameRequest::issue(&person.device, certificate, name(n), post, action, nonce, 0);
     NameQuestion::Request(request)
 }
 

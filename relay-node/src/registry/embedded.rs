@@ -554,6 +554,7 @@ impl Open<'_> {
                     self.row(key)?.is_some_and(|row| row.revision == *revision)
                 }
                 Check::Created(key, revision) => self.row(key)?.is_some_and(|row| row.created == *revision),
+                Check::NotAfter(key, revision) => self.row(key)?.is_none_or(|row| row.revision <= *revision),
             };
             if !holds {
                 return Ok(false);

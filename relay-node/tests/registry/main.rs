@@ -4,5 +4,6 @@
 mod crash;
 mod locks;
 mod people;
+mod replay;
 mod slugs;
 mod verbs;
