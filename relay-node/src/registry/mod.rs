@@ -24,7 +24,7 @@ mod rows;
 mod rules;
 
 pub use desk::{Desk, Questions, serve};
-pub use embedded::{Embedded, FOLDER as EMBEDDED_FOLDER};
+pub use embedded::{Copied, Embedded, FOLDER as EMBEDDED_FOLDER};
 pub use etcd::{Credentials, Etcd, EtcdAddress};
 pub use leader::{Pace, lead};
 pub use ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Row, Txn};

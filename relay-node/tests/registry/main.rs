@@ -5,5 +5,6 @@ mod crash;
 mod locks;
 mod people;
 mod replay;
+mod restore;
 mod slugs;
 mod verbs;
