@@ -165,7 +165,7 @@ impl Registry {
                 tokio::time::sleep(PAUSE * attempt).await;
             }
             let outcome = match &request.action {
-                NameAction::Claim => self.claim(request, now).await,
+                NameAction::Claim => self.claim(request, now, attempt > 0).await,
                 NameAction::Release => self.release(request, now).await,
                 NameAction::Offer { to } => self.offer(request, *to, now).await,
             };
@@ -173,7 +173,7 @@ impl Registry {
                 Ok(Some(answer)) => return Ok(answer),
                 // Somebody was faster; look again.
                 Ok(None) => {}
-                // It may have been done: doing it again finds that out, by the nonce.
+                // It may have been done: the row is read again, and its nonce says so.
                 Err(error @ (LedgerError::Unknown(_) | LedgerError::Unavailable(_))) => lost = Some(error),
                 Err(error) => return Err(error),
             }
@@ -181,8 +181,13 @@ impl Registry {
         lost.map_or(Ok(NameAnswer::Unavailable), Err)
     }
 
-    /// `None`: it changed meanwhile.
-    async fn claim(&self, request: &NameRequest, now: Timestamp) -> Result<Option<NameAnswer>, LedgerError> {
+    /// `None`: it changed meanwhile. `again`: it was tried before, and may have been done.
+    async fn claim(
+        &self,
+        request: &NameRequest,
+        now: Timestamp,
+        again: bool,
+    ) -> Result<Option<NameAnswer>, LedgerError> {
         let owner = Owner::asking(request);
         let account = owner.account;
         let (name_key, owner_key) = (owner.space().key(&request.name), owner.key());
@@ -206,7 +211,7 @@ impl Registry {
         let mut keys = vec![name_key.clone(), owner_key.clone(), FORGOT.to_vec()];
         let rows = match owner.space() {
             // Most names are free: that is tried first, and reads what there is if it is not so.
-            Space::Names => {
+            Space::Names if !again => {
                 let mut checks = unseen.clone();
                 checks.push(Check::Absent(owner_key.clone()));
                 let txn = Txn {
@@ -220,7 +225,7 @@ impl Registry {
                 }
             }
             // Slugs are counted, so that must be read in any case.
-            Space::Slugs => {
+            Space::Names | Space::Slugs => {
                 keys.push(Count::key(&account));
                 self.ledger.read(keys).await?
             }
@@ -587,3 +592,7 @@ fn let_go(name_key: &Key, owner_key: Key, row: Option<Row>, txn: &mut Txn) {
         txn.changes.push(Change::Delete(owner_key));
     }
 }
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;
