@@ -16,7 +16,7 @@ use starling_tests::certificates::Certificates;
 use starling_tests::etcd::Etcd;
 use starling_tests::link::{Link, Person, WRITTEN};
 use starling_tests::wait::{DEADLINE, eventually};
-use starling_tests::{NativePeer, Relay, RelayOptions, process};
+use starling_tests::{NativePeer, Relay, RelayOptions, http, process};
 
 fn args(args: &[&str]) -> RelayOptions {
     RelayOptions {
@@ -152,15 +152,17 @@ fn claim(person: &Person, n: usize) -> NameQuestion {
 }
 
 /// Whether all answers could have come from one register per name that is written once (Herlihy and Wing, "Linearizability",
-/// 1990): one winner; nobody is told "taken" before the winner asked, and nobody "free" after the winner was told.
-fn is_linearizable(history: &[Asked], registry: Option<RegistryId>) -> Result<BTreeMap<usize, AccountId>> {
+/// 1990), and that of one registry: one winner; nobody is told "taken" before the winner asked, and nobody "free" after the winner was told.
+fn is_linearizable(history: &[Asked]) -> Result<BTreeMap<usize, AccountId>> {
     let mut winners: BTreeMap<usize, &Asked> = BTreeMap::new();
+    let mut registry: Option<RegistryId> = None;
     for asked in history {
         let NameAnswer::Held(receipt) = &asked.answer else {
             continue;
         };
         receipt.verify()?;
-        ensure!(registry.is_none_or(|registry| receipt.registry == registry));
+        let one = *registry.get_or_insert(receipt.registry);
+        ensure!(receipt.registry == one, "two registries give out names");
         ensure!(receipt.name == name(asked.name), "a receipt for another name");
         ensure!(receipt.post.is_some() == is_slug(asked.name), "a name is no slug");
         if Some(receipt.account) == asked.by {
@@ -254,7 +256,7 @@ async fn five_hundred_names_and_slugs_have_one_winner_each_while_an_index_relay_
     ensure!(!relays[2].is_running(), "the relay is dead");
     let next = etcd.leader().await?;
     ensure!(next != leader, "somebody else leads");
-    let winners = is_linearizable(&history, None)?;
+    let winners = is_linearizable(&history)?;
     assert_eq!(winners.len(), NAMES);
     // The relay that comes back, and the node, say the same.
     etcd.restart(leader)?;
@@ -492,17 +494,18 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
         "--registry-key".to_owned(),
         path(&certificates.key),
     ];
-    let start = |registry: &str, more: &[String], password: &str| {
+    let start = |registry: &str, more: &[String], password: &str, unready| {
         let mut args = vec!["--registry".to_owned(), registry.to_owned()];
         args.extend(["--registry-user", "starling", "--registry-lead-s", "3"].map(str::to_owned));
         args.extend(more.iter().cloned());
         Relay::start_with(RelayOptions {
             args,
             env: vec![("STARLING_REGISTRY_PASSWORD".to_owned(), password.to_owned())],
+            unready,
             ..RelayOptions::default()
         })
     };
-    let relay = start(&address, &tls, "a secret").await?;
+    let relay = start(&address, &tls, "a secret", false).await?;
     relay.log().wait(0, "the registry of names is open").await?;
     relay.log().wait(0, "names were looked through").await?;
     let ada = Person::new(1);
@@ -532,10 +535,16 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
         ),
         ("TLS", &plain, &[][..], "a secret", "etcds://"),
     ] {
-        let relay = start(registry, more, password).await?;
+        let relay = start(registry, more, password, true).await?;
         let line = relay.log().wait(0, "the registry cannot be opened yet").await?;
         println!("without {what}: {line}");
         ensure!(line.contains(says), "without {what}: {line}");
+        let ready = http::get(relay.at(), "/readyz").await?;
+        let said = ready.text();
+        ensure!(
+            ready.status == 503 && said.contains(says),
+            "without {what}: {said}"
+        );
         let mut client = Client::new(2, &[relay.port()]);
         let bob = claim(&Person::new(2), 2);
         assert_eq!(

@@ -23,11 +23,11 @@ mod names;
 mod rows;
 mod rules;
 
-pub use desk::{Desk, Questions, serve};
+pub use desk::{Desk, Questions, Reach, serve};
 pub use embedded::{Copied, Embedded, FOLDER as EMBEDDED_FOLDER};
 pub use etcd::{Credentials, Etcd, EtcdAddress};
 pub use leader::{Pace, lead};
 pub use ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Row, Txn};
-pub use names::{Lock, Registry, RegistryError, Settings};
+pub use names::{Lock, Registry, RegistryError, SLUGS_MAX, Settings};
 pub use rows::{Holding, Space};
 pub use rules::{canonical, check, skeleton};

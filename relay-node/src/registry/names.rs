@@ -72,18 +72,23 @@ impl Registry {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be reached.
     pub async fn open(ledger: Ledger, settings: Settings, fresh: [u8; 32]) -> Result<Self, LedgerError> {
+        let seed_in = |row: Option<Row>| {
+            let seed = row.and_then(|row| <[u8; 32]>::try_from(row.value).ok());
+            seed.ok_or_else(|| LedgerError::Damaged("its key is not one".to_owned()))
+        };
+        // Read first: a full disk takes nothing, and can be looked up in all the same.
+        let there = ledger.read(vec![KEY.to_vec()]).await?.pop().flatten();
         let txn = Txn {
             checks: vec![Check::Absent(KEY.to_vec())],
             changes: vec![put(KEY.to_vec(), fresh.to_vec())],
             otherwise: vec![KEY.to_vec()],
         };
-        let seed = match ledger.txn(txn).await? {
-            Outcome::Done(_) => fresh,
-            Outcome::Refused(rows) => {
-                let row = rows.into_iter().flatten().next();
-                let seed = row.and_then(|row| <[u8; 32]>::try_from(row.value).ok());
-                seed.ok_or_else(|| LedgerError::Damaged("its key is not one".to_owned()))?
-            }
+        let seed = match there {
+            Some(row) => seed_in(Some(row))?,
+            None => match ledger.txn(txn).await? {
+                Outcome::Done(_) => fresh,
+                Outcome::Refused(rows) => seed_in(rows.into_iter().flatten().next())?,
+            },
         };
         Ok(Self {
             ledger,

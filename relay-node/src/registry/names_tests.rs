@@ -131,6 +131,26 @@ fn held_by(answer: &NameAnswer) -> AccountId {
 }
 
 #[tokio::test]
+async fn a_registry_on_a_full_disk_is_opened_and_looked_up_in() {
+    let fixture = Fixture::new().await;
+    let request = Person::new(1).asks(false, NameAction::Claim, 1);
+    let held = fixture.answer(&request).await;
+    fixture.faults.set(Fault::Writes(FULL));
+    // It has noticed.
+    let refused = fixture
+        .answer(&Person::new(2).asks(true, NameAction::Claim, 2))
+        .await;
+    assert_eq!(refused, NameAnswer::Unavailable);
+    let ledger = Ledger::Embedded(fixture.ledger.clone());
+    let opened = Registry::open(ledger, Settings::default(), [8; 32])
+        .await
+        .unwrap();
+    assert_eq!(opened.id(), fixture.registry.id());
+    assert_eq!(opened.reach().await, Ok(()));
+    assert_eq!(opened.lookup(&request.name).await.unwrap(), held);
+}
+
+#[tokio::test]
 async fn what_was_done_without_being_told_is_done_once_and_answered_as_it_was_done() {
     for (slug, kind) in [(false, BROKEN), (true, BROKEN), (false, FULL)] {
         let fixture = Fixture::new().await;
