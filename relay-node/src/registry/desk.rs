@@ -105,6 +105,7 @@ pub async fn serve(
         }
     };
     tracing::info!(registry = %data_encoding::HEXLOWER.encode(&registry.id().0), "the registry of names is open");
+    reached.send_replace(None);
     driver.keeps_registry(registry.id()).await;
     let looking = tokio::spawn(look(registry.clone(), reached));
     let leading = tokio::spawn(lead(registry.clone(), me, pace, now));
