@@ -247,6 +247,28 @@ fn a_wish_is_signed_anew_when_the_registry_changed_the_name_meanwhile() {
 }
 
 #[test]
+fn nothing_is_signed_for_a_mark_that_is_not_the_registrys() {
+    let mut net = Network::new(seed());
+    let index = only_relay(&mut net, 30, 100);
+    let ada = net.person("Ada");
+    visit(&mut net, ada, index);
+    net.run_for_ms(10_000);
+    // The relay says that the registry is far ahead: a request that knows of that would be good for long.
+    let key = core::mem::replace(&mut net.registry.key, KeyPair::from_seed(&[0x66; 32]));
+    net.registry.changed.insert((false, "ada".to_owned()), 1_000_000);
+    claim(&mut net, ada, "ada");
+    net.run_for_ms(60_000);
+    assert_eq!(net.registry.known_max, 0, "seed {}", net.seed);
+    assert!(net.registry.revision > 0, "it was asked");
+    assert!(me(&mut net, ada).claim.is_some(), "it waits");
+    net.registry.key = key;
+    net.registry.changed.clear();
+    visit(&mut net, ada, index);
+    net.run_for_ms(200_000);
+    assert_eq!(me(&mut net, ada).handle, "ada", "seed {}", net.seed);
+}
+
+#[test]
 fn a_new_link_does_not_let_anybody_ask_more_in_a_minute() {
     let mut net = Network::new(seed());
     let index = only_relay(&mut net, 5, 100);

@@ -110,6 +110,8 @@ pub(crate) struct Registry {
     /// When each was last changed.
     pub(crate) changed: BTreeMap<(bool, String), u64>,
     pub(crate) revision: u64,
+    /// The most that any request knew of.
+    pub(crate) known_max: u64,
     pub(crate) work_bits: u8,
     pub(crate) answers: bool,
 }
@@ -131,6 +133,7 @@ impl Registry {
             let bits = self.work_bits;
             return NameAnswer::Work { bits };
         }
+        self.known_max = self.known_max.max(request.known);
         let asks = (request.certificate.account, request.post_id());
         let key = (asks.1.is_some(), request.name.clone());
         self.revision += 1;
@@ -193,6 +196,7 @@ impl Network {
                 held: BTreeMap::new(),
                 changed: BTreeMap::new(),
                 revision: 0,
+                known_max: 0,
                 work_bits: 0,
                 answers: true,
             },
