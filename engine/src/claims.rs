@@ -175,10 +175,10 @@ impl Engine {
         action: NameAction,
         withdrawn: bool,
     ) -> Result<Outcome, Refusal> {
-        let (nonce, at) = (self.random(), self.now.wall);
+        let (nonce, known) = (self.random(), self.names.known());
         let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
         let certificate = identity.certificate.clone();
-        let request = NameRequest::issue(&identity.key, certificate, name, post, action, nonce, at);
+        let request = NameRequest::issue(&identity.key, certificate, name, post, action, nonce, known);
         let subject = request.post_id();
         self.claims.forget(subject);
         self.claims.restore(Claim {
@@ -341,6 +341,16 @@ impl Engine {
             }
             // Or it was given back already, perhaps from another device.
             NameAnswer::Free | NameAnswer::NotYours if release => self.note_decided(subject, None),
+            // It is wished for all the same: the request is signed anew, with what is known now.
+            NameAnswer::Outdated(mark) if !withdrawn => {
+                if mark.revision > claim.request.known {
+                    let Claim {
+                        request, withdrawn, ..
+                    } = claim.clone();
+                    // It cannot be refused: there is an account, since it asked.
+                    let _ = self.ask_registry(request.name, request.post, request.action, withdrawn);
+                }
+            }
             NameAnswer::Work { bits } if bits <= WORK_BITS_MAX => self.claims.working = Some((subject, bits)),
             NameAnswer::TooFast | NameAnswer::Unavailable => {}
             _ if withdrawn => {

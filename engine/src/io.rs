@@ -325,6 +325,8 @@ pub struct Config {
     pub registrar: bool,
     /// Questions to the registry a neighbour may ask a minute; a relay, who asks for its people, 256 times as many.
     pub names_per_minute: u32,
+    /// Requests to the registry that all neighbours together may make a minute.
+    pub claims_per_minute: u32,
 }
 
 /// How often relays describe themselves unless told otherwise.
@@ -445,6 +447,10 @@ pub const REPAIR_GRACE: core::time::Duration = core::time::Duration::from_mins(5
 /// Questions to the registry a neighbour may ask a minute unless told otherwise.
 pub const NAMES_PER_MINUTE: u32 = 30;
 
+/// Requests to the registry a minute unless told otherwise, a hundred a second: more than people who come at once, and few
+/// enough that a flood of names is seen before it has taken many.
+pub const CLAIMS_PER_MINUTE: u32 = 6_000;
+
 /// Browser or relay.
 #[derive(Clone, Debug)]
 pub enum PeerKind {
@@ -478,6 +484,7 @@ impl Config {
             joins: false,
             registrar: false,
             names_per_minute: NAMES_PER_MINUTE,
+            claims_per_minute: CLAIMS_PER_MINUTE,
         }
     }
 

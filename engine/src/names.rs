@@ -11,7 +11,7 @@ use std::time::Duration;
 use ordered::Map;
 use protocol::entry::Name;
 use protocol::message::{Message, NameAsked};
-use protocol::name::{NameAnswer, NameQuestion, NameReceipt, RegistryId};
+use protocol::name::{NameAnswer, NameQuestion, RegistryId};
 use protocol::{AccountId, Instant, limits};
 
 use crate::Engine;
@@ -40,6 +40,8 @@ pub(crate) struct Names {
     registry: Option<RegistryId>,
     /// Another one that was heard of last.
     other: Option<RegistryId>,
+    /// How far it was, by the highest revision that it signed.
+    known: u64,
     /// Whose a name is, and by which revision.
     holders: Map<String, (u64, AccountId)>,
     lookups: Map<u32, Lookup>,
@@ -53,6 +55,15 @@ impl Names {
 
     pub(crate) fn restore_registry(&mut self, registry: RegistryId) {
         self.registry = Some(registry);
+    }
+
+    pub(crate) fn known(&self) -> u64 {
+        self.known
+    }
+
+    /// The registry signed this revision.
+    pub(crate) fn learn_revision(&mut self, revision: u64) {
+        self.known = self.known.max(revision);
     }
 
     pub(crate) fn number(&mut self) -> u32 {
@@ -90,6 +101,7 @@ impl Engine {
             _ => {}
         }
         self.names.registry = Some(registry);
+        self.names.known = 0;
         self.write(Op::put(Table::Meta, meta::REGISTRY.to_vec(), &registry));
         self.names.holders.clear();
         let accounts: Vec<_> = self.feeds.accounts().collect();
@@ -123,6 +135,7 @@ impl Engine {
         let Some(receipt) = receipt.filter(|receipt| Some(receipt.registry) == self.names.registry) else {
             return;
         };
+        self.names.learn_revision(receipt.revision);
         let before = self.names.holders.get(&receipt.name).copied();
         if before.is_none_or(|(revision, _)| revision < receipt.revision) {
             let holder = (receipt.revision, account);
@@ -218,17 +231,19 @@ impl Engine {
 
     /// The registry's answer to one of this device's questions.
     pub(crate) fn on_own_name_answer(&mut self, link: LinkId, request: u32, answer: NameAnswer) {
-        if let NameAnswer::Held(receipt) = &answer
-            && !self.is_registrys_word(receipt)
-        {
-            return self.misbehaved(link, "a name receipt that is not the registry's");
+        let word = match &answer {
+            NameAnswer::Held(it) => Some((it.registry, it.revision, it.verify().is_ok())),
+            NameAnswer::Outdated(it) => Some((it.registry, it.revision, it.verify().is_ok())),
+            _ => None,
+        };
+        if let Some((registry, revision, holds)) = word {
+            if !holds || Some(registry) != self.names.registry {
+                return self.misbehaved(link, "a word of the registry that is not the registry's");
+            }
+            self.names.learn_revision(revision);
         }
         if let Some(answer) = self.on_claim_answer(link, request, answer) {
             self.end_lookup(request, answer);
         }
-    }
-
-    fn is_registrys_word(&self, receipt: &NameReceipt) -> bool {
-        Some(receipt.registry) == self.names.registry && receipt.verify().is_ok()
     }
 }

@@ -2,7 +2,8 @@
 //! it, and the answer takes the same way back.
 //!
 //! Invariants: a request is checked before it costs anybody else anything; what a neighbour may ask is bounded per minute,
-//! and so is what is under way. Policy when full: "too fast", which may be asked again.
+//! whatever links it ends and begins meanwhile, and so are the requests of all together, since keys cost nothing, and what is
+//! under way. Policy when full: "too fast", which may be asked again.
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const UNDER_WAY_MAX: usize = 4_096;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A relay asks for its people: so many times as much.
 const RELAYS_SHARE: u32 = 256;
+/// Neighbours whose questions are counted; whoever comes after them asks in the next minute. Relays are always counted.
+const COUNTED_MAX: usize = 8_192;
 /// How often what neighbours asked is forgotten.
 const COUNTED: Duration = Duration::from_mins(1);
 
@@ -38,9 +41,25 @@ pub(crate) struct Registrar {
     here: Map<NameTicket, Waiting>,
     /// Passed on, by link and number there.
     elsewhere: Map<(LinkId, u32), Waiting>,
-    counts: Map<LinkId, u32>,
+    /// Questions of this minute. They outlive the link, or a new one would begin to count anew.
+    counts: Map<PeerId, u32>,
+    /// Requests of this minute, of everybody.
+    requests: u32,
     counted_until: Instant,
     last: u64,
+}
+
+impl Registrar {
+    /// Counts a question; whether it is one that may be asked.
+    fn count(&mut self, peer: PeerId, most: u32, always: bool) -> bool {
+        let room = always || self.counts.len() < COUNTED_MAX || self.counts.contains_key(&peer);
+        if !room {
+            return false;
+        }
+        let count = self.counts.or_default(peer);
+        *count = count.saturating_add(1);
+        *count <= most
+    }
 }
 
 impl Engine {
@@ -57,11 +76,9 @@ impl Engine {
             return;
         };
         let share = if self.is_anchor(&peer) { RELAYS_SHARE } else { 1 };
-        let count = self.registrar.counts.or_default(link);
-        *count += 1;
-        let too_many = *count > self.config.names_per_minute.saturating_mul(share);
+        let most = self.config.names_per_minute.saturating_mul(share);
         let under_way = self.registrar.here.len() + self.registrar.elsewhere.len();
-        if too_many || under_way >= UNDER_WAY_MAX {
+        if !self.registrar.count(peer, most, share > 1) || under_way >= UNDER_WAY_MAX {
             return refuse(self, NameAnswer::TooFast);
         }
         if let NameQuestion::Request(request) = &question {
@@ -73,6 +90,10 @@ impl Engine {
             if revoked {
                 return refuse(self, NameAnswer::NotYours);
             }
+            if self.registrar.requests >= self.config.claims_per_minute {
+                return refuse(self, NameAnswer::TooFast);
+            }
+            self.registrar.requests += 1;
         }
         let waiting = Waiting {
             link,
@@ -149,6 +170,7 @@ impl Engine {
         if now >= self.registrar.counted_until {
             self.registrar.counted_until = now + COUNTED;
             self.registrar.counts.clear();
+            self.registrar.requests = 0;
         }
         let mut late = Vec::new();
         let mut keep = |waiting: &Waiting| {
@@ -170,7 +192,6 @@ impl Engine {
         if !self.is_relay() {
             return;
         }
-        self.registrar.counts.remove(&link);
         self.registrar.here.retain(|_, waiting| waiting.link != link);
         let mut lost = Vec::new();
         self.registrar.elsewhere.retain(|(over, _), waiting| {

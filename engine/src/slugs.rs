@@ -192,7 +192,10 @@ impl Engine {
         let (slug, action) = match (wish, own) {
             (Some(wish), Some(own)) if own.name == wish => return Ok(Outcome::Ok),
             (Some(wish), _) => (wish, NameAction::Claim),
-            (None, Some(own)) => (own.name, NameAction::Release),
+            (None, Some(own)) => {
+                self.names.learn_revision(own.revision);
+                (own.name, NameAction::Release)
+            }
             (None, None) => return Err(Refusal::NotFound),
         };
         self.room_for_slug(Some(header.id()))?;

@@ -28,6 +28,8 @@ pub enum Domain {
     NameRequest,
     /// The registry's word that a name belongs to an account.
     NameReceipt,
+    /// The registry's word on how far it is.
+    NameMark,
 }
 
 impl Domain {
@@ -45,6 +47,7 @@ impl Domain {
             Self::Description => b"starling description v1\0",
             Self::NameRequest => b"starling name request v1\0",
             Self::NameReceipt => b"starling name receipt v1\0",
+            Self::NameMark => b"starling name mark v1\0",
         }
     }
 }

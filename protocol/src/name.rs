@@ -36,7 +36,8 @@ pub enum NameAction {
     },
 }
 
-/// A request to the registry, signed by a device of the account. Repeating one does nothing twice.
+/// A request to the registry, signed by a device of the account. Whoever passes one on can keep it and repeat it later; it
+/// does nothing a second time, since what it did is later than what it [knew](Self::known) of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameRequest {
     /// Which account asks, and that this device speaks for it.
@@ -50,9 +51,10 @@ pub struct NameRequest {
     pub action: NameAction,
     /// Chosen at random: settles whether a request whose answer was lost took effect.
     pub nonce: [u8; 16],
-    /// When, by the device's clock.
-    pub at: Timestamp,
-    /// By the device over account, device, name, the post's id, action, nonce and time.
+    /// How far the registry was when the account wished for this, as far as the device knows: nothing is done if the name or
+    /// slug changed later.
+    pub known: u64,
+    /// By the device over account, device, name, the post's id, action, nonce and what it knew.
     pub signature: Signature,
     /// See [`NameRequest::work_bits`]; not signed.
     pub work: u64,
@@ -68,7 +70,7 @@ impl NameRequest {
         post: Option<Header>,
         action: NameAction,
         nonce: [u8; 16],
-        at: Timestamp,
+        known: u64,
     ) -> Self {
         let mut request = Self {
             certificate,
@@ -76,7 +78,7 @@ impl NameRequest {
             post,
             action,
             nonce,
-            at,
+            known,
             signature: Signature::from_bytes(&[0; 64]),
             work: 0,
         };
@@ -119,7 +121,7 @@ impl NameRequest {
             post,
             &self.action,
             self.nonce,
-            self.at,
+            self.known,
         ))
     }
 
@@ -173,7 +175,7 @@ pub struct NameReceipt {
     pub post: Option<EntryId>,
     /// Whose it is.
     pub account: AccountId,
-    /// Higher for every change the registry made, to whatever name or slug.
+    /// Grows with the changes the registry makes, to whatever name or slug: of two changes to one, the later has the higher.
     pub revision: u64,
     /// When it became theirs, by the registry's clock.
     pub at: Timestamp,
@@ -227,6 +229,41 @@ impl NameReceipt {
 
     pub(crate) fn within_limits(&self) -> bool {
         name_fits(&self.name)
+    }
+}
+
+/// The registry's word that it was so far: what a device needs to know for a request of today. It is signed, so that nobody can
+/// make a device sign a request that stays good for later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameMark {
+    /// Which registry.
+    pub registry: RegistryId,
+    /// It made a change with this revision.
+    pub revision: u64,
+    /// By the registry over all of the above.
+    pub signature: Signature,
+}
+
+impl NameMark {
+    /// The word of the registry with `key`.
+    #[must_use]
+    pub fn issue(key: &KeyPair, revision: u64) -> Self {
+        let registry = RegistryId(key.public());
+        let signed = codec::encode(&(registry, revision));
+        Self {
+            registry,
+            revision,
+            signature: key.sign(Domain::NameMark, &[&signed]),
+        }
+    }
+
+    /// Checks the registry's signature. Whether it is the right registry is for the caller to know.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    pub fn verify(&self) -> Result<(), BadSignature> {
+        let signed = codec::encode(&(self.registry, self.revision));
+        key::verify(&self.registry.0, Domain::NameMark, &[&signed], &self.signature)
     }
 }
 
@@ -298,6 +335,9 @@ pub enum NameAnswer {
         /// How many.
         max: u32,
     },
+    /// It changed after what the request [knew](NameRequest::known) of, and nothing was done: if it is still wished for, the
+    /// same again with this revision.
+    Outdated(NameMark),
 }
 
 /// What is asked of the registry.

@@ -1,8 +1,8 @@
 //! How many names a registry gives away in a second, one JSON object per line: requests are checked, decided durably, and
 //! answered with a signed receipt.
 //!
-//! - `claims_per_s_embedded`: in a file;
-//! - `claims_per_s_etcd`: in the etcd at the address given;
+//! - `claims_per_s_embedded`: in a file; `slug_claims_per_s_embedded`: of slugs, which are counted;
+//! - `claims_per_s_etcd`, `slug_claims_per_s_etcd`: in the etcd at the address given;
 //! - `raw_txns_per_s` (`"peer":"etcd"`): the same transactions given to etcd's client directly, with nothing around them, in
 //!   turns with the former; `etcd_fraction_of_raw` is the one by the other.
 //!
@@ -17,9 +17,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp};
+use protocol::entry::{Body, Position, Post};
 use protocol::identity::Certificate;
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
-use protocol::{DeviceId, KeyPair, Timestamp};
+use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry};
 use starling_relay_node::registry::{Credentials, Embedded, Etcd, EtcdAddress, Ledger, Registry, Settings};
 
 /// Claims of one round.
@@ -47,8 +48,8 @@ fn name(n: usize) -> String {
     (0..6).map(letter).collect()
 }
 
-/// Different people who want different names.
-fn requests(round: usize) -> Vec<NameRequest> {
+/// Different people who want different names, or slugs for a post each.
+fn requests(round: usize, slugs: bool) -> Vec<NameRequest> {
     (0..CLAIMS)
         .map(|n| {
             let n = round * CLAIMS + n;
@@ -59,15 +60,17 @@ fn requests(round: usize) -> Vec<NameRequest> {
             let device = KeyPair::from_seed(&seed);
             let certificate =
                 Certificate::issue(&account, DeviceId(device.public()), "bench".to_owned(), TODAY);
-            NameRequest::issue(
-                &device,
-                certificate,
-                name(n),
-                None,
-                NameAction::Claim,
-                [5; 16],
-                TODAY,
-            )
+            let body = Body::Post(Post {
+                text: name(n),
+                reply: None,
+            });
+            let at = Position {
+                seq: 1,
+                ..Position::default()
+            };
+            let post = || VerifiedEntry::create(&device, at, AccountId(account.public()), TODAY, &body);
+            let post = slugs.then(|| post().header().clone());
+            NameRequest::issue(&device, certificate, name(n), post, NameAction::Claim, [5; 16], 0)
         })
         .collect()
 }
@@ -151,12 +154,14 @@ async fn main() {
     let registry = Registry::open(embedded, Settings::default(), [1; 32])
         .await
         .unwrap();
-    let mut rates = Vec::new();
+    let (mut names, mut slugs) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        rates.push(claims(&registry, requests(round)).await);
+        names.push(claims(&registry, requests(round, false)).await);
+        slugs.push(claims(&registry, requests(round, true)).await);
     }
     let none = serde_json::json!({});
-    print("claims_per_s_embedded", median(rates), "1/s", &none);
+    print("claims_per_s_embedded", median(names), "1/s", &none);
+    print("slug_claims_per_s_embedded", median(slugs), "1/s", &none);
     let Some(address) = std::env::args().nth(1) else {
         return;
     };
@@ -166,11 +171,16 @@ async fn main() {
     let registry = Registry::open(ledger, Settings::default(), [1; 32])
         .await
         .unwrap();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut slugs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         theirs.push(raw(&client, round).await);
-        ours.push(claims(&registry, requests(round)).await);
+        ours.push(claims(&registry, requests(round, false)).await);
     }
+    // In rounds of their own, so that nothing comes between those that are compared.
+    for round in 0..ROUNDS {
+        slugs.push(claims(&registry, requests(round, true)).await);
+    }
+    print("slug_claims_per_s_etcd", median(slugs), "1/s", &none);
     let (ours, theirs) = (median(ours), median(theirs));
     print("claims_per_s_etcd", ours, "1/s", &none);
     print(

@@ -23,7 +23,7 @@ use crate::driver::{self, DriverHandle};
 use crate::export::export;
 use crate::identity;
 use crate::network::AddressBook;
-use crate::registry::{self, Embedded};
+use crate::registry::{self, Copied, Embedded, Key, Row};
 use crate::status::counted;
 use crate::store::Store;
 
@@ -82,13 +82,17 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<()> {
         .open(to)
         .with_context(|| format!("cannot make {}; name a file that is not there yet", to.display()))?;
     let mut out = BufWriter::new(file);
-    let rows = {
+    let copied = {
         let _held = DataDir::take(data_dir)?;
-        registry_rows(data_dir)?
+        copied_registry(data_dir)?
     };
-    for (key, value) in rows {
-        let row = json!({"registry": {"key": BASE64.encode(&key), "value": BASE64.encode(&value)}});
-        serde_json::to_writer(&mut out, &row)?;
+    let mut lines: Vec<Line> = Vec::new();
+    if !copied.rows.is_empty() {
+        lines.push(Line::Revision(copied.revision));
+        lines.extend(copied.rows.into_iter().map(|(key, row)| Line::Row(key, row)));
+    }
+    for line in lines {
+        serde_json::to_writer(&mut out, &line.json())?;
         out.write_all(b"\n")?;
     }
     export(data_dir, &mut out)?;
@@ -97,22 +101,44 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn registry_rows(data_dir: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+fn copied_registry(data_dir: &Path) -> Result<Copied> {
     if !data_dir.join(registry::EMBEDDED_FOLDER).is_dir() {
-        return Ok(Vec::new());
+        return Ok(Copied::default());
     }
-    runtime()?.block_on(async {
-        let ledger = Embedded::open(data_dir)?;
-        let mut rows: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        loop {
-            let after = rows.last().map(|(key, _)| key.clone());
-            let part = ledger.scan(b"", after.as_deref(), 1_000).await?;
-            if part.is_empty() {
-                return Ok(rows);
-            }
-            rows.extend(part.into_iter().map(|(key, row)| (key, row.value)));
+    runtime()?.block_on(async { Ok(Embedded::open(data_dir)?.copy().await?) })
+}
+
+/// A line of the registry: a row, or how far it was.
+enum Line {
+    Row(Key, Row),
+    Revision(u64),
+}
+
+impl Line {
+    fn read(found: &Value) -> Option<Self> {
+        if let Some(revision) = found.get("last") {
+            return revision.as_u64().map(Self::Revision);
         }
-    })
+        let binary = |value: &Value| BASE64.decode(value.as_str()?.as_bytes()).ok();
+        let row = Row {
+            value: binary(&found["value"])?,
+            created: found["created"].as_u64()?,
+            revision: found["revision"].as_u64()?,
+        };
+        Some(Self::Row(binary(&found["key"])?, row))
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Row(key, row) => json!({"registry": {
+                "key": BASE64.encode(key),
+                "value": BASE64.encode(&row.value),
+                "created": row.created,
+                "revision": row.revision,
+            }}),
+            Self::Revision(revision) => json!({"registry": {"last": revision}}),
+        }
+    }
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
@@ -123,7 +149,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 fn read(
     from: &Path,
     mut entries: impl FnMut(Vec<Entry>) -> Result<()>,
-    mut row: impl FnMut(Vec<u8>, Vec<u8>) -> Result<()>,
+    mut of_registry: impl FnMut(Line),
 ) -> Result<Report> {
     let file = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
     let size = file.metadata()?.len().max(1);
@@ -150,10 +176,10 @@ fn read(
             continue;
         };
         if let Some(found) = value.get("registry") {
-            match binary(&found["key"]).zip(binary(&found["value"])) {
-                Some((key, value)) => {
-                    row(key, value)?;
-                    report.names += 1;
+            match Line::read(found) {
+                Some(line) => {
+                    report.names += u64::from(matches!(line, Line::Row(..)));
+                    of_registry(line);
                 }
                 None => report.refuse(number, "it is no row of a registry"),
             }
@@ -185,13 +211,13 @@ fn read(
 /// # Errors
 /// If the file cannot be read.
 pub fn verify(from: &Path) -> Result<Report> {
-    read(from, |_| Ok(()), |_, _| Ok(()))
+    read(from, |_| Ok(()), |_| ())
 }
 
 /// Takes a backup in, into the data folder of these settings: a fresh one, or one that lacks some of it.
 ///
 /// # Errors
-/// If something cannot be read or written, or the folder has another registry already.
+/// If something cannot be read or written, or the folder has a registry already that is another than the backup's.
 pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
     let data_dir = DataDir::take(&settings.data_dir)?;
     let key = identity::load_or_create(data_dir.path())?;
@@ -205,7 +231,7 @@ pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
     };
     runtime()?.block_on(async {
         let before = held(&handle).await?.entries;
-        let mut rows = Vec::new();
+        let mut copied = Copied::default();
         let report = tokio::task::block_in_place(|| {
             read(
                 from,
@@ -214,19 +240,19 @@ pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
                     tokio::runtime::Handle::current().block_on(handle.restore(part));
                     Ok(())
                 },
-                |key, value| {
-                    rows.push((key, value));
-                    Ok(())
+                |line| match line {
+                    Line::Row(key, row) => copied.rows.push((key, row)),
+                    Line::Revision(revision) => copied.revision = revision,
                 },
             )
         })?;
-        restore_registry(data_dir.path(), rows).await?;
         let after = held(&handle).await?.entries;
         if !thread.stop("restored").await {
             bail!("the disk did not take everything; try again when it does");
         }
         eprintln!("{} entries are here now, {} of them new", after, after - before);
         ensure!(after >= before, "fewer entries than before: the store is damaged");
+        restore_registry(data_dir.path(), copied).await?;
         Ok(report)
     })
 }
@@ -238,20 +264,22 @@ async fn held(handle: &DriverHandle) -> Result<NetworkView> {
     }
 }
 
-async fn restore_registry(data_dir: &Path, rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<()> {
-    if rows.is_empty() {
+async fn restore_registry(data_dir: &Path, copied: Copied) -> Result<()> {
+    if copied.rows.is_empty() {
         return Ok(());
     }
-    let there = data_dir.join(registry::EMBEDDED_FOLDER).is_dir();
     let ledger = Embedded::open(data_dir)?;
-    if there {
-        let own = ledger.scan(b"key", None, 1).await?;
-        let same = |(key, row): &(Vec<u8>, registry::Row)| rows.contains(&(key.clone(), row.value.clone()));
-        ensure!(
-            own.iter().all(same),
-            "this folder has a registry of its own, with another key: restore into a fresh one"
-        );
+    let there = ledger.copy().await?;
+    if there.rows == copied.rows {
+        return Ok(());
     }
-    ledger.fill(rows).await?;
+    // Two registries cannot be made one: a name could have two owners, or an owner two names.
+    ensure!(
+        there.rows.is_empty(),
+        "the posts of the backup are taken in; its names are not, since this folder has a registry already: restore into a \
+         fresh folder, or move {} away first",
+        data_dir.join(registry::EMBEDDED_FOLDER).display()
+    );
+    ledger.restore(copied).await?;
     Ok(())
 }

@@ -221,7 +221,7 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FILE", requires = "registry_cert")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_key: Option<PathBuf>,
-    /// Seconds after which an index relay that leads and is silent leads no more [default: 10].
+    /// Seconds after which an index relay that leads and is silent leads no more [default: two heartbeats, at least 2].
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_lead_s: Option<u64>,
@@ -241,6 +241,14 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     names_per_minute: Option<u32>,
+    /// Requests for names and slugs that all together may make in a minute [default: 6000].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims_per_minute: Option<u32>,
+    /// Slugs an account may have, those that rest among them [default: 1000].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slugs_per_account: Option<u32>,
     /// What people see this relay as [default: Starling relay].
     #[arg(long, global = true, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use engine::io::Routing;
@@ -21,6 +22,9 @@ use crate::registry::EtcdAddress;
 
 /// Faster than this is noise, slower helps nobody.
 const HEARTBEATS_MS: core::ops::RangeInclusive<u64> = 100..=600_000;
+
+/// A leader that falls silent leads on for so many seconds at least: etcd grants no shorter lease.
+const LEAD_S_MIN: u64 = 2;
 
 /// Above these a setting is a slip of the hand: about a year, and a tebibyte.
 const SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
@@ -203,8 +207,9 @@ pub struct Settings {
     /// Its key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_key: Option<PathBuf>,
-    /// After how many seconds a silent leader leads no more.
-    pub registry_lead_s: u64,
+    /// After how many seconds a silent leader leads no more; none: after two heartbeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_lead_s: Option<u64>,
     /// Seconds between two looks at all names.
     pub registry_sweep_s: u64,
     /// Days a name rests.
@@ -213,6 +218,10 @@ pub struct Settings {
     pub name_work_bits: u8,
     /// Questions about names per neighbour and minute.
     pub names_per_minute: u32,
+    /// Requests for names and slugs per minute, of everybody.
+    pub claims_per_minute: u32,
+    /// Slugs an account may have.
+    pub slugs_per_account: u32,
     /// What people see this relay as.
     pub name: String,
     /// Links at a time.
@@ -262,11 +271,13 @@ impl Default for Settings {
             registry_ca: None,
             registry_cert: None,
             registry_key: None,
-            registry_lead_s: 10,
+            registry_lead_s: None,
             registry_sweep_s: 600,
             name_rest_days: 30,
             name_work_bits: 0,
             names_per_minute: engine::io::NAMES_PER_MINUTE,
+            claims_per_minute: engine::io::CLAIMS_PER_MINUTE,
+            slugs_per_account: crate::registry::SLUGS_MAX,
             name: "Starling relay".to_owned(),
             links_max: 1_024,
             sockets_per_address_max: 64,
@@ -297,7 +308,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 44] = [
+const SETTINGS: [&str; 46] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -335,6 +346,8 @@ const SETTINGS: [&str; 44] = [
     "name_rest_days",
     "name_work_bits",
     "names_per_minute",
+    "claims_per_minute",
+    "slugs_per_account",
     "name",
     "links_max",
     "sockets_per_address_max",
@@ -423,14 +436,14 @@ impl Settings {
                 .to_owned();
             return wrong("roles", problem);
         }
-        if self.registry_lead_s < 2 || self.registry_sweep_s == 0 {
+        if self.registry_lead_s.is_some_and(|seconds| seconds < LEAD_S_MIN) || self.registry_sweep_s == 0 {
             return wrong(
                 "registry_lead_s",
                 "at least 2 seconds to lead, and 1 between looks".to_owned(),
             );
         }
         for (setting, seconds) in [
-            ("registry_lead_s", self.registry_lead_s),
+            ("registry_lead_s", self.registry_lead_s.unwrap_or(0)),
             ("registry_sweep_s", self.registry_sweep_s),
             ("repair_grace_s", self.repair_grace_s),
         ] {
@@ -483,6 +496,13 @@ impl Settings {
             ("routing_distance", self.routing_distance),
             ("routing_errors", self.routing_errors),
         ]
+    }
+
+    /// How long a leader that is silent still leads: like any relay, until it missed two heartbeats.
+    #[must_use]
+    pub fn registry_lead(&self) -> Duration {
+        let beats = self.heartbeat_ms.saturating_mul(2).div_ceil(1_000);
+        Duration::from_secs(self.registry_lead_s.unwrap_or(beats.max(LEAD_S_MIN)))
     }
 
     /// How browsers of this relay are to rank relays.
@@ -559,6 +579,20 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         file
+    }
+
+    #[test]
+    fn a_silent_leader_leads_for_two_heartbeats_unless_told_otherwise() {
+        let seconds = |arguments: &[&str]| load(arguments).unwrap().registry_lead().as_secs();
+        assert_eq!(seconds(&["run"]), 10);
+        assert_eq!(seconds(&["run", "--heartbeat-ms", "1600"]), 4);
+        assert_eq!(
+            seconds(&["run", "--heartbeat-ms", "200"]),
+            2,
+            "no lease is shorter"
+        );
+        assert_eq!(seconds(&["run", "--registry-lead-s", "60"]), 60);
+        assert!(load(&["run", "--registry-lead-s", "1"]).is_err());
     }
 
     #[test]

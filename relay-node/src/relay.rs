@@ -189,6 +189,7 @@ impl Relay {
             joins: !settings.join.is_empty(),
             registrar: keeps_names,
             names_per_minute: settings.names_per_minute,
+            claims_per_minute: settings.claims_per_minute,
             ..Config::relay(key)
         };
         let (desk, questions) = Desk::new();
@@ -211,13 +212,13 @@ impl Relay {
         let dialling = tokio::spawn(network::run(driver.clone(), book, dials));
         let naming = ledger.map(|ledger| {
             let pace = registry::Pace {
-                ttl: Duration::from_secs(settings.registry_lead_s),
+                ttl: settings.registry_lead(),
                 sweep_every: Duration::from_secs(settings.registry_sweep_s),
             };
             let names = registry::Settings {
                 work_bits: settings.name_work_bits,
                 rest: Duration::from_hours(24 * u64::from(settings.name_rest_days)),
-                ..registry::Settings::default()
+                slugs_max: settings.slugs_per_account,
             };
             let (driver, me) = (driver.clone(), peer.to_string());
             tokio::spawn(registry::serve(driver, ledger, names, pace, fresh, me, questions))

@@ -192,6 +192,31 @@ impl Etcd {
         .await
     }
 
+    /// Where the first node answers.
+    #[must_use]
+    pub fn first(&self) -> SocketAddr {
+        self.nodes[0].address(self.nodes[0].client)
+    }
+
+    /// Of the only row whose key begins so: the revision that changed it last, and how many changes made it what it is.
+    /// `None`: there is none, or there are several.
+    ///
+    /// # Errors
+    /// If the first node does not answer, or with something else.
+    pub async fn changes(&self, prefix: &[u8]) -> Result<Option<(u64, u64)>> {
+        let mut end = prefix.to_vec();
+        *end.last_mut().context("a prefix")? += 1;
+        let asked = serde_json::json!({ "key": BASE64.encode(prefix), "range_end": BASE64.encode(&end) });
+        let answer = http::post(self.nodes[0].client, "/v3/kv/range", &asked.to_string()).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer.body).context("etcd's answer")?;
+        let number = |value: &serde_json::Value| value.as_str()?.parse().ok();
+        let rows = answer["kvs"].as_array();
+        Ok(match rows.map(Vec::as_slice) {
+            Some([row]) => number(&row["mod_revision"]).zip(number(&row["version"])),
+            _ => None,
+        })
+    }
+
     /// The value of a key, as the first node has it after asking the others.
     ///
     /// # Errors

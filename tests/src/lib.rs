@@ -21,6 +21,7 @@ pub mod network;
 pub mod page;
 pub mod people;
 pub mod process;
+pub mod proxy;
 pub mod relay;
 pub mod wait;
 pub mod writer;

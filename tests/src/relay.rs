@@ -39,6 +39,8 @@ pub struct RelayOptions {
     pub env: Vec<(String, String)>,
     /// In which folder its data folder is made; in the system's for temporary things if in no other.
     pub data_in: Option<PathBuf>,
+    /// It is enough that it lives: it cannot reach what it needs to be ready.
+    pub unready: bool,
     /// Where it runs; on this machine's own network if nowhere else.
     pub site: Option<Site>,
 }
@@ -127,7 +129,7 @@ impl Relay {
         Self::start_with(RelayOptions::with_built_app()?).await
     }
 
-    /// Starts a relay, and waits until it is ready.
+    /// Starts a relay, and waits until it is ready, or lives if it cannot be.
     pub async fn start_with(options: RelayOptions) -> Result<Self> {
         let data_in = options.data_in.clone().unwrap_or_else(std::env::temp_dir);
         let data = tempfile::Builder::new()
@@ -180,8 +182,13 @@ impl Relay {
         let at = self.at();
         let child = self.child.insert(child);
         let started = std::time::Instant::now();
+        let serves = if self.options.unready {
+            "/healthz"
+        } else {
+            "/readyz"
+        };
         loop {
-            if http::get(at.clone(), "/readyz")
+            if http::get(at.clone(), serves)
                 .await
                 .is_ok_and(|answer| answer.status == 200)
             {

@@ -12,7 +12,7 @@ use engine::api::{Command, Timeline};
 use protocol::message::{Message, NameAsked};
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
 use starling_tests::inside::{self, Namespace};
-use starling_tests::link::{Link, Person, WRITTEN};
+use starling_tests::link::{Link, Person};
 use starling_tests::network::Clock;
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::writer::{Backlog, Writer};
@@ -88,7 +88,7 @@ fn claim_by(person: &Person) -> NameQuestion {
         None,
         NameAction::Claim,
         [7; 16],
-        WRITTEN,
+        0,
     ))
 }
 

@@ -15,8 +15,9 @@ use rustix::process::Signal;
 use starling_tests::certificates::Certificates;
 use starling_tests::etcd::Etcd;
 use starling_tests::link::{Link, Person, WRITTEN};
+use starling_tests::proxy::Proxy;
 use starling_tests::wait::{DEADLINE, eventually};
-use starling_tests::{NativePeer, Relay, RelayOptions, process};
+use starling_tests::{NativePeer, Relay, RelayOptions, http, process};
 
 fn args(args: &[&str]) -> RelayOptions {
     RelayOptions {
@@ -147,20 +148,22 @@ fn post(person: &Person, n: usize) -> Header {
 fn claim(person: &Person, n: usize) -> NameQuestion {
     let (certificate, nonce) = (person.certificate.clone(), [7; 16]);
     let (action, post) = (NameAction::Claim, is_slug(n).then(|| post(person, n)));
-    let request = NameRequest::issue(&person.device, certificate, name(n), post, action, nonce, WRITTEN);
+    let request = NameRequest::issue(&person.device, certificate, name(n), post, action, nonce, 0);
     NameQuestion::Request(request)
 }
 
 /// Whether all answers could have come from one register per name that is written once (Herlihy and Wing, "Linearizability",
-/// 1990): one winner; nobody is told "taken" before the winner asked, and nobody "free" after the winner was told.
-fn is_linearizable(history: &[Asked], registry: Option<RegistryId>) -> Result<BTreeMap<usize, AccountId>> {
+/// 1990), and that of one registry: one winner; nobody is told "taken" before the winner asked, and nobody "free" after the winner was told.
+fn is_linearizable(history: &[Asked]) -> Result<BTreeMap<usize, AccountId>> {
     let mut winners: BTreeMap<usize, &Asked> = BTreeMap::new();
+    let mut registry: Option<RegistryId> = None;
     for asked in history {
         let NameAnswer::Held(receipt) = &asked.answer else {
             continue;
         };
         receipt.verify()?;
-        ensure!(registry.is_none_or(|registry| receipt.registry == registry));
+        let one = *registry.get_or_insert(receipt.registry);
+        ensure!(receipt.registry == one, "two registries give out names");
         ensure!(receipt.name == name(asked.name), "a receipt for another name");
         ensure!(receipt.post.is_some() == is_slug(asked.name), "a name is no slug");
         if Some(receipt.account) == asked.by {
@@ -254,7 +257,7 @@ async fn five_hundred_names_and_slugs_have_one_winner_each_while_an_index_relay_
     ensure!(!relays[2].is_running(), "the relay is dead");
     let next = etcd.leader().await?;
     ensure!(next != leader, "somebody else leads");
-    let winners = is_linearizable(&history, None)?;
+    let winners = is_linearizable(&history)?;
     assert_eq!(winners.len(), NAMES);
     // The relay that comes back, and the node, say the same.
     etcd.restart(leader)?;
@@ -340,6 +343,147 @@ async fn a_leader_that_was_paused_for_a_minute_changes_nothing_when_it_wakes() -
     ensure!(line.contains("the lock is lost"), "{line}");
     let swept = old.log().find(mark, "names were looked through");
     ensure!(swept.is_empty(), "a stale leader wrote: {swept:?}");
+    Ok(())
+}
+
+/// What somebody asks for the one name there is, knowing so much.
+fn asks(person: &Person, action: NameAction, nonce: u8, known: u64) -> NameQuestion {
+    let (certificate, name) = (person.certificate.clone(), name(0));
+    let request = NameRequest::issue(
+        &person.device,
+        certificate,
+        name,
+        None,
+        action,
+        [nonce; 16],
+        known,
+    );
+    NameQuestion::Request(request)
+}
+
+#[tokio::test]
+async fn what_etcd_did_and_could_not_say_is_done_once_and_answered_as_it_was_done() -> Result<()> {
+    let etcd = Arc::new(Etcd::start(1).await?);
+    let proxy = Proxy::before(etcd.first()).await?;
+    let registry = format!("etcd://127.0.0.1:{}", proxy.port());
+    let relay = Relay::start_with(args(&["--registry", &registry])).await?;
+    let (ada, bob) = (Person::new(1), Person::new(2));
+    let offer = NameAction::Offer {
+        to: Some(bob.account),
+    };
+    let (mut client, mut known) = (Client::new(1, &[relay.port()]), 0);
+    let steps = [
+        (&ada, NameAction::Claim),
+        (&ada, NameAction::Release),
+        (&ada, NameAction::Claim),
+        (&ada, offer),
+        (&bob, NameAction::Claim),
+    ];
+    for (changes, (person, action)) in (1..).zip(steps) {
+        let question = asks(person, action.clone(), changes, known);
+        let (owner, released) = (person.account, action == NameAction::Release);
+        let made = u64::from(changes);
+        let witness = Arc::clone(&etcd);
+        proxy.lose_answers_if(move || {
+            let etcd = Arc::clone(&witness);
+            Box::pin(async move {
+                let changes = etcd.changes(b"starling/n/").await.ok().flatten();
+                changes.is_some_and(|(_, version)| version == made)
+            })
+        });
+        let answering = tokio::spawn(async move {
+            let answer = client.ask(question.clone()).await;
+            (client, question, answer)
+        });
+        let done = || async {
+            let (revision, version) = etcd.changes(b"starling/n/").await.ok()??;
+            (version == made).then_some(revision)
+        };
+        let revision = eventually("etcd to do it", DEADLINE, done).await?;
+        ensure!(!answering.is_finished(), "the answer was lost: {action:?}");
+        proxy.cut();
+        let (question, answer);
+        (client, question, answer) = answering.await?;
+        let again = client.ask(question).await;
+        ensure!(again == answer, "asked again: {again:?} instead of {answer:?}");
+        match answer {
+            NameAnswer::Held(receipt) if !released => {
+                assert_eq!(
+                    (receipt.account, receipt.revision),
+                    (owner, revision),
+                    "{action:?}"
+                );
+            }
+            NameAnswer::Free if released => {}
+            other => anyhow::bail!("{action:?}: {other:?}"),
+        }
+        let now = etcd.changes(b"starling/n/").await?;
+        assert_eq!(now, Some((revision, made)), "{action:?} was done once");
+        known = revision;
+        println!("{action:?} was done at {revision}, and answered so");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_somebody_kept_does_nothing_later_with_names_in_etcd_either() -> Result<()> {
+    let etcd = Etcd::start(1).await?;
+    let quick = ["--name-rest-days", "0", "--registry-sweep-s", "1"];
+    let relays = index_relays(1, &etcd, &quick).await?;
+    let mut client = Client::new(1, &[relays[0].port()]);
+    let (ada, bob) = (Person::new(1), Person::new(2));
+    let held = |answer: NameAnswer| match answer {
+        NameAnswer::Held(receipt) => Ok(receipt),
+        other => anyhow::bail!("{other:?}"),
+    };
+    let offer = |to| NameAction::Offer { to };
+    let claimed = asks(&ada, NameAction::Claim, 1, 0);
+    let first = held(client.ask(claimed.clone()).await)?;
+    let offered = asks(&ada, offer(Some(bob.account)), 2, first.revision);
+    let known = held(client.ask(offered.clone()).await)?.revision;
+    let known = held(client.ask(asks(&ada, offer(None), 3, known)).await)?.revision;
+    let repeated = client.ask(offered.clone()).await;
+    ensure!(matches!(repeated, NameAnswer::Outdated(_)), "{repeated:?}");
+    let his = client.ask(asks(&bob, NameAction::Claim, 4, known)).await;
+    ensure!(his == NameAnswer::Taken, "the offer was withdrawn: {his:?}");
+    let released = asks(&ada, NameAction::Release, 5, known);
+    ensure!(client.ask(released).await == NameAnswer::Free);
+    let forgotten = || async { etcd.changes(b"starling/n/").await.ok()?.is_none().then_some(()) };
+    eventually("the name to be forgotten", DEADLINE, forgotten).await?;
+    let NameAnswer::Outdated(mark) = client.ask(claimed).await else {
+        anyhow::bail!("a name that was given back is had again");
+    };
+    ensure!(etcd.changes(b"starling/n/").await?.is_none(), "nothing was done");
+    mark.verify()?;
+    assert_eq!(mark.registry, first.registry);
+    let today = held(client.ask(asks(&bob, NameAction::Claim, 6, mark.revision)).await)?;
+    assert_eq!(today.account, bob.account);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_index_relay_is_ready_while_it_reaches_its_registry_and_serves_people_all_the_time() -> Result<()>
+{
+    let mut etcd = Etcd::start(1).await?;
+    let relay = Relay::start_with(args(&["--registry", &etcd.address()])).await?;
+    let ready = |ready: bool| {
+        let at = relay.at();
+        async move {
+            let answer = http::get(at, "/readyz").await.ok()?;
+            ((answer.status == 200) == ready).then(|| answer.text())
+        }
+    };
+    etcd.kill(0).await?;
+    let said = eventually("the relay to be unready", DEADLINE, || ready(false)).await?;
+    ensure!(said.contains("the registry cannot be reached"), "{said}");
+    ensure!(http::get(relay.at(), "/healthz").await?.status == 200, "it lives");
+    let ada = NativePeer::person("Ada").await?;
+    ada.link_with(&relay).await?;
+    ada.post("without a registry").await?;
+    ada.wait("its receipt", |seen| seen.status.not_durable == 0)
+        .await?;
+    etcd.restart(0)?;
+    eventually("the relay to be ready again", DEADLINE, || ready(true)).await?;
     Ok(())
 }
 
@@ -492,17 +636,18 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
         "--registry-key".to_owned(),
         path(&certificates.key),
     ];
-    let start = |registry: &str, more: &[String], password: &str| {
+    let start = |registry: &str, more: &[String], password: &str, unready| {
         let mut args = vec!["--registry".to_owned(), registry.to_owned()];
         args.extend(["--registry-user", "starling", "--registry-lead-s", "3"].map(str::to_owned));
         args.extend(more.iter().cloned());
         Relay::start_with(RelayOptions {
             args,
             env: vec![("STARLING_REGISTRY_PASSWORD".to_owned(), password.to_owned())],
+            unready,
             ..RelayOptions::default()
         })
     };
-    let relay = start(&address, &tls, "a secret").await?;
+    let relay = start(&address, &tls, "a secret", false).await?;
     relay.log().wait(0, "the registry of names is open").await?;
     relay.log().wait(0, "names were looked through").await?;
     let ada = Person::new(1);
@@ -532,10 +677,16 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
         ),
         ("TLS", &plain, &[][..], "a secret", "etcds://"),
     ] {
-        let relay = start(registry, more, password).await?;
+        let relay = start(registry, more, password, true).await?;
         let line = relay.log().wait(0, "the registry cannot be opened yet").await?;
         println!("without {what}: {line}");
         ensure!(line.contains(says), "without {what}: {line}");
+        let ready = http::get(relay.at(), "/readyz").await?;
+        let said = ready.text();
+        ensure!(
+            ready.status == 503 && said.contains(says),
+            "without {what}: {said}"
+        );
         let mut client = Client::new(2, &[relay.port()]);
         let bob = claim(&Person::new(2), 2);
         assert_eq!(

@@ -12,7 +12,7 @@ use protocol::message::{Message, NameAsked};
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
 use starling_tests::etcd::Etcd;
 use starling_tests::lan::{Lan, Site};
-use starling_tests::link::{Link, Person, WRITTEN};
+use starling_tests::link::{Link, Person};
 use starling_tests::network::{Clock, copies, held, populate, repair, restored};
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::writer::{Backlog, Writer};
@@ -127,7 +127,7 @@ fn claim(person: &Person, name: &str) -> NameQuestion {
         None,
         NameAction::Claim,
         [7; 16],
-        WRITTEN,
+        0,
     ))
 }
 

@@ -193,3 +193,129 @@ fn a_lookup_asks_the_registry_and_says_so_when_there_is_none() {
     }
     assert_eq!(look(&mut net, bob, "nobody"), NameAnswer::Free);
 }
+
+/// The only relay, which keeps the registry and lets so much be asked.
+fn only_relay(net: &mut Network, names_per_minute: u32, claims_per_minute: u32) -> usize {
+    let config = Config {
+        registrar: true,
+        names_per_minute,
+        claims_per_minute,
+        ..Config::relay(KeyPair::from_seed(&[9; 32]))
+    };
+    let index = net.add(config);
+    let registry = RegistryId(net.registry.key.public());
+    net.input(index, Input::Registry(registry));
+    let keeps = Description {
+        roles: role::WORKER | role::INDEX,
+        ..description("cellar", 0)
+    };
+    net.input(index, Input::Describe(Box::new(keeps)));
+    net.run_for_ms(1_000);
+    index
+}
+
+#[test]
+fn a_wish_is_signed_anew_when_the_registry_changed_the_name_meanwhile() {
+    let mut net = Network::new(seed());
+    let (_, worker) = relays(&mut net);
+    let ada = net.person("Ada");
+    visit(&mut net, ada, worker);
+    net.run_for_ms(10_000);
+    // Somebody had it and gave it back.
+    net.registry.changed.insert((false, "ada".to_owned()), 70);
+    net.registry.revision = 70;
+    claim(&mut net, ada, "ada");
+    net.run_for_ms(1_000);
+    assert_eq!(me(&mut net, ada).handle, "ada", "seed {}", net.seed);
+    assert_eq!(net.registry.revision, 72, "asked twice");
+    // What she was told last is enough to give it back.
+    net.command(ada, Command::ReleaseName);
+    net.run_for_ms(1_000);
+    assert_eq!(
+        (me(&mut net, ada).handle.as_str(), net.registry.revision),
+        ("", 73)
+    );
+    // Somebody's old claim was repeated and another device changed it since: she gives it back all the same.
+    claim(&mut net, ada, "ada");
+    net.run_for_ms(1_000);
+    net.registry.revision = 90;
+    net.registry.changed.insert((false, "ada".to_owned()), 90);
+    net.command(ada, Command::ReleaseName);
+    net.run_for_ms(1_000);
+    assert_eq!(me(&mut net, ada).handle, "");
+    assert!(net.registry.held.is_empty());
+}
+
+#[test]
+fn nothing_is_signed_for_a_mark_that_is_not_the_registrys() {
+    let mut net = Network::new(seed());
+    let index = only_relay(&mut net, 30, 100);
+    let ada = net.person("Ada");
+    visit(&mut net, ada, index);
+    net.run_for_ms(10_000);
+    // The relay says that the registry is far ahead: a request that knows of that would be good for long.
+    let key = core::mem::replace(&mut net.registry.key, KeyPair::from_seed(&[0x66; 32]));
+    net.registry.changed.insert((false, "ada".to_owned()), 1_000_000);
+    claim(&mut net, ada, "ada");
+    net.run_for_ms(60_000);
+    assert_eq!(net.registry.known_max, 0, "seed {}", net.seed);
+    assert!(net.registry.revision > 0, "it was asked");
+    assert!(me(&mut net, ada).claim.is_some(), "it waits");
+    net.registry.key = key;
+    net.registry.changed.clear();
+    visit(&mut net, ada, index);
+    net.run_for_ms(200_000);
+    assert_eq!(me(&mut net, ada).handle, "ada", "seed {}", net.seed);
+}
+
+#[test]
+fn a_new_link_does_not_let_anybody_ask_more_in_a_minute() {
+    let mut net = Network::new(seed());
+    let index = only_relay(&mut net, 5, 100);
+    let ada = net.person("Ada");
+    visit(&mut net, ada, index);
+    net.run_for_ms(10_000);
+    let may_ask = |net: &mut Network| {
+        let name = "somebody".to_owned();
+        match net.query(ada, Query::Name { name }) {
+            Reply::Name(NameAnswer::Free) => true,
+            Reply::Name(NameAnswer::TooFast) => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    // From the beginning of a minute on.
+    while may_ask(&mut net) {}
+    while !may_ask(&mut net) {
+        net.run_for_ms(500);
+    }
+    while may_ask(&mut net) {}
+    net.cut(ada, index);
+    net.run_for_ms(100);
+    assert!(!net.linked(ada).contains(&index), "seed {}", net.seed);
+    visit(&mut net, ada, index);
+    net.run_for_ms(10_000);
+    assert!(net.linked(ada).contains(&index), "seed {}", net.seed);
+    assert!(!may_ask(&mut net), "seed {}", net.seed);
+    net.run_for_ms(60_000);
+    assert!(may_ask(&mut net), "seed {}", net.seed);
+}
+
+#[test]
+fn all_together_claim_so_many_names_in_a_minute_and_everybody_has_one_in_the_end() {
+    let mut net = Network::new(seed());
+    let index = only_relay(&mut net, 30, 3);
+    let people: Vec<usize> = (0..8).map(|n| net.person(&format!("Person {n}"))).collect();
+    for person in &people {
+        visit(&mut net, *person, index);
+    }
+    net.run_for_ms(10_000);
+    for (n, person) in people.iter().enumerate() {
+        claim(&mut net, *person, &format!("person-{n}"));
+    }
+    net.run_for_ms(10_000);
+    let held = net.registry.held.len();
+    // A minute may have ended meanwhile.
+    assert!((3..=6).contains(&held), "{held} (seed {})", net.seed);
+    net.run_for_ms(20 * 60_000);
+    assert_eq!(net.registry.held.len(), people.len(), "seed {}", net.seed);
+}

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::frame;
 use protocol::handshake::{Binding, Role};
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt};
+use protocol::name::{NameAction, NameAnswer, NameMark, NameQuestion, NameReceipt};
 use protocol::{AccountId, EntryId, Instant, KeyPair, PeerId, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -107,7 +107,11 @@ pub(crate) struct Registry {
     pub(crate) key: KeyPair,
     /// Slug or name, and whose it is.
     pub(crate) held: BTreeMap<(bool, String), (AccountId, Option<EntryId>)>,
+    /// When each was last changed.
+    pub(crate) changed: BTreeMap<(bool, String), u64>,
     pub(crate) revision: u64,
+    /// The most that any request knew of.
+    pub(crate) known_max: u64,
     pub(crate) work_bits: u8,
     pub(crate) answers: bool,
 }
@@ -129,17 +133,26 @@ impl Registry {
             let bits = self.work_bits;
             return NameAnswer::Work { bits };
         }
+        self.known_max = self.known_max.max(request.known);
         let asks = (request.certificate.account, request.post_id());
         let key = (asks.1.is_some(), request.name.clone());
         self.revision += 1;
+        let changed = self.changed.get(&key).copied().unwrap_or(0);
         match (request.action, self.held.get(&key)) {
             (NameAction::Claim, Some(holder)) if *holder != asks => NameAnswer::Taken,
+            (NameAction::Claim, Some(_)) => receipt(&request.name, asks, changed),
+            (NameAction::Release | NameAction::Offer { .. }, holder) if holder != Some(&asks) => {
+                NameAnswer::NotYours
+            }
+            _ if changed > request.known => NameAnswer::Outdated(NameMark::issue(&self.key, changed)),
             (NameAction::Claim, _) => {
                 let answer = receipt(&request.name, asks, self.revision);
+                self.changed.insert(key.clone(), self.revision);
                 self.held.insert(key, asks);
                 answer
             }
-            (_, Some(holder)) if *holder == asks => {
+            (_, Some(_)) => {
+                self.changed.insert(key.clone(), self.revision);
                 self.held.remove(&key);
                 NameAnswer::Free
             }
@@ -181,7 +194,9 @@ impl Network {
             registry: Registry {
                 key: KeyPair::from_seed(&[0x77; 32]),
                 held: BTreeMap::new(),
+                changed: BTreeMap::new(),
                 revision: 0,
+                known_max: 0,
                 work_bits: 0,
                 answers: true,
             },

@@ -12,7 +12,9 @@ use protocol::message::{
     Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Sketch,
     Verdict, Want,
 };
-use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceipt, NameRequest, RegistryId};
+use protocol::name::{
+    NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
+};
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
 use protocol::receipt::Receipt;
 use protocol::signal::{Member, Payload, Refusal, RoomId, ToPeer, ToServer};
@@ -300,14 +302,14 @@ fn name_question() -> impl Strategy<Value = NameQuestion> {
     prop_oneof![
         (any::<bool>(), unique_name()).prop_map(|(slug, name)| NameQuestion::Lookup { slug, name }),
         parts.prop_map(
-            |(certificate, (name, post), action, nonce, (at, work), signature)| {
+            |(certificate, (name, post), action, nonce, (known, work), signature)| {
                 NameQuestion::Request(NameRequest {
                     certificate,
                     name,
                     post,
                     action,
                     nonce,
-                    at: Timestamp(at),
+                    known,
                     signature,
                     work,
                 })
@@ -357,6 +359,14 @@ fn name_answer() -> impl Strategy<Value = NameAnswer> {
         any::<u8>().prop_map(|bits| NameAnswer::Work { bits }),
         Just(NameAnswer::Unavailable),
         any::<u32>().prop_map(|max| NameAnswer::TooMany { max }),
+        (bytes32(), integer(), signature()).prop_map(|(registry, revision, signature)| {
+            let registry = RegistryId(registry);
+            NameAnswer::Outdated(NameMark {
+                registry,
+                revision,
+                signature,
+            })
+        }),
     ]
 }
 

@@ -5,7 +5,7 @@ use protocol::entry::{Body, Follow, Name, Position, Post, Profile, ReplyTo, Slug
 use protocol::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN, feature};
 use protocol::identity::{Certificate, Revocation};
 use protocol::introduction::Introduction;
-use protocol::name::{NameAction, NameReceipt, NameRequest, RegistryId};
+use protocol::name::{NameAction, NameMark, NameReceipt, NameRequest, RegistryId};
 use protocol::receipt::Receipt;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, KeyPair, PeerId, Timestamp, VerifiedEntry};
 
@@ -74,20 +74,19 @@ pub(crate) fn name_request() -> NameRequest {
     let action = NameAction::Offer {
         to: Some(account(BOB)),
     };
-    let at = Timestamp(BEGIN.0 + 6_000);
-    let name = "ada".to_owned();
+    let (name, known) = ("ada".to_owned(), 299);
     NameRequest {
         work: 300,
-        ..NameRequest::issue(&key(LAPTOP), certificate(), name, None, action, [0xcc; 16], at)
+        ..NameRequest::issue(&key(LAPTOP), certificate(), name, None, action, [0xcc; 16], known)
     }
 }
 
 /// Ada wants a slug for her first post.
 pub(crate) fn slug_request() -> NameRequest {
-    let at = Timestamp(BEGIN.0 + 8_000);
+    let known = 300;
     let post = Some(feed()[2].header().clone());
     let (name, action) = ("hello".to_owned(), NameAction::Claim);
-    NameRequest::issue(&key(LAPTOP), certificate(), name, post, action, [0xcd; 16], at)
+    NameRequest::issue(&key(LAPTOP), certificate(), name, post, action, [0xcd; 16], known)
 }
 
 pub(crate) fn name_receipt() -> NameReceipt {
@@ -99,6 +98,10 @@ pub(crate) fn slug_receipt() -> NameReceipt {
     let at = Timestamp(BEGIN.0 + 9_000);
     let post = Some(EntryId([0x33; 32]));
     NameReceipt::issue(&key(REGISTRY), "hello".into(), post, account(ADA), 301, at)
+}
+
+pub(crate) fn name_mark() -> NameMark {
+    NameMark::issue(&key(REGISTRY), 302)
 }
 
 pub(crate) fn introduction() -> Introduction {

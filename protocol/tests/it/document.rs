@@ -198,6 +198,7 @@ fn the_page_names_every_domain() {
         ("description", Domain::Description),
         ("name request", Domain::NameRequest),
         ("name receipt", Domain::NameReceipt),
+        ("name mark", Domain::NameMark),
     ];
     let rows = table("| purpose | tag");
     assert_eq!(rows.len(), domains.len());

@@ -4,7 +4,7 @@ use protocol::directory::SignedDescription;
 use protocol::entry::{EntryError, Name, Position, Post, Slug};
 use protocol::identity::{Certificate, Revocation};
 use protocol::key::{self, Domain};
-use protocol::name::{NameReceipt, NameRequest};
+use protocol::name::{NameMark, NameReceipt, NameRequest};
 use protocol::receipt::Receipt;
 use protocol::{
     AccountId, Body, DeviceId, Entry, EntryId, Kind, Signature, Timestamp, VerifiedEntry, codec, limits,
@@ -55,6 +55,13 @@ fn a_name_receipt_holds_to_the_bit() {
 }
 
 #[test]
+fn a_name_mark_holds_to_the_bit() {
+    no_bit_may_flip(&codec::encode(&cast::name_mark()), |bytes| {
+        codec::decode::<NameMark>(bytes).is_ok_and(|mark| mark.verify().is_ok())
+    });
+}
+
+#[test]
 fn a_slug_request_holds_to_the_bit_and_is_for_a_post_of_ones_own() {
     let request = cast::slug_request();
     no_bit_may_flip(&codec::encode(&request), |bytes| {
@@ -66,7 +73,16 @@ fn a_slug_request_holds_to_the_bit_and_is_for_a_post_of_ones_own() {
         post.account = account;
         let (name, action) = (request.name.clone(), request.action.clone());
         let (key, certificate) = (cast::key(cast::LAPTOP), cast::certificate());
-        NameRequest::issue(&key, certificate, name, Some(post), action, [1; 16], request.at).verify()
+        NameRequest::issue(
+            &key,
+            certificate,
+            name,
+            Some(post),
+            action,
+            [1; 16],
+            request.known,
+        )
+        .verify()
     };
     let ada = cast::account(cast::ADA);
     assert!(about(2, ada).is_ok());
@@ -129,7 +145,7 @@ fn a_name_request_holds_to_the_bit_but_for_its_work() {
         None,
         request.action,
         [1; 16],
-        request.at,
+        request.known,
     );
     let stolen = NameRequest {
         work: worked.work,
@@ -163,6 +179,7 @@ fn a_signature_serves_one_purpose() {
         Domain::Description,
         Domain::NameRequest,
         Domain::NameReceipt,
+        Domain::NameMark,
     ];
     for signed in domains {
         let signature = cast::key(ADA).sign(signed, &[b"some", b"thing"]);

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::Engine;
-use engine::api::{Answer, Ask, Event, Query, RelayView, RepairView, Reply, Transport};
+use engine::api::{Answer, Ask, Event, Query, RelayView, RepairView, Reply, StoreState, Transport};
 use engine::io::{AskId, Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output};
 use engine::store::BatchId;
 use protocol::directory::Description;
@@ -36,7 +36,7 @@ pub use link::{FrameSink, Handful, LinkEnd, Outgoing, ToLink};
 use link::{LinkHandle, link_queue};
 
 use crate::network::{AddressBook, RelayUrl};
-use crate::registry::Desk;
+use crate::registry::{Desk, Reach};
 use crate::store::{Command, Store};
 
 /// Handfuls of frames waiting for the engine, of all links together; each link has at most one more in hand, so that they
@@ -108,6 +108,8 @@ pub struct DriverHandle {
     ready: watch::Receiver<bool>,
     relays: watch::Receiver<Vec<RelayView>>,
     repair: watch::Receiver<RepairView>,
+    store: watch::Receiver<StoreState>,
+    registry: Option<Reach>,
 }
 
 impl DriverHandle {
@@ -153,6 +155,18 @@ impl DriverHandle {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
+    }
+
+    /// How the store was when it was last written.
+    #[must_use]
+    pub fn store(&self) -> StoreState {
+        *self.store.borrow()
+    }
+
+    /// Whether the registry can be reached; `None`: this relay keeps none.
+    #[must_use]
+    pub fn registry(&self) -> Option<&Reach> {
+        self.registry.as_ref()
     }
 
     /// Has others take what this relay has, and waits until they have it, at most for this long. Whether they do.
@@ -260,6 +274,8 @@ pub fn start(
     let (ready, is_ready) = watch::channel(false);
     let (tell_relays, relays) = watch::channel(Vec::new());
     let (tell_repair, repair) = watch::channel(RepairView::default());
+    let (tell_store, store_state) = watch::channel(StoreState::Ok);
+    let registry = desk.as_ref().map(Desk::reach);
     let (stop, stopped) = oneshot::channel();
     let (finish, done) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -279,6 +295,7 @@ pub fn start(
         ready,
         relays: tell_relays,
         repair: tell_repair,
+        store_state: tell_store,
         book,
         desk,
         asks: HashMap::new(),
@@ -302,6 +319,8 @@ pub fn start(
         ready: is_ready,
         relays,
         repair,
+        store: store_state,
+        registry,
     };
     Ok((handle, DriverThread { stop, done }))
 }
@@ -330,6 +349,7 @@ struct Driver {
     ready: watch::Sender<bool>,
     relays: watch::Sender<Vec<RelayView>>,
     repair: watch::Sender<RepairView>,
+    store_state: watch::Sender<StoreState>,
     book: Arc<AddressBook>,
     /// Where questions to this relay's registry go, if it keeps one.
     desk: Option<Desk>,
@@ -484,6 +504,9 @@ impl Driver {
         let began = Instant::now();
         if let Input::Persisted { id } = &input {
             self.gauge.persisted(*id, began);
+        }
+        if let Input::Store(state) = &input {
+            self.store_state.send_replace(*state);
         }
         self.engine.handle(now(self.start), input);
         self.execute_outputs();

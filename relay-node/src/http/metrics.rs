@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use engine::api::{NetworkView, Query, RelayState, RepairView, Reply};
+use engine::api::{NetworkView, Query, RelayState, RepairView, Reply, StoreState};
 
 use crate::driver::DriverHandle;
 
@@ -20,15 +20,34 @@ pub fn router(driver: DriverHandle) -> Router {
 async fn metrics(State(driver): State<DriverHandle>) -> Response {
     match driver.ask(Query::Network).await {
         Some(Reply::Network(view)) => {
-            let text = text(&view, &driver.repair(), driver.is_ready());
+            let text = text(&view, &driver.repair(), &Health::of(&driver));
             ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n").into_response(),
     }
 }
 
+/// How the relay is.
+#[derive(Default)]
+struct Health {
+    ready: bool,
+    store_ok: bool,
+    /// `None`: it keeps no registry.
+    registry: Option<bool>,
+}
+
+impl Health {
+    fn of(driver: &DriverHandle) -> Self {
+        Self {
+            ready: super::unready(driver).is_none(),
+            store_ok: driver.store() == StoreState::Ok,
+            registry: driver.registry().map(|registry| registry.problem().is_none()),
+        }
+    }
+}
+
 /// The text exposition format of Prometheus, version 0.0.4.
-fn text(view: &NetworkView, repair: &RepairView, ready: bool) -> String {
+fn text(view: &NetworkView, repair: &RepairView, health: &Health) -> String {
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, u64)]| {
         // Writing to a string cannot fail.
@@ -46,9 +65,23 @@ fn text(view: &NetworkView, repair: &RepairView, ready: bool) -> String {
     family(
         "ready",
         "gauge",
-        "Whether the store is read and the relay has caught up.",
-        &[("", u64::from(ready && repair.caught_up))],
+        "Whether the relay serves, as /readyz says.",
+        &[("", u64::from(health.ready))],
     );
+    family(
+        "store_ok",
+        "gauge",
+        "Whether the store takes what is written.",
+        &[("", u64::from(health.store_ok))],
+    );
+    if let Some(reached) = health.registry {
+        family(
+            "registry_reachable",
+            "gauge",
+            "Whether the registry of names answers.",
+            &[("", u64::from(reached))],
+        );
+    }
     family(
         "links",
         "gauge",
@@ -132,7 +165,7 @@ fn text(view: &NetworkView, repair: &RepairView, ready: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{NetworkView, RepairView, text};
+    use super::{Health, NetworkView, RepairView, text};
 
     #[test]
     fn every_sample_has_a_family() {
@@ -140,7 +173,13 @@ mod tests {
             bytes_in: 7,
             ..NetworkView::default()
         };
-        let text = text(&view, &RepairView::default(), true);
+        let health = Health {
+            registry: Some(true),
+            ..Health::default()
+        };
+        let text = text(&view, &RepairView::default(), &health);
+        assert!(text.contains("\nstarling_registry_reachable 1\n"), "{text}");
+        assert!(text.contains("\nstarling_store_ok 0\n"), "{text}");
         assert!(text.contains("\nstarling_received_bytes_total 7\n"), "{text}");
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let name = line.split(['{', ' ']).next().unwrap();

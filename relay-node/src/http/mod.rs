@@ -5,8 +5,8 @@
 //! - `/api/repair`: how far it is with what it should hold;
 //! - `/api/replicas/ACCOUNT`: the relays that keep somebody's feeds;
 //! - `/api/names/NAME`: whose a name of the registry is;
-//! - `/healthz`: the process lives; `/readyz`: it serves (store open and read, UDP port bound, caught up with
-//!   the other relays);
+//! - `/healthz`: the process lives; `/readyz`: it serves (store open and read and not failing, UDP port bound, registry
+//!   reached if it keeps one, caught up with the other relays);
 //! - everything else: the app ([`app`]), with links into it answered by its start page.
 
 pub(crate) mod allowance;
@@ -24,7 +24,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use engine::api::{Query, RelayState, RelayView, RepairView, Reply};
+use engine::api::{Query, RelayState, RelayView, RepairView, Reply, StoreState};
 use engine::io::Routing;
 use protocol::directory::role;
 use protocol::name::NameAnswer;
@@ -32,6 +32,7 @@ use protocol::{AccountId, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::driver::DriverHandle;
+use crate::registry::Reach;
 use allowance::Allowance;
 use app::App;
 
@@ -297,19 +298,32 @@ async fn named(State(shared): State<Shared>, Path(name): Path<String>) -> Respon
     }
 }
 
-async fn ready(State(shared): State<Shared>) -> Response {
-    // The UDP port is bound and the store open before anything is served at all.
-    let repair = shared.driver.repair();
-    let (status, text) = if !shared.driver.is_ready() {
-        let text = "the store is being read\n".to_owned();
-        (StatusCode::SERVICE_UNAVAILABLE, text)
-    } else if !repair.caught_up {
+/// Why people are better sent elsewhere; `None`: they are served here. The UDP port is bound and the store open before
+/// anything is served at all. With a full disk reading goes on, so that is no reason.
+fn unready(driver: &DriverHandle) -> Option<String> {
+    let repair = driver.repair();
+    if !driver.is_ready() {
+        return Some("the store is being read".to_owned());
+    }
+    if driver.store() == StoreState::Failing {
+        return Some("the store fails: the log says why".to_owned());
+    }
+    if let Some(problem) = driver.registry().and_then(Reach::problem) {
+        return Some(problem);
+    }
+    if !repair.caught_up {
         let (entries, feeds) = (repair.entries, repair.feeds);
-        let text =
-            format!("catching up with the other relays: {entries} entries of {feeds} feeds are missing\n");
-        (StatusCode::SERVICE_UNAVAILABLE, text)
-    } else {
-        (StatusCode::OK, "ready\n".to_owned())
+        return Some(format!(
+            "catching up with the other relays: {entries} entries of {feeds} feeds are missing"
+        ));
+    }
+    None
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    let (status, text) = match unready(&shared.driver) {
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
+        None => (StatusCode::OK, "ready\n".to_owned()),
     };
     (status, [(CACHE_CONTROL, "no-store")], text).into_response()
 }

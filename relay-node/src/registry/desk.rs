@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use engine::io::NameTicket;
 use protocol::Timestamp;
 use protocol::name::{NameAnswer, NameQuestion};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::Ledger;
 use super::leader::{Pace, lead};
@@ -20,24 +20,53 @@ const AT_ONCE_MAX: usize = 256;
 /// Between two attempts to open the registry.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// How often whether the registry answers is looked at, for those who want to know.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
 /// Where the driver puts questions.
 #[derive(Debug)]
-pub struct Desk(mpsc::Sender<(NameTicket, NameQuestion)>);
+pub struct Desk {
+    inbox: mpsc::Sender<(NameTicket, NameQuestion)>,
+    reach: Reach,
+}
 
 /// Questions, on their way to [`serve`].
-pub type Questions = mpsc::Receiver<(NameTicket, NameQuestion)>;
+#[derive(Debug)]
+pub struct Questions {
+    waiting: mpsc::Receiver<(NameTicket, NameQuestion)>,
+    reached: watch::Sender<Option<String>>,
+}
+
+/// Whether the registry could be reached when that was last looked at.
+#[derive(Clone, Debug)]
+pub struct Reach(watch::Receiver<Option<String>>);
+
+impl Reach {
+    /// Why it cannot be reached; `None`: it can.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.0.borrow().clone()
+    }
+}
 
 impl Desk {
     /// A desk, and what is put on it.
     #[must_use]
     pub fn new() -> (Self, Questions) {
-        let (desk, questions) = mpsc::channel(WAITING_MAX);
-        (Self(desk), questions)
+        let (inbox, waiting) = mpsc::channel(WAITING_MAX);
+        let (reached, reach) = watch::channel(Some("the registry is being opened".to_owned()));
+        let reach = Reach(reach);
+        (Self { inbox, reach }, Questions { waiting, reached })
+    }
+
+    /// Whether its questions can be answered.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach.clone()
     }
 
     /// Puts a question on the desk. If it is full, that is the answer.
     pub(crate) fn put(&self, ticket: NameTicket, question: NameQuestion) -> Option<NameAnswer> {
-        self.0
+        self.inbox
             .try_send((ticket, question))
             .err()
             .map(|error| match error {
@@ -55,12 +84,19 @@ pub async fn serve(
     pace: Pace,
     fresh: [u8; 32],
     me: String,
-    mut questions: Questions,
+    questions: Questions,
 ) {
+    let Questions {
+        waiting: mut questions,
+        reached,
+    } = questions;
     let registry = loop {
         match Registry::open(ledger.clone(), settings.clone(), fresh).await {
             Ok(registry) => break registry,
-            Err(error) => tracing::warn!(%error, "the registry cannot be opened yet; trying again"),
+            Err(error) => {
+                tracing::warn!(%error, "the registry cannot be opened yet; trying again");
+                reached.send_replace(Some(error.to_string()));
+            }
         }
         // Who asks meanwhile is told so at once.
         let until = tokio::time::Instant::now() + PAUSE;
@@ -69,7 +105,9 @@ pub async fn serve(
         }
     };
     tracing::info!(registry = %data_encoding::HEXLOWER.encode(&registry.id().0), "the registry of names is open");
+    reached.send_replace(None);
     driver.keeps_registry(registry.id()).await;
+    let looking = tokio::spawn(look(registry.clone(), reached));
     let leading = tokio::spawn(lead(registry.clone(), me, pace, now));
     let places = Arc::new(Semaphore::new(AT_ONCE_MAX));
     while let Some((ticket, question)) = questions.recv().await {
@@ -85,6 +123,21 @@ pub async fn serve(
         });
     }
     leading.abort();
+    looking.abort();
+}
+
+/// Looks whether the registry answers, again and again.
+async fn look(registry: Registry, reached: watch::Sender<Option<String>>) {
+    loop {
+        let problem = registry.reach().await.err().map(|error| error.to_string());
+        let before = reached.send_replace(problem.clone());
+        match (before, problem) {
+            (None, Some(error)) => tracing::warn!(error, "the registry does not answer"),
+            (Some(_), None) => tracing::info!("the registry answers"),
+            _ => {}
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 fn now() -> Timestamp {

@@ -42,12 +42,25 @@ const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// How long [`Embedded::watch`] waits at most.
 const WATCH_MAX: Duration = Duration::from_secs(5);
+/// Rows copied at a time.
+const COPIED_AT_ONCE: usize = 1_000;
+/// Changes there may have been between a backup and the loss it is for.
+const LOST_MAX: u64 = 1 << 32;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Embedded {
     orders: SyncSender<Order>,
     revision: watch::Receiver<u64>,
+}
+
+/// What a ledger holds, for a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// All rows but locks, in order.
+    pub rows: Vec<(Key, Row)>,
+    /// The last change's.
+    pub revision: u64,
 }
 
 type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
@@ -64,6 +77,7 @@ enum Order {
     Lease(Duration, Reply<LeaseId>),
     KeepAlive(LeaseId, Reply<bool>),
     EndLease(LeaseId, Reply<()>),
+    Restore(Copied, Reply<()>),
 }
 
 /// A row as it is stored.
@@ -132,25 +146,34 @@ impl Embedded {
         self.order(|reply| Order::Txn(txn, reply)).await
     }
 
-    /// Sets rows of a backup that are not there yet.
+    /// All that is worth keeping. Locks are not: they end with the run.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub async fn fill(&self, rows: Vec<(Key, Vec<u8>)>) -> Result<(), LedgerError> {
-        for (key, value) in rows {
-            let put = Change::Put {
-                key: key.clone(),
-                value,
-                lease: None,
-            };
-            let txn = Txn {
-                checks: vec![Check::Absent(key)],
-                changes: vec![put],
-                otherwise: Vec::new(),
-            };
-            self.txn(txn).await?;
+    pub async fn copy(&self) -> Result<Copied, LedgerError> {
+        let mut rows: Vec<(Key, Row)> = Vec::new();
+        loop {
+            let after = rows.last().map(|(key, _)| key.clone());
+            let part = self.scan(b"", after.as_deref(), COPIED_AT_ONCE).await?;
+            if part.is_empty() {
+                break;
+            }
+            rows.extend(part);
         }
-        Ok(())
+        rows.retain(|(key, _)| !key.starts_with(super::rows::LOCKS));
+        // A change whose answer was lost is seen by its rows first.
+        let seen = rows.iter().map(|(_, row)| row.revision).max();
+        let revision = seen.unwrap_or(0).max(*self.revision.borrow());
+        Ok(Copied { rows, revision })
+    }
+
+    /// Sets everything as it was copied, into a ledger in which there is nothing. What comes after has higher revisions than
+    /// whatever was given after the copy was made, and is lost with it.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; then nothing is set.
+    pub async fn restore(&self, copied: Copied) -> Result<(), LedgerError> {
+        self.order(|reply| Order::Restore(copied, reply)).await
     }
 
     /// See [`super::Ledger::scan`].
@@ -273,9 +296,14 @@ impl Shelf {
             // Only one can have it open.
             before => drop(before),
         }
+        self.open_anew()
+    }
+
+    fn open_anew(&mut self) -> Result<Box<dyn Disk + Send>, DiskError> {
         let disk = (self.opener)()?;
         // What failed may have come to be.
         self.revision = revision(disk.as_ref())?;
+        self.tell.send_replace(self.revision);
         self.broken = false;
         Ok(disk)
     }
@@ -284,12 +312,7 @@ impl Shelf {
     fn readable(&mut self) -> Result<&dyn Disk, DiskError> {
         let disk = match self.disk.take() {
             Some(disk) => disk,
-            None => {
-                let disk = (self.opener)()?;
-                self.revision = revision(disk.as_ref())?;
-                self.broken = false;
-                disk
-            }
+            None => self.open_anew()?,
         };
         Ok(&**self.disk.insert(disk))
     }
@@ -328,6 +351,9 @@ impl Shelf {
                 } => {
                     let rows = self.scan(&prefix, after.as_deref(), limit);
                     let _ = reply.send(rows.map_err(unavailable));
+                }
+                Order::Restore(copied, reply) => {
+                    let _ = reply.send(self.restore(copied).map_err(unavailable));
                 }
                 Order::Lease(ttl, reply) => {
                     self.last_lease += 1;
@@ -484,6 +510,27 @@ impl Shelf {
         })
     }
 
+    fn restore(&mut self, copied: Copied) -> Result<(), DiskError> {
+        if !self.scan(b"", None, 1)?.is_empty() {
+            return Err(DiskError::Damaged("there is a registry already".to_owned()));
+        }
+        self.write(|open, _| {
+            open.revision = copied.revision;
+            for (key, row) in copied.rows {
+                open.revision = open.revision.max(row.revision);
+                let stored = Stored {
+                    value: row.value,
+                    created: row.created,
+                    revision: row.revision,
+                    lease: None,
+                };
+                open.changes.insert(key, Some(codec::encode(&stored)));
+            }
+            open.revision = open.revision.saturating_add(LOST_MAX);
+            Ok(())
+        })
+    }
+
     fn scan(
         &mut self,
         prefix: &[u8],
@@ -554,6 +601,7 @@ impl Open<'_> {
                     self.row(key)?.is_some_and(|row| row.revision == *revision)
                 }
                 Check::Created(key, revision) => self.row(key)?.is_some_and(|row| row.created == *revision),
+                Check::NotAfter(key, revision) => self.row(key)?.is_none_or(|row| row.revision <= *revision),
             };
             if !holds {
                 return Ok(false);

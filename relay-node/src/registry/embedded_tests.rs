@@ -1,12 +1,10 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
 use super::super::ledger::Ledger;
 use super::{Change, Check, Embedded, FOLDER, LedgerError, Outcome, Txn};
-use crate::store::full_disk::FullDisk;
+use crate::store::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -40,15 +38,14 @@ async fn put_in_the_end(ledger: &Ledger, key: &[u8]) -> Outcome {
     timeout(DEADLINE, trying).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_full_disk_is_said_so_and_what_it_refused_is_done_when_there_is_room_again() {
+async fn what_was_refused_is_done_when_the_disk_is_well(kind: std::io::ErrorKind) {
     let dir = tempfile::tempdir().unwrap();
-    let full = Arc::new(AtomicBool::new(false));
-    let opener = FullDisk::opener(dir.path().join(FOLDER), &full);
+    let faults = Faults::default();
+    let opener = FaultyDisk::opener(dir.path().join(FOLDER), &faults);
     let ledger = Ledger::Embedded(Embedded::open_with(opener).unwrap());
     assert!(matches!(ledger.txn(put(b"a")).await, Ok(Outcome::Done(_))));
     for round in 0..2_u8 {
-        full.store(true, Ordering::SeqCst);
+        faults.set(Fault::Writes(kind));
         for n in 0..5_u8 {
             let refused = ledger.txn(put(&[b'b', round, n])).await;
             let first = (round, n) == (0, 0);
@@ -59,7 +56,7 @@ async fn a_full_disk_is_said_so_and_what_it_refused_is_done_when_there_is_room_a
                 other => panic!("{other:?}"),
             }
         }
-        full.store(false, Ordering::SeqCst);
+        faults.set(None);
         assert!(has(&ledger, b"a").await, "read before anything is written");
         for n in 0..5_u8 {
             put_in_the_end(&ledger, &[b'b', round, n]).await;
@@ -69,10 +66,39 @@ async fn a_full_disk_is_said_so_and_what_it_refused_is_done_when_there_is_room_a
 }
 
 #[tokio::test]
+async fn a_full_disk_is_said_so_and_what_it_refused_is_done_when_there_is_room_again() {
+    what_was_refused_is_done_when_the_disk_is_well(FULL).await;
+}
+
+#[tokio::test]
+async fn what_a_broken_disk_refused_is_done_when_it_is_whole_again() {
+    what_was_refused_is_done_when_the_disk_is_well(BROKEN).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_read_is_said_so_and_no_row_is_taken_for_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Faults::default();
+    let opener = FaultyDisk::opener(dir.path().join(FOLDER), &faults);
+    let ledger = Ledger::Embedded(Embedded::open_with(opener).unwrap());
+    assert!(matches!(ledger.txn(put(b"a")).await, Ok(Outcome::Done(_))));
+    faults.set(Fault::All(BROKEN));
+    let read = ledger.read(vec![b"a".to_vec()]).await;
+    assert!(matches!(read, Err(LedgerError::Unavailable(_))), "{read:?}");
+    let scanned = ledger.scan(b"", None, 9).await;
+    assert!(matches!(scanned, Err(LedgerError::Unavailable(_))), "{scanned:?}");
+    assert!(ledger.txn(put(b"a")).await.is_err());
+    faults.set(None);
+    assert!(has(&ledger, b"a").await);
+    let again = put_in_the_end(&ledger, b"a").await;
+    assert!(matches!(again, Outcome::Refused(_)), "{again:?}");
+}
+
+#[tokio::test]
 async fn a_lease_that_ends_on_a_full_disk_leaves_nothing_behind_for_long() {
     let dir = tempfile::tempdir().unwrap();
-    let full = Arc::new(AtomicBool::new(false));
-    let opener = FullDisk::opener(dir.path().join(FOLDER), &full);
+    let faults = Faults::default();
+    let opener = FaultyDisk::opener(dir.path().join(FOLDER), &faults);
     let ledger = Ledger::Embedded(Embedded::open_with(opener).unwrap());
     let lease = ledger.lease(Duration::from_millis(300)).await.unwrap();
     let lock = Change::Put {
@@ -85,14 +111,14 @@ async fn a_lease_that_ends_on_a_full_disk_leaves_nothing_behind_for_long() {
         ..Txn::default()
     };
     ledger.txn(txn).await.unwrap();
-    full.store(true, Ordering::SeqCst);
+    faults.set(Fault::Writes(FULL));
     let over = async {
         while ledger.keep_alive(lease).await.unwrap() {
             sleep(Duration::from_secs(1)).await;
         }
     };
     timeout(DEADLINE, over).await.unwrap();
-    full.store(false, Ordering::SeqCst);
+    faults.set(None);
     let gone = async {
         while has(&ledger, b"l/lock").await {
             sleep(Duration::from_millis(20)).await;
@@ -104,7 +130,7 @@ async fn a_lease_that_ends_on_a_full_disk_leaves_nothing_behind_for_long() {
 #[tokio::test]
 async fn the_locks_of_the_last_run_go_also_if_the_disk_is_full_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
-    let full = Arc::new(AtomicBool::new(false));
+    let faults = Faults::default();
     let lock = |lease| Txn {
         checks: vec![Check::Absent(b"l/lock".to_vec())],
         changes: vec![Change::Put {
@@ -123,7 +149,7 @@ async fn the_locks_of_the_last_run_go_also_if_the_disk_is_full_at_the_start() {
     let again = async {
         loop {
             // Its thread may take a moment to end.
-            let opener = FullDisk::opener(dir.path().join(FOLDER), &full);
+            let opener = FaultyDisk::opener(dir.path().join(FOLDER), &faults);
             match Embedded::open_with(opener) {
                 Ok(embedded) => break Ledger::Embedded(embedded),
                 Err(_) => sleep(Duration::from_millis(20)).await,
@@ -131,11 +157,11 @@ async fn the_locks_of_the_last_run_go_also_if_the_disk_is_full_at_the_start() {
         }
     };
     let ledger = timeout(DEADLINE, again).await.unwrap();
-    full.store(true, Ordering::SeqCst);
+    faults.set(Fault::Writes(FULL));
     // The same number is given to nobody else while its row is there.
     let other = ledger.lease(DEADLINE).await.unwrap();
     assert_ne!(other, lease);
-    full.store(false, Ordering::SeqCst);
+    faults.set(None);
     let taken = async {
         while !matches!(ledger.txn(lock(other)).await, Ok(Outcome::Done(_))) {
             sleep(Duration::from_millis(20)).await;

@@ -234,18 +234,23 @@ async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<Waiting>) {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        let mut keys: BTreeSet<Key> = keys_of(&first.txn).cloned().collect();
+        let mut compared: BTreeSet<Key> = looked_at(&first.txn).cloned().collect();
+        let mut written: BTreeSet<Key> = changed(&first.txn).cloned().collect();
         let mut group = vec![first];
         let mut clashing = VecDeque::new();
         while group.len() < GROUP_MAX {
             let Some(next) = later.pop_front().or_else(|| inbox.try_recv().ok()) else {
                 break;
             };
-            // etcd writes no key twice in one request, and the second should see what the first did.
-            if keys_of(&next.txn).any(|key| keys.contains(key)) {
+            // etcd writes no key twice in one request, and looks at all of them before it writes any: the second should see
+            // what the first did.
+            let clashes = looked_at(&next.txn).any(|key| written.contains(key))
+                || changed(&next.txn).any(|key| written.contains(key) || compared.contains(key));
+            if clashes {
                 clashing.push_back(next);
             } else {
-                keys.extend(keys_of(&next.txn).cloned());
+                compared.extend(looked_at(&next.txn).cloned());
+                written.extend(changed(&next.txn).cloned());
                 group.push(next);
             }
         }
@@ -259,15 +264,19 @@ async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<Waiting>) {
     }
 }
 
-/// What a transaction looks at or changes.
-fn keys_of(txn: &Txn) -> impl Iterator<Item = &Key> {
-    let checked = txn.checks.iter().map(|check| match check {
-        Check::Absent(key) | Check::Unchanged(key, _) | Check::Created(key, _) => key,
-    });
-    let changed = txn.changes.iter().map(|change| match change {
+/// What a transaction compares.
+fn looked_at(txn: &Txn) -> impl Iterator<Item = &Key> {
+    txn.checks.iter().map(|check| match check {
+        Check::Absent(key) | Check::Unchanged(key, _) | Check::Created(key, _) | Check::NotAfter(key, _) => {
+            key
+        }
+    })
+}
+
+fn changed(txn: &Txn) -> impl Iterator<Item = &Key> {
+    txn.changes.iter().map(|change| match change {
         Change::Put { key, .. } | Change::Delete(key) => key,
-    });
-    checked.chain(changed)
+    })
 }
 
 impl Nodes {
@@ -526,6 +535,11 @@ fn compare(check: &Check) -> Compare {
         }
         Check::Created(key, revision) => {
             Compare::create_revision(full(key), CompareOp::Equal, signed(revision))
+        }
+        // What is not there was last changed by 0.
+        Check::NotAfter(key, revision) => {
+            let later = i64::try_from(revision.saturating_add(1)).unwrap_or(i64::MAX);
+            Compare::mod_revision(full(key), CompareOp::Less, later)
         }
     }
 }

@@ -31,6 +31,8 @@ pub enum Check {
     Unchanged(Key, u64),
     /// The row was made by this revision: the fence of a lock.
     Created(Key, u64),
+    /// There is no such row, or it was last changed by this revision or an earlier one.
+    NotAfter(Key, u64),
 }
 
 /// What a transaction does.

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest, RegistryId};
+use protocol::name::{NameAction, NameAnswer, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId};
 use protocol::{AccountId, KeyPair, Timestamp, codec};
 
-use super::ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Txn};
-use super::rows::{Count, Holding, KEY, LOCKS, Owner, Space, put};
+use super::ledger::{Change, Check, Key, LeaseId, Ledger, LedgerError, Outcome, Row, Txn};
+use super::rows::{Count, FORGOT, Holding, KEY, LOCKS, Owner, Space, put};
 use super::rules;
 
 /// Attempts at a transaction whose outcome is lost, or that others were faster than.
 const ATTEMPTS_MAX: u32 = 5;
 /// Between two of them.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Slugs of one account unless told otherwise.
+pub const SLUGS_MAX: u32 = 1_000;
 
 /// What an operator decides about names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +33,7 @@ impl Default for Settings {
         Self {
             work_bits: 0,
             rest: Duration::from_hours(30 * 24),
-            slugs_max: 1_000,
+            slugs_max: SLUGS_MAX,
         }
     }
 }
@@ -69,18 +72,23 @@ impl Registry {
     /// # Errors
     /// [`LedgerError`] when the ledger cannot be reached.
     pub async fn open(ledger: Ledger, settings: Settings, fresh: [u8; 32]) -> Result<Self, LedgerError> {
+        let seed_in = |row: Option<Row>| {
+            let seed = row.and_then(|row| <[u8; 32]>::try_from(row.value).ok());
+            seed.ok_or_else(|| LedgerError::Damaged("its key is not one".to_owned()))
+        };
+        // Read first: a full disk takes nothing, and can be looked up in all the same.
+        let there = ledger.read(vec![KEY.to_vec()]).await?.pop().flatten();
         let txn = Txn {
             checks: vec![Check::Absent(KEY.to_vec())],
             changes: vec![put(KEY.to_vec(), fresh.to_vec())],
             otherwise: vec![KEY.to_vec()],
         };
-        let seed = match ledger.txn(txn).await? {
-            Outcome::Done(_) => fresh,
-            Outcome::Refused(rows) => {
-                let row = rows.into_iter().flatten().next();
-                let seed = row.and_then(|row| <[u8; 32]>::try_from(row.value).ok());
-                seed.ok_or_else(|| LedgerError::Damaged("its key is not one".to_owned()))?
-            }
+        let seed = match there {
+            Some(row) => seed_in(Some(row))?,
+            None => match ledger.txn(txn).await? {
+                Outcome::Done(_) => fresh,
+                Outcome::Refused(rows) => seed_in(rows.into_iter().flatten().next())?,
+            },
         };
         Ok(Self {
             ledger,
@@ -93,6 +101,14 @@ impl Registry {
     #[must_use]
     pub fn id(&self) -> RegistryId {
         RegistryId(self.key.public())
+    }
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if it does not.
+    pub async fn reach(&self) -> Result<(), LedgerError> {
+        self.ledger.read(vec![KEY.to_vec()]).await.map(drop)
     }
 
     /// The answer to a question whose signatures were checked. Never an error: what cannot be decided now is
@@ -154,7 +170,7 @@ impl Registry {
                 tokio::time::sleep(PAUSE * attempt).await;
             }
             let outcome = match &request.action {
-                NameAction::Claim => self.claim(request, now).await,
+                NameAction::Claim => self.claim(request, now, attempt > 0).await,
                 NameAction::Release => self.release(request, now).await,
                 NameAction::Offer { to } => self.offer(request, *to, now).await,
             };
@@ -162,7 +178,7 @@ impl Registry {
                 Ok(Some(answer)) => return Ok(answer),
                 // Somebody was faster; look again.
                 Ok(None) => {}
-                // It may have been done: doing it again finds that out, by the nonce.
+                // It may have been done: the row is read again, and its nonce says so.
                 Err(error @ (LedgerError::Unknown(_) | LedgerError::Unavailable(_))) => lost = Some(error),
                 Err(error) => return Err(error),
             }
@@ -170,8 +186,13 @@ impl Registry {
         lost.map_or(Ok(NameAnswer::Unavailable), Err)
     }
 
-    /// `None`: it changed meanwhile.
-    async fn claim(&self, request: &NameRequest, now: Timestamp) -> Result<Option<NameAnswer>, LedgerError> {
+    /// `None`: it changed meanwhile. `again`: it was tried before, and may have been done.
+    async fn claim(
+        &self,
+        request: &NameRequest,
+        now: Timestamp,
+        again: bool,
+    ) -> Result<Option<NameAnswer>, LedgerError> {
         let owner = Owner::asking(request);
         let account = owner.account;
         let (name_key, owner_key) = (owner.space().key(&request.name), owner.key());
@@ -188,12 +209,18 @@ impl Registry {
             put(name_key.clone(), codec::encode(&wanted)),
             put(owner_key.clone(), name_key.clone()),
         ];
-        let mut keys = vec![name_key.clone(), owner_key.clone()];
+        let unseen = vec![
+            Check::Absent(name_key.clone()),
+            Check::NotAfter(FORGOT.to_vec(), request.known),
+        ];
+        let mut keys = vec![name_key.clone(), owner_key.clone(), FORGOT.to_vec()];
         let rows = match owner.space() {
             // Most names are free: that is tried first, and reads what there is if it is not so.
-            Space::Names => {
+            Space::Names if !again => {
+                let mut checks = unseen.clone();
+                checks.push(Check::Absent(owner_key.clone()));
                 let txn = Txn {
-                    checks: vec![Check::Absent(name_key.clone()), Check::Absent(owner_key.clone())],
+                    checks,
                     changes: changes.clone(),
                     otherwise: keys,
                 };
@@ -203,19 +230,25 @@ impl Registry {
                 }
             }
             // Slugs are counted, so that must be read in any case.
-            Space::Slugs => {
+            Space::Names | Space::Slugs => {
                 keys.push(Count::key(&account));
                 self.ledger.read(keys).await?
             }
         };
         let mut rows = rows.into_iter();
-        let known = rows.next().flatten();
-        let known = known.as_ref().map(Holding::from_row).transpose()?;
+        let mut next_row = || rows.next().flatten();
+        let (name_row, owner_row, forgot) = (next_row(), next_row(), next_row());
+        let known = name_row.as_ref().map(Holding::from_row).transpose()?;
+        if let Some((holding, revision)) = &known
+            && let Some(answer) = self.settled(request, holding, *revision)
+        {
+            return Ok(Some(answer));
+        }
         if let Some((holding, revision)) = &known
             && holding.owner() == owner
             && !holding.released
         {
-            // Asked before, by this device or another, or the answer was lost.
+            // Asked for by another device of the account, or by another request of this one: there is nothing to do.
             let mine = holding.name == request.name;
             let other = holding.name.clone();
             return Ok(Some(if mine {
@@ -224,35 +257,38 @@ impl Registry {
                 NameAnswer::HasOther { name: other }
             }));
         }
-        if let Some(row) = rows.next().flatten() {
+        if let Some(row) = owner_row {
             return self.other_name(row.value).await.map(Some);
+        }
+        if let Some(refused) = known
+            .as_ref()
+            .and_then(|(it, _)| self.keeps_from(it, &account, now))
+        {
+            return Ok(Some(refused));
+        }
+        let last = name_row.or(forgot).map_or(0, |row| row.revision);
+        if let Some(outdated) = self.outdated(request, last) {
+            return Ok(Some(outdated));
         }
         let mut txn = Txn {
             checks: vec![Check::Absent(owner_key)],
             changes,
             otherwise: Vec::new(),
         };
-        let mut before = None;
+        let before = known.as_ref().map(|(holding, _)| holding.account);
         match known {
-            None => txn.checks.push(Check::Absent(name_key)),
+            None => txn.checks.extend(unseen),
             Some((holding, revision)) => {
-                let offered = holding.offered == Some(account);
-                if !holding.released && !offered {
-                    return Ok(Some(NameAnswer::Taken));
-                }
-                let until = holding.at.plus(self.settings.rest);
-                if holding.released && holding.account != account && now < until {
-                    return Ok(Some(NameAnswer::Resting { until }));
-                }
-                txn.checks.push(Check::Unchanged(name_key, revision));
+                txn.checks.push(Check::Unchanged(name_key.clone(), revision));
                 if !holding.released {
-                    txn.changes.push(Change::Delete(holding.owner().key()));
+                    let key = holding.owner().key();
+                    let row = self.ledger.read(vec![key.clone()]).await?.pop().flatten();
+                    let_go(&name_key, key, row, &mut txn);
                 }
-                before = Some(holding.account);
             }
         }
         if owner.space() == Space::Slugs && before != Some(account) {
-            let count = Count::new(&account, rows.next().flatten())?;
+            let count = Count::new(&account, next_row())?;
             let (slugs, max) = (count.slugs, self.settings.slugs_max);
             if slugs >= max {
                 return Ok(Some(NameAnswer::TooMany { max }));
@@ -265,6 +301,36 @@ impl Registry {
         match self.ledger.txn(txn).await? {
             Outcome::Done(revision) => Ok(Some(self.held(wanted, revision))),
             Outcome::Refused(_) => Ok(None),
+        }
+    }
+
+    /// Why an account that is not its owner cannot have it now.
+    fn keeps_from(&self, holding: &Holding, account: &AccountId, now: Timestamp) -> Option<NameAnswer> {
+        let until = holding.at.plus(self.settings.rest);
+        if !holding.released {
+            let offered = holding.offered.as_ref() == Some(account);
+            return (!offered).then_some(NameAnswer::Taken);
+        }
+        (holding.account != *account && now < until).then_some(NameAnswer::Resting { until })
+    }
+
+    /// What a request is told that does not know of the last change, which has this revision.
+    fn outdated(&self, request: &NameRequest, last: u64) -> Option<NameAnswer> {
+        (last > request.known).then(|| NameAnswer::Outdated(NameMark::issue(&self.key, last)))
+    }
+
+    /// The answer to a request that was done already, as its nonce in the row shows: the answer was lost, or it came twice.
+    fn settled(&self, request: &NameRequest, holding: &Holding, revision: u64) -> Option<NameAnswer> {
+        let same = holding.nonce == request.nonce
+            && holding.owner() == Owner::asking(request)
+            && holding.name == request.name;
+        match (&request.action, holding.released) {
+            _ if !same => None,
+            (NameAction::Release, true) => Some(NameAnswer::Free),
+            (NameAction::Claim | NameAction::Offer { .. }, false) => {
+                Some(self.held(holding.clone(), revision))
+            }
+            _ => None,
         }
     }
 
@@ -293,15 +359,26 @@ impl Registry {
         now: Timestamp,
     ) -> Result<Option<NameAnswer>, LedgerError> {
         let owner = Owner::asking(request);
-        let name_key = owner.space().key(&request.name);
-        let Some((holding, revision)) = self.holding(name_key.clone()).await? else {
+        let (name_key, owner_key) = (owner.space().key(&request.name), owner.key());
+        let rows = self
+            .ledger
+            .read(vec![name_key.clone(), owner_key.clone()])
+            .await?;
+        let [name_row, owner_row] = <[_; 2]>::try_from(rows).unwrap_or_default();
+        let Some((holding, revision)) = name_row.as_ref().map(Holding::from_row).transpose()? else {
             return Ok(Some(NameAnswer::Free));
         };
+        if let Some(answer) = self.settled(request, &holding, revision) {
+            return Ok(Some(answer));
+        }
         if holding.released && holding.account == owner.account {
             return Ok(Some(NameAnswer::Free));
         }
         if holding.owner() != owner || holding.name != request.name {
             return Ok(Some(NameAnswer::NotYours));
+        }
+        if let Some(outdated) = self.outdated(request, revision) {
+            return Ok(Some(outdated));
         }
         let released = Holding {
             nonce: request.nonce,
@@ -310,14 +387,12 @@ impl Registry {
             released: true,
             ..holding
         };
-        let txn = Txn {
+        let mut txn = Txn {
             checks: vec![Check::Unchanged(name_key.clone(), revision)],
-            changes: vec![
-                put(name_key, codec::encode(&released)),
-                Change::Delete(owner.key()),
-            ],
+            changes: vec![put(name_key.clone(), codec::encode(&released))],
             otherwise: Vec::new(),
         };
+        let_go(&name_key, owner_key, owner_row, &mut txn);
         match self.ledger.txn(txn).await? {
             Outcome::Done(_) => Ok(Some(NameAnswer::Free)),
             Outcome::Refused(_) => Ok(None),
@@ -339,8 +414,9 @@ impl Registry {
         }) else {
             return Ok(Some(NameAnswer::NotYours));
         };
-        if holding.nonce == request.nonce {
-            return Ok(Some(self.held(holding, revision)));
+        let done = self.settled(request, &holding, revision);
+        if let Some(answer) = done.or_else(|| self.outdated(request, revision)) {
+            return Ok(Some(answer));
         }
         let offered = Holding {
             nonce: request.nonce,
@@ -498,7 +574,7 @@ impl Registry {
     ) -> Result<bool, RegistryError> {
         let mut txn = Txn {
             checks: vec![Check::Unchanged(key.clone(), revision)],
-            changes: vec![Change::Delete(key.clone())],
+            changes: vec![Change::Delete(key.clone()), put(FORGOT.to_vec(), Vec::new())],
             otherwise: Vec::new(),
         };
         if holding.owner().space() == Space::Slugs {
@@ -513,3 +589,15 @@ impl Registry {
         self.settings.rest
     }
 }
+
+/// Its owner has it no more: the owner's row goes with it, if it is this one that it names.
+fn let_go(name_key: &Key, owner_key: Key, row: Option<Row>, txn: &mut Txn) {
+    if let Some(row) = row.filter(|row| row.value == *name_key) {
+        txn.checks.push(Check::Unchanged(owner_key.clone(), row.revision));
+        txn.changes.push(Change::Delete(owner_key));
+    }
+}
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@
 //! | `c/` account | how many rows under `s/` are this account's, those that rest among them |
 //! | `l/` lock | who holds it |
 //! | `key`, `swept` | the secret key; when and by whom rows were last looked through |
+//! | `forgot` | nothing: its revision is that of the last time a row under `n/` or `s/` was forgotten |
 //!
 //! Invariants: a row under `n/` or `s/` that is not released and its owner's row under `a/` or `p/` name each other; the count
 //! is right after every transaction, and 0 is no row.
@@ -27,6 +28,8 @@ pub(super) const LOCKS: &[u8] = b"l/";
 pub(super) const LOCKS_END: &[u8] = b"l0";
 /// The secret key receipts are signed with.
 pub(super) const KEY: &[u8] = b"key";
+/// When a name or slug was last forgotten: of those nothing else is left to compare an old request with.
+pub(super) const FORGOT: &[u8] = b"forgot";
 
 /// What is given away once: names to accounts, slugs to posts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

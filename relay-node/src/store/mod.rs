@@ -154,6 +154,6 @@ impl Store {
 }
 
 #[cfg(test)]
-pub(crate) mod full_disk;
+pub(crate) mod faulty_disk;
 #[cfg(test)]
 mod tests;

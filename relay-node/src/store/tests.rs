@@ -1,6 +1,4 @@
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::api::StoreState;
@@ -9,7 +7,7 @@ use engine::store::{Batch, BatchId, Load, LoadId, Op, Read, Row, Strictness, Tab
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::full_disk::FullDisk;
+use super::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
 use super::{Command, DiskError, Store, StoreError};
 
 const CACHE: usize = 8 << 20;
@@ -76,6 +74,25 @@ impl Fixture {
             Input::Loaded { mut rows, .. } => rows.remove(0),
             other => panic!("expected rows, got {other:?}"),
         }
+    }
+
+    /// All batches after `persisted` up to `last` are on the disk, in order, and the store is told to be well again.
+    async fn is_well_again_with(&mut self, mut persisted: u64, last: u64) {
+        let mut well_again = false;
+        while persisted < last || !well_again {
+            match self.next().await {
+                Input::Persisted { id } => {
+                    assert!(id.0 > persisted, "in order");
+                    persisted = id.0;
+                }
+                Input::Store(state) => {
+                    assert_eq!(state, StoreState::Ok);
+                    well_again = true;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(persisted, last);
     }
 
     async fn persisted(&mut self, id: u64) {
@@ -264,45 +281,86 @@ async fn damage_before_the_end_is_said_and_nothing_is_cut_off() {
     assert!(std::fs::read(&journal).unwrap() == bytes, "left as it was");
 }
 
-#[tokio::test]
-async fn a_full_disk_loses_nothing_and_is_told() {
+/// A disk that takes no writes for a while, for this reason, which the engine is told as this state.
+async fn nothing_is_lost_while_writing_fails(kind: std::io::ErrorKind, state: StoreState) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("disk");
-    let full = Arc::new(AtomicBool::new(false));
-    let opener = FullDisk::opener(path.clone(), &full);
+    let faults = Faults::default();
+    let opener = FaultyDisk::opener(path.clone(), &faults);
     let mut store = Fixture::new(Store::open_with(opener, &path));
     store.give(persist(1, vec![put(b"a", b"1")])).await;
     store.persisted(1).await;
-    full.store(true, Ordering::SeqCst);
+    faults.set(Fault::Writes(kind));
     for n in 2..=5 {
         store.give(persist(n, vec![put(b"b", &[n as u8])])).await;
     }
     match store.next().await {
-        Input::Store(state) => assert_eq!(state, StoreState::Full),
-        other => panic!("expected a full store, got {other:?}"),
+        Input::Store(told) => assert_eq!(told, state),
+        other => panic!("expected a store that is {state:?}, got {other:?}"),
     }
     // Meanwhile what waits is read as if it were on the disk.
     let rows = store.rows(all(9, usize::MAX, false)).await;
     assert_eq!(rows, [row(b"a", b"1"), row(b"b", &[5])]);
-    full.store(false, Ordering::SeqCst);
-    let mut persisted = 1;
-    let mut well_again = false;
-    while persisted < 5 || !well_again {
-        match store.next().await {
-            Input::Persisted { id } => {
-                assert!(id.0 > persisted, "in order");
-                persisted = id.0;
-            }
-            Input::Store(state) => {
-                assert_eq!(state, StoreState::Ok);
-                well_again = true;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(persisted, 5);
+    faults.set(None);
+    store.is_well_again_with(1, 5).await;
     let rows = store.rows(all(9, usize::MAX, false)).await;
     assert_eq!(rows, [row(b"a", b"1"), row(b"b", &[5])]);
+    assert!(store.store.close().await);
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_is_told() {
+    nothing_is_lost_while_writing_fails(FULL, StoreState::Full).await;
+}
+
+#[tokio::test]
+async fn a_broken_disk_loses_nothing_and_is_told() {
+    nothing_is_lost_while_writing_fails(BROKEN, StoreState::Failing).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_even_be_read_is_told_and_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    let faults = Faults::default();
+    let opener = FaultyDisk::opener(path.clone(), &faults);
+    let mut store = Fixture::new(Store::open_with(opener, &path));
+    store.give(persist(1, vec![put(b"a", b"1")])).await;
+    store.persisted(1).await;
+    faults.set(Fault::All(BROKEN));
+    store.give(persist(2, vec![put(b"b", b"2")])).await;
+    match store.next().await {
+        Input::Store(told) => assert_eq!(told, StoreState::Failing),
+        other => panic!("expected a failing store, got {other:?}"),
+    }
+    store.give(load(7, vec![all(9, usize::MAX, false)])).await;
+    match store.next().await {
+        Input::LoadFailed { id } => assert_eq!(id.0, 7),
+        other => panic!("expected a load that failed, got {other:?}"),
+    }
+    faults.set(None);
+    store.is_well_again_with(1, 2).await;
+    let rows = store.rows(all(9, usize::MAX, false)).await;
+    assert_eq!(rows, [row(b"a", b"1"), row(b"b", b"2")]);
+    assert!(store.store.close().await);
+}
+
+#[tokio::test]
+async fn a_batch_whose_commit_is_not_told_is_there_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    let faults = Faults::default();
+    let opener = FaultyDisk::opener(path.clone(), &faults);
+    let mut store = Fixture::new(Store::open_with(opener, &path));
+    faults.set(Fault::Answer(BROKEN));
+    store.give(persist(1, vec![put(b"a", b"1")])).await;
+    match store.next().await {
+        Input::Store(told) => assert_eq!(told, StoreState::Failing),
+        other => panic!("expected a failing store, got {other:?}"),
+    }
+    store.is_well_again_with(0, 1).await;
+    let rows = store.rows(all(9, usize::MAX, false)).await;
+    assert_eq!(rows, [row(b"a", b"1")]);
     assert!(store.store.close().await);
 }
 

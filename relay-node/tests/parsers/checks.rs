@@ -251,7 +251,7 @@ async fn claims(registry: &Registry, wanted: &str, slug: bool, now: Timestamp) {
                 post.clone(),
                 action,
                 [7; 16],
-                now,
+                u64::MAX,
             );
             let answer = registry.answer(&NameQuestion::Request(request), now).await;
             if let NameAnswer::Held(receipt) = answer {

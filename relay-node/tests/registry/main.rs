@@ -4,5 +4,7 @@
 mod crash;
 mod locks;
 mod people;
+mod replay;
+mod restore;
 mod slugs;
 mod verbs;

@@ -48,8 +48,9 @@ impl Person {
         }
     }
 
+    /// A request by somebody who knows all the registry ever did.
     pub(crate) fn request(&self, name: &str, action: NameAction, nonce: u8) -> NameRequest {
-        self.request_for(None, name, action, nonce)
+        self.request_for(None, name, action, nonce, u64::MAX)
     }
 
     /// The header of this person's `n`th post.
@@ -71,6 +72,7 @@ impl Person {
         name: &str,
         action: NameAction,
         nonce: u8,
+        known: u64,
     ) -> NameRequest {
         let certificate = self.certificate.clone();
         NameRequest::issue(
@@ -80,7 +82,7 @@ impl Person {
             post,
             action,
             [nonce; 16],
-            TODAY,
+            known,
         )
     }
 
@@ -92,7 +94,7 @@ impl Person {
         slug: &str,
         at: Timestamp,
     ) -> NameAnswer {
-        let request = self.request_for(Some(self.post(n)), slug, NameAction::Claim, 1);
+        let request = self.request_for(Some(self.post(n)), slug, NameAction::Claim, 1, u64::MAX);
         registry.answer(&NameQuestion::Request(request), at).await
     }
 
@@ -103,7 +105,7 @@ impl Person {
         slug: &str,
         at: Timestamp,
     ) -> NameAnswer {
-        let request = self.request_for(Some(self.post(n)), slug, NameAction::Release, 2);
+        let request = self.request_for(Some(self.post(n)), slug, NameAction::Release, 2, u64::MAX);
         registry.answer(&NameQuestion::Request(request), at).await
     }
 

@@ -102,7 +102,7 @@ async fn a_slug_is_passed_on_to_somebody_elses_post() {
     let offer = NameAction::Offer {
         to: Some(bob.account),
     };
-    let offer = ada.request_for(Some(ada.post(0)), "flocks", offer, 3);
+    let offer = ada.request_for(Some(ada.post(0)), "flocks", offer, 3, u64::MAX);
     registry.answer(&NameQuestion::Request(offer), TODAY).await;
     let taken = bob.claim_slug(&registry, 0, "flocks", TODAY).await;
     assert_eq!(leads_to(&registry, &taken), bob.post(0).id());

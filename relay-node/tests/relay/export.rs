@@ -55,12 +55,12 @@ async fn a_backup_is_checked_and_brings_everything_back() {
     assert!(restored.status.success(), "{restored:?}");
     let exported = |folder: &Path| program(&["export"], folder).stdout;
     assert_eq!(exported(&fresh), exported(&relay.data_dir()));
-    let key = |folder: &Path| {
-        let rows = std::fs::read_to_string(folder).unwrap();
-        rows.lines()
-            .filter(|line| line.contains("\"registry\""))
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
+    let registry = |file: &Path| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let rows = lines.filter_map(|line: serde_json::Value| line.get("registry").cloned());
+        let (last, rows): (Vec<_>, Vec<_>) = rows.partition(|row| row.get("last").is_some());
+        (last[0]["last"].as_u64().unwrap(), rows)
     };
     let second = place.path().join("second");
     assert!(
@@ -68,8 +68,29 @@ async fn a_backup_is_checked_and_brings_everything_back() {
             .status
             .success()
     );
-    assert!(!key(&file).is_empty());
-    assert_eq!(key(&second), key(&file), "names and the key they are signed with");
+    let ((before, rows), (after, restored)) = (registry(&file), registry(&second));
+    assert!(!rows.is_empty());
+    assert_eq!(
+        restored, rows,
+        "names, their revisions, and the key they are signed with"
+    );
+    assert!(
+        after > before,
+        "what comes after counts for more than what was lost"
+    );
+    let again = program(&["restore", path], &fresh);
+    assert!(again.status.success(), "it is there already: {again:?}");
+
+    // A relay that gave out names of its own takes none of these.
+    let mut other = Relay::start().await;
+    other.signal(Signal::TERM);
+    assert!(other.wait().success());
+    let refused = program(&["restore", path], &other.data_dir());
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && said.contains("has a registry already"),
+        "{said}"
+    );
 
     // One post is changed by a letter, its signature is not.
     let good = std::fs::read_to_string(&file).unwrap();

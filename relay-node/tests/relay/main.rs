@@ -6,6 +6,7 @@
 
 mod admin;
 mod crash;
+mod doctor;
 mod export;
 mod hostile;
 mod http;

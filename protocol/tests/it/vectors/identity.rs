@@ -48,13 +48,11 @@ pub(crate) fn name_request() -> Vector {
     let signed = Vector::new("signed")
         .fixed("account", public(ADA))
         .fixed("device", public(LAPTOP));
-    let signed = asked(signed)
-        .fixed("nonce", [0xcc; 16])
-        .varint("at", BEGIN.0 + 6_000);
+    let signed = asked(signed).fixed("nonce", [0xcc; 16]).varint("known", 299);
     let signature = sign(LAPTOP, "starling name request v1", &signed.bytes());
     asked(Vector::new("name request").all("certificate", &certificate()))
         .fixed("nonce", [0xcc; 16])
-        .varint("at", BEGIN.0 + 6_000)
+        .varint("known", 299)
         .fixed("signature", signature)
         .varint("work", 300)
 }
@@ -78,7 +76,7 @@ pub(crate) fn slug_request() -> Vector {
         vector
             .byte("action: Claim", 0)
             .fixed("nonce", [0xcd; 16])
-            .varint("at", BEGIN.0 + 8_000)
+            .varint("known", 300)
     };
     let signed = Vector::new("signed")
         .fixed("account", public(ADA))
@@ -108,6 +106,14 @@ pub(crate) fn slug_receipt() -> Vector {
     fields.fixed("signature", signature)
 }
 
+pub(crate) fn name_mark() -> Vector {
+    let fields = Vector::new("name mark")
+        .fixed("registry", public(REGISTRY))
+        .varint("revision", 302);
+    let signature = sign(REGISTRY, "starling name mark v1", &fields.bytes());
+    fields.fixed("signature", signature)
+}
+
 pub(crate) fn all() -> Vec<Vector> {
     vec![
         same(certificate(), &cast::certificate()),
@@ -117,5 +123,6 @@ pub(crate) fn all() -> Vec<Vector> {
         same(name_receipt(), &cast::name_receipt()),
         same(slug_request(), &cast::slug_request()),
         same(slug_receipt(), &cast::slug_receipt()),
+        same(name_mark(), &cast::name_mark()),
     ]
 }

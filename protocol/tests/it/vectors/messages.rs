@@ -386,6 +386,17 @@ fn overlay() -> Vec<(Vector, Message)> {
             }),
         ),
         (
+            Vector::new("message: outdated, NameAnswer")
+                .byte("kind", 26)
+                .varint("request", 70_002)
+                .byte("answer: Outdated", 11)
+                .all("mark", &identity::name_mark()),
+            Message::NameAnswer(NameAnswered {
+                request: 70_002,
+                answer: NameAnswer::Outdated(cast::name_mark()),
+            }),
+        ),
+        (
             Vector::new("message: Sketch")
                 .byte("kind", 27)
                 .varint("round", 3)
