@@ -40,6 +40,7 @@ mod overlay;
 mod placement;
 mod records;
 mod registrar;
+mod replicas;
 mod routing;
 mod sketch;
 mod slugs;
@@ -111,6 +112,7 @@ pub struct Engine {
     claims: claims::Claims,
     registrar: registrar::Registrar,
     placement: placement::Placement,
+    replicas: replicas::Replicas,
     cache: cache::Cache,
     routes: routing::Routes,
     overlay: Option<Membership<PeerId>>,
@@ -194,7 +196,8 @@ impl Engine {
             names: names::Names::default(),
             claims: claims::Claims::default(),
             registrar: registrar::Registrar::default(),
-            placement: placement::Placement::new(now.instant),
+            placement: placement::Placement::new(&config, now.instant),
+            replicas: replicas::Replicas::default(),
             cache: cache::Cache::default(),
             routes: routing::Routes::default(),
             overlay: None,

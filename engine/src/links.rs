@@ -92,6 +92,8 @@ pub(crate) struct Up {
     pub(crate) assigned: bool,
     /// A relay that said all it has of what this peer wants.
     pub(crate) compared: bool,
+    /// When something last came of it that this relay lacked, or that serves comparing.
+    pub(crate) progress: Instant,
     /// Accounts it asked for in plain words, or that were named to it.
     pub(crate) named: Set<AccountId>,
     /// Accounts it spoke of, of those this browser wants.
@@ -341,6 +343,7 @@ impl Engine {
                 last_round: 0,
                 assigned: false,
                 compared: false,
+                progress: now,
                 named: Set::new(),
                 spoke_of: Set::new(),
                 theirs: Set::new(),
@@ -379,6 +382,12 @@ impl Engine {
         }
         if let Some(overlay) = &mut self.overlay {
             overlay.heard(&peer, clock(self.now));
+        }
+        if matches!(
+            message,
+            Message::Digest(_) | Message::Sketch(_) | Message::Compared(_)
+        ) {
+            self.note_comparing(link);
         }
         let now = clock(self.now);
         match message {

@@ -3,7 +3,7 @@
 //! - `/api/relay`: its key, version and name, and how its browsers are to rank relays;
 //! - `/api/network`: the relays it knows of, and how they seem to do;
 //! - `/api/repair`: how far it is with what it should hold;
-//! - `/api/replicas/ACCOUNT`: the relays that keep somebody's feeds;
+//! - `/api/replicas/ACCOUNT`: the relays that keep somebody's feeds, how they do, and how far behind they are;
 //! - `/api/names/NAME`: whose a name of the registry is;
 //! - `/healthz`: the process lives; `/readyz`: it serves (store open and read, UDP port bound, caught up with
 //!   the other relays);
@@ -24,7 +24,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use engine::api::{Query, RelayState, RelayView, RepairView, Reply};
+use engine::api::{Query, RelayState, RelayView, RepairView, ReplicaView, ReplicasView, Reply};
 use engine::io::Routing;
 use protocol::directory::role;
 use protocol::name::NameAnswer;
@@ -136,12 +136,7 @@ impl From<RelayView> for Member {
         let roles = roles.into_iter().filter(|(bit, _)| description.roles & bit != 0);
         Self {
             peer: description.relay.to_string(),
-            state: match state {
-                RelayState::Alive => "alive",
-                RelayState::Suspect => "suspect",
-                RelayState::Dead => "dead",
-            }
-            .to_owned(),
+            state: state_name(state).to_owned(),
             this,
             roles: roles.map(|(_, name)| name.to_owned()).collect(),
             url: description.url,
@@ -155,6 +150,14 @@ impl From<RelayView> for Member {
             response_us: description.response_us,
             errors_ppm: description.errors_ppm,
         }
+    }
+}
+
+fn state_name(state: RelayState) -> &'static str {
+    match state {
+        RelayState::Alive => "alive",
+        RelayState::Suspect => "suspect",
+        RelayState::Dead => "dead",
     }
 }
 
@@ -221,6 +224,10 @@ pub struct Repair {
     pub relays: u32,
     /// How many of them keep each account's feeds.
     pub replicas: u32,
+    /// How many should, if there are so many.
+    pub wanted: u32,
+    /// How many of the relays with a share live.
+    pub living: u32,
     /// Accounts held beside its share.
     pub cached: u64,
     /// So many relays fell silent at once that this one is probably cut off, and gives nobody's share away.
@@ -238,6 +245,8 @@ impl From<RepairView> for Repair {
             from: view.from.iter().map(ToString::to_string).collect(),
             relays: view.relays,
             replicas: view.replicas,
+            wanted: view.wanted,
+            living: view.living,
             cached: view.cached,
             doubts: view.doubts,
             to_hand_over: view.to_hand_over,
@@ -250,15 +259,49 @@ async fn repair(State(shared): State<Shared>) -> impl IntoResponse {
     (headers, Json(Repair::from(shared.driver.repair())))
 }
 
+/// What `/api/replicas/ACCOUNT` says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Replicas {
+    /// The relays that keep the account's feeds. The first one that lives is the primary, and stands first.
+    pub replicas: Vec<Replica>,
+}
+
+/// A relay that keeps somebody's feeds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Replica {
+    /// Its key, in text form.
+    pub peer: String,
+    /// `alive`, `suspect` or `dead`.
+    pub state: String,
+    /// Entries it lacks of those the relay that answers holds; unknown if both are not linked.
+    pub lag: Option<u64>,
+    /// Milliseconds until it had signed for the last entry written at the relay that answers; without one, for what others
+    /// wrote there.
+    pub delay_ms: Option<u32>,
+}
+
+impl From<ReplicasView> for Replicas {
+    fn from(view: ReplicasView) -> Self {
+        let replica = |replica: &ReplicaView| Replica {
+            peer: replica.relay.to_string(),
+            state: state_name(replica.state).to_owned(),
+            lag: replica.lag,
+            delay_ms: replica.delay_ms,
+        };
+        Self {
+            replicas: view.replicas.iter().map(replica).collect(),
+        }
+    }
+}
+
 async fn replicas(State(shared): State<Shared>, Path(account): Path<String>) -> Response {
     let Ok(account) = account.parse::<AccountId>() else {
         return (StatusCode::BAD_REQUEST, "that is no account\n").into_response();
     };
     match shared.driver.ask(Query::Replicas { account }).await {
-        Some(Reply::Replicas(relays)) => {
+        Some(Reply::Replicas(view)) => {
             let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
-            let relays: Vec<String> = relays.iter().map(ToString::to_string).collect();
-            (headers, Json(relays)).into_response()
+            (headers, Json(Replicas::from(view))).into_response()
         }
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n").into_response(),
     }
