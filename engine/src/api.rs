@@ -297,6 +297,9 @@ pub struct RelayView {
 pub struct ReplicasView {
     /// The relays that keep them. The first one that lives is the primary, and stands first.
     pub replicas: Vec<ReplicaView>,
+    /// The relays that serve the app and that a device of the account is linked with, as far as the one that is asked was
+    /// told: those that keep names are.
+    pub served_by: Vec<PeerId>,
 }
 
 /// A copy of somebody's feeds.

@@ -131,6 +131,11 @@ impl Directory {
         known.map(|known| &known.signed.description)
     }
 
+    /// What this relay says of itself.
+    pub(crate) fn own_description(&self) -> Option<&Description> {
+        self.own.as_ref().map(|own| &own.signed.description)
+    }
+
     /// Other relays that live.
     pub(crate) fn living(&self) -> impl Iterator<Item = &Description> {
         let alive = |peer: &PeerId| self.detector.state(peer) == Some(State::Alive);

@@ -42,6 +42,7 @@ mod records;
 mod registrar;
 mod replicas;
 mod routing;
+mod served;
 mod sketch;
 mod slugs;
 mod status;
@@ -113,6 +114,7 @@ pub struct Engine {
     registrar: registrar::Registrar,
     placement: placement::Placement,
     replicas: replicas::Replicas,
+    served: served::Served,
     cache: cache::Cache,
     routes: routing::Routes,
     overlay: Option<Membership<PeerId>>,
@@ -198,6 +200,7 @@ impl Engine {
             registrar: registrar::Registrar::default(),
             placement: placement::Placement::new(&config, now.instant),
             replicas: replicas::Replicas::default(),
+            served: served::Served::default(),
             cache: cache::Cache::default(),
             routes: routing::Routes::default(),
             overlay: None,
@@ -411,6 +414,7 @@ impl Engine {
         self.keep_lookups();
         self.keep_registrar();
         self.keep_placement();
+        self.keep_served();
         self.keep_routing();
         if self.now.instant >= self.next_anti_entropy {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;

@@ -100,7 +100,10 @@ pub(crate) struct Up {
     pub(crate) spoke_of: Set<AccountId>,
     /// What else it wants, as it named it.
     pub(crate) theirs: Set<SaltedAccount>,
-    /// Of that, the accounts held here.
+    /// A relay: whom it serves, as it named them; and what it was last told of whom this one serves.
+    pub(crate) serves: Set<SaltedAccount>,
+    pub(crate) told_served: Option<[u8; 16]>,
+    /// Of what it wants, the accounts held here.
     pub(crate) matched: Set<AccountId>,
     /// How far a relay said, or proved, that it has each feed; between relays alone.
     pub(crate) has: Map<FeedNumber, u64>,
@@ -347,6 +350,8 @@ impl Engine {
                 named: Set::new(),
                 spoke_of: Set::new(),
                 theirs: Set::new(),
+                serves: Set::new(),
+                told_served: None,
                 matched: Set::new(),
                 has: Map::new(),
                 audit: None,
@@ -417,6 +422,7 @@ impl Engine {
             Message::ForkProof(proof) => self.on_fork_proof(link, proof),
             Message::Introduction(word) => self.on_introduction(link, word),
             Message::Relays(relays) => self.on_relays(link, relays),
+            Message::Serves(serves) => self.on_serves(link, serves),
             Message::NameQuestion(asked) => self.on_name_question(link, asked),
             Message::NameAnswer(answered) => self.on_name_answer(link, answered),
             Message::Graft(on) => self.broadcast.on_graft(&link, Tree::from_byte(on.tree), now),

@@ -160,7 +160,10 @@ impl Engine {
             })
             .collect();
         replicas.sort_by_key(|replica| replica.state);
-        ReplicasView { replicas }
+        ReplicasView {
+            replicas,
+            served_by: self.served_by(account),
+        }
     }
 
     /// Entries of an account that a neighbour lacks of those held here, by its own word. `None`: it never said.

@@ -49,7 +49,7 @@ pub fn route(settings: &Settings, url: &RelayUrl, user: &str, explain: bool) -> 
         let answer = agent.get(format!("{url}{path}")).call();
         answer.with_context(|| format!("no relay answers at {url}; is it running? --at names another"))
     };
-    let Replicas { replicas } = get(format!("/api/replicas/{account}"))?.body_mut().read_json()?;
+    let Replicas { replicas, .. } = get(format!("/api/replicas/{account}"))?.body_mut().read_json()?;
     let members: Vec<Member> = get("/api/network".to_owned())?.body_mut().read_json()?;
     let about: About = get("/api/relay".to_owned())?.body_mut().read_json()?;
     ensure!(

@@ -18,6 +18,13 @@ fn replicas(net: &mut Network, at: usize, account: AccountId) -> Vec<ReplicaView
     }
 }
 
+fn served_by(net: &mut Network, at: usize, account: AccountId) -> Vec<PeerId> {
+    match net.query(at, Query::Replicas { account }) {
+        Reply::Replicas(view) => view.served_by,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn by_id(net: &Network, relays: &[usize], id: PeerId) -> usize {
     let mut relays = relays.iter().copied();
     let relay = relays.find(|relay| net.peer_id(*relay) == Some(id));
@@ -257,6 +264,57 @@ fn a_relay_that_is_no_worker_holds_what_people_there_want_and_signs_for_nothing(
     net.run_for_ms(30_000);
     assert_eq!(held(&mut net, lobby, bob_is), 3, "seed {}", net.seed);
     assert!(repair(&net, lobby).caught_up);
+}
+
+#[test]
+fn who_keeps_names_knows_who_serves_whom_and_forgets_it_with_the_link() {
+    let mut net = Network::new(seed());
+    let (workers, lobby) = with_a_lobby(&mut net, false);
+    let index = net.add(Config::relay(KeyPair::from_seed(&[8; 32])));
+    let described = Description {
+        roles: role::WORKER | role::INDEX,
+        ..description("archive", 8)
+    };
+    net.input(index, Input::Describe(Box::new(described)));
+    know(&mut net, index, workers[0]);
+    net.run_for_ms(20_000);
+    let (ada, bob) = (net.person("Ada"), net.person("Bob"));
+    know(&mut net, ada, lobby);
+    know(&mut net, bob, workers[1]);
+    net.run_for_ms(30_000);
+    let (ada_is, bob_is) = (net.account(ada), net.account(bob));
+    let lobby_id = net.peer_id(lobby).expect("a key");
+    assert_eq!(
+        served_by(&mut net, index, ada_is),
+        [lobby_id],
+        "seed {}",
+        net.seed
+    );
+    assert_eq!(served_by(&mut net, lobby, ada_is), [lobby_id]);
+    assert_eq!(served_by(&mut net, index, bob_is), [], "workers serve no app");
+    assert_eq!(
+        served_by(&mut net, workers[1], ada_is),
+        [],
+        "told to whom it concerns"
+    );
+    net.crash(ada);
+    net.run_for_ms(10_000);
+    assert_eq!(served_by(&mut net, index, ada_is), [], "seed {}", net.seed);
+    net.start(ada);
+    net.run_for_ms(1_000);
+    if !net.linked(ada).contains(&lobby) {
+        net.connect(ada, lobby);
+    }
+    net.run_for_ms(30_000);
+    assert_eq!(
+        served_by(&mut net, index, ada_is),
+        [lobby_id],
+        "seed {}",
+        net.seed
+    );
+    net.crash(lobby);
+    net.run_for_ms(2_000);
+    assert_eq!(served_by(&mut net, index, ada_is), [], "seed {}", net.seed);
 }
 
 #[test]

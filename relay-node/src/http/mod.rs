@@ -264,6 +264,9 @@ async fn repair(State(shared): State<Shared>) -> impl IntoResponse {
 pub struct Replicas {
     /// The relays that keep the account's feeds. The first one that lives is the primary, and stands first.
     pub replicas: Vec<Replica>,
+    /// The relays that serve the account's owner the app, by their keys, as far as the relay that answers was told: those with
+    /// the role `index` are.
+    pub served_by: Vec<String>,
 }
 
 /// A relay that keeps somebody's feeds.
@@ -290,6 +293,7 @@ impl From<ReplicasView> for Replicas {
         };
         Self {
             replicas: view.replicas.iter().map(replica).collect(),
+            served_by: view.served_by.iter().map(ToString::to_string).collect(),
         }
     }
 }
