@@ -42,6 +42,11 @@ impl Cache {
         self.wanted.len()
     }
 
+    /// They.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
+        self.wanted.keys().copied()
+    }
+
     /// Somebody wanted it now, or it has just come.
     fn touch(&mut self, account: AccountId, now: Instant) {
         self.forget(&account);

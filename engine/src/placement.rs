@@ -42,6 +42,28 @@ const MANY: u64 = 20_000;
 /// it is told so often how many they are.
 const MANY_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
 
+/// Whose share an account is: the places of its keepers among the members, and of which division that is true. Working it out
+/// for each of a million accounts takes a second, and every link with a relay asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    division: u32,
+    keepers: [u16; KEEPERS_MAX],
+}
+
+/// Keepers remembered of an account. With more replicas than that it is worked out each time.
+const KEEPERS_MAX: usize = 4;
+/// No member has this place.
+const NOBODY: u16 = u16::MAX;
+
+impl Default for Share {
+    fn default() -> Self {
+        Self {
+            division: 0,
+            keepers: [NOBODY; KEEPERS_MAX],
+        }
+    }
+}
+
 /// A relay with a share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Member {
@@ -55,6 +77,8 @@ struct Member {
 pub(crate) struct Placement {
     members: Vec<Member>,
     assignment: Assignment,
+    /// How often feeds were divided.
+    division: u32,
     /// More relays than replicas, and each keeps a part; or this one keeps none.
     divided: bool,
     /// Fewer copies than wanted, and that was said.
@@ -75,6 +99,7 @@ impl Placement {
         Self {
             members: Vec::new(),
             assignment: Assignment::new([]),
+            division: 0,
             divided: !config.worker,
             short: false,
             began: now,
@@ -94,12 +119,41 @@ impl Placement {
     pub(crate) fn is_divided(&self) -> bool {
         self.divided
     }
+
+    fn place(&self, peer: &PeerId) -> Option<u16> {
+        let place = self.members.binary_search_by_key(peer, |member| member.peer);
+        place.ok().and_then(|place| u16::try_from(place).ok())
+    }
+
+    /// Whose share an account is by now. `before`: what is remembered of that.
+    fn share(&self, account: &AccountId, replicas: usize, before: Share) -> Share {
+        if before.division == self.division {
+            return before;
+        }
+        let mut share = Share {
+            division: self.division,
+            ..Share::default()
+        };
+        let keepers = self.assignment.replicas(account, replicas);
+        for (keeper, slot) in keepers.iter().zip(&mut share.keepers) {
+            *slot = self.place(keeper).unwrap_or(NOBODY);
+        }
+        share
+    }
 }
 
 impl Engine {
     /// The relays that keep an account's feeds, the primary first.
     pub(crate) fn replicas_of(&self, account: &AccountId) -> Vec<PeerId> {
-        self.placement.assignment.replicas(account, self.config.replicas)
+        let share = self.feeds.account(account).map(|held| held.share);
+        match share.filter(|share| share.division == self.placement.division) {
+            Some(share) if self.config.replicas <= KEEPERS_MAX => {
+                let keepers = share.keepers.iter();
+                let keepers = keepers.filter_map(|place| self.placement.members.get(usize::from(*place)));
+                keepers.map(|member| member.peer).collect()
+            }
+            _ => self.placement.assignment.replicas(account, self.config.replicas),
+        }
     }
 
     pub(crate) fn is_assigned_here(&self, account: &AccountId) -> bool {
@@ -128,16 +182,34 @@ impl Engine {
     pub(crate) fn wanted_beside(&self) -> ordered::Set<AccountId> {
         let links = self.links.values().filter_map(crate::links::Link::up);
         let subscribed = links.flat_map(|up| up.named.iter().copied().chain(up.account));
-        let beside = self.feeds.accounts().chain(subscribed);
-        beside.filter(|account| !self.is_assigned_here(account)).collect()
+        let subscribed = subscribed.filter(|account| !self.is_assigned_here(account));
+        self.cache.accounts().chain(subscribed).collect()
     }
 
     /// What a neighbouring relay should have by the assignment, of what is held here.
-    pub(crate) fn assigned_to(&self, peer: &PeerId) -> Vec<AccountId> {
-        let accounts = self.feeds.accounts();
-        accounts
-            .filter(|account| self.replicas_of(account).contains(peer))
-            .collect()
+    pub(crate) fn assigned_to(&mut self, peer: &PeerId) -> Vec<AccountId> {
+        let Some(place) = self.placement.place(peer) else {
+            return Vec::new();
+        };
+        if self.config.replicas > KEEPERS_MAX {
+            let accounts = self.feeds.accounts();
+            let theirs = accounts.filter(|account| self.replicas_of(account).contains(peer));
+            return theirs.collect();
+        }
+        self.remember_shares();
+        let held = self.feeds.held_mut();
+        let theirs = held.filter(|(_, held)| held.share.keepers.contains(&place));
+        theirs.map(|(account, _)| *account).collect()
+    }
+
+    /// Works out whose share the accounts are that are held, of which that is not remembered.
+    fn remember_shares(&mut self) {
+        let replicas = self.config.replicas;
+        if replicas <= KEEPERS_MAX {
+            for (account, held) in self.feeds.held_mut() {
+                held.share = self.placement.share(account, replicas, held.share);
+            }
+        }
     }
 
     /// Once a second: who has a share, and whether this relay has all of its own.
@@ -183,6 +255,7 @@ impl Engine {
             zone: &member.zone,
         });
         self.placement.assignment = Assignment::fair(&workers.collect::<Vec<_>>());
+        self.placement.division += 1;
         let was_divided = self.placement.divided;
         self.placement.divided = !self.config.worker || members.len() > self.config.replicas;
         self.emit(crate::io::Output::Log(Log::Placement {
@@ -190,6 +263,9 @@ impl Engine {
             replicas: self.config.replicas.min(members.len()),
         }));
         self.placement.members = members;
+        if self.placement.divided {
+            self.remember_shares();
+        }
         self.sort_cache();
         if !was_divided && !self.placement.divided {
             // Everybody keeps everything, as before.
