@@ -3,7 +3,7 @@
 //! - `/api/relay`: its key, version and name, and how its browsers are to rank relays;
 //! - `/api/network`: the relays it knows of, and how they seem to do;
 //! - `/api/repair`: how far it is with what it should hold;
-//! - `/api/replicas/ACCOUNT`: the relays that keep somebody's feeds, how they do, and how far behind they are;
+//! - `/api/replicas/ACCOUNT`: the relays that keep somebody's feeds;
 //! - `/api/names/NAME`: whose a name of the registry is;
 //! - `/healthz`: the process lives; `/readyz`: it serves (store open and read, UDP port bound, caught up with
 //!   the other relays);
@@ -14,6 +14,7 @@ pub mod app;
 mod assets;
 mod compress;
 pub mod metrics;
+mod replicas;
 
 use std::sync::Arc;
 
@@ -24,16 +25,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use engine::api::{Query, RelayState, RelayView, RepairView, ReplicaView, ReplicasView, Reply};
+use engine::api::{Query, RelayState, RelayView, RepairView, Reply};
 use engine::io::Routing;
 use protocol::directory::role;
+use protocol::limits;
 use protocol::name::NameAnswer;
-use protocol::{AccountId, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::driver::DriverHandle;
 use allowance::Allowance;
 use app::App;
+pub use replicas::{Replica, Replicas};
 
 /// Names looked up over HTTP, by everybody together: people ask over links, this is for operators.
 const NAMES_PER_MINUTE: u32 = 120;
@@ -176,7 +178,7 @@ pub fn router(about: About, driver: DriverHandle, app: Option<Arc<App>>) -> Rout
         .route("/api/relay", get(relay))
         .route("/api/network", get(network))
         .route("/api/repair", get(repair))
-        .route("/api/replicas/{account}", get(replicas))
+        .route("/api/replicas/{account}", get(replicas::replicas))
         .route("/api/names/{name}", get(named))
         .route("/api/{*rest}", any(async || StatusCode::NOT_FOUND))
         .route("/healthz", get(async || "ok\n"))
@@ -257,58 +259,6 @@ impl From<RepairView> for Repair {
 async fn repair(State(shared): State<Shared>) -> impl IntoResponse {
     let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
     (headers, Json(Repair::from(shared.driver.repair())))
-}
-
-/// What `/api/replicas/ACCOUNT` says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Replicas {
-    /// The relays that keep the account's feeds. The first one that lives is the primary, and stands first.
-    pub replicas: Vec<Replica>,
-    /// The relays that serve the account's owner the app, by their keys, as far as the relay that answers was told: those with
-    /// the role `index` are.
-    pub served_by: Vec<String>,
-}
-
-/// A relay that keeps somebody's feeds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Replica {
-    /// Its key, in text form.
-    pub peer: String,
-    /// `alive`, `suspect` or `dead`.
-    pub state: String,
-    /// Entries it lacks of those the relay that answers holds; unknown if both are not linked.
-    pub lag: Option<u64>,
-    /// Milliseconds until it had signed for the last entry written at the relay that answers; without one, for what others
-    /// wrote there.
-    pub delay_ms: Option<u32>,
-}
-
-impl From<ReplicasView> for Replicas {
-    fn from(view: ReplicasView) -> Self {
-        let replica = |replica: &ReplicaView| Replica {
-            peer: replica.relay.to_string(),
-            state: state_name(replica.state).to_owned(),
-            lag: replica.lag,
-            delay_ms: replica.delay_ms,
-        };
-        Self {
-            replicas: view.replicas.iter().map(replica).collect(),
-            served_by: view.served_by.iter().map(ToString::to_string).collect(),
-        }
-    }
-}
-
-async fn replicas(State(shared): State<Shared>, Path(account): Path<String>) -> Response {
-    let Ok(account) = account.parse::<AccountId>() else {
-        return (StatusCode::BAD_REQUEST, "that is no account\n").into_response();
-    };
-    match shared.driver.ask(Query::Replicas { account }).await {
-        Some(Reply::Replicas(view)) => {
-            let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
-            (headers, Json(Replicas::from(view))).into_response()
-        }
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n").into_response(),
-    }
 }
 
 /// What `/api/names/NAME` says.
