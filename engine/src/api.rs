@@ -257,7 +257,7 @@ pub enum Reply {
     /// A person.
     Profile(ProfileView),
     /// The relays that keep somebody's feeds, the primary first.
-    Replicas(Vec<PeerId>),
+    Replicas(ReplicasView),
     /// The registry's answer; [`NameAnswer::Unavailable`] if none came.
     Name(NameAnswer),
     /// Several people.
@@ -270,8 +270,8 @@ pub enum Reply {
     Network(NetworkView),
 }
 
-/// How a relay seems to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How a relay seems to do. Who does better comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RelayState {
     /// Heard of lately.
     Alive,
@@ -292,6 +292,30 @@ pub struct RelayView {
     pub this: bool,
 }
 
+/// The copies of somebody's feeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicasView {
+    /// The relays that keep them. The first one that lives is the primary, and stands first.
+    pub replicas: Vec<ReplicaView>,
+    /// The relays that serve the app and that a device of the account is linked with, as far as the one that is asked was
+    /// told: those that keep names are.
+    pub served_by: Vec<PeerId>,
+}
+
+/// A copy of somebody's feeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaView {
+    /// Who keeps it.
+    pub relay: PeerId,
+    /// How that relay seems to do.
+    pub state: RelayState,
+    /// Entries it lacks of those held by the relay that is asked. `None`: it is not linked with, or never said.
+    pub lag: Option<u64>,
+    /// Milliseconds from when the relay that is asked took an entry in until this one had signed for it: of the last entry of
+    /// these feeds, or else of all. `None`: not measured.
+    pub delay_ms: Option<u32>,
+}
+
 /// How far a relay is with what it should hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepairView {
@@ -307,6 +331,10 @@ pub struct RepairView {
     pub relays: u32,
     /// How many of them keep each account's feeds.
     pub replicas: u32,
+    /// How many should, if there are so many.
+    pub wanted: u32,
+    /// How many of the relays with a share live.
+    pub living: u32,
     /// Accounts held beside its share.
     pub cached: u64,
     /// So many relays fell silent at once that this one is probably cut off.
@@ -662,6 +690,8 @@ pub struct NetworkView {
     pub audits_failed: u64,
     /// The directory of relays.
     pub relays: Vec<RelayView>,
+    /// Of a relay: how soon others have what is written at it, in milliseconds.
+    pub delays: Vec<(PeerId, u32)>,
     /// How good each of them seems to be for this device.
     pub scores: Vec<ScoreView>,
     /// The weights behind the scores, in thousandths: of a millisecond of replication delay, a millisecond of response

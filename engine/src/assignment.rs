@@ -79,6 +79,16 @@ impl Assignment {
         }
     }
 
+    /// Over these workers, each named once, none of which counts for more than its fair share.
+    #[must_use]
+    pub fn fair(workers: &[Worker<'_>]) -> Self {
+        let most = fair_share(workers.iter().map(|worker| worker.capacity));
+        Self::new(workers.iter().map(|worker| Worker {
+            capacity: worker.capacity.min(most),
+            ..*worker
+        }))
+    }
+
     /// How many workers there are to choose from.
     #[must_use]
     pub fn len(&self) -> usize {

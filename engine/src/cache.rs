@@ -42,6 +42,11 @@ impl Cache {
         self.wanted.len()
     }
 
+    /// They.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
+        self.wanted.keys().copied()
+    }
+
     /// Somebody wanted it now, or it has just come.
     fn touch(&mut self, account: AccountId, now: Instant) {
         self.forget(&account);
@@ -150,14 +155,20 @@ impl Engine {
                 feeds.all(|(_, feed)| up.has.get(&feed.number).is_some_and(|has| *has >= feed.next_seq))
             })
         };
-        let enough = replicas.len() >= self.config.replicas;
+        // A copy of a relay that is no worker counts for nothing: nobody is worse off without it.
+        let wanted = match self.config.worker {
+            true => self.config.replicas,
+            false => 1,
+        };
+        let enough = replicas.len() >= wanted;
         enough && replicas.into_iter().all(held_by)
     }
 
     /// Forgets an account's feeds, and begins to delete them.
     fn drop_account(&mut self, account: AccountId) {
         self.cache.forget(&account);
-        for (device, feed) in self.feeds.forget(&account) {
+        let forgotten = self.feeds.forget(&account);
+        for (device, feed) in &forgotten {
             self.cache.dropping.push_back((feed.number, Some(account)));
             self.write(Op::Put {
                 table: Table::Meta,
@@ -178,6 +189,10 @@ impl Engine {
         for link in self.links_whose(|up| up.neighbour) {
             let Some(up) = self.up_mut(link) else { continue };
             up.matched.remove(&account);
+            for (_, feed) in &forgotten {
+                up.has.remove(&feed.number);
+                up.told.remove(&feed.number);
+            }
             if !up.relay {
                 continue;
             }

@@ -177,6 +177,7 @@ impl Engine {
         let timestamp = self.next_timestamp();
         let verified = VerifiedEntry::create(&identity.key, at, identity.account, timestamp, body);
         self.last_timestamp = timestamp;
+        self.routes.wrote(verified.header().seq + 1, self.now.instant);
         self.append(&verified);
         self.write_strictly();
         let tree = self.pace.tree(&verified.header().device, crate::clock(self.now));

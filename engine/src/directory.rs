@@ -103,14 +103,10 @@ impl Directory {
             state,
             this,
         };
-        let others = self.known.iter().filter_map(|(peer, known)| {
-            let state = match self.detector.state(peer)? {
-                State::Alive => RelayState::Alive,
-                State::Suspect => RelayState::Suspect,
-                State::Dead => RelayState::Dead,
-            };
-            Some(view(&known.signed.description, state, false))
-        });
+        let others = self
+            .known
+            .iter()
+            .filter_map(|(peer, known)| Some(view(&known.signed.description, self.state(peer)?, false)));
         let own = self.own.iter();
         let own = own.map(|own| view(&own.signed.description, RelayState::Alive, true));
         others.chain(own).collect()
@@ -135,6 +131,18 @@ impl Directory {
         known.map(|known| &known.signed.description)
     }
 
+    /// What this relay says of itself.
+    pub(crate) fn own_description(&self) -> Option<&Description> {
+        self.own.as_ref().map(|own| &own.signed.description)
+    }
+
+    /// Other relays that live.
+    pub(crate) fn living(&self) -> impl Iterator<Item = &Description> {
+        let alive = |peer: &PeerId| self.detector.state(peer) == Some(State::Alive);
+        let known = self.known.iter().filter(move |(peer, _)| alive(peer));
+        known.map(|(_, known)| &known.signed.description)
+    }
+
     /// Other relays that live and keep feeds, of this network.
     pub(crate) fn living_workers(&self) -> impl Iterator<Item = &Description> {
         let alive = |peer: &PeerId| self.detector.state(peer) == Some(State::Alive);
@@ -146,9 +154,29 @@ impl Directory {
         described.filter(|description| description.roles & role::WORKER != 0)
     }
 
+    /// How another relay seems to do; `None`: nobody knows it.
+    pub(crate) fn state(&self, peer: &PeerId) -> Option<RelayState> {
+        Some(match self.detector.state(peer)? {
+            State::Alive => RelayState::Alive,
+            State::Suspect => RelayState::Suspect,
+            State::Dead => RelayState::Dead,
+        })
+    }
+
+    /// How long a relay has been dead by now. `None`: it is not.
+    pub(crate) fn dead_for(&self, peer: &PeerId, now: Duration) -> Option<Duration> {
+        self.detector.dead_for(peer, now)
+    }
+
     /// So many relays fell silent that this peer is more likely cut off.
     pub(crate) fn doubts(&self) -> bool {
         self.doubted
+    }
+
+    /// Whether a relay may keep feeds: it does not say that it does not.
+    pub(crate) fn may_keep(&self, peer: &PeerId) -> bool {
+        let roles = self.known.get(peer).map(|known| known.signed.description.roles);
+        roles.is_none_or(|roles| roles & role::WORKER != 0)
     }
 
     /// Whether it lists `peer`.
@@ -163,6 +191,15 @@ impl Directory {
 }
 
 impl Engine {
+    /// How a relay seems to do, this one too.
+    pub(crate) fn relay_state(&self, peer: &PeerId) -> Option<RelayState> {
+        let own = self.key().is_some_and(|key| key.public() == peer.0);
+        match own {
+            true => Some(RelayState::Alive),
+            false => self.directory.state(peer),
+        }
+    }
+
     /// What this relay says of itself from now on.
     pub(crate) fn describe(&mut self, description: Description) {
         let PeerKind::Relay { key } = &self.config.kind else {
@@ -396,8 +433,6 @@ impl Engine {
                 self.directory.known.remove(&peer);
             }
             self.directory.changed = true;
-            let dead = to == Some(State::Dead);
-            self.placement.judge(peer, dead, self.now.instant);
             let name = |state| match state {
                 State::Alive => "alive",
                 State::Suspect => "suspect",

@@ -146,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// "I hold this": signed by a relay, a plain word from others. Nothing that is not on disk: a feed that is ahead
+    /// "I hold this": signed by a relay that keeps feeds, a plain word from others. Nothing that is not on disk: a feed that is ahead
     /// of its disk is confirmed as far as the disk has it.
     fn confirmation(&self, device: &DeviceId) -> Option<Message> {
         let feed = self.feeds.get(device)?;
@@ -154,13 +154,9 @@ impl Engine {
             return None;
         }
         Some(match &self.config.kind {
-            PeerKind::Relay { key } if self.is_relay() => Message::Receipt(Receipt::issue(
-                key,
-                *device,
-                feed.durable,
-                feed.durable_head,
-                self.now.wall,
-            )),
+            PeerKind::Relay { key } if self.is_relay() && self.config.worker => Message::Receipt(
+                Receipt::issue(key, *device, feed.durable, feed.durable_head, self.now.wall),
+            ),
             _ => Message::Have(Heads {
                 heads: vec![FeedHead {
                     account: feed.account,
@@ -189,22 +185,28 @@ impl Engine {
             return self.misbehaved(link, "a receipt with a wrong signature");
         }
         if self.is_relay() {
-            if receipt.relay == peer {
-                self.note_has(link, &receipt.device, receipt.next_seq);
-            }
+            self.note_signed(receipt);
             return self.pass_receipt(peer, receipt);
         }
         // Anybody can call itself a relay. A receipt counts as durable only from one this device knows as such, or that such
-        // a one knows.
+        // a one knows; and if it does not say that it keeps no feeds.
         let known = self.peers.is_relay(&peer);
         if receipt.relay == peer || (known && self.directory.vouches_for(&receipt.relay)) {
-            self.note_holder(
+            let keeps = known && self.directory.may_keep(&receipt.relay);
+            let before = self.note_holder(
                 receipt.relay,
-                known,
+                keeps,
                 receipt.device,
                 receipt.next_seq,
                 receipt.head,
             );
+            let own = self.identity.as_ref().map(|identity| identity.device);
+            let news = before.is_some_and(|before| before < receipt.next_seq);
+            if keeps && news && own == Some(receipt.device) {
+                let since = self.links.get(&link).map(|link| link.origin().1);
+                let (relay, now) = (receipt.relay, self.now.instant);
+                self.routes.signed(relay, receipt.next_seq, since, now);
+            }
         }
     }
 
@@ -223,6 +225,7 @@ impl Engine {
         }
     }
 
+    /// How far the peer was known to hold the feed before, if this is more.
     fn note_holder(
         &mut self,
         peer: PeerId,
@@ -230,34 +233,23 @@ impl Engine {
         device: DeviceId,
         next_seq: u64,
         head: protocol::EntryId,
-    ) {
-        let Some(feed) = self.feeds.get(&device) else {
-            return;
-        };
-        let account = feed.account;
+    ) -> Option<u64> {
+        let feed = self.feeds.get(&device)?;
         if self.me() != Some(feed.account) || next_seq > feed.next_seq {
-            return;
+            return None;
         }
         if next_seq == feed.next_seq && head != feed.head {
-            return;
+            return None;
         }
         let record = HolderRecord {
             next_seq,
             relay,
             at: self.now.wall,
         };
-        if relay && next_seq == feed.next_seq {
-            // The last entry is the one it signed for: written then, by this device's own clock.
-            let delay = self.now.wall.0.saturating_sub(self.last_timestamp.0);
-            self.routes
-                .measured(peer, core::time::Duration::from_millis(delay));
-        }
-        if let Some(before) = self.holders.note(device, peer, record) {
-            self.write(Op::put(Table::Holders, keys::holder(&device, &peer), &record));
-            if self.me() == Some(account) {
-                self.tell_durability(device, before);
-            }
-        }
+        let before = self.holders.note(device, peer, record)?;
+        self.write(Op::put(Table::Holders, keys::holder(&device, &peer), &record));
+        self.tell_durability(device, before);
+        Some(before)
     }
 
     /// Own posts from `from` on may be safer than before.

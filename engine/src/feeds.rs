@@ -9,6 +9,7 @@ use protocol::{AccountId, DeviceId, EntryId, Timestamp};
 
 use crate::io::LinkId;
 use crate::keys::FeedNumber;
+use crate::placement::Share;
 use crate::records::{FeedRecord, NameRecord, ProfileRecord};
 
 /// One device's log, as far as it is held.
@@ -57,6 +58,8 @@ impl Feed {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Account {
     pub(crate) devices: Vec<DeviceId>,
+    /// Whose share it is, as a relay worked it out last.
+    pub(crate) share: Share,
     pub(crate) profile: Option<ProfileRecord>,
     pub(crate) named: Option<NameRecord>,
 }
@@ -95,6 +98,12 @@ impl Feeds {
 
     pub(crate) fn account_mut(&mut self, account: AccountId) -> &mut Account {
         self.accounts.or_default(account)
+    }
+
+    /// The accounts of which at least one feed is held, and what is known of them.
+    pub(crate) fn held_mut(&mut self) -> impl Iterator<Item = (&AccountId, &mut Account)> {
+        let held = |(_, held): &(&AccountId, &mut Account)| !held.devices.is_empty();
+        self.accounts.iter_mut().filter(held)
     }
 
     /// The accounts of which at least one feed is held.

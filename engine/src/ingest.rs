@@ -95,6 +95,9 @@ impl Engine {
             if let Some(feed) = self.feeds.get_mut(&device) {
                 feed.source = source;
             }
+            if source.is_none() && link != NO_LINK {
+                self.note_written(device, seq + 1);
+            }
         }
         self.append(&verified);
         self.note_has(link, &device, seq + 1);

@@ -260,6 +260,13 @@ pub enum Log {
         /// How many of them keep each account's feeds.
         replicas: usize,
     },
+    /// There begin to be fewer copies of each feed than wanted, since fewer relays live; or that is over.
+    Copies {
+        /// Copies wanted.
+        wanted: usize,
+        /// Relays that could keep one.
+        living: usize,
+    },
     /// A relay did not show an entry it said it had: it is offered the feed anew.
     NotHeld {
         /// Which relay.
@@ -319,6 +326,9 @@ pub struct Config {
     pub repair_bytes_per_s: u32,
     /// Accounts a relay holds beside its share, while there are enough other relays that keep them.
     pub cached_accounts_max: usize,
+    /// A relay that keeps feeds, and signs for what it has. Others hold only those of the people linked with them and of whom
+    /// these look at, and their word is that of any peer.
+    pub worker: bool,
     /// A relay that was told of others, and so has something to catch up with before it serves.
     pub joins: bool,
     /// A relay whose adapter answers [`Output::Name`].
@@ -456,7 +466,7 @@ pub const CLAIMS_PER_MINUTE: u32 = 6_000;
 pub enum PeerKind {
     /// A person's device: keeps what the person follows; its key is in the store.
     Browser,
-    /// A native peer: keeps every account that comes along; its key is given.
+    /// A native peer: keeps its share of all accounts that come along; its key is given.
     Relay {
         /// The relay's key.
         key: protocol::KeyPair,
@@ -481,6 +491,7 @@ impl Config {
             repair_grace: REPAIR_GRACE,
             repair_bytes_per_s: REPAIR_BYTES_PER_S,
             cached_accounts_max: CACHED_ACCOUNTS_MAX,
+            worker: false,
             joins: false,
             registrar: false,
             names_per_minute: NAMES_PER_MINUTE,
@@ -498,6 +509,7 @@ impl Config {
             relays_target: 8,
             feeds_max: 1_000_000,
             anti_entropy: core::time::Duration::from_secs(30),
+            worker: true,
             ..Self::browser()
         }
     }

@@ -40,7 +40,9 @@ mod overlay;
 mod placement;
 mod records;
 mod registrar;
+mod replicas;
 mod routing;
+mod served;
 mod sketch;
 mod slugs;
 mod status;
@@ -111,6 +113,8 @@ pub struct Engine {
     claims: claims::Claims,
     registrar: registrar::Registrar,
     placement: placement::Placement,
+    replicas: replicas::Replicas,
+    served: served::Served,
     cache: cache::Cache,
     routes: routing::Routes,
     overlay: Option<Membership<PeerId>>,
@@ -194,7 +198,9 @@ impl Engine {
             names: names::Names::default(),
             claims: claims::Claims::default(),
             registrar: registrar::Registrar::default(),
-            placement: placement::Placement::new(now.instant),
+            placement: placement::Placement::new(&config, now.instant),
+            replicas: replicas::Replicas::default(),
+            served: served::Served::default(),
             cache: cache::Cache::default(),
             routes: routing::Routes::default(),
             overlay: None,
@@ -408,6 +414,7 @@ impl Engine {
         self.keep_lookups();
         self.keep_registrar();
         self.keep_placement();
+        self.keep_served();
         self.keep_routing();
         if self.now.instant >= self.next_anti_entropy {
             self.next_anti_entropy = self.now.instant + self.config.anti_entropy;

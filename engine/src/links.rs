@@ -92,13 +92,18 @@ pub(crate) struct Up {
     pub(crate) assigned: bool,
     /// A relay that said all it has of what this peer wants.
     pub(crate) compared: bool,
+    /// When something last came of it that this relay lacked, or that serves comparing.
+    pub(crate) progress: Instant,
     /// Accounts it asked for in plain words, or that were named to it.
     pub(crate) named: Set<AccountId>,
     /// Accounts it spoke of, of those this browser wants.
     pub(crate) spoke_of: Set<AccountId>,
     /// What else it wants, as it named it.
     pub(crate) theirs: Set<SaltedAccount>,
-    /// Of that, the accounts held here.
+    /// A relay: whom it serves, as it named them; and what it was last told of whom this one serves.
+    pub(crate) serves: Set<SaltedAccount>,
+    pub(crate) told_served: Option<[u8; 16]>,
+    /// Of what it wants, the accounts held here.
     pub(crate) matched: Set<AccountId>,
     /// How far a relay said, or proved, that it has each feed; between relays alone.
     pub(crate) has: Map<FeedNumber, u64>,
@@ -341,9 +346,12 @@ impl Engine {
                 last_round: 0,
                 assigned: false,
                 compared: false,
+                progress: now,
                 named: Set::new(),
                 spoke_of: Set::new(),
                 theirs: Set::new(),
+                serves: Set::new(),
+                told_served: None,
                 matched: Set::new(),
                 has: Map::new(),
                 audit: None,
@@ -380,6 +388,12 @@ impl Engine {
         if let Some(overlay) = &mut self.overlay {
             overlay.heard(&peer, clock(self.now));
         }
+        if matches!(
+            message,
+            Message::Digest(_) | Message::Sketch(_) | Message::Compared(_)
+        ) {
+            self.note_comparing(link);
+        }
         let now = clock(self.now);
         match message {
             Message::Interests(interests) => self.on_interests(link, interests),
@@ -408,6 +422,7 @@ impl Engine {
             Message::ForkProof(proof) => self.on_fork_proof(link, proof),
             Message::Introduction(word) => self.on_introduction(link, word),
             Message::Relays(relays) => self.on_relays(link, relays),
+            Message::Serves(serves) => self.on_serves(link, serves),
             Message::NameQuestion(asked) => self.on_name_question(link, asked),
             Message::NameAnswer(answered) => self.on_name_answer(link, answered),
             Message::Graft(on) => self.broadcast.on_graft(&link, Tree::from_byte(on.tree), now),

@@ -91,6 +91,17 @@ impl Peers {
         self.relays.contains_key(peer)
     }
 
+    /// Whether a relay this device knows was chosen by it, rather than named by its address book. `None`: it does not know it.
+    pub(crate) fn is_chosen(&self, peer: &PeerId) -> Option<bool> {
+        self.relays.get(peer).map(|url| !url.is_empty())
+    }
+
+    /// The relays this device chose.
+    pub(crate) fn chosen(&self) -> impl Iterator<Item = PeerId> + '_ {
+        let chosen = self.relays.iter().filter(|(_, url)| !url.is_empty());
+        chosen.map(|(peer, _)| *peer)
+    }
+
     pub(crate) fn relays_len(&self) -> usize {
         self.relays.len()
     }
@@ -112,7 +123,7 @@ impl Engine {
             if own == Some(candidate.peer) {
                 continue;
             }
-            if candidate.relay && !self.peers.is_relay(&candidate.peer) {
+            if candidate.relay && self.peers.is_chosen(&candidate.peer) != Some(false) {
                 self.know_relay(candidate.peer, String::new());
             }
             let now = clock(self.now);
@@ -132,6 +143,22 @@ impl Engine {
         };
         self.write(Op::put(Table::Relays, relay.0.to_vec(), &record));
         self.peers.relays.insert(relay, url);
+    }
+
+    /// This device does not know a relay any more.
+    pub(crate) fn forget_relay(&mut self, relay: &PeerId) {
+        self.write(Op::Delete {
+            table: Table::Relays,
+            key: relay.0.to_vec(),
+        });
+        self.peers.relays.remove(relay);
+    }
+
+    /// Whether `peer` is a neighbour.
+    pub(crate) fn is_neighbour(&self, peer: &PeerId) -> bool {
+        let link = self.peers.links.get(peer);
+        link.and_then(|link| self.up(*link))
+            .is_some_and(|up| up.neighbour)
     }
 
     /// Takes part in the overlay from the moment there is a key to prove.

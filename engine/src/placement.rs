@@ -6,23 +6,33 @@
 //! and one that was wiped is refilled, by nothing but comparing and fetching.
 //!
 //! A relay that fell silent keeps its share for a grace, since most come back; then the next in line takes it over. While
-//! this relay doubts itself, nobody loses a share.
+//! this relay doubts itself, nobody loses a share and nobody gets one.
 //!
-//! Invariant: as long as there are no more relays than replicas, every relay keeps everything.
+//! A relay without the role of a worker has no share: it holds the feeds of the people linked with it and of whom they
+//! asked for by name, within the bounds of [`crate::cache`], and signs for none.
+//!
+//! Whoever merely calls itself a relay is not waited for and hands nothing over: only those in the directory count.
+//!
+//! Invariant: as long as there are no more workers than replicas, every worker keeps everything.
 
-use ordered::Map;
 use protocol::directory::role;
 use protocol::{AccountId, DeviceId, Instant, PeerId};
 
-use crate::Engine;
-use crate::api::{Event, RepairView};
-use crate::assignment::{Assignment, Worker, fair_share};
-use crate::io::{LinkId, Log};
+use crate::api::{Event, RelayState, RepairView};
+use crate::assignment::{Assignment, Worker};
+use crate::io::{Config, LinkId, Log};
+use crate::links::Up;
 use crate::records::meta;
 use crate::store::{Op, Table};
+use crate::{Engine, clock};
 
 /// How long a relay of a network waits for a first neighbour before it serves without having caught up: it may be the last.
 const PATIENCE: core::time::Duration = core::time::Duration::from_secs(15);
+
+/// A neighbour of which nothing came for so long is not waited for any more.
+const STUCK: core::time::Duration = core::time::Duration::from_secs(60);
+/// What is said to compare counts for so long, then only entries do: words alone must not keep this relay waiting.
+const COMPARES_WITHIN: core::time::Duration = core::time::Duration::from_mins(10);
 
 /// How often a relay that hands over asks what others have by now.
 const ASK_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
@@ -31,6 +41,28 @@ const ASK_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
 const MANY: u64 = 20_000;
 /// it is told so often how many they are.
 const MANY_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
+
+/// Whose share an account is: the places of its keepers among the members, and of which division that is true. Working it out
+/// for each of a million accounts takes a second, and every link with a relay asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    division: u32,
+    keepers: [u16; KEEPERS_MAX],
+}
+
+/// Keepers remembered of an account. With more replicas than that it is worked out each time.
+const KEEPERS_MAX: usize = 4;
+/// No member has this place.
+const NOBODY: u16 = u16::MAX;
+
+impl Default for Share {
+    fn default() -> Self {
+        Self {
+            division: 0,
+            keepers: [NOBODY; KEEPERS_MAX],
+        }
+    }
+}
 
 /// A relay with a share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +77,12 @@ struct Member {
 pub(crate) struct Placement {
     members: Vec<Member>,
     assignment: Assignment,
-    /// More relays than replicas: each keeps a part.
+    /// How often feeds were divided.
+    division: u32,
+    /// More relays than replicas, and each keeps a part; or this one keeps none.
     divided: bool,
-    /// Relays that are dead, and since when.
-    died: Map<PeerId, Instant>,
+    /// Fewer copies than wanted, and that was said.
+    short: bool,
     began: Instant,
     /// This relay has been one of several.
     networked: bool,
@@ -61,12 +95,13 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(config: &Config, now: Instant) -> Self {
         Self {
             members: Vec::new(),
             assignment: Assignment::new([]),
-            divided: false,
-            died: Map::new(),
+            division: 0,
+            divided: !config.worker,
+            short: false,
             began: now,
             networked: false,
             caught_up: false,
@@ -81,24 +116,44 @@ impl Placement {
         self.networked = true;
     }
 
-    /// A relay died, or is there again.
-    pub(crate) fn judge(&mut self, peer: PeerId, dead: bool, now: Instant) {
-        if dead {
-            self.died.or_insert_with(peer, || now);
-        } else {
-            self.died.remove(&peer);
-        }
-    }
-
     pub(crate) fn is_divided(&self) -> bool {
         self.divided
+    }
+
+    fn place(&self, peer: &PeerId) -> Option<u16> {
+        let place = self.members.binary_search_by_key(peer, |member| member.peer);
+        place.ok().and_then(|place| u16::try_from(place).ok())
+    }
+
+    /// Whose share an account is by now. `before`: what is remembered of that.
+    fn share(&self, account: &AccountId, replicas: usize, before: Share) -> Share {
+        if before.division == self.division {
+            return before;
+        }
+        let mut share = Share {
+            division: self.division,
+            ..Share::default()
+        };
+        let keepers = self.assignment.replicas(account, replicas);
+        for (keeper, slot) in keepers.iter().zip(&mut share.keepers) {
+            *slot = self.place(keeper).unwrap_or(NOBODY);
+        }
+        share
     }
 }
 
 impl Engine {
     /// The relays that keep an account's feeds, the primary first.
     pub(crate) fn replicas_of(&self, account: &AccountId) -> Vec<PeerId> {
-        self.placement.assignment.replicas(account, self.config.replicas)
+        let share = self.feeds.account(account).map(|held| held.share);
+        match share.filter(|share| share.division == self.placement.division) {
+            Some(share) if self.config.replicas <= KEEPERS_MAX => {
+                let keepers = share.keepers.iter();
+                let keepers = keepers.filter_map(|place| self.placement.members.get(usize::from(*place)));
+                keepers.map(|member| member.peer).collect()
+            }
+            _ => self.placement.assignment.replicas(account, self.config.replicas),
+        }
     }
 
     pub(crate) fn is_assigned_here(&self, account: &AccountId) -> bool {
@@ -127,16 +182,34 @@ impl Engine {
     pub(crate) fn wanted_beside(&self) -> ordered::Set<AccountId> {
         let links = self.links.values().filter_map(crate::links::Link::up);
         let subscribed = links.flat_map(|up| up.named.iter().copied().chain(up.account));
-        let beside = self.feeds.accounts().chain(subscribed);
-        beside.filter(|account| !self.is_assigned_here(account)).collect()
+        let subscribed = subscribed.filter(|account| !self.is_assigned_here(account));
+        self.cache.accounts().chain(subscribed).collect()
     }
 
     /// What a neighbouring relay should have by the assignment, of what is held here.
-    pub(crate) fn assigned_to(&self, peer: &PeerId) -> Vec<AccountId> {
-        let accounts = self.feeds.accounts();
-        accounts
-            .filter(|account| self.replicas_of(account).contains(peer))
-            .collect()
+    pub(crate) fn assigned_to(&mut self, peer: &PeerId) -> Vec<AccountId> {
+        let Some(place) = self.placement.place(peer) else {
+            return Vec::new();
+        };
+        if self.config.replicas > KEEPERS_MAX {
+            let accounts = self.feeds.accounts();
+            let theirs = accounts.filter(|account| self.replicas_of(account).contains(peer));
+            return theirs.collect();
+        }
+        self.remember_shares();
+        let held = self.feeds.held_mut();
+        let theirs = held.filter(|(_, held)| held.share.keepers.contains(&place));
+        theirs.map(|(account, _)| *account).collect()
+    }
+
+    /// Works out whose share the accounts are that are held, of which that is not remembered.
+    fn remember_shares(&mut self) {
+        let replicas = self.config.replicas;
+        if replicas <= KEEPERS_MAX {
+            for (account, held) in self.feeds.held_mut() {
+                held.share = self.placement.share(account, replicas, held.share);
+            }
+        }
     }
 
     /// Once a second: who has a share, and whether this relay has all of its own.
@@ -144,21 +217,21 @@ impl Engine {
         if !self.is_relay() {
             return;
         }
-        let members = self.members();
-        if members != self.placement.members {
-            self.divide(members);
+        if !self.directory.doubts() {
+            let members = self.members();
+            if members != self.placement.members {
+                self.divide(members);
+            }
         }
         self.tell_repair();
         self.keep_cache();
     }
 
     fn members(&self) -> Vec<Member> {
-        let now = self.now.instant;
-        let grace = self.config.repair_grace;
-        let doubts = self.directory.doubts();
+        let now = clock(self.now);
         let given_up = |peer: &PeerId| {
-            let died = self.placement.died.get(peer);
-            !doubts && died.is_some_and(|died| now.since(*died) >= grace)
+            let dead = self.directory.dead_for(peer, now);
+            dead.is_some_and(|dead| dead >= self.config.repair_grace)
         };
         let described = self.directory.descriptions();
         let workers = described.filter(|description| {
@@ -176,20 +249,23 @@ impl Engine {
     }
 
     fn divide(&mut self, members: Vec<Member>) {
-        let most = fair_share(members.iter().map(|member| member.capacity));
         let workers = members.iter().map(|member| Worker {
             peer: member.peer,
-            capacity: member.capacity.min(most),
+            capacity: member.capacity,
             zone: &member.zone,
         });
-        self.placement.assignment = Assignment::new(workers);
+        self.placement.assignment = Assignment::fair(&workers.collect::<Vec<_>>());
+        self.placement.division += 1;
         let was_divided = self.placement.divided;
-        self.placement.divided = members.len() > self.config.replicas;
+        self.placement.divided = !self.config.worker || members.len() > self.config.replicas;
         self.emit(crate::io::Output::Log(Log::Placement {
             relays: members.len(),
             replicas: self.config.replicas.min(members.len()),
         }));
         self.placement.members = members;
+        if self.placement.divided {
+            self.remember_shares();
+        }
         self.sort_cache();
         if !was_divided && !self.placement.divided {
             // Everybody keeps everything, as before.
@@ -259,13 +335,12 @@ impl Engine {
     /// Feeds of which relays that should have them lack a part. Without a link to any of those there is nobody to hand
     /// them to.
     fn left_to_hand_over(&self, for_good: bool) -> u64 {
-        let neighbours = self.links.values().filter_map(crate::links::Link::neighbour);
-        let relays: Vec<&crate::links::Up> = neighbours.filter(|up| up.relay).collect();
+        let relays: Vec<&Up> = self.fellows().collect();
         let mut left = 0;
         for account in self.feeds.accounts() {
             let replicas = self.replicas_of(&account);
             for (_, feed) in self.feeds.feeds_of(&account) {
-                let has = |up: &&&crate::links::Up| {
+                let has = |up: &&&Up| {
                     let has = up.has.get(&feed.number);
                     has.is_some_and(|has| *has >= feed.next_seq)
                 };
@@ -281,6 +356,24 @@ impl Engine {
             }
         }
         left
+    }
+
+    /// The neighbours that are relays of this network, not by their own word alone.
+    fn fellows(&self) -> impl Iterator<Item = &Up> {
+        let neighbours = self.links.values().filter_map(crate::links::Link::neighbour);
+        neighbours.filter(|up| up.relay && self.is_anchor(&up.peer))
+    }
+
+    /// A neighbour goes on comparing.
+    pub(crate) fn note_comparing(&mut self, link: LinkId) {
+        let now = self.now.instant;
+        let Some(it) = self.links.get_mut(&link).filter(|_| cfg!(feature = "relay")) else {
+            return;
+        };
+        let recent = now.since(it.origin().1) < COMPARES_WITHIN;
+        if let Some(up) = it.up_mut().filter(|_| recent) {
+            up.progress = now;
+        }
     }
 
     /// A neighbour said all it has of what this peer wants.
@@ -307,13 +400,8 @@ impl Engine {
             return;
         }
         let (mut feeds, mut entries, mut from) = (0, 0, Vec::new());
-        let (mut relays, mut compared) = (0, 0);
-        for up in self.links.values().filter_map(crate::links::Link::neighbour) {
-            if !up.relay {
-                continue;
-            }
-            relays += 1;
-            compared += usize::from(up.compared);
+        let (mut relays, mut complete) = (0, true);
+        for up in self.fellows() {
             let mut ahead = 0;
             for (device, head) in &up.ahead {
                 let held = self.feeds.get(device).map_or(0, |feed| feed.next_seq);
@@ -323,7 +411,12 @@ impl Engine {
             if ahead > 0 || !up.inflight.is_empty() {
                 from.push(up.peer);
             }
-            feeds += ahead + up.inflight.len() as u64;
+            let lacking = ahead + up.inflight.len() as u64;
+            feeds += lacking;
+            if self.now.instant.since(up.progress) < STUCK {
+                relays += 1;
+                complete &= up.compared && lacking == 0;
+            }
         }
         if feeds > MANY {
             // Counting them takes a while itself.
@@ -331,10 +424,11 @@ impl Engine {
         }
         let expects = self.config.joins || self.placement.networked;
         let waited = self.now.instant.since(self.placement.began) >= PATIENCE;
-        let complete = feeds == 0 && compared == relays;
         if complete && (relays > 0 || !expects || waited) {
             self.placement.caught_up = true;
         }
+        let living = self.living_members();
+        self.tell_copies(living, waited);
         let view = RepairView {
             caught_up: self.placement.caught_up,
             feeds,
@@ -342,6 +436,8 @@ impl Engine {
             from,
             relays: self.placement.members.len() as u32,
             replicas: self.config.replicas.min(self.placement.members.len()) as u32,
+            wanted: self.config.replicas as u32,
+            living: living as u32,
             cached: self.cache.len() as u64,
             doubts: self.directory.doubts(),
             to_hand_over: self
@@ -355,6 +451,23 @@ impl Engine {
         if view != self.placement.told {
             self.placement.told = view.clone();
             self.event(Event::Repair(view));
+        }
+    }
+
+    /// Relays with a share that live.
+    fn living_members(&self) -> usize {
+        let living = |member: &&Member| self.relay_state(&member.peer) == Some(RelayState::Alive);
+        self.placement.members.iter().filter(living).count()
+    }
+
+    /// Says when there begin to be fewer copies of each feed than wanted, and when that ends.
+    fn tell_copies(&mut self, living: usize, waited: bool) {
+        let wanted = self.config.replicas;
+        // Right after the start the others are not known yet.
+        let short = living < wanted && waited;
+        if short != self.placement.short {
+            self.placement.short = short;
+            self.emit(crate::io::Output::Log(Log::Copies { wanted, living }));
         }
     }
 }

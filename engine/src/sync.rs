@@ -375,10 +375,15 @@ impl Engine {
                 self.fetches.repaired = self.fetches.repaired.saturating_add(len as u32);
             }
         }
+        let held = self.feeds.entries();
         for entry in entries.entries {
             if let Err(reason) = self.ingest(link, entry, None) {
                 return self.misbehaved(link, &reason);
             }
+        }
+        let news = self.is_relay() && self.feeds.entries() > held;
+        if let Some(up) = self.up_mut(link).filter(|_| news) {
+            up.progress = now;
         }
     }
 

@@ -6,7 +6,7 @@
 //!
 //! A peer goes *alive* → *suspect* → *dead* → *gone*, a step at a time, each told once ([`Detector::poll`]); a higher counter
 //! makes it alive again at any step. A suspect is inactive: nothing new is given to it. A dead one is replaced. Who is gone
-//! is forgotten.
+//! is forgotten, but for its counter: what it said before makes it alive no more.
 //!
 //! When it is wrong. A living peer is suspected when no rise of its counter arrives for `missed_max` periods and a half: one
 //! heartbeat lost is never enough, nor one that is half a period late. With losses of one in ten on each of three ways, two
@@ -109,6 +109,9 @@ pub struct Detector<P> {
     config: Config,
     peers: Map<P, Watched>,
     changes: VecDeque<Change<P>>,
+    /// The last counters of those who are gone, so that nobody lives again by what it said before. As many as are watched;
+    /// when full, the lowest goes.
+    gone: Map<P, u64>,
     last_tick: Duration,
     /// Not later than the next time somebody changes by silence alone.
     deadline: Duration,
@@ -124,6 +127,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
             config,
             peers: Map::new(),
             changes: VecDeque::new(),
+            gone: Map::new(),
             last_tick: now,
             deadline: Duration::MAX,
             doubts_since: None,
@@ -142,6 +146,9 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         if known.as_ref().is_some_and(|known| counter <= known.counter) {
             return false;
         }
+        if known.is_none() && self.gone.get(&peer).is_some_and(|gone| counter <= *gone) {
+            return false;
+        }
         let from = known.as_ref().map(|known| known.state);
         let silent = known.map_or(Duration::ZERO, |known| now.saturating_sub(known.heard));
         if from.is_none() && self.peers.len() >= self.config.peers_max && !self.make_room(now) {
@@ -154,6 +161,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
             left: false,
         };
         self.peers.insert(peer, watched);
+        self.gone.remove(&peer);
         self.deadline = self.deadline.min(now + self.config.suspect_after());
         if from != Some(State::Alive) {
             self.changes.push_back(Change {
@@ -222,7 +230,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
             }
         }
         for peer in gone {
-            self.peers.remove(&peer);
+            self.forget(&peer);
         }
         self.judge_itself(now);
     }
@@ -250,10 +258,24 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         self.peers.get(peer).map(|watched| watched.state)
     }
 
-    /// The highest heartbeat heard of.
+    /// The highest heartbeat heard of, also of who is gone.
     #[must_use]
     pub fn counter(&self, peer: &P) -> Option<u64> {
-        self.peers.get(peer).map(|watched| watched.counter)
+        let watched = self.peers.get(peer).map(|watched| watched.counter);
+        watched.or_else(|| self.gone.get(peer).copied())
+    }
+
+    /// How long a peer has been dead by now. `None`: it is not.
+    #[must_use]
+    pub fn dead_for(&self, peer: &P, now: Duration) -> Option<Duration> {
+        let watched = self.peers.get(peer)?;
+        let silent = now.saturating_sub(watched.heard);
+        let seemed_alive = if watched.left {
+            Duration::ZERO
+        } else {
+            self.config.dead_after
+        };
+        (watched.state == State::Dead).then(|| silent.saturating_sub(seemed_alive))
     }
 
     /// Everybody watched, and what they seem to be.
@@ -310,7 +332,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         let Some((peer, watched)) = silent else {
             return false;
         };
-        self.peers.remove(&peer);
+        self.forget(&peer);
         self.changes.push_back(Change {
             peer,
             from: Some(watched.state),
@@ -318,5 +340,18 @@ impl<P: Copy + Ord + Debug> Detector<P> {
             silent: now.saturating_sub(watched.heard),
         });
         true
+    }
+
+    fn forget(&mut self, peer: &P) {
+        let Some(watched) = self.peers.remove(peer) else {
+            return;
+        };
+        if self.gone.len() >= self.config.peers_max {
+            let lowest = self.gone.iter().min_by_key(|(_, counter)| **counter);
+            if let Some(lowest) = lowest.map(|(peer, _)| *peer) {
+                self.gone.remove(&lowest);
+            }
+        }
+        self.gone.insert(*peer, watched.counter);
     }
 }

@@ -71,6 +71,32 @@ fn an_old_counter_is_no_sign_of_life() {
 }
 
 #[test]
+fn what_the_gone_said_before_makes_them_alive_no_more() {
+    let mut detector = Detector::new(Config::default(), s(0));
+    assert!(detector.heard(1, 10, s(0)));
+    pass(&mut detector, 0, 3_700, &[2]);
+    assert_eq!(detector.state(&1), None, "gone");
+    assert!(!detector.heard(1, 10, s(3_700)) && !detector.heard(1, 9, s(3_700)));
+    assert_eq!(detector.state(&1), None);
+    assert!(detector.heard(1, 11, s(3_700)), "this it says now");
+    assert_eq!(detector.state(&1), Some(State::Alive));
+}
+
+#[test]
+fn how_long_somebody_is_dead_is_counted_from_the_judgement() {
+    let mut detector = Detector::new(Config::default(), s(0));
+    pass(&mut detector, 0, 5, &[1, 2, 3, 4]);
+    pass(&mut detector, 5, 34, &[1, 2, 3]);
+    assert_eq!(detector.dead_for(&4, s(34)), None, "a suspect");
+    pass(&mut detector, 34, 45, &[1, 2, 3]);
+    assert_eq!(detector.dead_for(&4, s(45)), Some(s(10)));
+    assert_eq!(detector.dead_for(&1, s(45)), None);
+    detector.left(&3, s(45));
+    pass(&mut detector, 45, 50, &[1, 2]);
+    assert_eq!(detector.dead_for(&3, s(50)), Some(s(5)), "it said so");
+}
+
+#[test]
 fn whoever_slept_judges_nobody_by_it() {
     let mut detector = Detector::new(Config::default(), s(0));
     pass(&mut detector, 0, 20, &[1, 2]);

@@ -32,7 +32,7 @@ pub const MAGIC: [u8; 4] = *b"STRL";
 
 /// Feature bits: what both set may be used on the link. Unknown bits are ignored.
 pub mod feature {
-    /// The peer is a relay: it keeps every account and signs receipts.
+    /// The peer is a relay. What it does is in its description.
     pub const RELAY: u64 = 1;
     /// The peer wants no other person's browser to learn its address.
     pub const RELAYS_ONLY: u64 = 1 << 1;

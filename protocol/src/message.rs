@@ -112,6 +112,8 @@ pub enum Message {
     Compared(Compared),
     /// "I do not remember what you wanted."
     Forgotten,
+    /// "These people's devices are linked with me": a relay that serves the app, to one that keeps names.
+    Serves(Serves),
 }
 
 /// See [`Message::Interests`].
@@ -323,6 +325,13 @@ pub struct Relays {
     pub relays: Vec<SignedDescription>,
 }
 
+/// See [`Message::Serves`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serves {
+    /// All of them, in place of what was said before.
+    pub accounts: Vec<SaltedAccount>,
+}
+
 /// See [`Message::NameQuestion`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameAsked {
@@ -391,6 +400,7 @@ mod kind {
     pub(super) const SKETCH: u8 = 27;
     pub(super) const COMPARED: u8 = 28;
     pub(super) const FORGOTTEN: u8 = 29;
+    pub(super) const SERVES: u8 = 30;
 }
 
 impl Message {
@@ -430,6 +440,7 @@ impl Message {
             Self::Sketch(fields) => with(kind::SKETCH, fields),
             Self::Compared(fields) => with(kind::COMPARED, fields),
             Self::Forgotten => vec![kind::FORGOTTEN],
+            Self::Serves(fields) => with(kind::SERVES, fields),
         }
     }
 
@@ -469,6 +480,7 @@ impl Message {
             kind::SKETCH => Self::Sketch(fields_of(fields)?),
             kind::COMPARED => Self::Compared(fields_of(fields)?),
             kind::FORGOTTEN => fields_of(fields).map(|()| Self::Forgotten)?,
+            kind::SERVES => Self::Serves(fields_of(fields)?),
             unknown => return Ok(Decoded::Unknown(unknown)),
         };
         if message.within_limits() {
@@ -513,6 +525,7 @@ impl Message {
                 (1..=limits::RELAYS_PER_MESSAGE_MAX).contains(&m.relays.len())
                     && m.relays.iter().all(|relay| relay.description.within_limits())
             }
+            Self::Serves(m) => m.accounts.len() <= limits::INTERESTS_PER_MESSAGE_MAX,
             Self::NameQuestion(m) => m.question.within_limits(),
             Self::NameAnswer(m) => m.answer.within_limits(),
             Self::Sketch(m) => {

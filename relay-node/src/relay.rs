@@ -186,6 +186,7 @@ impl Relay {
             repair_grace: Duration::from_secs(settings.repair_grace_s),
             cached_accounts_max: settings.cached_accounts,
             repair_bytes_per_s: settings.repair_kib_per_s.saturating_mul(1024),
+            worker: settings.roles().contains(&Role::Worker),
             joins: !settings.join.is_empty(),
             registrar: keeps_names,
             names_per_minute: settings.names_per_minute,

@@ -10,9 +10,9 @@ use protocol::AccountId;
 use protocol::directory::Location;
 
 use crate::config::Settings;
-use crate::http::{About, Member, Named};
+use crate::http::{About, Member, Named, Replicas};
 use crate::network::RelayUrl;
-use crate::status::{agent, plain, table};
+use crate::status::{agent, counted, plain, table};
 
 /// Mean radius of the Earth (IUGG), in kilometres.
 const EARTH_KM: f32 = 6_371.0;
@@ -27,6 +27,10 @@ struct Candidate {
     state: String,
     /// Among those that keep the feeds, from 0.
     rank: Option<usize>,
+    /// Entries it lacks of those the relay that was asked holds, if that knows.
+    lag: Option<u64>,
+    /// That relay measured how soon entries are here.
+    measured: bool,
     /// It answered.
     reached: bool,
     terms: Terms,
@@ -45,7 +49,7 @@ pub fn route(settings: &Settings, url: &RelayUrl, user: &str, explain: bool) -> 
         let answer = agent.get(format!("{url}{path}")).call();
         answer.with_context(|| format!("no relay answers at {url}; is it running? --at names another"))
     };
-    let replicas: Vec<String> = get(format!("/api/replicas/{account}"))?.body_mut().read_json()?;
+    let Replicas { replicas, .. } = get(format!("/api/replicas/{account}"))?.body_mut().read_json()?;
     let members: Vec<Member> = get("/api/network".to_owned())?.body_mut().read_json()?;
     let about: About = get("/api/relay".to_owned())?.body_mut().read_json()?;
     ensure!(
@@ -56,7 +60,8 @@ pub fn route(settings: &Settings, url: &RelayUrl, user: &str, explain: bool) -> 
     let mut candidates: Vec<Candidate> = members
         .into_iter()
         .map(|member| {
-            let rank = replicas.iter().position(|replica| *replica == member.peer);
+            let rank = replicas.iter().position(|replica| replica.peer == member.peer);
+            let delay = rank.and_then(|rank| replicas[rank].delay_ms);
             let distance = settings.location.zip(member.location).map(|(here, there)| {
                 let there = Location {
                     latitude: there[0],
@@ -72,9 +77,15 @@ pub fn route(settings: &Settings, url: &RelayUrl, user: &str, explain: bool) -> 
                 },
                 state: member.state,
                 rank,
+                lag: rank.and_then(|rank| replicas[rank].lag),
+                measured: delay.is_some(),
                 reached: false,
                 terms: Terms {
-                    replication_ms: rank.map_or(weights.usual_replication_ms, |_| 0.0),
+                    replication_ms: match (delay, rank) {
+                        (Some(delay), _) => delay as f32,
+                        (None, Some(_)) => 0.0,
+                        (None, None) => weights.usual_replication_ms,
+                    },
                     response_ms: 0.0,
                     distance_km: distance.unwrap_or(0.0),
                     errors: member.errors_ppm as f32 / 1_000_000.0,
@@ -183,7 +194,7 @@ fn distance_km(a: Location, b: Location) -> f32 {
 fn text(candidates: &[Candidate], weights: &Routing, explain: bool) -> String {
     let mut head = vec!["RELAY", "STATE", "KEEPS THEM", "SCORE"];
     if explain {
-        head.extend(["REPLICATION", "RESPONSE", "DISTANCE", "ERRORS"]);
+        head.extend(["LACKS", "REPLICATION", "RESPONSE", "DISTANCE", "ERRORS"]);
     }
     let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     for candidate in candidates {
@@ -195,12 +206,15 @@ fn text(candidates: &[Candidate], weights: &Routing, explain: bool) -> String {
         let mut row = vec![candidate.place.clone(), candidate.state.clone(), keeps];
         if !candidate.reached {
             row.push("not reached".to_owned());
-            row.extend(explain.then(|| ["–"; 4].map(str::to_owned)).into_iter().flatten());
+            row.extend(explain.then(|| ["–"; 5].map(str::to_owned)).into_iter().flatten());
             rows.push(row);
             continue;
         }
         row.push(format!("{:.2}", candidate.score * 1_000.0));
         if explain {
+            let lacks = candidate.lag.map(|lag| counted(lag, "entry", "entries"));
+            row.push(lacks.unwrap_or_else(|| "–".to_owned()));
+            let usual = if candidate.measured { "" } else { " (not measured)" };
             let Terms {
                 replication_ms,
                 response_ms,
@@ -208,7 +222,7 @@ fn text(candidates: &[Candidate], weights: &Routing, explain: bool) -> String {
                 errors,
             } = candidate.terms;
             let values = [
-                format!("{replication_ms:.0} ms"),
+                format!("{replication_ms:.0} ms{usual}"),
                 format!("{response_ms:.1} ms"),
                 format!("{distance_km:.0} km"),
                 format!("{errors:.4}"),
@@ -226,7 +240,8 @@ fn text(candidates: &[Candidate], weights: &Routing, explain: bool) -> String {
         let _ = writeln!(
             text,
             "\nscore = 1000 / (replication + response + distance + errors), each with its weight; higher is better. The \
-             replication delay of relays that keep the feeds counts as 0, of others as the usual {:.0} ms.",
+             replication delay is as the relay that was asked measured it; where it did not, it counts as 0 for relays that \
+             keep the feeds and as the usual {:.0} ms for others.",
             weights.usual_replication_ms
         );
     }
@@ -245,6 +260,8 @@ mod tests {
             place,
             state: state.to_owned(),
             rank: None,
+            lag: None,
+            measured: false,
             reached: false,
             terms: Terms::default(),
             score: 0.0,
@@ -286,6 +303,8 @@ mod tests {
         let weights = Routing::weighing([1.0, 3.0, 0.5, 100.0]).unwrap();
         let mut best = candidate("http://a".to_owned(), "alive");
         best.reached = true;
+        best.measured = true;
+        best.lag = Some(1);
         best.terms = Terms {
             replication_ms: 150.0,
             response_ms: 10.0,
@@ -296,6 +315,7 @@ mod tests {
         let text = text(&[best], &weights, true);
         for part in [
             "5.00",
+            "1 entry ",
             "1 × 150 ms = 150.0",
             "3 × 10.0 ms = 30.0",
             "0.5 × 20 km = 10.0",

@@ -131,6 +131,8 @@ pub(crate) fn share_text(repair: &Repair) -> String {
         from,
         relays,
         replicas,
+        wanted,
+        living,
         cached,
         doubts,
         to_hand_over,
@@ -146,6 +148,11 @@ pub(crate) fn share_text(repair: &Repair) -> String {
         );
     }
     let mut share = format!("each feed is kept by {replicas} of {relays} relays");
+    if living < wanted {
+        let lives = if *living == 1 { "lives" } else { "live" };
+        let living_relays = counted(u64::from(*living), "relay", "relays");
+        share += &format!(", only {living} of the wanted {wanted}: {living_relays} {lives}");
+    }
     if *cached > 0 {
         let cached = counted(*cached, "account", "accounts");
         share += &format!("; beside its share this one holds {cached}");
@@ -232,6 +239,8 @@ mod tests {
                 from: vec!["abc".to_owned()],
                 relays: 7,
                 replicas: 3,
+                wanted: 3,
+                living: 2,
                 cached: 1,
                 doubts: false,
                 to_hand_over: None,
@@ -244,7 +253,7 @@ mod tests {
         assert_eq!(
             status.text(),
             "Relay 1.0 at http://localhost:8080, ready\nkey abc\n\
-             each feed is kept by 3 of 7 relays; beside its share this one holds 1 account; this one lacks 9 entries of 2 feeds, coming from 1 relay\n\n\
+             each feed is kept by 3 of 7 relays, only 2 of the wanted 3: 2 relays live; beside its share this one holds 1 account; this one lacks 9 entries of 2 feeds, coming from 1 relay\n\n\
              RELAY                         STATE  ZONE     CAPACITY  ENTRIES  LOAD  RESPONSE  ROLES\n\
              abc                           alive  a [31mb  100       7        12 %  1.5 ms    worker,web\n\
              http://localhost:8080 (this)  alive  –        100       7        12 %  1.5 ms    worker,web\n"

@@ -83,7 +83,12 @@ async fn keepers(relay: &Relay, account: AccountId) -> Result<BTreeSet<String>> 
     let text = http::get(relay.at(), &format!("/api/replicas/{account}"))
         .await?
         .text();
-    serde_json::from_str(&text).context(text)
+    let answer: serde_json::Value = serde_json::from_str(&text)?;
+    let keepers = answer["replicas"].as_array().context("a list of relays")?;
+    let keepers = keepers
+        .iter()
+        .map(|keeper| Some(keeper["peer"].as_str()?.to_owned()));
+    keepers.collect::<Option<_>>().context(text)
 }
 
 async fn key(relay: &Relay) -> Result<String> {

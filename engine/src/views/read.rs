@@ -106,10 +106,7 @@ impl Engine {
                 }
                 Reply::Profile(self.profile_view(&account))
             }
-            Query::Replicas { account } => Reply::Replicas(match self.is_relay() {
-                true => self.replicas_of(&account),
-                false => Vec::new(),
-            }),
+            Query::Replicas { account } => Reply::Replicas(self.replicas_view(&account)),
             Query::Name { name } => return self.look_up_name(ask, &name),
             Query::Slug { slug } => return self.look_up_slug(ask, &slug),
             Query::Following => {
@@ -136,6 +133,7 @@ impl Engine {
                 audits: self.audits,
                 audits_failed: self.audits_failed,
                 relays: self.directory.views(),
+                delays: self.replicas.delays(),
                 scores: self.scores(),
                 weights: self
                     .config

@@ -2,12 +2,14 @@
 
 use protocol::entry::{Body, Position, Post};
 use protocol::frame;
-use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
+use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, feature};
 use protocol::identity::Certificate;
-use protocol::message::{Compared, Message, Push, Relays, SKETCH_CELL_LEN, Sketch, Verdict, Want};
+use protocol::message::{
+    Compared, Digest, FeedHead, Message, Ping, Push, Relays, SKETCH_CELL_LEN, Sketch, Verdict, Want,
+};
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
-use starling_engine::api::Transport;
+use starling_engine::api::{Event, RepairView, Transport};
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
 use starling_engine::{Config, Engine, Input, LinkId, Log, Now, Output};
@@ -19,19 +21,25 @@ pub(crate) struct Victim {
     sent: Vec<Vec<u8>>,
     closed: Vec<String>,
     refused: Vec<String>,
+    repair: RepairView,
     now: Now,
 }
 
 impl Victim {
     pub(crate) fn new() -> Self {
+        Self::with(Config::relay(KeyPair::from_seed(&[1; 32])))
+    }
+
+    fn with(config: Config) -> Self {
         let now = Now::default();
-        let engine = Engine::new(Config::relay(KeyPair::from_seed(&[1; 32])), [2; 32], now);
+        let engine = Engine::new(config, [2; 32], now);
         let mut victim = Self {
             engine,
             disk: MemoryStore::default(),
             sent: vec![],
             closed: vec![],
             refused: vec![],
+            repair: RepairView::default(),
             now,
         };
         victim.drain();
@@ -57,6 +65,7 @@ impl Victim {
                 Output::Send { bytes, .. } => self.sent.push(bytes),
                 Output::Close { reason, .. } => self.closed.push(reason),
                 Output::Log(Log::Refused { reason, .. }) => self.refused.push(reason),
+                Output::Event(Event::Repair(repair)) => self.repair = repair,
                 _ => {}
             }
         }
@@ -87,8 +96,12 @@ impl Victim {
 
     /// An honest handshake by `key`, which becomes a neighbour.
     pub(crate) fn link(&mut self, key: &KeyPair) {
+        self.link_with(key, &hello(key));
+    }
+
+    fn link_with(&mut self, key: &KeyPair, hello: &Hello) {
         self.open();
-        let mut ours = Handshake::new(Role::Initiator, Binding::Memory, key.clone(), &hello(key));
+        let mut ours = Handshake::new(Role::Initiator, Binding::Memory, key.clone(), hello);
         for bytes in ours.frames() {
             self.frame(bytes);
         }
@@ -109,6 +122,16 @@ impl Victim {
             }
         }
         panic!("the handshake did not finish");
+    }
+
+    /// So many seconds pass, in each of which the neighbour says something of no use.
+    fn idle(&mut self, seconds: u64, mut word: impl FnMut(u64) -> Message) {
+        for second in 0..seconds {
+            self.now.instant.0 += 1_000_000;
+            self.now.wall.0 += 1_000;
+            self.input(Input::Tick);
+            self.message(&word(second));
+        }
     }
 
     fn assert_refused(&self, reason: &str) {
@@ -404,6 +427,106 @@ fn sketches_that_are_none() {
     assert!(victim.refused.is_empty(), "{:?}", victim.refused);
     victim.message(&Message::Sketch(over_the_prime));
     victim.assert_refused("cells of a sketch that are none");
+}
+
+#[test]
+fn who_keeps_feeds_signs_for_them_and_who_does_not_says_only_what_it_has() {
+    for worker in [true, false] {
+        let (account, device) = keys();
+        let mut victim = Victim::with(Config {
+            worker,
+            ..Config::relay(KeyPair::from_seed(&[1; 32]))
+        });
+        let first = certificate(&account, &device);
+        let id = DeviceId(device.public());
+        let author = Hello {
+            certificate: Some(Certificate::issue(&account, id, "d".into(), Timestamp(1))),
+            ..hello(&device)
+        };
+        victim.link_with(&device, &author);
+        victim.message(&push(first.entry()));
+        assert_eq!(victim.disk.len(Table::Entries), 1, "the author is linked with it");
+        let said = |kind: u8| {
+            victim
+                .sent
+                .iter()
+                .any(|bytes| bytes.starts_with(&[frame::LAST, kind]))
+        };
+        let (have, receipt) = (8, 9);
+        assert_eq!((said(have), said(receipt)), (!worker, worker));
+    }
+}
+
+/// A relay that is to catch up, and a neighbour that calls itself a relay.
+fn joining(key: &KeyPair) -> Victim {
+    let mut victim = Victim::with(Config {
+        joins: true,
+        ..Config::relay(KeyPair::from_seed(&[1; 32]))
+    });
+    let relay = Hello {
+        features: feature::RELAY,
+        ..hello(key)
+    };
+    victim.link_with(key, &relay);
+    victim
+}
+
+#[test]
+fn who_calls_itself_a_relay_is_not_waited_for() {
+    let mut victim = joining(&KeyPair::from_seed(&[7; 32]));
+    let (account, device) = keys();
+    let claimed = Message::Digest(Digest {
+        heads: vec![FeedHead {
+            account: AccountId(account.public()),
+            device: DeviceId(device.public()),
+            next_seq: 9,
+            head: EntryId([3; 32]),
+        }],
+        end: false,
+    });
+    victim.idle(14, |_| claimed.clone());
+    assert!(!victim.repair.caught_up, "others may come");
+    victim.idle(3, |_| claimed.clone());
+    assert!(victim.repair.caught_up, "{:?}", victim.repair);
+    assert_eq!(victim.repair.feeds, 0, "its word is no reason for an alarm");
+    assert!(victim.closed.is_empty(), "{:?}", victim.closed);
+}
+
+#[test]
+fn a_relay_of_the_network_that_makes_no_progress_is_waited_for_a_minute() {
+    let stranger = KeyPair::from_seed(&[7; 32]);
+    let mut victim = joining(&stranger);
+    let own = crate::directory::description("cellar", 1).sign(&stranger);
+    victim.message(&Message::Relays(Relays { relays: vec![own] }));
+    let ping = |token| Message::Ping(Ping { token });
+    victim.idle(50, ping);
+    assert!(!victim.repair.caught_up, "it may have something");
+    victim.idle(15, ping);
+    assert!(victim.repair.caught_up, "{:?}", victim.repair);
+    assert!(victim.closed.is_empty(), "{:?}", victim.closed);
+}
+
+#[test]
+fn a_relay_that_compares_for_ever_is_not_waited_for_for_ever() {
+    let stranger = KeyPair::from_seed(&[7; 32]);
+    let mut victim = joining(&stranger);
+    let mut heartbeat = 0;
+    let mut word = |_| {
+        heartbeat += 1;
+        if heartbeat % 4 == 1 {
+            let description = protocol::directory::Description {
+                heartbeat,
+                ..crate::directory::description("cellar", 1)
+            };
+            let relays = vec![description.sign(&stranger)];
+            return Message::Relays(Relays { relays });
+        }
+        Message::Digest(Digest::default())
+    };
+    victim.idle(600, &mut word);
+    assert!(!victim.repair.caught_up, "it may have much");
+    victim.idle(65, &mut word);
+    assert!(victim.repair.caught_up, "{:?}", victim.repair);
 }
 
 #[test]

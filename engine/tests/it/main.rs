@@ -16,6 +16,7 @@ mod names;
 mod network;
 mod placement;
 mod random;
+mod replicas;
 mod routing;
 mod scenarios;
 mod slugs;

@@ -121,6 +121,108 @@ fn a_relay_that_only_strangers_speak_of_counts_for_nothing() {
     assert_eq!(not_durable(&mut net, ada), 1, "seed {}", net.seed);
 }
 
+/// What the replication delay costs each relay, in tenths.
+fn delay_parts(net: &mut Network, person: usize) -> Vec<u32> {
+    match net.query(person, Query::Network) {
+        Reply::Network(view) => view.scores.iter().map(|score| score.parts[0]).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn opening_the_app_again_later_says_nothing_of_the_relays() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, 4);
+    let ada = net.person("Ada");
+    know(&mut net, ada, relays[0]);
+    net.run_for_ms(30_000);
+    net.post(ada, "and off");
+    net.run_for_ms(10_000);
+    let measured = delay_parts(&mut net, ada);
+    assert!(
+        measured.iter().any(|part| (1..1_400).contains(part)),
+        "measured: {measured:?}, seed {}",
+        net.seed
+    );
+    // What is written offline waits for links, not for relays.
+    let mut groups = vec![0; net.peers.len()];
+    groups[ada] = 1;
+    net.partition(&groups);
+    net.post(ada, "written in a tunnel");
+    net.run_for_ms(20_000);
+    net.heal();
+    net.run_for_ms(60_000);
+    assert_eq!(not_durable(&mut net, ada), 0, "seed {}", net.seed);
+    let later = delay_parts(&mut net, ada);
+    assert!(
+        later.iter().all(|part| *part <= 5_000),
+        "half a second at most: {later:?}, seed {}",
+        net.seed
+    );
+    net.crash(ada);
+    net.run_for_ms(600_000);
+    net.start(ada);
+    net.run_for_ms(30_000);
+    let later = delay_parts(&mut net, ada);
+    assert!(
+        later.iter().all(|part| [0, 1_500].contains(part)),
+        "nothing was measured: {later:?}, seed {}",
+        net.seed
+    );
+}
+
+/// Each link request fails, says this relay of itself.
+fn failing(net: &mut Network, relay: usize) {
+    let figures = Figures {
+        errors_ppm: 1_000_000,
+        ..Figures::default()
+    };
+    net.input(relay, Input::Figures(figures));
+}
+
+#[test]
+fn a_chosen_relay_that_does_far_worse_than_others_is_left_and_the_apps_own_never() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, 5);
+    let ada = net.person("Ada");
+    know(&mut net, ada, relays[0]);
+    net.run_for_ms(40_000);
+    let before = relays_of(&mut net, ada, &relays);
+    let chosen: Vec<usize> = before
+        .iter()
+        .copied()
+        .filter(|relay| *relay != relays[0])
+        .collect();
+    assert_eq!(chosen.len(), 1, "seed {}", net.seed);
+    failing(&mut net, relays[0]);
+    net.run_for_ms(30_000);
+    failing(&mut net, chosen[0]);
+    let mut fewest = before.len();
+    for _ in 0..12 {
+        net.run_for_ms(10_000);
+        fewest = fewest.min(relays_of(&mut net, ada, &relays).len());
+    }
+    let after = relays_of(&mut net, ada, &relays);
+    assert!(
+        after.contains(&relays[0]) && !after.contains(&chosen[0]) && after.len() == before.len(),
+        "{before:?} {after:?}, seed {}",
+        net.seed
+    );
+    assert_eq!(fewest, before.len(), "the new one first, seed {}", net.seed);
+    net.post(ada, "moved");
+    net.run_for_ms(10_000);
+    assert_eq!(not_durable(&mut net, ada), 0, "seed {}", net.seed);
+    // However bad all of them are, one move in ten minutes is enough.
+    for relay in &relays {
+        failing(&mut net, *relay);
+    }
+    net.run_for_ms(10_000);
+    let now = relays_of(&mut net, ada, &relays);
+    net.input(chosen[0], Input::Figures(Figures::default()));
+    net.run_for_ms(200_000);
+    assert_eq!(relays_of(&mut net, ada, &relays), now, "seed {}", net.seed);
+}
+
 /// Whom a browser turns to that weighs like this, of two relays that are slow and sound and two that are quick and fail.
 fn chosen_by(weights: [f32; 4]) -> Vec<usize> {
     let mut net = Network::new(seed());

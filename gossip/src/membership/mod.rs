@@ -216,6 +216,22 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.set_deadline();
     }
 
+    /// Dials somebody known though neighbours enough are there, to take another's place: that one is then to be dismissed.
+    pub fn dial_beyond(&mut self, peer: P, now: Duration) {
+        self.dial(peer, Wish::Fill, now);
+        self.set_deadline();
+    }
+
+    /// Lets `peer` go, if it is a neighbour, and forgets it.
+    pub fn dismiss(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
+        if self.active.contains_key(&peer) {
+            self.let_go(peer, now, rng);
+        }
+        self.passive.remove(&peer);
+        self.fill(now, rng);
+        self.set_deadline();
+    }
+
     /// A connection to `peer` opened. `dialled`: by us. A peer that was connected already must be reported with
     /// [`Membership::on_disconnected`] first.
     pub fn on_connected(&mut self, peer: P, dialled: bool, now: Duration, rng: &mut impl Rng) {

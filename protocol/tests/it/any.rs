@@ -9,8 +9,8 @@ use protocol::introduction::Introduction;
 use protocol::limits;
 use protocol::message::{
     Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof, Heads,
-    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Sketch,
-    Verdict, Want,
+    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Serves,
+    Sketch, Verdict, Want,
 };
 use protocol::name::{
     NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
@@ -217,6 +217,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         ),
         (any::<u32>(), verdict()).prop_map(|(round, verdict)| Message::Compared(Compared { round, verdict })),
         Just(Message::Forgotten),
+        salted().prop_map(|accounts| Message::Serves(Serves { accounts })),
         (heads(), any::<bool>()).prop_map(|(heads, end)| Message::Digest(Digest { heads, end })),
         (any::<u32>(), bytes32(), integer(), 1..u64::from(u32::MAX)).prop_map(
             |(request, device, from, len)| {

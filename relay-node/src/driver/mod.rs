@@ -705,6 +705,16 @@ fn write_log(log: &Log) {
             tracing::info!(%peer, url, from, to, silent_s, "a relay is judged anew");
         }
         Log::Placement { relays, replicas } => tracing::info!(relays, replicas, "feeds are divided anew"),
+        Log::Copies { wanted, living } if living < wanted => tracing::warn!(
+            wanted,
+            living,
+            "there are fewer copies of each feed than wanted: too few relays live"
+        ),
+        Log::Copies { wanted, living } => tracing::warn!(
+            wanted,
+            living,
+            "relays enough live for as many copies of each feed as wanted"
+        ),
         Log::NotHeld { peer, device, seq } => tracing::warn!(
             %peer,
             %device,

@@ -155,6 +155,29 @@ fn text(view: &NetworkView, repair: &RepairView, health: &Health) -> String {
         &[("", repair.entries)],
     );
     family(
+        "replicas_wanted",
+        "gauge",
+        "Relays that should keep each feed.",
+        &[("", u64::from(repair.wanted))],
+    );
+    family(
+        "replicas_possible",
+        "gauge",
+        "Relays with a share that live, up to those wanted.",
+        &[("", u64::from(repair.living.min(repair.wanted)))],
+    );
+    let delays = view.delays.iter();
+    let delays: Vec<(String, u64)> = delays
+        .map(|(relay, ms)| (format!("{{relay=\"{relay}\"}}"), u64::from(*ms)))
+        .collect();
+    let delays: Vec<(&str, u64)> = delays.iter().map(|(relay, ms)| (relay.as_str(), *ms)).collect();
+    family(
+        "replication_delay_milliseconds",
+        "gauge",
+        "From taking an entry in to another relay's receipt for it, smoothed.",
+        &delays,
+    );
+    family(
         "cached_accounts",
         "gauge",
         "Accounts held beside this relay's share.",
@@ -171,6 +194,7 @@ mod tests {
     fn every_sample_has_a_family() {
         let view = NetworkView {
             bytes_in: 7,
+            delays: vec![(protocol::PeerId([1; 32]), 12)],
             ..NetworkView::default()
         };
         let health = Health {

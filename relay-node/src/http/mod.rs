@@ -14,6 +14,7 @@ pub mod app;
 mod assets;
 mod compress;
 pub mod metrics;
+mod replicas;
 
 use std::sync::Arc;
 
@@ -27,14 +28,15 @@ use axum::{Json, Router};
 use engine::api::{Query, RelayState, RelayView, RepairView, Reply, StoreState};
 use engine::io::Routing;
 use protocol::directory::role;
+use protocol::limits;
 use protocol::name::NameAnswer;
-use protocol::{AccountId, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::driver::DriverHandle;
 use crate::registry::Reach;
 use allowance::Allowance;
 use app::App;
+pub use replicas::{Replica, Replicas};
 
 /// Names looked up over HTTP, by everybody together: people ask over links, this is for operators.
 const NAMES_PER_MINUTE: u32 = 120;
@@ -137,12 +139,7 @@ impl From<RelayView> for Member {
         let roles = roles.into_iter().filter(|(bit, _)| description.roles & bit != 0);
         Self {
             peer: description.relay.to_string(),
-            state: match state {
-                RelayState::Alive => "alive",
-                RelayState::Suspect => "suspect",
-                RelayState::Dead => "dead",
-            }
-            .to_owned(),
+            state: state_name(state).to_owned(),
             this,
             roles: roles.map(|(_, name)| name.to_owned()).collect(),
             url: description.url,
@@ -156,6 +153,14 @@ impl From<RelayView> for Member {
             response_us: description.response_us,
             errors_ppm: description.errors_ppm,
         }
+    }
+}
+
+fn state_name(state: RelayState) -> &'static str {
+    match state {
+        RelayState::Alive => "alive",
+        RelayState::Suspect => "suspect",
+        RelayState::Dead => "dead",
     }
 }
 
@@ -174,7 +179,7 @@ pub fn router(about: About, driver: DriverHandle, app: Option<Arc<App>>) -> Rout
         .route("/api/relay", get(relay))
         .route("/api/network", get(network))
         .route("/api/repair", get(repair))
-        .route("/api/replicas/{account}", get(replicas))
+        .route("/api/replicas/{account}", get(replicas::replicas))
         .route("/api/names/{name}", get(named))
         .route("/api/{*rest}", any(async || StatusCode::NOT_FOUND))
         .route("/healthz", get(async || "ok\n"))
@@ -222,6 +227,10 @@ pub struct Repair {
     pub relays: u32,
     /// How many of them keep each account's feeds.
     pub replicas: u32,
+    /// How many should, if there are so many.
+    pub wanted: u32,
+    /// How many of the relays with a share live.
+    pub living: u32,
     /// Accounts held beside its share.
     pub cached: u64,
     /// So many relays fell silent at once that this one is probably cut off, and gives nobody's share away.
@@ -239,6 +248,8 @@ impl From<RepairView> for Repair {
             from: view.from.iter().map(ToString::to_string).collect(),
             relays: view.relays,
             replicas: view.replicas,
+            wanted: view.wanted,
+            living: view.living,
             cached: view.cached,
             doubts: view.doubts,
             to_hand_over: view.to_hand_over,
@@ -249,20 +260,6 @@ impl From<RepairView> for Repair {
 async fn repair(State(shared): State<Shared>) -> impl IntoResponse {
     let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
     (headers, Json(Repair::from(shared.driver.repair())))
-}
-
-async fn replicas(State(shared): State<Shared>, Path(account): Path<String>) -> Response {
-    let Ok(account) = account.parse::<AccountId>() else {
-        return (StatusCode::BAD_REQUEST, "that is no account\n").into_response();
-    };
-    match shared.driver.ask(Query::Replicas { account }).await {
-        Some(Reply::Replicas(relays)) => {
-            let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
-            let relays: Vec<String> = relays.iter().map(ToString::to_string).collect();
-            (headers, Json(relays)).into_response()
-        }
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n").into_response(),
-    }
 }
 
 /// What `/api/names/NAME` says.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use protocol::message::Message;
 use rustix::process::Signal;
 
 use crate::peer::{Author, link};
@@ -30,6 +31,40 @@ async fn it_says_who_and_how_it_is() {
     assert_eq!(relay.get("/healthz", &[]).await.status, 200);
     assert_eq!(relay.get("/readyz", &[]).await.status, 200);
     assert_eq!(relay.get("/api/nothing", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn it_says_who_keeps_somebodys_feeds_and_who_serves_them() {
+    for (roles, keeps, serves) in [("worker", true, false), ("web,signal", false, true)] {
+        let relay = Relay::start_with(&["--roles", roles]).await;
+        let mut author = Author::new(1);
+        let mut linked = link(&relay, &author).await;
+        let peer = linked.established.peer.to_string();
+        linked.push(author.feed[0].clone()).await;
+        linked.push(author.post("kept by whom?")).await;
+        if keeps {
+            linked.durable(&author, 2).await;
+        } else {
+            // It says that it has them, and does not sign.
+            loop {
+                match linked.next().await.expect("the relay closed the link") {
+                    Message::Have(have) if have.heads[0].next_seq == 2 => break,
+                    Message::Receipt(receipt) => panic!("{receipt:?}"),
+                    _ => {}
+                }
+            }
+        }
+        let path = format!("/api/replicas/{}", author.account);
+        let answer = relay.get(&path, &[]).await;
+        let answer: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let here = serde_json::json!({"peer": peer, "state": "alive", "lag": 0, "delay_ms": 0});
+        let expected = serde_json::json!({
+            "replicas": if keeps { vec![here] } else { vec![] },
+            "served_by": if serves { vec![peer] } else { vec![] },
+        });
+        assert_eq!(answer, expected, "{roles}");
+        assert_eq!(relay.get("/api/replicas/nobody", &[]).await.status, 400);
+    }
 }
 
 #[tokio::test]

@@ -370,7 +370,7 @@ impl World {
 
     fn query(&mut self, query: &Query) -> Reply {
         match query {
-            Query::Replicas { .. } => Reply::Replicas(Vec::new()),
+            Query::Replicas { .. } => Reply::Replicas(Default::default()),
             Query::Name { .. } | Query::Slug { .. } => Reply::Name(NameAnswer::Unavailable),
             Query::Me => Reply::Me(self.me.clone()),
             Query::Phrase => Reply::Phrase(

@@ -3,7 +3,7 @@
 use protocol::message::{
     Announced, Announcements, Compared, Credit, Decoded, Differences, Digest, Entries, FeedHead, ForkProof,
     Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount,
-    Sketch, Verdict, Want,
+    Serves, Sketch, Verdict, Want,
 };
 use protocol::name::{NameAnswer, NameQuestion};
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
@@ -441,6 +441,16 @@ fn overlay() -> Vec<(Vector, Message)> {
         (
             Vector::new("message: Forgotten").byte("kind", 29),
             Message::Forgotten,
+        ),
+        (
+            Vector::new("message: Serves")
+                .byte("kind", 30)
+                .varint("accounts, count", 2)
+                .fixed("accounts[0]", [1; 8])
+                .fixed("accounts[1]", [2; 8]),
+            Message::Serves(Serves {
+                accounts: vec![SaltedAccount([1; 8]), SaltedAccount([2; 8])],
+            }),
         ),
     ]
 }
