@@ -22,6 +22,8 @@ pub mod page;
 pub mod people;
 pub mod process;
 pub mod relay;
+pub mod tls;
+pub mod vigil;
 pub mod wait;
 pub mod writer;
 
