@@ -15,7 +15,7 @@ use ordered::Map;
 use protocol::handshake::Role;
 use protocol::message::{Announced, Announcements, FeedHead, Message, OnTree, Push};
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
-use protocol::{DeviceId, Instant, PeerId, VerifiedEntry, limits};
+use protocol::{DeviceId, Instant, PeerId, VerifiedEntry, codec, limits};
 
 use crate::boot::Stage;
 use crate::io::{Candidate, LinkId, Log, Output, PeerKind};
@@ -516,7 +516,7 @@ impl Engine {
             return;
         };
         let now = clock(self.now);
-        let len = header.body_len as usize + ENTRY_OVERHEAD;
+        let len = PUSH_LEN_BESIDE_ENTRY + codec::encode(entry.entry()).len();
         let links = &self.links;
         let account = header.account;
         let wants = |link: &LinkId| {
@@ -583,8 +583,9 @@ impl Engine {
     }
 }
 
-/// Bytes of a pushed entry beside its body, about: header, signature, framing.
-const ENTRY_OVERHEAD: usize = 260;
+/// Bytes of a push beside its entry: what it is, its hops and its tree. To the byte: the neighbour grants again what arrived, and
+/// what is charged beyond that would never come back.
+const PUSH_LEN_BESIDE_ENTRY: usize = 3;
 
 fn item_of(entry: &VerifiedEntry) -> Item<DeviceId> {
     Item {

@@ -23,6 +23,8 @@ pub mod people;
 pub mod process;
 pub mod proxy;
 pub mod relay;
+pub mod tls;
+pub mod vigil;
 pub mod wait;
 pub mod writer;
 

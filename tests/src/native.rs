@@ -64,6 +64,7 @@ pub struct Seen {
 }
 
 /// A running peer. Stops when dropped.
+#[derive(Debug)]
 pub struct NativePeer {
     orders: mpsc::UnboundedSender<Order>,
     seen: watch::Receiver<Seen>,
@@ -259,6 +260,12 @@ impl NativePeer {
                 other => bail!("not a page: {other:?}"),
             }
         }
+    }
+
+    /// What it was told, as it changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Seen> {
+        self.seen.clone()
     }
 
     /// Waits until what it was told satisfies `ready`.

@@ -1,6 +1,7 @@
 //! Networks of relays with people's posts in them: who holds what, and what a relay says of itself.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -62,11 +63,31 @@ pub async fn copies(
 
 /// Until each account has so many complete copies at these relays.
 pub async fn restored(relays: &[&Relay], entries: &BTreeMap<AccountId, u64>, n: usize) -> Result<()> {
+    let last = Mutex::new(String::from("nothing"));
     let least = || async {
-        let copies = copies(relays, entries).await.ok()?;
-        (copies.values().all(|copies| *copies >= n)).then_some(())
+        let copies = match copies(relays, entries).await {
+            Ok(copies) => copies,
+            Err(error) => {
+                *last.lock().ok()? = format!("{error:#}");
+                return None;
+            }
+        };
+        let short = copies.values().filter(|copies| **copies < n).count();
+        *last.lock().ok()? = format!("{short} of {} accounts have less than {n}", entries.len());
+        (short == 0).then_some(())
     };
-    eventually("the copies", Duration::from_secs(90), least).await
+    let waited = eventually("the copies", Duration::from_secs(90), least).await;
+    if waited.is_err() {
+        // What each of them thinks it lacks.
+        for relay in relays {
+            println!(
+                "relay {}: {:?}",
+                relay.port(),
+                repair(relay).await.map(|said| said.to_string())
+            );
+        }
+    }
+    waited.with_context(|| last.lock().map(|last| last.clone()).unwrap_or_default())
 }
 
 /// People by turns at these relays, each with some posts, all of them signed for; how many entries each has.

@@ -148,7 +148,14 @@ impl Relay {
         Ok(relay)
     }
 
-    async fn spawn(&mut self) -> Result<()> {
+    /// Starts the process and waits for nothing, after [`Relay::kill`] or [`Relay::stop`].
+    ///
+    /// # Errors
+    /// If it runs, or cannot be started.
+    pub fn begin(&mut self) -> Result<()> {
+        if self.child.is_some() {
+            bail!("the relay still runs");
+        }
         let program = program()?;
         let mut command = Command::new(&program);
         command
@@ -179,8 +186,14 @@ impl Relay {
         if let Some(stderr) = child.stderr.take() {
             self.log.follow(stderr);
         }
+        self.child = Some(child);
+        Ok(())
+    }
+
+    async fn spawn(&mut self) -> Result<()> {
+        self.begin()?;
         let at = self.at();
-        let child = self.child.insert(child);
+        let child = self.child.as_mut().context("it was started")?;
         let started = std::time::Instant::now();
         let serves = if self.options.unready {
             "/healthz"
@@ -231,9 +244,6 @@ impl Relay {
 
     /// Starts it again on the same ports and data folder, after [`Relay::kill`] or [`Relay::stop`].
     pub async fn restart(&mut self) -> Result<()> {
-        if self.child.is_some() {
-            bail!("the relay still runs");
-        }
         self.spawn().await
     }
 

@@ -27,22 +27,8 @@ impl Backlog {
     /// If a post does not fit into one frame.
     #[must_use]
     pub fn new(n: u32, posts: usize, text: &str) -> Self {
-        let person = Person::new(n);
         let mut frames = Vec::with_capacity(posts + 1);
-        let mut prev = EntryId::default();
-        for seq in 0..=posts as u64 {
-            let body = match seq {
-                0 => Body::Certificate(person.certificate.clone()),
-                _ => Body::Post(Post {
-                    text: format!("{seq}: {text}"),
-                    reply: None,
-                }),
-            };
-            let lamport = seq + 1;
-            let at = WRITTEN.plus(Duration::from_secs(seq));
-            let position = Position { seq, prev, lamport };
-            let entry = VerifiedEntry::create(&person.device, position, person.account, at, &body);
-            prev = entry.id();
+        for entry in feed(n, posts, text) {
             let push = Message::Push(Push {
                 hops: 1,
                 tree: 0,
@@ -51,6 +37,7 @@ impl Backlog {
             frames.extend(frame::fragment(&push.encode()));
         }
         assert_eq!(frames.len(), posts + 1, "posts of one frame each");
+        let person = Person::new(n);
         Self { person, frames }
     }
 
@@ -59,6 +46,29 @@ impl Backlog {
     pub fn account(&self) -> AccountId {
         self.person.account
     }
+}
+
+/// All the `n`th person wrote: who it is, then `posts` posts of `text`.
+#[must_use]
+pub fn feed(n: u32, posts: usize, text: &str) -> Vec<VerifiedEntry> {
+    let person = Person::new(n);
+    let mut prev = EntryId::default();
+    let write = |seq: u64| {
+        let body = match seq {
+            0 => Body::Certificate(person.certificate.clone()),
+            _ => Body::Post(Post {
+                text: format!("{seq}: {text}"),
+                reply: None,
+            }),
+        };
+        let lamport = seq + 1;
+        let at = WRITTEN.plus(Duration::from_secs(seq));
+        let position = Position { seq, prev, lamport };
+        let entry = VerifiedEntry::create(&person.device, position, person.account, at, &body);
+        prev = entry.id();
+        entry
+    };
+    (0..=posts as u64).map(write).collect()
 }
 
 /// A linked client.
@@ -176,6 +186,8 @@ impl Writer {
             && receipt.relay == self.link.relay
         {
             self.durable = usize::try_from(receipt.next_seq)?;
+            // What other relays gave it meanwhile need not be sent.
+            self.sent = self.sent.max(self.durable);
             self.last = Some(receipt);
         }
         Ok(())

@@ -1,16 +1,23 @@
 //! Networks of relays, of which some die: nothing acknowledged is lost, everybody stays readable and can write, and the copies
 //! come back. Each scenario prints what happened when, and proves that the fault took effect.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use engine::api::Timeline;
 use futures_util::future::try_join_all;
-use starling_tests::link::Person;
-use starling_tests::network::{Clock, copies, holds, populate, repair, restored};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use protocol::entry::Entry;
+use protocol::message::{Digest, Entries, FeedHead, Message};
+use protocol::{AccountId, VerifiedEntry};
+use rustix::process::Signal;
+use starling_tests::figures::percentile;
+use starling_tests::link::{Link, Person};
+use starling_tests::network::{Clock, copies, held, holds, populate, repair, restored};
+use starling_tests::vigil::Vigil;
 use starling_tests::wait::eventually;
-use starling_tests::writer::{Backlog, Writer};
-use starling_tests::{NativePeer, Relay, RelayOptions, http};
+use starling_tests::writer::{Backlog, Writer, feed};
+use starling_tests::{Habits, NativePeer, Relay, RelayOptions, http, process};
 
 /// Between two heartbeats of a relay.
 const HEARTBEAT_MS: u64 = 1_000;
@@ -44,15 +51,80 @@ async fn relays(n: usize, more: &[&str]) -> Result<Vec<Relay>> {
     Ok(relays)
 }
 
+/// The seed of what is chosen by chance, printed: `STARLING_SEED` repeats a run.
+fn seed() -> Result<u64> {
+    let seed = match std::env::var("STARLING_SEED") {
+        Ok(text) => text.parse().context("STARLING_SEED")?,
+        Err(_) => {
+            u64::from(std::process::id())
+                ^ u64::from(SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos())
+        }
+    };
+    println!("STARLING_SEED={seed}");
+    Ok(seed)
+}
+
+/// Half of them, all but one in a hundred, and the worst.
+fn spread(mut took: Vec<Duration>) -> (String, Duration) {
+    took.sort_unstable();
+    let worst = took.last().copied().unwrap_or_default();
+    let ms: Vec<f64> = took.iter().map(|took| took.as_secs_f64() * 1_000.0).collect();
+    let text = format!(
+        "half within {:.0} ms, all but one in a hundred within {:.0} ms, the worst {:.0} ms",
+        percentile(&ms, 0.5),
+        percentile(&ms, 0.99),
+        worst.as_secs_f64() * 1_000.0
+    );
+    (text, worst)
+}
+
+/// Everybody is read by strangers, one at each of these relays, who ask for one after the other. How long each took.
+async fn everybody_is_read(relays: &[&Relay], people: &[AccountId], entries: u64) -> Result<Vec<Duration>> {
+    let readers = relays.iter().enumerate().map(|(n, relay)| async move {
+        let reader = NativePeer::person("Reader").await?;
+        reader.link_with(relay).await?;
+        let mut took = Vec::new();
+        for account in people.iter().skip(n).step_by(relays.len()) {
+            let asked = Instant::now();
+            holds(&reader, *account, entries).await?;
+            took.push(asked.elapsed());
+        }
+        anyhow::Ok(took)
+    });
+    Ok(try_join_all(readers).await?.concat())
+}
+
+/// Each of these people writes on at one of these relays, some of them at a time, since a machine of two cores is no network.
+/// How long each took, from dialling to the relay's signature.
+async fn everybody_writes(
+    relays: &[&Relay],
+    backlogs: Vec<Backlog>,
+    at_a_time: usize,
+) -> Result<Vec<Duration>> {
+    let writing = futures_util::stream::iter(backlogs)
+        .enumerate()
+        .map(|(n, backlog)| async move {
+            let began = Instant::now();
+            let mut writer = Writer::link(relays[n % relays.len()], backlog).await?;
+            writer.write_all(1).await?;
+            anyhow::Ok(began.elapsed())
+        });
+    writing.buffer_unordered(at_a_time).try_collect().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn of_seven_relays_any_two_die_and_nobody_notices_for_long() -> Result<()> {
+async fn of_seven_relays_any_two_die_and_everybody_is_readable_and_writable_at_once() -> Result<()> {
     const PEOPLE: u32 = 1_000;
     const POSTS: usize = 5;
+    let seed = seed()?;
+    let first = (seed % 7) as usize;
+    let dead = [first, (first + 1 + (seed / 7 % 6) as usize) % 7];
     let time = Clock::new();
     let mut relays = relays(7, &[]).await?;
     time.say("seven relays know each other");
     let all: Vec<&Relay> = relays.iter().collect();
-    let entries = populate(&all, 0..PEOPLE, POSTS).await?;
+    let mut entries = populate(&all, 0..PEOPLE, POSTS).await?;
+    let people: Vec<AccountId> = (0..PEOPLE).map(|n| Person::new(n).account).collect();
     time.say(format!(
         "{PEOPLE} people wrote {POSTS} posts each, all signed for"
     ));
@@ -60,63 +132,57 @@ async fn of_seven_relays_any_two_die_and_nobody_notices_for_long() -> Result<()>
     let before: usize = copies(&all, &entries).await?.values().sum();
     time.say(format!("each has three copies or more, {before} in all"));
     ensure!(before < PEOPLE as usize * 5, "feeds are divided");
+    let living: Vec<&Relay> = (0..7).filter(|n| !dead.contains(n)).map(|n| &relays[n]).collect();
+    let left = copies(&living, &entries).await?;
+    let short = left.values().filter(|copies| **copies < 3).count();
+    ensure!(short > 0, "killing those two takes no effect");
 
-    // One of them is the relay all others were told of.
-    relays[0].kill().await?;
-    relays[4].kill().await?;
-    let killed = Instant::now();
-    time.say("two relays were killed");
-    let living: Vec<&Relay> = [1, 2, 3, 5, 6].map(|n| &relays[n]).to_vec();
-    let after = copies(&living, &entries).await?;
-    let lost = after.values().filter(|copies| **copies == 0).count();
-    let short = after.values().filter(|copies| **copies < 3).count();
-    time.say(format!(
-        "{short} people have less than three copies left, {lost} none"
-    ));
-    ensure!(short > 0, "the fault took effect");
-    ensure!(lost == 0, "something acknowledged is gone");
+    let backlogs = (0..PEOPLE).map(|n| Backlog::new(n, POSTS + 1, "hello"));
+    let backlogs: Vec<Backlog> = backlogs.collect();
 
-    // Readable, by somebody who never saw them, at relays that do not keep them.
-    let mut slowest = Duration::ZERO;
-    for n in 0..20_u32 {
-        let reader = NativePeer::person("Reader").await?;
-        reader.link_with(living[n as usize % living.len()]).await?;
-        let account = Person::new(n * 47 % PEOPLE).account;
-        let asked = Instant::now();
-        holds(&reader, account, POSTS as u64 + 1).await?;
-        slowest = slowest.max(asked.elapsed());
+    // Relay 0 is the one all others were told of.
+    let pids = dead.map(|n| relays[n].pid());
+    for pid in pids {
+        process::signal(pid.context("it runs")?, Signal::KILL);
     }
-    time.say(format!("twenty people were read, the slowest in {slowest:?}"));
-    // The figure is printed; a busy machine is no fault.
-    ensure!(slowest < Duration::from_secs(10), "{slowest:?}");
-
-    // Writable, by those whose relay is dead.
-    let writing = (0..50_u32).map(|n| {
-        let (relay, person) = (living[n as usize % living.len()], n * 7);
-        async move {
-            let mut writer = Writer::link(relay, Backlog::new(person, POSTS + 5, "hello")).await?;
-            writer.write_all(16).await
-        }
-    });
-    try_join_all(writing).await?;
-    let wrote = killed.elapsed();
+    let killed = Instant::now();
     time.say(format!(
-        "fifty people of the first dead relay have written on, {wrote:?} after the kill"
+        "relays {} and {} were killed; {short} people have less than three copies left",
+        dead[0], dead[1]
     ));
-    let within = Duration::from_millis(2 * HEARTBEAT_MS) + Duration::from_secs(25);
-    ensure!(wrote < within, "{wrote:?}");
-
-    restored(&living, &entries, 3).await?;
-    time.say("everybody has three copies again");
-    ensure!(
-        relays[0].pid().is_none() && relays[4].pid().is_none(),
-        "they are still dead"
+    // At once, before anything is repaired: both by people who know nothing of who died.
+    let (read, wrote) = tokio::join!(
+        everybody_is_read(&living, &people, POSTS as u64 + 1),
+        everybody_writes(&living, backlogs, 16)
     );
+    let ((read, slowest_read), (wrote, slowest_write)) = (spread(read?), spread(wrote?));
+    time.say(format!("all {PEOPLE} were read by strangers: {read}"));
+    time.say(format!("all {PEOPLE} have written on: {wrote}"));
+    time.say(format!(
+        "all of it was done {:?} after the kill",
+        killed.elapsed()
+    ));
+    // What is asked for is 2 s, and two heartbeats and 5 s, and on a quiet machine it is far less. A machine that builds and
+    // tests other things beside it gets more, so that what fails here is a relay.
+    let within = Duration::from_millis(2 * HEARTBEAT_MS);
+    ensure!(slowest_read < Duration::from_secs(2 * 4), "{slowest_read:?}");
+    ensure!(
+        slowest_write < within + Duration::from_secs(5 * 3),
+        "{slowest_write:?}"
+    );
+
+    entries.values_mut().for_each(|entries| *entries += 1);
+    restored(&living, &entries, 3).await?;
+    time.say("everybody has three copies again, of the new posts too");
+    for n in dead {
+        ensure!(!relays[n].is_running(), "it is still dead");
+    }
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_was_away_is_ready_when_it_has_what_it_missed_and_takes_no_more() -> Result<()> {
+async fn a_relay_that_was_away_is_ready_when_it_has_what_it_missed_and_takes_no_more_even_if_killed_meanwhile()
+-> Result<()> {
     const MISSED: usize = 10_000;
     let time = Clock::new();
     let mut relays = relays(3, &[]).await?;
@@ -142,13 +208,46 @@ async fn a_relay_that_was_away_is_ready_when_it_has_what_it_missed_and_takes_no_
         .log()
         .wait(mark, "this relay has caught up with the others")
         .await?;
-    let bytes = received(metrics).await?;
+    let bytes_at_once = received(metrics).await?;
     time.say(format!(
-        "it is back and ready; {bytes} bytes came in, {:.0} for each missed post",
-        bytes as f64 / MISSED as f64
+        "it is back and ready; {bytes_at_once} bytes came in, {:.0} for each missed post",
+        bytes_at_once as f64 / MISSED as f64
     ));
     // A post of this kind is about 300 bytes on the wire; what it had is compared, not sent.
-    ensure!(bytes < MISSED as u64 * 450 + 200_000, "{bytes} bytes");
+    ensure!(
+        bytes_at_once < MISSED as u64 * 450 + 200_000,
+        "{bytes_at_once} bytes"
+    );
+
+    // The same again, but it is killed when it has about half: what it fetched it has, and fetches only the rest.
+    relays[2].kill().await?;
+    let living: Vec<&Relay> = relays[..2].iter().collect();
+    let missed = populate(&living, 2_000..2_000 + (MISSED / 100) as u32, 100).await?;
+    relays[2].also(["--repair-kib-per-s".to_owned(), "512".to_owned()]);
+    relays[2].begin()?;
+    let half = || async {
+        let bytes = received(metrics).await.ok()?;
+        (bytes > bytes_at_once / 2).then_some(bytes)
+    };
+    let first = eventually("half of it", Duration::from_secs(60), half).await?;
+    relays[2].kill().await?;
+    time.say(format!(
+        "{MISSED} more were missed, and it was killed again when {first} bytes had come in"
+    ));
+    relays[2].restart().await?;
+    let whole = copies(&[&relays[2]], &missed).await?;
+    ensure!(
+        whole.values().all(|copies| *copies == 1),
+        "ready before it had caught up"
+    );
+    let second = received(metrics).await?;
+    time.say(format!(
+        "it is back again; {second} bytes came in this time, {} in all, where {bytes_at_once} were enough at once",
+        first + second
+    ));
+    ensure!(second > 0 && first < bytes_at_once, "it was killed in the middle");
+    // Comparing is done twice, and what was on its way when it died comes again.
+    ensure!(first + second < bytes_at_once * 5 / 4 + 200_000, "it began anew");
     Ok(())
 }
 
@@ -169,6 +268,26 @@ async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> R
     ada.wait("receipts", |seen| seen.status.not_durable == 0).await?;
     bob.link_with(&relays[1]).await?;
     holds(&bob, account, 413).await?;
+    // Somebody nobody follows, and somebody who follows one of the others.
+    let eve = NativePeer::person("Eve").await?;
+    let lonely = eve.me().await?.account;
+    eve.link_with(&relays[2]).await?;
+    for n in 0..50 {
+        eve.post(&format!("to nobody {n}")).await?;
+    }
+    eve.wait("receipts", |seen| seen.status.not_durable == 0).await?;
+    populate(&all, [700], 20).await?;
+    let offered = feed(700, 20, "hello");
+    let followed = offered[0].header().account;
+    // He turns to no relay by himself.
+    let stays = Habits {
+        stays: true,
+        ..Habits::default()
+    };
+    let dan = NativePeer::person_of("Dan", stays).await?;
+    dan.follow(followed).await?;
+    dan.link_with(&relays[0]).await?;
+    holds(&dan, followed, 21).await?;
     restored(&all, &entries, 3).await?;
     time.say("three relays hold everything");
 
@@ -197,6 +316,11 @@ async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> R
         "the fault took effect"
     );
     time.say("all were wiped: what nobody else has is gone");
+    let refused = offers_changed(&relays[0], &offered, 10).await?;
+    ensure!(refused.contains("refused: "), "{refused}");
+    let held = held(&relays[0], &[followed]).await?.values().sum::<u64>();
+    ensure!(held <= 10, "{held} entries were taken, of which ten are right");
+    time.say(format!("one who offers a changed entry is sent away ({refused})"));
     bob.link_with(&relays[0]).await?;
     let cleo = NativePeer::person("Cleo").await?;
     cleo.follow(account).await?;
@@ -205,7 +329,52 @@ async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> R
     let texts = cleo.timeline(Timeline::User(account)).await?;
     ensure!(texts.len() == 411 && texts[0].text == "post 410");
     time.say("a follower refilled them with the author's feed, and a stranger read all of it");
+
+    dan.link_with(&relays[0]).await?;
+    cleo.follow(followed).await?;
+    holds(&cleo, followed, 21).await?;
+    let texts = cleo.timeline(Timeline::User(followed)).await?;
+    let texts: Vec<&str> = texts.iter().map(|post| post.text.as_str()).collect();
+    let expected: Vec<String> = (1..=20).rev().map(|n| format!("{n}: hello")).collect();
+    ensure!(texts == expected, "{texts:?}");
+    time.say("what was offered changed came from an honest follower, whole and as it was written");
+
+    eve.link_with(&relays[1]).await?;
+    cleo.follow(lonely).await?;
+    holds(&cleo, lonely, 52).await?;
+    let texts = cleo.timeline(Timeline::User(lonely)).await?;
+    ensure!(texts.len() == 50 && texts[0].text == "to nobody 49");
+    time.say("an author nobody follows refilled them with their own");
     Ok(())
+}
+
+/// Offers a relay a feed of which one entry says something else than was signed, as one who holds it does; what is heard from the
+/// relay at last.
+async fn offers_changed(relay: &Relay, feed: &[VerifiedEntry], changed: usize) -> Result<String> {
+    let mut link = Link::open(relay.at(), &Person::new(900_000)).await?;
+    let last = feed.last().context("a feed has entries")?;
+    let head = FeedHead {
+        account: last.header().account,
+        device: last.header().device,
+        next_seq: feed.len() as u64,
+        head: last.id(),
+    };
+    let (heads, end) = (vec![head], true);
+    link.send(&Message::Digest(Digest { heads, end })).await?;
+    loop {
+        match link.next().await {
+            Ok(Message::Want(want)) if want.device == head.device => {
+                let (from, to) = (usize::try_from(want.from)?, usize::try_from(want.to)?);
+                let mut entries: Vec<Entry> = feed.iter().map(|entry| entry.entry().clone()).collect();
+                *entries[changed].body.last_mut().context("a post has a body")? ^= 1;
+                let entries = entries.drain(from..to).collect();
+                let request = want.request;
+                link.send(&Message::Entries(Entries { request, entries })).await?;
+            }
+            Ok(_) => {}
+            Err(said) => return Ok(format!("{said:#}")),
+        }
+    }
 }
 
 /// Bytes that came in over all links since the relay was started.
@@ -279,17 +448,8 @@ async fn all_relays_are_restarted_one_after_the_other_under_somebody_who_posts()
     ada.link_with(&relays[0]).await?;
     ada.wait("a second relay", |seen| seen.status.relays >= 2).await?;
     time.say("somebody is linked with two of four relays");
-    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
-    let posting = tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        let mut posts = 0_usize;
-        while stopped.try_recv().is_err() {
-            ticks.tick().await;
-            ada.post(&format!("post {posts}")).await?;
-            posts += 1;
-        }
-        anyhow::Ok((ada, posts))
-    });
+    ada.wait("receipts", |seen| seen.status.not_durable == 0).await?;
+    let vigil = Vigil::begin(ada, Duration::from_millis(100));
     for (n, relay) in relays.iter_mut().enumerate() {
         relay.stop().await?;
         ensure!(!relay.is_running(), "it was stopped");
@@ -297,15 +457,24 @@ async fn all_relays_are_restarted_one_after_the_other_under_somebody_who_posts()
         relay.restart().await?;
         time.say(format!("relay {n} is ready again"));
     }
-    // Whoever posts is done.
-    let _ = stop.send(());
-    let (ada, posts) = posting.await??;
-    ada.wait("all receipts", |seen| seen.status.not_durable == 0)
-        .await?;
+    let seen = vigil.end().await?;
+    let posts = seen.signed.len();
+    let (signed, slowest) = spread(seen.signed);
     time.say(format!(
-        "{posts} posts were written meanwhile, without an error, and all are signed for"
+        "{posts} posts were written meanwhile, each signed for by a relay: {signed}"
     ));
-    drop(ada);
+    time.say(format!(
+        "the author was without a relay for {:?} at most, with one alone for {:?}",
+        seen.alone, seen.with_one
+    ));
+    // Two links, and one relay at a time is restarted: there is always one, and nobody waits longer than for a busy machine.
+    ensure!(
+        seen.alone < Duration::from_secs(1),
+        "without a relay for {:?}",
+        seen.alone
+    );
+    ensure!(slowest < Duration::from_secs(10), "a post waited {slowest:?}");
+    drop(seen.author);
     let bob = NativePeer::person("Bob").await?;
     bob.follow(account).await?;
     bob.link_with(&relays[3]).await?;

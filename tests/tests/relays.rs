@@ -5,8 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use engine::api::{Command, Query, Reply, Timeline};
+use protocol::PeerId;
+use protocol::message::Message;
+use starling_tests::certificates::Certificates;
+use starling_tests::link::{Link, Person};
+use starling_tests::network::{populate, repair, restored};
+use starling_tests::tls::TlsProxy;
 use starling_tests::wait::eventually;
-use starling_tests::{NativePeer, Relay, RelayOptions};
+use starling_tests::{Habits, NativePeer, Relay, RelayOptions};
 
 async fn relay() -> Result<Relay> {
     Relay::start_with(RelayOptions::default()).await
@@ -258,6 +264,172 @@ async fn relays_find_each_other_through_any_one_and_notice_who_dies_and_who_retu
         let known = async || (states(relay).await.ok()? == alive).then_some(());
         eventually("it is back", Duration::from_secs(20), known).await?;
     }
+    Ok(())
+}
+
+/// Who a relay is.
+async fn key(relay: &Relay) -> Result<String> {
+    let about = starling_tests::http::get(relay.port(), "/api/relay")
+        .await?
+        .text();
+    let about: serde_json::Value = serde_json::from_str(&about)?;
+    Ok(about["peer"].as_str().context("its key")?.to_owned())
+}
+
+/// Until a relay has said so often that it is there.
+async fn beats(relay: &Relay, times: u64) -> Result<()> {
+    let own: PeerId = key(relay).await?.parse()?;
+    let mut link = Link::open(relay.at(), &Person::new(900_001)).await?;
+    let mut first = None;
+    loop {
+        let Message::Relays(told) = link.next().await? else {
+            continue;
+        };
+        for signed in told
+            .relays
+            .iter()
+            .filter(|signed| signed.description.relay == own)
+        {
+            let now = signed.description.heartbeat;
+            if now >= *first.get_or_insert(now) + times {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_count() -> Result<()> {
+    let quick = |join: &[&Relay]| {
+        let mut options = joining(join);
+        options.args.extend(["--heartbeat-ms", "1000"].map(str::to_owned));
+        options
+    };
+    // Each is told of the other's key, which it has from its first start.
+    let mut first = Relay::start_with(quick(&[])).await?;
+    let mut second = Relay::start_with(quick(&[&first])).await?;
+    let keys = [key(&first).await?, key(&second).await?];
+    for relay in [&mut first, &mut second] {
+        relay.stop().await?;
+        relay.also(["--allow-relay".to_owned(), keys.join(",")]);
+    }
+    first.restart().await?;
+    second.restart().await?;
+    let members = BTreeMap::from([&first, &second].map(|relay| (relay.port(), "alive".to_owned())));
+    for relay in [&first, &second] {
+        let known = async || (states(relay).await.ok()? == members).then_some(());
+        eventually("they know each other", Duration::from_secs(20), known).await?;
+    }
+
+    // It links with both, describes itself there, and sees a network it is in.
+    let stranger = Relay::start_with(quick(&[&first, &second])).await?;
+    let name = key(&stranger).await?;
+    for relay in [&first, &second] {
+        relay.log().wait(0, &format!("\"peer\":\"{name}\"")).await?;
+    }
+    let of_three = async || (states(&stranger).await.ok()?.len() == 3).then_some(());
+    eventually("the stranger to see them", Duration::from_secs(20), of_three).await?;
+    let accounts = populate(&[&first, &second], 0..50, 5).await?;
+    restored(&[&first, &second], &accounts, 2).await?;
+    // Some of its heartbeats later it is no member and has no share. What it asks for it may read, as everybody may.
+    beats(&stranger, 3).await?;
+    for relay in [&first, &second] {
+        assert_eq!(states(relay).await?, members, "it was taken for a member");
+        assert_eq!(repair(relay).await?["relays"], 2);
+    }
+    let members: BTreeSet<String> = keys.iter().cloned().collect();
+    for account in accounts.keys() {
+        let keepers = starling_tests::http::get(first.port(), &format!("/api/replicas/{account}")).await?;
+        let keepers: BTreeSet<String> = serde_json::from_str(&keepers.text())?;
+        assert_eq!(keepers, members, "it has a share");
+    }
+
+    // Somebody who knows the network, linked with the stranger alone: it takes the posts, says so, and that does not count.
+    let stays = Habits {
+        stays: true,
+        ..Habits::default()
+    };
+    let ada = NativePeer::person_of("Ada", stays).await?;
+    ada.link_with(&first).await?;
+    ada.wait("receipts", |seen| seen.status.not_durable == 0).await?;
+    ada.unlink()?;
+    ada.wait("being alone", |seen| seen.status.peers == 0).await?;
+    ada.post("to a stranger").await?;
+    ada.link(&stranger.host(), None).await?;
+    ada.wait("the stranger to have it", |seen| {
+        seen.status.peers == 1 && seen.status.waiting == 0
+    })
+    .await?;
+    let bob = NativePeer::person("Bob").await?;
+    bob.follow(ada.me().await?.account).await?;
+    bob.link_with(&stranger).await?;
+    bob.wait("the post from there", |seen| seen.posts == ["to a stranger"])
+        .await?;
+    let seen = ada.watch().borrow().status;
+    assert_eq!((seen.relays, seen.not_durable), (0, 1), "its receipt counted");
+    ada.link_with(&second).await?;
+    ada.wait("a receipt that counts", |seen| seen.status.not_durable == 0)
+        .await
+}
+
+#[tokio::test]
+async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_trust_them_is_not()
+-> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let certificates = Certificates::make(folder.path())?;
+    let proxies = [
+        TlsProxy::start(&certificates).await?,
+        TlsProxy::start(&certificates).await?,
+    ];
+    let authority = certificates.authority.to_str().context("a path")?.to_owned();
+    let behind = |proxy: &TlsProxy, join: Option<&TlsProxy>| {
+        let mut args = ["--heartbeat-ms", "1000", "--advertise"]
+            .map(str::to_owned)
+            .to_vec();
+        args.push(proxy.url());
+        args.extend(
+            join.into_iter()
+                .flat_map(|join| ["--join".to_owned(), join.url()]),
+        );
+        let env = vec![("SSL_CERT_FILE".to_owned(), authority.clone())];
+        RelayOptions {
+            args,
+            env,
+            ..RelayOptions::default()
+        }
+    };
+    let first = Relay::start_with(behind(&proxies[0], None)).await?;
+    proxies[0].lead_to(first.port());
+    // It is not reached any other way than through the proxy.
+    let second = Relay::start_with(behind(&proxies[1], Some(&proxies[0]))).await?;
+    proxies[1].lead_to(second.port());
+    // The third is told of the second alone, and finds the first where that one says it is.
+    let third_proxy = TlsProxy::start(&certificates).await?;
+    let third = Relay::start_with(behind(&third_proxy, Some(&proxies[1]))).await?;
+    third_proxy.lead_to(third.port());
+    for (from, to) in [(&second, &first), (&third, &second), (&third, &first)] {
+        let name = key(to).await?;
+        from.log()
+            .wait(0, &format!("\"peer\":\"{name}\",\"relay\":true"))
+            .await?;
+    }
+    let (ada, bob) = (NativePeer::person("Ada").await?, NativePeer::person("Bob").await?);
+    bob.follow(ada.me().await?.account).await?;
+    ada.link_with(&first).await?;
+    bob.link_with(&third).await?;
+    ada.post("through two proxies").await?;
+    bob.wait("the post", |seen| seen.posts == ["through two proxies"])
+        .await?;
+
+    // Nobody vouched for that authority to this one.
+    let mistrusts = RelayOptions {
+        args: vec!["--join".to_owned(), proxies[0].url()],
+        ..RelayOptions::default()
+    };
+    let fourth = Relay::start_with(mistrusts).await?;
+    fourth.log().wait(0, "cannot join through this relay yet").await?;
+    fourth.log().wait(0, "UnknownIssuer").await?;
+    assert!(fourth.log().find(0, "\"relay\":true").is_empty(), "it is linked");
     Ok(())
 }
 

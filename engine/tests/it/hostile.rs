@@ -1,18 +1,19 @@
 //! A hostile neighbour: whatever it sends, nothing of it is stored, the link is closed with a reason, others notice nothing.
 
 use protocol::entry::{Body, Position, Post};
-use protocol::frame;
+use protocol::frame::{self, Reassembly};
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, feature};
 use protocol::identity::Certificate;
 use protocol::message::{
-    Compared, Digest, FeedHead, Message, Ping, Push, Relays, SKETCH_CELL_LEN, Sketch, Verdict, Want,
+    Compared, Decoded, Digest, FeedHead, Interests, Message, Ping, Push, Relays, SKETCH_CELL_LEN, Sketch, Verdict,
+    Want,
 };
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
-use starling_engine::api::{Event, RepairView, Transport};
+use starling_engine::api::{Ask, Command, Event, RepairView, Transport};
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
-use starling_engine::{Config, Engine, Input, LinkId, Log, Now, Output};
+use starling_engine::{AskId, Config, Engine, Input, LinkId, Log, Now, Output};
 
 /// A relay's engine with a disk that answers at once, and a raw neighbour on link 1.
 pub(crate) struct Victim {
@@ -69,6 +70,11 @@ impl Victim {
                 _ => {}
             }
         }
+    }
+
+    fn command(&mut self, command: Command) {
+        let (id, ask) = (AskId(1), Ask::Command(command));
+        self.input(Input::Ask { id, ask });
     }
 
     fn open(&mut self) {
@@ -356,6 +362,46 @@ fn greedy_wants_are_bounded() {
         bytes < 2 * protocol::limits::CREDIT_WINDOW_BYTES as usize,
         "{bytes} bytes for nothing granted"
     );
+}
+
+/// Whoever wants entries gets as many bytes of them as it granted: were more charged than was sent, a link would fall silent
+/// some day.
+#[test]
+fn a_push_is_charged_what_it_weighs() {
+    const WINDOW: usize = protocol::limits::CREDIT_WINDOW_BYTES as usize;
+    const TEXT: usize = 900;
+    let (_, device) = keys();
+    let mut author = Victim::with(Config::browser());
+    author.command(Command::CreateAccount {
+        name: "Ada".into(),
+        device_name: "d".into(),
+    });
+    author.link(&device);
+    author.message(&Message::Interests(Interests {
+        everything: true,
+        ..Interests::default()
+    }));
+    let before = author.sent.len();
+    for n in 0..(WINDOW / TEXT) as u128 {
+        author.command(Command::Publish {
+            token: n.to_le_bytes(),
+            text: "a".repeat(TEXT),
+            reply_to: None,
+            slug: None,
+        });
+    }
+    let mut whole = Reassembly::default();
+    let mut pushed = 0;
+    for bytes in &author.sent[before..] {
+        let (kind, payload) = frame::split(bytes).unwrap();
+        if let Some(message) = whole.push(kind, payload).unwrap()
+            && let Ok(Decoded::Known(Message::Push(_))) = Message::decode(&message)
+        {
+            pushed += message.len();
+        }
+    }
+    // The last one begins within it.
+    assert!((WINDOW..WINDOW + 2 * TEXT).contains(&pushed), "{pushed} bytes");
 }
 
 #[test]

@@ -119,8 +119,8 @@ impl Keys {
     /// If it cannot be read. What is damaged is nobody's session, and no reason to offer the relay to the next who comes.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join(SESSIONS_FILE);
-        let sessions = match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).unwrap_or_else(|error| {
+        let sessions = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
                 tracing::warn!(
                     path = %path.display(), %error,
                     "who administers this relay cannot be read: nobody does, until `relay-node admin-url` makes a new address"
@@ -306,6 +306,9 @@ mod tests {
         let keys = Keys::open(dir.path()).unwrap();
         assert!(keys.is_claimed() && keys.count() == 0);
         assert!(!keys.is_claim("half a"));
+        // Not even text.
+        std::fs::write(dir.path().join(SESSIONS_FILE), b"\xff").unwrap();
+        assert!(Keys::open(dir.path()).unwrap().is_claimed());
     }
 
     #[test]

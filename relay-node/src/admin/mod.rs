@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-pub use routes::{Admin, router};
+pub use routes::{Admin, router, session};
 
 use crate::config::{RegistryPlace, Role, Settings};
 use crate::data_dir;

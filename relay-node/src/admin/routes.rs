@@ -141,7 +141,9 @@ impl FromRequestParts<Admin> for Session {
     }
 }
 
-fn session(headers: &HeaderMap, keys: &Keys) -> Option<String> {
+/// The admin's session among the cookies of a request.
+#[must_use]
+pub fn session(headers: &HeaderMap, keys: &Keys) -> Option<String> {
     headers
         .get_all(COOKIE)
         .iter()

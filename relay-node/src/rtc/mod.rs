@@ -23,10 +23,10 @@
 mod gate;
 mod link;
 mod routes;
-mod sdp;
+pub mod sdp;
 mod session;
 mod socket;
-mod stun;
+pub mod stun;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -40,15 +40,21 @@ pub enum SdpError {
 
 /// What a link needs to know of an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Offer {
-    pub(super) mid: String,
-    pub(super) ufrag: String,
-    pub(super) fingerprint: Fingerprint,
+pub struct Offer {
+    /// What its data channel section is called.
+    pub mid: String,
+    /// The browser's user name fragment.
+    pub ufrag: String,
+    /// Of the certificate the browser will show.
+    pub fingerprint: Fingerprint,
 }
 
 impl Offer {
     /// Reads an offer. `message_bytes_max` is the longest message this end will send.
-    pub(super) fn parse(sdp: &str, message_bytes_max: usize) -> Result<Self, SdpError> {
+    ///
+    /// # Errors
+    /// [`SdpError`].
+    pub fn parse(sdp: &str, message_bytes_max: usize) -> Result<Self, SdpError> {
         if sdp.len() > OFFER_BYTES_MAX {
             return Err(SdpError::TooLong);
         }
@@ -203,19 +209,28 @@ fn parse_fingerprint(text: &str) -> Option<Fingerprint> {
 }
 
 /// What the answer tells the browser.
-pub(super) struct Answer<'a> {
-    pub(super) offer: &'a Offer,
-    pub(super) session_id: u64,
-    pub(super) ufrag: &'a str,
-    pub(super) password: &'a str,
-    pub(super) fingerprint: &'a Fingerprint,
-    pub(super) candidates: &'a [SocketAddr],
-    pub(super) message_bytes_max: usize,
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// What is answered.
+    pub offer: &'a Offer,
+    /// Of this answer alone.
+    pub session_id: u64,
+    /// This end's user name fragment.
+    pub ufrag: &'a str,
+    /// What the browser's checks must be made with.
+    pub password: &'a str,
+    /// Of this end's certificate.
+    pub fingerprint: &'a Fingerprint,
+    /// Where this end is reached.
+    pub candidates: &'a [SocketAddr],
+    /// Longest message this end takes.
+    pub message_bytes_max: usize,
 }
 
 impl Answer<'_> {
     /// Writes the whole answer; all candidates are in it, none trickle later.
-    pub(super) fn to_sdp(&self) -> String {
+    #[must_use]
+    pub fn to_sdp(&self) -> String {
         let mid = &self.offer.mid;
         let fingerprint: Vec<String> = self
             .fingerprint

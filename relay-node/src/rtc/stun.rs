@@ -13,10 +13,10 @@ use std::net::{IpAddr, SocketAddr};
 use rtc_crypto::{HmacAlgorithm, RTCCrypto};
 
 /// Length of the user name fragments this endpoint hands out: 9 random bytes in base64. RFC 8445 wants 24 bits.
-pub(super) const UFRAG_BYTES: usize = 12;
+pub const UFRAG_BYTES: usize = 12;
 
 /// A user name fragment made by this endpoint; the key of the routing table.
-pub(super) type Ufrag = [u8; UFRAG_BYTES];
+pub type Ufrag = [u8; UFRAG_BYTES];
 
 const HEADER_BYTES: usize = 20;
 const MAGIC_COOKIE: u32 = 0x2112_A442;
@@ -34,12 +34,14 @@ const FINGERPRINT: u16 = 0x8028;
 const ICE_CONTROLLED: u16 = 0x8029;
 
 /// Whether a datagram's first byte puts it in STUN's range (RFC 7983 section 7).
-pub(super) fn is_stun(datagram: &[u8]) -> bool {
+#[must_use]
+pub fn is_stun(datagram: &[u8]) -> bool {
     datagram.first().is_some_and(|first| *first <= 3)
 }
 
 /// The local half of USERNAME, unverified: which link should look at this packet.
-pub(super) fn local_ufrag(datagram: &[u8]) -> Option<Ufrag> {
+#[must_use]
+pub fn local_ufrag(datagram: &[u8]) -> Option<Ufrag> {
     let message = Message::split(datagram)?;
     let username = message
         .attributes()
@@ -50,24 +52,28 @@ pub(super) fn local_ufrag(datagram: &[u8]) -> Option<Ufrag> {
 
 /// What both ends of one link agreed on in the offer and the answer.
 #[derive(Debug, Clone)]
-pub(super) struct Credentials {
-    pub(super) local_ufrag: Ufrag,
-    pub(super) local_password: String,
-    pub(super) remote_ufrag: String,
+pub struct Credentials {
+    /// Ours, from the answer.
+    pub local_ufrag: Ufrag,
+    /// Ours: what every check must be made with.
+    pub local_password: String,
+    /// The browser's, from its offer.
+    pub remote_ufrag: String,
 }
 
 /// A verified connectivity check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Request {
+pub struct Request {
     transaction: [u8; 12],
     /// The controlling agent nominates the address this came from.
-    pub(super) use_candidate: bool,
+    pub use_candidate: bool,
 }
 
 impl Request {
     /// Reads and verifies a binding request. `None` is junk, a forgery or a message for someone else; none of
     /// them deserves an answer, which would only tell a stranger that something listens here.
-    pub(super) fn parse(datagram: &[u8], credentials: &Credentials, crypto: &dyn RTCCrypto) -> Option<Self> {
+    #[must_use]
+    pub fn parse(datagram: &[u8], credentials: &Credentials, crypto: &dyn RTCCrypto) -> Option<Self> {
         let message = Message::split(datagram)?;
         if message.kind != BINDING_REQUEST {
             return None;
@@ -117,7 +123,8 @@ impl Request {
 
     /// The success response, telling the peer the address we saw it at.
     /// `None` only if the crypto provider knows no HMAC-SHA1.
-    pub(super) fn answer(
+    #[must_use]
+    pub fn answer(
         &self,
         peer: SocketAddr,
         credentials: &Credentials,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use engine::store::{Op, Read, Row, Table};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::journal;
+use super::journal::{self, Mark};
 
 /// What is written collects in memory up to this size before it goes into a table; so much is lost time at a start after
 /// a crash, and up to four times as much is memory.
@@ -240,6 +240,7 @@ pub struct FjallDisk {
     folder: PathBuf,
     database: Database,
     rows: Keyspace,
+    mark: Mark,
 }
 
 impl std::fmt::Debug for FjallDisk {
@@ -261,11 +262,18 @@ impl FjallDisk {
         if !folder.join(MARKER).try_exists()? {
             return Err(DiskError::Damaged(format!("{MARKER} is missing in it")));
         }
-        journal::cut_torn_end(folder)?;
-        Self::open_made(folder, cache_bytes)
+        let mark = journal::mark(folder)?;
+        journal::cut_torn_end(folder, &mark)?;
+        let (database, rows) = Self::open_made(folder, cache_bytes)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            database,
+            rows,
+            mark,
+        })
     }
 
-    fn open_made(folder: &Path, cache_bytes: usize) -> Result<Self, DiskError> {
+    fn open_made(folder: &Path, cache_bytes: usize) -> Result<(Database, Keyspace), DiskError> {
         let error = |error| explain(folder, error);
         let database = Database::builder(folder)
             .cache_size(cache_bytes as u64)
@@ -283,12 +291,7 @@ impl FjallDisk {
                 .expect_point_read_hits(true)
         };
         let rows = database.keyspace("rows", options).map_err(error)?;
-        let folder = folder.to_owned();
-        Ok(Self {
-            folder,
-            database,
-            rows,
-        })
+        Ok((database, rows))
     }
 
     fn failed(&self, error: fjall::Error) -> DiskError {
@@ -313,6 +316,7 @@ fn make(folder: &Path) -> Result<(), DiskError> {
         std::fs::remove_dir_all(&unfinished)?;
     }
     drop(FjallDisk::open_made(&unfinished, 0)?);
+    journal::make_mark(&unfinished)?;
     std::fs::rename(&unfinished, folder)?;
     let parent = folder.parent().unwrap_or(folder);
     std::fs::File::open(parent)?.sync_all()?;
@@ -339,6 +343,8 @@ impl Disk for FjallDisk {
     fn commit(&self, changes: &Changes) -> Result<(), DiskError> {
         self.wait_for_room().map_err(|error| self.failed(error))?;
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
+        // What tells a commit of ours from whatever is in one.
+        batch.remove(&self.rows, self.mark);
         for (key, value) in changes {
             match value {
                 Some(value) => batch.insert(&self.rows, key.as_slice(), value.as_slice()),

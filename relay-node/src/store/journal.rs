@@ -8,15 +8,21 @@
 //! - something does: commits are written one by one, each synced before the next, so what is broken was whole once. The
 //!   disk lost it, and that is said.
 //!
+//! People choose a part of what is in a commit, and could put into a post what looks like a commit of its own: torn in the
+//! middle, theirs would count as damage. So each folder has a mark made by chance, which never leaves it, and each
+//! commit begins with it: it removes the row of that key, which never was.
+//!
 //! A journal is a row of commits, numbers in little-endian:
 //!
 //! ```text
 //! commit = 1, u32 items, u64 number │ item × items │ 3, u64 XXH3 of the items, "FJL", 3
 //! item   = 2, u8 what, u8 compression, u64 keyspace, u16 key, u32 value, u32 stored value │ key │ stored value
 //! ```
+//!
+//! The first item's key is the mark.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -31,11 +37,50 @@ const EXTENSION: &str = "jnl";
 /// More than any commit takes: what is longer was no commit under way, but something this does not understand.
 const COMMIT_MAX: usize = 64 << 20;
 
+/// The file the mark is in.
+const MARK_FILE: &str = "mark";
+/// Above the number of every table, and above every key of the registry: nobody who reads a range passes it.
+const MARK_FIRST: u8 = 0xff;
+const MARK_BYTES: usize = 17;
+
+/// What the first key of each commit in a folder is, and what nobody can guess.
+pub type Mark = [u8; MARK_BYTES];
+
+/// Makes a folder's mark.
+///
+/// # Errors
+/// If the disk fails, or there is no randomness.
+pub(super) fn make_mark(folder: &Path) -> Result<(), DiskError> {
+    let mut mark = [MARK_FIRST; MARK_BYTES];
+    getrandom::fill(&mut mark[1..]).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut file = File::create_new(folder.join(MARK_FILE))?;
+    file.write_all(&mark)?;
+    file.sync_all()?;
+    Ok(File::open(folder)?.sync_all()?)
+}
+
+/// A folder's mark.
+///
+/// # Errors
+/// If there is none, or the disk fails.
+pub(super) fn mark(folder: &Path) -> Result<Mark, DiskError> {
+    let broken = || {
+        DiskError::Damaged(format!(
+            "{MARK_FILE} is missing in it, or is not what was written"
+        ))
+    };
+    match std::fs::read(folder.join(MARK_FILE)) {
+        Ok(bytes) => bytes.try_into().map_err(|_| broken()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(broken()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Cuts a commit that was under way off the newest journal.
 ///
 /// # Errors
 /// If a journal is damaged elsewhere, or the disk fails.
-pub(super) fn cut_torn_end(folder: &Path) -> Result<(), DiskError> {
+pub(super) fn cut_torn_end(folder: &Path, mark: &Mark) -> Result<(), DiskError> {
     let mut journals = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -50,13 +95,13 @@ pub(super) fn cut_torn_end(folder: &Path) -> Result<(), DiskError> {
     for (_, path) in &journals {
         // It was synced before the next was begun.
         let bytes = read(path)?;
-        if let Some(at) = unfinished(&bytes)? {
+        if let Some(at) = unfinished(&bytes, mark)? {
             return Err(damaged(path, at));
         }
     }
     let Some((_, path)) = newest else { return Ok(()) };
     let bytes = read(&path)?;
-    match unfinished(&bytes) {
+    match unfinished(&bytes, mark) {
         Ok(None) => {}
         Ok(Some(at)) => {
             tracing::warn!(journal = %path.display(), at, "what was being written when the relay was cut off is left out");
@@ -84,7 +129,7 @@ fn damaged(path: &Path, at: usize) -> DiskError {
 
 /// Where something is broken that was whole once.
 #[derive(Debug, PartialEq, Eq)]
-struct Damage(usize);
+pub struct Damage(pub usize);
 
 impl From<Damage> for DiskError {
     fn from(Damage(at): Damage) -> Self {
@@ -92,11 +137,14 @@ impl From<Damage> for DiskError {
     }
 }
 
-/// Where a commit begins that was never finished, if there is one.
-fn unfinished(bytes: &[u8]) -> Result<Option<usize>, Damage> {
-    let (mut at, mut number) = (0, 0);
-    while let Some((end, found)) = commit(bytes, at) {
-        (at, number) = (end, found);
+/// Where a commit begins in this journal that was never finished, if there is one.
+///
+/// # Errors
+/// If what is not whole was whole once.
+pub fn unfinished(bytes: &[u8], mark: &Mark) -> Result<Option<usize>, Damage> {
+    let mut at = 0;
+    while let Some(end) = commit(bytes, at, mark) {
+        at = end;
     }
     let Some(left) = bytes[at..].iter().position(|byte| *byte != 0) else {
         // The rest is space that was set aside.
@@ -109,8 +157,7 @@ fn unfinished(bytes: &[u8]) -> Result<Option<usize>, Damage> {
     let mut search = at + left;
     while let Some(found) = bytes[search..].iter().position(|byte| *byte == START) {
         search += found;
-        // A later one, and not what happens to look like one.
-        if commit(bytes, search).is_some_and(|(_, found)| found > number) {
+        if commit(bytes, search, mark).is_some() {
             return Err(Damage(at));
         }
         search += 1;
@@ -118,26 +165,31 @@ fn unfinished(bytes: &[u8]) -> Result<Option<usize>, Damage> {
     Ok(Some(at))
 }
 
-/// Where the commit that begins at `at` ends, and its number; `None` if there is no whole one.
-fn commit(bytes: &[u8], at: usize) -> Option<(usize, u64)> {
+/// Where the commit that begins at `at` ends; `None` if there is no whole one.
+fn commit(bytes: &[u8], at: usize, mark: &Mark) -> Option<usize> {
     let mut rest = Rest(bytes.get(at..)?);
     rest.tag(START)?;
     let items = u32::from_le_bytes(rest.take()?);
-    let number = u64::from_le_bytes(rest.take()?);
+    let _number: [u8; 8] = rest.take()?;
     let content = rest.0;
-    for _ in 0..items {
+    for n in 0..items {
         rest.tag(ITEM)?;
         rest.skip(1 + 1 + 8)?;
         let key = u16::from_le_bytes(rest.take()?);
         rest.skip(4)?;
         let value = u32::from_le_bytes(rest.take()?);
-        rest.skip(usize::from(key) + value as usize)?;
+        if n == 0 && !(usize::from(key) == MARK_BYTES && rest.0.starts_with(mark)) {
+            return None;
+        }
+        rest.skip(usize::from(key))?;
+        rest.skip(usize::try_from(value).ok()?)?;
     }
     let content = &content[..content.len() - rest.0.len()];
     rest.tag(END)?;
     let sum = u64::from_le_bytes(rest.take()?);
     let trailer: [u8; 4] = rest.take()?;
-    (trailer == TRAILER && sum == xxh3_64(content)).then_some((bytes.len() - rest.0.len(), number))
+    let whole = items > 0 && trailer == TRAILER && sum == xxh3_64(content);
+    whole.then_some(bytes.len() - rest.0.len())
 }
 
 struct Rest<'b>(&'b [u8]);
@@ -163,23 +215,32 @@ impl Rest<'_> {
 mod tests {
     use super::*;
 
-    /// A commit of one item with this value, as fjall 3.1 writes it.
-    fn one(number: u64, value: &[u8]) -> Vec<u8> {
-        let mut item = vec![ITEM, 0, 0];
-        item.extend(1_u64.to_le_bytes());
-        item.extend(3_u16.to_le_bytes());
-        item.extend((value.len() as u32).to_le_bytes());
-        item.extend((value.len() as u32).to_le_bytes());
-        item.extend(b"key");
-        item.extend(value);
+    const MARK: Mark = [0xff; MARK_BYTES];
+
+    /// A commit of these items, as fjall 3.1 writes it.
+    fn commit_of(number: u64, rows: &[(&[u8], &[u8])]) -> Vec<u8> {
+        let mut items = Vec::new();
+        for (key, value) in rows {
+            items.extend([ITEM, 0, 0]);
+            items.extend(1_u64.to_le_bytes());
+            items.extend((key.len() as u16).to_le_bytes());
+            items.extend((value.len() as u32).to_le_bytes());
+            items.extend((value.len() as u32).to_le_bytes());
+            items.extend([*key, *value].concat());
+        }
         let mut bytes = vec![START];
-        bytes.extend(1_u32.to_le_bytes());
+        bytes.extend((rows.len() as u32).to_le_bytes());
         bytes.extend(number.to_le_bytes());
-        bytes.extend(&item);
+        bytes.extend(&items);
         bytes.push(END);
-        bytes.extend(xxh3_64(&item).to_le_bytes());
+        bytes.extend(xxh3_64(&items).to_le_bytes());
         bytes.extend(TRAILER);
         bytes
+    }
+
+    /// A commit that begins as all of ours do, with this value in it.
+    fn one(number: u64, value: &[u8]) -> Vec<u8> {
+        commit_of(number, &[(&MARK, &[]), (b"key", value)])
     }
 
     fn three() -> (Vec<u8>, usize) {
@@ -191,9 +252,9 @@ mod tests {
     #[test]
     fn a_whole_journal_is_left_as_it_is() {
         let (bytes, _) = three();
-        assert_eq!(unfinished(&bytes), Ok(None));
-        assert_eq!(unfinished(&[]), Ok(None));
-        assert_eq!(unfinished(&[0; 100]), Ok(None));
+        assert_eq!(unfinished(&bytes, &MARK), Ok(None));
+        assert_eq!(unfinished(&[], &MARK), Ok(None));
+        assert_eq!(unfinished(&[0; 100], &MARK), Ok(None));
     }
 
     #[test]
@@ -209,8 +270,11 @@ mod tests {
             } else {
                 Some(last)
             };
-            assert_eq!(unfinished(&torn), Ok(expected), "without {part:?}");
-            assert_eq!(unfinished(&bytes[..lost]), Ok((lost > last).then_some(last)));
+            assert_eq!(unfinished(&torn, &MARK), Ok(expected), "without {part:?}");
+            assert_eq!(
+                unfinished(&bytes[..lost], &MARK),
+                Ok((lost > last).then_some(last))
+            );
         }
     }
 
@@ -228,7 +292,45 @@ mod tests {
             if (5..13).contains(&number) {
                 continue;
             }
-            assert_eq!(unfinished(&broken), Err(Damage(begins)), "byte {flipped}");
+            assert_eq!(unfinished(&broken, &MARK), Err(Damage(begins)), "byte {flipped}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_commit_within_a_post_is_no_damage_when_that_is_torn() {
+        let mark: Mark = [0xfe; MARK_BYTES];
+        for planted in [
+            commit_of(u64::MAX, &[]),
+            commit_of(9, &[(b"key", b"value")]),
+            // Right in all but the mark, which its author cannot know.
+            commit_of(9, &[(&mark, &[]), (b"key", b"value")]),
+        ] {
+            // One behind the other and with space between, wherever it ends.
+            let mut post = Vec::new();
+            for space in (0..100).step_by(9) {
+                post.extend(&planted);
+                post.resize(post.len() + space, 0);
+            }
+            let before = one(1, b"before");
+            let (bytes, last) = ([before.clone(), one(2, &post)].concat(), before.len());
+            assert_eq!(unfinished(&bytes, &MARK), Ok(None));
+            for lost in last..bytes.len() {
+                let mut torn = bytes.clone();
+                // Its end did not arrive; or a sector in the middle; or its beginning.
+                torn[lost..].fill(0);
+                assert_eq!(
+                    unfinished(&torn, &MARK),
+                    Ok((lost > last).then_some(last)),
+                    "from {lost}"
+                );
+                let mut torn = bytes.clone();
+                torn[lost..(lost + 512).min(bytes.len())].fill(0);
+                assert_eq!(unfinished(&torn, &MARK), Ok(Some(last)), "without {lost}");
+                let mut torn = bytes.clone();
+                torn[last..lost].fill(0);
+                let expected = (lost > last).then_some(last);
+                assert_eq!(unfinished(&torn, &MARK), Ok(expected), "up to {lost}");
+            }
         }
     }
 }

@@ -22,7 +22,7 @@
 //! Batches that may be relaxed are committed like all others: a relay gives receipts for everything.
 
 mod disk;
-mod journal;
+pub mod journal;
 mod worker;
 
 use std::path::{Path, PathBuf};

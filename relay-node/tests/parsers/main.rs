@@ -1,8 +1,15 @@
-//! Every parser of names, addresses, settings, backups and the registry's rows, given what nobody should write. The fuzz targets
-//! in `tests/fuzz` look longer; here are texts that are nearly right, and what the fuzzer found.
+//! Every parser of names, addresses, settings, backups and the registry's rows, of what strangers send to the WebRTC port and to
+//! the admin page, and of what is on the disk, given what nobody should write. The fuzz targets in `tests/fuzz` look
+//! longer; here are bytes that are nearly right, and what the fuzzer found.
 #![allow(clippy::unwrap_used, reason = "tests fail loudly")]
 
 mod checks;
+mod outside;
+/// How browsers keep their tables: one file, that builds here too.
+#[path = "../../../client-wasm/src/worker/store/segment.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is another program's")]
+mod segment;
+mod segments;
 
 use std::io::Write as _;
 
@@ -75,6 +82,99 @@ fn rows() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<u8>)>> {
     vec((key, value), 0..4)
 }
 
+/// Attributes of a connectivity check, nearly.
+fn attributes() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop_oneof![
+        Just(0x0006_u16),
+        Just(0x0008),
+        Just(0x0020),
+        Just(0x0024),
+        Just(0x0025),
+        Just(0x8028),
+        Just(0x8029),
+        any::<u16>(),
+    ];
+    let attribute = (kind, vec(any::<u8>(), 0..24), 0..8_u8).prop_map(|(kind, value, odd)| {
+        // Seldom longer than it is.
+        let length = value.len() as u16 + if odd == 0 { 5 } else { 0 };
+        let padding = vec![0; value.len().next_multiple_of(4) - value.len()];
+        let header = [kind.to_be_bytes(), length.to_be_bytes()].concat();
+        [header, value, padding].concat()
+    });
+    vec(attribute, 0..5).prop_map(|attributes| attributes.concat())
+}
+
+/// Lines of an offer, nearly all of them right.
+fn offer() -> impl Strategy<Value = String> {
+    let lines = [
+        "v=0".to_owned(),
+        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel".to_owned(),
+        "a=ice-ufrag:Kp3/".to_owned(),
+        "a=ice-pwd:abcdefghijklmnopqrstuvwx".to_owned(),
+        format!("a=fingerprint:sha-256 {}", vec!["0A"; 32].join(":")),
+        "a=setup:actpass".to_owned(),
+        "a=mid:0".to_owned(),
+        "a=sctp-port:5000".to_owned(),
+        "a=max-message-size:262144".to_owned(),
+    ];
+    let other = prop_oneof![
+        "a=(mid|ice-ufrag|ice-pwd|setup|fingerprint|sctp-port|max-message-size|ice-lite):?[ -~]{0,30}",
+        "[a-z]=\\PC{0,20}",
+        any::<String>(),
+    ];
+    let end = prop_oneof![Just("\r\n"), Just("\n"), Just("\r")];
+    let change = (0..lines.len(), other, 0..3_u8);
+    (vec(change, 0..3), end).prop_map(move |(changes, end)| {
+        let mut lines = lines.to_vec();
+        for (at, other, how) in changes {
+            match how {
+                0 => lines[at] = other,
+                1 => lines.insert(at, other),
+                _ => lines[at].push_str(&other),
+            }
+        }
+        lines.join(end)
+    })
+}
+
+/// What somebody would store who wants it to look like a commit.
+fn stored() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        vec(any::<u8>(), 0..60),
+        (0..80_usize).prop_map(|zeros| vec![0; zeros]),
+        Just(
+            b"\x01\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x03\xc2\x94\xd3\x38\x05\x80\x06\x2dFJL\x03"
+                .to_vec()
+        ),
+        vec(any::<u8>(), 0..20).prop_map(|value| outside::lookalike(&value)),
+    ];
+    vec(part, 0..6).prop_map(|parts| parts.concat())
+}
+
+/// Operations of a browser's store, nearly.
+fn operations() -> impl Strategy<Value = Vec<u8>> {
+    let length = prop_oneof![(0..5_u8).prop_map(|length| vec![length]), vec(any::<u8>(), 1..6)];
+    let part = prop_oneof![
+        (
+            0..24_u8,
+            any::<bool>(),
+            vec(any::<u8>(), 0..5),
+            vec(any::<u8>(), 0..5)
+        )
+            .prop_map(|(table, delete, key, value)| {
+                let mut operation = vec![table | if delete { 0x80 } else { 0 }, key.len() as u8];
+                operation.extend(key);
+                if !delete {
+                    operation.push(value.len() as u8);
+                    operation.extend(value);
+                }
+                operation
+            }),
+        length,
+    ];
+    vec(part, 0..5).prop_map(|parts| parts.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -116,9 +216,60 @@ proptest! {
     }
 
     #[test]
+    fn datagrams(bytes in prop_oneof![attributes(), vec(any::<u8>(), 0..200)]) {
+        outside::datagram(&bytes);
+    }
+
+    #[test]
+    fn offers(text in prop_oneof![9 => offer(), 1 => any::<String>()]) {
+        outside::offer(&text);
+    }
+
+    #[test]
+    fn journals(bytes in stored(), at in any::<usize>()) {
+        outside::journal(&bytes, at);
+    }
+
+    #[test]
+    fn cookies(values in vec(text("(starling-admin=?[0-9a-f]{0,64}|[a-z]=[0-9]|;| ){0,4}"), 0..4)) {
+        let values: Vec<Vec<u8>> = values.into_iter().map(String::into_bytes).collect();
+        outside::cookies(&values);
+    }
+
+    #[test]
+    fn forms(session in text("[0-9a-f]{64}"), token in text("[0-9a-fA-F]{64}")) {
+        outside::form(&session, &token);
+    }
+
+    #[test]
+    fn segments(bytes in operations(), number in any::<u32>(), ops in prop_oneof![0..6_u32, any::<u32>()]) {
+        segments::segment(&bytes, number, ops);
+    }
+
+    #[test]
     fn rows_of_a_registry(rows in rows(), raw in rows(), wanted in "ada|bob|\\PC{0,5}") {
         checks::ledger(&rows, &raw, &wanted);
     }
+}
+
+proptest! {
+    // Each writes two files.
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn files_about_admins(claim in admin_file(), sessions in admin_file(), token in "[0-9a-f]{0,64}") {
+        let folder = tempfile::tempdir().unwrap();
+        outside::admin_files(folder.path(), &claim, &sessions, &token);
+    }
+}
+
+/// What could be in a file about admins.
+fn admin_file() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof![
+        "\\{\"hash\":\"[0-9a-f]{64}\",\"until\":[0-9]{1,19}\\}",
+        "\\{\"claimed\":(true|false),\"sessions\":\\[(\\{\"hash\":\"[0-9a-f]{0,64}\",\"until\":-?[0-9]{1,22}\\})?\\]\\}",
+    ];
+    prop_oneof![text.prop_map(String::into_bytes), vec(any::<u8>(), 0..100)]
 }
 
 #[test]
