@@ -7,7 +7,7 @@
 use protocol::directory::Description;
 use protocol::entry::ReplyTo;
 use protocol::name::NameAnswer;
-use protocol::{AccountId, DeviceId, EntryRef, PeerId, Timestamp};
+use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One request of an interface.
@@ -350,7 +350,7 @@ pub enum Event {
         /// The claim that is not decided, or was refused.
         claim: Option<ClaimView>,
     },
-    /// A person's name, description, follow state or completeness changed.
+    /// A person's name, description or follow state changed.
     Profile(ProfileView),
     /// One's own account changed (devices, phrase, follows).
     Me(MeView),
@@ -454,7 +454,7 @@ pub struct ThreadView {
 }
 
 /// A person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileView {
     /// Who.
     pub account: AccountId,
@@ -470,12 +470,68 @@ pub struct ProfileView {
     pub followed: bool,
     /// Entries stored here, of all devices.
     pub entries: u64,
-    /// Devices known.
-    pub devices: u32,
     /// One of the feeds is forked and frozen.
     pub forked: bool,
     /// Nothing of this person is stored here yet; peers are being asked.
     pub searching: bool,
+    /// The feeds of the person's devices, the last written first. This and what follows is found for [`Query::Profile`] alone.
+    pub feeds: Vec<FeedView>,
+    /// Linked peers that said how far they have them.
+    pub told_by: u32,
+    /// When one last did, since this device was started.
+    pub compared: Option<Timestamp>,
+}
+
+impl ProfileView {
+    /// Posts stored here and shown.
+    #[must_use]
+    pub fn posts(&self) -> u64 {
+        self.feeds.iter().map(|feed| feed.posts).sum()
+    }
+
+    /// Entries that linked peers say they have and this one has not.
+    #[must_use]
+    pub fn ahead(&self) -> u64 {
+        self.feeds
+            .iter()
+            .fold(0, |sum, feed| feed.ahead.saturating_add(sum))
+    }
+
+    /// When the newest entry stored here was signed, by its author's clock.
+    #[must_use]
+    pub fn signed_at(&self) -> Option<Timestamp> {
+        self.feeds
+            .iter()
+            .filter(|feed| feed.entries > 0)
+            .map(|feed| feed.signed_at)
+            .max()
+    }
+
+    /// All that was signed until then is here, each entry linked to the one before, and of the peers asked none has more.
+    /// Never so for a feed that contradicts itself, or as long as nobody was asked.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.compared.is_some() && !self.forked && self.signed_at().is_some() && self.ahead() == 0
+    }
+}
+
+/// A device's feed. What is stored of it is its beginning, without a gap, each entry of it signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedView {
+    /// Which device.
+    pub device: DeviceId,
+    /// What it is called.
+    pub name: String,
+    /// Entries stored here and valid.
+    pub entries: u64,
+    /// Posts among them.
+    pub posts: u64,
+    /// The newest of them; all zero if that is not known.
+    pub head: EntryId,
+    /// When that was signed, by the author's clock.
+    pub signed_at: Timestamp,
+    /// Entries beyond, which linked peers say they have.
+    pub ahead: u64,
 }
 
 /// One's own account.
@@ -491,7 +547,7 @@ pub struct MeView {
     pub bio: String,
     /// Name in the registry; empty if there is none.
     pub handle: String,
-    /// A name that was asked for.
+    /// What was asked of the registry about the name, and is not decided or was refused.
     pub claim: Option<ClaimView>,
     /// The recovery phrase was written down; the account key is no longer here.
     pub phrase_confirmed: bool,

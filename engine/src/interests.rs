@@ -79,6 +79,7 @@ impl Engine {
             && !self.wants(&left.account)
         {
             self.tell_interest(left.account, false);
+            self.forget_compared(&left.account);
         }
     }
 

@@ -81,6 +81,8 @@ pub(crate) struct FeedRecord {
     pub(crate) lamport: u64,
     pub(crate) name: String,
     pub(crate) since: Timestamp,
+    pub(crate) posts: u64,
+    pub(crate) signed_at: Timestamp,
 }
 
 /// The greatest (lamport, device) wins.

@@ -4,13 +4,15 @@ use protocol::entry::{Body, Position, Post};
 use protocol::frame;
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
 use protocol::identity::Certificate;
-use protocol::message::{Compared, Message, Push, Relays, SKETCH_CELL_LEN, Sketch, Verdict, Want};
+use protocol::message::{
+    Compared, Digest, FeedHead, Message, Push, RangeEnd, Relays, SKETCH_CELL_LEN, Sketch, Verdict, Want,
+};
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
-use starling_engine::api::Transport;
+use starling_engine::api::{Answer, Ask, Query, Reply, Transport};
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
-use starling_engine::{Config, Engine, Input, LinkId, Log, Now, Output};
+use starling_engine::{AskId, Config, Engine, Input, LinkId, Log, Now, Output};
 
 /// A relay's engine with a disk that answers at once, and a raw neighbour on link 1.
 pub(crate) struct Victim {
@@ -19,6 +21,7 @@ pub(crate) struct Victim {
     sent: Vec<Vec<u8>>,
     closed: Vec<String>,
     refused: Vec<String>,
+    answers: Vec<Answer>,
     now: Now,
 }
 
@@ -32,6 +35,7 @@ impl Victim {
             sent: vec![],
             closed: vec![],
             refused: vec![],
+            answers: vec![],
             now,
         };
         victim.drain();
@@ -57,6 +61,7 @@ impl Victim {
                 Output::Send { bytes, .. } => self.sent.push(bytes),
                 Output::Close { reason, .. } => self.closed.push(reason),
                 Output::Log(Log::Refused { reason, .. }) => self.refused.push(reason),
+                Output::Answer { answer, .. } => self.answers.push(answer),
                 _ => {}
             }
         }
@@ -310,6 +315,36 @@ fn a_replayed_entry_is_a_duplicate_and_nothing_more() {
     }
     assert_eq!(victim.disk.len(Table::Entries), 1);
     assert!(victim.refused.is_empty());
+}
+
+#[test]
+fn who_claims_to_have_more_and_does_not_show_it_is_not_believed() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    victim.message(&push(certificate(&account, &device).entry()));
+    let account = AccountId(account.public());
+    let mut ahead = |message: Message| {
+        victim.message(&message);
+        let ask = Ask::Query(Query::Profile { account });
+        victim.input(Input::Ask { id: AskId(1), ask });
+        match victim.answers.pop() {
+            Some(Answer::Reply(reply)) => match *reply {
+                Reply::Profile(profile) => profile.ahead(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    let head = FeedHead {
+        account,
+        device: DeviceId(device.public()),
+        next_seq: 1_000,
+        head: EntryId([9; 32]),
+    };
+    let heads = vec![head];
+    assert_eq!(ahead(Message::Digest(Digest { heads, end: true })), 999);
+    assert_eq!(ahead(Message::RangeEnd(RangeEnd { request: 1 })), 0);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod assignment;
 mod cache;
 mod compare;
+mod completeness;
 mod directory;
 mod feeds;
 mod hostile;
