@@ -96,7 +96,13 @@ pub enum Command {
     },
     /// Give the name back.
     ReleaseName,
-    /// Forget a claim that was refused, or is not wanted any more.
+    /// Let somebody else claim the name one has, or (`None`) nobody any more. It stays one's own until that happens. Works
+    /// offline; how it goes is told by [`MeView::offer`].
+    OfferName {
+        /// Whom.
+        to: Option<AccountId>,
+    },
+    /// Forget a claim or offer that was refused, or is not wanted any more.
     DropClaim,
     /// Withdraw a lost device. Needs the phrase, since a stolen device must not be able to do it.
     RevokeDevice {
@@ -549,6 +555,8 @@ pub struct MeView {
     pub handle: String,
     /// What was asked of the registry about the name, and is not decided or was refused.
     pub claim: Option<ClaimView>,
+    /// To whom the name is offered; or shall be, if [`Self::claim`] is about that.
+    pub offer: Option<OfferView>,
     /// The recovery phrase was written down; the account key is no longer here.
     pub phrase_confirmed: bool,
     /// All devices of the account, this one first.
@@ -572,6 +580,17 @@ pub struct ClaimView {
     pub release: bool,
     /// Why it came to nothing. `None`: the registry has not answered yet.
     pub refused: Option<NameAnswer>,
+}
+
+/// The account's name, offered to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferView {
+    /// To whom. `None`: an offer is to be taken back.
+    pub to: Option<AccountId>,
+    /// Their display name, if known.
+    pub name: String,
+    /// The registry knows of it; otherwise it is the claim that says how it goes.
+    pub stands: bool,
 }
 
 /// A device of one's own account.

@@ -339,6 +339,13 @@ pub const HANDLE_LABEL: &str = "The name you would like";
 pub const HANDLE_CLAIM: &str = "Ask for it";
 pub const HANDLE_DROP: &str = "Never mind";
 pub const HANDLE_RELEASE: &str = "Give it back";
+pub const OFFER: &str = "Give this name to somebody else";
+pub const OFFER_LABEL: &str = "Their profile link or @name";
+pub const OFFER_HINT: &str = "Then they ask for the name in their own app, and have it. Somebody with a name gives that one \
+     back first. Until then this name stays yours, and you can take the offer back.";
+pub const OFFER_SUBMIT: &str = "Offer it";
+pub const OFFER_BACK: &str = "Take the offer back";
+pub const OFFER_SELF: &str = "That is you. Paste the profile link of who is to have the name.";
 pub const NAMED_ASKING: &str = "Asking the network whose name this is…";
 pub const NAMED_NOBODY: &str = "Nobody has this name.";
 pub const NAMED_UNKNOWN: &str =
@@ -347,6 +354,30 @@ pub const NAMED_UNKNOWN: &str =
 /// A name one has.
 pub fn handle_held(handle: &str) -> String {
     format!("You are @{handle}. Nobody else in the network has this name.")
+}
+
+/// An offer that stands.
+pub fn offer_stands(handle: &str, to: &str) -> String {
+    format!(
+        "@{handle} is offered to {to}, who has it as soon as they ask for it. Tell them; until then it is yours."
+    )
+}
+
+/// An offer, or (`None`) taking one back, that is not decided.
+pub fn offer_waits(handle: &str, to: Option<String>) -> String {
+    match to {
+        Some(to) => {
+            format!("Offering @{handle} to {to}… This happens as soon as the network can be reached.")
+        }
+        None => format!("Taking the offer of @{handle} back as soon as the network can be reached…"),
+    }
+}
+
+/// An offer that was refused.
+pub fn not_yours(handle: &str) -> String {
+    format!(
+        "The network says that @{handle} is not yours any more; perhaps another of your devices gave it back."
+    )
 }
 
 /// A claim that is not decided.

@@ -14,6 +14,7 @@ mod feeds;
 mod hostile;
 mod mesh;
 mod names;
+mod names_offer;
 mod network;
 mod placement;
 mod random;

@@ -107,6 +107,8 @@ pub(crate) struct Registry {
     pub(crate) key: KeyPair,
     /// Slug or name, and whose it is.
     pub(crate) held: BTreeMap<(bool, String), (AccountId, Option<EntryId>)>,
+    /// Who may claim what is held by another.
+    offered: BTreeMap<(bool, String), AccountId>,
     pub(crate) revision: u64,
     pub(crate) work_bits: u8,
     pub(crate) answers: bool,
@@ -133,10 +135,21 @@ impl Registry {
         let key = (asks.1.is_some(), request.name.clone());
         self.revision += 1;
         match (request.action, self.held.get(&key)) {
-            (NameAction::Claim, Some(holder)) if *holder != asks => NameAnswer::Taken,
+            (NameAction::Claim, Some(holder))
+                if *holder != asks && self.offered.get(&key) != Some(&asks.0) =>
+            {
+                NameAnswer::Taken
+            }
             (NameAction::Claim, _) => {
+                self.offered.remove(&key);
                 let answer = receipt(&request.name, asks, self.revision);
                 self.held.insert(key, asks);
+                answer
+            }
+            (NameAction::Offer { to }, Some(holder)) if *holder == asks => {
+                let answer = receipt(&request.name, asks, self.revision);
+                self.offered.remove(&key);
+                self.offered.extend(to.map(|to| (key, to)));
                 answer
             }
             (_, Some(holder)) if *holder == asks => {
@@ -181,6 +194,7 @@ impl Network {
             registry: Registry {
                 key: KeyPair::from_seed(&[0x77; 32]),
                 held: BTreeMap::new(),
+                offered: BTreeMap::new(),
                 revision: 0,
                 work_bits: 0,
                 answers: true,

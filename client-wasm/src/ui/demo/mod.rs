@@ -507,6 +507,7 @@ fn me(scene: &Scene, name: &str) -> MeView {
         bio: PEOPLE[0].1.to_owned(),
         handle: String::new(),
         claim: None,
+        offer: None,
         phrase_confirmed: !scene.has("phrase") && !scene.has("stranger"),
         devices: vec![
             DeviceView {
@@ -653,6 +654,7 @@ impl Demo {
                 // There is no registry behind this.
                 Command::ClaimName { .. }
                 | Command::ReleaseName
+                | Command::OfferName { .. }
                 | Command::DropClaim
                 | Command::SetSlug { .. } => {
                     return Err(Refusal::Busy);
