@@ -7,7 +7,7 @@
 use protocol::directory::Description;
 use protocol::entry::ReplyTo;
 use protocol::name::NameAnswer;
-use protocol::{AccountId, DeviceId, EntryRef, PeerId, Timestamp};
+use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One request of an interface.
@@ -96,7 +96,13 @@ pub enum Command {
     },
     /// Give the name back.
     ReleaseName,
-    /// Forget a claim that was refused, or is not wanted any more.
+    /// Let somebody else claim the name one has, or (`None`) nobody any more. It stays one's own until that happens. Works
+    /// offline; how it goes is told by [`MeView::offer`].
+    OfferName {
+        /// Whom.
+        to: Option<AccountId>,
+    },
+    /// Forget a claim or offer that was refused, or is not wanted any more.
     DropClaim,
     /// Withdraw a lost device. Needs the phrase, since a stolen device must not be able to do it.
     RevokeDevice {
@@ -378,7 +384,7 @@ pub enum Event {
         /// The claim that is not decided, or was refused.
         claim: Option<ClaimView>,
     },
-    /// A person's name, description, follow state or completeness changed.
+    /// A person's name, description or follow state changed.
     Profile(ProfileView),
     /// One's own account changed (devices, phrase, follows).
     Me(MeView),
@@ -482,7 +488,7 @@ pub struct ThreadView {
 }
 
 /// A person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileView {
     /// Who.
     pub account: AccountId,
@@ -498,12 +504,68 @@ pub struct ProfileView {
     pub followed: bool,
     /// Entries stored here, of all devices.
     pub entries: u64,
-    /// Devices known.
-    pub devices: u32,
     /// One of the feeds is forked and frozen.
     pub forked: bool,
     /// Nothing of this person is stored here yet; peers are being asked.
     pub searching: bool,
+    /// The feeds of the person's devices, the last written first. This and what follows is found for [`Query::Profile`] alone.
+    pub feeds: Vec<FeedView>,
+    /// Linked peers that said how far they have them.
+    pub told_by: u32,
+    /// When one last did, since this device was started.
+    pub compared: Option<Timestamp>,
+}
+
+impl ProfileView {
+    /// Posts stored here and shown.
+    #[must_use]
+    pub fn posts(&self) -> u64 {
+        self.feeds.iter().map(|feed| feed.posts).sum()
+    }
+
+    /// Entries that linked peers say they have and this one has not.
+    #[must_use]
+    pub fn ahead(&self) -> u64 {
+        self.feeds
+            .iter()
+            .fold(0, |sum, feed| feed.ahead.saturating_add(sum))
+    }
+
+    /// When the newest entry stored here was signed, by its author's clock.
+    #[must_use]
+    pub fn signed_at(&self) -> Option<Timestamp> {
+        self.feeds
+            .iter()
+            .filter(|feed| feed.entries > 0)
+            .map(|feed| feed.signed_at)
+            .max()
+    }
+
+    /// All that was signed until then is here, each entry linked to the one before, and of the peers asked none has more.
+    /// Never so for a feed that contradicts itself, or as long as nobody was asked.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.compared.is_some() && !self.forked && self.signed_at().is_some() && self.ahead() == 0
+    }
+}
+
+/// A device's feed. What is stored of it is its beginning, without a gap, each entry of it signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedView {
+    /// Which device.
+    pub device: DeviceId,
+    /// What it is called.
+    pub name: String,
+    /// Entries stored here and valid.
+    pub entries: u64,
+    /// Posts among them.
+    pub posts: u64,
+    /// The newest of them; all zero if that is not known.
+    pub head: EntryId,
+    /// When that was signed, by the author's clock.
+    pub signed_at: Timestamp,
+    /// Entries beyond, which linked peers say they have.
+    pub ahead: u64,
 }
 
 /// One's own account.
@@ -519,8 +581,10 @@ pub struct MeView {
     pub bio: String,
     /// Name in the registry; empty if there is none.
     pub handle: String,
-    /// A name that was asked for.
+    /// What was asked of the registry about the name, and is not decided or was refused.
     pub claim: Option<ClaimView>,
+    /// To whom the name is offered; or shall be, if [`Self::claim`] is about that.
+    pub offer: Option<OfferView>,
     /// The recovery phrase was written down; the account key is no longer here.
     pub phrase_confirmed: bool,
     /// All devices of the account, this one first.
@@ -544,6 +608,17 @@ pub struct ClaimView {
     pub release: bool,
     /// Why it came to nothing. `None`: the registry has not answered yet.
     pub refused: Option<NameAnswer>,
+}
+
+/// The account's name, offered to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferView {
+    /// To whom. `None`: an offer is to be taken back.
+    pub to: Option<AccountId>,
+    /// Their display name, if known.
+    pub name: String,
+    /// The registry knows of it; otherwise it is the claim that says how it goes.
+    pub stands: bool,
 }
 
 /// A device of one's own account.

@@ -101,6 +101,7 @@ impl Engine {
             Table::Meta if key == meta::NETWORKED => self.placement.restore_networked(),
             Table::Meta if key == meta::REGISTRY => self.names.restore_registry(parse(value)?),
             Table::Meta if key.starts_with(meta::CLAIM) => self.claims.restore(parse(value)?),
+            Table::Meta if key == meta::OFFERED => self.offered = Some(parse(value)?),
             Table::Meta if key == meta::REBUILD => self.refold.resume_all(),
             Table::Meta => {
                 if let Some(number) = key.strip_prefix(meta::DROP).filter(|_| cfg!(feature = "relay")) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use protocol::entry::{Header, Name, Slug};
 use protocol::message::{Message, NameAsked};
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
-use protocol::{Body, EntryId, EntryRef, Instant, limits};
+use protocol::{AccountId, Body, EntryId, EntryRef, Instant, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::Engine;
@@ -92,6 +92,14 @@ impl Claims {
             release: claim.withdrawn || claim.request.action == NameAction::Release,
             refused: claim.refused.clone(),
         })
+    }
+
+    /// To whom (`None` in it: nobody any more) the name is to be offered.
+    pub(crate) fn offer(&self) -> Option<Option<AccountId>> {
+        match self.get(None)?.claim.request.action {
+            NameAction::Offer { to } => Some(to),
+            NameAction::Claim | NameAction::Release => None,
+        }
     }
 
     /// Whether [`Engine::keep_claims`] has work at hand.
@@ -198,7 +206,12 @@ impl Engine {
             return Outcome::Ok;
         };
         let claim = &mut pending.claim;
-        if claim.sent && claim.refused.is_none() && claim.request.action == NameAction::Claim {
+        let undecided = claim.sent && claim.refused.is_none();
+        if undecided && matches!(claim.request.action, NameAction::Offer { to: Some(_) }) {
+            let name = claim.request.name.clone();
+            // It cannot be refused: there is an account, since it asked.
+            let _ = self.ask_registry(name, None, NameAction::Offer { to: None }, false);
+        } else if undecided && claim.request.action == NameAction::Claim {
             claim.withdrawn = true;
             self.write_claim(subject);
         } else {
@@ -368,6 +381,9 @@ impl Engine {
     /// The registry decided: the account's feed says so from now on.
     fn note_decided(&mut self, subject: Subject, receipt: Option<NameReceipt>) {
         let withdrawn = self.claims.get(subject).is_some_and(|it| it.claim.withdrawn);
+        if subject.is_none() {
+            self.note_offer(self.claims.offer().flatten());
+        }
         self.end_claim(subject);
         if withdrawn {
             return self.tell_claim(subject);

@@ -88,6 +88,7 @@ impl Engine {
             }
             Command::ClaimName { name } => self.claim_name(Some(name))?,
             Command::ReleaseName => self.claim_name(None)?,
+            Command::OfferName { to } => self.offer_name(to)?,
             Command::DropClaim => self.drop_claim(None),
             Command::RevokeDevice { phrase, device } => self.revoke_device(&phrase, device)?,
             Command::SetRelaysOnly { on } => {

@@ -256,7 +256,6 @@ impl Engine {
 
     /// All that differs was told: the rest is held by both.
     fn end_comparing(&mut self, link: LinkId, comparing: &Comparing) {
-        let wall = self.now.wall;
         for item in comparing.items.iter() {
             let Some((device, feed)) = self.feeds.by_number(item.number) else {
                 continue;
@@ -266,14 +265,7 @@ impl Engine {
             }
             let account = feed.account;
             self.note_same(link, item, device);
-            if !self.is_relay() {
-                if let Some(up) = self.up_mut(link) {
-                    up.spoke_of.insert(account);
-                }
-                if self.follows(&account) {
-                    self.compared.insert(account, wall);
-                }
-            }
+            self.note_spoke(link, account);
         }
         self.on_compared(link);
     }

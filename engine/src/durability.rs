@@ -173,6 +173,9 @@ impl Engine {
             return;
         };
         for head in heads {
+            if self.me() == Some(head.account) {
+                self.note_spoke(link, head.account);
+            }
             self.note_holder(peer, false, head.device, head.next_seq, head.head);
         }
     }
@@ -191,6 +194,10 @@ impl Engine {
         // Anybody can call itself a relay. A receipt counts as durable only from one this device knows as such, or that such
         // a one knows; and if it does not say that it keeps no feeds.
         let known = self.peers.is_relay(&peer);
+        let own = self.feeds.get(&receipt.device).map(|feed| feed.account);
+        if let Some(own) = own.filter(|own| receipt.relay == peer && self.me() == Some(*own)) {
+            self.note_spoke(link, own);
+        }
         if receipt.relay == peer || (known && self.directory.vouches_for(&receipt.relay)) {
             let keeps = known && self.directory.may_keep(&receipt.relay);
             let before = self.note_holder(

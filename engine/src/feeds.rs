@@ -4,6 +4,7 @@
 //! batch on its way to the store.
 
 use ordered::Map;
+use protocol::entry::Header;
 use protocol::limits::DEVICES_PER_ACCOUNT_MAX;
 use protocol::{AccountId, DeviceId, EntryId, Timestamp};
 
@@ -26,6 +27,10 @@ pub(crate) struct Feed {
     pub(crate) lamport: u64,
     pub(crate) name: String,
     pub(crate) since: Timestamp,
+    /// Posts among its entries that are not void.
+    pub(crate) posts: u64,
+    /// When the last of those entries was signed, by its author's clock.
+    pub(crate) signed_at: Timestamp,
     /// The relay its last entry came from, if it came from one.
     pub(crate) source: Option<LinkId>,
     /// Two entries carry this number.
@@ -51,6 +56,8 @@ impl Feed {
             lamport: self.lamport,
             name: self.name.clone(),
             since: self.since,
+            posts: self.posts,
+            signed_at: self.signed_at,
         }
     }
 }
@@ -180,6 +187,8 @@ impl Feeds {
             lamport: 0,
             name,
             since,
+            posts: 0,
+            signed_at: since,
             source: None,
             forked: None,
             revoked: None,
@@ -204,6 +213,8 @@ impl Feeds {
             lamport: record.lamport,
             name: record.name,
             since: record.since,
+            posts: record.posts,
+            signed_at: record.signed_at,
             source: None,
             forked: None,
             revoked: None,
@@ -231,11 +242,12 @@ impl Feeds {
     }
 
     /// A verified entry was appended.
-    pub(crate) fn advance(&mut self, device: &DeviceId, id: EntryId, lamport: u64) {
-        if let Some(feed) = self.feeds.get_mut(device) {
+    pub(crate) fn advance(&mut self, header: &Header, id: EntryId) {
+        if let Some(feed) = self.feeds.get_mut(&header.device) {
             feed.next_seq += 1;
             feed.head = id;
-            feed.lamport = feed.lamport.max(lamport);
+            feed.lamport = feed.lamport.max(header.lamport);
+            feed.signed_at = header.timestamp;
             self.entries += 1;
         }
     }

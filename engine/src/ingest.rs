@@ -101,6 +101,7 @@ impl Engine {
         }
         self.append(&verified);
         self.note_has(link, &device, seq + 1);
+        self.note_spoke(link, verified.header().account);
         match pushed {
             Some(route) => self.spread(&verified, Some(link), route),
             None => self.announce(&verified, link),
@@ -197,7 +198,7 @@ impl Engine {
             key: keys::entry(number, header.seq),
             value: codec::encode(verified.entry()),
         });
-        self.feeds.advance(&header.device, verified.id(), header.lamport);
+        self.feeds.advance(header, verified.id());
         self.touch_feed(header.device);
         if header.kind == Kind::CERTIFICATE && self.me() == Some(header.account) {
             self.me_changed = true;

@@ -1,5 +1,5 @@
-//! Whose feeds this peer wants: a browser those of its account, of whom it follows and of whom it looks at; a relay those
-//! that [`crate::placement`] says it keeps.
+//! Whose feeds this peer wants: a browser those of its account, of whom it follows or offered its name and of whom it looks at;
+//! a relay those that [`crate::placement`] says it keeps.
 
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ impl Engine {
             return self.keeps_feeds_of(account);
         }
         self.me() == Some(*account)
+            || self.offered == Some(*account)
             || self.follows(account)
             || self.visits.iter().any(|visit| visit.account == *account)
     }
@@ -49,6 +50,7 @@ impl Engine {
             .map(|(account, _)| *account);
         self.me()
             .into_iter()
+            .chain(self.offered)
             .chain(followed)
             .chain(self.visits.iter().map(|visit| visit.account))
             .collect()
@@ -79,6 +81,7 @@ impl Engine {
             && !self.wants(&left.account)
         {
             self.tell_interest(left.account, false);
+            self.forget_compared(&left.account);
         }
     }
 

@@ -9,7 +9,7 @@
 //! neighbour and along which links news travels; `ingest` verifies, stores and folds entries and
 //! passes them on; `sync` compares and fetches; `durability` counts who holds one's own entries; `commands` writes;
 //! `views` folds entries into timelines and reads them; `names` knows names of the registry and `slugs` those of posts, `claims`
-//! asks for them, `registrar` is a relay's part in that; `placement` says which feeds a relay keeps, `routing`
+//! asks for them, `offers` hands the own one on, `registrar` is a relay's part in that; `placement` says which feeds a relay keeps, `routing`
 //! which relays a browser turns to.
 //!
 //! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
@@ -36,6 +36,7 @@ mod introductions;
 mod keys;
 mod links;
 mod names;
+mod offers;
 mod overlay;
 mod placement;
 mod records;
@@ -111,6 +112,7 @@ pub struct Engine {
     directory: directory::Directory,
     names: names::Names,
     claims: claims::Claims,
+    offered: Option<AccountId>,
     registrar: registrar::Registrar,
     placement: placement::Placement,
     replicas: replicas::Replicas,
@@ -197,6 +199,7 @@ impl Engine {
             directory: directory::Directory::new(&config, now.instant),
             names: names::Names::default(),
             claims: claims::Claims::default(),
+            offered: None,
             registrar: registrar::Registrar::default(),
             placement: placement::Placement::new(&config, now.instant),
             replicas: replicas::Replicas::default(),
@@ -411,6 +414,7 @@ impl Engine {
         self.introductions.refill();
         self.directory.refill();
         self.keep_claims();
+        self.keep_offer();
         self.keep_lookups();
         self.keep_registrar();
         self.keep_placement();

@@ -19,6 +19,8 @@ pub(crate) mod meta {
     pub(crate) const NETWORKED: &[u8] = b"networked";
     /// Prefix: what is asked of the registry; a post's id if it is the post's slug, nothing if it is the account's name.
     pub(crate) const CLAIM: &[u8] = b"claim";
+    /// To whom the account's name is offered.
+    pub(crate) const OFFERED: &[u8] = b"offered";
     /// Prefix: a feed (its number) whose entries are being deleted; present until that is done.
     pub(crate) const DROP: &[u8] = b"drop:";
     /// All views are being rebuilt; present until that is done.
@@ -81,6 +83,8 @@ pub(crate) struct FeedRecord {
     pub(crate) lamport: u64,
     pub(crate) name: String,
     pub(crate) since: Timestamp,
+    pub(crate) posts: u64,
+    pub(crate) signed_at: Timestamp,
 }
 
 /// The greatest (lamport, device) wins.

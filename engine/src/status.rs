@@ -65,6 +65,7 @@ impl Engine {
             bio: profile.map(|profile| profile.bio.clone()).unwrap_or_default(),
             handle: self.handle_of(&identity.account).to_owned(),
             claim: self.claims.view(None),
+            offer: self.offer_view(),
             phrase_confirmed: identity.account_key.is_none(),
             devices,
             following: count(self.follows.values().filter(|follow| follow.on).count()),

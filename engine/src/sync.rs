@@ -49,7 +49,10 @@ impl Fetches {
 /// A request of ours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Inflight {
-    device: DeviceId,
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    /// How far the neighbour said it has the feed.
+    pub(crate) next_seq: u64,
     progress: Instant,
 }
 
@@ -123,18 +126,29 @@ impl Engine {
     /// A neighbour said how far it has feeds.
     pub(crate) fn on_heads(&mut self, link: LinkId, heads: &[FeedHead]) {
         for head in heads {
-            if !self.is_relay()
-                && self.wants(&head.account)
-                && let Some(up) = self.up_mut(link)
-            {
-                up.spoke_of.insert(head.account);
-            }
-            if self.follows(&head.account) {
-                self.compared.insert(head.account, self.now.wall);
-            }
+            self.note_spoke(link, head.account);
             self.note_head(link, *head);
         }
         self.pump_fetches(link);
+    }
+
+    /// A neighbour said, or showed, how far it has an account's feeds. Relays need not know that.
+    pub(crate) fn note_spoke(&mut self, link: LinkId, account: AccountId) {
+        if self.is_relay() || !self.wants(&account) {
+            return;
+        }
+        let wall = self.now.wall;
+        if let Some(up) = self.up_mut(link) {
+            up.spoke_of.insert(account);
+            self.compared.insert(account, wall);
+        }
+    }
+
+    /// The account may not be wanted any more.
+    pub(crate) fn forget_compared(&mut self, account: &AccountId) {
+        if !self.wants(account) {
+            self.compared.remove(account);
+        }
     }
 
     /// When each followed account was last compared with a neighbour.
@@ -230,7 +244,9 @@ impl Engine {
                     up.inflight.insert(
                         up.last_request,
                         Inflight {
+                            account: head.account,
                             device: *device,
+                            next_seq: head.next_seq,
                             progress: now,
                         },
                     );

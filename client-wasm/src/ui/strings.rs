@@ -2,7 +2,7 @@
 //!
 //! The voice: plain, short, never blaming; says what happened, then what to do.
 
-use engine::api::{ClaimView, Refusal, ScoreView, StoreState};
+use engine::api::{ClaimView, FeedView, ProfileView, Refusal, ScoreView, StoreState};
 use protocol::name::{NameAnswer, NameFault};
 
 // The frame.
@@ -253,13 +253,55 @@ pub const PROFILE_FORKED_TITLE: &str = "This feed contradicts itself.";
 pub const PROFILE_FORKED: &str = "Two different entries claim the same place in it: a key was misused, or an old backup \
      came back to life. Starling shows what came before and takes nothing after.";
 
-/// Facts under a profile.
-pub fn profile_facts(entries: u64, devices: u32) -> String {
-    format!(
-        "{} here · {}",
-        counted(entries, "entry", "entries"),
-        counted(u64::from(devices), "device", "devices")
-    )
+pub const HELD_PROOF: &str = "Each device numbers, links and signs what is written on it: if something were missing or \
+     changed, it would show.";
+
+/// How much of what a person signed is here, `day` being that of the newest of it.
+pub fn held(view: &ProfileView, name: &str, day: Option<String>) -> String {
+    let posts = view.posts();
+    let here = counted(posts, "post", "posts");
+    match (view.ahead(), day.filter(|_| view.is_complete())) {
+        (0, Some(day)) => {
+            let who = if view.mine { "you" } else { name };
+            match posts {
+                0 => format!("No posts so far, as {who} signed on {day}"),
+                1 => format!("The only post is present, as {who} signed on {day}"),
+                _ => format!("All {here} present, as {who} signed on {day}"),
+            }
+        }
+        (0, None) => format!("{here} here"),
+        (1, _) => format!("{here} here, 1 more entry is on its way"),
+        (more, _) => format!("{here} here, {more} more entries are on their way"),
+    }
+}
+
+/// With whom a person's feeds were compared, and when last.
+pub fn compared(peers: u32, ahead: u64, last: Option<String>) -> String {
+    match (peers, last) {
+        (0, None) => SYNCED_NONE.to_owned(),
+        (0, Some(last)) => format!("No linked peer has this. Last compared on {last}."),
+        _ => {
+            let more = if ahead == 0 {
+                "nothing newer is known"
+            } else {
+                "more is known"
+            };
+            format!(
+                "Compared with {}: {more}.",
+                counted(u64::from(peers), "linked peer", "linked peers")
+            )
+        }
+    }
+}
+
+/// One device's feed; what its newest entry is called comes behind.
+pub fn feed_facts(feed: &FeedView, signed_at: String) -> String {
+    let (entries, ahead) = (counted(feed.entries, "entry", "entries"), feed.ahead);
+    match (feed.entries, ahead) {
+        (0, _) => format!("nothing here yet, {ahead} known"),
+        (_, 0) => format!("{entries}, the newest signed on {signed_at}"),
+        _ => format!("{entries} and {ahead} more known, the newest here signed on {signed_at}"),
+    }
 }
 
 /// The follow button, spoken.
@@ -297,6 +339,13 @@ pub const HANDLE_LABEL: &str = "The name you would like";
 pub const HANDLE_CLAIM: &str = "Ask for it";
 pub const HANDLE_DROP: &str = "Never mind";
 pub const HANDLE_RELEASE: &str = "Give it back";
+pub const OFFER: &str = "Give this name to somebody else";
+pub const OFFER_LABEL: &str = "Their profile link or @name";
+pub const OFFER_HINT: &str = "Then they ask for the name in their own app, and have it. Somebody with a name gives that one \
+     back first. Until then this name stays yours, and you can take the offer back.";
+pub const OFFER_SUBMIT: &str = "Offer it";
+pub const OFFER_BACK: &str = "Take the offer back";
+pub const OFFER_SELF: &str = "That is you. Paste the profile link of who is to have the name.";
 pub const NAMED_ASKING: &str = "Asking the network whose name this is…";
 pub const NAMED_NOBODY: &str = "Nobody has this name.";
 pub const NAMED_UNKNOWN: &str =
@@ -305,6 +354,30 @@ pub const NAMED_UNKNOWN: &str =
 /// A name one has.
 pub fn handle_held(handle: &str) -> String {
     format!("You are @{handle}. Nobody else in the network has this name.")
+}
+
+/// An offer that stands.
+pub fn offer_stands(handle: &str, to: &str) -> String {
+    format!(
+        "@{handle} is offered to {to}, who has it as soon as they ask for it. Tell them; until then it is yours."
+    )
+}
+
+/// An offer, or (`None`) taking one back, that is not decided.
+pub fn offer_waits(handle: &str, to: Option<String>) -> String {
+    match to {
+        Some(to) => {
+            format!("Offering @{handle} to {to}… This happens as soon as the network can be reached.")
+        }
+        None => format!("Taking the offer of @{handle} back as soon as the network can be reached…"),
+    }
+}
+
+/// An offer that was refused.
+pub fn not_yours(handle: &str) -> String {
+    format!(
+        "The network says that @{handle} is not yours any more; perhaps another of your devices gave it back."
+    )
 }
 
 /// A claim that is not decided.

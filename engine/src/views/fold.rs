@@ -19,6 +19,9 @@ impl Engine {
     pub(crate) fn fold(&mut self, verified: &VerifiedEntry, number: FeedNumber) {
         let header = verified.header();
         let post = self.fold_entry(header, verified.id(), verified.body(), number);
+        if let Some(feed) = self.feeds.get_mut(&header.device).filter(|_| post.is_some()) {
+            feed.posts += 1;
+        }
         if post.is_some() && self.me() == Some(header.account) {
             self.own_posts
                 .insert((header.device, header.seq), verified.entry_ref());
@@ -166,6 +169,7 @@ impl Engine {
         if wanted != self.wants(&follow.account) {
             self.tell_interest(follow.account, follow.on);
         }
+        self.forget_compared(&follow.account);
     }
 
     /// A post ready to be shown; answers to it are counted, and its slug is found, by whoever reads the store.
@@ -200,6 +204,7 @@ impl Engine {
         }
     }
 
+    /// A person, without [`ProfileView::feeds`] and what comes after.
     pub(crate) fn profile_view(&self, account: &AccountId) -> ProfileView {
         let held = self.feeds.account(account);
         let profile = held.and_then(|held| held.profile.as_ref());
@@ -212,9 +217,11 @@ impl Engine {
             mine: self.me() == Some(*account),
             followed: self.follows(account),
             entries: feeds().map(|feed| feed.next_seq).sum(),
-            devices: u32::try_from(feeds().count()).unwrap_or(u32::MAX),
             forked: feeds().any(|feed| feed.forked.is_some()),
             searching: feeds().next().is_none() && self.searching(account),
+            feeds: Vec::new(),
+            told_by: 0,
+            compared: None,
         }
     }
 }

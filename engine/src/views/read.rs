@@ -104,7 +104,9 @@ impl Engine {
                 if !self.wants(&account) || self.searching(&account) {
                     self.visit(account);
                 }
-                Reply::Profile(self.profile_view(&account))
+                let mut profile = self.profile_view(&account);
+                self.note_feeds(&mut profile);
+                Reply::Profile(profile)
             }
             Query::Replicas { account } => Reply::Replicas(self.replicas_view(&account)),
             Query::Name { name } => return self.look_up_name(ask, &name),

@@ -53,10 +53,11 @@ impl Refolding {
 pub(crate) enum RefoldStep {
     /// Rows of this index table, to be removed.
     Clear(usize),
-    /// Entries of a feed, to be folded.
+    /// Entries of a feed below `upto`, to be folded; what comes later is folded as it comes.
     Fold {
         account: AccountId,
         device: DeviceId,
+        upto: u64,
         left: Vec<DeviceId>,
     },
 }
@@ -64,7 +65,9 @@ pub(crate) enum RefoldStep {
 impl Engine {
     /// An account's entries are no longer valid as they were: fold them again.
     pub(crate) fn begin_refold(&mut self, account: AccountId) {
-        if !self.refold.accounts.contains(&account) {
+        // What is being folded of it now was valid a moment ago: that is not enough.
+        let begun = usize::from(self.refold.running);
+        if !self.refold.accounts.iter().skip(begun).any(|it| *it == account) {
             self.write(Op::Put {
                 table: Table::Meta,
                 key: refold_key(&account),
@@ -128,7 +131,7 @@ impl Engine {
         }
         let mut left = self.feeds.devices(&account).to_vec();
         match left.pop() {
-            Some(device) => self.fold_from(account, device, 0, left),
+            Some(device) => self.fold_feed(account, device, left),
             None => self.end_refold(account),
         }
     }
@@ -146,12 +149,21 @@ impl Engine {
         }
     }
 
-    fn fold_from(&mut self, account: AccountId, device: DeviceId, seq: u64, left: Vec<DeviceId>) {
+    /// Folds one of the account's feeds from its beginning.
+    fn fold_feed(&mut self, account: AccountId, device: DeviceId, left: Vec<DeviceId>) {
+        let upto = self.feeds.get_mut(&device).map_or(0, |feed| {
+            feed.posts = 0;
+            feed.next_seq
+        });
+        self.fold_from(account, device, 0, upto, left);
+    }
+
+    fn fold_from(&mut self, account: AccountId, device: DeviceId, seq: u64, upto: u64, left: Vec<DeviceId>) {
         let number = self.feeds.get(&device).map_or(0, |feed| feed.number);
         let read = Read::Range {
             table: Table::Entries,
             start: keys::entry(number, seq),
-            end: keys::entry(number, u64::MAX),
+            end: keys::entry(number, upto),
             limit: STEP_ROWS,
             bytes_max: usize::MAX,
             reverse: false,
@@ -161,6 +173,7 @@ impl Engine {
             Waiting::Refold(RefoldStep::Fold {
                 account,
                 device,
+                upto,
                 left,
             }),
         );
@@ -178,6 +191,7 @@ impl Engine {
             RefoldStep::Fold {
                 account,
                 device,
+                upto,
                 mut left,
             } => {
                 let more = rows.len() == STEP_ROWS;
@@ -185,7 +199,7 @@ impl Engine {
                 else {
                     return self.end_refold(account);
                 };
-                let mut seq = 0;
+                let (mut seq, mut posts, mut signed_at) = (0, 0, None);
                 for (key, value) in &rows {
                     seq = keys::seq_of(key).unwrap_or(seq);
                     let Ok(entry) = codec::decode::<Entry>(value) else {
@@ -193,11 +207,22 @@ impl Engine {
                     };
                     let header = &entry.signed.header;
                     if seq < limit {
-                        self.fold_entry(header, header.id(), &entry.body, number);
+                        let post = self.fold_entry(header, header.id(), &entry.body, number);
+                        posts += u64::from(post.is_some());
+                        // The last one that is not void, or the last one there is.
+                        signed_at = (seq + 1 == limit.min(upto)).then_some(header.timestamp);
                     } else {
                         self.unfold_entry(header, header.id(), &entry.body);
                     }
                 }
+                if let Some(feed) = self.feeds.get_mut(&device) {
+                    feed.posts += posts;
+                    // What came meanwhile was signed later.
+                    if let Some(signed_at) = signed_at.filter(|_| feed.next_seq == upto) {
+                        feed.signed_at = signed_at;
+                    }
+                }
+                self.touch_feed(device);
                 if let Some((done, total)) = &mut self.refold.progress {
                     *done += rows.len() as u64;
                     let event = Event::Rebuilding {
@@ -207,10 +232,10 @@ impl Engine {
                     self.event(event);
                 }
                 if more {
-                    return self.fold_from(account, device, seq + 1, left);
+                    return self.fold_from(account, device, seq + 1, upto, left);
                 }
                 match left.pop() {
-                    Some(device) => self.fold_from(account, device, 0, left),
+                    Some(device) => self.fold_feed(account, device, left),
                     None => self.end_refold(account),
                 }
             }
@@ -220,10 +245,12 @@ impl Engine {
     fn end_refold(&mut self, account: AccountId) {
         self.refold.accounts.pop_front();
         self.refold.running = false;
-        self.write(Op::Delete {
-            table: Table::Meta,
-            key: refold_key(&account),
-        });
+        if !self.refold.accounts.contains(&account) {
+            self.write(Op::Delete {
+                table: Table::Meta,
+                key: refold_key(&account),
+            });
+        }
         self.changed_profiles.insert(account);
         if self.me() == Some(account) {
             self.me_changed = true;

@@ -2,6 +2,7 @@
 
 use starling_engine::api::{Answer, Command, Event, Outcome, Query, Refusal, Reply, Timeline};
 
+use crate::completeness::profile;
 use crate::network::{Network, seed};
 
 /// Ada's browser profile was copied: two engines with one device key.
@@ -55,7 +56,8 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
         let Reply::Profile(profile) = net.query(peer, Query::Profile { account }) else {
             panic!()
         };
-        assert!(profile.forked);
+        assert!(profile.forked && !profile.is_complete(), "{profile:?}");
+        assert_eq!(profile.posts(), 1, "what came after does not count");
     }
     assert!(
         net.peers[bob]
@@ -138,6 +140,9 @@ fn a_revoked_device_is_void_from_there_on_and_its_past_stays() {
     net.introduce_all();
     net.run_for_ms(60_000);
     assert_eq!(net.texts(bob, Timeline::Home), ["mine"]);
+    let seen = profile(&mut net, bob, ada);
+    assert!(seen.is_complete(), "what is void is not missing: {seen:?}");
+    assert_eq!(seen.posts(), 1);
     assert_eq!(
         net.texts(phone, Timeline::Home),
         ["mine"],

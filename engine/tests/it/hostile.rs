@@ -5,12 +5,12 @@ use protocol::frame::{self, Reassembly};
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, feature};
 use protocol::identity::Certificate;
 use protocol::message::{
-    Compared, Decoded, Digest, FeedHead, Interests, Message, Ping, Push, Relays, SKETCH_CELL_LEN, Sketch, Verdict,
-    Want,
+    Compared, Decoded, Digest, FeedHead, Interests, Message, Ping, Push, RangeEnd, Relays, SKETCH_CELL_LEN,
+    Sketch, Verdict, Want,
 };
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
-use starling_engine::api::{Ask, Command, Event, RepairView, Transport};
+use starling_engine::api::{Answer, Ask, Command, Event, Query, RepairView, Reply, Transport};
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
 use starling_engine::{AskId, Config, Engine, Input, LinkId, Log, Now, Output};
@@ -23,6 +23,7 @@ pub(crate) struct Victim {
     closed: Vec<String>,
     refused: Vec<String>,
     repair: RepairView,
+    answers: Vec<Answer>,
     now: Now,
 }
 
@@ -41,6 +42,7 @@ impl Victim {
             closed: vec![],
             refused: vec![],
             repair: RepairView::default(),
+            answers: vec![],
             now,
         };
         victim.drain();
@@ -67,6 +69,7 @@ impl Victim {
                 Output::Close { reason, .. } => self.closed.push(reason),
                 Output::Log(Log::Refused { reason, .. }) => self.refused.push(reason),
                 Output::Event(Event::Repair(repair)) => self.repair = repair,
+                Output::Answer { answer, .. } => self.answers.push(answer),
                 _ => {}
             }
         }
@@ -339,6 +342,36 @@ fn a_replayed_entry_is_a_duplicate_and_nothing_more() {
     }
     assert_eq!(victim.disk.len(Table::Entries), 1);
     assert!(victim.refused.is_empty());
+}
+
+#[test]
+fn who_claims_to_have_more_and_does_not_show_it_is_not_believed() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    victim.message(&push(certificate(&account, &device).entry()));
+    let account = AccountId(account.public());
+    let mut ahead = |message: Message| {
+        victim.message(&message);
+        let ask = Ask::Query(Query::Profile { account });
+        victim.input(Input::Ask { id: AskId(1), ask });
+        match victim.answers.pop() {
+            Some(Answer::Reply(reply)) => match *reply {
+                Reply::Profile(profile) => profile.ahead(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    let head = FeedHead {
+        account,
+        device: DeviceId(device.public()),
+        next_seq: 1_000,
+        head: EntryId([9; 32]),
+    };
+    let heads = vec![head];
+    assert_eq!(ahead(Message::Digest(Digest { heads, end: true })), 999);
+    assert_eq!(ahead(Message::RangeEnd(RangeEnd { request: 1 })), 0);
 }
 
 #[test]

@@ -8,11 +8,13 @@
 mod assignment;
 mod cache;
 mod compare;
+mod completeness;
 mod directory;
 mod feeds;
 mod hostile;
 mod mesh;
 mod names;
+mod names_offer;
 mod network;
 mod placement;
 mod random;

@@ -109,6 +109,8 @@ pub(crate) struct Registry {
     pub(crate) held: BTreeMap<(bool, String), (AccountId, Option<EntryId>)>,
     /// When each was last changed.
     pub(crate) changed: BTreeMap<(bool, String), u64>,
+    /// Who may claim what is held by another.
+    offered: BTreeMap<(bool, String), AccountId>,
     pub(crate) revision: u64,
     /// The most that any request knew of.
     pub(crate) known_max: u64,
@@ -139,20 +141,33 @@ impl Registry {
         self.revision += 1;
         let changed = self.changed.get(&key).copied().unwrap_or(0);
         match (request.action, self.held.get(&key)) {
-            (NameAction::Claim, Some(holder)) if *holder != asks => NameAnswer::Taken,
-            (NameAction::Claim, Some(_)) => receipt(&request.name, asks, changed),
+            (NameAction::Claim, Some(holder))
+                if *holder != asks && self.offered.get(&key) != Some(&asks.0) =>
+            {
+                NameAnswer::Taken
+            }
+            (NameAction::Claim, Some(holder)) if *holder == asks => receipt(&request.name, asks, changed),
             (NameAction::Release | NameAction::Offer { .. }, holder) if holder != Some(&asks) => {
                 NameAnswer::NotYours
             }
             _ if changed > request.known => NameAnswer::Outdated(NameMark::issue(&self.key, changed)),
             (NameAction::Claim, _) => {
                 let answer = receipt(&request.name, asks, self.revision);
+                self.offered.remove(&key);
                 self.changed.insert(key.clone(), self.revision);
                 self.held.insert(key, asks);
                 answer
             }
+            (NameAction::Offer { to }, Some(_)) => {
+                let answer = receipt(&request.name, asks, self.revision);
+                self.changed.insert(key.clone(), self.revision);
+                self.offered.remove(&key);
+                self.offered.extend(to.map(|to| (key, to)));
+                answer
+            }
             (_, Some(_)) => {
                 self.changed.insert(key.clone(), self.revision);
+                self.offered.remove(&key);
                 self.held.remove(&key);
                 NameAnswer::Free
             }
@@ -195,6 +210,7 @@ impl Network {
                 key: KeyPair::from_seed(&[0x77; 32]),
                 held: BTreeMap::new(),
                 changed: BTreeMap::new(),
+                offered: BTreeMap::new(),
                 revision: 0,
                 known_max: 0,
                 work_bits: 0,

@@ -21,6 +21,16 @@ async fn a_post_reaches_a_follower_and_still_does_when_the_relay_is_killed() -> 
     post(&ada, "with the relay").await?;
     sees(&bob, "with the relay").await?;
     all_at(&ada, "relays").await?;
+    // That it is all there is, Ada's signature says.
+    bob.click("[data-testid=post] a[href^='/u/']").await?;
+    let held = testid("profile-held");
+    bob.wait_attr(&held, "data-complete", "true").await?;
+    let said = bob.texts(&format!("{held} summary")).await?.concat();
+    assert!(
+        said.starts_with("The only post is present, as Ada signed on"),
+        "{said}"
+    );
+    bob.click(&testid("nav-home")).await?;
 
     let direct = transports(&bob).await?;
     assert!(

@@ -1,7 +1,7 @@
 //! Names in the network, as people ask for them, lose to others, and find each other by them.
 
 use anyhow::Result;
-use starling_tests::people::{first_visit, linked};
+use starling_tests::people::{first_visit, linked, profile_link};
 use starling_tests::{Browser, Page, Relay, shots_dir, testid};
 
 async fn ask_for(page: &Page, name: &str) -> Result<()> {
@@ -19,7 +19,7 @@ async fn has(page: &Page, name: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_is_had_by_one_found_by_others_and_given_back_later_when_nobody_is_there() -> Result<()> {
+async fn a_name_is_had_by_one_found_by_others_handed_on_and_given_back_when_nobody_is_there() -> Result<()> {
     let mut relay = Relay::start().await?;
     let (one, two) = (Browser::launch().await?, Browser::launch().await?);
     let (ada, bob) = (one.open(&relay.url("/")).await?, two.open(&relay.url("/")).await?);
@@ -54,6 +54,23 @@ async fn a_name_is_had_by_one_found_by_others_and_given_back_later_when_nobody_i
     bob.goto(&relay.url("/@nobody-at-all")).await?;
     bob.wait_for("document.querySelector('[data-testid=named]')?.textContent.includes('Nobody')")
         .await?;
+
+    // The name goes to Bob, who gives his own back for it.
+    let link = profile_link(&bob).await?;
+    ada.click("[data-testid=offer] summary").await?;
+    ada.paste_into(&testid("offer-input"), &link).await?;
+    ada.screenshot(&shots.join("offer.png"), true).await?;
+    ada.click(&testid("offer-submit")).await?;
+    ada.wait_element(&testid("handle-offered")).await?;
+    ada.screenshot(&shots.join("offered.png"), true).await?;
+    bob.click(&testid("nav-you")).await?;
+    bob.click(&testid("handle-release")).await?;
+    bob.wait_element(&testid("handle-input")).await?;
+    ask_for(&bob, "ada").await?;
+    has(&bob, "ada").await?;
+    has(&ada, "").await?;
+    ask_for(&ada, "ada2").await?;
+    has(&ada, "ada2").await?;
 
     relay.kill().await?;
     ada.click(&testid("handle-release")).await?;

@@ -1,5 +1,30 @@
 //! Who is on the stage of the demonstration, and what they say.
 
+use engine::api::FeedView;
+use protocol::{DeviceId, EntryId, Timestamp};
+
+use super::{MINUTE_MS, bytes};
+
+/// What is stored of a person's devices: of most everything, of some more is known.
+pub(super) fn feeds(index: usize, now_ms: u64) -> Vec<FeedView> {
+    let names = ["Firefox on Linux", "Safari on an iPhone", "Chrome on Android"];
+    let devices = names
+        .into_iter()
+        .take(1 + index % 3)
+        .zip(200 + 10 * index as u64..);
+    devices
+        .map(|(name, seed)| FeedView {
+            device: DeviceId(bytes(seed)),
+            name: name.to_owned(),
+            entries: 40 + seed % 13,
+            posts: 30 + seed % 7,
+            head: EntryId(bytes(seed + 1_000)),
+            signed_at: Timestamp(now_ms - (seed - 199) * 90 * MINUTE_MS),
+            ahead: if index == 3 { 12 } else { 0 },
+        })
+        .collect()
+}
+
 /// A recovery phrase that is none.
 pub(super) const WORDS: &str = "flock murmur window candle orbit velvet river anchor meadow copper signal lantern \
      harbor pencil winter garden marble thunder violet pocket summit whisper cradle ember";

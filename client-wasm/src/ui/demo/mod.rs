@@ -121,9 +121,11 @@ impl World {
                 mine: index == 0,
                 followed: index != 0 && index != 4 && !scene.has("empty"),
                 entries: 40 + 13 * index as u64,
-                devices: 1 + (index % 3) as u32,
                 forked: index == 6,
                 searching: false,
+                feeds: cast::feeds(index, now_ms()),
+                told_by: (index % 3) as u32,
+                compared: (index != 4).then(|| Timestamp(now_ms() - 3 * MINUTE_MS)),
             })
             .collect();
         profiles[4].name = String::new();
@@ -455,15 +457,8 @@ impl World {
             .cloned()
             .unwrap_or(ProfileView {
                 account,
-                name: String::new(),
-                bio: String::new(),
-                handle: String::new(),
-                mine: false,
-                followed: false,
-                entries: 0,
-                devices: 0,
-                forked: false,
                 searching: true,
+                ..ProfileView::default()
             })
     }
 
@@ -512,6 +507,7 @@ fn me(scene: &Scene, name: &str) -> MeView {
         bio: PEOPLE[0].1.to_owned(),
         handle: String::new(),
         claim: None,
+        offer: None,
         phrase_confirmed: !scene.has("phrase") && !scene.has("stranger"),
         devices: vec![
             DeviceView {
@@ -658,6 +654,7 @@ impl Demo {
                 // There is no registry behind this.
                 Command::ClaimName { .. }
                 | Command::ReleaseName
+                | Command::OfferName { .. }
                 | Command::DropClaim
                 | Command::SetSlug { .. } => {
                     return Err(Refusal::Busy);

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use engine::api::{Command, Event, MeView, ProfileView, Query, Reply, Timeline};
-use protocol::AccountId;
 use protocol::limits::{BIO_CHARS_MAX, NAME_CHARS_MAX};
+use protocol::{AccountId, EntryId};
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
@@ -18,8 +18,11 @@ use crate::ui::components::icon::icon;
 use crate::ui::components::part;
 use crate::ui::components::post_text::post_text;
 use crate::ui::router::Route;
-use crate::ui::state::{Live, Ui, shown_name, use_live, use_scene};
+use crate::ui::state::{Live, Ui, shown_name, time, use_live, use_scene};
 use crate::ui::strings;
+
+/// How often the page is read anew as long as something is missing.
+const REFRESH_MS: u32 = 3_000;
 
 /// Whose page.
 #[derive(Properties, PartialEq)]
@@ -45,14 +48,21 @@ pub fn Profile(props: &ProfileProps) -> Html {
                 }
                 _ => false,
             }),
-            again_ms: |_| None,
+            again_ms: |reply| match reply {
+                Reply::Profile(view) if !view.is_complete() => Some(REFRESH_MS),
+                _ => None,
+            },
         },
     );
     let me = scene.session.me.clone().filter(|me| me.account == account);
     let mine = me.is_some();
     let view = match reply.as_deref() {
         Some(Reply::Profile(view)) => view.clone(),
-        _ => unknown(account, mine),
+        _ => ProfileView {
+            account,
+            mine,
+            ..ProfileView::default()
+        },
     };
     let name = shown_name(&view.name, &account);
     let address = Route::User(account).address();
@@ -111,13 +121,11 @@ pub fn Profile(props: &ProfileProps) -> Html {
                 if !view.bio.is_empty() {
                     <div class="profile__bio" data-testid="profile-bio">{ post_text(&view.bio, false) }</div>
                 }
-                <p class="profile__facts">
-                    if view.searching && view.entries == 0 {
-                        <span role="status">{ strings::PROFILE_SEARCHING }</span>
-                    } else {
-                        { strings::profile_facts(view.entries, view.devices) }
-                    }
-                </p>
+                if view.searching && view.entries == 0 {
+                    <p class="profile__facts" role="status">{ strings::PROFILE_SEARCHING }</p>
+                } else if !view.feeds.is_empty() {
+                    { held(&view, &name) }
+                }
             </section>
             if view.forked {
                 <div class="notice notice--bad" data-testid="profile-forked">
@@ -133,18 +141,34 @@ pub fn Profile(props: &ProfileProps) -> Html {
     }
 }
 
-fn unknown(account: AccountId, mine: bool) -> ProfileView {
-    ProfileView {
-        account,
-        name: String::new(),
-        bio: String::new(),
-        handle: String::new(),
-        mine,
-        followed: false,
-        entries: 0,
-        devices: 0,
-        forked: false,
-        searching: false,
+/// How much of what the person signed is here; opened, feed by feed, and who was asked.
+fn held(view: &ProfileView, name: &str) -> Html {
+    let day = view.signed_at().map(time::day);
+    let compared = strings::compared(view.told_by, view.ahead(), view.compared.map(time::exact));
+    html! {
+        <details
+            class="profile__facts fold"
+            data-testid="profile-held"
+            data-complete={if view.is_complete() { "true" } else { "false" }}
+        >
+            <summary>{ strings::held(view, name, day) }</summary>
+            <div class="stack small">
+                <p>{ compared }</p>
+                <p>{ strings::HELD_PROOF }</p>
+                <ul>
+                    { for view.feeds.iter().map(|feed| html! {
+                        <li key={feed.device.to_string()} title={feed.device.to_string()} data-testid="profile-feed">
+                            <bdi>{ shown_name(&feed.name, &AccountId(feed.device.0)) }</bdi>
+                            <br />
+                            { strings::feed_facts(feed, time::exact(feed.signed_at)) }
+                            if feed.head != EntryId::default() {
+                                { " " }<span class="mono" title={feed.head.to_string()}>{ feed.head.short() }</span>
+                            }
+                        </li>
+                    }) }
+                </ul>
+            </div>
+        </details>
     }
 }
 

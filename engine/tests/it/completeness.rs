@@ -1,0 +1,120 @@
+//! What a profile claims of a person's posts: that all of them are there is said only when it is so.
+
+use starling_engine::api::{Command, ProfileView, Query, Reply, Timeline};
+
+use crate::network::{Network, seed};
+
+pub(crate) fn profile(net: &mut Network, at: usize, of: usize) -> ProfileView {
+    let account = net.account(of);
+    match net.query(at, Query::Profile { account }) {
+        Reply::Profile(profile) => profile,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Ada, whom Bob follows, and a relay; all are linked.
+fn ada_and_bob() -> (Network, usize, usize) {
+    let mut net = Network::new(seed());
+    net.add_relay();
+    let (ada, bob) = (net.person("Ada"), net.person("Bob"));
+    net.follow(bob, ada);
+    net.introduce_all();
+    net.run_for_ms(3_000);
+    (net, ada, bob)
+}
+
+#[test]
+fn a_neighbour_that_is_ahead_makes_a_feed_incomplete_until_all_is_here() {
+    let (mut net, ada, bob) = ada_and_bob();
+    for text in ["one", "two", "three"] {
+        net.post(ada, text);
+    }
+    net.run_for_ms(3_000);
+    let before = profile(&mut net, bob, ada);
+    assert!(before.is_complete(), "{before:?}, seed {}", net.seed);
+    assert_eq!((before.posts(), before.ahead()), (3, 0));
+    assert!(before.told_by >= 1, "{before:?}");
+
+    // Bob is away, as long as it takes Ada to write five more.
+    net.partition(&[0, 0, 1]);
+    net.run_for_ms(2_000);
+    let away = profile(&mut net, bob, ada);
+    assert_eq!(
+        (away.posts(), away.told_by),
+        (3, 0),
+        "nobody is there to ask: {away:?}"
+    );
+    assert!(away.compared.is_some(), "but somebody was");
+    let mut last = None;
+    for n in 0..5 {
+        last = Some(net.post(ada, &format!("unseen {n}")).timestamp);
+    }
+    net.run_for_ms(3_000);
+    net.heal();
+    net.introduce_all();
+    let mut most = 0;
+    for _ in 0..30_000 {
+        let now = profile(&mut net, bob, ada);
+        most = now.ahead().max(most);
+        if now.ahead() > 0 {
+            assert!(!now.is_complete(), "{now:?}");
+            assert_eq!(now.posts() + now.ahead(), 8, "{now:?}");
+        }
+        if now.posts() == 8 {
+            break;
+        }
+        net.run_for_ms(1);
+    }
+    assert_eq!(most, 5, "what was missing was said meanwhile, seed {}", net.seed);
+    net.run_for_ms(1_000);
+    let after = profile(&mut net, bob, ada);
+    assert!(after.is_complete(), "{after:?}");
+    assert_eq!((after.posts(), after.signed_at()), (8, last), "{after:?}");
+    let theirs = profile(&mut net, ada, ada);
+    assert_eq!(
+        theirs.feeds[0].head, after.feeds[0].head,
+        "the same head as the author's own"
+    );
+    assert!(
+        theirs.is_complete(),
+        "others told Ada how far they have it: {theirs:?}"
+    );
+}
+
+#[test]
+fn nothing_is_claimed_before_anybody_was_asked() {
+    let (mut net, ada, bob) = ada_and_bob();
+    net.post(ada, "one");
+    net.run_for_ms(3_000);
+    assert!(profile(&mut net, bob, ada).is_complete(), "seed {}", net.seed);
+    // Bob comes back with nobody there: the posts are counted, and that is all.
+    net.crash(bob);
+    net.partition(&[0, 0, 1]);
+    net.start(bob);
+    net.run_for_ms(3_000);
+    let alone = profile(&mut net, bob, ada);
+    assert!(!alone.is_complete(), "{alone:?}");
+    assert_eq!((alone.posts(), alone.compared), (1, None));
+    net.heal();
+    net.introduce_all();
+    net.run_for_ms(10_000);
+    assert!(profile(&mut net, bob, ada).is_complete(), "seed {}", net.seed);
+}
+
+#[test]
+fn a_rebuild_counts_the_same_posts() {
+    let (mut net, ada, bob) = ada_and_bob();
+    for n in 0..520 {
+        net.post(ada, &format!("{n}"));
+    }
+    net.run_for_ms(10_000);
+    let before = profile(&mut net, bob, ada);
+    assert_eq!(before.posts(), 520, "seed {}", net.seed);
+    net.command(bob, Command::RebuildViews);
+    net.post(ada, "meanwhile");
+    net.run_for_ms(10_000);
+    let after = profile(&mut net, bob, ada);
+    assert_eq!(after.posts(), 521);
+    assert_eq!(net.page(bob, Timeline::User(before.account)).len(), 521);
+    assert!(after.is_complete() && after.signed_at() > before.signed_at());
+}

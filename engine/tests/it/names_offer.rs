@@ -1,0 +1,126 @@
+//! A name is handed to somebody else: offered by one, claimed by the other, and known to everybody as theirs.
+
+use protocol::AccountId;
+use protocol::name::NameAnswer;
+use starling_engine::api::{Answer, Command, OfferView, Outcome, Query, Refusal, Reply};
+
+use crate::names::{me, relays, visit};
+use crate::network::{Network, seed};
+
+fn claim(net: &mut Network, peer: usize, name: &str) {
+    let name = name.to_owned();
+    net.command(peer, Command::ClaimName { name });
+    net.run_for_ms(5_000);
+}
+
+fn offer(net: &mut Network, peer: usize, to: Option<AccountId>) -> Answer {
+    net.command(peer, Command::OfferName { to })
+}
+
+/// Ada, who is @ada, and Bob and Cleo, who have no names.
+fn ada_and_others() -> (Network, [usize; 3]) {
+    let mut net = Network::new(seed());
+    let (_, worker) = relays(&mut net);
+    let people = ["Ada", "Bob", "Cleo"].map(|name| net.person(name));
+    for person in people {
+        visit(&mut net, person, worker);
+    }
+    net.run_for_ms(10_000);
+    claim(&mut net, people[0], "ada");
+    assert_eq!(me(&mut net, people[0]).handle, "ada", "seed {}", net.seed);
+    (net, people)
+}
+
+#[test]
+fn a_name_that_is_offered_stays_until_the_other_one_asks_for_it() {
+    let (mut net, [ada, bob, cleo]) = ada_and_others();
+    let to = Some(net.account(bob));
+    assert_eq!(offer(&mut net, ada, to), Answer::Done(Outcome::Ok));
+    net.run_for_ms(5_000);
+    let own = me(&mut net, ada);
+    assert_eq!(
+        (own.handle.as_str(), own.claim),
+        ("ada", None),
+        "seed {}",
+        net.seed
+    );
+    let stands = OfferView {
+        to,
+        name: "Bob".to_owned(),
+        stands: true,
+    };
+    assert_eq!(own.offer.as_ref(), Some(&stands));
+    // It is kept, and is for Bob alone.
+    net.crash(ada);
+    net.start(ada);
+    net.run_for_ms(1_000);
+    assert_eq!(me(&mut net, ada).offer, Some(stands));
+    net.introduce_all();
+    net.run_for_ms(10_000);
+    claim(&mut net, cleo, "ada");
+    let refused = me(&mut net, cleo).claim.and_then(|claim| claim.refused);
+    assert_eq!(refused, Some(NameAnswer::Taken));
+
+    claim(&mut net, bob, "ada");
+    assert_eq!(me(&mut net, bob).handle, "ada");
+    net.run_for_ms(10_000);
+    let own = me(&mut net, ada);
+    assert_eq!(
+        (own.handle.as_str(), own.offer),
+        ("", None),
+        "Ada sees that it was taken"
+    );
+    // Whoever holds her feed alone knows as well.
+    let account = own.account;
+    net.follow(cleo, ada);
+    net.run_for_ms(10_000);
+    match net.query(cleo, Query::Profile { account }) {
+        Reply::Profile(profile) => assert_eq!(profile.handle, ""),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_offer_is_taken_back() {
+    let (mut net, [ada, bob, _]) = ada_and_others();
+    let to = Some(net.account(bob));
+    offer(&mut net, ada, to);
+    net.run_for_ms(5_000);
+    assert_eq!(offer(&mut net, ada, None), Answer::Done(Outcome::Ok));
+    net.run_for_ms(5_000);
+    let own = me(&mut net, ada);
+    assert_eq!((own.handle.as_str(), own.offer, own.claim), ("ada", None, None));
+    claim(&mut net, bob, "ada");
+    let refused = me(&mut net, bob).claim.and_then(|claim| claim.refused);
+    assert_eq!(refused, Some(NameAnswer::Taken), "seed {}", net.seed);
+}
+
+#[test]
+fn an_offer_waits_for_the_registry_and_is_dropped_without_a_trace() {
+    let (mut net, [ada, bob, _]) = ada_and_others();
+    let to = Some(net.account(bob));
+    net.registry.answers = false;
+    offer(&mut net, ada, to);
+    net.run_for_ms(5_000);
+    let own = me(&mut net, ada);
+    assert!(own.claim.is_some_and(|claim| claim.refused.is_none()), "it waits");
+    assert!(own.offer.is_some_and(|offer| offer.to == to && !offer.stands));
+    assert_eq!(offer(&mut net, ada, to), Answer::Refused(Refusal::Busy));
+    // The registry may have heard of it: that is undone as well.
+    net.command(ada, Command::DropClaim);
+    net.registry.answers = true;
+    net.run_for_ms(150_000);
+    let own = me(&mut net, ada);
+    assert_eq!((own.handle.as_str(), own.offer, own.claim), ("ada", None, None));
+    claim(&mut net, bob, "ada");
+    assert_eq!(me(&mut net, bob).handle, "", "seed {}", net.seed);
+}
+
+#[test]
+fn who_has_no_name_has_none_to_offer() {
+    let (mut net, [ada, bob, _]) = ada_and_others();
+    let (to_ada, to_bob) = (Some(net.account(ada)), Some(net.account(bob)));
+    let nothing = Answer::Refused(Refusal::NotFound);
+    assert_eq!(offer(&mut net, bob, to_ada), nothing);
+    assert_eq!(offer(&mut net, bob, to_bob), nothing, "nor to oneself");
+}
