@@ -17,6 +17,8 @@ pub(crate) struct Audit {
     request: u32,
     device: DeviceId,
     seq: u64,
+    /// It said that it has it; otherwise it is only asked whether it does.
+    claimed: bool,
     shown: bool,
 }
 
@@ -44,10 +46,30 @@ impl Engine {
             request,
             device,
             seq,
+            claimed: true,
             shown: false,
         });
         if let Some(unanswered) = unanswered {
             self.judge_audit(link, unanswered);
+        }
+    }
+
+    /// Asks a neighbouring relay for an entry that it has not said it has: it may have it from another by now.
+    pub(crate) fn ask_whether_held(&mut self, link: LinkId, device: DeviceId, seq: u64) {
+        if self.up(link).is_none_or(|up| up.audit.is_some()) {
+            return;
+        }
+        let Some(request) = self.want_one(link, device, seq) else {
+            return;
+        };
+        if let Some(up) = self.up_mut(link) {
+            up.audit = Some(Audit {
+                request,
+                device,
+                seq,
+                claimed: false,
+                shown: false,
+            });
         }
     }
 
@@ -86,6 +108,12 @@ impl Engine {
     }
 
     fn judge_audit(&mut self, link: LinkId, audit: Audit) {
+        if audit.shown {
+            self.note_has(link, &audit.device, audit.seq + 1);
+        }
+        if !audit.claimed {
+            return;
+        }
         self.audits += 1;
         if audit.shown {
             return;

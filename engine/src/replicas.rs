@@ -133,32 +133,34 @@ impl Engine {
             .signed(receipt.relay, receipt, since, self.now.instant);
     }
 
-    /// Who keeps an account's feeds: whoever lives comes first, otherwise in the order of the assignment.
-    pub(crate) fn replicas_view(&self, account: &AccountId) -> ReplicasView {
+    /// Who keeps an account's feeds: whoever lives comes first, otherwise in the order of the assignment. Those that seem to
+    /// be behind are asked whether they still are: who was told by others does not say so by itself.
+    pub(crate) fn replicas_view(&mut self, account: &AccountId) -> ReplicasView {
         if !self.is_relay() {
             return ReplicasView::default();
         }
-        let devices = self.feeds.devices(account);
-        let replicas = self.replicas_of(account);
-        let mut replicas: Vec<ReplicaView> = replicas
-            .into_iter()
-            .map(|relay| {
-                let this = self.key().is_some_and(|key| key.public() == relay.0);
-                let link = self.peers.links.get(&relay).copied();
-                ReplicaView {
-                    relay,
-                    state: self.relay_state(&relay).unwrap_or(RelayState::Dead),
-                    lag: match this {
-                        true => Some(0),
-                        false => link.and_then(|link| self.lag(link, account)),
-                    },
-                    delay_ms: match this {
-                        true => Some(0),
-                        false => self.replicas.delay(&relay, devices),
-                    },
-                }
-            })
-            .collect();
+        let devices = self.feeds.devices(account).to_vec();
+        let mut replicas = Vec::new();
+        for relay in self.replicas_of(account) {
+            let this = self.key().is_some_and(|key| key.public() == relay.0);
+            let link = self.peers.links.get(&relay).copied();
+            let behind = link.map_or_else(Vec::new, |link| self.behind(link, &devices));
+            let up = link.and_then(|link| self.up(link));
+            let mut feeds = devices.iter().filter_map(|device| self.feeds.get(device));
+            let said = up.is_some_and(|up| feeds.any(|feed| up.has.contains_key(&feed.number)));
+            replicas.push(ReplicaView {
+                relay,
+                state: self.relay_state(&relay).unwrap_or(RelayState::Dead),
+                lag: (this || said).then(|| behind.iter().map(|(_, held, has)| held - has).sum()),
+                delay_ms: match this {
+                    true => Some(0),
+                    false => self.replicas.delay(&relay, &devices),
+                },
+            });
+            if let Some((link, (device, held, _))) = link.zip(behind.first()) {
+                self.ask_whether_held(link, *device, held - 1);
+            }
+        }
         replicas.sort_by_key(|replica| replica.state);
         ReplicasView {
             replicas,
@@ -166,15 +168,18 @@ impl Engine {
         }
     }
 
-    /// Entries of an account that a neighbour lacks of those held here, by its own word. `None`: it never said.
-    fn lag(&self, link: LinkId, account: &AccountId) -> Option<u64> {
-        let up = self.up(link)?;
-        let feeds = || {
-            let feeds = self.feeds.feeds_of(account);
-            feeds.map(|(_, feed)| (feed.next_seq, up.has.get(&feed.number)))
+    /// Feeds of which a neighbour said less than is held here: how much is, and how much it said.
+    fn behind(&self, link: LinkId, devices: &[DeviceId]) -> Vec<(DeviceId, u64, u64)> {
+        let Some(up) = self.up(link) else {
+            return Vec::new();
         };
-        let lacks = |(held, has): (u64, Option<&u64>)| held.saturating_sub(has.copied().unwrap_or(0));
-        let said = feeds().any(|(_, has)| has.is_some());
-        said.then(|| feeds().map(lacks).sum())
+        let feeds = devices
+            .iter()
+            .filter_map(|device| Some((*device, self.feeds.get(device)?)));
+        let feeds = feeds.map(|(device, feed)| {
+            let has = up.has.get(&feed.number).copied();
+            (device, feed.next_seq, has.unwrap_or(0))
+        });
+        feeds.filter(|(_, held, has)| has < held).collect()
     }
 }

@@ -120,7 +120,12 @@ fn a_copy_that_falls_behind_says_so_and_repair_is_no_delay() {
             );
         }
     }
-    assert!(lags.contains(&1) && lags.last() == Some(&0), "seed {}", net.seed);
+    lags.dedup();
+    assert!(
+        lags.contains(&1) && lags.last() == Some(&0),
+        "{lags:?}, seed {}",
+        net.seed
+    );
 }
 
 #[test]

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Shared, state_name};
 
+/// Another relay answers in milliseconds whether it has an entry.
+const ASKED_WITHIN: std::time::Duration = std::time::Duration::from_millis(250);
+
 /// What `/api/replicas/ACCOUNT` says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replicas {
@@ -55,7 +58,15 @@ pub(super) async fn replicas(State(shared): State<Shared>, Path(account): Path<S
     let Ok(account) = account.parse::<AccountId>() else {
         return (StatusCode::BAD_REQUEST, "that is no account\n").into_response();
     };
-    match shared.driver.ask(Query::Replicas { account }).await {
+    let mut reply = shared.driver.ask(Query::Replicas { account }).await;
+    if let Some(Reply::Replicas(view)) = &reply
+        && view.replicas.iter().any(|replica| replica.lag > Some(0))
+    {
+        // They are being asked whether they still lack that.
+        tokio::time::sleep(ASKED_WITHIN).await;
+        reply = shared.driver.ask(Query::Replicas { account }).await;
+    }
+    match reply {
         Some(Reply::Replicas(view)) => {
             let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
             (headers, Json(Replicas::from(view))).into_response()
