@@ -313,8 +313,8 @@ async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_cou
         relay.stop().await?;
         relay.also(["--allow-relay".to_owned(), keys.join(",")]);
     }
-    first.restart().await?;
-    second.restart().await?;
+    // Together: one alone waits for the other before it says that it is ready.
+    tokio::try_join!(first.restart(), second.restart())?;
     let members = BTreeMap::from([&first, &second].map(|relay| (relay.port(), "alive".to_owned())));
     for relay in [&first, &second] {
         let known = async || (states(relay).await.ok()? == members).then_some(());
@@ -403,9 +403,17 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
     // It is not reached any other way than through the proxy.
     let second = Relay::start_with(behind(&proxies[1], Some(&proxies[0]))).await?;
     proxies[1].lead_to(second.port());
-    // The third is told of the second alone, and finds the first where that one says it is.
+    // The third is told of the second alone, and finds the first where that one says it is. Nobody vouched for that authority
+    // to the fourth, which serves by itself when it has waited long enough.
     let third_proxy = TlsProxy::start(&certificates).await?;
-    let third = Relay::start_with(behind(&third_proxy, Some(&proxies[1]))).await?;
+    let mistrusts = RelayOptions {
+        args: vec!["--join".to_owned(), proxies[0].url()],
+        ..RelayOptions::default()
+    };
+    let (third, fourth) = tokio::try_join!(
+        Relay::start_with(behind(&third_proxy, Some(&proxies[1]))),
+        Relay::start_with(mistrusts)
+    )?;
     third_proxy.lead_to(third.port());
     for (from, to) in [(&second, &first), (&third, &second), (&third, &first)] {
         let name = key(to).await?;
@@ -421,12 +429,6 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
     bob.wait("the post", |seen| seen.posts == ["through two proxies"])
         .await?;
 
-    // Nobody vouched for that authority to this one.
-    let mistrusts = RelayOptions {
-        args: vec!["--join".to_owned(), proxies[0].url()],
-        ..RelayOptions::default()
-    };
-    let fourth = Relay::start_with(mistrusts).await?;
     fourth.log().wait(0, "cannot join through this relay yet").await?;
     fourth.log().wait(0, "UnknownIssuer").await?;
     assert!(fourth.log().find(0, "\"relay\":true").is_empty(), "it is linked");
