@@ -628,7 +628,9 @@ fn log(line: &Log) {
         }
         // Written out: what derives `Debug` for all of a line, down to its durations, weighs two kilobytes.
         Log::Corrupt { table } => {
-            platform::warn(&format!("store: a row of {table:?} is not what was written there"));
+            platform::warn(&format!(
+                "store: a row of {table:?} is not what was written there"
+            ));
         }
         Log::Relay { url, from, to, .. } => platform::warn(&format!("relay {url}: {to}, was {from}")),
         Log::Doubt { on } => platform::warn(&format!("probably cut off: {on}")),
