@@ -12,7 +12,7 @@ use protocol::directory::Location;
 use crate::config::Settings;
 use crate::http::{About, Member, Named, Replicas};
 use crate::network::RelayUrl;
-use crate::status::{agent, counted, plain, table};
+use crate::status::{agent, agent_within, counted, plain, table};
 
 /// Mean radius of the Earth (IUGG), in kilometres.
 const EARTH_KM: f32 = 6_371.0;
@@ -157,11 +157,7 @@ fn weights(settings: &Settings, about: &About, url: &RelayUrl) -> (Routing, Stri
 
 /// Asks all relays that are said to live how soon they answer, several at a time.
 fn probe(candidates: &mut [Candidate], within: Duration) {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(within))
-        .http_status_as_error(false)
-        .build()
-        .into();
+    let agent = agent_within(within);
     let alive = candidates
         .iter_mut()
         .filter(|candidate| candidate.state == "alive");

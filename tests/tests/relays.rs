@@ -432,6 +432,15 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
     fourth.log().wait(0, "cannot join through this relay yet").await?;
     fourth.log().wait(0, "UnknownIssuer").await?;
     assert!(fourth.log().find(0, "\"relay\":true").is_empty(), "it is linked");
+
+    // Whoever asks such a relay how it is trusts the same authorities.
+    for (trusts, answers) in [(Some(&authority), true), (None, false)] {
+        let mut status = tokio::process::Command::new(starling_tests::relay::program()?);
+        status.args(["status", "--at", &proxies[1].url()]);
+        status.envs(trusts.map(|authority| ("SSL_CERT_FILE", authority)));
+        let said = status.output().await?;
+        assert_eq!(said.status.success(), answers, "{said:?}");
+    }
     Ok(())
 }
 
