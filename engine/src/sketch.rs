@@ -124,14 +124,17 @@ pub(crate) fn encode(cells: &[Cell]) -> Vec<u8> {
     bytes
 }
 
-/// All feeds that are compared, by their keys.
+/// All feeds that are compared; on relays in the order of their keys.
 #[derive(Debug, Default)]
 pub(crate) struct Items(Vec<Item>);
 
 impl Items {
     pub(crate) fn new(items: Vec<Item>) -> Self {
         let mut items = items;
-        items.sort_unstable_by_key(|item| item.key);
+        // Relays look them up by key; browsers only add them up.
+        if cfg!(feature = "relay") {
+            items.sort_unstable_by_key(|item| item.key);
+        }
         Self(items)
     }
 

@@ -626,7 +626,18 @@ fn log(line: &Log) {
         Log::Refused { link, peer, reason } => {
             platform::debug(&format!("link {} refused: {} {reason}", link.0, short(*peer)));
         }
-        other => platform::warn(&format!("{other:?}")),
+        // Written out: what derives `Debug` for all of a line, down to its durations, weighs two kilobytes.
+        Log::Corrupt { table } => {
+            platform::warn(&format!(
+                "store: a row of {table:?} is not what was written there"
+            ));
+        }
+        Log::Relay { url, from, to, .. } => platform::warn(&format!("relay {url}: {to}, was {from}")),
+        Log::Doubt { on } => platform::warn(&format!("probably cut off: {on}")),
+        Log::OtherRegistry { .. } => platform::warn("a relay takes names from another registry"),
+        Log::Forked { device, seq } => platform::warn(&format!("feed {device} is forked at {seq}")),
+        // Of relays alone.
+        Log::Placement { .. } | Log::NotHeld { .. } => {}
     }
 }
 

@@ -34,7 +34,8 @@ async fn every_page_is_accessible_and_has_its_picture_taken() -> Result<()> {
         look(&page, name).await?;
     }
     page.click("main a[href^='/u/']").await?;
-    page.wait_attr(&testid("profile-held"), "data-complete", "true").await?;
+    page.wait_attr(&testid("profile-held"), "data-complete", "true")
+        .await?;
     look(&page, "profile").await?;
     page.click("[data-testid=profile-held] summary").await?;
     look(&page, "profile-open").await?;
