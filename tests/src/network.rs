@@ -1,6 +1,6 @@
 //! Networks of relays with people's posts in them: who holds what, and what a relay says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,19 @@ impl Clock {
     pub fn say(&self, what: impl std::fmt::Display) {
         println!("{:7.2} s  {what}", self.0.elapsed().as_secs_f64());
     }
+}
+
+/// Which relays keep somebody's feeds, as this one sees it.
+pub async fn keepers(relay: &Relay, account: AccountId) -> Result<BTreeSet<String>> {
+    let text = http::get(relay.at(), &format!("/api/replicas/{account}"))
+        .await?
+        .text();
+    let answer: serde_json::Value = serde_json::from_str(&text)?;
+    let keepers = answer["replicas"].as_array().context("a list of relays")?;
+    let keepers = keepers
+        .iter()
+        .map(|keeper| Some(keeper["peer"].as_str()?.to_owned()));
+    keepers.collect::<Option<_>>().context(text)
 }
 
 /// What `/api/repair` of a relay says.

@@ -13,7 +13,7 @@ use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequ
 use starling_tests::etcd::Etcd;
 use starling_tests::lan::{Lan, Site};
 use starling_tests::link::{Link, Person};
-use starling_tests::network::{Clock, copies, held, populate, repair, restored};
+use starling_tests::network::{Clock, copies, held, keepers, populate, repair, restored};
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::writer::{Backlog, Writer};
 use starling_tests::{Habits, NativePeer, Relay, RelayOptions, http};
@@ -76,19 +76,6 @@ async fn states(relay: &Relay) -> Result<BTreeMap<String, String>> {
     };
     let states = listed.iter().map(state).collect::<Option<_>>();
     states.context("every relay has an address")
-}
-
-/// Which relays keep somebody's feeds, as this one sees it.
-async fn keepers(relay: &Relay, account: AccountId) -> Result<BTreeSet<String>> {
-    let text = http::get(relay.at(), &format!("/api/replicas/{account}"))
-        .await?
-        .text();
-    let answer: serde_json::Value = serde_json::from_str(&text)?;
-    let keepers = answer["replicas"].as_array().context("a list of relays")?;
-    let keepers = keepers
-        .iter()
-        .map(|keeper| Some(keeper["peer"].as_str()?.to_owned()));
-    keepers.collect::<Option<_>>().context(text)
 }
 
 async fn key(relay: &Relay) -> Result<String> {

@@ -9,7 +9,7 @@ use protocol::PeerId;
 use protocol::message::Message;
 use starling_tests::certificates::Certificates;
 use starling_tests::link::{Link, Person};
-use starling_tests::network::{populate, repair, restored};
+use starling_tests::network::{keepers, populate, repair, restored};
 use starling_tests::tls::TlsProxy;
 use starling_tests::wait::eventually;
 use starling_tests::{Habits, NativePeer, Relay, RelayOptions};
@@ -339,9 +339,7 @@ async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_cou
     }
     let members: BTreeSet<String> = keys.iter().cloned().collect();
     for account in accounts.keys() {
-        let keepers = starling_tests::http::get(first.port(), &format!("/api/replicas/{account}")).await?;
-        let keepers: BTreeSet<String> = serde_json::from_str(&keepers.text())?;
-        assert_eq!(keepers, members, "it has a share");
+        assert_eq!(keepers(&first, *account).await?, members, "it has a share");
     }
 
     // Somebody who knows the network, linked with the stranger alone: it takes the posts, says so, and that does not count.
