@@ -221,6 +221,8 @@ impl Engine {
         });
         self.directory.changed = true;
         self.directory.next_beat = self.now.instant;
+        // Whose feeds are whose follows from it.
+        self.next_housekeeping = self.now.instant;
     }
 
     /// This relay wants no share any more, and says so at once.

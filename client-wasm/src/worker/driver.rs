@@ -637,7 +637,7 @@ fn log(line: &Log) {
         Log::OtherRegistry { .. } => platform::warn("a relay takes names from another registry"),
         Log::Forked { device, seq } => platform::warn(&format!("feed {device} is forked at {seq}")),
         // Of relays alone.
-        Log::Placement { .. } | Log::NotHeld { .. } => {}
+        Log::Placement { .. } | Log::Copies { .. } | Log::NotHeld { .. } => {}
     }
 }
 
