@@ -86,12 +86,9 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<()> {
         let _held = DataDir::take(data_dir)?;
         copied_registry(data_dir)?
     };
-    let mut lines: Vec<Line> = Vec::new();
-    if !copied.rows.is_empty() {
-        lines.push(Line::Revision(copied.revision));
-        lines.extend(copied.rows.into_iter().map(|(key, row)| Line::Row(key, row)));
-    }
-    for line in lines {
+    let last = (!copied.rows.is_empty()).then_some(Line::Revision(copied.revision));
+    let rows = copied.rows.into_iter().map(|(key, row)| Line::Row(key, row));
+    for line in last.into_iter().chain(rows) {
         serde_json::to_writer(&mut out, &line.json())?;
         out.write_all(b"\n")?;
     }
@@ -120,10 +117,12 @@ impl Line {
             return revision.as_u64().map(Self::Revision);
         }
         let binary = |value: &Value| BASE64.decode(value.as_str()?.as_bytes()).ok();
+        // Older backups say nothing of revisions. What is restored goes on far above them anyway.
+        let revision = |of: &str| found.get(of).map_or(Some(1), Value::as_u64);
         let row = Row {
             value: binary(&found["value"])?,
-            created: found["created"].as_u64()?,
-            revision: found["revision"].as_u64()?,
+            created: revision("created")?,
+            revision: revision("revision")?,
         };
         Some(Self::Row(binary(&found["key"])?, row))
     }

@@ -16,18 +16,16 @@ pub(crate) fn agent() -> ureq::Agent {
     agent_within(ANSWERS_WITHIN)
 }
 
-/// Asks relays that are to answer within this time, and takes the word of the same authorities for who they are as links do: the system's, or
-/// those built in if it has none.
+/// Asks relays that are to answer within this time, and takes the word of the same authorities as links do: those the
+/// system trusts, and those browsers trust.
 pub(crate) fn agent_within(within: Duration) -> ureq::Agent {
     let of_system = rustls_native_certs::load_native_certs().certs;
-    let of_system = of_system
+    let of_browsers = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let roots: RootCerts = of_system
         .iter()
-        .map(|known| Certificate::from_der(known).to_owned());
-    let roots: Vec<_> = of_system.collect();
-    let roots = match roots.is_empty() {
-        true => RootCerts::WebPki,
-        false => roots.into(),
-    };
+        .chain(of_browsers)
+        .map(|known| Certificate::from_der(known).to_owned())
+        .into();
     ureq::Agent::config_builder()
         .tls_config(TlsConfig::builder().root_certs(roots).build())
         .timeout_global(Some(within))

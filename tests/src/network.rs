@@ -45,6 +45,13 @@ pub async fn keepers(relay: &Relay, account: AccountId) -> Result<BTreeSet<Strin
     keepers.collect::<Option<_>>().context(text)
 }
 
+/// The key of a relay, in text form.
+pub async fn key(relay: &Relay) -> Result<String> {
+    let text = http::get(relay.at(), "/api/relay").await?.text();
+    let about: serde_json::Value = serde_json::from_str(&text)?;
+    Ok(about["peer"].as_str().context("its key")?.to_owned())
+}
+
 /// What `/api/repair` of a relay says.
 pub async fn repair(relay: &Relay) -> Result<serde_json::Value> {
     let text = http::get(relay.at(), "/api/repair").await?.text();

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::NativePeer;
+use crate::wait::DEADLINE;
+use crate::{NativePeer, native};
 
 /// The last posts are signed for in far less; the rest is a busy machine.
 const SIGNED_WITHIN: Duration = Duration::from_secs(60);
@@ -19,6 +20,7 @@ const SIGNED_WITHIN: Duration = Duration::from_secs(60);
 pub struct Vigil {
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<Seen>>,
+    sees: watch::Receiver<native::Seen>,
 }
 
 /// What was seen.
@@ -39,8 +41,22 @@ impl Vigil {
     #[must_use]
     pub fn begin(author: NativePeer, pause: Duration) -> Self {
         let (stop, stopped) = oneshot::channel();
+        let sees = author.watch();
         let task = tokio::spawn(keep(author, pause, stopped));
-        Self { stop, task }
+        Self { stop, task, sees }
+    }
+
+    /// Waits until the author is linked with so many relays.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub async fn linked_with(&self, relays: u32) -> Result<()> {
+        let mut sees = self.sees.clone();
+        let linked = sees.wait_for(|seen| seen.status.relays >= relays);
+        tokio::time::timeout(DEADLINE, linked)
+            .await
+            .with_context(|| format!("the author is not linked with {relays} relays"))??;
+        Ok(())
     }
 
     /// Waits until all posts are signed for; what was seen.

@@ -13,7 +13,7 @@ use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequ
 use starling_tests::etcd::Etcd;
 use starling_tests::lan::{Lan, Site};
 use starling_tests::link::{Link, Person};
-use starling_tests::network::{Clock, copies, held, keepers, populate, repair, restored};
+use starling_tests::network::{Clock, copies, held, keepers, key, populate, repair, restored};
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::writer::{Backlog, Writer};
 use starling_tests::{Habits, NativePeer, Relay, RelayOptions, http};
@@ -76,12 +76,6 @@ async fn states(relay: &Relay) -> Result<BTreeMap<String, String>> {
     };
     let states = listed.iter().map(state).collect::<Option<_>>();
     states.context("every relay has an address")
-}
-
-async fn key(relay: &Relay) -> Result<String> {
-    let text = http::get(relay.at(), "/api/relay").await?.text();
-    let about: serde_json::Value = serde_json::from_str(&text)?;
-    Ok(about["peer"].as_str().context("its key")?.to_owned())
 }
 
 /// Which of these relays can be reached from a site: as many as there are, or none.

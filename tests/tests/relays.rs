@@ -9,7 +9,7 @@ use protocol::PeerId;
 use protocol::message::Message;
 use starling_tests::certificates::Certificates;
 use starling_tests::link::{Link, Person};
-use starling_tests::network::{keepers, populate, repair, restored};
+use starling_tests::network::{keepers, key, populate, repair, restored};
 use starling_tests::tls::TlsProxy;
 use starling_tests::wait::eventually;
 use starling_tests::{Habits, NativePeer, Relay, RelayOptions};
@@ -267,15 +267,6 @@ async fn relays_find_each_other_through_any_one_and_notice_who_dies_and_who_retu
     Ok(())
 }
 
-/// Who a relay is.
-async fn key(relay: &Relay) -> Result<String> {
-    let about = starling_tests::http::get(relay.port(), "/api/relay")
-        .await?
-        .text();
-    let about: serde_json::Value = serde_json::from_str(&about)?;
-    Ok(about["peer"].as_str().context("its key")?.to_owned())
-}
-
 /// Until a relay has said so often that it is there.
 async fn beats(relay: &Relay, times: u64) -> Result<()> {
     let own: PeerId = key(relay).await?.parse()?;
@@ -402,10 +393,11 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
     let second = Relay::start_with(behind(&proxies[1], Some(&proxies[0]))).await?;
     proxies[1].lead_to(second.port());
     // The third is told of the second alone, and finds the first where that one says it is. Nobody vouched for that authority
-    // to the fourth, which serves by itself when it has waited long enough.
+    // to the fourth.
     let third_proxy = TlsProxy::start(&certificates).await?;
     let mistrusts = RelayOptions {
         args: vec!["--join".to_owned(), proxies[0].url()],
+        unready: true,
         ..RelayOptions::default()
     };
     let (third, fourth) = tokio::try_join!(

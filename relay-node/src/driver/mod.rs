@@ -375,6 +375,10 @@ impl Driver {
             while let Some(input) = self.own.pop_front() {
                 self.handle(input);
             }
+            if !self.links.contains_key(&self.frames.0) {
+                // Whoever sent the rest of them is gone; others must not wait for it.
+                self.frames.1 = Vec::new().into_iter();
+            }
             if let Some(id) = self.due_persisted(inbox.is_empty()) {
                 self.handle(Input::Persisted { id });
                 continue;
@@ -411,13 +415,11 @@ impl Driver {
 
     /// The next of the frames that were handed over together.
     fn next_frame(&mut self) -> Option<Input> {
-        let (link, frames) = &mut self.frames;
-        let link = *link;
         if !self.waiting.is_empty() {
             return None;
         }
-        // The engine may have closed the link meanwhile.
-        let bytes = frames.next().filter(|_| self.links.contains_key(&link))?;
+        let (link, frames) = &mut self.frames;
+        let (link, bytes) = (*link, frames.next()?);
         Some(Input::Frame { link, bytes })
     }
 

@@ -171,7 +171,7 @@ impl Embedded {
     /// whatever was given after the copy was made, and is lost with it.
     ///
     /// # Errors
-    /// [`LedgerError`]; then nothing is set.
+    /// [`LedgerError`]; then nothing is set, unless the outcome is unknown.
     pub async fn restore(&self, copied: Copied) -> Result<(), LedgerError> {
         self.order(|reply| Order::Restore(copied, reply)).await
     }

@@ -125,6 +125,10 @@ async fn sweep(
             if part.len() < PART {
                 break;
             }
+            // However long it takes, it is the leader who does it.
+            if !registry.keep_alive(lock).await? {
+                return Err(RegistryError::Fenced);
+            }
             after = part.into_iter().next_back().map(|(key, ..)| key);
         }
     }

@@ -574,9 +574,16 @@ impl Registry {
     ) -> Result<bool, RegistryError> {
         let mut txn = Txn {
             checks: vec![Check::Unchanged(key.clone(), revision)],
-            changes: vec![Change::Delete(key.clone()), put(FORGOT.to_vec(), Vec::new())],
+            changes: vec![Change::Delete(key.clone())],
             otherwise: Vec::new(),
         };
+        // Whoever asked for it before knew less than this revision. One mark serves for all that changed before it was made: were it
+        // made anew for each, nobody could claim anything during a long sweep.
+        let forgot = self.ledger.read(vec![FORGOT.to_vec()]).await?;
+        let marked = forgot.into_iter().flatten().next();
+        if marked.is_none_or(|mark| mark.revision < revision) {
+            txn.changes.push(put(FORGOT.to_vec(), Vec::new()));
+        }
         if holding.owner().space() == Space::Slugs {
             self.count_off(&holding.account, &mut txn).await?;
         }

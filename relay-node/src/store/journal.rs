@@ -66,7 +66,7 @@ pub(super) fn make_mark(folder: &Path) -> Result<(), DiskError> {
 pub(super) fn mark(folder: &Path) -> Result<Mark, DiskError> {
     let broken = || {
         DiskError::Damaged(format!(
-            "{MARK_FILE} is missing in it, or is not what was written"
+            "{MARK_FILE} is missing in it, as in folders of older versions, or is not what was written"
         ))
     };
     match std::fs::read(folder.join(MARK_FILE)) {
@@ -151,7 +151,9 @@ pub fn unfinished(bytes: &[u8], mark: &Mark) -> Result<Option<usize>, Damage> {
         return Ok(None);
     };
     let last = bytes.iter().rposition(|byte| *byte != 0).unwrap_or_default();
-    if last - at > COMMIT_MAX {
+    // One that is whole but for its mark was not written in this folder, or it is the mark that was damaged: nobody but the
+    // relay chooses where a commit begins.
+    if last - at > COMMIT_MAX || whole(bytes, at, None).is_some() {
         return Err(Damage(at));
     }
     let mut search = at + left;
@@ -165,8 +167,13 @@ pub fn unfinished(bytes: &[u8], mark: &Mark) -> Result<Option<usize>, Damage> {
     Ok(Some(at))
 }
 
-/// Where the commit that begins at `at` ends; `None` if there is no whole one.
+/// Where the commit that begins at `at` ends; `None` if there is no whole one of this folder.
 fn commit(bytes: &[u8], at: usize, mark: &Mark) -> Option<usize> {
+    whole(bytes, at, Some(mark))
+}
+
+/// The same, with this mark or with any.
+fn whole(bytes: &[u8], at: usize, mark: Option<&Mark>) -> Option<usize> {
     let mut rest = Rest(bytes.get(at..)?);
     rest.tag(START)?;
     let items = u32::from_le_bytes(rest.take()?);
@@ -178,7 +185,8 @@ fn commit(bytes: &[u8], at: usize, mark: &Mark) -> Option<usize> {
         let key = u16::from_le_bytes(rest.take()?);
         rest.skip(4)?;
         let value = u32::from_le_bytes(rest.take()?);
-        if n == 0 && !(usize::from(key) == MARK_BYTES && rest.0.starts_with(mark)) {
+        let differs = |mark: &Mark| usize::from(key) != MARK_BYTES || !rest.0.starts_with(mark);
+        if n == 0 && mark.is_some_and(differs) {
             return None;
         }
         rest.skip(usize::from(key))?;
@@ -294,6 +302,16 @@ mod tests {
             }
             assert_eq!(unfinished(&broken, &MARK), Err(Damage(begins)), "byte {flipped}");
         }
+    }
+
+    #[test]
+    fn commits_of_another_folder_are_damage_and_not_cut_off() {
+        let (bytes, last) = three();
+        let other = [0xfe; MARK_BYTES];
+        assert_eq!(unfinished(&bytes, &other), Err(Damage(0)));
+        let mut mixed = bytes[..last].to_vec();
+        mixed.extend(commit_of(3, &[(&other, &[]), (b"key", b"value")]));
+        assert_eq!(unfinished(&mixed, &MARK), Err(Damage(last)));
     }
 
     #[test]
