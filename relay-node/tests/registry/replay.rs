@@ -149,3 +149,41 @@ async fn a_claim_of_a_name_that_was_given_back_and_forgotten_cannot_be_repeated(
         assert_eq!(holder(&registry, &given), bob.person.account);
     }
 }
+
+/// Were it made anew for each, whoever claims during a long sweep would always know too little.
+#[tokio::test]
+async fn one_mark_serves_for_all_that_is_forgotten_in_a_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        rest: Duration::ZERO,
+        ..Settings::default()
+    };
+    let registry = open_with(dir.path(), settings).await;
+    let mut owners =
+        [(1, "swallow"), (2, "swift"), (3, "martin")].map(|(n, name)| Kept::new(&registry, n, None, name));
+    for owner in &mut owners {
+        owner.does(NameAction::Claim).await;
+        owner.does(NameAction::Release).await;
+    }
+    let lock = registry
+        .lock("leader", "a", Duration::from_mins(1))
+        .await
+        .unwrap()
+        .unwrap();
+    let mut eve = Kept::new(&registry, 4, None, "blackbird");
+    for (n, (key, holding, revision)) in rows(&registry).await.into_iter().enumerate() {
+        assert!(registry.forget(&lock, &key, &holding, revision).await.unwrap());
+        if n == 0 {
+            // She is told the mark here.
+            eve.does(NameAction::Claim).await;
+            eve.does(NameAction::Release).await;
+        }
+    }
+    let known = eve.known;
+    eve.name = "nightingale";
+    eve.does(NameAction::Claim).await;
+    assert_eq!(eve.kept.len(), 4, "no request was outdated since: {known}");
+    for owner in &owners {
+        owner.is_repeated_in_vain("after all were forgotten").await;
+    }
+}
