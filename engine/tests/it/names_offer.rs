@@ -164,7 +164,8 @@ fn an_offer_stands_again_when_taking_it_back_is_dropped() {
     net.registry.answers = false;
     offer(&mut net, ada, None);
     net.run_for_ms(5_000);
-    // The registry may have heard of it.
+    // The registry heard of it, and its answer was lost.
+    net.registry.offered.clear();
     net.command(ada, Command::DropClaim);
     net.registry.answers = true;
     net.run_for_ms(150_000);

@@ -110,7 +110,7 @@ pub(crate) struct Registry {
     /// When each was last changed.
     pub(crate) changed: BTreeMap<(bool, String), u64>,
     /// Who may claim what is held by another.
-    offered: BTreeMap<(bool, String), AccountId>,
+    pub(crate) offered: BTreeMap<(bool, String), AccountId>,
     pub(crate) revision: u64,
     /// The most that any request knew of.
     pub(crate) known_max: u64,
