@@ -318,8 +318,8 @@ pub struct ReplicaView {
     /// Entries it lacks of those held by the relay that is asked, as far as that knows: where it seems to lack some it is asked
     /// anew, and the next answer is right. `None`: it is not linked with, or never said.
     pub lag: Option<u64>,
-    /// Milliseconds from when the relay that is asked took an entry in until this one had signed for it: of the last entry of
-    /// these feeds, or else of all. `None`: not measured.
+    /// Milliseconds from when the relay that is asked took an entry in until this one had signed for it: the longest of the
+    /// last ones measured of each of these feeds, or else what is usual over all feeds. `None`: not measured.
     pub delay_ms: Option<u32>,
 }
 

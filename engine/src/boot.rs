@@ -112,9 +112,13 @@ impl Engine {
                     self.refold.resume(AccountId(account));
                 }
             }
-            Table::Feeds => self
-                .feeds
-                .restore(DeviceId(id_at(key, 0)?), parse::<FeedRecord>(value)?),
+            Table::Feeds => {
+                let (record, counted) = FeedRecord::parse(value)?;
+                self.feeds.restore(DeviceId(id_at(key, 0)?), record);
+                if !counted {
+                    self.begin_rebuild();
+                }
+            }
             Table::Profiles => {
                 self.feeds.account_mut(AccountId(id_at(key, 0)?)).profile =
                     Some(parse::<ProfileRecord>(value)?);

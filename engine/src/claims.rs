@@ -207,10 +207,16 @@ impl Engine {
         };
         let claim = &mut pending.claim;
         let undecided = claim.sent && claim.refused.is_none();
-        if undecided && matches!(claim.request.action, NameAction::Offer { to: Some(_) }) {
+        if undecided && matches!(claim.request.action, NameAction::Offer { .. }) {
             let name = claim.request.name.clone();
-            // It cannot be refused: there is an account, since it asked.
-            let _ = self.ask_registry(name, None, NameAction::Offer { to: None }, false);
+            // What stood before stands again. It cannot be refused: there is an account, since it asked.
+            let action = NameAction::Offer { to: self.offered };
+            let _ = self.ask_registry(name, None, action, false);
+            if let Some(pending) = self.claims.get_mut(subject) {
+                // Dropping this one as well does not undo what was sent before.
+                pending.claim.sent = true;
+            }
+            self.keep_claim(subject);
         } else if undecided && claim.request.action == NameAction::Claim {
             claim.withdrawn = true;
             self.write_claim(subject);
@@ -381,8 +387,12 @@ impl Engine {
     /// The registry decided: the account's feed says so from now on.
     fn note_decided(&mut self, subject: Subject, receipt: Option<NameReceipt>) {
         let withdrawn = self.claims.get(subject).is_some_and(|it| it.claim.withdrawn);
-        if subject.is_none() {
-            self.note_offer(self.claims.offer().flatten());
+        let claim = self.claims.get(None).filter(|_| subject.is_none());
+        match claim.map(|it| &it.claim.request.action) {
+            Some(&NameAction::Offer { to }) => self.note_offer(to),
+            Some(NameAction::Release) => self.note_offer(None),
+            // A claim of what one has changes no offer.
+            Some(NameAction::Claim) | None => {}
         }
         self.end_claim(subject);
         if withdrawn {

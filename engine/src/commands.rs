@@ -179,10 +179,10 @@ impl Engine {
         let verified = VerifiedEntry::create(&identity.key, at, identity.account, timestamp, body);
         self.last_timestamp = timestamp;
         self.routes.wrote(verified.header().seq + 1, self.now.instant);
-        self.append(&verified);
+        let len = self.append(&verified);
         self.write_strictly();
         let tree = self.pace.tree(&verified.header().device, crate::clock(self.now));
-        self.spread(&verified, None, Route { tree, hops: 0 });
+        self.spread(&verified, len, None, Route { tree, hops: 0 });
         Some(verified)
     }
 

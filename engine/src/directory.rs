@@ -138,19 +138,19 @@ impl Directory {
 
     /// Other relays that live.
     pub(crate) fn living(&self) -> impl Iterator<Item = &Description> {
+        self.known_living().map(|known| &known.signed.description)
+    }
+
+    fn known_living(&self) -> impl Iterator<Item = &Known> {
         let alive = |peer: &PeerId| self.detector.state(peer) == Some(State::Alive);
         let known = self.known.iter().filter(move |(peer, _)| alive(peer));
-        known.map(|(_, known)| &known.signed.description)
+        known.map(|(_, known)| known)
     }
 
     /// Other relays that live and keep feeds, of this network.
     pub(crate) fn living_workers(&self) -> impl Iterator<Item = &Description> {
-        let alive = |peer: &PeerId| self.detector.state(peer) == Some(State::Alive);
-        let known = self
-            .known
-            .iter()
-            .filter(move |(peer, known)| known.vouched && alive(peer));
-        let described = known.map(|(_, known)| &known.signed.description);
+        let known = self.known_living().filter(|known| known.vouched);
+        let described = known.map(|known| &known.signed.description);
         described.filter(|description| description.roles & role::WORKER != 0)
     }
 
@@ -193,8 +193,7 @@ impl Directory {
 impl Engine {
     /// How a relay seems to do, this one too.
     pub(crate) fn relay_state(&self, peer: &PeerId) -> Option<RelayState> {
-        let own = self.key().is_some_and(|key| key.public() == peer.0);
-        match own {
+        match self.own_peer() == Some(*peer) {
             true => Some(RelayState::Alive),
             false => self.directory.state(peer),
         }
@@ -242,7 +241,7 @@ impl Engine {
             return;
         };
         let vouched = self.is_anchor(&sender);
-        let own = self.key().map(|key| PeerId(key.public()));
+        let own = self.own_peer();
         for signed in relays.relays {
             let peer = signed.description.relay;
             let allowed = self.config.relays_allowed.as_ref();
@@ -402,17 +401,10 @@ impl Engine {
 
     /// A new neighbour hears of everybody who lives.
     pub(crate) fn tell_relays(&mut self, link: LinkId) {
-        let Directory {
-            detector, known, own, ..
-        } = &self.directory;
-        let living = known
-            .iter()
-            .filter(|(peer, _)| detector.state(peer) == Some(State::Alive))
-            .map(|(_, known)| known);
         // Its own first: with that it is listed, and its word about others counts.
+        let own = self.directory.own.iter();
         let living = own
-            .iter()
-            .chain(living)
+            .chain(self.directory.known_living())
             .map(|known| known.signed.clone())
             .collect();
         self.tell(link, living);

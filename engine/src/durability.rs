@@ -125,7 +125,9 @@ impl Engine {
         }
         let authors = self.links_whose(|up| up.account == Some(account));
         let source = self.feeds.get(&device).and_then(|feed| feed.source);
-        let source = source.filter(|link| self.is_relay() && self.up(*link).is_some());
+        // To relays only what is signed means something.
+        let signs = self.is_relay() && self.config.worker;
+        let source = source.filter(|link| signs && self.up(*link).is_some());
         if (!authors.is_empty() || source.is_some())
             && let Some(message) = self.confirmation(&device)
         {
@@ -207,9 +209,9 @@ impl Engine {
                 receipt.next_seq,
                 receipt.head,
             );
-            let own = self.identity.as_ref().map(|identity| identity.device);
+            let device = self.identity.as_ref().map(|identity| identity.device);
             let news = before.is_some_and(|before| before < receipt.next_seq);
-            if keeps && news && own == Some(receipt.device) {
+            if keeps && news && device == Some(receipt.device) {
                 let since = self.links.get(&link).map(|link| link.origin().1);
                 let (relay, now) = (receipt.relay, self.now.instant);
                 self.routes.signed(relay, receipt.next_seq, since, now);

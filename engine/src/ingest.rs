@@ -99,11 +99,11 @@ impl Engine {
                 self.note_written(device, seq + 1);
             }
         }
-        self.append(&verified);
+        let len = self.append(&verified);
         self.note_has(link, &device, seq + 1);
         self.note_spoke(link, verified.header().account);
         match pushed {
-            Some(route) => self.spread(&verified, Some(link), route),
+            Some(route) => self.spread(&verified, len, Some(link), route),
             None => self.announce(&verified, link),
         }
         Ok(())
@@ -182,21 +182,23 @@ impl Engine {
         true
     }
 
-    /// Appends a verified entry to its feed: store, then views.
-    pub(crate) fn append(&mut self, verified: &VerifiedEntry) {
+    /// Appends a verified entry to its feed: store, then views. How many bytes the entry is.
+    pub(crate) fn append(&mut self, verified: &VerifiedEntry) -> usize {
         let header = verified.header();
         let Some(number) = self.feeds.get(&header.device).map(|feed| feed.number) else {
-            return;
+            return 0;
         };
         debug_assert!(
             self.feeds
                 .get(&header.device)
                 .is_some_and(|feed| feed.next_seq == header.seq)
         );
+        let value = codec::encode(verified.entry());
+        let len = value.len();
         self.write(Op::Put {
             table: Table::Entries,
             key: keys::entry(number, header.seq),
-            value: codec::encode(verified.entry()),
+            value,
         });
         self.feeds.advance(header, verified.id());
         self.touch_feed(header.device);
@@ -204,6 +206,7 @@ impl Engine {
             self.me_changed = true;
         }
         self.fold(verified, number);
+        len
     }
 
     /// An entry with a number that is held may be another one: compare with what is stored.

@@ -100,7 +100,7 @@ impl Engine {
         }
         self.introductions.note(name);
         self.introductions.trace(word.from, link);
-        let me = self.key().map(|key| PeerId(key.public()));
+        let me = self.own_peer();
         if me == Some(word.to) {
             return self.emit(Output::Introduced {
                 from: word.from,

@@ -315,6 +315,10 @@ impl Engine {
         }
     }
 
+    fn own_peer(&self) -> Option<PeerId> {
+        self.key().map(|key| PeerId(key.public()))
+    }
+
     /// Whether there is a neighbour to carry a word (see [`Input::Introduce`]).
     #[must_use]
     pub fn has_neighbours(&self) -> bool {

@@ -92,8 +92,6 @@ pub(crate) struct Up {
     pub(crate) assigned: bool,
     /// A relay that said all it has of what this peer wants.
     pub(crate) compared: bool,
-    /// When something last came of it that this relay lacked, or that serves comparing.
-    pub(crate) progress: Instant,
     /// Accounts it asked for in plain words, or that were named to it.
     pub(crate) named: Set<AccountId>,
     /// Accounts it spoke of, of those this browser wants.
@@ -317,7 +315,7 @@ impl Engine {
             salt: link_salt,
             ..
         } = established;
-        let Some(salt) = self.key().map(|key| pair_salt(&PeerId(key.public()), &peer)) else {
+        let Some(salt) = self.own_peer().map(|own| pair_salt(&own, &peer)) else {
             return;
         };
         let relay = features & feature::RELAY != 0;
@@ -346,7 +344,6 @@ impl Engine {
                 last_round: 0,
                 assigned: false,
                 compared: false,
-                progress: now,
                 named: Set::new(),
                 spoke_of: Set::new(),
                 theirs: Set::new(),
@@ -392,7 +389,7 @@ impl Engine {
             message,
             Message::Digest(_) | Message::Sketch(_) | Message::Compared(_)
         ) {
-            self.note_comparing(link);
+            self.note_use(link, false);
         }
         let now = clock(self.now);
         match message {

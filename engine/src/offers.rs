@@ -72,7 +72,7 @@ impl Engine {
         let Some(me) = self.me().filter(|_| self.offered.is_some()) else {
             return;
         };
-        if !self.handle_of(&me).is_empty() {
+        if !self.handle_of(&me).is_empty() || self.refold.is_busy() {
             return;
         }
         let named = self.feeds.account(&me).and_then(|held| held.named.as_ref());
@@ -81,11 +81,13 @@ impl Engine {
             // Whose name it is at this registry is not known.
             Some(false) => return,
             // Somebody has a later word of the registry for it.
-            Some(true) if self.may_write().is_ok() => {
+            // Nor can it be said now.
+            Some(true) if self.may_write().is_err() => return,
+            Some(true) => {
                 self.append_own(&Body::Name(Name { receipt: None }));
             }
             // It was given back.
-            _ => {}
+            None => {}
         }
         self.note_offer(None);
     }

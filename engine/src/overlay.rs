@@ -15,7 +15,7 @@ use ordered::Map;
 use protocol::handshake::Role;
 use protocol::message::{Announced, Announcements, FeedHead, Message, OnTree, Push};
 use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
-use protocol::{DeviceId, Instant, PeerId, VerifiedEntry, codec, limits};
+use protocol::{DeviceId, Instant, PeerId, VerifiedEntry, limits};
 
 use crate::boot::Stage;
 use crate::io::{Candidate, LinkId, Log, Output, PeerKind};
@@ -118,7 +118,7 @@ impl Peers {
 
 impl Engine {
     pub(crate) fn on_candidates(&mut self, candidates: &[Candidate]) {
-        let own = self.key().map(|key| PeerId(key.public()));
+        let own = self.own_peer();
         for candidate in candidates {
             if own == Some(candidate.peer) {
                 continue;
@@ -166,7 +166,7 @@ impl Engine {
         if self.overlay.is_some() || !matches!(self.stage, Stage::Ready) {
             return;
         }
-        let Some(me) = self.key().map(|key| PeerId(key.public())) else {
+        let Some(me) = self.own_peer() else {
             return;
         };
         let now = clock(self.now);
@@ -508,15 +508,15 @@ impl Engine {
         self.add_merit(link, news);
     }
 
-    /// Passes on an entry that was just made (`route` says along which tree) or was pushed by `source`.
-    pub(crate) fn spread(&mut self, entry: &VerifiedEntry, source: Option<LinkId>, route: Route) {
+    /// Passes on an entry of `len` bytes that was just made (`route` says along which tree) or was pushed by `source`.
+    pub(crate) fn spread(&mut self, entry: &VerifiedEntry, len: usize, source: Option<LinkId>, route: Route) {
         let header = entry.header();
         let item = item_of(entry);
         let Some(number) = self.feeds.get(&header.device).map(|feed| feed.number) else {
             return;
         };
         let now = clock(self.now);
-        let len = PUSH_LEN_BESIDE_ENTRY + codec::encode(entry.entry()).len();
+        let len = PUSH_LEN_BESIDE_ENTRY + len;
         let links = &self.links;
         let account = header.account;
         let wants = |link: &LinkId| {

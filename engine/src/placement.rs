@@ -15,6 +15,7 @@
 //!
 //! Invariant: as long as there are no more workers than replicas, every worker keeps everything.
 
+use ordered::Map;
 use protocol::directory::role;
 use protocol::{AccountId, DeviceId, Instant, PeerId};
 
@@ -33,6 +34,8 @@ const PATIENCE: core::time::Duration = core::time::Duration::from_secs(15);
 const STUCK: core::time::Duration = core::time::Duration::from_secs(60);
 /// What is said to compare counts for so long, then only entries do: words alone must not keep this relay waiting.
 const COMPARES_WITHIN: core::time::Duration = core::time::Duration::from_mins(10);
+/// Relays of which it is known how they helped to catch up. Policy when full: no more are waited for.
+const HELPERS_MAX: usize = 1_024;
 
 /// How often a relay that hands over asks what others have by now.
 const ASK_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
@@ -72,6 +75,15 @@ struct Member {
     zone: String,
 }
 
+/// How a relay helped this one to catch up. That outlives the link: who links anew again and again is not waited for again.
+#[derive(Clone, Copy, Debug)]
+struct Helper {
+    /// When it was first linked with.
+    met: Instant,
+    /// When something last came of it that this relay lacked, or that serves comparing.
+    helped: Instant,
+}
+
 /// Who keeps what.
 #[derive(Debug)]
 pub(crate) struct Placement {
@@ -87,6 +99,8 @@ pub(crate) struct Placement {
     /// This relay has been one of several.
     networked: bool,
     caught_up: bool,
+    /// Until it has caught up.
+    helpers: Map<PeerId, Helper>,
     /// This relay is to end; for good?
     handing_over: Option<bool>,
     next_ask: Instant,
@@ -105,6 +119,7 @@ impl Placement {
             began: now,
             networked: false,
             caught_up: false,
+            helpers: Map::new(),
             handing_over: None,
             next_ask: now,
             next_tell: now,
@@ -157,7 +172,7 @@ impl Engine {
     }
 
     pub(crate) fn is_assigned_here(&self, account: &AccountId) -> bool {
-        let own = self.key().map(|key| PeerId(key.public()));
+        let own = self.own_peer();
         own.is_some_and(|own| self.replicas_of(account).contains(&own))
     }
 
@@ -358,21 +373,25 @@ impl Engine {
         left
     }
 
-    /// The neighbours that are relays of this network, not by their own word alone.
+    /// The neighbours that are relays of this network: those of the directory. Without [`Config::relays_allowed`] that is
+    /// whoever describes itself on its link.
     fn fellows(&self) -> impl Iterator<Item = &Up> {
         let neighbours = self.links.values().filter_map(crate::links::Link::neighbour);
         neighbours.filter(|up| up.relay && self.is_anchor(&up.peer))
     }
 
-    /// A neighbour goes on comparing.
-    pub(crate) fn note_comparing(&mut self, link: LinkId) {
-        let now = self.now.instant;
-        let Some(it) = self.links.get_mut(&link).filter(|_| cfg!(feature = "relay")) else {
+    /// A neighbour goes on comparing, or sent entries that this relay lacked.
+    pub(crate) fn note_use(&mut self, link: LinkId, entries: bool) {
+        if !self.is_relay() || self.placement.caught_up {
             return;
-        };
-        let recent = now.since(it.origin().1) < COMPARES_WITHIN;
-        if let Some(up) = it.up_mut().filter(|_| recent) {
-            up.progress = now;
+        }
+        let now = self.now.instant;
+        let peer = self.up(link).map(|up| up.peer);
+        let helper = peer.and_then(|peer| self.placement.helpers.get_mut(&peer));
+        if let Some(helper) = helper
+            && (entries || now.since(helper.met) < COMPARES_WITHIN)
+        {
+            helper.helped = now;
         }
     }
 
@@ -385,7 +404,8 @@ impl Engine {
             return;
         };
         up.compared = true;
-        if !self.placement.networked {
+        let peer = up.peer;
+        if !self.placement.networked && self.is_anchor(&peer) {
             self.placement.networked = true;
             self.write(Op::Put {
                 table: Table::Meta,
@@ -398,6 +418,9 @@ impl Engine {
     fn tell_repair(&mut self) {
         if self.now.instant < self.placement.next_tell {
             return;
+        }
+        if !self.placement.caught_up {
+            self.meet_helpers();
         }
         let (mut feeds, mut entries, mut from) = (0, 0, Vec::new());
         let (mut relays, mut complete) = (0, true);
@@ -413,7 +436,8 @@ impl Engine {
             }
             let lacking = ahead + up.inflight.len() as u64;
             feeds += lacking;
-            if self.now.instant.since(up.progress) < STUCK {
+            let helper = self.placement.helpers.get(&up.peer);
+            if helper.is_some_and(|helper| self.now.instant.since(helper.helped) < STUCK) {
                 relays += 1;
                 complete &= up.compared && lacking == 0;
             }
@@ -426,6 +450,7 @@ impl Engine {
         let waited = self.now.instant.since(self.placement.began) >= PATIENCE;
         if complete && (relays > 0 || !expects || waited) {
             self.placement.caught_up = true;
+            self.placement.helpers.clear();
         }
         let living = self.living_members();
         self.tell_copies(living, waited);
@@ -451,6 +476,17 @@ impl Engine {
         if view != self.placement.told {
             self.placement.told = view.clone();
             self.event(Event::Repair(view));
+        }
+    }
+
+    fn meet_helpers(&mut self) {
+        let (met, helped) = (self.now.instant, self.now.instant);
+        let fellows: Vec<PeerId> = self.fellows().map(|up| up.peer).collect();
+        for peer in fellows {
+            let helpers = &mut self.placement.helpers;
+            if helpers.len() < HELPERS_MAX {
+                helpers.or_insert_with(peer, || Helper { met, helped });
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use protocol::identity::Certificate;
 use protocol::name::NameReceipt;
-use protocol::{AccountId, DeviceId, EntryId, KeyPair, Timestamp};
+use protocol::{AccountId, DeviceId, EntryId, KeyPair, Timestamp, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::FeedNumber;
@@ -73,7 +73,7 @@ pub(crate) struct Preferences {
     pub(crate) relays_only: bool,
 }
 
-/// A feed, as stored.
+/// A feed, as stored. Rows of before posts were counted end with `since`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FeedRecord {
     pub(crate) number: FeedNumber,
@@ -85,6 +85,22 @@ pub(crate) struct FeedRecord {
     pub(crate) since: Timestamp,
     pub(crate) posts: u64,
     pub(crate) signed_at: Timestamp,
+}
+
+/// What follows such a row: no posts, signed at no known time, each a zero of one byte.
+const UNCOUNTED: [u8; 2] = [0; 2];
+
+impl FeedRecord {
+    /// Reads a row, and whether its posts were counted. A feed that could not be read would be lost, and what this device
+    /// wrote last with it.
+    pub(crate) fn parse(row: &[u8]) -> Option<(Self, bool)> {
+        if let Ok(record) = codec::decode_extensible(row) {
+            return Some((record, true));
+        }
+        let mut record: Self = codec::decode_extensible(&[row, &UNCOUNTED].concat()).ok()?;
+        record.signed_at = record.since;
+        Some((record, false))
+    }
 }
 
 /// The greatest (lamport, device) wins.

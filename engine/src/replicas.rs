@@ -142,7 +142,7 @@ impl Engine {
         let devices = self.feeds.devices(account).to_vec();
         let mut replicas = Vec::new();
         for relay in self.replicas_of(account) {
-            let this = self.key().is_some_and(|key| key.public() == relay.0);
+            let this = self.own_peer() == Some(relay);
             let link = self.peers.links.get(&relay).copied();
             let behind = link.map_or_else(Vec::new, |link| self.behind(link, &devices));
             let up = link.and_then(|link| self.up(link));

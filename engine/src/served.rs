@@ -4,7 +4,9 @@
 //! Accounts are named as between two peers ([`SaltedAccount`]): the other relay recognises whom it is asked about, and learns
 //! of nobody else.
 //!
-//! Invariant: it is true of the links there are: a neighbour's word replaces its last one, and goes with its link.
+//! Invariant: it is true of the links there are: a neighbour's word replaces its last one, and goes with its link. It counts
+//! as long as the neighbour lives and says that it serves the app. Nobody can check it: where any relay is let in
+//! ([`crate::Config::relays_allowed`]) it is that relay's own word.
 
 use std::time::Duration;
 
@@ -82,13 +84,18 @@ impl Engine {
         }
     }
 
+    fn serves_the_app(&self, peer: &PeerId) -> bool {
+        let described = self.directory.alive(peer);
+        described.is_some_and(|description| description.roles & role::WEB != 0)
+    }
+
     /// The relays that serve an account, as far as this one was told.
     pub(crate) fn served_by(&self, account: &AccountId) -> Vec<PeerId> {
-        let own = self.key().map(|key| PeerId(key.public()));
+        let own = self.own_peer();
         let here = self.has_role(role::WEB) && self.guests().contains(account);
         let neighbours = self.links.values().filter_map(Link::neighbour);
         let others = neighbours.filter(|up| {
-            let said = !up.serves.is_empty();
+            let said = !up.serves.is_empty() && self.serves_the_app(&up.peer);
             said && up.serves.contains(&SaltedAccount::new(&up.salt, account))
         });
         own.filter(|_| here)

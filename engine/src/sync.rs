@@ -397,9 +397,8 @@ impl Engine {
                 return self.misbehaved(link, &reason);
             }
         }
-        let news = self.is_relay() && self.feeds.entries() > held;
-        if let Some(up) = self.up_mut(link).filter(|_| news) {
-            up.progress = now;
+        if self.feeds.entries() > held {
+            self.note_use(link, true);
         }
     }
 

@@ -6,7 +6,7 @@
 //!
 //! A peer goes *alive* → *suspect* → *dead* → *gone*, a step at a time, each told once ([`Detector::poll`]); a higher counter
 //! makes it alive again at any step. A suspect is inactive: nothing new is given to it. A dead one is replaced. Who is gone
-//! is forgotten, but for its counter: what it said before makes it alive no more.
+//! is forgotten, but for its counter, for some hours: what it said before makes it alive no more.
 //!
 //! When it is wrong. A living peer is suspected when no rise of its counter arrives for `missed_max` periods and a half: one
 //! heartbeat lost is never enough, nor one that is half a period late. With losses of one in ten on each of three ways, two
@@ -26,6 +26,10 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use ordered::Map;
+
+/// For so long nobody who is gone lives again by a counter it had before. Longer than what it said goes round, and short
+/// enough that one who counted too far, as by a clock that ran ahead, is not dead for good. Guess.
+const GONE_KEPT: Duration = Duration::from_hours(6);
 
 /// When a peer counts as what.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,9 +113,9 @@ pub struct Detector<P> {
     config: Config,
     peers: Map<P, Watched>,
     changes: VecDeque<Change<P>>,
-    /// The last counters of those who are gone, so that nobody lives again by what it said before. As many as are watched;
-    /// when full, the lowest goes.
-    gone: Map<P, u64>,
+    /// The last counters of those who are gone, and since when, so that nobody lives again by what it said before. As many
+    /// as are watched; when full, the lowest goes.
+    gone: Map<P, (u64, Duration)>,
     last_tick: Duration,
     /// Not later than the next time somebody changes by silence alone.
     deadline: Duration,
@@ -146,7 +150,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         if known.as_ref().is_some_and(|known| counter <= known.counter) {
             return false;
         }
-        if known.is_none() && self.gone.get(&peer).is_some_and(|gone| counter <= *gone) {
+        if known.is_none() && self.gone.get(&peer).is_some_and(|(gone, _)| counter <= *gone) {
             return false;
         }
         let from = known.as_ref().map(|known| known.state);
@@ -196,6 +200,8 @@ impl<P: Copy + Ord + Debug> Detector<P> {
     /// Time passed. Call it at [`Detector::next_deadline`] at the latest, and at least once a period.
     pub fn tick(&mut self, now: Duration) {
         self.wake(now);
+        self.gone
+            .retain(|_, (_, since)| now.saturating_sub(*since) < GONE_KEPT);
         if now < self.deadline {
             return;
         }
@@ -230,7 +236,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
             }
         }
         for peer in gone {
-            self.forget(&peer);
+            self.forget(&peer, now);
         }
         self.judge_itself(now);
     }
@@ -258,11 +264,11 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         self.peers.get(peer).map(|watched| watched.state)
     }
 
-    /// The highest heartbeat heard of, also of who is gone.
+    /// The highest heartbeat heard of, also of who is gone, as long as that counts.
     #[must_use]
     pub fn counter(&self, peer: &P) -> Option<u64> {
         let watched = self.peers.get(peer).map(|watched| watched.counter);
-        watched.or_else(|| self.gone.get(peer).copied())
+        watched.or_else(|| self.gone.get(peer).map(|(counter, _)| *counter))
     }
 
     /// How long a peer has been dead by now. `None`: it is not.
@@ -332,7 +338,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         let Some((peer, watched)) = silent else {
             return false;
         };
-        self.forget(&peer);
+        self.forget(&peer, now);
         self.changes.push_back(Change {
             peer,
             from: Some(watched.state),
@@ -342,16 +348,16 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         true
     }
 
-    fn forget(&mut self, peer: &P) {
+    fn forget(&mut self, peer: &P, now: Duration) {
         let Some(watched) = self.peers.remove(peer) else {
             return;
         };
         if self.gone.len() >= self.config.peers_max {
-            let lowest = self.gone.iter().min_by_key(|(_, counter)| **counter);
+            let lowest = self.gone.iter().min_by_key(|(_, (counter, _))| *counter);
             if let Some(lowest) = lowest.map(|(peer, _)| *peer) {
                 self.gone.remove(&lowest);
             }
         }
-        self.gone.insert(*peer, watched.counter);
+        self.gone.insert(*peer, (watched.counter, now));
     }
 }

@@ -161,6 +161,19 @@ fn a_goodbye_is_no_reason_for_doubt() {
 }
 
 #[test]
+fn who_once_counted_too_far_is_dead_for_hours_and_not_for_ever() {
+    let mut detector = Detector::new(Config::default(), s(0));
+    assert!(detector.heard(1, 1_000_000, s(1)));
+    pass(&mut detector, 1, 4_000, &[2]);
+    assert_eq!(detector.state(&1), None, "silent for an hour");
+    assert_eq!(detector.counter(&1), Some(1_000_000));
+    assert!(!detector.heard(1, 4_000, s(4_000)), "it said more before");
+    pass(&mut detector, 4_000, 8 * 3_600, &[2]);
+    assert_eq!(detector.counter(&1), None);
+    assert!(detector.heard(1, 8 * 3_600, s(8 * 3_600)));
+}
+
+#[test]
 fn the_table_is_bounded_and_the_living_stay() {
     let config = Config {
         peers_max: 3,

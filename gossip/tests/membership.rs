@@ -396,6 +396,53 @@ fn places_of_anchors_that_are_gone_are_taken_and_given_back_when_they_return() {
     assert_eq!(linked_with_it(&few), 8, "and given back");
 }
 
+/// Each has all the visitors it takes, since no other anchor was to be expected.
+#[test]
+fn anchors_that_are_full_make_room_for_each_other_and_for_no_more() {
+    let visitor = Config {
+        active_target: 1,
+        active_high: 1,
+        active_max: 1,
+        anchors_target: 1,
+        ..config()
+    };
+    let anchor = Config {
+        active_target: 3,
+        active_high: 3,
+        active_max: 3,
+        anchors_target: 1,
+        dial_anchors_only: true,
+        ..Config::anchor()
+    };
+    let mut few = Few::new(12, &visitor, 5);
+    for peer in 0..3 {
+        few.restart(peer, &anchor);
+    }
+    for (tab, at) in (3..12).zip([0, 0, 0, 1, 1, 1, 2, 2, 2]) {
+        let (view, now, rng) = few.view(tab);
+        view.learn(at, true, now, rng);
+        few.settle();
+    }
+    few.pass(Duration::from_mins(1));
+    let linked = |few: &Few, at: u8| few.views[&at].neighbours().copied().collect::<Vec<_>>();
+    for at in 0..3 {
+        assert!(linked(&few, at).iter().all(|peer| *peer >= 3));
+        assert_eq!(few.views[&at].neighbours_len(), 3, "{at} is full");
+    }
+    for (one, other) in [(0, 1), (1, 0)] {
+        let (view, now, rng) = few.view(one);
+        view.learn(other, true, now, rng);
+    }
+    few.pass(Duration::from_mins(1));
+    assert!(few.views[&0].is_neighbour(&1) && few.views[&1].is_neighbour(&0));
+    // A third one, whoever it is, takes no more places of theirs.
+    let (view, now, rng) = few.view(2);
+    view.learn(0, true, now, rng);
+    few.pass(Duration::from_mins(1));
+    assert!(few.views[&0].is_neighbour(&1), "{:?}", linked(&few, 0));
+    assert_eq!(linked(&few, 0).iter().filter(|peer| **peer < 3).count(), 1);
+}
+
 #[test]
 fn walks_beyond_the_budget_end_and_only_a_flood_is_a_breach() {
     let mut few = Few::new(2, &config(), 1);

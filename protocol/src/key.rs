@@ -45,7 +45,7 @@ impl Domain {
             Self::Signal => b"starling signal v1\0",
             Self::Introduction => b"starling introduction v1\0",
             Self::Description => b"starling description v1\0",
-            Self::NameRequest => b"starling name request v1\0",
+            Self::NameRequest => b"starling name request v2\0",
             Self::NameReceipt => b"starling name receipt v1\0",
             Self::NameMark => b"starling name mark v1\0",
         }

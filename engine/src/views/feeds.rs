@@ -21,7 +21,10 @@ impl Engine {
         let mut told: Map<DeviceId, u64> = Map::new();
         for up in self.links.values().filter_map(Link::up) {
             profile.told_by += u32::from(up.spoke_of.contains(&account));
-            let heads = up.ahead.values().chain(up.announced.values());
+            // What was announced and is not waited for any more came, or did not come when it was asked for.
+            let announced = up.announced.iter();
+            let announced = announced.filter(|(device, _)| self.broadcast.waits_for(device));
+            let heads = up.ahead.values().chain(announced.map(|(_, head)| head));
             let heads = heads.map(|head| (head.account, head.device, head.next_seq));
             let asked = up.inflight.values();
             let asked = asked.map(|asked| (asked.account, asked.device, asked.next_seq));

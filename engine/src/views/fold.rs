@@ -19,7 +19,9 @@ impl Engine {
     pub(crate) fn fold(&mut self, verified: &VerifiedEntry, number: FeedNumber) {
         let header = verified.header();
         let post = self.fold_entry(header, verified.id(), verified.body(), number);
-        if let Some(feed) = self.feeds.get_mut(&header.device).filter(|_| post.is_some()) {
+        if post.is_some()
+            && let Some(feed) = self.feeds.get_mut(&header.device)
+        {
             feed.posts += 1;
         }
         if post.is_some() && self.me() == Some(header.account) {

@@ -46,6 +46,11 @@ impl Refolding {
     pub(crate) fn resume_all(&mut self) {
         self.all = true;
     }
+
+    /// Whether something is being folded again, or is to be: until then an account may seem to have said nothing.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running || self.all || !self.accounts.is_empty()
+    }
 }
 
 /// What a load was for.
@@ -58,8 +63,16 @@ pub(crate) enum RefoldStep {
         account: AccountId,
         device: DeviceId,
         upto: u64,
+        posts: Posts,
         left: Vec<DeviceId>,
     },
+}
+
+/// The posts of a feed that is being folded: it has as many as before until all of them are counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Posts {
+    before: u64,
+    counted: u64,
 }
 
 impl Engine {
@@ -80,6 +93,9 @@ impl Engine {
 
     /// Throw all views away and fold everything again.
     pub(crate) fn begin_rebuild(&mut self) {
+        if self.refold.all {
+            return;
+        }
         self.write(Op::Put {
             table: Table::Meta,
             key: meta::REBUILD.to_vec(),
@@ -151,14 +167,20 @@ impl Engine {
 
     /// Folds one of the account's feeds from its beginning.
     fn fold_feed(&mut self, account: AccountId, device: DeviceId, left: Vec<DeviceId>) {
-        let upto = self.feeds.get_mut(&device).map_or(0, |feed| {
-            feed.posts = 0;
-            feed.next_seq
-        });
-        self.fold_from(account, device, 0, upto, left);
+        let feed = self.feeds.get(&device);
+        let (upto, before) = feed.map_or((0, 0), |feed| (feed.next_seq, feed.posts));
+        let posts = Posts { before, counted: 0 };
+        let step = RefoldStep::Fold {
+            account,
+            device,
+            upto,
+            posts,
+            left,
+        };
+        self.fold_from(device, 0, upto, step);
     }
 
-    fn fold_from(&mut self, account: AccountId, device: DeviceId, seq: u64, upto: u64, left: Vec<DeviceId>) {
+    fn fold_from(&mut self, device: DeviceId, seq: u64, upto: u64, step: RefoldStep) {
         let number = self.feeds.get(&device).map_or(0, |feed| feed.number);
         let read = Read::Range {
             table: Table::Entries,
@@ -168,15 +190,7 @@ impl Engine {
             bytes_max: usize::MAX,
             reverse: false,
         };
-        self.load(
-            vec![read],
-            Waiting::Refold(RefoldStep::Fold {
-                account,
-                device,
-                upto,
-                left,
-            }),
-        );
+        self.load(vec![read], Waiting::Refold(step));
     }
 
     pub(crate) fn on_refold_rows(&mut self, step: RefoldStep, rows: Rows) {
@@ -192,6 +206,7 @@ impl Engine {
                 account,
                 device,
                 upto,
+                mut posts,
                 mut left,
             } => {
                 let more = rows.len() == STEP_ROWS;
@@ -199,7 +214,7 @@ impl Engine {
                 else {
                     return self.end_refold(account);
                 };
-                let (mut seq, mut posts, mut signed_at) = (0, 0, None);
+                let (mut seq, mut signed_at) = (0, None);
                 for (key, value) in &rows {
                     seq = keys::seq_of(key).unwrap_or(seq);
                     let Ok(entry) = codec::decode::<Entry>(value) else {
@@ -208,7 +223,7 @@ impl Engine {
                     let header = &entry.signed.header;
                     if seq < limit {
                         let post = self.fold_entry(header, header.id(), &entry.body, number);
-                        posts += u64::from(post.is_some());
+                        posts.counted += u64::from(post.is_some());
                         // The last one that is not void, or the last one there is.
                         signed_at = (seq + 1 == limit.min(upto)).then_some(header.timestamp);
                     } else {
@@ -216,8 +231,11 @@ impl Engine {
                     }
                 }
                 if let Some(feed) = self.feeds.get_mut(&device) {
-                    feed.posts += posts;
-                    // What came meanwhile was signed later.
+                    if !more {
+                        // What came meanwhile was counted as it came.
+                        feed.posts = posts.counted + feed.posts.saturating_sub(posts.before);
+                    }
+                    // And was signed later.
                     if let Some(signed_at) = signed_at.filter(|_| feed.next_seq == upto) {
                         feed.signed_at = signed_at;
                     }
@@ -232,7 +250,14 @@ impl Engine {
                     self.event(event);
                 }
                 if more {
-                    return self.fold_from(account, device, seq + 1, upto, left);
+                    let step = RefoldStep::Fold {
+                        account,
+                        device,
+                        upto,
+                        posts,
+                        left,
+                    };
+                    return self.fold_from(device, seq + 1, upto, step);
                 }
                 match left.pop() {
                     Some(device) => self.fold_feed(account, device, left),

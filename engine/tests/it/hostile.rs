@@ -5,8 +5,8 @@ use protocol::frame::{self, Reassembly};
 use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, feature};
 use protocol::identity::Certificate;
 use protocol::message::{
-    Compared, Decoded, Digest, FeedHead, Interests, Message, Ping, Push, RangeEnd, Relays, SKETCH_CELL_LEN,
-    Sketch, Verdict, Want,
+    Announced, Announcements, Compared, Decoded, Digest, FeedHead, Interests, Message, Ping, Push, RangeEnd,
+    Relays, SKETCH_CELL_LEN, Sketch, Verdict, Want,
 };
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
@@ -78,6 +78,19 @@ impl Victim {
     fn command(&mut self, command: Command) {
         let (id, ask) = (AskId(1), Ask::Command(command));
         self.input(Input::Ask { id, ask });
+    }
+
+    /// Entries of an account that are said to be missing here.
+    fn ahead(&mut self, account: AccountId) -> u64 {
+        let ask = Ask::Query(Query::Profile { account });
+        self.input(Input::Ask { id: AskId(1), ask });
+        match self.answers.pop() {
+            Some(Answer::Reply(reply)) => match *reply {
+                Reply::Profile(profile) => profile.ahead(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
     }
 
     fn open(&mut self) {
@@ -353,15 +366,7 @@ fn who_claims_to_have_more_and_does_not_show_it_is_not_believed() {
     let account = AccountId(account.public());
     let mut ahead = |message: Message| {
         victim.message(&message);
-        let ask = Ask::Query(Query::Profile { account });
-        victim.input(Input::Ask { id: AskId(1), ask });
-        match victim.answers.pop() {
-            Some(Answer::Reply(reply)) => match *reply {
-                Reply::Profile(profile) => profile.ahead(),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        }
+        victim.ahead(account)
     };
     let head = FeedHead {
         account,
@@ -536,18 +541,50 @@ fn who_keeps_feeds_signs_for_them_and_who_does_not_says_only_what_it_has() {
     }
 }
 
+#[test]
+fn who_announces_what_never_comes_is_not_believed() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    victim.message(&push(certificate(&account, &device).entry()));
+    let account = AccountId(account.public());
+    let head = FeedHead {
+        account,
+        device: DeviceId(device.public()),
+        next_seq: 3,
+        head: EntryId([9; 32]),
+    };
+    let announced = Announced {
+        head,
+        tree: 0,
+        hops: 0,
+        waited_ms: 0,
+    };
+    let items = vec![announced];
+    let announce = Message::Announce(Announcements { items });
+    victim.message(&announce);
+    assert_eq!(victim.ahead(account), 2);
+    // Until its announcements are not listened to any more.
+    victim.idle(120, |_| announce.clone());
+    victim.idle(30, |token| Message::Ping(Ping { token }));
+    assert_eq!(victim.ahead(account), 0);
+}
+
 /// A relay that is to catch up, and a neighbour that calls itself a relay.
 fn joining(key: &KeyPair) -> Victim {
     let mut victim = Victim::with(Config {
         joins: true,
         ..Config::relay(KeyPair::from_seed(&[1; 32]))
     });
-    let relay = Hello {
+    victim.link_with(key, &relay_hello(key));
+    victim
+}
+
+fn relay_hello(key: &KeyPair) -> Hello {
+    Hello {
         features: feature::RELAY,
         ..hello(key)
-    };
-    victim.link_with(key, &relay);
-    victim
+    }
 }
 
 #[test]
@@ -582,6 +619,23 @@ fn a_relay_of_the_network_that_makes_no_progress_is_waited_for_a_minute() {
     assert!(!victim.repair.caught_up, "it may have something");
     victim.idle(15, ping);
     assert!(victim.repair.caught_up, "{:?}", victim.repair);
+    assert!(victim.closed.is_empty(), "{:?}", victim.closed);
+}
+
+#[test]
+fn a_relay_that_links_anew_again_and_again_is_waited_for_no_longer() {
+    let stranger = KeyPair::from_seed(&[7; 32]);
+    let mut victim = joining(&stranger);
+    let own = crate::directory::description("cellar", 1).sign(&stranger);
+    let relays = Message::Relays(Relays { relays: vec![own] });
+    for round in 0..3 {
+        victim.message(&relays);
+        victim.idle(25, |token| Message::Ping(Ping { token }));
+        assert_eq!(victim.repair.caught_up, round == 2, "round {round}");
+        victim.input(Input::LinkDown { link: LinkId(1) });
+        victim.sent.clear();
+        victim.link_with(&stranger, &relay_hello(&stranger));
+    }
     assert!(victim.closed.is_empty(), "{:?}", victim.closed);
 }
 

@@ -124,3 +124,53 @@ fn who_has_no_name_has_none_to_offer() {
     assert_eq!(offer(&mut net, bob, to_ada), nothing);
     assert_eq!(offer(&mut net, bob, to_bob), nothing, "nor to oneself");
 }
+
+/// Ada's name is offered to Bob.
+fn ada_offers_to_bob() -> (Network, [usize; 3], Option<OfferView>) {
+    let (mut net, people) = ada_and_others();
+    let to = Some(net.account(people[1]));
+    offer(&mut net, people[0], to);
+    net.run_for_ms(5_000);
+    let stands = me(&mut net, people[0]).offer;
+    assert!(
+        stands.as_ref().is_some_and(|offer| offer.stands),
+        "seed {}",
+        net.seed
+    );
+    (net, people, stands)
+}
+
+#[test]
+fn an_offer_stands_while_views_are_built_anew_and_when_the_name_is_claimed_again() {
+    let (mut net, [ada, ..], stands) = ada_offers_to_bob();
+    // So slowly that much else happens meanwhile.
+    net.load_us = (1_500_000, 1_500_000);
+    net.command(ada, Command::RebuildViews);
+    let mut nameless = 0;
+    for _ in 0..400 {
+        net.run_for_ms(100);
+        nameless += u32::from(me(&mut net, ada).handle.is_empty());
+    }
+    assert!(nameless > 10, "for seconds it seemed that Ada has no name");
+    let own = me(&mut net, ada);
+    assert_eq!((own.handle.as_str(), &own.offer), ("ada", &stands));
+    claim(&mut net, ada, "ada");
+    assert_eq!(me(&mut net, ada).offer, stands, "seed {}", net.seed);
+}
+
+#[test]
+fn an_offer_stands_again_when_taking_it_back_is_dropped() {
+    let (mut net, [ada, bob, _], stands) = ada_offers_to_bob();
+    net.registry.answers = false;
+    offer(&mut net, ada, None);
+    net.run_for_ms(5_000);
+    // The registry heard of it, and its answer was lost.
+    net.registry.offered.clear();
+    net.command(ada, Command::DropClaim);
+    net.registry.answers = true;
+    net.run_for_ms(150_000);
+    let own = me(&mut net, ada);
+    assert_eq!((own.offer, own.claim), (stands, None), "seed {}", net.seed);
+    claim(&mut net, bob, "ada");
+    assert_eq!(me(&mut net, bob).handle, "ada");
+}

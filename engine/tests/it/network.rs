@@ -110,7 +110,7 @@ pub(crate) struct Registry {
     /// When each was last changed.
     pub(crate) changed: BTreeMap<(bool, String), u64>,
     /// Who may claim what is held by another.
-    offered: BTreeMap<(bool, String), AccountId>,
+    pub(crate) offered: BTreeMap<(bool, String), AccountId>,
     pub(crate) revision: u64,
     /// The most that any request knew of.
     pub(crate) known_max: u64,
@@ -186,6 +186,7 @@ pub(crate) struct Network {
     pub(crate) peers: Vec<Peer>,
     pub(crate) latency_us: (u64, u64),
     pub(crate) persist_us: (u64, u64),
+    pub(crate) load_us: (u64, u64),
     wakes: BTreeMap<usize, u64>,
     /// Fingerprint of everything that happened, to prove that runs repeat.
     pub(crate) trace: blake3::Hasher,
@@ -224,6 +225,7 @@ impl Network {
             peers: Vec::new(),
             latency_us: (5_000, 50_000),
             persist_us: (1_000, 20_000),
+            load_us: (100, 2_000),
             wakes: BTreeMap::new(),
             trace: blake3::Hasher::new(),
             arrivals: BTreeMap::new(),
@@ -411,7 +413,7 @@ impl Network {
                 }
                 Output::Load(load) => {
                     let rows = self.peers[peer].view.load(&load);
-                    let at = self.now_us + self.between((100, 2_000));
+                    let at = self.now_us + self.between(self.load_us);
                     self.happen(
                         at,
                         Happening::Loaded {

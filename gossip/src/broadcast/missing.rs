@@ -46,6 +46,10 @@ impl<P: Copy + Ord, K: Copy + Ord> MissingTable<P, K> {
         self.items.len()
     }
 
+    pub(super) fn contains(&self, key: &K) -> bool {
+        self.items.contains_key(key)
+    }
+
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut Missing<P>> {
         self.items.get_mut(key)
     }

@@ -546,6 +546,12 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         })
     }
 
+    /// Whether an item of this log was announced and is waited for.
+    #[must_use]
+    pub fn waits_for(&self, key: &K) -> bool {
+        self.missing.contains(key)
+    }
+
     /// Items announced and not here.
     #[must_use]
     pub fn missing_len(&self) -> usize {

@@ -45,6 +45,10 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         if may && matches!(wish, Wish::Join | Wish::Urgent) && self.active.len() >= self.room(wish, anchor) {
             self.split_a_link(peer, now, rng);
         }
+        if anchor && now >= self.next_split && self.make_room_for_anchor(now, rng) {
+            // One at a time, as for newcomers: who calls itself an anchor need not be one.
+            self.next_split = now + SPLIT_EVERY;
+        }
         if may && self.active.len() < self.room(wish, anchor) {
             self.guests.remove(&peer);
             // The answer goes first: whatever follows is for a neighbour.
@@ -123,7 +127,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             return self.close(peer, "it accepted what nobody asked");
         };
         self.passive.set_anchor(&peer, anchor);
-        if anchor {
+        if anchor && guest.asked.is_some() {
             self.make_room_for_anchor(now, rng);
         }
         // Where requests crossed and the other one was refused, there is no room for this one either.
@@ -169,17 +173,19 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         most.min(self.config.active_max.saturating_sub(kept_free))
     }
 
-    /// An anchor takes this peer in and all places are taken, since none was to be expected: the neighbour that was of
-    /// least use makes room.
-    fn make_room_for_anchor(&mut self, now: Duration, rng: &mut impl Rng) {
+    /// An anchor takes this peer in, or asks to be taken in, and all places are taken, since none was to be expected: the
+    /// neighbour that was of least use makes room, unless there are anchors enough. Whether one did.
+    fn make_room_for_anchor(&mut self, now: Duration, rng: &mut impl Rng) -> bool {
         if self.active.len() < self.config.active_max || self.anchors_linked() >= self.config.anchors_target {
-            return;
+            return false;
         }
         let others = self.active.iter().filter(|(_, neighbour)| !neighbour.anchor);
         let least = others.min_by_key(|(_, other)| (other.merit, Reverse(other.degree), other.since));
-        if let Some(peer) = least.map(|(peer, _)| *peer) {
+        let least = least.map(|(peer, _)| *peer);
+        if let Some(peer) = least {
             self.let_go(peer, now, rng);
         }
+        least.is_some()
     }
 
     pub(super) fn accept(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {

@@ -23,7 +23,7 @@ pub fn handle(ui: &Ui, me: &MeView) -> Html {
             <div class="stack">
                 { match &me.claim {
                     Some(claim) if refused.is_none() => waiting(ui, claim, asked_offer),
-                    _ if !me.handle.is_empty() => held(ui, me, refused.is_some()),
+                    _ if !me.handle.is_empty() => held(ui, me, refused),
                     _ => html! {
                         <>
                             <p class="soft">{ strings::HANDLE_LEAD }</p>
@@ -50,12 +50,19 @@ fn waiting(ui: &Ui, claim: &ClaimView, offer: Option<&OfferView>) -> Html {
     }
 }
 
-fn held(ui: &Ui, me: &MeView, refused: bool) -> Html {
+fn held(ui: &Ui, me: &MeView, refused: Option<&ClaimView>) -> Html {
+    let trouble = refused.map(|claim| match claim.refused {
+        Some(NameAnswer::NotYours) if claim.name == me.handle => strings::not_yours(&me.handle),
+        _ => strings::claim_refused(claim, false),
+    });
     let standing = me.offer.as_ref().filter(|offer| offer.stands);
     html! {
         <>
             <p>{ strings::handle_held(&me.handle) }</p>
-            { part::trouble("handle-refused", refused.then(|| strings::not_yours(&me.handle))) }
+            { part::trouble("handle-refused", trouble) }
+            if refused.is_some() {
+                { part::button("btn", "handle-drop", "", strings::HANDLE_DROP, command(ui, Command::DropClaim)) }
+            }
             if let Some((offer, to)) = standing.and_then(|offer| Some((offer, offer.to?))) {
                 <p data-testid="handle-offered">{ strings::offer_stands(&me.handle, &shown_name(&offer.name, &to)) }</p>
                 { part::button("btn", "offer-back", "", strings::OFFER_BACK, command(ui, Command::OfferName { to: None })) }

@@ -23,6 +23,8 @@ use crate::ui::strings;
 
 /// How often the page is read anew as long as something is missing.
 const REFRESH_MS: u32 = 3_000;
+/// The same until somebody was asked, which may be never.
+const UNASKED_MS: u32 = 10_000;
 
 /// Whose page.
 #[derive(Properties, PartialEq)]
@@ -49,7 +51,8 @@ pub fn Profile(props: &ProfileProps) -> Html {
                 _ => false,
             }),
             again_ms: |reply| match reply {
-                Reply::Profile(view) if !view.is_complete() => Some(REFRESH_MS),
+                Reply::Profile(view) if view.ahead() > 0 => Some(REFRESH_MS),
+                Reply::Profile(view) if view.compared.is_none() && !view.forked => Some(UNASKED_MS),
                 _ => None,
             },
         },

@@ -49,7 +49,7 @@ pub(crate) fn name_request() -> Vector {
         .fixed("account", public(ADA))
         .fixed("device", public(LAPTOP));
     let signed = asked(signed).fixed("nonce", [0xcc; 16]).varint("known", 299);
-    let signature = sign(LAPTOP, "starling name request v1", &signed.bytes());
+    let signature = sign(LAPTOP, "starling name request v2", &signed.bytes());
     asked(Vector::new("name request").all("certificate", &certificate()))
         .fixed("nonce", [0xcc; 16])
         .varint("known", 299)
@@ -84,7 +84,7 @@ pub(crate) fn slug_request() -> Vector {
         .sized("name", "hello")
         .byte("post: some", 1)
         .fixed("post", id);
-    let signature = sign(LAPTOP, "starling name request v1", &rest(signed).bytes());
+    let signature = sign(LAPTOP, "starling name request v2", &rest(signed).bytes());
     let request = Vector::new("slug request")
         .all("certificate", &certificate())
         .sized("name", "hello")
