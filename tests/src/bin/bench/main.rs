@@ -20,8 +20,9 @@ async fn main() -> Result<()> {
     let name = std::env::args().nth(1).unwrap_or_default();
     match name.as_str() {
         "assign" => beside::run("examples/assign").await,
-        // The first part of `relay`, alone.
+        // Two parts of `relay`, alone.
         "durable" => durable::rates().await,
+        "nostr" => nostr::measure().await,
         "client" => client::measure().await,
         "delivery" => delivery::measure().await,
         "gossip" => gossip::measure().await,
