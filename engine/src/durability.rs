@@ -148,8 +148,8 @@ impl Engine {
         }
     }
 
-    /// "I hold this": signed by a relay that keeps feeds, a plain word from others. Nothing that is not on disk: a feed that is ahead
-    /// of its disk is confirmed as far as the disk has it.
+    /// "I hold this": signed by a relay that keeps feeds, a plain word from others. Nothing that is not on disk: a feed that
+    /// is ahead of its disk is confirmed as far as the disk has it.
     fn confirmation(&self, device: &DeviceId) -> Option<Message> {
         let feed = self.feeds.get(device)?;
         if feed.durable == 0 {

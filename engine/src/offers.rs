@@ -80,9 +80,9 @@ impl Engine {
         match receipt.map(|receipt| Some(receipt.registry) == self.names.registry()) {
             // Whose name it is at this registry is not known.
             Some(false) => return,
-            // Somebody has a later word of the registry for it.
-            // Nor can it be said now.
+            // It cannot be said now.
             Some(true) if self.may_write().is_err() => return,
+            // Somebody has a later word of the registry for it.
             Some(true) => {
                 self.append_own(&Body::Name(Name { receipt: None }));
             }

@@ -6,8 +6,8 @@
 //! measured yet counts as the usual, or as nothing for the relays that keep the feed anyway ([`crate::assignment`]).
 //!
 //! Moving costs more than a little speed is worth: who was chosen stays until it dies, or until another has been more than
-//! twice as good for a minute. That one is linked with first, then the worse is left. The relay the app is from always stays. Where too few
-//! of those known take this browser in, one more is chosen each minute.
+//! twice as good for a minute. That one is linked with first, then the worse is left. The relay the app is from always stays.
+//! Where too few of those known take this browser in, one more is chosen each minute.
 //!
 //! Invariant: nobody is chosen whom no relay this device knows lists. Strangers may describe relays as they like.
 

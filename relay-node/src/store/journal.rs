@@ -66,7 +66,7 @@ pub(super) fn make_mark(folder: &Path) -> Result<(), DiskError> {
 pub(super) fn mark(folder: &Path) -> Result<Mark, DiskError> {
     let broken = || {
         DiskError::Damaged(format!(
-            "{MARK_FILE} is missing in it, as in folders of older versions, or is not what was written"
+            "{MARK_FILE} is missing in it, or is not what was written; if an older version made the folder, that one's `relay-node backup FILE` keeps what is in it"
         ))
     };
     match std::fs::read(folder.join(MARK_FILE)) {

@@ -56,6 +56,13 @@ impl Fixture {
         Self { store, answers }
     }
 
+    /// On a disk that fails as it is told to.
+    fn faulty(dir: &Path) -> (Self, Faults) {
+        let (path, faults) = (dir.join("disk"), Faults::default());
+        let opener = FaultyDisk::opener(path.clone(), &faults);
+        (Self::new(Store::open_with(opener, &path)), faults)
+    }
+
     fn open(dir: &Path) -> Self {
         Self::new(Store::open(dir, CACHE))
     }
@@ -284,10 +291,7 @@ async fn damage_before_the_end_is_said_and_nothing_is_cut_off() {
 /// A disk that takes no writes for a while, for this reason, which the engine is told as this state.
 async fn nothing_is_lost_while_writing_fails(kind: std::io::ErrorKind, state: StoreState) {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("disk");
-    let faults = Faults::default();
-    let opener = FaultyDisk::opener(path.clone(), &faults);
-    let mut store = Fixture::new(Store::open_with(opener, &path));
+    let (mut store, faults) = Fixture::faulty(dir.path());
     store.give(persist(1, vec![put(b"a", b"1")])).await;
     store.persisted(1).await;
     faults.set(Fault::Writes(kind));
@@ -321,10 +325,7 @@ async fn a_broken_disk_loses_nothing_and_is_told() {
 #[tokio::test]
 async fn a_disk_that_cannot_even_be_read_is_told_and_comes_back() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("disk");
-    let faults = Faults::default();
-    let opener = FaultyDisk::opener(path.clone(), &faults);
-    let mut store = Fixture::new(Store::open_with(opener, &path));
+    let (mut store, faults) = Fixture::faulty(dir.path());
     store.give(persist(1, vec![put(b"a", b"1")])).await;
     store.persisted(1).await;
     faults.set(Fault::All(BROKEN));
@@ -348,10 +349,7 @@ async fn a_disk_that_cannot_even_be_read_is_told_and_comes_back() {
 #[tokio::test]
 async fn a_batch_whose_commit_is_not_told_is_there_once() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("disk");
-    let faults = Faults::default();
-    let opener = FaultyDisk::opener(path.clone(), &faults);
-    let mut store = Fixture::new(Store::open_with(opener, &path));
+    let (mut store, faults) = Fixture::faulty(dir.path());
     faults.set(Fault::Answer(BROKEN));
     store.give(persist(1, vec![put(b"a", b"1")])).await;
     match store.next().await {
