@@ -6,17 +6,19 @@
 #![allow(unreachable_pub)]
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 
-mod few;
+#[cfg(feature = "demo")]
+mod demo;
 #[cfg(target_arch = "wasm32")]
 mod platform;
 mod ui;
+mod vec_map;
 #[cfg(target_arch = "wasm32")]
 mod window;
 mod worker;
 
 fn main() {
     #[cfg(feature = "demo")]
-    ui::demo::run();
+    demo::run();
     #[cfg(all(target_arch = "wasm32", not(feature = "demo")))]
     {
         platform::report_panics();

@@ -194,3 +194,12 @@ pub fn next_frame(run: impl FnOnce() + 'static) {
     // A function made a moment ago is a function.
     let _ = window().request_animation_frame(callback.unchecked_ref());
 }
+
+/// Focuses a field that the next drawing brings, within so many frames.
+pub fn focus_soon(id: &'static str, frames: u32) {
+    next_frame(move || match by_id(id) {
+        Some(field) => focus_quietly(&field),
+        None if frames > 0 => focus_soon(id, frames - 1),
+        None => {}
+    });
+}

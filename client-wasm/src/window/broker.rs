@@ -19,8 +19,8 @@ use web_sys::{
 };
 
 use super::worker::WorkerHandle;
-use crate::few::Few;
 use crate::platform::{self, Alarm, Listener};
+use crate::vec_map::VecMap;
 use crate::worker::outbox::Outbox;
 use crate::worker::port::{ConnectionId, ToPage, ToWorker};
 
@@ -38,7 +38,7 @@ const POLL: Duration = Duration::from_millis(15);
 pub struct Broker {
     me: Weak<Self>,
     worker: Rc<WorkerHandle>,
-    connections: RefCell<Few<ConnectionId, Rc<Connection>>>,
+    connections: RefCell<VecMap<ConnectionId, Rc<Connection>>>,
 }
 
 struct Connection {

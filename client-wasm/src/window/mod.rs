@@ -71,7 +71,7 @@ pub fn run() {
         on_update.host_changed(|host| host.update_ready = true);
     }));
     page.measure_storage();
-    crate::ui::start(bridge);
+    crate::ui::app::start(bridge);
     // As long as the page lives.
     std::mem::forget(page);
 }

@@ -23,7 +23,7 @@ use protocol::{Instant, PeerId};
 
 use super::port::{ConnectionId, ToPage};
 use super::sdp;
-use crate::few::Few;
+use crate::vec_map::VecMap;
 
 /// A connection to another browser that is not through by then will not be.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -162,7 +162,7 @@ pub struct Dialer {
     neighbours: bool,
     webrtc_after: Instant,
     next: ConnectionId,
-    attempts: Few<ConnectionId, Attempt>,
+    attempts: VecMap<ConnectionId, Attempt>,
     actions: Vec<Action>,
 }
 
@@ -177,7 +177,7 @@ impl Dialer {
             neighbours: false,
             webrtc_after: Instant::default(),
             next: 1,
-            attempts: Few::default(),
+            attempts: VecMap::default(),
             actions: Vec::new(),
         }
     }

@@ -25,8 +25,8 @@ use super::relay;
 use super::signaling::{Signaling, SignalingEvent};
 use super::store::Store;
 use super::websocket::Socket;
-use crate::few::Few;
 use crate::platform::{self, Alarm};
+use crate::vec_map::VecMap;
 
 /// How often to look whether the machine slept.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -54,8 +54,8 @@ pub struct Driver {
     links: Rc<Links>,
     dialer: RefCell<Dialer>,
     signaling: Rc<Signaling>,
-    page_channels: RefCell<Few<ConnectionId, Rc<PageChannel>>>,
-    asks: RefCell<Few<AskId, (TabId, u64)>>,
+    page_channels: RefCell<VecMap<ConnectionId, Rc<PageChannel>>>,
+    asks: RefCell<VecMap<AskId, (TabId, u64)>>,
     last_ask: Cell<u64>,
     inbox: RefCell<VecDeque<Input>>,
     running: Cell<bool>,
@@ -196,7 +196,7 @@ impl Driver {
         self.heartbeat.set(None);
         self.signaling.stop();
         self.links.remove_all();
-        *self.page_channels.borrow_mut() = Few::default();
+        *self.page_channels.borrow_mut() = VecMap::default();
         self.store.stop();
     }
 

@@ -12,8 +12,8 @@ use protocol::{Instant, limits};
 
 use super::outbox::Outbox;
 use super::port::ConnectionId;
-use crate::few::Few;
 use crate::platform::{self, Alarm};
+use crate::vec_map::VecMap;
 
 /// A link that waits for its buffer is looked at this often, since `bufferedamountlow` may fail to fire.
 const POLL: Duration = Duration::from_millis(15);
@@ -63,7 +63,7 @@ struct Link {
 
 /// All links, those not open yet included.
 pub struct Links {
-    links: RefCell<Few<ConnectionId, Link>>,
+    links: RefCell<VecMap<ConnectionId, Link>>,
     alarm: Rc<Alarm>,
     tell: Box<dyn Fn(LinkEvent)>,
 }

@@ -6,10 +6,7 @@
 //! Every Yew component costs several kilobytes of code, whatever it does. So only what holds state of its own is one;
 //! everything else is a function that returns what is seen.
 
-pub mod feed;
 pub mod prefs;
-pub mod text;
-pub mod time;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,7 +19,7 @@ use yew::prelude::*;
 
 use self::prefs::{Theme, Unsent};
 use crate::ui::bridge::{Bridge, HostView};
-use crate::ui::router::{Navigator, Visit};
+use crate::ui::route::{Navigator, Visit};
 use crate::ui::{dom, strings};
 
 /// How far the app is.

@@ -5,7 +5,7 @@ use protocol::EntryRef;
 use protocol::entry::ReplyTo;
 use web_sys::Storage;
 
-use crate::ui::router::{entry_from_text, entry_to_text};
+use crate::ui::route::{entry_from_text, entry_to_text};
 
 const THEME: &str = "starling.theme";
 const DRAFT: &str = "starling.draft.";

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::segment::{SegmentBytes, SegmentNumber};
-use crate::few::Few;
+use crate::vec_map::VecMap;
 
 /// A bounded cache of segments.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub struct Cache {
     bytes: usize,
     clock: u64,
     /// With the time of their last use.
-    segments: Few<SegmentNumber, (u64, SegmentBytes)>,
+    segments: VecMap<SegmentNumber, (u64, SegmentBytes)>,
 }
 
 impl Cache {
@@ -22,7 +22,7 @@ impl Cache {
             bytes_max,
             bytes: 0,
             clock: 0,
-            segments: Few::default(),
+            segments: VecMap::default(),
         }
     }
 

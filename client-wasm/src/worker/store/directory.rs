@@ -9,7 +9,7 @@ use engine::store::{Read, Table};
 use ordered::Map;
 
 use super::segment::{Record, SegmentNumber};
-use crate::few::Few;
+use crate::vec_map::VecMap;
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub type Found = (Box<[u8]>, Slot);
 /// The in-memory key directory.
 #[derive(Debug, Default)]
 pub struct Directory {
-    tables: Few<Table, Map<Box<[u8]>, Slot>>,
+    tables: VecMap<Table, Map<Box<[u8]>, Slot>>,
     segments: Map<SegmentNumber, SegmentInfo>,
 }
 

@@ -24,7 +24,7 @@ use engine::store::{Batch, BatchId, Read, Rows, Strictness};
 use super::cache::Cache;
 use super::directory::{Directory, SegmentInfo, Slot};
 use super::segment::{Broken, HEADER_LEN, SegmentBytes, SegmentNumber, SegmentReader, SegmentWriter};
-use crate::few::Few;
+use crate::vec_map::VecMap;
 
 /// Bytes of recently used segments kept in memory.
 const CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -105,7 +105,7 @@ enum Value {
 /// The segments a merge reads.
 #[derive(Debug, Default)]
 pub struct Sources {
-    held: Few<SegmentNumber, SegmentBytes>,
+    held: VecMap<SegmentNumber, SegmentBytes>,
     missing: Vec<SegmentNumber>,
 }
 

@@ -1,0 +1,189 @@
+//! The 24 recovery words: shown, copied, downloaded, and checked by picking some of them.
+
+use std::rc::Rc;
+
+use engine::api::{Command, Query, Reply};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::MouseEvent;
+use yew::prelude::*;
+
+use crate::ui::kit;
+use crate::ui::state::{Live, use_live, use_scene};
+use crate::ui::{dom, strings};
+
+/// Words asked for in the check.
+const QUESTIONS: usize = 3;
+/// Words to choose from.
+const CHOICES: usize = 4;
+
+/// The words with everything one does with them.
+#[derive(Properties, PartialEq)]
+pub struct WordsProps {
+    /// Called when the words are confirmed.
+    pub on_done: Callback<()>,
+    /// Called when the person wants to do this later.
+    pub on_later: Callback<()>,
+}
+
+/// A question: which word stands at this position, and the words to choose from.
+#[derive(Clone, PartialEq)]
+struct Question {
+    position: usize,
+    choices: Vec<String>,
+}
+
+/// How far the check is: the questions left, and whether the last pick was wrong.
+#[derive(Clone, Default, PartialEq)]
+struct Check {
+    questions: Vec<Question>,
+    wrong: bool,
+}
+
+/// See [`WordsProps`].
+#[component]
+pub fn Words(props: &WordsProps) -> Html {
+    let scene = use_scene();
+    let check = use_state_eq(Check::default);
+    let (reply, _) = use_live(
+        &scene,
+        Live {
+            query: Query::Phrase,
+            concerns: Rc::new(|_| false),
+            again_ms: |_| None,
+        },
+    );
+    let Some(Reply::Phrase(Some(words))) = reply.as_deref() else {
+        return html! {};
+    };
+    if let Some(question) = check.questions.last().cloned() {
+        let pick = {
+            let (ui, check, on_done) = (scene.ui.clone(), check.clone(), props.on_done.clone());
+            let right = words[question.position].clone();
+            Callback::from(move |word: String| {
+                let mut left = (*check).clone();
+                left.wrong = word != right;
+                if !left.wrong && left.questions.len() > 1 {
+                    left.questions.pop();
+                } else if !left.wrong {
+                    let (ui, on_done) = (ui.clone(), on_done.clone());
+                    spawn_local(async move {
+                        match ui.bridge.send(Command::ConfirmPhrase).await {
+                            Ok(_) => {
+                                ui.say(strings::PHRASE_DONE);
+                                on_done.emit(());
+                            }
+                            Err(refusal) => ui.say(strings::refusal(&refusal)),
+                        }
+                    });
+                }
+                check.set(left);
+            })
+        };
+        let wrong = check.wrong;
+        let back = Callback::from(move |_: MouseEvent| check.set(Check::default()));
+        return quiz(&question, wrong, &pick, back);
+    }
+    let copy = {
+        let (ui, text) = (scene.ui.clone(), words.join(" "));
+        Callback::from(move |_: MouseEvent| ui.copy(text.clone(), strings::COPIED))
+    };
+    let download = {
+        let (scene, words) = (scene.clone(), words.clone());
+        Callback::from(move |_: MouseEvent| {
+            let Some(me) = &scene.session.me else { return };
+            let text = strings::phrase_file(&me.name, &me.account.to_string(), &words);
+            if dom::download(strings::PHRASE_FILE, &text).is_err() {
+                scene.ui.say(strings::NOT_COPIED);
+            }
+        })
+    };
+    let begin = {
+        let words = words.clone();
+        Callback::from(move |_: MouseEvent| {
+            check.set(Check {
+                questions: questions(&words),
+                wrong: false,
+            });
+        })
+    };
+    let later = {
+        let on_later = props.on_later.clone();
+        Callback::from(move |_: MouseEvent| on_later.emit(()))
+    };
+    html! {
+        <>
+            <ol class="words" data-testid="phrase-words" aria-label={strings::PHRASE_LIST}>
+                { for words.iter().enumerate().map(|(index, word)| html! {
+                    <li data-word={word.clone()}>
+                        <span class="words__number" aria-hidden="true">{ index + 1 }</span>
+                        <span class="words__word" lang="en" translate="no">{ word.clone() }</span>
+                    </li>
+                }) }
+            </ol>
+            <div class="welcome__actions">
+                { kit::button("btn", "phrase-copy", "copy", strings::PHRASE_COPY, copy) }
+                { kit::button("btn", "phrase-download", "download", strings::PHRASE_DOWNLOAD, download) }
+            </div>
+            <div class="welcome__actions">
+                { kit::button("btn btn--primary", "phrase-confirm", "", strings::PHRASE_CONFIRM, begin) }
+                { kit::button("btn btn--quiet", "phrase-later", "", strings::PHRASE_LATER, later) }
+            </div>
+        </>
+    }
+}
+
+fn quiz(question: &Question, wrong: bool, pick: &Callback<String>, back: Callback<MouseEvent>) -> Html {
+    let number = question.position + 1;
+    html! {
+        <div class="stack" data-testid="phrase-question" data-position={number.to_string()}>
+            <h2>{ strings::QUIZ_TITLE }</h2>
+            <p class="soft">{ strings::QUIZ_LEAD }</p>
+            <h3 aria-live="polite">{ strings::quiz_question(number) }</h3>
+            <div class="choices">
+                { for question.choices.iter().map(|word| {
+                    let (pick, chosen) = (pick.clone(), word.clone());
+                    html! {
+                        <button
+                            key={word.clone()}
+                            type="button"
+                            class="btn"
+                            data-testid="phrase-option"
+                            data-word={word.clone()}
+                            lang="en"
+                            translate="no"
+                            onclick={Callback::from(move |_: MouseEvent| pick.emit(chosen.clone()))}
+                        >{ word.clone() }</button>
+                    }
+                }) }
+            </div>
+            { kit::trouble("phrase-wrong", wrong.then(|| strings::QUIZ_WRONG.to_owned())) }
+            { kit::button("btn btn--quiet", "phrase-back", "back", strings::QUIZ_BACK, back) }
+        </div>
+    }
+}
+
+/// Different positions, and for each its word among others of the same phrase.
+fn questions(words: &[String]) -> Vec<Question> {
+    let (a, b) = (dom::random_token(), dom::random_token());
+    let mut random = a.into_iter().chain(b);
+    let mut below = move |end: usize| usize::from(random.next().unwrap_or(0)) % end.max(1);
+    let mut positions: Vec<usize> = (0..words.len()).collect();
+    let mut found = Vec::new();
+    while found.len() < QUESTIONS && !positions.is_empty() {
+        let position = positions.swap_remove(below(positions.len()));
+        let right = &words[position];
+        let mut choices = vec![right.clone()];
+        let mut others: Vec<&String> = words.iter().filter(|word| *word != right).collect();
+        while choices.len() < CHOICES && !others.is_empty() {
+            let other = others.swap_remove(below(others.len()));
+            // A phrase may have a word twice.
+            if !choices.contains(other) {
+                choices.push(other.clone());
+            }
+        }
+        let place = below(choices.len());
+        choices.swap(0, place);
+        found.push(Question { position, choices });
+    }
+    found
+}

@@ -1,0 +1,286 @@
+//! The network as this device sees it: the flock, the same facts as a table, what is held here, and what to tell
+//! whoever runs a relay when something is wrong.
+
+pub mod peer_map;
+
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use engine::api::{Connection, Event, LinkView, NetworkView, Query, RelayState, Reply, Transport};
+use ordered::sorted_by_key;
+use protocol::PeerId;
+use web_sys::MouseEvent;
+use yew::prelude::*;
+
+use crate::ui::bridge::{HostCommand, TabRole};
+use crate::ui::features::account::{privacy, storage};
+use crate::ui::features::network::peer_map::sky;
+use crate::ui::kit;
+use crate::ui::kit::time;
+use crate::ui::route::Route;
+use crate::ui::shell::layout::Page;
+use crate::ui::state::{Live, Session, connection_word, shown_name, use_live, use_scene};
+use crate::ui::{dom, strings};
+
+/// How often the page is read anew while it is open.
+const REFRESH_MS: u32 = 2_000;
+
+fn live_since(before: &NetworkView, now: &NetworkView) -> Vec<PeerId> {
+    now.links
+        .iter()
+        .filter(|link| {
+            before.links.iter().any(|old| {
+                old.peer == link.peer && (old.bytes_in, old.bytes_out) != (link.bytes_in, link.bytes_out)
+            })
+        })
+        .map(|link| link.peer)
+        .collect()
+}
+
+/// The page.
+#[component]
+pub fn Network() -> Html {
+    let scene = use_scene();
+    let (session, now_ms) = (&scene.session, scene.now_ms);
+    // The reading before, and what had moved since the one before that.
+    let before = use_mut_ref(|| (Rc::new(NetworkView::default()), Vec::<PeerId>::new()));
+    let (reply, _) = use_live(
+        &scene,
+        Live {
+            query: Query::Network,
+            concerns: Rc::new(|event| matches!(event, Event::Status(_))),
+            again_ms: |_| Some(REFRESH_MS),
+        },
+    );
+    let view = match reply.as_deref() {
+        Some(Reply::Network(view)) => view.clone(),
+        _ => NetworkView::default(),
+    };
+    let live = {
+        let mut before = before.borrow_mut();
+        if *before.0 != view {
+            before.1 = live_since(&before.0, &view);
+            before.0 = Rc::new(view.clone());
+        }
+        before.1.clone()
+    };
+    let text = diagnostics(session, &view);
+    let copy = {
+        let (ui, text) = (scene.ui.clone(), text.clone());
+        Callback::from(move |_: MouseEvent| ui.copy(text.clone(), strings::COPIED))
+    };
+    let reconnect = {
+        let ui = scene.ui.clone();
+        Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::Reconnect))
+    };
+    html! {
+        <Page title={strings::NETWORK}>
+            { sky(&view.links, &live) }
+            <section class="section">
+                <div class="row row--between section__head">
+                    <h2>{ strings::NETWORK_LINKS }</h2>
+                    if session.status.connection != Connection::Online {
+                        { kit::button("btn", "reconnect", "retry", strings::RECONNECT, reconnect) }
+                    }
+                </div>
+                if view.links.is_empty() {
+                    <p class="soft">{ strings::LINK_NONE }</p>
+                } else {
+                    { links(&view.links, now_ms) }
+                }
+            </section>
+            if !view.relays.is_empty() {
+                { relays(&view) }
+            }
+            { kit::section(strings::HELD, kit::facts(&[
+                (strings::HELD_FEEDS, view.feeds.to_string()),
+                (strings::HELD_ENTRIES, view.entries.to_string()),
+                (strings::HELD_INTERESTS, view.interests.to_string()),
+                (strings::HELD_DUPLICATES, view.duplicates.to_string()),
+                (strings::HELD_REFUSED, view.refused.to_string()),
+            ])) }
+            <section class="section">
+                <h2>{ strings::SYNCED }</h2>
+                if view.synced.is_empty() {
+                    <p class="soft">{ strings::SYNCED_NONE }</p>
+                } else {
+                    <dl class="facts">
+                        { for view.synced.iter().map(|(account, at)| html! {
+                            <>
+                                <dt><a href={Route::User(*account).path()}><span class="mono">{ account.short() }</span></a></dt>
+                                <dd>
+                                    { time::ago(*at, now_ms) }
+                                </dd>
+                            </>
+                        }) }
+                    </dl>
+                }
+            </section>
+            { storage(&scene) }
+            { privacy(&scene) }
+            <section class="section">
+                <h2>{ strings::DIAGNOSTICS }</h2>
+                <div class="stack stack--wide">
+                    <p class="soft">{ strings::DIAGNOSTICS_HINT }</p>
+                    <pre class="diagnostics" tabindex="0" aria-label={strings::DIAGNOSTICS} data-testid="diagnostics">{ text }</pre>
+                    <div>{ kit::button("btn", "diagnostics-copy", "copy", strings::DIAGNOSTICS_COPY, copy) }</div>
+                </div>
+            </section>
+        </Page>
+    }
+}
+
+/// All relays heard of, linked or not.
+fn relays(view: &NetworkView) -> Html {
+    html! {
+        <section class="section">
+            <h2>{ strings::RELAYS }</h2>
+            <div class="stack">
+                <dl class="facts" data-testid="relays">
+                    { for view.relays.iter().map(|relay| {
+                        let (word, name) = match relay.state {
+                            RelayState::Alive => (strings::RELAY_ALIVE, "alive"),
+                            RelayState::Suspect => (strings::RELAY_SUSPECT, "suspect"),
+                            RelayState::Dead => (strings::RELAY_DEAD, "dead"),
+                        };
+                        let place = match relay.description.url.split_once("//") {
+                            Some((_, host)) => html! { <bdi>{ host.to_owned() }</bdi> },
+                            None => html! { <span class="mono">{ relay.description.relay.short() }</span> },
+                        };
+                        html! {
+                            <>
+                                <dt title={relay.description.relay.to_string()}>{ place }</dt>
+                                <dd data-state={name}>
+                                    { word }
+                                    if let Some(score) = view.scores.iter().find(|score| score.relay == relay.description.relay) {
+                                        <span class="small soft" data-testid="score">{ strings::relay_score(score) }</span>
+                                    }
+                                </dd>
+                            </>
+                        }
+                    }) }
+                </dl>
+                <p class="small soft" data-testid="weights">{ strings::relay_weights(view.weights) }</p>
+            </div>
+        </section>
+    }
+}
+
+fn via(transport: Transport) -> &'static str {
+    match transport {
+        Transport::WebRtc => strings::VIA_WEBRTC,
+        Transport::WebSocket => strings::VIA_WEBSOCKET,
+        Transport::Memory => strings::VIA_MEMORY,
+    }
+}
+
+/// Relays first, then the nearest.
+fn links(links: &[LinkView], now_ms: u64) -> Html {
+    let sorted = sorted_by_key(links, |link| {
+        (!link.relay, link.rtt_ms.unwrap_or(u32::MAX), link.peer)
+    });
+    html! {
+        <table class="table" data-testid="links">
+            <thead>
+                <tr>
+                    { for [
+                        strings::LINK_WHO,
+                        strings::LINK_VIA,
+                        strings::LINK_RTT,
+                        strings::LINK_IN,
+                        strings::LINK_OUT,
+                        strings::LINK_SINCE,
+                    ].into_iter().map(|name| html! { <th scope="col">{ name }</th> }) }
+                </tr>
+            </thead>
+            <tbody>
+                { for sorted.into_iter().map(|link| {
+                    let kind = if link.relay { strings::RELAY } else { strings::PEER };
+                    let rtt = link.rtt_ms.map_or_else(|| "–".to_owned(), strings::milliseconds);
+                    html! {
+                        <tr key={link.peer.to_string()} data-testid="link" data-relay={if link.relay { "true" } else { "false" }} data-peer={link.peer.to_string()}>
+                            <th scope="row">
+                                if let Some(account) = link.account {
+                                    <a href={Route::User(account).path()}><bdi>{ shown_name(&link.name, &account) }</bdi></a>
+                                } else {
+                                    <span class="mono" title={link.peer.to_string()}>{ link.peer.short() }</span>
+                                }
+                                { " " }<span class="small soft table__kind">{ kind }</span>
+                            </th>
+                            { for [
+                                (strings::LINK_VIA, html! { via(link.transport) }),
+                                (strings::LINK_RTT, html! { rtt }),
+                                (strings::LINK_IN, html! { strings::bytes(link.bytes_in) }),
+                                (strings::LINK_OUT, html! { strings::bytes(link.bytes_out) }),
+                                (strings::LINK_SINCE, time::ago(link.since, now_ms)),
+                            ].into_iter().map(|(name, value)| html! { <td data-label={name}>{ value }</td> }) }
+                        </tr>
+                    }
+                }) }
+            </tbody>
+        </table>
+    }
+}
+
+/// Facts for whoever has to find a fault: no names, no texts.
+fn diagnostics(session: &Session, view: &NetworkView) -> String {
+    let status = &session.status;
+    let mut text = format!("starling {}\n", env!("CARGO_PKG_VERSION"));
+    let tab = match session.host.tab {
+        TabRole::Joining => "joining",
+        TabRole::Leading => "leading",
+        TabRole::Following => "following",
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "browser {}", dom::device_name());
+    let _ = writeln!(text, "tab {tab}");
+    let _ = writeln!(
+        text,
+        "connection {} peers {} relays {}",
+        connection_word(status.connection),
+        status.peers,
+        status.relays
+    );
+    let _ = writeln!(
+        text,
+        "waiting {} not_durable {} syncing {} store {:?}",
+        status.waiting, status.not_durable, status.syncing, status.store
+    );
+    if let Some(me) = &session.me {
+        let _ = writeln!(
+            text,
+            "account {} device {} relays_only {} revoked {} forked {}",
+            me.account.short(),
+            me.device.short(),
+            me.relays_only,
+            me.revoked,
+            me.forked
+        );
+    }
+    if let Some(storage) = session.host.storage {
+        let _ = writeln!(
+            text,
+            "storage_bytes {} of {} persistent {}",
+            storage.used_bytes, storage.quota_bytes, storage.persistent
+        );
+    }
+    let _ = writeln!(
+        text,
+        "feeds {} entries {} interests {} duplicates {} refused {}",
+        view.feeds, view.entries, view.interests, view.duplicates, view.refused
+    );
+    for link in &view.links {
+        let _ = writeln!(
+            text,
+            "link {} {} {} rtt_ms {} in {} out {} since {}",
+            link.peer.short(),
+            if link.relay { "relay" } else { "peer" },
+            via(link.transport),
+            link.rtt_ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string()),
+            link.bytes_in,
+            link.bytes_out,
+            time::machine(link.since)
+        );
+    }
+    text
+}

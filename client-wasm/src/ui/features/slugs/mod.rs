@@ -1,0 +1,112 @@
+//! A post's link name: asking for one, waiting, choosing another, giving it back. The long link works all the while.
+
+use engine::api::{ClaimView, Command, PostView};
+use web_sys::MouseEvent;
+use yew::prelude::*;
+
+use crate::ui::kit;
+use crate::ui::kit::form::{Field, Form, Kind};
+use crate::ui::kit::icons::icon;
+use crate::ui::route::{Route, slug_path};
+use crate::ui::state::Ui;
+use crate::ui::{dom, strings};
+
+/// What a list says of an own post whose link name is not decided, or was refused; its page says what to do.
+pub fn slug_note(post: &PostView) -> Html {
+    let Some(claim) = &post.slug_claim else {
+        return html! {};
+    };
+    let refused = claim.refused.is_some();
+    html! {
+        <p class="post__note" data-testid="slug-note">
+            <a href={Route::Post(post.entry).path()}>{ if refused {
+                strings::claim_refused(claim, true)
+            } else {
+                strings::slug_waits(claim)
+            } }</a>
+        </p>
+    }
+}
+
+/// The link name on the post's own page.
+pub fn slug_part(ui: &Ui, post: &PostView, open: &UseStateHandle<bool>) -> Html {
+    let set = |slug: Option<String>| Command::SetSlug {
+        post: post.entry,
+        slug,
+    };
+    let drop = {
+        let (ui, command, open) = (ui.clone(), set(None), open.clone());
+        Callback::from(move |_: MouseEvent| {
+            open.set(false);
+            ui.command(command.clone());
+        })
+    };
+    let state = match &post.slug_claim {
+        Some(ClaimView { refused: None, .. }) => "waiting",
+        Some(_) => "refused",
+        None if post.slug.is_empty() => "",
+        None => "held",
+    };
+    let form = |focus: bool| {
+        let entry = post.entry;
+        let make = Callback::from(move |values: Vec<String>| {
+            Ok(Command::SetSlug {
+                post: entry,
+                slug: Some(values[0].clone()),
+            })
+        });
+        let field = Field {
+            id: "slug-input",
+            label: strings::SLUG_LABEL,
+            hint: "",
+            kind: Kind::Line,
+            chars_max: 31,
+            value: String::new(),
+        };
+        let open = open.clone();
+        html! {
+            <Form
+                ui={ui.clone()}
+                fields={vec![field]}
+                {make}
+                on_done={Callback::from(move |_| open.set(false))}
+                submit={strings::HANDLE_CLAIM}
+                button_class="btn"
+                submit_testid="slug-claim"
+                inline=true
+                {focus}
+            />
+        }
+    };
+    html! {
+        <div class="post__slug" data-testid="slug" data-slug={post.slug.clone()} data-state={state}>
+            if let (true, Some(claim)) = (post.mine, &post.slug_claim) {
+                if state == "waiting" {
+                    <p role="status">{ strings::slug_waits(claim) }</p>
+                    if !claim.release {
+                        { kit::button("btn btn--quiet", "slug-drop", "", strings::HANDLE_DROP, drop) }
+                    }
+                } else {
+                    { kit::trouble("slug-refused", Some(strings::claim_refused(claim, true))) }
+                    <p class="small soft">{ strings::SLUG_ALSO }</p>
+                    { form(false) }
+                    { kit::button("btn btn--quiet", "slug-drop", "", strings::HANDLE_DROP, drop) }
+                }
+            } else if state == "held" {
+                <a href={slug_path(&post.slug)} class="post__address">
+                    { icon("link") }<bdi>{ dom::host() }{ slug_path(&post.slug) }</bdi>
+                </a>
+                if post.mine {
+                    { kit::button("btn btn--quiet", "slug-release", "", strings::HANDLE_RELEASE, drop) }
+                }
+            } else if post.mine && **open {
+                { form(true) }
+            } else if post.mine {
+                { kit::button("btn btn--quiet", "slug-open", "", strings::SLUG_ADD, {
+                    let open = open.clone();
+                    Callback::from(move |_: MouseEvent| open.set(true))
+                }) }
+            }
+        </div>
+    }
+}

@@ -1,0 +1,158 @@
+//! A post on its own page: what it answers above, what answers it below.
+
+use std::rc::Rc;
+
+use engine::api::{Event, PostView, Query, Reply, ThreadView};
+use protocol::EntryRef;
+use web_sys::MouseEvent;
+use yew::prelude::*;
+
+use crate::ui::features::compose::Composer;
+use crate::ui::features::compose::outbox::waiting_posts;
+use crate::ui::features::post::{Post, Shown};
+use crate::ui::kit;
+use crate::ui::kit::icons::mark;
+use crate::ui::route::{Route, entry_to_text};
+use crate::ui::shell::layout::Page;
+use crate::ui::state::{Live, Scene, answering, shown_name, use_live, use_scene};
+use crate::ui::{dom, strings};
+
+/// While peers are asked, the thread is read again this often.
+const SEARCH_PAUSE_MS: u32 = 2_000;
+
+/// Which post.
+#[derive(Properties, PartialEq)]
+pub struct ThreadProps {
+    /// The post.
+    pub post: EntryRef,
+}
+
+/// See [`ThreadProps`].
+#[component]
+pub fn Thread(props: &ThreadProps) -> Html {
+    let scene = use_scene();
+    let entry = props.post;
+    let (reply, ask_again) = use_live(
+        &scene,
+        Live {
+            query: Query::Thread { post: entry },
+            concerns: Rc::new(move |event| match event {
+                Event::Posts { posts, more } => {
+                    *more
+                        || posts
+                            .iter()
+                            .any(|post| post.entry == entry || post.reply.is_some())
+                }
+                Event::Durability { .. } | Event::Profile(_) => true,
+                Event::Slug { post, .. } => *post == entry,
+                _ => false,
+            }),
+            again_ms: |reply| match reply {
+                Reply::Thread(view) if view.post.is_none() && view.searching => Some(SEARCH_PAUSE_MS),
+                _ => None,
+            },
+        },
+    );
+    let view = match reply.as_deref() {
+        Some(Reply::Thread(view)) => Some(view),
+        _ => None,
+    };
+    let post = view.and_then(|view| view.post.as_ref());
+    // What is asked for stands at the top, with what it answers to be found by scrolling up.
+    use_effect_with(
+        (entry, post.is_some(), scene.visit.number),
+        move |(_, found, _)| {
+            if *found && let Some(post) = dom::find(".post--focus") {
+                dom::reveal(&post);
+            }
+        },
+    );
+    let body = match (view, post) {
+        (None, _) => html! {},
+        (Some(view), None) if view.searching => searching(),
+        (Some(_), None) => {
+            let again = ask_again.reform(|_: MouseEvent| ());
+            not_found(&entry, again)
+        }
+        (Some(view), Some(post)) => found(&scene, view, post),
+    };
+    let title = post.map_or_else(
+        || strings::THREAD.to_owned(),
+        |post| strings::post_by(&shown_name(&post.name, &post.entry.account)),
+    );
+    html! { <Page {title} back=true>{ body }</Page> }
+}
+
+fn found(scene: &Scene, view: &ThreadView, post: &PostView) -> Html {
+    let entry = post.entry;
+    let above = view.ancestors.last().map(|ancestor| ancestor.entry);
+    let gap = post
+        .reply
+        .as_ref()
+        .map(|reply| reply.parent)
+        .filter(|parent| above != Some(*parent));
+    let shown = |post: &PostView, shown: Shown, below: Option<EntryRef>| {
+        html! {
+            <Post
+                key={entry_to_text(&post.entry)}
+                ui={scene.ui.clone()}
+                now_ms={scene.now_ms}
+                post={Rc::new(post.clone())}
+                {shown}
+                {below}
+            />
+        }
+    };
+    html! {
+        <>
+            { for view.ancestors.iter().enumerate().map(|(index, ancestor)| {
+                shown(ancestor, Shown::Ancestor, index.checked_sub(1).map(|above| view.ancestors[above].entry))
+            }) }
+            if let Some(gap) = gap {
+                <p key="gap" class="thread__missing"><a href={Route::Post(gap).path()}>{ strings::THREAD_PARENT_MISSING }</a></p>
+            }
+            { shown(post, Shown::Focus, above) }
+            if scene.session.may_write() {
+                <Composer key="composer" reply_to={answering(post)} />
+            }
+            <h2 key="replies" class="thread__title">{ strings::THREAD_REPLIES }</h2>
+            <div key="waiting">{ waiting_posts(scene, Some(entry)) }</div>
+            if view.replies.is_empty() {
+                <p key="none" class="thread__end">{ strings::THREAD_NO_REPLIES }</p>
+            }
+            { for view.replies.iter().map(|reply| shown(reply, Shown::Listed, Some(entry))) }
+        </>
+    }
+}
+
+fn searching() -> Html {
+    html! {
+        <div role="status" data-testid="thread-searching">
+            <div class="post" aria-hidden="true">
+                <span class="skeleton skeleton--avatar" />
+                <div class="stack stack--wide">
+                    <span class="skeleton skeleton--name" />
+                    <span class="skeleton skeleton--line" />
+                    <span class="skeleton skeleton--short" />
+                </div>
+            </div>
+            { kit::empty("", html! {}, strings::THREAD_SEARCHING, strings::THREAD_SEARCHING_HINT, html! {}) }
+        </div>
+    }
+}
+
+fn not_found(entry: &EntryRef, again: Callback<MouseEvent>) -> Html {
+    let rest = html! {
+        <div class="row">
+            { kit::button("btn", "thread-retry", "retry", strings::RETRY, again) }
+            <a href={Route::User(entry.account).path()} class="btn">{ strings::THREAD_TO_AUTHOR }</a>
+        </div>
+    };
+    kit::empty(
+        "thread-not-found",
+        mark("56"),
+        strings::THREAD_NOT_FOUND,
+        strings::THREAD_NOT_FOUND_HINT,
+        rest,
+    )
+}

@@ -1,0 +1,258 @@
+//! The first visit, in three short steps: a name, the recovery words, the first people. And the way back for those who
+//! have an account.
+
+use std::rc::Rc;
+
+use engine::api::{Command, Event, Query, Reply};
+use protocol::AccountId;
+use protocol::limits::NAME_CHARS_MAX;
+use web_sys::{HtmlElement, MouseEvent};
+use yew::prelude::*;
+
+use crate::ui::features::account::recovery_phrase::Words;
+use crate::ui::features::follow::{follow_form, person};
+use crate::ui::kit;
+use crate::ui::kit::form::{Field, Form, Kind};
+use crate::ui::kit::icons::mark;
+use crate::ui::route::Route;
+use crate::ui::state::{Action, Live, Phase, Scene, ask_who, use_live, use_scene};
+use crate::ui::{dom, strings};
+
+/// What the first visit shows.
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    Name,
+    Restore,
+    Phrase,
+    People,
+}
+
+/// All of it.
+#[component]
+pub fn Welcome() -> Html {
+    let scene = use_scene();
+    let wanted = use_state_eq(|| Step::Name);
+    let step = match (scene.session.phase, *wanted) {
+        (Phase::Stranger, Step::Restore) => Step::Restore,
+        (Phase::Stranger, _) => Step::Name,
+        (_, Step::People) => Step::People,
+        _ => Step::Phrase,
+    };
+    let main = use_node_ref();
+    {
+        let main = main.clone();
+        use_effect_with(step, move |step| {
+            dom::document().set_title(strings::APP);
+            dom::scroll_to(0.0);
+            // The next step begins at its beginning, for the ear as well. Restoring has a field that takes the focus.
+            if let (Step::Phrase | Step::People, Some(main)) = (*step, main.cast::<HtmlElement>()) {
+                dom::focus_quietly(&main);
+            }
+        });
+    }
+    let go = |step: Step| {
+        let wanted = wanted.clone();
+        Callback::from(move |()| wanted.set(step))
+    };
+    let number = match step {
+        Step::Name | Step::Restore => 1,
+        Step::Phrase => 2,
+        Step::People => 3,
+    };
+    html! {
+        <div class="welcome">
+            <header class="welcome__brand">{ mark("32") }{ strings::APP }</header>
+            <main
+                id="main"
+                ref={main}
+                tabindex="-1"
+                class={if step == Step::Phrase { "welcome__main welcome__main--wide" } else { "welcome__main" }}
+            >
+                if step != Step::Restore {
+                    <ol class="welcome__steps" aria-label={strings::STEPS}>
+                        { for (1..=3).map(|index| html! {
+                            <li
+                                class="welcome__step"
+                                aria-current={(index == number).then_some("step")}
+                                data-done={(index < number).then_some("")}
+                            ><span class="visually-hidden">{ strings::step(index, 3) }</span></li>
+                        }) }
+                    </ol>
+                }
+                { match step {
+                    Step::Name => name_step(&scene, &go(Step::Restore)),
+                    Step::Restore => restore(&scene, &go(Step::Name)),
+                    Step::Phrase => html! {
+                        <>
+                            <h1>{ strings::PHRASE_TITLE }</h1>
+                            <p class="welcome__lead">{ strings::PHRASE_LEAD }</p>
+                            <Words on_done={go(Step::People)} on_later={go(Step::People)} />
+                        </>
+                    },
+                    Step::People => html! { <PeopleStep /> },
+                } }
+            </main>
+        </div>
+    }
+}
+
+/// Tells the session that the account is there.
+fn arriving(scene: &Scene, fresh: bool) -> Callback<Vec<String>> {
+    let ui = scene.ui.clone();
+    Callback::from(move |_: Vec<String>| {
+        ui.session.dispatch(Action::Arrived { fresh });
+        ask_who(&ui);
+    })
+}
+
+fn turned(scene: &Scene) -> Callback<()> {
+    let ui = scene.ui.clone();
+    Callback::from(move |()| ui.session.dispatch(Action::Creating(false)))
+}
+
+fn name_step(scene: &Scene, on_restore: &Callback<()>) -> Html {
+    let make = {
+        let ui = scene.ui.clone();
+        Callback::from(move |values: Vec<String>| {
+            if values[0].is_empty() {
+                return Err(strings::NAME_EMPTY.to_owned());
+            }
+            ui.session.dispatch(Action::Creating(true));
+            Ok(Command::CreateAccount {
+                name: values[0].clone(),
+                device_name: dom::device_name(),
+            })
+        })
+    };
+    let field = Field {
+        id: "welcome-name",
+        label: strings::NAME_LABEL,
+        hint: strings::NAME_HINT,
+        kind: Kind::Line,
+        chars_max: NAME_CHARS_MAX,
+        value: String::new(),
+    };
+    html! {
+        <>
+            <h1>{ strings::WELCOME }</h1>
+            <p class="welcome__lead">{ strings::WELCOME_LEAD }</p>
+            <Form
+                key="name"
+                ui={scene.ui.clone()}
+                fields={vec![field]}
+                {make}
+                on_refused={turned(scene)}
+                on_done={arriving(scene, true)}
+                submit={strings::NAME_CREATE}
+                working={strings::CREATE_WORKING}
+                submit_testid="welcome-create"
+            />
+            <div class="welcome__other">
+                <p>{ strings::HAVE_ACCOUNT }</p>
+                { kit::button("link-btn", "restore-open", "", strings::RESTORE_OPEN, on_restore.reform(|_: MouseEvent| ())) }
+            </div>
+        </>
+    }
+}
+
+fn restore(scene: &Scene, on_back: &Callback<()>) -> Html {
+    let make = {
+        let ui = scene.ui.clone();
+        Callback::from(move |values: Vec<String>| {
+            ui.session.dispatch(Action::Creating(true));
+            Ok(Command::Restore {
+                phrase: values[0].clone(),
+                device_name: dom::device_name(),
+            })
+        })
+    };
+    let field = Field {
+        id: "restore-phrase",
+        label: strings::RESTORE_LABEL,
+        hint: strings::RESTORE_HINT,
+        kind: Kind::Phrase,
+        chars_max: 0,
+        value: String::new(),
+    };
+    html! {
+        <>
+            <h1>{ strings::RESTORE_TITLE }</h1>
+            <p class="welcome__lead">{ strings::RESTORE_LEAD }</p>
+            <Form
+                key="restore"
+                ui={scene.ui.clone()}
+                fields={vec![field]}
+                {make}
+                on_refused={turned(scene)}
+                on_done={arriving(scene, false)}
+                submit={strings::RESTORE_SUBMIT}
+                working={strings::RESTORE_WORKING}
+                submit_testid="restore-submit"
+                error_testid="restore-error"
+                focus=true
+            />
+            <div class="welcome__other">
+                { kit::button("link-btn", "restore-back", "", strings::RESTORE_BACK, on_back.reform(|_: MouseEvent| ())) }
+            </div>
+        </>
+    }
+}
+
+#[component]
+fn PeopleStep() -> Html {
+    let scene = use_scene();
+    let own = scene
+        .session
+        .me
+        .as_ref()
+        .map_or(AccountId([0; 32]), |me| me.account);
+    // Whoever came by a person's link finds that person here first.
+    let inviter = match scene.visit.route {
+        Route::User(account) => account,
+        Route::Post(post) => post.account,
+        _ => own,
+    };
+    let (reply, _) = use_live(
+        &scene,
+        Live {
+            query: Query::Profile { account: inviter },
+            concerns: Rc::new(move |event| matches!(event, Event::Profile(view) if view.account == inviter)),
+            again_ms: |_| None,
+        },
+    );
+    let inviter = match reply.as_deref() {
+        Some(Reply::Profile(profile)) if !profile.mine => Some(profile),
+        _ => None,
+    };
+    let address = Route::User(own).address();
+    let copy = {
+        let (ui, address) = (scene.ui.clone(), address.clone());
+        Callback::from(move |_: MouseEvent| ui.copy(address.clone(), strings::LINK_COPIED))
+    };
+    let done = {
+        let ui = scene.ui.clone();
+        Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::Settled))
+    };
+    html! {
+        <>
+            <h1>{ strings::PEOPLE_TITLE }</h1>
+            <p class="welcome__lead">{ strings::PEOPLE_LEAD }</p>
+            <div class="stack stack--wide">
+                if let Some(profile) = inviter {
+                    <ul>{ person(&scene.ui, profile) }</ul>
+                }
+                { follow_form(&scene, true) }
+                <div class="field">
+                    <label class="field__hint" for="own-link">{ strings::PEOPLE_YOURS }</label>
+                    <div class="copyable">
+                        <input id="own-link" class="input" type="text" readonly=true dir="ltr" value={address} />
+                        { kit::icon_button("btn btn--icon", "copy", strings::COPY_PROFILE_LINK, copy) }
+                    </div>
+                </div>
+            </div>
+            <div class="welcome__actions">
+                { kit::button("btn btn--primary", "welcome-done", "", strings::PEOPLE_DONE, done) }
+            </div>
+        </>
+    }
+}
