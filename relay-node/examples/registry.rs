@@ -21,7 +21,7 @@ use protocol::entry::{Body, Position, Post};
 use protocol::identity::Certificate;
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
 use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry};
-use starling_relay_node::registry::{Credentials, Embedded, Etcd, EtcdAddress, Ledger, Registry, Settings};
+use starling_relay_node::names::{Credentials, Embedded, Etcd, EtcdAddress, Registry, Settings, TxnStore};
 
 /// Claims of one round.
 const CLAIMS: usize = 4_000;
@@ -150,7 +150,7 @@ fn median(mut rates: Vec<f64>) -> f64 {
 #[tokio::main]
 async fn main() {
     let folder = tempfile::tempdir().unwrap();
-    let embedded = Ledger::Embedded(Embedded::open(folder.path()).unwrap());
+    let embedded = TxnStore::Embedded(Embedded::open(folder.path()).unwrap());
     let registry = Registry::open(embedded, Settings::default(), [1; 32])
         .await
         .unwrap();
@@ -167,10 +167,8 @@ async fn main() {
     };
     let address: EtcdAddress = address.parse().unwrap();
     let client = Client::connect([address.first()], None).await.unwrap();
-    let ledger = Ledger::Etcd(Etcd::new(address, Credentials::default()));
-    let registry = Registry::open(ledger, Settings::default(), [1; 32])
-        .await
-        .unwrap();
+    let store = TxnStore::Etcd(Etcd::new(address, Credentials::default()));
+    let registry = Registry::open(store, Settings::default(), [1; 32]).await.unwrap();
     let (mut ours, mut theirs, mut slugs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         theirs.push(raw(&client, round).await);

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use offerer::Offerer;
 use serde_json::{Value, json};
-use starling_relay_node::rtc::{MESSAGE_BYTES_MAX, RtcConfig, RtcEndpoint, RtcLink};
+use starling_relay_node::webrtc::{MESSAGE_BYTES_MAX, RtcConfig, RtcEndpoint, RtcLink};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 

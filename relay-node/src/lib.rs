@@ -13,21 +13,15 @@
 //! Invariant: nothing here decides what is stored, shown or forwarded; that is the engine's.
 
 pub mod admin;
-pub mod backup;
-pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod data_dir;
-pub mod doctor;
-pub mod drain;
 pub mod driver;
-pub mod export;
 pub mod http;
 pub mod identity;
+pub mod names;
 pub mod network;
-pub mod registry;
 pub mod relay;
-pub mod route;
-pub mod rtc;
-pub mod status;
 pub mod store;
 pub mod transport;
+pub mod webrtc;

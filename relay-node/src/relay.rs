@@ -23,11 +23,11 @@ use crate::driver::{self, DriverHandle, DriverThread};
 use crate::http::app::App;
 use crate::http::{self, About};
 use crate::identity::{self, IdentityError};
+use crate::names::{self, Credentials, Embedded, Etcd, RegistryQueue, TxnError, TxnStore};
 use crate::network::{self, AddressBook};
-use crate::registry::{self, Credentials, Desk, Embedded, Etcd, Ledger, LedgerError};
-use crate::rtc::{RtcConfig, RtcEndpoint, RtcError};
 use crate::store::{Store, StoreError};
-use crate::transport::{webrtc, websocket};
+use crate::transport::websocket;
+use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
 
 /// At a stop, how long others may take to fetch what only this relay has.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(15);
@@ -49,7 +49,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The registry.
     #[error(transparent)]
-    Registry(#[from] LedgerError),
+    Registry(#[from] TxnError),
     /// The HTTP port.
     #[error("cannot listen on {address}: {}", advice(source, "--listen"))]
     Listen {
@@ -193,9 +193,9 @@ impl Relay {
             claims_per_minute: settings.claims_per_minute,
             ..Config::relay(key)
         };
-        let (desk, questions) = Desk::new();
-        let ledger = if keeps_names {
-            Some(open_ledger(settings, data_dir.path())?)
+        let (desk, questions) = RegistryQueue::new();
+        let txn_store = if keeps_names {
+            Some(open_txn_store(settings, data_dir.path())?)
         } else {
             None
         };
@@ -211,18 +211,18 @@ impl Relay {
         .map_err(StartError::Thread)?;
         driver.describe(describe(settings, peer, http)).await;
         let dialling = tokio::spawn(network::run(driver.clone(), book, dials));
-        let naming = ledger.map(|ledger| {
-            let pace = registry::Pace {
+        let naming = txn_store.map(|txn_store| {
+            let pace = names::Pace {
                 ttl: settings.registry_lead(),
                 sweep_every: Duration::from_secs(settings.registry_sweep_s),
             };
-            let names = registry::Settings {
+            let names = names::Settings {
                 work_bits: settings.name_work_bits,
                 rest: Duration::from_hours(24 * u64::from(settings.name_rest_days)),
                 slugs_max: settings.slugs_per_account,
             };
             let (driver, me) = (driver.clone(), peer.to_string());
-            tokio::spawn(registry::serve(driver, ledger, names, pace, fresh, me, questions))
+            tokio::spawn(names::serve(driver, txn_store, names, pace, fresh, me, questions))
         });
 
         let hub = Hub::new(Limits::default(), seed()?);
@@ -441,10 +441,10 @@ fn describe(settings: &Settings, peer: PeerId, http: SocketAddr) -> Description 
     }
 }
 
-fn open_ledger(settings: &Settings, folder: &Path) -> Result<Ledger, LedgerError> {
+fn open_txn_store(settings: &Settings, folder: &Path) -> Result<TxnStore, TxnError> {
     match &settings.registry {
-        RegistryPlace::Embedded => Embedded::open(folder).map(Ledger::Embedded),
-        RegistryPlace::Etcd(address) => Ok(Ledger::Etcd(Etcd::new(
+        RegistryPlace::Embedded => Embedded::open(folder).map(TxnStore::Embedded),
+        RegistryPlace::Etcd(address) => Ok(TxnStore::Etcd(Etcd::new(
             address.clone(),
             Credentials::of(settings),
         ))),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use offerer::Offerer;
 use path::Path;
-use starling_relay_node::rtc::{
+use starling_relay_node::webrtc::{
     MESSAGE_BYTES_MAX, RtcConfig, RtcEndpoint, RtcError, RtcLink, RtcStats, SdpError,
 };
 use tokio::time::{sleep, timeout};

@@ -13,10 +13,10 @@ use engine::api::{LinkView, NetworkView, RelayState, RelayView, RepairView, Tran
 use protocol::directory::role;
 
 use super::Setup;
+use crate::commands::status::{counted, share_text};
 use crate::config::{RegistryPlace, Role};
 use crate::http::{About, Member, Repair};
 use crate::network::RelayUrl;
-use crate::status::{counted, share_text};
 
 /// The app's own styles, and what only this page has.
 pub(super) const STYLE: &str = concat!(

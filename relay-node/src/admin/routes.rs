@@ -30,7 +30,7 @@ use signaling::{Door, DoorConfig};
 
 use super::keys::{self, Keys};
 use super::{Setup, page};
-use crate::drain::drain;
+use crate::commands::drain::drain;
 use crate::driver::DriverHandle;
 use crate::http::About;
 use crate::http::allowance::Allowances;

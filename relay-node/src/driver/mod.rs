@@ -35,8 +35,8 @@ use gauge::Gauge;
 pub use link::{FrameSink, Handful, LinkEnd, Outgoing, ToLink};
 use link::{LinkHandle, link_queue};
 
+use crate::names::{Availability, RegistryQueue};
 use crate::network::{AddressBook, RelayUrl};
-use crate::registry::{Desk, Reach};
 use crate::store::{Command, Store};
 
 /// Handfuls of frames waiting for the engine, of all links together; each link has at most one more in hand, so that they
@@ -109,7 +109,7 @@ pub struct DriverHandle {
     relays: watch::Receiver<Vec<RelayView>>,
     repair: watch::Receiver<RepairView>,
     store: watch::Receiver<StoreState>,
-    registry: Option<Reach>,
+    registry: Option<Availability>,
 }
 
 impl DriverHandle {
@@ -165,7 +165,7 @@ impl DriverHandle {
 
     /// Whether the registry can be reached; `None`: this relay keeps none.
     #[must_use]
-    pub fn registry(&self) -> Option<&Reach> {
+    pub fn registry(&self) -> Option<&Availability> {
         self.registry.as_ref()
     }
 
@@ -265,7 +265,7 @@ pub fn start(
     store: Store,
     answers: mpsc::Receiver<Input>,
     book: Arc<AddressBook>,
-    desk: Option<Desk>,
+    desk: Option<RegistryQueue>,
 ) -> std::io::Result<(DriverHandle, DriverThread)> {
     // The engine has its own bound and a reason to tell; this one is for channels it has not judged yet.
     let places_max = config.links_max + config.links_max / 4 + 16;
@@ -275,7 +275,7 @@ pub fn start(
     let (tell_relays, relays) = watch::channel(Vec::new());
     let (tell_repair, repair) = watch::channel(RepairView::default());
     let (tell_store, store_state) = watch::channel(StoreState::Ok);
-    let registry = desk.as_ref().map(Desk::reach);
+    let registry = desk.as_ref().map(RegistryQueue::reach);
     let (stop, stopped) = oneshot::channel();
     let (finish, done) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -352,7 +352,7 @@ struct Driver {
     store_state: watch::Sender<StoreState>,
     book: Arc<AddressBook>,
     /// Where questions to this relay's registry go, if it keeps one.
-    desk: Option<Desk>,
+    desk: Option<RegistryQueue>,
     asks: HashMap<u64, oneshot::Sender<Reply>>,
     /// Questions of this machine to this relay's own registry.
     lookups: HashMap<u64, oneshot::Sender<Reply>>,

@@ -33,7 +33,7 @@ use protocol::name::NameAnswer;
 use serde::{Deserialize, Serialize};
 
 use crate::driver::DriverHandle;
-use crate::registry::Reach;
+use crate::names::Availability;
 use allowance::Allowance;
 use app::App;
 pub use replicas::{Replica, Replicas};
@@ -306,7 +306,7 @@ fn unready(driver: &DriverHandle) -> Option<String> {
         return Some("the store fails: the log says why".to_owned());
     }
     // Whoever asks may be anybody: errors name files and addresses.
-    if driver.registry().and_then(Reach::problem).is_some() {
+    if driver.registry().and_then(Availability::problem).is_some() {
         return Some("the registry cannot be reached: the log says why".to_owned());
     }
     if !repair.caught_up {

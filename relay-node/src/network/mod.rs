@@ -4,10 +4,10 @@
 
 mod book;
 mod join;
-mod place;
+
 mod url;
 
 pub use book::AddressBook;
 pub use join::{Dials, run};
-pub use place::{Place, RelayKey};
+
 pub use url::{RelayUrl, UrlError};

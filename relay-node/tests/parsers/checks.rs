@@ -13,13 +13,14 @@ use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceip
 use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use starling_relay_node::backup;
-use starling_relay_node::cli::Cli;
+use starling_relay_node::commands::backup;
+use starling_relay_node::commands::cli::Cli;
+use starling_relay_node::config::{Place, RelayKey};
 use starling_relay_node::config::{RegistryPlace, Role, Settings};
-use starling_relay_node::network::{Place, RelayKey, RelayUrl};
-use starling_relay_node::registry::{
-    self, Change, Check, Embedded, EtcdAddress, Ledger, Registry, Space, Txn,
+use starling_relay_node::names::{
+    self, Change, Check, Embedded, EtcdAddress, Registry, Space, Txn, TxnStore,
 };
+use starling_relay_node::network::RelayUrl;
 use starling_relay_node::store::{Changes, Disk, DiskError, RowIter};
 
 /// What is written is read as the same.
@@ -61,17 +62,17 @@ pub(crate) fn name(text: &str) {
 }
 
 fn name_in(space: Space, text: &str) {
-    let canonical = registry::canonical(text);
-    assert_eq!(registry::canonical(&canonical), canonical, "{text:?}");
-    let skeleton = registry::skeleton(text);
-    match registry::check(text, space) {
+    let canonical = names::canonical(text);
+    assert_eq!(names::canonical(&canonical), canonical, "{text:?}");
+    let skeleton = names::skeleton(text);
+    match names::check(text, space) {
         Ok(()) => {
             assert_eq!(canonical, text);
             assert!(text.len() <= protocol::limits::UNIQUE_NAME_LEN_MAX, "{text:?}");
             assert!(!skeleton.is_empty() && !text.contains(char::is_control));
         }
         Err(NameFault::NotCanonical { canonical }) => {
-            assert_eq!(registry::check(&canonical, space), Ok(()), "{text:?}");
+            assert_eq!(names::check(&canonical, space), Ok(()), "{text:?}");
         }
         Err(_) => {}
     }
@@ -188,7 +189,7 @@ pub(crate) fn ledger(rows: &[(Vec<u8>, Vec<u8>)], raw: &[(Vec<u8>, Vec<u8>)], wa
         let Ok(embedded) = Embedded::open_with(Box::new(opener)) else {
             return;
         };
-        let ledger = Ledger::Embedded(embedded);
+        let ledger = TxnStore::Embedded(embedded);
         for (key, value) in rows {
             let put = Change::Put {
                 key: key.clone(),
@@ -202,7 +203,7 @@ pub(crate) fn ledger(rows: &[(Vec<u8>, Vec<u8>)], raw: &[(Vec<u8>, Vec<u8>)], wa
             };
             ledger.txn(txn).await.unwrap();
         }
-        let Ok(registry) = Registry::open(ledger, registry::Settings::default(), [1; 32]).await else {
+        let Ok(registry) = Registry::open(ledger, names::Settings::default(), [1; 32]).await else {
             return;
         };
         let now = Timestamp(1_767_225_600_000);

@@ -11,9 +11,9 @@ use axum::http::{HeaderMap, HeaderValue};
 use rtc_crypto::{HmacAlgorithm, RTCCryptoProvider};
 use starling_relay_node::admin;
 use starling_relay_node::admin::keys::{self, Keys};
-use starling_relay_node::rtc::sdp::{Answer, OFFER_BYTES_MAX, Offer};
-use starling_relay_node::rtc::stun::{self, Credentials, Request};
 use starling_relay_node::store::journal::{Damage, Mark, unfinished};
+use starling_relay_node::webrtc::sdp::{Answer, OFFER_BYTES_MAX, Offer};
+use starling_relay_node::webrtc::stun::{self, Credentials, Request};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -5,7 +5,7 @@
 mod checks;
 
 use libfuzzer_sys::fuzz_target;
-use starling_relay_node::registry::skeleton;
+use starling_relay_node::names::skeleton;
 
 // Rows to begin with, as many of them in the file's own form as `raw` says, and the name that is wanted.
 fuzz_target!(|input: (Vec<(u8, Vec<u8>)>, u8, &str)| {

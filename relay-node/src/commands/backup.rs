@@ -1,0 +1,284 @@
+//! Backup and restore. A backup is what a relay holds that nobody else can make again: the signed entries, line by line as
+//! [`crate::commands::export`] writes them, and the registry's rows. Restored entries go through the engine like those of a neighbour, so
+//! every signature is checked again and every index made anew.
+//!
+//! The registry's rows hold its secret key: a backup is as private as the data folder.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use data_encoding::BASE64;
+use engine::api::{NetworkView, Query, Reply};
+use engine::io::Config;
+use protocol::{Entry, codec};
+use serde_json::{Value, json};
+
+use crate::commands::export::export;
+use crate::commands::status::counted;
+use crate::config::Settings;
+use crate::data_dir::DataDir;
+use crate::driver::{self, DriverHandle};
+use crate::identity;
+use crate::names::{self, Copied, Embedded, Key, Row};
+use crate::network::AddressBook;
+use crate::store::Store;
+
+/// Entries given to the engine at once.
+const PART: usize = 512;
+/// The longest line: an entry of the greatest size, in base64 and said in words beside it, with every character escaped.
+const LINE_LEN_MAX: u64 = 1 << 20;
+/// Between two words of how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(2);
+
+/// What was found in a backup.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Entries whose signatures hold.
+    pub entries: u64,
+    /// Lines that are none, or whose signatures do not hold.
+    pub refused: u64,
+    /// The first of those: its line, and why.
+    pub first: Option<(u64, String)>,
+    /// Rows of the registry.
+    pub names: u64,
+}
+
+impl Report {
+    fn refuse(&mut self, line: u64, why: impl std::fmt::Display) {
+        self.refused += 1;
+        self.first.get_or_insert_with(|| (line, why.to_string()));
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "{} entries, all signatures hold; {} rows of the registry\n",
+            self.entries, self.names
+        );
+        if let Some((line, why)) = &self.first {
+            text += &format!(
+                "{} left out, the first is line {line}: {why}\n",
+                counted(self.refused, "line was", "lines were")
+            );
+        }
+        text
+    }
+}
+
+/// Writes everything in `data_dir`, which no running relay may use, to a new file.
+///
+/// # Errors
+/// If something cannot be read or written; then the file is not complete.
+pub fn backup(data_dir: &Path, to: &Path) -> Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .with_context(|| format!("cannot make {}; name a file that is not there yet", to.display()))?;
+    let mut out = BufWriter::new(file);
+    let copied = {
+        let _held = DataDir::take(data_dir)?;
+        copied_registry(data_dir)?
+    };
+    let last = (!copied.rows.is_empty()).then_some(Line::Revision(copied.revision));
+    let rows = copied.rows.into_iter().map(|(key, row)| Line::Row(key, row));
+    for line in last.into_iter().chain(rows) {
+        serde_json::to_writer(&mut out, &line.json())?;
+        out.write_all(b"\n")?;
+    }
+    export(data_dir, &mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
+    Ok(())
+}
+
+fn copied_registry(data_dir: &Path) -> Result<Copied> {
+    if !data_dir.join(names::EMBEDDED_FOLDER).is_dir() {
+        return Ok(Copied::default());
+    }
+    runtime()?.block_on(async { Ok(Embedded::open(data_dir)?.copy().await?) })
+}
+
+/// A line of the registry: a row, or how far it was.
+enum Line {
+    Row(Key, Row),
+    Revision(u64),
+}
+
+impl Line {
+    fn read(found: &Value) -> Option<Self> {
+        if let Some(revision) = found.get("last") {
+            return revision.as_u64().map(Self::Revision);
+        }
+        let binary = |value: &Value| BASE64.decode(value.as_str()?.as_bytes()).ok();
+        // Older backups say nothing of revisions. What is restored goes on far above them anyway.
+        let revision = |of: &str| found.get(of).map_or(Some(1), Value::as_u64);
+        let row = Row {
+            value: binary(&found["value"])?,
+            created: revision("created")?,
+            revision: revision("revision")?,
+        };
+        Some(Self::Row(binary(&found["key"])?, row))
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Row(key, row) => json!({"registry": {
+                "key": BASE64.encode(key),
+                "value": BASE64.encode(&row.value),
+                "created": row.created,
+                "revision": row.revision,
+            }}),
+            Self::Revision(revision) => json!({"registry": {"last": revision}}),
+        }
+    }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Reads a backup and gives each good line to `entries` or `rows`.
+fn read(
+    from: &Path,
+    mut entries: impl FnMut(Vec<Entry>) -> Result<()>,
+    mut of_registry: impl FnMut(Line),
+) -> Result<Report> {
+    let file = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let size = file.metadata()?.len().max(1);
+    let mut report = Report::default();
+    let mut part = Vec::with_capacity(PART);
+    let (mut bytes, mut said) = (0_u64, Instant::now());
+    let mut lines = BufReader::new(file);
+    for number in 1.. {
+        // Read as bytes: a damaged line is left out, whatever is in it.
+        let mut line = Vec::new();
+        let len = (&mut lines).take(LINE_LEN_MAX).read_until(b'\n', &mut line)?;
+        if len == 0 {
+            break;
+        }
+        bytes += len as u64;
+        if line.pop_if(|end| *end == b'\n').is_none() && len as u64 == LINE_LEN_MAX {
+            bytes += lines.skip_until(b'\n')? as u64;
+            report.refuse(number, "it is longer than any of a backup");
+            continue;
+        }
+        let binary = |value: &Value| BASE64.decode(value.as_str()?.as_bytes()).ok();
+        let Ok(value) = serde_json::from_slice::<Value>(&line) else {
+            report.refuse(number, "it is not JSON");
+            continue;
+        };
+        if let Some(found) = value.get("registry") {
+            match Line::read(found) {
+                Some(line) => {
+                    report.names += u64::from(matches!(line, Line::Row(..)));
+                    of_registry(line);
+                }
+                None => report.refuse(number, "it is no row of a registry"),
+            }
+            continue;
+        }
+        let entry = binary(&value["entry"]).and_then(|bytes| codec::decode::<Entry>(&bytes).ok());
+        match entry.map(|entry| entry.clone().verify().map(|_| entry)) {
+            Some(Ok(entry)) => {
+                part.push(entry);
+                report.entries += 1;
+            }
+            Some(Err(error)) => report.refuse(number, error),
+            None => report.refuse(number, "it is no entry"),
+        }
+        if part.len() >= PART {
+            entries(std::mem::take(&mut part))?;
+        }
+        if said.elapsed() >= SAY_EVERY {
+            said = Instant::now();
+            eprintln!("{} entries, {} % of the file", report.entries, bytes * 100 / size);
+        }
+    }
+    entries(part)?;
+    Ok(report)
+}
+
+/// Checks a backup: every line, every signature. Nothing is written.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn verify(from: &Path) -> Result<Report> {
+    read(from, |_| Ok(()), |_| ())
+}
+
+/// Takes a backup in, into the data folder of these settings: a fresh one, or one that lacks some of it.
+///
+/// # Errors
+/// If something cannot be read or written, or the folder has a registry already that is another than the backup's.
+pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
+    let data_dir = DataDir::take(&settings.data_dir)?;
+    let key = identity::load_or_create(data_dir.path())?;
+    let (handle, thread) = {
+        let (store, answers) = Store::open(data_dir.path(), settings.cache_mib << 20)?;
+        let (book, _dials) = AddressBook::open(Vec::new());
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)
+            .map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))?;
+        driver::start(Config::relay(key), seed, store, answers, book, None)?
+    };
+    runtime()?.block_on(async {
+        let before = held(&handle).await?.entries;
+        let mut copied = Copied::default();
+        let report = tokio::task::block_in_place(|| {
+            read(
+                from,
+                |part| {
+                    // The driver takes no more than the store keeps up with.
+                    tokio::runtime::Handle::current().block_on(handle.restore(part));
+                    Ok(())
+                },
+                |line| match line {
+                    Line::Row(key, row) => copied.rows.push((key, row)),
+                    Line::Revision(revision) => copied.revision = revision,
+                },
+            )
+        })?;
+        let after = held(&handle).await?.entries;
+        if !thread.stop("restored").await {
+            bail!("the disk did not take everything; try again when it does");
+        }
+        eprintln!("{} entries are here now, {} of them new", after, after - before);
+        ensure!(after >= before, "fewer entries than before: the store is damaged");
+        restore_registry(data_dir.path(), copied).await?;
+        Ok(report)
+    })
+}
+
+async fn held(handle: &DriverHandle) -> Result<NetworkView> {
+    match handle.ask(Query::Network).await {
+        Some(Reply::Network(view)) => Ok(view),
+        _ => bail!("the store cannot be read"),
+    }
+}
+
+async fn restore_registry(data_dir: &Path, copied: Copied) -> Result<()> {
+    if copied.rows.is_empty() {
+        return Ok(());
+    }
+    let txn_store = Embedded::open(data_dir)?;
+    let there = txn_store.copy().await?;
+    if there.rows == copied.rows {
+        return Ok(());
+    }
+    // Two registries cannot be made one: a name could have two owners, or an owner two names.
+    ensure!(
+        there.rows.is_empty(),
+        "the posts of the backup are taken in; its names are not, since this folder has a registry already: restore into a \
+         fresh folder, or move {} away first",
+        data_dir.join(names::EMBEDDED_FOLDER).display()
+    );
+    txn_store.restore(copied).await?;
+    Ok(())
+}

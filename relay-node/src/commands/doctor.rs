@@ -1,0 +1,229 @@
+//! What stands in a relay's way, and what to do about it: `relay-node doctor`; and a settings file to begin with.
+
+use std::fmt::Display;
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::commands::status::counted;
+use crate::config::{RegistryPlace, Role, Settings};
+use crate::data_dir;
+use crate::names::{Credentials, Etcd, TxnStore};
+use crate::store::store_folder;
+
+/// A disk with less left than this is full soon.
+const FREE_MIN: u64 = 1 << 30;
+
+struct Findings(u32);
+
+impl Findings {
+    fn good(&self, what: impl Display) {
+        println!("  ok    {what}");
+    }
+
+    fn bad(&mut self, what: impl Display, advice: impl Display) {
+        self.0 += 1;
+        println!("  WRONG {what}\n        {advice}");
+    }
+}
+
+/// Looks at everything, and says so line by line.
+///
+/// # Errors
+/// If something is wrong.
+pub fn examine(settings: &Settings) -> Result<()> {
+    let mut findings = Findings(0);
+    findings.good("the settings are sound");
+    let running = data_dir::holder(&settings.data_dir);
+    match running {
+        Some(pid) => findings.good(format_args!("a relay runs with this data folder (process {pid})")),
+        None => ports(settings, &mut findings),
+    }
+    folder(&settings.data_dir, &mut findings);
+    network(settings, &mut findings);
+    names(settings, &mut findings)?;
+    let wrong = counted(u64::from(findings.0), "thing is", "things are");
+    ensure!(findings.0 == 0, "{wrong} wrong");
+    Ok(())
+}
+
+fn ports(settings: &Settings, findings: &mut Findings) {
+    match TcpListener::bind(settings.listen) {
+        Ok(_) => findings.good(format_args!("{} is free for HTTP", settings.listen)),
+        Err(error) => findings.bad(
+            format_args!("{} cannot be listened on: {error}", settings.listen),
+            "stop what uses it, or choose another with --listen",
+        ),
+    }
+    let udp = settings.udp_bind(settings.listen.port());
+    match UdpSocket::bind(udp) {
+        Ok(_) => findings.good(format_args!(
+            "UDP {udp} is free for WebRTC; it must be open in firewalls"
+        )),
+        Err(error) => findings.bad(
+            format_args!("UDP {udp} cannot be used: {error}"),
+            "choose another with --udp-port",
+        ),
+    }
+}
+
+fn folder(folder: &Path, findings: &mut Findings) {
+    if !folder.exists() {
+        return findings.good(format_args!(
+            "{} will be made at the first start",
+            folder.display()
+        ));
+    }
+    match rustix::fs::statvfs(folder) {
+        Ok(disk) => {
+            let free = disk.f_bavail * disk.f_frsize;
+            let text = format!("{} MiB are free where {} is", free >> 20, folder.display());
+            match free {
+                free if free >= FREE_MIN => findings.good(text),
+                _ => findings.bad(text, "make room: with a full disk the relay takes nothing new"),
+            }
+        }
+        Err(error) => findings.bad(
+            format_args!("{} cannot be looked at: {error}", folder.display()),
+            "give this user the right to, or choose another with --data-dir",
+        ),
+    }
+    match store_folder(folder) {
+        Ok(posts) if posts.is_dir() => {
+            findings.good(format_args!(
+                "{} holds {} MiB",
+                posts.display(),
+                bytes_in(&posts) >> 20
+            ));
+        }
+        Ok(_) => {}
+        Err(error) => findings.bad("posts of an older version are in the folder", error),
+    }
+}
+
+/// The length of all files in a folder, of those that can be looked at.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_in(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+fn network(settings: &Settings, findings: &mut Findings) {
+    let agent = crate::commands::status::agent();
+    for url in &settings.join {
+        match agent.get(format!("{url}/api/relay")).call() {
+            Ok(answer) if answer.status().is_success() => findings.good(format_args!("{url} answers")),
+            Ok(answer) => findings.bad(
+                format_args!("{url} answers {}", answer.status()),
+                "is it a relay? --join names any member of the network",
+            ),
+            Err(error) => findings.bad(
+                format_args!("{url} does not answer: {error}"),
+                "is it running, and reachable from here? The relay starts all the same and tries again",
+            ),
+        }
+    }
+    if settings.join.is_empty() || settings.advertise.is_some() || settings.listen.ip().is_loopback() {
+        return;
+    }
+    findings.bad(
+        "other relays and browsers cannot be told where this one is",
+        "name its public address with --advertise https://relay.example",
+    );
+}
+
+fn names(settings: &Settings, findings: &mut Findings) -> Result<()> {
+    let RegistryPlace::Etcd(address) = &settings.registry else {
+        return Ok(());
+    };
+    if !settings.roles().contains(&Role::Index) {
+        findings.bad(
+            "a registry is named, but this relay has not the role index",
+            "add it to --roles, or leave --registry out",
+        );
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let read = runtime.block_on(async {
+        let txn_store = TxnStore::Etcd(Etcd::new(address.clone(), Credentials::of(settings)));
+        txn_store.read(vec![b"key".to_vec()]).await
+    });
+    match read {
+        Ok(rows) if rows.iter().flatten().next().is_some() => {
+            findings.good(format_args!("the registry at {address} answers"));
+        }
+        Ok(_) => findings.good(format_args!("the registry at {address} answers, and is empty")),
+        Err(error) => findings.bad(
+            format_args!("the registry at {address}: {error}"),
+            "is etcd running, and do --registry-user and --registry-ca fit? Claims wait until it answers",
+        ),
+    }
+    Ok(())
+}
+
+/// A settings file with what most relays need.
+#[must_use]
+pub fn first_settings() -> &'static str {
+    "\
+# Settings of a Starling relay: relay-node --config FILE. Everything has a default; `relay-node --help` names all settings,
+# `relay-node config check` prints those in effect, `relay-node doctor` says what stands in the way.
+
+# Where HTTP listens; behind a proxy that speaks TLS, leave it on this machine.
+listen = \"127.0.0.1:8080\"
+data_dir = \"/var/lib/starling\"
+
+# Where browsers and other relays reach this one.
+# advertise = \"https://relay.example\"
+# The address of the UDP port, if this machine is behind NAT.
+# public_ip = [\"203.0.113.7\"]
+
+# Another relay to form a network with: any one member.
+# join = [\"https://other.example\"]
+# What falls out together with this relay.
+# zone = \"cellar\"
+
+# Several relays that give out names share an etcd.
+# registry = \"etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379\"
+
+# Figures for Prometheus.
+# metrics_listen = \"127.0.0.1:9090\"
+"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_settings;
+    use crate::config::Settings;
+
+    #[test]
+    fn the_first_settings_are_sound_with_and_without_what_is_commented_out() {
+        use figment::providers::Format as _;
+        let read = |text: &str| {
+            let defaults = figment::providers::Serialized::defaults(Settings::default());
+            let figment = figment::Figment::from(defaults);
+            figment
+                .merge(figment::providers::Toml::string(text))
+                .extract::<Settings>()
+                .map_err(|error| error.to_string())
+        };
+        assert!(read(first_settings()).is_ok());
+        let all: Vec<String> = first_settings()
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(setting) if setting.contains(" = ") => setting.to_owned(),
+                _ => line.to_owned(),
+            })
+            .collect();
+        let settings = read(&all.join("\n")).unwrap();
+        assert_eq!(settings.zone, "cellar");
+        assert!(settings.metrics_listen.is_some());
+    }
+}

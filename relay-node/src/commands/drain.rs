@@ -1,0 +1,70 @@
+//! Emptying a relay before it is stopped for good: `relay-node drain` tells the running one by a signal, which only its own
+//! user and root may send, and follows how far it is.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::config::Settings;
+use crate::data_dir;
+use crate::driver::DriverHandle;
+use crate::http::Repair;
+use crate::network::RelayUrl;
+
+/// Between two looks at how far it is.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Gives this relay's share to others. It goes on serving meanwhile and afterwards.
+pub async fn drain(driver: &DriverHandle) {
+    tracing::info!("this relay gives its share to others");
+    if driver.hand_over(true, Duration::MAX).await {
+        tracing::info!("others have everything this relay has: it can be stopped for good");
+    }
+}
+
+/// Tells the relay that uses these settings' data folder to empty itself, and waits until it has.
+///
+/// # Errors
+/// If no relay uses the folder, or it stops meanwhile.
+pub fn ask(settings: &Settings, url: &RelayUrl) -> anyhow::Result<()> {
+    let folder = &settings.data_dir;
+    let holder = data_dir::holder(folder).with_context(|| {
+        format!(
+            "no relay uses the data folder {}; --data-dir names another",
+            folder.display()
+        )
+    })?;
+    let pid = i32::try_from(holder)
+        .ok()
+        .and_then(Pid::from_raw)
+        .context("no process has that number")?;
+    kill_process(pid, Signal::USR1).with_context(|| format!("process {holder} cannot be told"))?;
+    let agent = crate::commands::status::agent();
+    let mut last = None;
+    loop {
+        let repair: Repair = agent
+            .get(format!("{url}/api/repair"))
+            .call()
+            .with_context(|| format!("the relay does not answer at {url} any more"))?
+            .body_mut()
+            .read_json()?;
+        if repair.to_hand_over != last {
+            last = repair.to_hand_over;
+            if let Some(left) = last {
+                // Nobody may be reading: that is no reason to stop.
+                let left = crate::commands::status::counted(left, "feed is", "feeds are");
+                let _ = writeln!(std::io::stdout(), "{left} left to hand over");
+            }
+        }
+        if last == Some(0) {
+            let _ = writeln!(
+                std::io::stdout(),
+                "others have everything; the relay can be stopped for good"
+            );
+            return Ok(());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}

@@ -1,0 +1,289 @@
+//! How a relay and its network are, asked over HTTP as anybody can: `relay-node status`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use crate::http::{About, Member, Repair};
+use crate::network::RelayUrl;
+
+/// A relay that is well answers in milliseconds.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Asks relays over HTTP.
+pub(crate) fn agent() -> ureq::Agent {
+    agent_within(ANSWERS_WITHIN)
+}
+
+/// Asks relays that are to answer within this time, and takes the word of the same authorities as links do: those the
+/// system trusts, and those browsers trust.
+pub(crate) fn agent_within(within: Duration) -> ureq::Agent {
+    let of_system = rustls_native_certs::load_native_certs().certs;
+    let of_browsers = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let roots: RootCerts = of_system
+        .iter()
+        .chain(of_browsers)
+        .map(|known| Certificate::from_der(known).to_owned())
+        .into();
+    ureq::Agent::config_builder()
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .timeout_global(Some(within))
+        .http_status_as_error(false)
+        .build()
+        .into()
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// Nobody answers, or somebody else does.
+    #[error("no relay answers at {url}: {reason}; is it running? --at names another address")]
+    NoAnswer {
+        /// Where it was asked.
+        url: RelayUrl,
+        /// What stood in the way.
+        reason: String,
+    },
+}
+
+/// Prints the status of the relay at `url`.
+///
+/// # Errors
+/// If there is no answer, or the relay is not ready.
+pub(super) fn print(url: &RelayUrl) -> anyhow::Result<()> {
+    let status = Status::ask(url)?;
+    print!("{}", status.text());
+    anyhow::ensure!(status.is_ready(), "the relay does not serve yet");
+    Ok(())
+}
+
+/// What a relay says of itself and its network.
+#[derive(Debug)]
+pub struct Status {
+    url: RelayUrl,
+    about: About,
+    ready: Option<String>,
+    repair: Repair,
+    members: Vec<Member>,
+}
+
+impl Status {
+    /// Asks the relay at `url`.
+    ///
+    /// # Errors
+    /// [`StatusError`].
+    pub fn ask(url: &RelayUrl) -> Result<Self, StatusError> {
+        let agent = agent();
+        let no_answer = |error: ureq::Error| StatusError::NoAnswer {
+            url: url.clone(),
+            reason: error.to_string(),
+        };
+        let get = |path: &str| agent.get(format!("{url}{path}")).call().map_err(no_answer);
+        let about = get("/api/relay")?.body_mut().read_json().map_err(no_answer)?;
+        let members = get("/api/network")?.body_mut().read_json().map_err(no_answer)?;
+        let repair = get("/api/repair")?.body_mut().read_json().map_err(no_answer)?;
+        let mut ready = get("/readyz")?;
+        let why_not = if ready.status().is_success() {
+            None
+        } else {
+            Some(ready.body_mut().read_to_string().map_err(no_answer)?)
+        };
+        Ok(Self {
+            url: url.clone(),
+            about,
+            ready: why_not.map(|why| why.trim().to_owned()),
+            repair,
+            members,
+        })
+    }
+
+    /// Whether it serves.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.is_none()
+    }
+
+    /// For people: a line about the relay, then a line for each relay it knows.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let About {
+            peer, version, name, ..
+        } = &self.about;
+        let ready = self
+            .ready
+            .as_ref()
+            .map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"));
+        let mut text = format!(
+            "{name} {version} at {}, {ready}\nkey {peer}\n{}\n\n",
+            self.url,
+            share_text(&self.repair)
+        );
+        let head = [
+            "RELAY", "STATE", "ZONE", "CAPACITY", "ENTRIES", "LOAD", "RESPONSE", "ROLES",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(self.members.iter().map(|member| {
+            let place = if member.url.is_empty() {
+                &member.peer
+            } else {
+                &member.url
+            };
+            let this = if member.this { " (this)" } else { "" };
+            vec![
+                format!("{}{this}", plain(place)),
+                member.state.clone(),
+                if member.zone.is_empty() {
+                    "–".to_owned()
+                } else {
+                    plain(&member.zone)
+                },
+                member.capacity.to_string(),
+                member.entries.to_string(),
+                format!("{} %", member.load / 10),
+                format!("{:.1} ms", f64::from(member.response_us) / 1_000.0),
+                member.roles.join(","),
+            ]
+        }));
+        text += &table(&rows);
+        text
+    }
+}
+
+/// What a relay does with its share, in words.
+pub(crate) fn share_text(repair: &Repair) -> String {
+    let Repair {
+        feeds,
+        entries,
+        from,
+        relays,
+        replicas,
+        wanted,
+        living,
+        cached,
+        doubts,
+        to_hand_over,
+        ..
+    } = repair;
+    if *to_hand_over == Some(0) {
+        return "it has handed its share over".to_owned();
+    }
+    if let Some(left) = to_hand_over {
+        return format!(
+            "it hands its share over: {} left",
+            counted(*left, "feed", "feeds")
+        );
+    }
+    let mut share = format!("each feed is kept by {replicas} of {relays} relays");
+    if living < wanted {
+        let lives = if *living == 1 { "lives" } else { "live" };
+        let living_relays = counted(u64::from(*living), "relay", "relays");
+        share += &format!(", only {living} of the wanted {wanted}: {living_relays} {lives}");
+    }
+    if *cached > 0 {
+        let cached = counted(*cached, "account", "accounts");
+        share += &format!("; beside its share this one holds {cached}");
+    }
+    if *doubts {
+        return format!(
+            "{share}; so many relays fell silent at once that this one is probably cut off: nobody's share is given away"
+        );
+    }
+    match entries {
+        0 => format!("{share}; this one lacks nothing of its share"),
+        _ => format!(
+            "{share}; this one lacks {} of {}, coming from {}",
+            counted(*entries, "entry", "entries"),
+            counted(*feeds, "feed", "feeds"),
+            counted(from.len() as u64, "relay", "relays")
+        ),
+    }
+}
+
+/// So many of something, in words.
+pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// Rows of cells, lined up.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths);
+        let line: Vec<String> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", line.join("  ").trim_end());
+    }
+    text
+}
+
+/// What others call themselves must not move the cursor.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{About, Member, Repair, Status};
+
+    #[test]
+    fn the_table_lines_up_and_strangers_write_no_control_characters() {
+        let member = |url: &str, zone: &str, this| Member {
+            peer: "abc".to_owned(),
+            state: "alive".to_owned(),
+            this,
+            url: url.to_owned(),
+            zone: zone.to_owned(),
+            roles: vec!["worker".to_owned(), "web".to_owned()],
+            capacity: 100,
+            entries: 7,
+            location: None,
+            load: 125,
+            response_us: 1_500,
+            errors_ppm: 0,
+        };
+        let status = Status {
+            url: "http://localhost:8080".parse().unwrap(),
+            about: About {
+                peer: "abc".to_owned(),
+                version: "1.0".to_owned(),
+                name: "Relay".to_owned(),
+                routing: crate::http::Weights::default(),
+            },
+            ready: None,
+            repair: Repair {
+                caught_up: true,
+                feeds: 2,
+                entries: 9,
+                from: vec!["abc".to_owned()],
+                relays: 7,
+                replicas: 3,
+                wanted: 3,
+                living: 2,
+                cached: 1,
+                doubts: false,
+                to_hand_over: None,
+            },
+            members: vec![
+                member("", "a\u{1b}[31mb", false),
+                member("http://localhost:8080", "", true),
+            ],
+        };
+        assert_eq!(
+            status.text(),
+            "Relay 1.0 at http://localhost:8080, ready\nkey abc\n\
+             each feed is kept by 3 of 7 relays, only 2 of the wanted 3: 2 relays live; beside its share this one holds 1 account; this one lacks 9 entries of 2 feeds, coming from 1 relay\n\n\
+             RELAY                         STATE  ZONE     CAPACITY  ENTRIES  LOAD  RESPONSE  ROLES\n\
+             abc                           alive  a [31mb  100       7        12 %  1.5 ms    worker,web\n\
+             http://localhost:8080 (this)  alive  –        100       7        12 %  1.5 ms    worker,web\n"
+        );
+    }
+}

@@ -1,0 +1,692 @@
+//! What a relay is told by its operator: defaults < TOML file < environment < flags.
+//!
+//! One name per setting everywhere: `udp_port` in the file, `STARLING_UDP_PORT` in the environment, `--udp-port` as a
+//! flag. A misspelt setting in the file is an error rather than silence.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use engine::io::Routing;
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use protocol::directory::role;
+use protocol::limits::ZONE_LEN_MAX;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::commands::cli::Flags;
+use crate::names::EtcdAddress;
+use crate::network::RelayUrl;
+
+mod place;
+
+pub use place::{Place, RelayKey};
+
+/// Faster than this is noise, slower helps nobody.
+const HEARTBEATS_MS: core::ops::RangeInclusive<u64> = 100..=600_000;
+
+/// A leader that falls silent leads on for so many seconds at least: etcd grants no shorter lease.
+const LEAD_S_MIN: u64 = 2;
+
+/// Above these a setting is a slip of the hand: about a year, and a tebibyte.
+const SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
+const CACHE_MIB_MAX: usize = 1 << 20;
+
+/// What browsers agree to.
+const NAME_WORK_BITS_MAX: u8 = 24;
+
+/// What a relay does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Keeps feeds.
+    Worker,
+    /// Serves the app.
+    Web,
+    /// Keeps names.
+    Index,
+    /// Introduces browsers.
+    Signal,
+}
+
+impl Role {
+    /// Its bit in a description.
+    #[must_use]
+    pub const fn bit(self) -> u8 {
+        match self {
+            Self::Worker => role::WORKER,
+            Self::Web => role::WEB,
+            Self::Index => role::INDEX,
+            Self::Signal => role::SIGNAL,
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        <Self as ValueEnum>::from_str(text, true)
+    }
+}
+
+/// Where names are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum RegistryPlace {
+    /// In the data folder.
+    #[default]
+    Embedded,
+    /// In etcd.
+    Etcd(EtcdAddress),
+}
+
+impl FromStr for RegistryPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "embedded" => Ok(Self::Embedded),
+            text => text
+                .parse()
+                .map(Self::Etcd)
+                .map_err(|error| format!("{error}; or `embedded`")),
+        }
+    }
+}
+
+impl TryFrom<String> for RegistryPlace {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<RegistryPlace> for String {
+    fn from(place: RegistryPlace) -> Self {
+        match place {
+            RegistryPlace::Embedded => "embedded".to_owned(),
+            RegistryPlace::Etcd(address) => address.to_string(),
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people (the default).
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// All settings, in effect. Their meaning stands at the flags' help.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where HTTP listens.
+    pub listen: SocketAddr,
+    /// Where figures are served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// The folder everything is kept in.
+    pub data_dir: PathBuf,
+    /// The UDP port; none: the number of the HTTP port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub udp_port: Option<u16>,
+    /// The address it is bound to; none: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub udp_ip: Option<IpAddr>,
+    /// Addresses offered to browsers; none: the machine's own.
+    #[serde(deserialize_with = "list")]
+    pub public_ip: Vec<IpAddr>,
+    /// Where the app is; none: in this program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_dir: Option<PathBuf>,
+    /// Foreign origins allowed.
+    #[serde(deserialize_with = "list")]
+    pub allowed_origin: Vec<String>,
+    /// Names of this relay; none: any.
+    #[serde(deserialize_with = "list")]
+    pub host: Vec<String>,
+    /// Proxies believed.
+    #[serde(deserialize_with = "list")]
+    pub trusted_proxy: Vec<IpAddr>,
+    /// Relays to form a network with.
+    #[serde(deserialize_with = "list")]
+    pub join: Vec<RelayUrl>,
+    /// Where it is reached; none: nowhere, or on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<RelayUrl>,
+    /// What it falls out together with; empty: nothing else.
+    pub zone: String,
+    /// Where it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Place>,
+    /// Its share of the data.
+    pub capacity: u32,
+    /// Milliseconds between heartbeats.
+    pub heartbeat_ms: u64,
+    /// Relays that keep each account's feeds.
+    pub replicas: usize,
+    /// Seconds a dead relay keeps its share.
+    pub repair_grace_s: u64,
+    /// Accounts held beside its share.
+    pub cached_accounts: usize,
+    /// KiB of entries fetched from other relays per second.
+    pub repair_kib_per_s: u32,
+    /// What a millisecond until an entry is at a relay counts, where browsers rank relays.
+    pub routing_replication: f64,
+    /// What a millisecond of response time counts.
+    pub routing_response: f64,
+    /// What a kilometre counts.
+    pub routing_distance: f64,
+    /// What failing always counts.
+    pub routing_errors: f64,
+    /// Relays of the network; none: any.
+    #[serde(deserialize_with = "list")]
+    pub allow_relay: Vec<RelayKey>,
+    /// What it does; empty: see [`Self::roles`].
+    #[serde(deserialize_with = "list")]
+    pub roles: Vec<Role>,
+    /// Where names are kept.
+    pub registry: RegistryPlace,
+    /// A user of etcd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_user: Option<String>,
+    /// The password; never printed.
+    #[serde(skip_serializing)]
+    pub registry_password: String,
+    /// The authority of etcd's certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_ca: Option<PathBuf>,
+    /// This relay's certificate for etcd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_cert: Option<PathBuf>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_key: Option<PathBuf>,
+    /// After how many seconds a silent leader leads no more; none: after two heartbeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_lead_s: Option<u64>,
+    /// Seconds between two looks at all names.
+    pub registry_sweep_s: u64,
+    /// Days a name rests.
+    pub name_rest_days: u32,
+    /// Work a claim must prove.
+    pub name_work_bits: u8,
+    /// Questions about names per neighbour and minute.
+    pub names_per_minute: u32,
+    /// Requests for names and slugs per minute, of everybody.
+    pub claims_per_minute: u32,
+    /// Slugs an account may have.
+    pub slugs_per_account: u32,
+    /// What people see this relay as.
+    pub name: String,
+    /// Links at a time.
+    pub links_max: usize,
+    /// WebSockets of one address.
+    pub sockets_per_address_max: usize,
+    /// Store cache.
+    pub cache_mib: usize,
+    /// What to log.
+    pub log: String,
+    /// How to log.
+    pub log_format: LogFormat,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            metrics_listen: None,
+            data_dir: PathBuf::from("data"),
+            udp_port: None,
+            udp_ip: None,
+            public_ip: Vec::new(),
+            app_dir: None,
+            allowed_origin: Vec::new(),
+            host: Vec::new(),
+            trusted_proxy: Vec::new(),
+            join: Vec::new(),
+            advertise: None,
+            zone: String::new(),
+            location: None,
+            capacity: 100,
+            heartbeat_ms: 5_000,
+            replicas: engine::io::REPLICAS,
+            repair_grace_s: engine::io::REPAIR_GRACE.as_secs(),
+            cached_accounts: engine::io::CACHED_ACCOUNTS_MAX,
+            repair_kib_per_s: engine::io::REPAIR_BYTES_PER_S / 1024,
+            routing_replication: 1.0,
+            routing_response: 2.0,
+            routing_distance: 0.02,
+            routing_errors: 10_000.0,
+            allow_relay: Vec::new(),
+            roles: Vec::new(),
+            registry: RegistryPlace::Embedded,
+            registry_user: None,
+            registry_password: String::new(),
+            registry_ca: None,
+            registry_cert: None,
+            registry_key: None,
+            registry_lead_s: None,
+            registry_sweep_s: 600,
+            name_rest_days: 30,
+            name_work_bits: 0,
+            names_per_minute: engine::io::NAMES_PER_MINUTE,
+            claims_per_minute: engine::io::CLAIMS_PER_MINUTE,
+            slugs_per_account: crate::names::SLUGS_MAX,
+            name: "Starling relay".to_owned(),
+            links_max: 1_024,
+            sockets_per_address_max: 64,
+            cache_mib: 128,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file was named that is not there.
+    #[error("there is no settings file {}; --config or STARLING_CONFIG names it", .0.display())]
+    NoFile(PathBuf),
+    /// Not readable as settings.
+    #[error("the settings are not right: {0}")]
+    Settings(Box<figment::Error>),
+    /// A value that cannot work.
+    #[error("the setting `{setting}` is not right: {problem}")]
+    Value {
+        /// Which.
+        setting: &'static str,
+        /// Why, and what to do.
+        problem: String,
+    },
+}
+
+/// Settings that may stand in the environment.
+const SETTINGS: [&str; 46] = [
+    "listen",
+    "metrics_listen",
+    "data_dir",
+    "udp_port",
+    "udp_ip",
+    "public_ip",
+    "app_dir",
+    "allowed_origin",
+    "host",
+    "trusted_proxy",
+    "join",
+    "advertise",
+    "zone",
+    "location",
+    "capacity",
+    "heartbeat_ms",
+    "replicas",
+    "repair_grace_s",
+    "cached_accounts",
+    "repair_kib_per_s",
+    "routing_replication",
+    "routing_response",
+    "routing_distance",
+    "routing_errors",
+    "allow_relay",
+    "roles",
+    "registry",
+    "registry_user",
+    "registry_password",
+    "registry_ca",
+    "registry_cert",
+    "registry_key",
+    "registry_lead_s",
+    "registry_sweep_s",
+    "name_rest_days",
+    "name_work_bits",
+    "names_per_minute",
+    "claims_per_minute",
+    "slugs_per_account",
+    "name",
+    "links_max",
+    "sockets_per_address_max",
+    "cache_mib",
+    "log",
+    "log_format",
+    "config",
+];
+
+impl Settings {
+    /// The settings in effect for these flags.
+    ///
+    /// # Errors
+    /// [`ConfigError`], saying where the mistake stands.
+    pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = &flags.config {
+            if !file.is_file() {
+                return Err(ConfigError::NoFile(file.clone()));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let settings: Self = figment
+            .merge(Env::prefixed("STARLING_").only(&SETTINGS[..SETTINGS.len() - 1]))
+            .merge(Serialized::defaults(flags))
+            .extract()
+            .map_err(|error| ConfigError::Settings(Box::new(error)))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |setting, problem: String| Err(ConfigError::Value { setting, problem });
+        if let Some(dir) = &self.app_dir
+            && !dir.is_dir()
+        {
+            return wrong("app_dir", format!("there is no folder {}", dir.display()));
+        }
+        for origin in &self.allowed_origin {
+            let authority = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
+            if origin != "*" && authority.is_none_or(|a| a.trim_end_matches('/').contains('/')) {
+                let problem = format!("`{origin}` is no origin; one looks like https://app.example");
+                return wrong("allowed_origin", problem);
+            }
+        }
+        for host in &self.host {
+            if host.is_empty() || host.contains('/') {
+                let problem =
+                    format!("`{host}` is no host; one looks like relay.example or relay.example:8443");
+                return wrong("host", problem);
+            }
+        }
+        for ip in &self.public_ip {
+            if ip.is_unspecified() || ip.is_multicast() {
+                return wrong("public_ip", format!("browsers cannot reach {ip}"));
+            }
+        }
+        if self.zone.len() > ZONE_LEN_MAX || self.zone.contains(char::is_control) {
+            let problem = format!("a zone is a name of at most {ZONE_LEN_MAX} bytes");
+            return wrong("zone", problem);
+        }
+        if self.replicas == 0 {
+            return wrong("replicas", "somebody has to keep feeds: at least 1".to_owned());
+        }
+        if !HEARTBEATS_MS.contains(&self.heartbeat_ms) {
+            let (least, most) = (HEARTBEATS_MS.start(), HEARTBEATS_MS.end());
+            return wrong("heartbeat_ms", format!("choose from {least} to {most}"));
+        }
+        for (setting, weight) in self.weights() {
+            if !(0.0..=f64::from(Routing::WEIGHT_MAX)).contains(&weight) {
+                let most = Routing::WEIGHT_MAX;
+                return wrong(setting, format!("{weight} is no weight; choose from 0 to {most}"));
+            }
+        }
+        if self.weights().iter().all(|(_, weight)| *weight as f32 == 0.0) {
+            let problem =
+                "with all weights 0 every relay is as good as any; leave at least one above 0".to_owned();
+            return wrong("routing_response", problem);
+        }
+        if self.roles.contains(&Role::Index)
+            && self.registry == RegistryPlace::Embedded
+            && !self.join.is_empty()
+        {
+            let problem = "two relays of a network that each keep names in a file of their own would give one name to two \
+                people: name a shared --registry, or leave the role index to one relay"
+                .to_owned();
+            return wrong("roles", problem);
+        }
+        if self.registry_lead_s.is_some_and(|seconds| seconds < LEAD_S_MIN) || self.registry_sweep_s == 0 {
+            return wrong(
+                "registry_lead_s",
+                "at least 2 seconds to lead, and 1 between looks".to_owned(),
+            );
+        }
+        for (setting, seconds) in [
+            ("registry_lead_s", self.registry_lead_s.unwrap_or(0)),
+            ("registry_sweep_s", self.registry_sweep_s),
+            ("repair_grace_s", self.repair_grace_s),
+        ] {
+            if seconds > SECONDS_MAX {
+                return wrong(setting, format!("at most {SECONDS_MAX}, a year"));
+            }
+        }
+        if self.cache_mib > CACHE_MIB_MAX {
+            return wrong("cache_mib", format!("at most {CACHE_MIB_MAX}, a tebibyte"));
+        }
+        if self.name_work_bits > NAME_WORK_BITS_MAX {
+            let problem = format!("at most {NAME_WORK_BITS_MAX}: more takes a telephone minutes");
+            return wrong("name_work_bits", problem);
+        }
+        for file in [&self.registry_ca, &self.registry_cert, &self.registry_key]
+            .into_iter()
+            .flatten()
+        {
+            if !file.is_file() {
+                return wrong("registry_ca", format!("there is no file {}", file.display()));
+            }
+        }
+        if self.links_max == 0 || self.sockets_per_address_max == 0 {
+            return wrong("links_max", "a relay without links serves nobody".to_owned());
+        }
+        if let Err(error) = self.log.parse::<tracing_subscriber::EnvFilter>() {
+            return wrong("log", format!("{error}; try `info`"));
+        }
+        Ok(())
+    }
+
+    /// What this relay does: what it was told, or everything, except that one which joins others keeps no names in a file of
+    /// its own.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Role> {
+        if !self.roles.is_empty() {
+            return self.roles.clone();
+        }
+        let mut roles = vec![Role::Worker, Role::Web, Role::Signal];
+        if self.join.is_empty() || self.registry != RegistryPlace::Embedded {
+            roles.push(Role::Index);
+        }
+        roles
+    }
+
+    fn weights(&self) -> [(&'static str, f64); 4] {
+        [
+            ("routing_replication", self.routing_replication),
+            ("routing_response", self.routing_response),
+            ("routing_distance", self.routing_distance),
+            ("routing_errors", self.routing_errors),
+        ]
+    }
+
+    /// How long a leader that is silent still leads: like any relay, until it missed two heartbeats.
+    #[must_use]
+    pub fn registry_lead(&self) -> Duration {
+        let beats = self.heartbeat_ms.saturating_mul(2).div_ceil(1_000);
+        Duration::from_secs(self.registry_lead_s.unwrap_or(beats.max(LEAD_S_MIN)))
+    }
+
+    /// How browsers of this relay are to rank relays.
+    #[must_use]
+    pub fn routing(&self) -> Routing {
+        // Checked when they were read.
+        Routing::weighing(self.weights().map(|(_, weight)| weight as f32)).unwrap_or_default()
+    }
+
+    /// Where the one UDP socket is bound, when HTTP got `http_port`.
+    #[must_use]
+    pub fn udp_bind(&self, http_port: u16) -> SocketAddr {
+        let all = match self.listen.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        SocketAddr::new(self.udp_ip.unwrap_or(all), self.udp_port.unwrap_or(http_port))
+    }
+
+    /// The settings as a TOML file would say them.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let Ok(serde_json::Value::Object(settings)) = serde_json::to_value(self) else {
+            return String::new();
+        };
+        // Strings, numbers and lists of strings look the same in JSON and TOML.
+        settings
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}\n"))
+            .collect()
+    }
+}
+
+/// A list, or one text with commas, as environments have it.
+fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + std::str::FromStr<Err: std::fmt::Display>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMore<T> {
+        More(Vec<T>),
+        Text(String),
+    }
+    match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::More(list) => Ok(list),
+        OneOrMore::Text(text) => text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(|item| {
+                item.parse()
+                    .map_err(|error| serde::de::Error::custom(format!("`{item}`: {error}")))
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::{Role, Settings};
+    use crate::commands::cli::Cli;
+    use clap::Parser as _;
+
+    fn load(arguments: &[&str]) -> Result<Settings, String> {
+        let cli = Cli::try_parse_from([&["relay-node"], arguments].concat()).map_err(|e| e.to_string())?;
+        Settings::load(&cli.flags).map_err(|error| error.to_string())
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_silent_leader_leads_for_two_heartbeats_unless_told_otherwise() {
+        let seconds = |arguments: &[&str]| load(arguments).unwrap().registry_lead().as_secs();
+        assert_eq!(seconds(&["run"]), 10);
+        assert_eq!(seconds(&["run", "--heartbeat-ms", "1600"]), 4);
+        assert_eq!(
+            seconds(&["run", "--heartbeat-ms", "200"]),
+            2,
+            "no lease is shorter"
+        );
+        assert_eq!(seconds(&["run", "--registry-lead-s", "60"]), 60);
+        assert!(load(&["run", "--registry-lead-s", "1"]).is_err());
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = file(
+            "listen = \"0.0.0.0:1\"\nudp_port = 7\npublic_ip = [\"203.0.113.1\"]\nhost = \"a.example, b.example\"\n",
+        );
+        let path = file.path().to_str().unwrap();
+        let settings = load(&["run", "--config", path, "--udp-port", "9"]).unwrap();
+        assert_eq!(settings.listen.port(), 1);
+        assert_eq!(settings.udp_bind(1).to_string(), "0.0.0.0:9");
+        assert_eq!(settings.public_ip.len(), 1);
+        assert_eq!(settings.host, ["a.example", "b.example"]);
+        assert_eq!(settings.name, Settings::default().name);
+        let again = self::file(&settings.to_toml());
+        let path = again.path().to_str().unwrap().to_owned();
+        assert_eq!(
+            load(&["--config", &path]).unwrap(),
+            settings,
+            "what check prints can be read"
+        );
+    }
+
+    #[test]
+    fn the_udp_port_is_the_http_port_unless_told_otherwise() {
+        let settings = load(&["--listen", "127.0.0.1:4000"]).unwrap();
+        assert_eq!(settings.udp_bind(4000).to_string(), "0.0.0.0:4000");
+        let settings = load(&["--listen", "[::1]:4000", "--udp-port", "0"]).unwrap();
+        assert_eq!(settings.udp_bind(4000).to_string(), "[::]:0");
+    }
+
+    fn check_refused(arguments: &[&str], about: &str) {
+        let error = load(arguments).unwrap_err();
+        assert!(error.contains(about), "{error:?} does not speak of {about:?}");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let misspelt = file("lissten = \"0.0.0.0:1\"\n");
+        check_refused(&["--config", misspelt.path().to_str().unwrap()], "lissten");
+        let wrong_type = file("udp_port = \"many\"\n");
+        check_refused(&["--config", wrong_type.path().to_str().unwrap()], "udp_port");
+        check_refused(&["--config", "/nowhere.toml"], "/nowhere.toml");
+        check_refused(&["--app-dir", "/nowhere"], "/nowhere");
+        check_refused(&["--allowed-origin", "app.example"], "https://app.example");
+        check_refused(&["--public-ip", "0.0.0.0"], "0.0.0.0");
+        check_refused(&["--host", "https://relay.example"], "relay.example");
+        check_refused(&["--log", "loud=very"], "log");
+        check_refused(&["--listen", "8080"], "--listen");
+        check_refused(&["--join", "relay.example"], "https://relay.example");
+        check_refused(&["--location", "91,0"], "52.5,13.4");
+        check_refused(&["--allow-relay", "somebody"], "/api/relay");
+        check_refused(&["--heartbeat-ms", "1"], "heartbeat_ms");
+        check_refused(&["--zone", &"z".repeat(33)], "zone");
+        check_refused(&["--roles", "boss"], "worker");
+        check_refused(&["--registry", "zookeeper"], "etcd://a:2379");
+        check_refused(&["--roles", "index", "--join", "http://a"], "--registry");
+        check_refused(&["--registry-ca", "/nowhere"], "/nowhere");
+        check_refused(&["--name-work-bits", "25"], "24");
+        check_refused(&["--routing-distance", "-1"], "routing_distance");
+        check_refused(&["--routing-errors", "2e6"], "1000000");
+        check_refused(&["--routing-response", "NaN"], "routing_response");
+        check_refused(&["--routing-response", "fast"], "fast");
+        let nothing = file(
+            "routing_replication = 0\nrouting_response = 0\nrouting_distance = 0.0\nrouting_errors = 0\n",
+        );
+        check_refused(
+            &["--config", nothing.path().to_str().unwrap()],
+            "at least one above 0",
+        );
+    }
+
+    #[test]
+    fn weights_are_settings_and_the_engines_own_by_default() {
+        assert_eq!(Settings::default().routing(), engine::io::Routing::default());
+        let file = file("routing_response = 3\nrouting_distance = 0.5\n");
+        let path = file.path().to_str().unwrap();
+        let settings = load(&["--config", path, "--routing-distance", "0.25"]).unwrap();
+        assert_eq!(settings.routing().weights(), [1.0, 3.0, 0.25, 10_000.0]);
+        assert!(settings.to_toml().contains("routing_distance = 0.25\n"));
+        check_refused(&["--registry-lead-s", "18446744073709551615"], "a year");
+        check_refused(&["--cache-mib", "9999999"], "cache_mib");
+    }
+
+    #[test]
+    fn one_relay_of_a_network_keeps_names_unless_they_are_shared() {
+        let index = |arguments: &[&str]| load(arguments).unwrap().roles().contains(&Role::Index);
+        assert!(index(&[]));
+        assert!(!index(&["--join", "http://a"]));
+        assert!(index(&["--join", "http://a", "--registry", "etcd://b:2379"]));
+        assert!(!index(&["--roles", "worker,web"]));
+    }
+}

@@ -1,0 +1,603 @@
+//! What may be done with names and slugs, on either store.
+
+use std::time::Duration;
+
+use protocol::name::{NameAction, NameAnswer, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId};
+use protocol::{AccountId, KeyPair, Timestamp, codec};
+
+use super::schema::{Count, FORGOT, Holding, KEY, LOCKS, Owner, Space, put};
+use super::store::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError, TxnStore};
+use super::validation;
+
+/// Attempts at a transaction whose outcome is lost, or that others were faster than.
+const ATTEMPTS_MAX: u32 = 5;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Slugs of one account unless told otherwise.
+pub const SLUGS_MAX: u32 = 1_000;
+
+/// What an operator decides about names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Work asked for with a claim.
+    pub work_bits: u8,
+    /// How long a name or slug that was given back rests.
+    pub rest: Duration,
+    /// Slugs of one account, those that rest among them; more are refused.
+    pub slugs_max: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            work_bits: 0,
+            rest: Duration::from_hours(30 * 24),
+            slugs_max: SLUGS_MAX,
+        }
+    }
+}
+
+/// A lock held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    key: Key,
+    lease: LeaseId,
+    /// The revision that made it: a later holder's is higher.
+    pub fence: u64,
+}
+
+/// Why the registry did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] TxnError),
+    /// Somebody else holds the lock by now.
+    #[error("the lock is lost; somebody else leads")]
+    Fenced,
+}
+
+/// The registry.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    store: TxnStore,
+    key: KeyPair,
+    settings: Settings,
+}
+
+impl Registry {
+    /// The registry kept in `store`; it is made if there is none yet.
+    ///
+    /// # Errors
+    /// [`TxnError`] when the store cannot be reached.
+    pub async fn open(store: TxnStore, settings: Settings, fresh: [u8; 32]) -> Result<Self, TxnError> {
+        let seed_in = |row: Option<Row>| {
+            let seed = row.and_then(|row| <[u8; 32]>::try_from(row.value).ok());
+            seed.ok_or_else(|| TxnError::Damaged("its key is not one".to_owned()))
+        };
+        // Read first: a full disk takes nothing, and can be looked up in all the same.
+        let there = store.read(vec![KEY.to_vec()]).await?.pop().flatten();
+        let txn = Txn {
+            checks: vec![Check::Absent(KEY.to_vec())],
+            changes: vec![put(KEY.to_vec(), fresh.to_vec())],
+            otherwise: vec![KEY.to_vec()],
+        };
+        let seed = match there {
+            Some(row) => seed_in(Some(row))?,
+            None => match store.txn(txn).await? {
+                Outcome::Done(_) => fresh,
+                Outcome::Refused(rows) => seed_in(rows.into_iter().flatten().next())?,
+            },
+        };
+        Ok(Self {
+            store,
+            key: KeyPair::from_seed(&seed),
+            settings,
+        })
+    }
+
+    /// What it signs with.
+    #[must_use]
+    pub fn id(&self) -> RegistryId {
+        RegistryId(self.key.public())
+    }
+
+    /// Whether it answers.
+    ///
+    /// # Errors
+    /// [`TxnError`] if it does not.
+    pub async fn reach(&self) -> Result<(), TxnError> {
+        self.store.read(vec![KEY.to_vec()]).await.map(drop)
+    }
+
+    /// The answer to a question whose signatures were checked. Never an error: what cannot be decided now is
+    /// [`NameAnswer::Unavailable`].
+    pub async fn answer(&self, question: &NameQuestion, now: Timestamp) -> NameAnswer {
+        let answer = match question {
+            NameQuestion::Lookup { slug: false, name } => self.lookup(name).await,
+            NameQuestion::Lookup { slug: true, name } => self.lookup_slug(name).await,
+            NameQuestion::Request(request) => self.request(request, now).await,
+        };
+        answer.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a question about a name has no answer");
+            NameAnswer::Unavailable
+        })
+    }
+
+    /// Whose a name is.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn lookup(&self, name: &str) -> Result<NameAnswer, TxnError> {
+        self.look_up(Space::Names, name).await
+    }
+
+    /// Which post a slug leads to.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn lookup_slug(&self, slug: &str) -> Result<NameAnswer, TxnError> {
+        self.look_up(Space::Slugs, slug).await
+    }
+
+    async fn look_up(&self, space: Space, name: &str) -> Result<NameAnswer, TxnError> {
+        let name = validation::canonical(name);
+        if let Err(fault) = validation::check(&name, space) {
+            return Ok(NameAnswer::Fault(fault));
+        }
+        let Some((holding, revision)) = self.holding(space.key(&name)).await? else {
+            return Ok(NameAnswer::Free);
+        };
+        // One that looks like it is not it.
+        if holding.released || holding.name != name {
+            return Ok(NameAnswer::Free);
+        }
+        Ok(NameAnswer::Held(self.receipt(holding, revision)))
+    }
+
+    async fn request(&self, request: &NameRequest, now: Timestamp) -> Result<NameAnswer, TxnError> {
+        if let Err(fault) = validation::check(&request.name, Owner::asking(request).space()) {
+            return Ok(NameAnswer::Fault(fault));
+        }
+        if request.work_bits() < u32::from(self.settings.work_bits) {
+            let bits = self.settings.work_bits;
+            return Ok(NameAnswer::Work { bits });
+        }
+        let mut lost = None;
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(PAUSE * attempt).await;
+            }
+            let outcome = match &request.action {
+                NameAction::Claim => self.claim(request, now, attempt > 0).await,
+                NameAction::Release => self.release(request, now).await,
+                NameAction::Offer { to } => self.offer(request, *to, now).await,
+            };
+            match outcome {
+                Ok(Some(answer)) => return Ok(answer),
+                // Somebody was faster; look again.
+                Ok(None) => {}
+                // It may have been done: the row is read again, and its nonce says so.
+                Err(error @ (TxnError::Unknown(_) | TxnError::Unavailable(_))) => lost = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        lost.map_or(Ok(NameAnswer::Unavailable), Err)
+    }
+
+    /// `None`: it changed meanwhile. `again`: it was tried before, and may have been done.
+    async fn claim(
+        &self,
+        request: &NameRequest,
+        now: Timestamp,
+        again: bool,
+    ) -> Result<Option<NameAnswer>, TxnError> {
+        let owner = Owner::asking(request);
+        let account = owner.account;
+        let (name_key, owner_key) = (owner.space().key(&request.name), owner.key());
+        let wanted = Holding {
+            name: request.name.clone(),
+            account,
+            post: owner.post,
+            nonce: request.nonce,
+            at: now,
+            offered: None,
+            released: false,
+        };
+        let changes = vec![
+            put(name_key.clone(), codec::encode(&wanted)),
+            put(owner_key.clone(), name_key.clone()),
+        ];
+        let unseen = vec![
+            Check::Absent(name_key.clone()),
+            Check::NotAfter(FORGOT.to_vec(), request.known),
+        ];
+        let mut keys = vec![name_key.clone(), owner_key.clone(), FORGOT.to_vec()];
+        let rows = match owner.space() {
+            // Most names are free: that is tried first, and reads what there is if it is not so.
+            Space::Names if !again => {
+                let mut checks = unseen.clone();
+                checks.push(Check::Absent(owner_key.clone()));
+                let txn = Txn {
+                    checks,
+                    changes: changes.clone(),
+                    otherwise: keys,
+                };
+                match self.store.txn(txn).await? {
+                    Outcome::Done(revision) => return Ok(Some(self.held(wanted, revision))),
+                    Outcome::Refused(rows) => rows,
+                }
+            }
+            // Slugs are counted, so that must be read in any case.
+            Space::Names | Space::Slugs => {
+                keys.push(Count::key(&account));
+                self.store.read(keys).await?
+            }
+        };
+        let mut rows = rows.into_iter();
+        let mut next_row = || rows.next().flatten();
+        let (name_row, owner_row, forgot) = (next_row(), next_row(), next_row());
+        let known = name_row.as_ref().map(Holding::from_row).transpose()?;
+        if let Some((holding, revision)) = &known
+            && let Some(answer) = self.settled(request, holding, *revision)
+        {
+            return Ok(Some(answer));
+        }
+        if let Some((holding, revision)) = &known
+            && holding.owner() == owner
+            && !holding.released
+        {
+            // Asked for by another device of the account, or by another request of this one: there is nothing to do.
+            let mine = holding.name == request.name;
+            let other = holding.name.clone();
+            return Ok(Some(if mine {
+                self.held(holding.clone(), *revision)
+            } else {
+                NameAnswer::HasOther { name: other }
+            }));
+        }
+        if let Some(row) = owner_row {
+            return self.other_name(row.value).await.map(Some);
+        }
+        if let Some(refused) = known
+            .as_ref()
+            .and_then(|(it, _)| self.keeps_from(it, &account, now))
+        {
+            return Ok(Some(refused));
+        }
+        let last = name_row.or(forgot).map_or(0, |row| row.revision);
+        if let Some(outdated) = self.outdated(request, last) {
+            return Ok(Some(outdated));
+        }
+        let mut txn = Txn {
+            checks: vec![Check::Absent(owner_key)],
+            changes,
+            otherwise: Vec::new(),
+        };
+        let before = known.as_ref().map(|(holding, _)| holding.account);
+        match known {
+            None => txn.checks.extend(unseen),
+            Some((holding, revision)) => {
+                txn.checks.push(Check::Unchanged(name_key.clone(), revision));
+                if !holding.released {
+                    let key = holding.owner().key();
+                    let row = self.store.read(vec![key.clone()]).await?.pop().flatten();
+                    let_go(&name_key, key, row, &mut txn);
+                }
+            }
+        }
+        if owner.space() == Space::Slugs && before != Some(account) {
+            let count = Count::new(&account, next_row())?;
+            let (slugs, max) = (count.slugs, self.settings.slugs_max);
+            if slugs >= max {
+                return Ok(Some(NameAnswer::TooMany { max }));
+            }
+            count.change_to(slugs + 1, &mut txn);
+            if let Some(before) = before {
+                self.count_off(&before, &mut txn).await?;
+            }
+        }
+        match self.store.txn(txn).await? {
+            Outcome::Done(revision) => Ok(Some(self.held(wanted, revision))),
+            Outcome::Refused(_) => Ok(None),
+        }
+    }
+
+    /// Why an account that is not its owner cannot have it now.
+    fn keeps_from(&self, holding: &Holding, account: &AccountId, now: Timestamp) -> Option<NameAnswer> {
+        let until = holding.at.plus(self.settings.rest);
+        if !holding.released {
+            let offered = holding.offered.as_ref() == Some(account);
+            return (!offered).then_some(NameAnswer::Taken);
+        }
+        (holding.account != *account && now < until).then_some(NameAnswer::Resting { until })
+    }
+
+    /// What a request is told that does not know of the last change, which has this revision.
+    fn outdated(&self, request: &NameRequest, last: u64) -> Option<NameAnswer> {
+        (last > request.known).then(|| NameAnswer::Outdated(NameMark::issue(&self.key, last)))
+    }
+
+    /// The answer to a request that was done already, as its nonce in the row shows: the answer was lost, or it came twice.
+    fn settled(&self, request: &NameRequest, holding: &Holding, revision: u64) -> Option<NameAnswer> {
+        let same = holding.nonce == request.nonce
+            && holding.owner() == Owner::asking(request)
+            && holding.name == request.name;
+        match (&request.action, holding.released) {
+            _ if !same => None,
+            (NameAction::Release, true) => Some(NameAnswer::Free),
+            (NameAction::Claim | NameAction::Offer { .. }, false) => {
+                Some(self.held(holding.clone(), revision))
+            }
+            _ => None,
+        }
+    }
+
+    /// A slug is not this account's any more.
+    async fn count_off(&self, account: &AccountId, txn: &mut Txn) -> Result<(), TxnError> {
+        let row = self.store.read(vec![Count::key(account)]).await?.pop().flatten();
+        let count = Count::new(account, row)?;
+        let slugs = count.slugs.saturating_sub(1);
+        count.change_to(slugs, txn);
+        Ok(())
+    }
+
+    /// The account or post has one already: which.
+    async fn other_name(&self, name_key: Key) -> Result<NameAnswer, TxnError> {
+        let known = self.holding(name_key).await?;
+        Ok(
+            known.map_or(NameAnswer::Unavailable, |(holding, _)| NameAnswer::HasOther {
+                name: holding.name,
+            }),
+        )
+    }
+
+    async fn release(&self, request: &NameRequest, now: Timestamp) -> Result<Option<NameAnswer>, TxnError> {
+        let owner = Owner::asking(request);
+        let (name_key, owner_key) = (owner.space().key(&request.name), owner.key());
+        let rows = self.store.read(vec![name_key.clone(), owner_key.clone()]).await?;
+        let [name_row, owner_row] = <[_; 2]>::try_from(rows).unwrap_or_default();
+        let Some((holding, revision)) = name_row.as_ref().map(Holding::from_row).transpose()? else {
+            return Ok(Some(NameAnswer::Free));
+        };
+        if let Some(answer) = self.settled(request, &holding, revision) {
+            return Ok(Some(answer));
+        }
+        if holding.released && holding.account == owner.account {
+            return Ok(Some(NameAnswer::Free));
+        }
+        if holding.owner() != owner || holding.name != request.name {
+            return Ok(Some(NameAnswer::NotYours));
+        }
+        if let Some(outdated) = self.outdated(request, revision) {
+            return Ok(Some(outdated));
+        }
+        let released = Holding {
+            nonce: request.nonce,
+            at: now,
+            offered: None,
+            released: true,
+            ..holding
+        };
+        let mut txn = Txn {
+            checks: vec![Check::Unchanged(name_key.clone(), revision)],
+            changes: vec![put(name_key.clone(), codec::encode(&released))],
+            otherwise: Vec::new(),
+        };
+        let_go(&name_key, owner_key, owner_row, &mut txn);
+        match self.store.txn(txn).await? {
+            Outcome::Done(_) => Ok(Some(NameAnswer::Free)),
+            Outcome::Refused(_) => Ok(None),
+        }
+    }
+
+    /// Lets somebody else claim a name: the first half of a transfer, the other's claim is the second.
+    async fn offer(
+        &self,
+        request: &NameRequest,
+        to: Option<AccountId>,
+        now: Timestamp,
+    ) -> Result<Option<NameAnswer>, TxnError> {
+        let owner = Owner::asking(request);
+        let name_key = owner.space().key(&request.name);
+        let known = self.holding(name_key.clone()).await?;
+        let Some((holding, revision)) = known.filter(|(holding, _)| {
+            holding.owner() == owner && !holding.released && holding.name == request.name
+        }) else {
+            return Ok(Some(NameAnswer::NotYours));
+        };
+        let done = self.settled(request, &holding, revision);
+        if let Some(answer) = done.or_else(|| self.outdated(request, revision)) {
+            return Ok(Some(answer));
+        }
+        let offered = Holding {
+            nonce: request.nonce,
+            at: now,
+            offered: to,
+            ..holding
+        };
+        let txn = Txn {
+            checks: vec![Check::Unchanged(name_key.clone(), revision)],
+            changes: vec![put(name_key, codec::encode(&offered))],
+            otherwise: Vec::new(),
+        };
+        match self.store.txn(txn).await? {
+            Outcome::Done(revision) => Ok(Some(self.held(offered, revision))),
+            Outcome::Refused(_) => Ok(None),
+        }
+    }
+
+    /// A name's or slug's row, and its revision.
+    async fn holding(&self, name_key: Key) -> Result<Option<(Holding, u64)>, TxnError> {
+        let row = self.store.read(vec![name_key]).await?.pop().flatten();
+        row.as_ref().map(Holding::from_row).transpose()
+    }
+
+    fn held(&self, holding: Holding, revision: u64) -> NameAnswer {
+        NameAnswer::Held(self.receipt(holding, revision))
+    }
+
+    fn receipt(&self, holding: Holding, revision: u64) -> NameReceipt {
+        let Holding {
+            name,
+            post,
+            account,
+            at,
+            ..
+        } = holding;
+        NameReceipt::issue(&self.key, name, post, account, revision, at)
+    }
+
+    /// Takes a lock, if nobody has it. It is lost when it is not kept alive for `ttl`.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn lock(&self, what: &str, by: &str, ttl: Duration) -> Result<Option<Lock>, TxnError> {
+        let key = [LOCKS, what.as_bytes()].concat();
+        let lease = self.store.lease(ttl).await?;
+        let txn = Txn {
+            checks: vec![Check::Absent(key.clone())],
+            changes: vec![Change::Put {
+                key: key.clone(),
+                value: by.as_bytes().to_vec(),
+                lease: Some(lease),
+            }],
+            otherwise: Vec::new(),
+        };
+        let taken = self.store.txn(txn).await;
+        if let Ok(Outcome::Done(fence)) = taken {
+            return Ok(Some(Lock { key, lease, fence }));
+        }
+        // Whatever became of it, it goes with its lease.
+        let _ = self.store.end_lease(lease).await;
+        taken.map(|_| None)
+    }
+
+    /// Who holds a lock, and since which revision.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn holder(&self, what: &str) -> Result<Option<(String, u64)>, TxnError> {
+        let key = [LOCKS, what.as_bytes()].concat();
+        let row = self.store.read(vec![key]).await?.pop().flatten();
+        Ok(row.map(|row| (String::from_utf8_lossy(&row.value).into_owned(), row.created)))
+    }
+
+    /// Keeps a lock; whether it is still held.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn keep_alive(&self, lock: &Lock) -> Result<bool, TxnError> {
+        self.store.keep_alive(lock.lease).await
+    }
+
+    /// Gives a lock back.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn unlock(&self, lock: &Lock) -> Result<(), TxnError> {
+        self.store.end_lease(lock.lease).await
+    }
+
+    /// Waits until a lock changes hands after `revision`, or for a few seconds.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn watch_lock(&self, what: &str, revision: u64) -> Result<(), TxnError> {
+        self.store
+            .watch(&[LOCKS, what.as_bytes()].concat(), revision)
+            .await
+    }
+
+    /// Changes rows as the holder of a lock: nothing happens if it is lost.
+    ///
+    /// # Errors
+    /// [`RegistryError::Fenced`] if it is.
+    pub async fn write_as(
+        &self,
+        lock: &Lock,
+        changes: Vec<Change>,
+        mut checks: Vec<Check>,
+    ) -> Result<bool, RegistryError> {
+        checks.push(Check::Created(lock.key.clone(), lock.fence));
+        let txn = Txn {
+            checks,
+            changes,
+            otherwise: vec![lock.key.clone()],
+        };
+        match self.store.txn(txn).await? {
+            Outcome::Done(_) => Ok(true),
+            Outcome::Refused(rows) => {
+                let holder = rows.into_iter().flatten().next();
+                match holder {
+                    Some(row) if row.created == lock.fence => Ok(false),
+                    _ => Err(RegistryError::Fenced),
+                }
+            }
+        }
+    }
+
+    /// A part of all names or slugs, after the one with this key, with their revisions.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn names(
+        &self,
+        space: Space,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Holding, u64)>, TxnError> {
+        let rows = self.store.scan(space.prefix(), after, limit).await?;
+        rows.into_iter()
+            .map(|(key, row)| Holding::from_row(&row).map(|(holding, revision)| (key, holding, revision)))
+            .collect()
+    }
+
+    /// Forgets a name or slug that was given back and has rested, as the holder of a lock; whether it was still so.
+    ///
+    /// # Errors
+    /// [`RegistryError::Fenced`] if the lock is lost.
+    pub async fn forget(
+        &self,
+        lock: &Lock,
+        key: &Key,
+        holding: &Holding,
+        revision: u64,
+    ) -> Result<bool, RegistryError> {
+        let mut txn = Txn {
+            checks: vec![Check::Unchanged(key.clone(), revision)],
+            changes: vec![Change::Delete(key.clone())],
+            otherwise: Vec::new(),
+        };
+        // Whoever asked for it before knew less than this revision. One mark serves for all that changed before it was made: were it
+        // made anew for each, nobody could claim anything during a long sweep.
+        let forgot = self.store.read(vec![FORGOT.to_vec()]).await?;
+        let marked = forgot.into_iter().flatten().next();
+        if marked.is_none_or(|mark| mark.revision < revision) {
+            txn.changes.push(put(FORGOT.to_vec(), Vec::new()));
+        }
+        if holding.owner().space() == Space::Slugs {
+            self.count_off(&holding.account, &mut txn).await?;
+        }
+        self.write_as(lock, txn.changes, txn.checks).await
+    }
+
+    /// How long a name rests.
+    #[must_use]
+    pub fn rest(&self) -> Duration {
+        self.settings.rest
+    }
+}
+
+/// Its owner has it no more: the owner's row goes with it, if it is this one that it names.
+fn let_go(name_key: &Key, owner_key: Key, row: Option<Row>, txn: &mut Txn) {
+    if let Some(row) = row.filter(|row| row.value == *name_key) {
+        txn.checks.push(Check::Unchanged(owner_key.clone(), row.revision));
+        txn.changes.push(Change::Delete(owner_key));
+    }
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

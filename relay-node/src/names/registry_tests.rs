@@ -1,0 +1,186 @@
+//! A store that does what it is asked and does not say so.
+
+use std::time::Duration;
+
+use protocol::entry::{Body, Header, Position, Post};
+use protocol::identity::Certificate;
+use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
+use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry};
+use tempfile::TempDir;
+
+use super::super::Embedded;
+use super::super::store::EMBEDDED_FOLDER as FOLDER;
+use super::{Registry, Settings, Txn, TxnStore, put};
+use crate::store::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
+
+const TODAY: Timestamp = Timestamp(1_780_000_000_000);
+const DEADLINE: Duration = Duration::from_secs(20);
+
+struct Fixture {
+    faults: Faults,
+    store: Embedded,
+    registry: Registry,
+    _folder: TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let faults = Faults::default();
+        let opener = FaultyDisk::opener(folder.path().join(FOLDER), &faults);
+        let store = Embedded::open_with(opener).unwrap();
+        let settings = Settings::default();
+        let registry = Registry::open(TxnStore::Embedded(store.clone()), settings, [7; 32]);
+        Self {
+            faults,
+            registry: registry.await.unwrap(),
+            store,
+            _folder: folder,
+        }
+    }
+
+    /// The last change's.
+    async fn revision(&self) -> u64 {
+        self.store.copy().await.unwrap().revision
+    }
+
+    /// After a failure it rests, the longer the more failed in a row.
+    async fn takes_changes_again(&self) {
+        let note = Txn {
+            changes: vec![put(b"note".to_vec(), Vec::new())],
+            ..Txn::default()
+        };
+        let store = TxnStore::Embedded(self.store.clone());
+        let trying = async {
+            while store.txn(note.clone()).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, trying).await.unwrap();
+    }
+
+    async fn answer(&self, request: &NameRequest) -> NameAnswer {
+        let question = NameQuestion::Request(request.clone());
+        let answer = self.registry.answer(&question, TODAY);
+        tokio::time::timeout(DEADLINE, answer).await.unwrap()
+    }
+
+    /// Does a request whose answer is lost after it was done.
+    async fn answer_without_being_told(&self, request: &NameRequest, kind: std::io::ErrorKind) -> NameAnswer {
+        self.takes_changes_again().await;
+        let before = self.revision().await;
+        self.faults.set(Fault::Answer(kind));
+        let answer = self.answer(request).await;
+        assert_eq!(self.faults.now(), None, "the answer was lost");
+        assert_eq!(
+            self.revision().await,
+            before + 1,
+            "it was done once: {:?}",
+            request.action
+        );
+        if let NameAnswer::Held(receipt) = &answer {
+            assert_eq!(receipt.revision, before + 1, "the receipt is of what was done");
+        }
+        answer
+    }
+}
+
+struct Person {
+    account: AccountId,
+    device: KeyPair,
+    certificate: Certificate,
+}
+
+impl Person {
+    fn new(n: u8) -> Self {
+        let (account, device) = (KeyPair::from_seed(&[n; 32]), KeyPair::from_seed(&[n + 100; 32]));
+        let id = DeviceId(device.public());
+        Self {
+            account: AccountId(account.public()),
+            certificate: Certificate::issue(&account, id, "a device".to_owned(), TODAY),
+            device,
+        }
+    }
+
+    fn post(&self) -> Header {
+        let text = "a post".to_owned();
+        let body = Body::Post(Post { text, reply: None });
+        let at = Position {
+            seq: 1,
+            ..Position::default()
+        };
+        VerifiedEntry::create(&self.device, at, self.account, TODAY, &body)
+            .header()
+            .clone()
+    }
+
+    /// Asks for something of today, with a nonce of its own.
+    fn asks(&self, slug: bool, action: NameAction, nonce: u8) -> NameRequest {
+        let post = slug.then(|| self.post());
+        let certificate = self.certificate.clone();
+        let (name, nonce) = ("starling-bird".to_owned(), [nonce; 16]);
+        NameRequest::issue(&self.device, certificate, name, post, action, nonce, u64::MAX)
+    }
+}
+
+#[track_caller]
+fn held_by(answer: &NameAnswer) -> AccountId {
+    match answer {
+        NameAnswer::Held(receipt) => receipt.account,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_registry_on_a_full_disk_is_opened_and_looked_up_in() {
+    let fixture = Fixture::new().await;
+    let request = Person::new(1).asks(false, NameAction::Claim, 1);
+    let held = fixture.answer(&request).await;
+    fixture.faults.set(Fault::Writes(FULL));
+    // It has noticed.
+    let refused = fixture
+        .answer(&Person::new(2).asks(true, NameAction::Claim, 2))
+        .await;
+    assert_eq!(refused, NameAnswer::Unavailable);
+    let store = TxnStore::Embedded(fixture.store.clone());
+    let opened = Registry::open(store, Settings::default(), [8; 32]).await.unwrap();
+    assert_eq!(opened.id(), fixture.registry.id());
+    assert_eq!(opened.reach().await, Ok(()));
+    assert_eq!(opened.lookup(&request.name).await.unwrap(), held);
+}
+
+#[tokio::test]
+async fn what_was_done_without_being_told_is_done_once_and_answered_as_it_was_done() {
+    for (slug, kind) in [(false, BROKEN), (true, BROKEN), (false, FULL)] {
+        let fixture = Fixture::new().await;
+        let (ada, bob) = (Person::new(1), Person::new(2));
+        let offer = NameAction::Offer {
+            to: Some(bob.account),
+        };
+        for (nonce, action) in [
+            (1, NameAction::Claim),
+            (2, NameAction::Release),
+            (3, NameAction::Claim),
+            (4, offer),
+        ] {
+            let released = action == NameAction::Release;
+            let request = ada.asks(slug, action, nonce);
+            let answer = fixture.answer_without_being_told(&request, kind).await;
+            match released {
+                true => assert_eq!(answer, NameAnswer::Free),
+                false => assert_eq!(held_by(&answer), ada.account),
+            }
+            assert_eq!(
+                fixture.answer(&request).await,
+                answer,
+                "asked again: the same word"
+            );
+        }
+        let request = bob.asks(slug, NameAction::Claim, 5);
+        let answer = fixture.answer_without_being_told(&request, kind).await;
+        assert_eq!(held_by(&answer), bob.account);
+        // Nobody else gets it for that.
+        let rival = Person::new(3).asks(slug, NameAction::Claim, 6);
+        assert_eq!(fixture.answer(&rival).await, NameAnswer::Taken);
+    }
+}

@@ -1,0 +1,653 @@
+//! The store on this relay's disk: enough for a network with one index relay.
+//!
+//! One thread owns the disk. It takes whatever waits, does it in order, commits all of it at once, and only then answers: many
+//! claims at once cost one commit. What changes nothing is read from the last commit. Leases live in memory; the rows under
+//! those of the last run go when it starts.
+//!
+//! When the disk refuses (full, or worse), changes are refused and nothing is acknowledged; what was committed is read on, and
+//! the disk is opened anew once it has space, since it takes nothing after a failure. Changes are tried again after a
+//! pause, and the first that succeeds ends it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use protocol::codec;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{oneshot, watch};
+
+use crate::store::{self, Changes, Disk, DiskError, FjallDisk, Merged, Opener};
+
+use super::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError};
+
+/// Its folder in the data folder.
+pub const FOLDER: &str = "names";
+/// Where relays kept names before: in a format this one cannot read.
+const OLD_FILE: &str = "registry.redb";
+/// Bytes of it kept in memory besides what was written last.
+const CACHE_BYTES: usize = 8 << 20;
+/// The key of the last change's revision; no row has it.
+const REVISION: &[u8] = b"revision";
+/// Transactions waiting; more are refused.
+const WAITING_MAX: usize = 4_096;
+/// Transactions in one commit.
+const GROUP_MAX: usize = 1_024;
+/// How often leases are looked at when nothing else happens.
+const LEASES_EVERY: Duration = Duration::from_millis(250);
+/// Between two attempts to change something on a disk that refuses: short at first, since most failures that pass do so
+/// quickly.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// The longest wait between two attempts.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// How long [`Embedded::watch`] waits at most.
+const WATCH_MAX: Duration = Duration::from_secs(5);
+/// Rows copied at a time.
+const COPIED_AT_ONCE: usize = 1_000;
+/// Changes there may have been between a backup and the loss it is for.
+const LOST_MAX: u64 = 1 << 32;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    orders: SyncSender<Order>,
+    revision: watch::Receiver<u64>,
+}
+
+/// What a store holds, for a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// All rows but locks, in order.
+    pub rows: Vec<(Key, Row)>,
+    /// The last change's.
+    pub revision: u64,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, TxnError>>;
+
+#[derive(Debug)]
+enum Order {
+    Txn(Txn, Reply<Outcome>),
+    Scan {
+        prefix: Key,
+        after: Option<Key>,
+        limit: usize,
+        reply: Reply<Vec<(Key, Row)>>,
+    },
+    Lease(Duration, Reply<LeaseId>),
+    KeepAlive(LeaseId, Reply<bool>),
+    EndLease(LeaseId, Reply<()>),
+    Restore(Copied, Reply<()>),
+}
+
+/// A row as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    value: Vec<u8>,
+    created: u64,
+    revision: u64,
+    lease: Option<i64>,
+}
+
+impl From<Stored> for Row {
+    fn from(stored: Stored) -> Self {
+        Self {
+            value: stored.value,
+            created: stored.created,
+            revision: stored.revision,
+        }
+    }
+}
+
+impl Embedded {
+    /// Opens the store in this folder, or makes it.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is no store.
+    pub fn open(folder: &Path) -> Result<Self, TxnError> {
+        let old = folder.join(OLD_FILE);
+        if old.exists() {
+            return Err(TxnError::Damaged(format!(
+                "{} holds names in the format of an older version; to keep them, run that version's `relay-node backup FILE`, move it away and run `relay-node restore FILE`",
+                old.display()
+            )));
+        }
+        let path = folder.join(FOLDER);
+        Self::open_with(Box::new(move || {
+            Ok(Box::new(FjallDisk::open(&path, CACHE_BYTES)?))
+        }))
+    }
+
+    /// As [`Self::open`], with whatever disk `opener` opens, at the start and again after each failure.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is no store.
+    pub fn open_with(opener: Opener) -> Result<Self, TxnError> {
+        let (shelf, revision) = Shelf::open(opener).map_err(broken)?;
+        let (orders, inbox) = sync_channel(WAITING_MAX);
+        std::thread::Builder::new()
+            .name("registry".to_owned())
+            .spawn(move || shelf.run(&inbox))
+            .map_err(|error| TxnError::Unavailable(error.to_string()))?;
+        Ok(Self { orders, revision })
+    }
+
+    async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, TxnError> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.try_send(order(reply)).map_err(|error| match error {
+            TrySendError::Full(_) => TxnError::Unavailable("too much waits for the disk".to_owned()),
+            TrySendError::Disconnected(_) => TxnError::Unavailable("its thread ended".to_owned()),
+        })?;
+        let gone = |_| Err(TxnError::Unknown("its thread ended".to_owned()));
+        answer.await.unwrap_or_else(gone)
+    }
+
+    pub(super) async fn txn(&self, txn: Txn) -> Result<Outcome, TxnError> {
+        self.order(|reply| Order::Txn(txn, reply)).await
+    }
+
+    /// All that is worth keeping. Locks are not: they end with the run.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn copy(&self) -> Result<Copied, TxnError> {
+        let mut rows: Vec<(Key, Row)> = Vec::new();
+        loop {
+            let after = rows.last().map(|(key, _)| key.clone());
+            let part = self.scan(b"", after.as_deref(), COPIED_AT_ONCE).await?;
+            if part.is_empty() {
+                break;
+            }
+            rows.extend(part);
+        }
+        rows.retain(|(key, _)| !key.starts_with(super::super::schema::LOCKS));
+        // A change whose answer was lost is seen by its rows first.
+        let seen = rows.iter().map(|(_, row)| row.revision).max();
+        let revision = seen.unwrap_or(0).max(*self.revision.borrow());
+        Ok(Copied { rows, revision })
+    }
+
+    /// Sets everything as it was copied, into a store in which there is nothing. What comes after has higher revisions than
+    /// whatever was given after the copy was made, and is lost with it.
+    ///
+    /// # Errors
+    /// [`TxnError`]; then nothing is set, unless the outcome is unknown.
+    pub async fn restore(&self, copied: Copied) -> Result<(), TxnError> {
+        self.order(|reply| Order::Restore(copied, reply)).await
+    }
+
+    /// See [`super::TxnStore::scan`].
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row)>, TxnError> {
+        let (prefix, after) = (prefix.to_vec(), after.map(<[u8]>::to_vec));
+        self.order(|reply| Order::Scan {
+            prefix,
+            after,
+            limit,
+            reply,
+        })
+        .await
+    }
+
+    pub(super) async fn lease(&self, ttl: Duration) -> Result<LeaseId, TxnError> {
+        self.order(|reply| Order::Lease(ttl, reply)).await
+    }
+
+    pub(super) async fn keep_alive(&self, lease: LeaseId) -> Result<bool, TxnError> {
+        self.order(|reply| Order::KeepAlive(lease, reply)).await
+    }
+
+    pub(super) async fn end_lease(&self, lease: LeaseId) -> Result<(), TxnError> {
+        self.order(|reply| Order::EndLease(lease, reply)).await
+    }
+
+    /// Any change wakes: there is one file, and whoever waits looks again.
+    pub(super) async fn watch(&self, _key: &[u8], after: u64) -> Result<(), TxnError> {
+        let mut revision = self.revision.clone();
+        let changed = revision.wait_for(|revision| *revision > after);
+        match tokio::time::timeout(WATCH_MAX, changed).await {
+            Ok(Err(_)) => Err(TxnError::Unavailable("its thread ended".to_owned())),
+            Ok(Ok(_)) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The disk may come back; a folder that is none of ours does not.
+fn broken(error: DiskError) -> TxnError {
+    match error {
+        DiskError::Damaged(why) => TxnError::Damaged(why),
+        error => TxnError::Unavailable(error.to_string()),
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> TxnError {
+    TxnError::Unavailable(error.to_string())
+}
+
+struct Lease {
+    ttl: Duration,
+    until: Instant,
+}
+
+/// The disk, on its thread.
+struct Shelf {
+    opener: Opener,
+    /// `None`: it could not be opened, and is at the next need.
+    disk: Option<Box<dyn Disk + Send>>,
+    /// It takes nothing any more: it is read until it can be opened anew.
+    broken: bool,
+    /// Of the last change.
+    revision: u64,
+    leases: BTreeMap<i64, Lease>,
+    last_lease: i64,
+    /// Rows of leases that are over may be there.
+    leftovers: bool,
+    /// Since the last change failed: why, and when changes are tried again.
+    refuses: Option<(String, Instant)>,
+    retry: Duration,
+    tell: watch::Sender<u64>,
+}
+
+/// What a group of transactions sees and changes.
+struct Open<'d> {
+    disk: &'d dyn Disk,
+    changes: Changes,
+    revision: u64,
+}
+
+impl Shelf {
+    fn open(mut opener: Opener) -> Result<(Self, watch::Receiver<u64>), DiskError> {
+        let disk = opener()?;
+        let revision = revision(disk.as_ref())?;
+        let leased = leased(disk.as_ref(), &Changes::new())?;
+        let (tell, told) = watch::channel(revision);
+        let shelf = Self {
+            opener,
+            disk: Some(disk),
+            broken: false,
+            revision,
+            leases: BTreeMap::new(),
+            // Those of the last run are other ones.
+            last_lease: leased.iter().map(|(_, lease)| *lease).max().unwrap_or(0),
+            leftovers: !leased.is_empty(),
+            refuses: None,
+            retry: RETRY_FIRST,
+            tell,
+        };
+        Ok((shelf, told))
+    }
+
+    /// The disk for changes, opened anew if it failed.
+    fn writable(&mut self) -> Result<Box<dyn Disk + Send>, DiskError> {
+        match self.disk.take() {
+            Some(disk) if !self.broken => return Ok(disk),
+            Some(disk) if !disk.has_room() => {
+                // Opening it needs some; until then it can at least be read.
+                self.disk = Some(disk);
+                return Err(DiskError::Full("it still is".into()));
+            }
+            // Only one can have it open.
+            before => drop(before),
+        }
+        self.open_anew()
+    }
+
+    fn open_anew(&mut self) -> Result<Box<dyn Disk + Send>, DiskError> {
+        let disk = (self.opener)()?;
+        // What failed may have come to be.
+        self.revision = revision(disk.as_ref())?;
+        self.tell.send_replace(self.revision);
+        self.broken = false;
+        Ok(disk)
+    }
+
+    /// The disk for reading: what was last committed.
+    fn readable(&mut self) -> Result<&dyn Disk, DiskError> {
+        let disk = match self.disk.take() {
+            Some(disk) => disk,
+            None => self.open_anew()?,
+        };
+        Ok(&**self.disk.insert(disk))
+    }
+
+    fn run(mut self, inbox: &Receiver<Order>) {
+        loop {
+            let first = match inbox.recv_timeout(LEASES_EVERY) {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            self.end_leases();
+            let Some(first) = first else { continue };
+            let mut group = vec![first];
+            while group.len() < GROUP_MAX {
+                let Ok(next) = inbox.try_recv() else { break };
+                group.push(next);
+            }
+            self.execute(group);
+        }
+    }
+
+    fn execute(&mut self, group: Vec<Order>) {
+        let mut txns = Vec::new();
+        for order in group {
+            match order {
+                Order::Txn(txn, reply) if txn.changes.is_empty() => {
+                    let _ = reply.send(self.look(&txn).map_err(unavailable));
+                }
+                Order::Txn(txn, reply) => txns.push((txn, reply)),
+                Order::Scan {
+                    prefix,
+                    after,
+                    limit,
+                    reply,
+                } => {
+                    let rows = self.scan(&prefix, after.as_deref(), limit);
+                    let _ = reply.send(rows.map_err(unavailable));
+                }
+                Order::Restore(copied, reply) => {
+                    let _ = reply.send(self.restore(copied).map_err(unavailable));
+                }
+                Order::Lease(ttl, reply) => {
+                    self.last_lease += 1;
+                    let until = Instant::now() + ttl;
+                    self.leases.insert(self.last_lease, Lease { ttl, until });
+                    let _ = reply.send(Ok(LeaseId(self.last_lease)));
+                }
+                Order::KeepAlive(LeaseId(id), reply) => {
+                    let lease = self.leases.get_mut(&id);
+                    let lives = lease.is_some();
+                    if let Some(lease) = lease {
+                        lease.until = Instant::now() + lease.ttl;
+                    }
+                    let _ = reply.send(Ok(lives));
+                }
+                Order::EndLease(LeaseId(id), reply) => {
+                    self.leftovers |= self.leases.remove(&id).is_some();
+                    self.end_leases();
+                    let _ = reply.send(match (&self.refuses, self.leftovers) {
+                        (Some((why, _)), true) => Err(unavailable(why)),
+                        _ => Ok(()),
+                    });
+                }
+            }
+        }
+        if txns.is_empty() {
+            return;
+        }
+        if let Some(why) = self.refuses_now() {
+            for (_, reply) in txns {
+                let _ = reply.send(Err(unavailable(&why)));
+            }
+            return;
+        }
+        match self.commit(&txns) {
+            Ok(outcomes) => {
+                for ((_, reply), outcome) in txns.into_iter().zip(outcomes) {
+                    let _ = reply.send(Ok(outcome));
+                }
+            }
+            Err(error) => {
+                for (_, reply) in txns {
+                    let _ = reply.send(Err(TxnError::Unknown(error.to_string())));
+                }
+            }
+        }
+    }
+
+    /// Why nothing is changed for the moment.
+    fn refuses_now(&self) -> Option<String> {
+        let (why, until) = self.refuses.as_ref()?;
+        (Instant::now() < *until).then(|| why.clone())
+    }
+
+    /// What a transaction that changes nothing sees.
+    fn look(&mut self, txn: &Txn) -> Result<Outcome, DiskError> {
+        let open = Open {
+            revision: 0,
+            changes: Changes::new(),
+            disk: self.readable()?,
+        };
+        match open.holds(&txn.checks)? {
+            true => Ok(Outcome::Done(0)),
+            false => open.refused(txn),
+        }
+    }
+
+    /// Does all of them in order, each seeing what those before it did.
+    fn commit(&mut self, txns: &[(Txn, Reply<Outcome>)]) -> Result<Vec<Outcome>, DiskError> {
+        self.write(|open, leases| {
+            let mut outcomes = Vec::with_capacity(txns.len());
+            for (txn, _) in txns {
+                outcomes.push(open.txn(txn, leases)?);
+            }
+            Ok(outcomes)
+        })
+    }
+
+    fn write<T>(
+        &mut self,
+        act: impl FnOnce(&mut Open<'_>, &BTreeMap<i64, Lease>) -> Result<T, DiskError>,
+    ) -> Result<T, DiskError> {
+        let written = self.try_write(act);
+        match &written {
+            Ok(_) => {
+                self.retry = RETRY_FIRST;
+                if self.refuses.take().is_some() {
+                    tracing::info!("the registry's disk takes changes again");
+                }
+            }
+            Err(error) => {
+                self.broken = true;
+                if self.refuses.is_none() {
+                    tracing::error!(%error, "the registry's disk takes no changes; it is tried again");
+                }
+                self.refuses = Some((error.to_string(), Instant::now() + self.retry));
+                self.retry = (self.retry * 2).min(RETRY_MAX);
+            }
+        }
+        written
+    }
+
+    fn try_write<T>(
+        &mut self,
+        act: impl FnOnce(&mut Open<'_>, &BTreeMap<i64, Lease>) -> Result<T, DiskError>,
+    ) -> Result<T, DiskError> {
+        let disk = self.writable()?;
+        let mut open = Open {
+            disk: disk.as_ref(),
+            changes: Changes::new(),
+            revision: self.revision,
+        };
+        let done = act(&mut open, &self.leases);
+        let Open {
+            mut changes,
+            revision,
+            ..
+        } = open;
+        let committed = match &done {
+            Ok(_) if !changes.is_empty() => {
+                changes.insert(REVISION.to_vec(), Some(codec::encode(&revision)));
+                disk.commit(&changes).map(|()| true)
+            }
+            _ => Ok(false),
+        };
+        self.disk = Some(disk);
+        if committed? {
+            self.revision = revision;
+            self.tell.send_replace(revision);
+        }
+        done
+    }
+
+    /// Ends leases that were not kept alive, and drops the rows under those that are over. If the disk refuses, later.
+    fn end_leases(&mut self) {
+        let now = Instant::now();
+        let before = self.leases.len();
+        self.leases.retain(|_, lease| lease.until > now);
+        self.leftovers |= self.leases.len() < before;
+        if self.leftovers && self.refuses_now().is_none() {
+            self.leftovers = self.drop_leftovers().is_err();
+        }
+    }
+
+    fn drop_leftovers(&mut self) -> Result<(), DiskError> {
+        self.write(|open, leases| {
+            for (key, lease) in leased(open.disk, &open.changes)? {
+                if !leases.contains_key(&lease) {
+                    open.revision += 1;
+                    open.changes.insert(key, None);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn restore(&mut self, copied: Copied) -> Result<(), DiskError> {
+        if !self.scan(b"", None, 1)?.is_empty() {
+            return Err(DiskError::Damaged("there is a registry already".to_owned()));
+        }
+        self.write(|open, _| {
+            open.revision = copied.revision;
+            for (key, row) in copied.rows {
+                open.revision = open.revision.max(row.revision);
+                let stored = Stored {
+                    value: row.value,
+                    created: row.created,
+                    revision: row.revision,
+                    lease: None,
+                };
+                open.changes.insert(key, Some(codec::encode(&stored)));
+            }
+            open.revision = open.revision.saturating_add(LOST_MAX);
+            Ok(())
+        })
+    }
+
+    fn scan(
+        &mut self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row)>, DiskError> {
+        let none = Changes::new();
+        let start = after.unwrap_or(prefix).to_vec();
+        let mut rows = Merged::new(self.readable()?, &none, start, after_all(prefix), false)?;
+        let mut found = Vec::new();
+        while found.len() < limit
+            && let Some((key, value)) = rows.next_row()?
+        {
+            if Some(key.as_slice()) != after
+                && let Ok(stored) = codec::decode::<Stored>(&value)
+            {
+                found.push((key, stored.into()));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The first key after all that begin with `prefix`, whose last byte is not the highest.
+fn after_all(prefix: &[u8]) -> Key {
+    let mut end = prefix.to_vec();
+    match end.last_mut() {
+        Some(last) => *last = last.saturating_add(1),
+        None => end.push(u8::MAX),
+    }
+    end
+}
+
+/// The revision of the last change on a disk.
+fn revision(disk: &dyn Disk) -> Result<u64, DiskError> {
+    let Some(stored) = disk.get(REVISION)? else {
+        return Ok(0);
+    };
+    codec::decode(&stored).map_err(|_| DiskError::Damaged("its revision cannot be read".to_owned()))
+}
+
+/// Rows that go with a lease. Only locks have leases, and they begin alike.
+fn leased(disk: &dyn Disk, changes: &Changes) -> Result<Vec<(Key, i64)>, DiskError> {
+    let (start, end) = (
+        super::super::schema::LOCKS.to_vec(),
+        super::super::schema::LOCKS_END.to_vec(),
+    );
+    let mut rows = Merged::new(disk, changes, start, end, false)?;
+    let mut found = Vec::new();
+    while let Some((key, value)) = rows.next_row()? {
+        let stored: Option<Stored> = codec::decode(&value).ok();
+        if let Some(lease) = stored.and_then(|stored| stored.lease) {
+            found.push((key, lease));
+        }
+    }
+    Ok(found)
+}
+
+impl Open<'_> {
+    fn row(&self, key: &[u8]) -> Result<Option<Stored>, DiskError> {
+        let value = store::value(self.disk, &self.changes, key)?;
+        // What cannot be read is in nobody's way; it is replaced by the next who claims it.
+        Ok(value.and_then(|value| codec::decode(&value).ok()))
+    }
+
+    fn holds(&self, checks: &[Check]) -> Result<bool, DiskError> {
+        for check in checks {
+            let holds = match check {
+                Check::Absent(key) => self.row(key)?.is_none(),
+                Check::Unchanged(key, revision) => {
+                    self.row(key)?.is_some_and(|row| row.revision == *revision)
+                }
+                Check::Created(key, revision) => self.row(key)?.is_some_and(|row| row.created == *revision),
+                Check::NotAfter(key, revision) => self.row(key)?.is_none_or(|row| row.revision <= *revision),
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn refused(&self, txn: &Txn) -> Result<Outcome, DiskError> {
+        let rows = txn.otherwise.iter().map(|key| self.row(key));
+        let rows = rows.map(|row| row.map(|row| row.map(Row::from)));
+        Ok(Outcome::Refused(rows.collect::<Result<_, _>>()?))
+    }
+
+    fn txn(&mut self, txn: &Txn, leases: &BTreeMap<i64, Lease>) -> Result<Outcome, DiskError> {
+        // A lease that is over writes nothing that would have to go again.
+        let over = |change: &Change| match change {
+            Change::Put { lease, .. } => lease.is_some_and(|LeaseId(id)| !leases.contains_key(&id)),
+            Change::Delete(_) => false,
+        };
+        if txn.changes.iter().any(over) || !self.holds(&txn.checks)? {
+            return self.refused(txn);
+        }
+        self.revision += 1;
+        for change in &txn.changes {
+            match change {
+                Change::Delete(key) => drop(self.changes.insert(key.clone(), None)),
+                Change::Put { key, value, lease } => {
+                    let created = self.row(key)?.map_or(self.revision, |row| row.created);
+                    let stored = Stored {
+                        value: value.clone(),
+                        created,
+                        revision: self.revision,
+                        lease: lease.map(|LeaseId(id)| id),
+                    };
+                    self.changes.insert(key.clone(), Some(codec::encode(&stored)));
+                }
+            }
+        }
+        Ok(Outcome::Done(self.revision))
+    }
+}
+
+#[cfg(test)]
+#[path = "embedded_tests.rs"]
+mod tests;

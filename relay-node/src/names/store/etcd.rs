@@ -1,0 +1,633 @@
+//! The store in etcd: several index relays share it, and it survives what its majority survives.
+//!
+//! A request that fails on its way may have taken effect: that is said so ([`TxnError::Unknown`]) and settled by whoever
+//! asked. Reads are linearizable.
+//!
+//! Transactions that wait for the same node travel together: nested in one request, each with its own checks and its own
+//! outcome. So a round of etcd's consensus serves many claims when many come at once, and one when one comes.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use etcd_client::{
+    Certificate, Client, Compare, CompareOp, ConnectOptions, Error, GetOptions, Identity, KeyValue,
+    PutOptions, SortOrder, SortTarget, TlsOptions, TxnOp, TxnOpResponse, TxnResponse, WatchOptions,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+
+use super::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError};
+
+/// Before every key, so that others may use the same etcd.
+const PREFIX: &[u8] = b"starling/";
+/// A request that takes longer is given up; what became of it is unknown.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Transactions waiting; more are refused.
+const WAITING_MAX: usize = 4_096;
+/// Transactions in one request: etcd takes 128 operations (`--max-txn-ops`), and each of these is one with a few within.
+const GROUP_MAX: usize = 32;
+/// Requests under way at once: the next is prepared while etcd decides about one.
+const REQUESTS_MAX: usize = 4;
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// A watch is begun anew after this long: one that hangs is not noticed otherwise.
+const WATCH_MAX: Duration = Duration::from_secs(4);
+
+/// Where etcd is: `etcd://a:2379,b:2379`, or `etcds://` for TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EtcdAddress {
+    tls: bool,
+    hosts: Vec<String>,
+}
+
+/// Not where an etcd is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names no etcd; one looks like etcd://a:2379,b:2379,c:2379, or etcds:// for TLS")]
+pub struct EtcdAddressError(String);
+
+impl EtcdAddress {
+    /// The first node, as etcd's own clients name it.
+    #[must_use]
+    pub fn first(&self) -> String {
+        self.nodes().next().unwrap_or_default()
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = String> + '_ {
+        let scheme = if self.tls { "https" } else { "http" };
+        self.hosts.iter().map(move |host| format!("{scheme}://{host}"))
+    }
+}
+
+impl FromStr for EtcdAddress {
+    type Err = EtcdAddressError;
+
+    fn from_str(text: &str) -> Result<Self, EtcdAddressError> {
+        let wrong = || EtcdAddressError(text.to_owned());
+        let (scheme, hosts) = text.split_once("://").ok_or_else(wrong)?;
+        let tls = match scheme {
+            "etcd" => false,
+            "etcds" => true,
+            _ => return Err(wrong()),
+        };
+        let hosts: Vec<String> = hosts
+            .trim_end_matches('/')
+            .split(',')
+            .map(str::to_owned)
+            .collect();
+        let fits = |host: &String| {
+            let authority: Option<axum::http::uri::Authority> = host.parse().ok();
+            authority.is_some_and(|authority| !authority.host().is_empty() && !host.contains('@'))
+        };
+        if !hosts.iter().all(fits) {
+            return Err(wrong());
+        }
+        Ok(Self { tls, hosts })
+    }
+}
+
+impl fmt::Display for EtcdAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "etcds" } else { "etcd" };
+        write!(f, "{scheme}://{}", self.hosts.join(","))
+    }
+}
+
+impl TryFrom<String> for EtcdAddress {
+    type Error = EtcdAddressError;
+
+    fn try_from(text: String) -> Result<Self, EtcdAddressError> {
+        text.parse()
+    }
+}
+
+impl From<EtcdAddress> for String {
+    fn from(address: EtcdAddress) -> Self {
+        address.to_string()
+    }
+}
+
+/// How to prove oneself to etcd, and how it proves itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// A user of etcd, and the password.
+    pub user: Option<(String, String)>,
+    /// The certificate authority etcd's certificate is from; none: those of the web.
+    pub ca: Option<PathBuf>,
+    /// This relay's certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl Credentials {
+    /// Those of these settings.
+    #[must_use]
+    pub fn of(settings: &crate::config::Settings) -> Self {
+        let user = settings.registry_user.clone();
+        Self {
+            user: user.map(|user| (user, settings.registry_password.clone())),
+            ca: settings.registry_ca.clone(),
+            identity: settings.registry_cert.clone().zip(settings.registry_key.clone()),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Etcd {
+    nodes: Arc<Nodes>,
+    waiting: mpsc::Sender<Waiting>,
+}
+
+/// One node is talked to until it fails, then the next.
+struct Nodes {
+    address: EtcdAddress,
+    credentials: Credentials,
+    /// A connection to each, made at the first need: etcd may come up later than the relay.
+    clients: Vec<Mutex<Option<Client>>>,
+    current: AtomicUsize,
+}
+
+/// A transaction on its way.
+struct Waiting {
+    txn: Txn,
+    reply: oneshot::Sender<Result<Outcome, TxnError>>,
+}
+
+impl fmt::Debug for Etcd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Etcd({})", self.nodes.address)
+    }
+}
+
+impl Etcd {
+    /// The store at this address. Nothing is asked of it yet.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn new(address: EtcdAddress, credentials: Credentials) -> Self {
+        let nodes = Arc::new(Nodes {
+            clients: address.hosts.iter().map(|_| Mutex::default()).collect(),
+            address,
+            credentials,
+            current: AtomicUsize::default(),
+        });
+        let (waiting, inbox) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(carry(Arc::clone(&nodes), inbox));
+        Self { nodes, waiting }
+    }
+
+    pub(super) async fn txn(&self, txn: Txn) -> Result<Outcome, TxnError> {
+        if txn.changes.is_empty() {
+            return self.nodes.look(txn).await;
+        }
+        let (reply, outcome) = oneshot::channel();
+        let full = |_| TxnError::Unavailable("too much waits for it".to_owned());
+        self.waiting.try_send(Waiting { txn, reply }).map_err(full)?;
+        let gone = |_| Err(TxnError::Unknown("the connection ended".to_owned()));
+        outcome.await.unwrap_or_else(gone)
+    }
+
+    pub(super) async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row)>, TxnError> {
+        self.nodes.scan(prefix, after, limit).await
+    }
+
+    pub(super) async fn lease(&self, ttl: Duration) -> Result<LeaseId, TxnError> {
+        self.nodes.lease(ttl).await
+    }
+
+    pub(super) async fn keep_alive(&self, lease: LeaseId) -> Result<bool, TxnError> {
+        self.nodes.keep_alive(lease).await
+    }
+
+    pub(super) async fn end_lease(&self, lease: LeaseId) -> Result<(), TxnError> {
+        self.nodes.end_lease(lease).await
+    }
+
+    pub(super) async fn watch(&self, key: &[u8], after: u64) -> Result<(), TxnError> {
+        self.nodes.watch(key, after).await
+    }
+}
+
+/// Sends what waits, together where it can go together, until nobody is left to send anything.
+async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<Waiting>) {
+    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let mut later: VecDeque<Waiting> = VecDeque::new();
+    loop {
+        let first = match later.pop_front() {
+            Some(first) => first,
+            None => match inbox.recv().await {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        // While all requests are under way, more gather.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let mut compared: BTreeSet<Key> = looked_at(&first.txn).cloned().collect();
+        let mut written: BTreeSet<Key> = changed(&first.txn).cloned().collect();
+        let mut group = vec![first];
+        let mut clashing = VecDeque::new();
+        while group.len() < GROUP_MAX {
+            let Some(next) = later.pop_front().or_else(|| inbox.try_recv().ok()) else {
+                break;
+            };
+            // etcd writes no key twice in one request, and looks at all of them before it writes any: the second should see
+            // what the first did.
+            let clashes = looked_at(&next.txn).any(|key| written.contains(key))
+                || changed(&next.txn).any(|key| written.contains(key) || compared.contains(key));
+            if clashes {
+                clashing.push_back(next);
+            } else {
+                compared.extend(looked_at(&next.txn).cloned());
+                written.extend(changed(&next.txn).cloned());
+                group.push(next);
+            }
+        }
+        clashing.append(&mut later);
+        later = clashing;
+        let nodes = Arc::clone(&nodes);
+        tokio::spawn(async move {
+            nodes.carry(group).await;
+            drop(place);
+        });
+    }
+}
+
+/// What a transaction compares.
+fn looked_at(txn: &Txn) -> impl Iterator<Item = &Key> {
+    txn.checks.iter().map(|check| match check {
+        Check::Absent(key) | Check::Unchanged(key, _) | Check::Created(key, _) | Check::NotAfter(key, _) => {
+            key
+        }
+    })
+}
+
+fn changed(txn: &Txn) -> impl Iterator<Item = &Key> {
+    txn.changes.iter().map(|change| match change {
+        Change::Put { key, .. } | Change::Delete(key) => key,
+    })
+}
+
+impl Nodes {
+    /// Asks the current node. If it fails, the next is the current one from then on.
+    async fn ask<T, F>(&self, changes: bool, mut ask: impl FnMut(Client) -> F) -> Result<T, TxnError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        // What changes nothing is tried with every node.
+        let tries = if changes { 1 } else { self.clients.len() };
+        let mut outcome = Err(TxnError::Unavailable("there is no node".to_owned()));
+        for _ in 0..tries {
+            let node = self.current.load(Ordering::Relaxed) % self.clients.len();
+            outcome = match self.client(node).await {
+                Ok(client) => match tokio::time::timeout(ANSWER_WITHIN, ask(client)).await {
+                    Ok(Ok(answer)) => return Ok(answer),
+                    Ok(Err(error)) => Err(failed(&error, changes)),
+                    Err(_) => Err(failed_late(changes)),
+                },
+                Err(error) => Err(error),
+            };
+            let next = (node + 1) % self.clients.len();
+            let order = Ordering::Relaxed;
+            // Somebody else may have moved on already.
+            let _ = self.current.compare_exchange(node, next, order, order);
+        }
+        outcome
+    }
+
+    async fn client(&self, node: usize) -> Result<Client, TxnError> {
+        let mut client = self.clients[node].lock().await;
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        let host = self.address.nodes().nth(node).unwrap_or_default();
+        let connected = self.connect(host).await?;
+        Ok(client.insert(connected).clone())
+    }
+
+    async fn connect(&self, host: String) -> Result<Client, TxnError> {
+        let unreadable = |path: &PathBuf, error: std::io::Error| {
+            TxnError::Unavailable(format!("{} cannot be read: {error}", path.display()))
+        };
+        let mut options = ConnectOptions::new()
+            .with_connect_timeout(CONNECT_WITHIN)
+            .with_timeout(ANSWER_WITHIN)
+            .with_keep_alive(Duration::from_secs(5), Duration::from_secs(3))
+            .with_require_leader(true)
+            .with_auto_token_refresh(true);
+        if let Some((user, password)) = &self.credentials.user {
+            options = options.with_user(user, password);
+        }
+        if self.address.tls {
+            let mut tls = TlsOptions::new();
+            tls = match &self.credentials.ca {
+                Some(path) => {
+                    let pem = std::fs::read(path).map_err(|error| unreadable(path, error))?;
+                    tls.ca_certificate(Certificate::from_pem(pem))
+                }
+                None => tls.with_webpki_roots(),
+            };
+            if let Some((certificate, key)) = &self.credentials.identity {
+                let read = |path: &PathBuf| std::fs::read(path).map_err(|error| unreadable(path, error));
+                tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+            }
+            options = options.with_tls(tls);
+        }
+        let connecting = Client::connect([host], Some(options));
+        match tokio::time::timeout(ANSWER_WITHIN, connecting).await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(error)) => {
+                let hint = if is_refusal(&error) { "" } else { self.hint() };
+                Err(TxnError::Unavailable(said(&error) + hint))
+            }
+            Err(_) => Err(TxnError::Unavailable("it does not answer".to_owned())),
+        }
+    }
+
+    /// What is likely missing when etcd hangs up, which is all it does then.
+    fn hint(&self) -> &'static str {
+        match (self.address.tls, &self.credentials.identity) {
+            (false, _) => "; if it speaks TLS, its address begins with etcds://",
+            (true, None) => "; if it wants a certificate, --registry-cert and --registry-key name one",
+            (true, Some(_)) => "",
+        }
+    }
+
+    /// A transaction that changes nothing.
+    async fn look(&self, txn: Txn) -> Result<Outcome, TxnError> {
+        let wanted = txn.otherwise.len();
+        let request = request(&txn);
+        let answer = self.ask(false, |mut client| {
+            let request = request.clone();
+            async move { client.txn(request).await }
+        });
+        outcome(&answer.await?, wanted)
+    }
+
+    /// Sends transactions that touch different rows in one request, and tells each what became of it.
+    async fn carry(&self, group: Vec<Waiting>) {
+        let single = group.len() == 1;
+        let request = match &group[..] {
+            [one] => request(&one.txn),
+            many => {
+                let nested: Vec<TxnOp> = many.iter().map(|one| TxnOp::txn(request(&one.txn))).collect();
+                etcd_client::Txn::new().and_then(nested)
+            }
+        };
+        let answer = self.ask(true, |mut client| {
+            let request = request.clone();
+            async move { client.txn(request).await }
+        });
+        let answer = match answer.await {
+            Ok(answer) => answer,
+            Err(error) => {
+                for one in group {
+                    let _ = one.reply.send(Err(error.clone()));
+                }
+                return;
+            }
+        };
+        if single {
+            for one in group {
+                let _ = one.reply.send(outcome(&answer, one.txn.otherwise.len()));
+            }
+            return;
+        }
+        let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
+        let mut answers = answer.op_responses().into_iter();
+        for one in group {
+            let nested = match answers.next() {
+                Some(TxnOpResponse::Txn(nested)) if nested.succeeded() => {
+                    Ok(Outcome::Done(unsigned(revision)))
+                }
+                Some(TxnOpResponse::Txn(nested)) => outcome(&nested, one.txn.otherwise.len()),
+                _ => Err(TxnError::Damaged("etcd answered something else".to_owned())),
+            };
+            let _ = one.reply.send(nested);
+        }
+    }
+
+    async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row)>, TxnError> {
+        let mut start = full(after.unwrap_or(prefix));
+        if after.is_some() {
+            start.push(0);
+        }
+        let options = GetOptions::new()
+            .with_range(engine::store::prefix_end(&full(prefix)))
+            .with_sort(SortTarget::Key, SortOrder::Ascend)
+            .with_limit(i64::try_from(limit).unwrap_or(i64::MAX));
+        let found = self.ask(false, |mut client| {
+            let (start, options) = (start.clone(), options.clone());
+            async move { client.get(start, Some(options)).await }
+        });
+        let found = found.await?;
+        let rows = found.kvs().iter().map(|kv| {
+            let key = kv.key().strip_prefix(PREFIX).unwrap_or(kv.key());
+            (key.to_vec(), row(kv))
+        });
+        Ok(rows.collect())
+    }
+
+    async fn lease(&self, ttl: Duration) -> Result<LeaseId, TxnError> {
+        // Whole seconds, and no less than etcd's own election takes.
+        let seconds = i64::try_from(ttl.as_secs().max(2)).unwrap_or(i64::MAX);
+        // One that is granted and not heard of ends by itself.
+        let granted = self.ask(false, |mut client| async move {
+            client.lease_grant(seconds, None).await
+        });
+        Ok(LeaseId(granted.await?.id()))
+    }
+
+    async fn keep_alive(&self, lease: LeaseId) -> Result<bool, TxnError> {
+        let kept = self.ask(false, |mut client| async move {
+            match client.lease_keep_alive(lease.0).await {
+                // The stream begins with the first answer.
+                Ok(_) => Ok(true),
+                // A lease that is over cannot be kept.
+                Err(Error::LeaseKeepAliveError(_)) => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        kept.await
+    }
+
+    async fn end_lease(&self, lease: LeaseId) -> Result<(), TxnError> {
+        let ended = self.ask(
+            false,
+            |mut client| async move { client.lease_revoke(lease.0).await },
+        );
+        ended.await.map(drop)
+    }
+
+    async fn watch(&self, key: &[u8], after: u64) -> Result<(), TxnError> {
+        let from = i64::try_from(after).unwrap_or(i64::MAX - 1) + 1;
+        let watched = self.ask(false, |mut client| async move {
+            let options = WatchOptions::new().with_start_revision(from);
+            let changed = async {
+                let mut stream = client.watch(full(key), Some(options)).await?;
+                loop {
+                    match stream.message().await? {
+                        Some(answer) if answer.created() && answer.events().is_empty() => {}
+                        // Changed, cancelled, or compacted away: whoever waits looks again.
+                        _ => return Ok(()),
+                    }
+                }
+            };
+            tokio::time::timeout(WATCH_MAX, changed).await.unwrap_or(Ok(()))
+        });
+        watched.await
+    }
+}
+
+fn full(key: &[u8]) -> Vec<u8> {
+    [PREFIX, key].concat()
+}
+
+fn request(txn: &Txn) -> etcd_client::Txn {
+    let checks: Vec<Compare> = txn.checks.iter().map(compare).collect();
+    let then: Vec<TxnOp> = txn.changes.iter().map(operation).collect();
+    let otherwise = txn.otherwise.iter().map(|key| TxnOp::get(full(key), None));
+    let otherwise: Vec<TxnOp> = otherwise.collect();
+    etcd_client::Txn::new()
+        .when(checks)
+        .and_then(then)
+        .or_else(otherwise)
+}
+
+fn outcome(answer: &TxnResponse, wanted: usize) -> Result<Outcome, TxnError> {
+    if answer.succeeded() {
+        let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
+        return Ok(Outcome::Done(unsigned(revision)));
+    }
+    let rows = answer.op_responses().into_iter().map(|answer| match answer {
+        TxnOpResponse::Get(found) => found.kvs().first().map(row),
+        _ => None,
+    });
+    let rows: Vec<Option<Row>> = rows.collect();
+    if rows.len() != wanted {
+        return Err(TxnError::Damaged("etcd answered something else".to_owned()));
+    }
+    Ok(Outcome::Refused(rows))
+}
+
+fn compare(check: &Check) -> Compare {
+    let signed = |revision: &u64| i64::try_from(*revision).unwrap_or(-1);
+    match check {
+        Check::Absent(key) => Compare::create_revision(full(key), CompareOp::Equal, 0),
+        Check::Unchanged(key, revision) => {
+            Compare::mod_revision(full(key), CompareOp::Equal, signed(revision))
+        }
+        Check::Created(key, revision) => {
+            Compare::create_revision(full(key), CompareOp::Equal, signed(revision))
+        }
+        // What is not there was last changed by 0.
+        Check::NotAfter(key, revision) => {
+            let later = i64::try_from(revision.saturating_add(1)).unwrap_or(i64::MAX);
+            Compare::mod_revision(full(key), CompareOp::Less, later)
+        }
+    }
+}
+
+fn operation(change: &Change) -> TxnOp {
+    match change {
+        Change::Put { key, value, lease } => {
+            let options = lease.map(|LeaseId(id)| PutOptions::new().with_lease(id));
+            TxnOp::put(full(key), value.clone(), options)
+        }
+        Change::Delete(key) => TxnOp::delete(full(key), None),
+    }
+}
+
+fn row(kv: &KeyValue) -> Row {
+    Row {
+        value: kv.value().to_vec(),
+        created: unsigned(kv.create_revision()),
+        revision: unsigned(kv.mod_revision()),
+    }
+}
+
+fn unsigned(revision: i64) -> u64 {
+    u64::try_from(revision).unwrap_or(0)
+}
+
+fn said(error: &Error) -> String {
+    match error {
+        Error::GRpcStatus(status) => format!("{:?}: {}", status.code(), status.message()),
+        error => error.to_string(),
+    }
+}
+
+fn failed_late(changes: bool) -> TxnError {
+    let text = "it does not answer".to_owned();
+    if changes {
+        TxnError::Unknown(text)
+    } else {
+        TxnError::Unavailable(text)
+    }
+}
+
+/// Invalid argument, permission denied, unauthenticated (google.rpc.Code).
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::GRpcStatus(status) if matches!(status.code() as i32, 3 | 7 | 16))
+}
+
+/// What never left this machine, or was refused before it was looked at, did nothing.
+fn failed(error: &Error, changes: bool) -> TxnError {
+    let text = said(error);
+    let refused = match error {
+        Error::GRpcStatus(_) => is_refusal(error),
+        Error::InvalidArgs(_) | Error::InvalidUri(_) => true,
+        _ => false,
+    };
+    if changes && !refused {
+        TxnError::Unknown(text)
+    } else {
+        TxnError::Unavailable(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EtcdAddress;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        let read = |text: &str| {
+            text.parse::<EtcdAddress>()
+                .ok()
+                .map(|address| address.to_string())
+        };
+        assert_eq!(read("etcd://a:2379/"), Some("etcd://a:2379".to_owned()));
+        assert_eq!(
+            read("etcds://a:1,[::1]:2"),
+            Some("etcds://a:1,[::1]:2".to_owned())
+        );
+        for wrong in [
+            "",
+            "a:2379",
+            "http://a:2379",
+            "etcd://",
+            "etcd://a,,b",
+            "etcd://user@a:1",
+            "etcd://a/b",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong:?}");
+        }
+    }
+}

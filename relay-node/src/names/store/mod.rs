@@ -1,0 +1,190 @@
+//! What the registry is kept in: rows that change in transactions which compare before they write.
+
+use std::time::Duration;
+
+mod embedded;
+mod etcd;
+
+pub use embedded::{Copied, Embedded, FOLDER as EMBEDDED_FOLDER};
+pub use etcd::{Credentials, Etcd, EtcdAddress};
+
+/// A row's key.
+pub type Key = Vec<u8>;
+
+/// A row as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its value.
+    pub value: Vec<u8>,
+    /// The revision of the change that made the key.
+    pub created: u64,
+    /// The revision of the last change to it.
+    pub revision: u64,
+}
+
+/// Names a lease: rows written under it go when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseId(pub i64);
+
+/// What must be so for a transaction to take effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// There is no such row.
+    Absent(Key),
+    /// The row was last changed by this revision.
+    Unchanged(Key, u64),
+    /// The row was made by this revision: the fence of a lock.
+    Created(Key, u64),
+    /// There is no such row, or it was last changed by this revision or an earlier one.
+    NotAfter(Key, u64),
+}
+
+/// What a transaction does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Sets a row.
+    Put {
+        /// Which.
+        key: Key,
+        /// To what.
+        value: Vec<u8>,
+        /// Under which lease, if any.
+        lease: Option<LeaseId>,
+    },
+    /// Removes a row; there may be none.
+    Delete(Key),
+}
+
+/// All or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Txn {
+    /// All of these must hold.
+    pub checks: Vec<Check>,
+    /// Then all of this is done,
+    pub changes: Vec<Change>,
+    /// else these rows are read, in the same moment.
+    pub otherwise: Vec<Key>,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, durably, at this revision.
+    Done(u64),
+    /// A check did not hold; the rows asked for.
+    Refused(Vec<Option<Row>>),
+}
+
+/// Why a store did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TxnError {
+    /// Nothing happened.
+    #[error("the registry cannot be reached: {0}")]
+    Unavailable(String),
+    /// It is not known whether it happened.
+    #[error("the registry's answer is lost: {0}")]
+    Unknown(String),
+    /// What is stored there is not what a registry writes.
+    #[error("the registry's data is damaged: {0}")]
+    Damaged(String),
+}
+
+/// A store of either kind.
+#[derive(Clone, Debug)]
+pub enum TxnStore {
+    /// In a file of this relay.
+    Embedded(Embedded),
+    /// In etcd.
+    Etcd(Etcd),
+}
+
+impl TxnStore {
+    /// Does a transaction.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn txn(&self, txn: Txn) -> Result<Outcome, TxnError> {
+        match self {
+            Self::Embedded(store) => store.txn(txn).await,
+            Self::Etcd(store) => store.txn(txn).await,
+        }
+    }
+
+    /// Reads rows, all in the same moment.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn read(&self, keys: Vec<Key>) -> Result<Vec<Option<Row>>, TxnError> {
+        // A check that never holds: no row is made by revision 0.
+        let never = Check::Created(b"never".to_vec(), u64::MAX);
+        let txn = Txn {
+            checks: vec![never],
+            changes: Vec::new(),
+            otherwise: keys,
+        };
+        match self.txn(txn).await? {
+            Outcome::Refused(rows) => Ok(rows),
+            Outcome::Done(_) => Err(TxnError::Damaged("a check that cannot hold did".to_owned())),
+        }
+    }
+
+    /// Rows whose key begins with `prefix` and comes after `after`, at most `limit`, in order.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row)>, TxnError> {
+        match self {
+            Self::Embedded(store) => store.scan(prefix, after, limit).await,
+            Self::Etcd(store) => store.scan(prefix, after, limit).await,
+        }
+    }
+
+    /// A lease that ends when it is not kept alive for this long.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn lease(&self, ttl: Duration) -> Result<LeaseId, TxnError> {
+        match self {
+            Self::Embedded(store) => store.lease(ttl).await,
+            Self::Etcd(store) => store.lease(ttl).await,
+        }
+    }
+
+    /// Keeps a lease alive; whether it still lives.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn keep_alive(&self, lease: LeaseId) -> Result<bool, TxnError> {
+        match self {
+            Self::Embedded(store) => store.keep_alive(lease).await,
+            Self::Etcd(store) => store.keep_alive(lease).await,
+        }
+    }
+
+    /// Ends a lease: its rows go.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn end_lease(&self, lease: LeaseId) -> Result<(), TxnError> {
+        match self {
+            Self::Embedded(store) => store.end_lease(lease).await,
+            Self::Etcd(store) => store.end_lease(lease).await,
+        }
+    }
+
+    /// Waits until the row changes after this revision, or for a while. Whoever waits looks again afterwards.
+    ///
+    /// # Errors
+    /// [`TxnError`].
+    pub async fn watch(&self, key: &[u8], after: u64) -> Result<(), TxnError> {
+        match self {
+            Self::Embedded(store) => store.watch(key, after).await,
+            Self::Etcd(store) => store.watch(key, after).await,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What can be a name or a slug: one spelling for each, and none that passes for another. Slugs follow the rules of names,
+//! but have no `.`: a path that ends in one with a `.` is a file's.
+//!
+//! Names are compared by eye, so the rules are those of Unicode's report on security (UTS #39): allowed characters, one
+//! script (or a usual mixture, "highly restrictive"), no name in other letters that reads like one in Latin letters. Two
+//! names with one skeleton (section 4 there) are one name to the registry: `paypa1` is taken when `paypal` is.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use super::schema::Space;
+use protocol::name::NameFault;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::GeneralSecurityProfile as _;
+use unicode_security::confusable_detection::skeleton as uts39_skeleton;
+use unicode_security::restriction_level::{RestrictionLevel, RestrictionLevelDetection as _};
+
+/// Characters of a name, at least.
+const CHARS_MIN: u8 = 2;
+/// Characters of a name, at most: four bytes each keep within `UNIQUE_NAME_LEN_MAX`.
+const CHARS_MAX: u8 = 30;
+
+/// Kept for the network, or the address of a page of the app or a service of a relay.
+const RESERVED: [&str; 57] = [
+    "about",
+    "account",
+    "activity",
+    "admin",
+    "administrator",
+    "all",
+    "anonymous",
+    "api",
+    "app",
+    "assets",
+    "e",
+    "everyone",
+    "explore",
+    "feed",
+    "feeds",
+    "gossip",
+    "healthz",
+    "help",
+    "home",
+    "icons",
+    "index",
+    "invite",
+    "link",
+    "links",
+    "login",
+    "me",
+    "metrics",
+    "mod",
+    "moderator",
+    "monitor",
+    "network",
+    "nobody",
+    "official",
+    "p",
+    "peers",
+    "post",
+    "posts",
+    "public",
+    "readyz",
+    "register",
+    "relay",
+    "root",
+    "search",
+    "security",
+    "settings",
+    "signal",
+    "starling",
+    "static",
+    "status",
+    "support",
+    "sw",
+    "system",
+    "tag",
+    "u",
+    "welcome",
+    "ws",
+    "you",
+];
+
+/// What these look like.
+static RESERVED_LOOKS: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| RESERVED.iter().map(|name| skeleton(name)).collect());
+
+/// The one spelling of a name: compatibility forms are replaced (NFKC), capitals are not kept.
+#[must_use]
+pub fn canonical(name: &str) -> String {
+    // Lower case can come apart again, as in `İ`: twice is enough (Unicode 15, section 3.13).
+    let folded: String = name.nfkc().collect::<String>().to_lowercase();
+    folded.nfkc().collect::<String>().to_lowercase()
+}
+
+/// What a name looks like: names of one skeleton cannot be told apart by eye.
+#[must_use]
+pub fn skeleton(name: &str) -> String {
+    let seen: String = uts39_skeleton(name).collect();
+    // The skeleton of `0` is `O`: once more in lower case.
+    uts39_skeleton(&seen.to_lowercase())
+        .collect::<String>()
+        .to_lowercase()
+}
+
+/// Whether this can be a name or slug.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(name: &str, space: Space) -> Result<(), NameFault> {
+    let chars = name.chars().count();
+    if chars < usize::from(CHARS_MIN) {
+        return Err(NameFault::TooShort { min: CHARS_MIN });
+    }
+    if chars > usize::from(CHARS_MAX) {
+        return Err(NameFault::TooLong { max: CHARS_MAX });
+    }
+    let canonical = canonical(name);
+    if canonical != name {
+        return Err(match check(&canonical, space) {
+            Ok(()) => NameFault::NotCanonical { canonical },
+            Err(fault) => fault,
+        });
+    }
+    let separator =
+        |character: char| matches!(character, '-' | '_') || (character == '.' && space == Space::Names);
+    let letter = |character: char| {
+        (character.is_alphanumeric() || unicode_normalization::char::is_combining_mark(character))
+            && character.identifier_allowed()
+    };
+    let mut before = '-';
+    for character in name.chars() {
+        // A separator stands between two letters.
+        let wrong = !letter(character) && (!separator(character) || separator(before));
+        if wrong {
+            return Err(NameFault::Character { character });
+        }
+        before = character;
+    }
+    if separator(before) {
+        return Err(NameFault::Character { character: before });
+    }
+    if name
+        .chars()
+        .next()
+        .is_some_and(unicode_normalization::char::is_combining_mark)
+    {
+        let character = name.chars().next().unwrap_or_default();
+        return Err(NameFault::Character { character });
+    }
+    if !name.check_restriction_level(RestrictionLevel::HighlyRestrictive) {
+        return Err(NameFault::MixedScripts);
+    }
+    if !name.is_ascii() && skeleton(name).is_ascii() {
+        return Err(NameFault::Confusable);
+    }
+    if RESERVED_LOOKS.contains(&skeleton(name)) {
+        return Err(NameFault::Reserved);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use protocol::name::NameFault;
+
+    use super::{Space, canonical, skeleton};
+
+    fn check(name: &str) -> Result<(), NameFault> {
+        super::check(name, Space::Names)
+    }
+
+    #[test]
+    fn names_of_many_scripts_are_names() {
+        for name in [
+            "ada",
+            "a-b",
+            "ada.lovelace",
+            "ada_1815",
+            "jürgen",
+            "søren",
+            "анна",
+            "中村",
+            "はな",
+            "יעל",
+            "नेहा",
+            "o2",
+            "x86",
+        ] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        let canonical = |canonical: &str| NameFault::NotCanonical {
+            canonical: canonical.to_owned(),
+        };
+        let character = |character| NameFault::Character { character };
+        for (name, fault) in [
+            ("", NameFault::TooShort { min: 2 }),
+            ("a", NameFault::TooShort { min: 2 }),
+            (&"a".repeat(31), NameFault::TooLong { max: 30 }),
+            ("Ada", canonical("ada")),
+            ("ａｄａ", canonical("ada")),
+            ("ﬁne", canonical("fine")),
+            ("a b", character(' ')),
+            ("-ab", character('-')),
+            ("ab.", character('.')),
+            ("a--b", character('-')),
+            ("a\u{202e}b", character('\u{202e}')),
+            ("a\u{200b}b", character('\u{200b}')),
+            ("a/b", character('/')),
+            ("a🐦b", character('🐦')),
+            ("аda", NameFault::MixedScripts),
+            ("оса", NameFault::Confusable),
+            ("admin", NameFault::Reserved),
+            ("he1p", NameFault::Reserved),
+        ] {
+            assert_eq!(check(name), Err(fault), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_slug_is_like_a_name_without_dots() {
+        let check = |slug| super::check(slug, Space::Slugs);
+        assert_eq!(check("why-starlings_flock"), Ok(()));
+        assert_eq!(check("robots.txt"), Err(NameFault::Character { character: '.' }));
+        for page in ["explore", "network", "healthz", "metrics", "icons"] {
+            assert_eq!(check(page), Err(NameFault::Reserved), "{page}");
+        }
+    }
+
+    #[test]
+    fn what_looks_alike_is_one_name() {
+        for (one, other) in [
+            ("paypal", "paypa1"),
+            ("corn", "com"),
+            ("boo", "b00"),
+            ("bill", "bi1l"),
+        ] {
+            assert_eq!(skeleton(one), skeleton(other), "{one} {other}");
+        }
+        assert_ne!(skeleton("ada"), skeleton("bob"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_has_one_spelling(name in "\\PC{0,40}") {
+            let once = canonical(&name);
+            prop_assert_eq!(canonical(&once), once.clone());
+            if let Err(NameFault::NotCanonical { canonical }) = check(&name) {
+                prop_assert_eq!(check(&canonical), Ok(()));
+            }
+            if check(&name).is_ok() {
+                prop_assert!(name.len() <= protocol::limits::UNIQUE_NAME_LEN_MAX);
+                prop_assert_eq!(once, name);
+            }
+        }
+    }
+}

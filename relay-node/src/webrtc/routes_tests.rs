@@ -1,0 +1,120 @@
+use super::*;
+use crate::webrtc::socket::Path;
+
+fn ufrag(name: u8) -> Ufrag {
+    [name; stun::UFRAG_BYTES]
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], port))
+}
+
+fn record(port: u16, bytes: usize) -> Burst {
+    Burst::one(
+        Path {
+            peer: address(port),
+            local_ip: None,
+        },
+        vec![22; bytes].into(),
+    )
+}
+
+fn routes(links_max: usize, half_open_max: usize) -> Arc<Routes> {
+    Arc::new(Routes::new(links_max, half_open_max))
+}
+
+#[test]
+fn a_record_goes_to_whoever_proved_its_address_last() {
+    let routes = routes(8, 8);
+    let (mut old, mut old_inbox) = routes.admit(ufrag(b'a')).expect("room");
+    let (mut new, mut new_inbox) = routes.admit(ufrag(b'b')).expect("room");
+    routes.deliver(&mut vec![record(1, 10)]);
+    assert_eq!(routes.counters.unknown_dropped.load(Ordering::Relaxed), 1);
+    old.learn(address(1), None);
+    routes.deliver(&mut vec![record(1, 10)]);
+    assert!(old_inbox.try_recv().is_ok());
+    new.learn(address(1), None);
+    routes.deliver(&mut vec![record(1, 10)]);
+    assert!(old_inbox.try_recv().is_err());
+    assert!(new_inbox.try_recv().is_ok());
+    // The old link's end must not take the new one's route with it.
+    drop(old);
+    assert_eq!(
+        routes.sizes(),
+        Sizes {
+            links: 1,
+            half_open: 1,
+            addresses: 1
+        }
+    );
+    drop(new);
+    assert_eq!(
+        routes.sizes(),
+        Sizes {
+            links: 0,
+            half_open: 0,
+            addresses: 0
+        }
+    );
+}
+
+#[test]
+fn a_link_keeps_a_few_addresses_and_never_forgets_the_one_in_use() {
+    let routes = routes(8, 8);
+    let (mut link, mut inbox) = routes.admit(ufrag(b'a')).expect("room");
+    let in_use = address(1);
+    for port in 1..100 {
+        link.learn(address(port), Some(in_use));
+        assert!(routes.sizes().addresses <= ADDRESSES_MAX);
+    }
+    routes.deliver(&mut vec![record(1, 10), record(99, 10), record(50, 10)]);
+    assert_eq!(inbox.try_recv().map(|burst| burst.path.peer), Ok(in_use));
+    assert_eq!(inbox.try_recv().map(|burst| burst.path.peer), Ok(address(99)));
+    assert!(inbox.try_recv().is_err());
+}
+
+#[test]
+fn the_oldest_silent_half_open_link_gives_way_and_a_talking_one_does_not() {
+    let routes = routes(8, 2);
+    let (mut talking, _inbox) = routes.admit(ufrag(b'a')).expect("room");
+    talking.learn(address(1), None);
+    let silent = routes.admit(ufrag(b'b')).expect("room");
+    let (mut third, _inbox) = routes.admit(ufrag(b'c')).expect("the silent one gives way");
+    assert_eq!(routes.sizes().half_open, 2);
+    drop(silent);
+    third.learn(address(3), None);
+    assert_eq!(routes.admit(ufrag(b'd')).err(), Some(Refusal::Busy));
+    talking.opened();
+    let _fourth = routes.admit(ufrag(b'd')).expect("an open link is not half-open");
+    assert_eq!(routes.sizes().links, 3);
+}
+
+#[test]
+fn a_full_table_refuses_and_an_ended_one_too() {
+    let routes = routes(1, 8);
+    let link = routes.admit(ufrag(b'a')).expect("room");
+    assert_eq!(routes.admit(ufrag(b'b')).err(), Some(Refusal::Full));
+    drop(link);
+    drop(routes.admit(ufrag(b'b')).expect("room again"));
+    routes.end();
+    assert_eq!(routes.admit(ufrag(b'c')).err(), Some(Refusal::Ended));
+}
+
+#[test]
+fn a_full_inbox_drops_the_newest_and_counts_it() {
+    let routes = routes(8, 8);
+    let (mut link, mut inbox) = routes.admit(ufrag(b'a')).expect("room");
+    link.learn(address(1), None);
+    let burst = INBOX_BYTES_MAX / 8;
+    for _ in 0..12 {
+        routes.deliver(&mut vec![record(1, burst)]);
+    }
+    assert_eq!(routes.counters.inbox_full.load(Ordering::Relaxed), 4);
+    link.inlet().taken(&inbox.try_recv().expect("eight are here"));
+    routes.deliver(&mut vec![record(1, burst)]);
+    assert_eq!(
+        routes.counters.inbox_full.load(Ordering::Relaxed),
+        4,
+        "what was taken makes room"
+    );
+}
