@@ -16,17 +16,17 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::admin::{self, Admin, Setup};
 use crate::config::{RegistryPlace, Role, Settings};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::driver::{self, DriverHandle, DriverThread};
-use crate::http::app::App;
-use crate::http::{self, About};
 use crate::identity::{self, IdentityError};
 use crate::names::{self, Credentials, Embedded, Etcd, RegistryQueue, TxnError, TxnStore};
 use crate::network::{self, AddressBook};
 use crate::store::{Store, StoreError};
 use crate::transport::websocket;
+use crate::web::admin::{self, Admin, Setup};
+use crate::web::site::App;
+use crate::web::{self, About};
 use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
 
 /// At a stop, how long others may take to fetch what only this relay has.
@@ -244,7 +244,7 @@ impl Relay {
             peer: peer.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name: settings.name.clone(),
-            routing: http::Weights::from(&settings.routing()),
+            routing: web::Weights::from(&settings.routing()),
         };
         let door = |sockets_per_address_max| {
             Door::new(DoorConfig {
@@ -289,7 +289,7 @@ impl Relay {
         let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
         let app = roles.contains(&Role::Web).then_some(app);
         let mut router =
-            http::router(about, driver.clone(), app).merge(websocket::router(driver.clone(), links));
+            web::router(about, driver.clone(), app).merge(websocket::router(driver.clone(), links));
         if serves_app {
             router = router.merge(administration.clone());
         }
@@ -297,7 +297,7 @@ impl Relay {
             let door = door(settings.sockets_per_address_max);
             router = router.merge(signaling::router(hub.clone(), door));
         } else {
-            router = router.merge(http::without_signal());
+            router = router.merge(web::without_signal());
         }
         let (stop_http, stopped) = oneshot::channel();
         let stopped = async {
@@ -305,7 +305,7 @@ impl Relay {
         };
         let served = tokio::spawn(serve(listener, router, ServeLimits::default(), stopped));
         let measuring = metrics.map(|listener| {
-            let mut router = http::metrics::router(driver.clone());
+            let mut router = web::metrics::router(driver.clone());
             // Whoever serves no app has its page where its figures are.
             if !serves_app {
                 router = router.merge(administration);

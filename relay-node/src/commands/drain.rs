@@ -10,8 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::config::Settings;
 use crate::data_dir;
 use crate::driver::DriverHandle;
-use crate::http::Repair;
 use crate::network::RelayUrl;
+use crate::web::Repair;
 
 /// Between two looks at how far it is.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::admin;
 use crate::config::Settings;
 use crate::network::RelayUrl;
+use crate::web::admin;
 
 pub mod backup;
 pub mod cli;

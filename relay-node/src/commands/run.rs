@@ -5,9 +5,9 @@ use std::io::{IsTerminal as _, Write as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::drain;
-use crate::admin::{self, host};
 use crate::config::{LogFormat, Settings};
 use crate::relay::Relay;
+use crate::web::admin::{self, host};
 
 /// Runs a relay until SIGTERM or SIGINT; SIGUSR1 drains it.
 ///

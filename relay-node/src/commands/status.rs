@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use crate::http::{About, Member, Repair};
 use crate::network::RelayUrl;
+use crate::web::{About, Member, Repair};
 
 /// A relay that is well answers in milliseconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -256,7 +256,7 @@ mod tests {
                 peer: "abc".to_owned(),
                 version: "1.0".to_owned(),
                 name: "Relay".to_owned(),
-                routing: crate::http::Weights::default(),
+                routing: crate::web::Weights::default(),
             },
             ready: None,
             repair: Repair {

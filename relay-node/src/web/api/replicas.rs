@@ -10,7 +10,7 @@ use engine::api::{Query, ReplicaView, ReplicasView, Reply};
 use protocol::AccountId;
 use serde::{Deserialize, Serialize};
 
-use super::{Shared, state_name};
+use crate::web::{Shared, state_name};
 
 /// Another relay answers in milliseconds whether it has an entry.
 const ASKED_WITHIN: std::time::Duration = std::time::Duration::from_millis(250);
@@ -54,7 +54,7 @@ impl From<ReplicasView> for Replicas {
     }
 }
 
-pub(super) async fn replicas(State(shared): State<Shared>, Path(account): Path<String>) -> Response {
+pub(crate) async fn replicas(State(shared): State<Shared>, Path(account): Path<String>) -> Response {
     let Ok(account) = account.parse::<AccountId>() else {
         return (StatusCode::BAD_REQUEST, "that is no account\n").into_response();
     };

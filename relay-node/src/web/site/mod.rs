@@ -1,5 +1,8 @@
 //! The app's files over HTTP: types, compression, caching, security headers, and the start page for links into the app.
 
+mod assets;
+mod compress;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +13,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::assets::{Asset, Assets};
-use super::compress::{Encoding, Variants};
+use assets::{Asset, Assets};
+use compress::{Encoding, Variants};
 
 /// When the app names no policy: nothing but itself, its WebSockets, and images made on the spot.
 const DEFAULT_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \

@@ -32,8 +32,8 @@ use super::keys::{self, Keys};
 use super::{Setup, page};
 use crate::commands::drain::drain;
 use crate::driver::DriverHandle;
-use crate::http::About;
-use crate::http::allowance::Allowances;
+use crate::web::About;
+use crate::web::rate_limit::AddressRateLimiter;
 
 /// Longest form taken; the longest there is has 150 bytes.
 const FORM_BYTES_MAX: usize = 4_096;
@@ -56,7 +56,7 @@ pub struct Admin {
     about: About,
     setup: Arc<Setup>,
     door: Door,
-    tries: Arc<Allowances>,
+    tries: Arc<AddressRateLimiter>,
 }
 
 impl Admin {
@@ -75,7 +75,7 @@ impl Admin {
             about,
             setup: Arc::new(setup),
             door,
-            tries: Arc::new(Allowances::new(PER_MINUTE)),
+            tries: Arc::new(AddressRateLimiter::new(PER_MINUTE)),
         }
     }
 }

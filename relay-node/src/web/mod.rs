@@ -7,14 +7,13 @@
 //! - `/api/names/NAME`: whose a name of the registry is;
 //! - `/healthz`: the process lives; `/readyz`: it serves (store open and read and not failing, UDP port bound, registry
 //!   reached if it keeps one, caught up with the other relays);
-//! - everything else: the app ([`app`]), with links into it answered by its start page.
+//! - everything else: the app ([`site`]), with links into it answered by its start page.
 
-pub(crate) mod allowance;
-pub mod app;
-mod assets;
-mod compress;
+pub mod admin;
+mod api;
 pub mod metrics;
-mod replicas;
+pub(crate) mod rate_limit;
+pub mod site;
 
 use std::sync::Arc;
 
@@ -34,9 +33,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::driver::DriverHandle;
 use crate::names::Availability;
-use allowance::Allowance;
-use app::App;
-pub use replicas::{Replica, Replicas};
+pub use api::replicas::{Replica, Replicas};
+use rate_limit::RateLimiter;
+use site::App;
 
 /// Names looked up over HTTP, by everybody together: people ask over links, this is for operators.
 const NAMES_PER_MINUTE: u32 = 120;
@@ -170,7 +169,7 @@ struct Shared {
     driver: DriverHandle,
     /// None: the relay serves no app.
     app: Option<Arc<App>>,
-    names_asked: Arc<Allowance>,
+    names_asked: Arc<RateLimiter>,
 }
 
 /// Everything but the WebSocket endpoints.
@@ -179,7 +178,7 @@ pub fn router(about: About, driver: DriverHandle, app: Option<Arc<App>>) -> Rout
         .route("/api/relay", get(relay))
         .route("/api/network", get(network))
         .route("/api/repair", get(repair))
-        .route("/api/replicas/{account}", get(replicas::replicas))
+        .route("/api/replicas/{account}", get(api::replicas::replicas))
         .route("/api/names/{name}", get(named))
         .route("/api/{*rest}", any(async || StatusCode::NOT_FOUND))
         .route("/healthz", get(async || "ok\n"))
@@ -189,7 +188,7 @@ pub fn router(about: About, driver: DriverHandle, app: Option<Arc<App>>) -> Rout
             about,
             driver,
             app,
-            names_asked: Arc::new(Allowance::new(NAMES_PER_MINUTE)),
+            names_asked: Arc::new(RateLimiter::new(NAMES_PER_MINUTE)),
         })
         .layer(axum::middleware::from_fn(no_sniffing))
 }

@@ -44,12 +44,12 @@ impl Bucket {
 
 /// For everybody together.
 #[derive(Debug)]
-pub(crate) struct Allowance {
+pub(crate) struct RateLimiter {
     per_minute: f64,
     bucket: Mutex<Bucket>,
 }
 
-impl Allowance {
+impl RateLimiter {
     /// A full one.
     pub(crate) fn new(per_minute: u32) -> Self {
         let per_minute = f64::from(per_minute);
@@ -68,12 +68,12 @@ impl Allowance {
 
 /// For each address (IPv6: each /64).
 #[derive(Debug)]
-pub(crate) struct Allowances {
+pub(crate) struct AddressRateLimiter {
     per_minute: f64,
     buckets: Mutex<HashMap<IpAddr, Bucket>>,
 }
 
-impl Allowances {
+impl AddressRateLimiter {
     /// Full ones.
     pub(crate) fn new(per_minute: u32) -> Self {
         Self {
@@ -115,14 +115,14 @@ impl Allowances {
 
 #[cfg(test)]
 mod tests {
-    use super::{ADDRESSES_MAX, Allowances, Duration, Instant, IpAddr};
+    use super::{ADDRESSES_MAX, AddressRateLimiter, Duration, Instant, IpAddr};
     use std::net::Ipv4Addr;
 
     #[test]
     fn what_is_spent_comes_back_with_time_and_never_more() {
-        let allowances = Allowances::new(6);
+        let limiter = AddressRateLimiter::new(6);
         let start = Instant::now();
-        let taken = |address: Option<IpAddr>, at| (0..20).filter(|_| allowances.take_at(address, at)).count();
+        let taken = |address: Option<IpAddr>, at| (0..20).filter(|_| limiter.take_at(address, at)).count();
         assert_eq!(taken(None, start), 6);
         assert_eq!(taken(None, start + Duration::from_secs(11)), 1);
         assert_eq!(taken(None, start + Duration::from_hours(1)), 6);
@@ -134,16 +134,16 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_takes_no_more_room() {
-        let allowances = Allowances::new(2);
+        let limiter = AddressRateLimiter::new(2);
         let start = Instant::now();
         let flood = (0..10 * ADDRESSES_MAX as u32).map(|n| IpAddr::from(Ipv4Addr::from(n)));
         let let_in = flood
-            .filter(|address| allowances.take_at(Some(*address), start))
+            .filter(|address| limiter.take_at(Some(*address), start))
             .count();
         assert_eq!(let_in, ADDRESSES_MAX + 2);
-        assert_eq!(allowances.buckets.lock().unwrap().len(), ADDRESSES_MAX + 1);
+        assert_eq!(limiter.buckets.lock().unwrap().len(), ADDRESSES_MAX + 1);
         let later = start + Duration::from_mins(2);
-        assert!(allowances.take_at(Some(Ipv4Addr::from(u32::MAX).into()), later));
-        assert_eq!(allowances.buckets.lock().unwrap().len(), 1);
+        assert!(limiter.take_at(Some(Ipv4Addr::from(u32::MAX).into()), later));
+        assert_eq!(limiter.buckets.lock().unwrap().len(), 1);
     }
 }

@@ -15,14 +15,14 @@ use protocol::directory::role;
 use super::Setup;
 use crate::commands::status::{counted, share_text};
 use crate::config::{RegistryPlace, Role};
-use crate::http::{About, Member, Repair};
 use crate::network::RelayUrl;
+use crate::web::{About, Member, Repair};
 
 /// The app's own styles, and what only this page has.
 pub(super) const STYLE: &str = concat!(
-    include_str!("../../../www/styles/tokens.css"),
-    include_str!("../../../www/styles/parts.css"),
-    include_str!("../../../www/styles/pages.css"),
+    include_str!("../../../../www/styles/tokens.css"),
+    include_str!("../../../../www/styles/parts.css"),
+    include_str!("../../../../www/styles/pages.css"),
     include_str!("admin.css"),
 );
 
@@ -535,7 +535,7 @@ mod tests {
             peer: "abc".to_owned(),
             version: "1.0".to_owned(),
             name: evil.to_owned(),
-            routing: crate::http::Weights::default(),
+            routing: crate::web::Weights::default(),
         };
         let relay = |n: u8, url: &str| RelayView {
             description: Description {
