@@ -6,10 +6,10 @@ use protocol::{AccountId, DeviceId, Entry, PeerId, codec};
 use serde::de::DeserializeOwned;
 
 use crate::api::Event;
-use crate::durability::OWN_POSTS_MAX;
 use crate::io::{Log, Output};
-use crate::keys::{self, id_at};
-use crate::records::{
+use crate::log::durability::OWN_POSTS_MAX;
+use crate::log::keys::{self, id_at};
+use crate::log::records::{
     FeedRecord, FollowRecord, HolderRecord, IdentityRecord, Preferences, ProfileRecord, RelayRecord, meta,
 };
 use crate::store::{Read, Row, Rows, Table};

@@ -15,41 +15,22 @@
 //! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
 
 pub mod api;
-pub mod assignment;
 pub mod io;
 pub mod memory;
 pub mod store;
 
-mod audit;
 mod batch;
 mod boot;
-mod cache;
-mod claims;
-mod commands;
-mod compare;
-mod directory;
-mod durability;
-mod feeds;
-mod ingest;
-mod interests;
-mod introductions;
-mod keys;
-mod links;
-mod names;
-mod offers;
-mod overlay;
-mod placement;
-mod records;
-mod registrar;
-mod replicas;
-mod routing;
-mod served;
-mod sketch;
-mod slugs;
-mod status;
+mod kinds;
+mod log;
+mod net;
+mod person;
+mod relay;
+mod relays;
 mod sync;
 mod views;
 
+pub use relays::assignment;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -62,7 +43,7 @@ use rand_core::{Rng, SeedableRng};
 
 use api::{Answer, Ask, Event, PostView, Refusal, StatusView, StoreState};
 pub use io::{AskId, Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output, PeerKind};
-use records::{FollowRecord, Identity};
+use log::records::{FollowRecord, Identity};
 use store::{BatchId, LoadId, Read, Rows};
 
 /// How often the engine looks at what time alone changes: handshakes, pings, fetches that stalled.
@@ -86,18 +67,18 @@ pub struct Engine {
 
     identity: Option<Identity>,
     relays_only: bool,
-    feeds: feeds::Feeds,
+    feeds: log::feeds::Feeds,
     forks: Map<protocol::DeviceId, protocol::message::ForkProof>,
     revocations: Map<(AccountId, protocol::DeviceId), u64>,
     ready_keys: Map<DeviceId, protocol::key::PublicKey>,
     follows: Map<AccountId, FollowRecord>,
-    visits: VecDeque<interests::Visit>,
+    visits: VecDeque<sync::interests::Visit>,
     compared: Map<AccountId, protocol::Timestamp>,
-    recalled: compare::Recalled,
-    holders: durability::Holders,
+    recalled: sync::compare::Recalled,
+    holders: log::durability::Holders,
     own_posts: Map<(protocol::DeviceId, u64), EntryRef>,
     last_timestamp: protocol::Timestamp,
-    tokens: Map<[u8; 16], records::TokenRecord>,
+    tokens: Map<[u8; 16], log::records::TokenRecord>,
 
     batch: batch::Pending,
     batches: Map<BatchId, batch::Commitment>,
@@ -106,23 +87,23 @@ pub struct Engine {
     last_load: LoadId,
     store_state: StoreState,
 
-    links: Map<LinkId, links::Link>,
-    peers: overlay::Peers,
-    introductions: introductions::Introductions,
-    directory: directory::Directory,
-    names: names::Names,
-    claims: claims::Claims,
+    links: Map<LinkId, net::sessions::Link>,
+    peers: net::overlay::Peers,
+    introductions: net::introductions::Introductions,
+    directory: relays::directory::Directory,
+    names: kinds::names::Names,
+    claims: person::claims::Claims,
     offered: Option<AccountId>,
-    registrar: registrar::Registrar,
-    placement: placement::Placement,
-    replicas: replicas::Replicas,
-    served: served::Served,
-    cache: cache::Cache,
-    routes: routing::Routes,
+    registrar: relay::name_proxy::Registrar,
+    placement: relay::placement::Placement,
+    replicas: relay::replicas::Replicas,
+    served: relay::presence::Served,
+    cache: relay::cache::Cache,
+    routes: person::relay_choice::Routes,
     overlay: Option<Membership<PeerId>>,
     broadcast: Broadcast<LinkId, DeviceId>,
     pace: Pace,
-    fetches: sync::Fetches,
+    fetches: sync::exchange::Fetches,
     next_housekeeping: Instant,
     next_anti_entropy: Instant,
     online: bool,
@@ -148,7 +129,7 @@ enum Waiting {
     Boot,
     Serve {
         link: LinkId,
-        serve: sync::Serve,
+        serve: sync::exchange::Serve,
     },
     ForkCheck {
         link: LinkId,
@@ -175,15 +156,15 @@ impl Engine {
             early_asks: Vec::new(),
             identity: None,
             relays_only: false,
-            feeds: feeds::Feeds::default(),
+            feeds: log::feeds::Feeds::default(),
             forks: Map::new(),
             revocations: Map::new(),
             ready_keys: Map::new(),
             follows: Map::new(),
             visits: VecDeque::new(),
             compared: Map::new(),
-            recalled: compare::Recalled::default(),
-            holders: durability::Holders::default(),
+            recalled: sync::compare::Recalled::default(),
+            holders: log::durability::Holders::default(),
             own_posts: Map::new(),
             last_timestamp: protocol::Timestamp(0),
             tokens: Map::new(),
@@ -194,22 +175,22 @@ impl Engine {
             last_load: LoadId(0),
             store_state: StoreState::Ok,
             links: Map::new(),
-            peers: overlay::Peers::default(),
-            introductions: introductions::Introductions::default(),
-            directory: directory::Directory::new(&config, now.instant),
-            names: names::Names::default(),
-            claims: claims::Claims::default(),
+            peers: net::overlay::Peers::default(),
+            introductions: net::introductions::Introductions::default(),
+            directory: relays::directory::Directory::new(&config, now.instant),
+            names: kinds::names::Names::default(),
+            claims: person::claims::Claims::default(),
             offered: None,
-            registrar: registrar::Registrar::default(),
-            placement: placement::Placement::new(&config, now.instant),
-            replicas: replicas::Replicas::default(),
-            served: served::Served::default(),
-            cache: cache::Cache::default(),
-            routes: routing::Routes::default(),
+            registrar: relay::name_proxy::Registrar::default(),
+            placement: relay::placement::Placement::new(&config, now.instant),
+            replicas: relay::replicas::Replicas::default(),
+            served: relay::presence::Served::default(),
+            cache: relay::cache::Cache::default(),
+            routes: person::relay_choice::Routes::default(),
             overlay: None,
-            broadcast: Broadcast::new(overlay::SPREADING),
+            broadcast: Broadcast::new(net::overlay::SPREADING),
             pace: Pace::default(),
-            fetches: sync::Fetches::default(),
+            fetches: sync::exchange::Fetches::default(),
             next_housekeeping: now.instant,
             next_anti_entropy: now.instant + config.anti_entropy,
             online: true,
@@ -429,7 +410,7 @@ impl Engine {
             self.anti_entropy();
             self.audit();
         }
-        let busy = self.links.values().any(links::Link::is_handshaking);
+        let busy = self.links.values().any(net::sessions::Link::is_handshaking);
         let pause = match (self.claims.is_busy(), busy) {
             (true, _) => Duration::ZERO,
             (false, true) => HOUSEKEEPING_BUSY,

@@ -12,7 +12,7 @@ use protocol::{DeviceId, EntryId, Timestamp};
 
 use crate::Engine;
 use crate::api::{FeedView, ProfileView};
-use crate::links::Link;
+use crate::net::sessions::Link;
 
 impl Engine {
     /// Finds what is known of the person's feeds.

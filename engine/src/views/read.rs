@@ -8,8 +8,8 @@ use protocol::entry::{Body, Kind, Post};
 use protocol::{DeviceId, Entry, EntryId, EntryRef, Timestamp, codec};
 
 use crate::api::{Answer, Cursor, NetworkView, Page, PostView, Query, Refusal, Reply, ThreadView, Timeline};
-use crate::keys::{self, Place};
-use crate::slugs::{SlugReading, read_slug};
+use crate::kinds::slugs::{SlugReading, read_slug};
+use crate::log::keys::{self, Place};
 use crate::store::{Read, Row, Rows, Table, prefix_end};
 use crate::{AskId, Engine, Waiting};
 

@@ -20,8 +20,8 @@ use rand_core::Rng;
 use crate::api::{LinkView, Transport};
 use crate::boot::Stage;
 use crate::io::{LinkId, Log, Output};
-use crate::keys::FeedNumber;
-use crate::sync::{Inflight, Serve};
+use crate::log::keys::FeedNumber;
+use crate::sync::exchange::{Inflight, Serve};
 use crate::{Engine, clock};
 
 /// Interests remembered of one neighbour. Beyond it the link is closed.
@@ -86,7 +86,7 @@ pub(crate) struct Up {
     /// It told so.
     pub(crate) awaits_sketch: bool,
     /// The comparison by sketch under way.
-    pub(crate) comparing: Option<Box<crate::compare::Comparing>>,
+    pub(crate) comparing: Option<Box<crate::sync::compare::Comparing>>,
     pub(crate) last_round: u32,
     /// It is a relay that wants its share.
     pub(crate) assigned: bool,
@@ -106,7 +106,7 @@ pub(crate) struct Up {
     /// How far a relay said, or proved, that it has each feed; between relays alone.
     pub(crate) has: Map<FeedNumber, u64>,
     /// What this relay was asked to show, to prove that it has what it says.
-    pub(crate) audit: Option<crate::audit::Audit>,
+    pub(crate) audit: Option<crate::relay::audit::Audit>,
     /// How far the neighbour was told, or sent, each feed.
     pub(crate) told: Map<FeedNumber, u64>,
     /// Wanted feeds of which the neighbour has more.

@@ -14,8 +14,8 @@ use protocol::message::{Credit, Digest, Entries, FeedHead, Message, Push, RangeE
 use protocol::{AccountId, DeviceId, Instant, Timestamp, limits};
 
 use crate::io::LinkId;
-use crate::keys;
-use crate::links::Up;
+use crate::log::keys;
+use crate::net::sessions::Up;
 use crate::store::{Read, Rows, Table};
 use crate::{Engine, Waiting};
 
@@ -68,7 +68,11 @@ pub(crate) struct Serve {
 impl Engine {
     /// Tells a neighbour how far the feeds of `accounts` are held here; `all` tells even what it was told before.
     pub(crate) fn send_digest(&mut self, link: LinkId, accounts: &[AccountId], all: bool) {
-        let Some(up) = self.links.get_mut(&link).and_then(crate::links::Link::up_mut) else {
+        let Some(up) = self
+            .links
+            .get_mut(&link)
+            .and_then(crate::net::sessions::Link::up_mut)
+        else {
             return;
         };
         let mut heads = Vec::new();
@@ -226,7 +230,11 @@ impl Engine {
         let now = self.now.instant;
         let mut wants = Vec::new();
         let told = {
-            let Some(up) = self.links.get_mut(&link).and_then(crate::links::Link::up_mut) else {
+            let Some(up) = self
+                .links
+                .get_mut(&link)
+                .and_then(crate::net::sessions::Link::up_mut)
+            else {
                 return;
             };
             let mut obsolete = Vec::new();

@@ -9,9 +9,9 @@ use protocol::limits::DEVICES_PER_ACCOUNT_MAX;
 use protocol::{AccountId, DeviceId, EntryId, Timestamp};
 
 use crate::io::LinkId;
-use crate::keys::FeedNumber;
-use crate::placement::Share;
-use crate::records::{FeedRecord, NameRecord, ProfileRecord};
+use crate::log::keys::FeedNumber;
+use crate::log::records::{FeedRecord, NameRecord, ProfileRecord};
+use crate::relay::placement::Share;
 
 /// One device's log, as far as it is held.
 #[derive(Clone, Debug)]

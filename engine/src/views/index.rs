@@ -5,10 +5,10 @@ use protocol::{AccountId, DeviceId, EntryId, EntryRef, Timestamp, VerifiedEntry}
 
 use crate::Engine;
 use crate::api::{PostView, ProfileView, ReplyView};
-use crate::durability::OWN_POSTS_MAX;
-use crate::keys::{self, FeedNumber, Place};
-use crate::records::{FollowRecord, Precedence, ProfileRecord};
-use crate::slugs;
+use crate::kinds::slugs;
+use crate::log::durability::OWN_POSTS_MAX;
+use crate::log::keys::{self, FeedNumber, Place};
+use crate::log::records::{FollowRecord, Precedence, ProfileRecord};
 use crate::store::{Op, Table};
 
 /// Posts told in one event.

@@ -1,4 +1,4 @@
-//! Which feeds this relay keeps, as one of several: those that [`crate::assignment`] gives it, those of the people linked
+//! Which feeds this relay keeps, as one of several: those that [`crate::relays::assignment`] gives it, those of the people linked
 //! with it and of whom they asked for by name, and those it holds already.
 //!
 //! Nobody decides this for anybody: all relays compute the same answer from the same directory, tell each other "what is
@@ -9,7 +9,7 @@
 //! this relay doubts itself, nobody loses a share and nobody gets one.
 //!
 //! A relay without the role of a worker has no share: it holds the feeds of the people linked with it and of whom they
-//! asked for by name, within the bounds of [`crate::cache`], and signs for none.
+//! asked for by name, within the bounds of [`crate::relay::cache`], and signs for none.
 //!
 //! Whoever merely calls itself a relay is not waited for and hands nothing over: only those in the directory count.
 //!
@@ -20,10 +20,10 @@ use protocol::directory::role;
 use protocol::{AccountId, DeviceId, Instant, PeerId};
 
 use crate::api::{Event, RelayState, RepairView};
-use crate::assignment::{Assignment, Worker};
 use crate::io::{Config, LinkId, Log};
-use crate::links::Up;
-use crate::records::meta;
+use crate::log::records::meta;
+use crate::net::sessions::Up;
+use crate::relays::assignment::{Assignment, Worker};
 use crate::store::{Op, Table};
 use crate::{Engine, clock};
 
@@ -189,13 +189,13 @@ impl Engine {
 
     /// Whether it is the account of somebody linked here, or asked for by name.
     pub(crate) fn is_subscribed(&self, account: &AccountId) -> bool {
-        let mut links = self.links.values().filter_map(crate::links::Link::up);
+        let mut links = self.links.values().filter_map(crate::net::sessions::Link::up);
         links.any(|up| up.account == Some(*account) || up.named.contains(account))
     }
 
     /// What a relay says it wants beside its share.
     pub(crate) fn wanted_beside(&self) -> ordered::Set<AccountId> {
-        let links = self.links.values().filter_map(crate::links::Link::up);
+        let links = self.links.values().filter_map(crate::net::sessions::Link::up);
         let subscribed = links.flat_map(|up| up.named.iter().copied().chain(up.account));
         let subscribed = subscribed.filter(|account| !self.is_assigned_here(account));
         self.cache.accounts().chain(subscribed).collect()
@@ -376,7 +376,10 @@ impl Engine {
     /// The neighbours that are relays of this network: those of the directory. Without [`Config::relays_allowed`] that is
     /// whoever describes itself on its link.
     fn fellows(&self) -> impl Iterator<Item = &Up> {
-        let neighbours = self.links.values().filter_map(crate::links::Link::neighbour);
+        let neighbours = self
+            .links
+            .values()
+            .filter_map(crate::net::sessions::Link::neighbour);
         neighbours.filter(|up| up.relay && self.is_anchor(&up.peer))
     }
 

@@ -10,7 +10,11 @@ use crate::boot::Stage;
 
 impl Engine {
     pub(crate) fn current_status(&self) -> StatusView {
-        let up = || self.links.values().filter_map(crate::links::Link::neighbour);
+        let up = || {
+            self.links
+                .values()
+                .filter_map(crate::net::sessions::Link::neighbour)
+        };
         let peers = up().count();
         let (mut waiting, mut not_durable) = (0, 0);
         if let Some(identity) = &self.identity

@@ -17,7 +17,7 @@ use protocol::{AccountId, Instant, PeerId, limits};
 
 use crate::Engine;
 use crate::io::LinkId;
-use crate::links::Link;
+use crate::net::sessions::Link;
 
 /// How often it is told what changed.
 const TELL_EVERY: Duration = Duration::from_secs(5);

@@ -17,7 +17,7 @@
 use protocol::message::{FEED_KEY_LEN, FeedKey, SKETCH_CELL_LEN};
 use protocol::{DeviceId, EntryId};
 
-use crate::keys::FeedNumber;
+use crate::log::keys::FeedNumber;
 
 /// The prime all sums are taken by.
 const PRIME: u64 = (1 << 61) - 1;

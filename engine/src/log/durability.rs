@@ -11,8 +11,8 @@ use protocol::{AccountId, DeviceId, EntryRef, PeerId};
 use crate::Engine;
 use crate::api::{Durability, Event, HolderView};
 use crate::io::{LinkId, PeerKind};
-use crate::keys;
-use crate::records::HolderRecord;
+use crate::log::keys;
+use crate::log::records::HolderRecord;
 use crate::store::{Op, Table};
 
 /// Own posts of which changes are told as they become safer.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::Engine;
 use crate::api::{ClaimView, Outcome, Refusal};
 use crate::io::LinkId;
-use crate::records::meta;
+use crate::log::records::meta;
 use crate::store::{Op, Table};
 
 /// Pauses between attempts, doubled from the first to the last.

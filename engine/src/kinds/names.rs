@@ -17,7 +17,7 @@ use protocol::{AccountId, Instant, limits};
 use crate::Engine;
 use crate::api::{Answer, Refusal, Reply};
 use crate::io::{AskId, LinkId, Log, Output};
-use crate::records::{NameRecord, Precedence, meta};
+use crate::log::records::{NameRecord, Precedence, meta};
 use crate::store::{Op, Table};
 
 /// Lookups under way at once.

@@ -1,4 +1,4 @@
-//! Comparing feeds with a relay by a [`crate::sketch`]: what costs a digest a hundred bytes for each feed costs this some thirty
+//! Comparing feeds with a relay by a [`crate::sync::sketch`]: what costs a digest a hundred bytes for each feed costs this some thirty
 //! for each that differs.
 //!
 //! Whoever dialled the relay sends cells of what it holds; the relay says how many more it needs, or what differs. Both
@@ -18,9 +18,9 @@ use protocol::message::{
 use protocol::{AccountId, DeviceId, EntryId, PeerId, limits};
 
 use crate::Engine;
-use crate::feeds::Feed;
 use crate::io::LinkId;
-use crate::sketch::{self, Cell, Item, Items};
+use crate::log::feeds::Feed;
+use crate::sync::sketch::{self, Cell, Item, Items};
 
 /// Of fewer feeds a digest is as short.
 const FEEDS_MIN: usize = 16;

@@ -4,7 +4,7 @@
 //! is pushed and to whom it is announced. Here their words become messages, links and entries, and back.
 //!
 //! Invariants: nothing but the overlay's own messages is exchanged with a peer that is no neighbour; who is a relay is
-//! what this device was told by its own address book, or chose from the directory ([`crate::routing`]), never
+//! what this device was told by its own address book, or chose from the directory ([`crate::person::relay_choice`]), never
 //! what a stranger says of itself on a link.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ use protocol::{DeviceId, Instant, PeerId, VerifiedEntry, limits};
 
 use crate::boot::Stage;
 use crate::io::{Candidate, LinkId, Log, Output, PeerKind};
-use crate::records::RelayRecord;
+use crate::log::records::RelayRecord;
 use crate::store::{Op, Table};
 use crate::{Config, Engine, clock};
 
@@ -202,7 +202,8 @@ impl Engine {
     /// Whether the older of two links to a peer stays: when both sides dialled at once, the one that the lower key
     /// dialled does, on both sides.
     fn keeps(&self, older: LinkId, peer: PeerId, role: Role, began: Instant) -> bool {
-        let Some((older_role, older_began)) = self.links.get(&older).map(crate::links::Link::origin) else {
+        let Some((older_role, older_began)) = self.links.get(&older).map(crate::net::sessions::Link::origin)
+        else {
             return false;
         };
         let at_once = role != older_role && began.since(older_began) < AT_ONCE;
@@ -522,7 +523,7 @@ impl Engine {
         let wants = |link: &LinkId| {
             links
                 .get(link)
-                .and_then(crate::links::Link::up)
+                .and_then(crate::net::sessions::Link::up)
                 .is_some_and(|up| {
                     up.wants(&account) && up.told.get(&number).is_none_or(|told| *told < item.upto)
                 })

@@ -11,9 +11,9 @@ use protocol::{AccountId, Body, DeviceId, EntryRef, KeyPair, Timestamp, Verified
 
 use crate::Engine;
 use crate::api::{Command, Outcome, Refusal, StoreState};
-use crate::claims::wished_slug;
 use crate::io::AskId;
-use crate::records::{Identity, Preferences, TokenRecord, meta};
+use crate::log::records::{Identity, Preferences, TokenRecord, meta};
+use crate::person::claims::wished_slug;
 use crate::store::{Op, Table};
 
 /// Publish tokens remembered: a repeated command comes within moments, after another tab took over.

@@ -5,7 +5,7 @@ use protocol::name::NameReceipt;
 use protocol::{AccountId, DeviceId, EntryId, KeyPair, Timestamp, codec};
 use serde::{Deserialize, Serialize};
 
-use crate::keys::FeedNumber;
+use crate::log::keys::FeedNumber;
 
 /// Keys of the `Meta` table.
 pub(crate) mod meta {

@@ -17,7 +17,7 @@ use protocol::{AccountId, DeviceId, Instant, PeerId};
 use crate::Engine;
 use crate::api::{RelayState, ReplicaView, ReplicasView};
 use crate::io::LinkId;
-use crate::routing::{REPAIR, smooth};
+use crate::person::relay_choice::{REPAIR, smooth};
 
 /// Feeds of which it is known how soon the others have them. Policy when full: the one that was first written to goes.
 const FEEDS_MAX: usize = 4_096;

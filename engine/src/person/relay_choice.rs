@@ -3,7 +3,7 @@
 //! Relays are ranked by `1 / (i·replication delay + j·response time + k·distance + l·error rate)`, each term with its weight,
 //! which the operator of this browser's own relay may set.
 //! The replication delay is this very feed's: how long after an entry was written the relay signed for it. What is not
-//! measured yet counts as the usual, or as nothing for the relays that keep the feed anyway ([`crate::assignment`]).
+//! measured yet counts as the usual, or as nothing for the relays that keep the feed anyway ([`crate::relays::assignment`]).
 //!
 //! Moving costs more than a little speed is worth: who was chosen stays until it dies, or until another has been more than
 //! twice as good for a minute. That one is linked with first, then the worse is left. The relay the app is from always stays.
@@ -18,8 +18,8 @@ use protocol::directory::{Description, role};
 use protocol::{Instant, PeerId};
 
 use crate::api::ScoreView;
-use crate::assignment::{Assignment, Worker};
 use crate::io::{Routing, Terms};
+use crate::relays::assignment::{Assignment, Worker};
 use crate::{Engine, clock};
 
 /// How often it is looked whether there are enough.

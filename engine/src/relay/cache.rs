@@ -12,9 +12,9 @@ use ordered::{Map, Set};
 use protocol::message::{Interests, Message, SaltedAccount};
 use protocol::{AccountId, Entry, Instant, codec};
 
-use crate::keys::{self, FeedNumber};
-use crate::links::{Link, Up};
-use crate::records::meta;
+use crate::log::keys::{self, FeedNumber};
+use crate::log::records::meta;
+use crate::net::sessions::{Link, Up};
 use crate::store::{Op, Read, Rows, Table};
 use crate::{Engine, Waiting};
 

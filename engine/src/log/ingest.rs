@@ -12,9 +12,9 @@ use protocol::message::{FeedHead, ForkProof, Message};
 use protocol::{AccountId, DeviceId, Entry, SignedHeader, VerifiedEntry, codec};
 
 use crate::api::Event;
-use crate::feeds::NoRoom;
 use crate::io::{LinkId, Log, Output};
-use crate::keys;
+use crate::log::feeds::NoRoom;
+use crate::log::keys;
 use crate::store::{Op, Read, Rows, Table};
 use crate::{Engine, Waiting};
 

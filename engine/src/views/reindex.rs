@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use protocol::{AccountId, DeviceId, Entry, codec};
 
 use crate::api::Event;
-use crate::keys;
-use crate::records::meta;
+use crate::log::keys;
+use crate::log::records::meta;
 use crate::store::{Op, Read, Rows, Table};
 use crate::{Engine, Waiting};
 

@@ -12,10 +12,10 @@ use protocol::{Entry, EntryRef, codec};
 
 use crate::Engine;
 use crate::api::{Answer, Event, Outcome, Refusal, Reply};
-use crate::claims::wished_slug;
 use crate::io::AskId;
-use crate::keys::{self, Place};
-use crate::records::Precedence;
+use crate::log::keys::{self, Place};
+use crate::log::records::Precedence;
+use crate::person::claims::wished_slug;
 use crate::store::{Op, Read, Row, Rows, Table};
 use crate::views::Reading;
 

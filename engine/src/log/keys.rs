@@ -7,7 +7,7 @@ use protocol::name::{NameReceipt, RegistryId};
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::records::Precedence;
+use crate::log::records::Precedence;
 
 /// A feed's number in this store.
 pub(crate) type FeedNumber = u32;

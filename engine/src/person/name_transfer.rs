@@ -10,7 +10,7 @@ use protocol::{AccountId, Body};
 
 use crate::Engine;
 use crate::api::{OfferView, Outcome, Refusal};
-use crate::records::meta;
+use crate::log::records::meta;
 use crate::store::{Op, Table};
 
 impl Engine {

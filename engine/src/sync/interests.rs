@@ -1,5 +1,5 @@
 //! Whose feeds this peer wants: a browser those of its account, of whom it follows or offered its name and of whom it looks at;
-//! a relay those that [`crate::placement`] says it keeps.
+//! a relay those that [`crate::relay::placement`] says it keeps.
 
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ impl Engine {
         };
         let salted: Set<_> = wanted
             .iter()
-            .take(crate::links::THEIR_INTERESTS_MAX)
+            .take(crate::net::sessions::THEIR_INTERESTS_MAX)
             .map(|account| SaltedAccount::new(&salt, account))
             .collect();
         let same = self.recallable(&salted).filter(|_| to_relay && recall);
@@ -230,7 +230,7 @@ impl Engine {
         let assigned = interests.assigned && up.relay;
         let added: Set<_> = interests.add.iter().copied().collect();
         let removed: Set<_> = interests.remove.iter().copied().collect();
-        if up.theirs.len() + added.len() > crate::links::THEIR_INTERESTS_MAX {
+        if up.theirs.len() + added.len() > crate::net::sessions::THEIR_INTERESTS_MAX {
             return self.misbehaved(link, "too many interests");
         }
         up.theirs.extend(added.iter().copied());

@@ -1,0 +1,3 @@
+pub(crate) mod introductions;
+pub(crate) mod overlay;
+pub(crate) mod sessions;

@@ -1,0 +1,2 @@
+pub mod assignment;
+pub(crate) mod directory;
