@@ -24,6 +24,7 @@ pub mod limits;
 pub mod message;
 pub mod name;
 pub mod overlay;
+pub mod pages;
 pub mod phrase;
 pub mod receipt;
 pub mod signal;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use protocol::name::{NameAction, NameAnswer, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId};
+use protocol::name::{
+    NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
+};
 use protocol::{AccountId, KeyPair, Timestamp, codec};
 
 use super::schema::{Count, FORGOT, Holding, KEY, LOCKS, Owner, Space, put};
@@ -143,22 +145,43 @@ impl Registry {
 
     async fn look_up(&self, space: Space, name: &str) -> Result<NameAnswer, TxnError> {
         let name = validation::canonical(name);
-        if let Err(fault) = validation::check(&name, space) {
+        if let Err(fault) = validation::check_spelling(&name, space) {
             return Ok(NameAnswer::Fault(fault));
         }
-        let Some((holding, revision)) = self.holding(space.key(&name)).await? else {
-            return Ok(NameAnswer::Free);
-        };
+        let known = self.holding(space.key(&name)).await?;
         // One that looks like it is not it.
-        if holding.released || holding.name != name {
-            return Ok(NameAnswer::Free);
+        let held = known.filter(|(holding, _)| !holding.released && holding.name == name);
+        Ok(match held {
+            Some((holding, revision)) => NameAnswer::Held(self.receipt(holding, revision)),
+            None if validation::is_reserved(&name) => NameAnswer::Fault(NameFault::Reserved),
+            None => NameAnswer::Free,
+        })
+    }
+
+    /// Whether a request comes to nothing because the name is reserved. An account or post that held the name before it was
+    /// reserved keeps it: its claim is confirmed and it can release the name. It cannot hand the name on.
+    async fn is_refused_as_reserved(&self, request: &NameRequest) -> Result<bool, TxnError> {
+        if !validation::is_reserved(&request.name) {
+            return Ok(false);
         }
-        Ok(NameAnswer::Held(self.receipt(holding, revision)))
+        match request.action {
+            NameAction::Release | NameAction::Offer { to: None } => Ok(false),
+            NameAction::Offer { to: Some(_) } => Ok(true),
+            NameAction::Claim => {
+                let owner = Owner::asking(request);
+                let known = self.holding(owner.space().key(&request.name)).await?;
+                let theirs = known.is_some_and(|(holding, _)| !holding.released && holding.owner() == owner);
+                Ok(!theirs)
+            }
+        }
     }
 
     async fn request(&self, request: &NameRequest, now: Timestamp) -> Result<NameAnswer, TxnError> {
-        if let Err(fault) = validation::check(&request.name, Owner::asking(request).space()) {
+        if let Err(fault) = validation::check_spelling(&request.name, Owner::asking(request).space()) {
             return Ok(NameAnswer::Fault(fault));
+        }
+        if self.is_refused_as_reserved(request).await? {
+            return Ok(NameAnswer::Fault(NameFault::Reserved));
         }
         if request.work_bits() < u32::from(self.settings.work_bits) {
             let bits = self.settings.work_bits;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use protocol::entry::{Body, Header, Position, Post};
 use protocol::identity::Certificate;
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
-use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry};
+use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameRequest};
+use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry, codec};
 use tempfile::TempDir;
 
 use super::super::Embedded;
+use super::super::schema::{Count, Holding, Owner};
 use super::super::store::EMBEDDED_FOLDER as FOLDER;
 use super::{Registry, Settings, Txn, TxnStore, put};
 use crate::store::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
@@ -116,9 +117,13 @@ impl Person {
 
     /// Asks for something of today, with a nonce of its own.
     fn asks(&self, slug: bool, action: NameAction, nonce: u8) -> NameRequest {
+        self.asks_for("starling-bird", slug, action, nonce)
+    }
+
+    fn asks_for(&self, name: &str, slug: bool, action: NameAction, nonce: u8) -> NameRequest {
         let post = slug.then(|| self.post());
         let certificate = self.certificate.clone();
-        let (name, nonce) = ("starling-bird".to_owned(), [nonce; 16]);
+        let (name, nonce) = (name.to_owned(), [nonce; 16]);
         NameRequest::issue(&self.device, certificate, name, post, action, nonce, u64::MAX)
     }
 }
@@ -182,5 +187,68 @@ async fn what_was_done_without_being_told_is_done_once_and_answered_as_it_was_do
         // Nobody else gets it for that.
         let rival = Person::new(3).asks(slug, NameAction::Claim, 6);
         assert_eq!(fixture.answer(&rival).await, NameAnswer::Taken);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_was_held_before_it_was_reserved_stays_with_its_owner() {
+    let reserved = NameAnswer::Fault(NameFault::Reserved);
+    for slug in [false, true] {
+        let fixture = Fixture::new().await;
+        let (ada, bob) = (Person::new(1), Person::new(2));
+        let lookup = NameQuestion::Lookup {
+            slug,
+            name: "messages".to_owned(),
+        };
+        assert_eq!(fixture.registry.answer(&lookup, TODAY).await, reserved);
+        let claim = ada.asks_for("messages", slug, NameAction::Claim, 1);
+        assert_eq!(fixture.answer(&claim).await, reserved, "reserved from now on");
+
+        // A row as the registry wrote it when the name could still be claimed.
+        let owner = Owner::asking(&claim);
+        let key = owner.space().key("messages");
+        let holding = Holding {
+            name: "messages".to_owned(),
+            account: ada.account,
+            post: owner.post,
+            nonce: [9; 16],
+            at: TODAY,
+            offered: Some(bob.account),
+            released: false,
+        };
+        let mut earlier = Txn {
+            changes: vec![put(key.clone(), codec::encode(&holding)), put(owner.key(), key)],
+            ..Txn::default()
+        };
+        if slug {
+            Count::new(&ada.account, None).unwrap().change_to(1, &mut earlier);
+        }
+        fixture.store.txn(earlier).await.unwrap();
+
+        let found = fixture.registry.answer(&lookup, TODAY).await;
+        assert_eq!(held_by(&found), ada.account);
+        assert_eq!(
+            held_by(&fixture.answer(&claim).await),
+            ada.account,
+            "their claim is confirmed"
+        );
+        let offer = NameAction::Offer {
+            to: Some(bob.account),
+        };
+        let offer = ada.asks_for("messages", slug, offer, 2);
+        assert_eq!(fixture.answer(&offer).await, reserved, "it is not handed on");
+        let taken = bob.asks_for("messages", slug, NameAction::Claim, 3);
+        assert_eq!(fixture.answer(&taken).await, reserved, "an earlier offer is void");
+        assert_eq!(
+            held_by(&fixture.registry.answer(&lookup, TODAY).await),
+            ada.account
+        );
+
+        let release = ada.asks_for("messages", slug, NameAction::Release, 4);
+        assert_eq!(fixture.answer(&release).await, NameAnswer::Free);
+        assert_eq!(fixture.answer(&release).await, NameAnswer::Free, "repeated");
+        let again = ada.asks_for("messages", slug, NameAction::Claim, 5);
+        assert_eq!(fixture.answer(&again).await, reserved, "released, it is nobody's");
+        assert_eq!(fixture.registry.answer(&lookup, TODAY).await, reserved);
     }
 }

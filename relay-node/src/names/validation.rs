@@ -20,70 +20,9 @@ const CHARS_MIN: u8 = 2;
 /// Characters of a name, at most: four bytes each keep within `UNIQUE_NAME_LEN_MAX`.
 const CHARS_MAX: u8 = 30;
 
-/// Kept for the network, or the address of a page of the app or a service of a relay.
-const RESERVED: [&str; 57] = [
-    "about",
-    "account",
-    "activity",
-    "admin",
-    "administrator",
-    "all",
-    "anonymous",
-    "api",
-    "app",
-    "assets",
-    "e",
-    "everyone",
-    "explore",
-    "feed",
-    "feeds",
-    "gossip",
-    "healthz",
-    "help",
-    "home",
-    "icons",
-    "index",
-    "invite",
-    "link",
-    "links",
-    "login",
-    "me",
-    "metrics",
-    "mod",
-    "moderator",
-    "monitor",
-    "network",
-    "nobody",
-    "official",
-    "p",
-    "peers",
-    "post",
-    "posts",
-    "public",
-    "readyz",
-    "register",
-    "relay",
-    "root",
-    "search",
-    "security",
-    "settings",
-    "signal",
-    "starling",
-    "static",
-    "status",
-    "support",
-    "sw",
-    "system",
-    "tag",
-    "u",
-    "welcome",
-    "ws",
-    "you",
-];
-
-/// What these look like.
-static RESERVED_LOOKS: LazyLock<BTreeSet<String>> =
-    LazyLock::new(|| RESERVED.iter().map(|name| skeleton(name)).collect());
+/// Skeletons of the names that nobody can claim ([`protocol::pages`]).
+static RESERVED_SKELETONS: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| protocol::pages::unclaimable().map(skeleton).collect());
 
 /// The one spelling of a name: compatibility forms are replaced (NFKC), capitals are not kept.
 #[must_use]
@@ -103,11 +42,34 @@ pub fn skeleton(name: &str) -> String {
         .to_lowercase()
 }
 
-/// Whether this can be a name or slug.
+/// Whether this is a page name of the app or a reserved name, or looks like one.
+#[must_use]
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED_SKELETONS.contains(&skeleton(name))
+}
+
+/// Whether this can be claimed as a name or slug.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn check(name: &str, space: Space) -> Result<(), NameFault> {
+    let spelling = check_spelling(name, space);
+    let canonical = match &spelling {
+        Ok(()) => name,
+        Err(NameFault::NotCanonical { canonical }) => canonical,
+        Err(_) => return spelling,
+    };
+    if is_reserved(canonical) {
+        return Err(NameFault::Reserved);
+    }
+    spelling
+}
+
+/// Whether this is spelled like a name or slug. A reserved name can be: it may have been claimed before it was reserved.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_spelling(name: &str, space: Space) -> Result<(), NameFault> {
     let chars = name.chars().count();
     if chars < usize::from(CHARS_MIN) {
         return Err(NameFault::TooShort { min: CHARS_MIN });
@@ -117,7 +79,7 @@ pub fn check(name: &str, space: Space) -> Result<(), NameFault> {
     }
     let canonical = canonical(name);
     if canonical != name {
-        return Err(match check(&canonical, space) {
+        return Err(match check_spelling(&canonical, space) {
             Ok(()) => NameFault::NotCanonical { canonical },
             Err(fault) => fault,
         });
@@ -153,9 +115,6 @@ pub fn check(name: &str, space: Space) -> Result<(), NameFault> {
     }
     if !name.is_ascii() && skeleton(name).is_ascii() {
         return Err(NameFault::Confusable);
-    }
-    if RESERVED_LOOKS.contains(&skeleton(name)) {
-        return Err(NameFault::Reserved);
     }
     Ok(())
 }
@@ -227,8 +186,24 @@ mod tests {
         let check = |slug| super::check(slug, Space::Slugs);
         assert_eq!(check("why-starlings_flock"), Ok(()));
         assert_eq!(check("robots.txt"), Err(NameFault::Character { character: '.' }));
-        for page in ["explore", "network", "healthz", "metrics", "icons"] {
-            assert_eq!(check(page), Err(NameFault::Reserved), "{page}");
+    }
+
+    #[test]
+    fn no_page_name_and_no_reserved_name_can_be_claimed() {
+        for name in protocol::pages::unclaimable() {
+            let fault = match name.chars().count() {
+                1 => NameFault::TooShort { min: 2 },
+                _ => NameFault::Reserved,
+            };
+            for space in [Space::Names, Space::Slugs] {
+                assert_eq!(super::check(name, space), Err(fault.clone()), "{name} {space:?}");
+                let shouted = name.to_uppercase();
+                assert_eq!(
+                    super::check(&shouted, space),
+                    Err(fault.clone()),
+                    "{shouted} {space:?}"
+                );
+            }
         }
     }
 
