@@ -211,6 +211,7 @@ impl World {
                     parent: own.entry,
                     parent_name: own.name.clone(),
                 });
+                reply.in_activity = true;
                 self.posts.insert(0, reply);
             }
         }
@@ -240,6 +241,7 @@ impl World {
             replies: 0,
             mine,
             in_home: self.profiles[author].followed || mine,
+            in_activity: false,
             durability: mine.then_some(Durability {
                 saved: true,
                 peers,
@@ -318,18 +320,11 @@ impl World {
                 .iter()
                 .fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte))
         });
-        let own = self.me.as_ref().map(|me| me.account);
         let mut matching = self.posts.iter().filter(|post| match timeline {
             Timeline::Home => post.in_home,
             Timeline::Public => true,
             Timeline::User(account) => post.entry.account == account,
-            Timeline::Activity => {
-                !post.mine
-                    && post
-                        .reply
-                        .as_ref()
-                        .is_some_and(|reply| Some(reply.parent.account) == own)
-            }
+            Timeline::Activity => post.in_activity,
         });
         let posts: Vec<PostView> = matching
             .by_ref()

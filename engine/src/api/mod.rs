@@ -445,6 +445,8 @@ pub struct PostView {
     pub mine: bool,
     /// Belongs into the home timeline.
     pub in_home: bool,
+    /// Belongs into the activity timeline.
+    pub in_activity: bool,
     /// For own posts.
     pub durability: Option<Durability>,
     /// Its slug in the registry; empty if there is none that is proven, or it was not looked for: as in [`Event::Posts`].

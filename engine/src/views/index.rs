@@ -110,6 +110,15 @@ impl Engine {
         }
     }
 
+    /// Whether a post belongs into the activity timeline: somebody else answers an own post, or writes in a thread that an
+    /// own post began.
+    fn in_activity(&self, author: AccountId, post: &Post) -> bool {
+        let (Some(me), Some(reply)) = (self.me(), &post.reply) else {
+            return false;
+        };
+        me != author && (reply.parent.account == me || reply.root.account == me)
+    }
+
     /// The index rows of a post.
     fn post_rows(
         &self,
@@ -125,10 +134,7 @@ impl Engine {
         ];
         if let Some(reply) = &post.reply {
             rows.push((Table::ByParent, keys::by_parent(&reply.parent.id, time, &id)));
-            if self
-                .me()
-                .is_some_and(|me| me != account && (reply.parent.account == me || reply.root.account == me))
-            {
+            if self.in_activity(account, post) {
                 rows.push((Table::Activity, keys::by_time(time, &id)));
             }
         }
@@ -200,6 +206,7 @@ impl Engine {
             replies: 0,
             mine,
             in_home: mine || self.follows(&entry.account),
+            in_activity: self.in_activity(entry.account, post),
             durability: mine.then(|| self.durability(&device, seq)),
             slug: String::new(),
             slug_claim: self.claims.view(Some(entry.id)).filter(|_| mine),

@@ -329,6 +329,19 @@ fn a_thread_shows_what_is_answered_and_what_answers() {
         assert_eq!(texts(&thread.replies), ["thanks"]);
     }
     assert_eq!(net.texts(ada, Timeline::Activity), ["answer"]);
+    // In a thread of Ada's, though not an answer to her.
+    net.command(bob, publish("by the way", 3, reply_to(&answer)));
+    net.run_for_ms(1_000);
+    assert_eq!(net.texts(ada, Timeline::Activity), ["by the way", "answer"]);
+    // Each post itself says what the activity timeline says, for everybody.
+    for peer in [ada, bob] {
+        let activity = net.texts(peer, Timeline::Activity);
+        let posts = net.page(peer, Timeline::Public);
+        assert_eq!(posts.len(), 4);
+        for post in posts {
+            assert_eq!(post.in_activity, activity.contains(&post.text), "{}", post.text);
+        }
+    }
 }
 
 #[test]

@@ -170,14 +170,7 @@ impl Session {
             }
             Event::Status(status) => self.status = *status,
             Event::Posts { posts, .. } => {
-                let own = self.me.as_ref().map(|me| me.account);
-                let answered = posts.iter().any(|post| {
-                    !post.mine
-                        && post
-                            .reply
-                            .as_ref()
-                            .is_some_and(|reply| Some(reply.parent.account) == own)
-                });
+                let answered = posts.iter().any(|post| post.in_activity);
                 if answered && !self.activity {
                     self.activity = true;
                     prefs::set_activity_waiting(true);

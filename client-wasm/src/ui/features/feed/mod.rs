@@ -493,19 +493,12 @@ impl Actor {
         }
     }
 
-    fn belongs(&self, post: &PostView, session: &Session) -> bool {
+    fn belongs(&self, post: &PostView) -> bool {
         match self.timeline {
             Timeline::Home => post.in_home,
             Timeline::Public => true,
             Timeline::User(account) => post.entry.account == account,
-            Timeline::Activity => {
-                let own = session.me.as_ref().map(|me| me.account);
-                !post.mine
-                    && post
-                        .reply
-                        .as_ref()
-                        .is_some_and(|reply| Some(reply.parent.account) == own)
-            }
+            Timeline::Activity => post.in_activity,
         }
     }
 
@@ -565,7 +558,7 @@ impl Actor {
                     parent.replies = parent.replies.saturating_add(1).min(100);
                 });
             }
-            if !self.belongs(post, session) {
+            if !self.belongs(post) {
                 continue;
             }
             let known = self.life.borrow_mut().model.update(&post.entry, |known| {

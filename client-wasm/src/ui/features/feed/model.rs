@@ -301,6 +301,7 @@ mod tests {
             replies: 0,
             mine: false,
             in_home: true,
+            in_activity: false,
             durability: None,
             slug: String::new(),
             slug_claim: None,
