@@ -223,7 +223,8 @@ async fn a_name_that_was_held_before_it_was_reserved_stays_with_its_owner() {
         if slug {
             Count::new(&ada.account, None).unwrap().change_to(1, &mut earlier);
         }
-        fixture.store.txn(earlier).await.unwrap();
+        let store = TxnStore::Embedded(fixture.store.clone());
+        store.txn(earlier).await.unwrap();
 
         let found = fixture.registry.answer(&lookup, TODAY).await;
         assert_eq!(held_by(&found), ada.account);
