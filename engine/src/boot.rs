@@ -158,6 +158,10 @@ impl Engine {
     }
 
     fn restore_limits(&mut self) {
+        let device = self.identity.as_ref().map(|identity| identity.device);
+        if let Some(feed) = device.and_then(|device| self.feeds.get_mut(&device)) {
+            feed.own = true;
+        }
         for (device, proof) in &self.forks {
             if let Some(feed) = self.feeds.get_mut(device) {
                 feed.forked = Some(proof.one.header.seq);

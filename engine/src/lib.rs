@@ -7,7 +7,8 @@
 //! Where to find things: [`api`] is the edge to an interface, [`store`] the edge to a disk; `boot` reads the store;
 //! `links` holds the channels to neighbours and dispatches what arrives; `overlay` decides with the gossip library who is a
 //! neighbour and along which links news travels; `ingest` verifies, stores and folds entries and
-//! passes them on; `sync` compares and fetches; `durability` counts who holds one's own entries; `commands` writes;
+//! passes them on; `sync` compares and fetches; `durability` counts who holds one's own entries; `commands` writes, and
+//! `unsaved` holds what it wrote back until it is on disk;
 //! `views` folds entries into timelines and reads them; `names` knows names of the registry and `slugs` those of posts, `claims`
 //! asks for them, `offers` hands the own one on, `registrar` is a relay's part in that; `placement` says which feeds a relay keeps, `routing`
 //! which relays a browser turns to.
@@ -28,6 +29,7 @@ mod person;
 mod relay;
 mod relays;
 mod sync;
+mod unsaved;
 mod views;
 
 pub use relays::assignment;
@@ -77,6 +79,7 @@ pub struct Engine {
     recalled: sync::compare::Recalled,
     holders: log::durability::Holders,
     own_posts: Map<(protocol::DeviceId, u64), EntryRef>,
+    unsaved: unsaved::Unsaved,
     last_timestamp: protocol::Timestamp,
     tokens: Map<[u8; 16], log::records::TokenRecord>,
 
@@ -166,6 +169,7 @@ impl Engine {
             recalled: sync::compare::Recalled::default(),
             holders: log::durability::Holders::default(),
             own_posts: Map::new(),
+            unsaved: unsaved::Unsaved::default(),
             last_timestamp: protocol::Timestamp(0),
             tokens: Map::new(),
             batch: batch::Pending::default(),

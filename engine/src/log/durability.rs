@@ -122,6 +122,7 @@ impl Engine {
         let account = feed.account;
         if self.me() == Some(account) {
             self.tell_durability(device, before);
+            self.spread_saved(device);
         }
         let authors = self.links_whose(|up| up.account == Some(account));
         let source = self.feeds.get(&device).and_then(|feed| feed.source);

@@ -37,6 +37,8 @@ pub(crate) struct Feed {
     pub(crate) forked: Option<u64>,
     /// The account withdrew the device from this number on.
     pub(crate) revoked: Option<u64>,
+    /// This device writes it.
+    pub(crate) own: bool,
 }
 
 impl Feed {
@@ -45,6 +47,17 @@ impl Feed {
         self.forked
             .unwrap_or(u64::MAX)
             .min(self.revoked.unwrap_or(u64::MAX))
+    }
+
+    /// How far neighbours may hear of the feed, and the entry it ends with there. This device's own feed: as far as it is
+    /// on disk. If an entry that a crash takes back were known to a peer, this device would give its number to another one,
+    /// and the feed would be forked for good.
+    pub(crate) fn shareable(&self) -> (u64, EntryId) {
+        if self.own {
+            (self.durable, self.durable_head)
+        } else {
+            (self.next_seq, self.head)
+        }
     }
 
     pub(crate) fn record(&self) -> FeedRecord {
@@ -192,6 +205,7 @@ impl Feeds {
             source: None,
             forked: None,
             revoked: None,
+            own: false,
         };
         self.feeds.insert(device, feed);
         Ok(())
@@ -218,6 +232,7 @@ impl Feeds {
             source: None,
             forked: None,
             revoked: None,
+            own: false,
         };
         self.feeds.insert(device, feed);
     }

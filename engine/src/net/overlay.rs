@@ -442,12 +442,12 @@ impl Engine {
             let Some(feed) = self.feeds.get(&announcement.item.key) else {
                 continue;
             };
-            let (number, next_seq) = (feed.number, feed.next_seq);
+            let (number, (next_seq, head)) = (feed.number, feed.shareable());
             let head = FeedHead {
                 account: feed.account,
                 device: announcement.item.key,
                 next_seq,
-                head: feed.head,
+                head,
             };
             if let Some(up) = self.up_mut(link)
                 && up.told.insert(number, next_seq) != Some(next_seq)

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use gossip::broadcast::Route;
 use protocol::entry::{Follow, Position, Post, Profile, ReplyTo};
 use protocol::identity::{Certificate, Revocation};
 use protocol::name::NameAction;
@@ -53,6 +52,7 @@ impl Engine {
                         self.close_link(link, "this device begins anew");
                     }
                     self.own_posts.clear();
+                    self.unsaved.clear();
                 }
                 Outcome::Account(self.become_device(&account_key, false, &device_name))
             }
@@ -134,6 +134,9 @@ impl Engine {
         // There is always room for one's own feed.
         let begun = self.feeds.begin(device, account, name, self.now.wall, usize::MAX);
         debug_assert!(begun.is_ok(), "a fresh device of an account that is not held yet");
+        if let Some(feed) = self.feeds.get_mut(&device) {
+            feed.own = true;
+        }
         self.append_own(&Body::Certificate(certificate));
         self.me_changed = true;
         self.next_housekeeping = self.now.instant;
@@ -160,7 +163,7 @@ impl Engine {
         }
     }
 
-    /// Writes, signs, stores and spreads an entry of this device.
+    /// Writes, signs and stores an entry of this device. Neighbours hear of it once it is on disk.
     pub(crate) fn append_own(&mut self, body: &Body) -> Option<VerifiedEntry> {
         let identity = self.identity.as_ref()?;
         let feed = self.feeds.get(&identity.device)?;
@@ -178,11 +181,10 @@ impl Engine {
         let timestamp = self.next_timestamp();
         let verified = VerifiedEntry::create(&identity.key, at, identity.account, timestamp, body);
         self.last_timestamp = timestamp;
-        self.routes.wrote(verified.header().seq + 1, self.now.instant);
-        let len = self.append(&verified);
+        // Before it is appended: what that reads ends the batch.
         self.write_strictly();
-        let tree = self.pace.tree(&verified.header().device, crate::clock(self.now));
-        self.spread(&verified, len, None, Route { tree, hops: 0 });
+        self.append(&verified);
+        self.hold_back(verified.clone());
         Some(verified)
     }
 

@@ -81,11 +81,12 @@ impl Recalled {
 }
 
 fn head(device: DeviceId, feed: &Feed) -> FeedHead {
+    let (next_seq, head) = feed.shareable();
     FeedHead {
         account: feed.account,
         device,
-        next_seq: feed.next_seq,
-        head: feed.head,
+        next_seq,
+        head,
     }
 }
 
@@ -119,9 +120,11 @@ impl Engine {
         };
         let mut items = Vec::new();
         let mut add = |account: &AccountId| {
-            for (device, feed) in self.feeds.feeds_of(account).filter(|(_, feed)| feed.next_seq > 0) {
-                let salt = &up.link_salt;
-                items.push(Item::new(salt, &device, feed.next_seq, &feed.head, feed.number));
+            for (device, feed) in self.feeds.feeds_of(account) {
+                let (salt, (next_seq, head)) = (&up.link_salt, feed.shareable());
+                if next_seq > 0 {
+                    items.push(Item::new(salt, &device, next_seq, &head, feed.number));
+                }
             }
         };
         if self.is_relay() {

@@ -78,13 +78,14 @@ impl Engine {
         let mut heads = Vec::new();
         for account in accounts {
             for (device, feed) in self.feeds.feeds_of(account) {
-                if all || up.told.get(&feed.number) != Some(&feed.next_seq) {
-                    up.told.insert(feed.number, feed.next_seq);
+                let (next_seq, head) = feed.shareable();
+                if all || up.told.get(&feed.number) != Some(&next_seq) {
+                    up.told.insert(feed.number, next_seq);
                     heads.push(FeedHead {
                         account: *account,
                         device,
-                        next_seq: feed.next_seq,
-                        head: feed.head,
+                        next_seq,
+                        head,
                     });
                 }
             }
@@ -282,7 +283,7 @@ impl Engine {
 
     /// A neighbour asks for entries.
     pub(crate) fn on_want(&mut self, link: LinkId, want: Want) {
-        let held = self.feeds.get(&want.device).map_or(0, |feed| feed.next_seq);
+        let held = self.feeds.get(&want.device).map_or(0, |feed| feed.shareable().0);
         let serve = Serve {
             request: want.request,
             device: want.device,
