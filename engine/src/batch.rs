@@ -53,6 +53,17 @@ impl Engine {
         *consumed = consumed.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
+    /// The batch that what is written now goes into.
+    pub(crate) fn next_batch(&self) -> BatchId {
+        BatchId(self.last_batch.0 + 1)
+    }
+
+    /// The last batch that is on disk with all before it.
+    pub(crate) fn persisted(&self) -> BatchId {
+        let first = self.batches.first_key_value();
+        first.map_or(self.last_batch, |(first, _)| BatchId(first.0 - 1))
+    }
+
     pub(crate) fn flush_batch(&mut self) {
         let pending = core::mem::take(&mut self.batch);
         let mut ops = pending.ops;
@@ -82,6 +93,7 @@ impl Engine {
     }
 
     pub(crate) fn on_persisted(&mut self, id: BatchId) {
+        let before = self.persisted();
         let mut advanced: Map<DeviceId, u64> = Map::new();
         let is_due = |batches: &Map<BatchId, Commitment>| {
             let first = batches.first_key_value();
@@ -104,6 +116,9 @@ impl Engine {
         }
         for (device, before) in &advanced {
             self.on_feed_durable(*device, *before);
+        }
+        if self.claims.any_stored(before, self.persisted()) {
+            self.next_housekeeping = self.now.instant;
         }
     }
 }

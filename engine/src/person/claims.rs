@@ -1,7 +1,7 @@
 //! Claims: what this device asks of the registry, a name for its account and slugs for the account's posts.
 //!
-//! A claim is written down before it is sent and repeated, over one relay after the other, until the registry has decided;
-//! so it can be made offline, and outlives a restart. What the registry gives goes into the account's feed.
+//! A claim is on disk before it is sent, and so is the post it is for; it is repeated, over one relay after the other, until the
+//! registry has decided; so it can be made offline, and outlives a restart. What the registry gives goes into the account's feed.
 //!
 //! Invariants: an account has one claim for its name at most, and each post one for its slug; of slugs there are
 //! [`SLUG_CLAIMS_MAX`] claims at most, and when that is full one that was refused goes, or nothing more is asked for. One claim
@@ -19,7 +19,7 @@ use crate::Engine;
 use crate::api::{ClaimView, Outcome, Refusal};
 use crate::io::LinkId;
 use crate::log::records::meta;
-use crate::store::{Op, Table};
+use crate::store::{BatchId, Op, Table};
 
 /// Pauses between attempts, doubled from the first to the last.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
@@ -54,6 +54,8 @@ struct Pending {
     claim: Claim,
     next_try: Instant,
     pause: Duration,
+    /// The batch that stores it as it is.
+    stored: BatchId,
 }
 
 /// All claims of this device.
@@ -72,8 +74,15 @@ impl Claims {
             subject: claim.request.post_id(),
             next_try: Instant(0),
             pause: PAUSE_MIN,
+            stored: BatchId(0),
             claim,
         });
+    }
+
+    /// Whether one of them came to be on disk.
+    pub(crate) fn any_stored(&self, after: BatchId, upto: BatchId) -> bool {
+        let mut all = self.all.iter();
+        all.any(|it| it.stored > after && it.stored <= upto)
     }
 
     fn get(&self, subject: Subject) -> Option<&Pending> {
@@ -107,9 +116,10 @@ impl Claims {
         self.working.is_some()
     }
 
-    /// The undecided one whose turn it is.
-    fn due(&self, now: Instant) -> Option<Subject> {
-        let open = self.all.iter().filter(|it| it.claim.refused.is_none());
+    /// The undecided one whose turn it is, of those that are on disk.
+    fn due(&self, now: Instant, persisted: BatchId) -> Option<Subject> {
+        let stored = self.all.iter().filter(|it| it.stored <= persisted);
+        let open = stored.filter(|it| it.claim.refused.is_none());
         let next = open.min_by_key(|it| it.next_try)?;
         (next.next_try <= now).then_some(next.subject)
     }
@@ -245,6 +255,10 @@ impl Engine {
             let op = Op::put(Table::Meta, claim_key(subject), &pending.claim);
             self.write(op);
             self.write_strictly();
+            let stored = self.next_batch();
+            if let Some(pending) = self.claims.get_mut(subject) {
+                pending.stored = stored;
+            }
         }
     }
 
@@ -298,7 +312,7 @@ impl Engine {
         if self.claims.waits(now) {
             return;
         }
-        let (Some(subject), Some(link)) = (self.claims.due(now), self.any_relay()) else {
+        let (Some(subject), Some(link)) = (self.claims.due(now, self.persisted()), self.any_relay()) else {
             return;
         };
         // Nobody is about to decide any more: what may have been had is given back.
@@ -307,6 +321,12 @@ impl Engine {
         if let Some(Claim { request, .. }) = claim.cloned() {
             // It cannot be refused: there is an account, since it asked.
             let _ = self.ask_registry(request.name, request.post, NameAction::Release, true);
+            return;
+        }
+        if let Some(pending) = self.claims.get_mut(subject).filter(|it| !it.claim.sent) {
+            // That it is sent is on disk before it is: after a crash it is known what may have to be taken back.
+            pending.claim.sent = true;
+            return self.keep_claim(subject);
         }
         let number = self.names.number();
         self.claims.under_way = Some((subject, link, number));
@@ -319,9 +339,6 @@ impl Engine {
             request: number,
             question: NameQuestion::Request(pending.claim.request.clone()),
         };
-        if !core::mem::replace(&mut pending.claim.sent, true) {
-            self.keep_claim(subject);
-        }
         self.send(link, &Message::NameQuestion(question));
     }
 
