@@ -29,7 +29,6 @@ mod person;
 mod relay;
 mod relays;
 mod sync;
-mod unsaved;
 mod views;
 
 pub use relays::assignment;
@@ -79,7 +78,7 @@ pub struct Engine {
     recalled: sync::compare::Recalled,
     holders: log::durability::Holders,
     own_posts: Map<(protocol::DeviceId, u64), EntryRef>,
-    unsaved: unsaved::Unsaved,
+    unsaved: log::unsaved::Unsaved,
     last_timestamp: protocol::Timestamp,
     tokens: Map<[u8; 16], log::records::TokenRecord>,
 
@@ -169,7 +168,7 @@ impl Engine {
             recalled: sync::compare::Recalled::default(),
             holders: log::durability::Holders::default(),
             own_posts: Map::new(),
-            unsaved: unsaved::Unsaved::default(),
+            unsaved: log::unsaved::Unsaved::default(),
             last_timestamp: protocol::Timestamp(0),
             tokens: Map::new(),
             batch: batch::Pending::default(),

@@ -3,3 +3,4 @@ pub(crate) mod feeds;
 pub(crate) mod ingest;
 pub(crate) mod keys;
 pub(crate) mod records;
+pub(crate) mod unsaved;

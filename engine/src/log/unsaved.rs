@@ -2,7 +2,7 @@
 //!
 //! Invariant: no neighbour hears of an own entry (by a push, an announcement, a digest, a sketch or an answer) before the
 //! batch that carries it was reported as persisted. The disk may lose what it did not confirm; this device would then sign
-//! another entry with the same number, and the two are proof of a fork. [`crate::feeds::Feed::shareable`] is the part of this rule
+//! another entry with the same number, and the two are proof of a fork. [`super::feeds::Feed::shareable`] is the part of this rule
 //! for everything that is said of a feed; the pushes wait here.
 
 use std::collections::VecDeque;
