@@ -50,8 +50,8 @@ pub const PAGES: &[&str] = &[
 
 /// First path parts that a relay answers itself, those that are planned included.
 pub const SERVICES: &[&str] = &[
-    "admin", "api", "assets", "atom", "healthz", "icons", "metrics", "monitor", "readyz", "rss", "signal",
-    "static", "status", "styles", "sw", "ws",
+    "admin", "api", "assets", "atom", "healthz", "icons", "link", "metrics", "monitor", "readyz", "rss",
+    "signal", "static", "status", "styles", "sw", "ws",
 ];
 
 /// Further names that the registry gives to nobody: they would read as the network itself or as its operators, or are the
@@ -69,7 +69,6 @@ pub const RESERVED: &[&str] = &[
     "home",
     "index",
     "invite",
-    "link",
     "links",
     "login",
     "me",

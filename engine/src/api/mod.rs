@@ -118,6 +118,12 @@ pub enum Command {
     },
     /// Throw every view away and fold all stored entries again.
     RebuildViews,
+    /// Ask the relays that seem to lack entries of an account whether they still do, so that [`Query::Replicas`] is up to date.
+    /// Done when each has answered or its link has ended: a caller that cannot wait that long sets its own limit. For relays.
+    CheckReplicas {
+        /// Whose.
+        account: AccountId,
+    },
 }
 
 /// What a command did.
@@ -315,8 +321,8 @@ pub struct ReplicaView {
     pub relay: PeerId,
     /// How that relay seems to do.
     pub state: RelayState,
-    /// Entries it lacks of those held by the relay that is asked, as far as that knows: where it seems to lack some it is asked
-    /// anew, and the next answer is right. `None`: it is not linked with, or never said.
+    /// Entries it lacks of those held by the relay that answers, as far as that relay knows ([`Command::CheckReplicas`] updates
+    /// it). `None`: the two are not linked, or it never said.
     pub lag: Option<u64>,
     /// Milliseconds from when the relay that is asked took an entry in until this one had signed for it: the longest of the
     /// last ones measured of each of these feeds, or else what is usual over all feeds. `None`: not measured.

@@ -508,6 +508,9 @@ impl Engine {
             self.release_fetches(&up);
             self.forget_registrar_link(id);
             self.forget_name_link(id);
+            if self.is_relay() {
+                self.end_checks(id);
+            }
         }
     }
 

@@ -108,6 +108,7 @@ impl Engine {
                 self.begin_rebuild();
                 Outcome::Ok
             }
+            Command::CheckReplicas { account } => return Ok(self.check_replicas(ask, &account)),
         };
         Ok(Some(outcome))
     }

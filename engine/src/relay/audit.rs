@@ -51,6 +51,7 @@ impl Engine {
         });
         if let Some(unanswered) = unanswered {
             self.judge_audit(link, unanswered);
+            self.end_checks(link);
         }
     }
 
@@ -104,6 +105,7 @@ impl Engine {
             return false;
         };
         self.judge_audit(link, audit);
+        self.end_checks(link);
         true
     }
 

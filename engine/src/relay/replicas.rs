@@ -15,8 +15,8 @@ use protocol::receipt::Receipt;
 use protocol::{AccountId, DeviceId, Instant, PeerId};
 
 use crate::Engine;
-use crate::api::{RelayState, ReplicaView, ReplicasView};
-use crate::io::LinkId;
+use crate::api::{Answer, Outcome, RelayState, ReplicaView, ReplicasView};
+use crate::io::{AskId, LinkId};
 use crate::person::relay_choice::{REPAIR, smooth};
 
 /// Feeds of which it is known how soon the others have them. Policy when full: the one that was first written to goes.
@@ -25,6 +25,9 @@ const FEEDS_MAX: usize = 4_096;
 const COPIES_MAX: usize = 8;
 /// Relays of which it is known over all feeds. Policy when full: all are forgotten.
 const RELAYS_MAX: usize = 1_024;
+
+/// Checks under way ([`crate::api::Command::CheckReplicas`]). Policy when full: the next one is answered from what is known.
+const CHECKS_MAX: usize = 64;
 
 /// The last entry of a feed, written here.
 #[derive(Debug)]
@@ -49,6 +52,14 @@ pub(crate) struct Replicas {
     order: VecDeque<DeviceId>,
     /// Smoothed, in milliseconds.
     relays: Map<PeerId, f32>,
+    checks: Vec<Check>,
+}
+
+/// A check that waits for the answers of neighbours.
+#[derive(Debug)]
+struct Check {
+    ask: AskId,
+    links: Vec<LinkId>,
 }
 
 impl Replicas {
@@ -101,6 +112,15 @@ impl Replicas {
             .collect()
     }
 
+    /// The checks that waited for nothing but this neighbour's answer; they are over.
+    fn checks_ended_by(&mut self, link: LinkId) -> Vec<AskId> {
+        for check in &mut self.checks {
+            check.links.retain(|other| *other != link);
+        }
+        let ended = self.checks.extract_if(.., |check| check.links.is_empty());
+        ended.map(|check| check.ask).collect()
+    }
+
     fn delay(&self, relay: &PeerId, devices: &[DeviceId]) -> Option<u32> {
         let copies = devices.iter().filter_map(|device| self.feeds.get(device));
         let copies = copies.flat_map(|written| &written.copies);
@@ -133,9 +153,39 @@ impl Engine {
             .signed(receipt.relay, receipt, since, self.now.instant);
     }
 
-    /// Who keeps an account's feeds: whoever lives comes first, otherwise in the order of the assignment. Those that seem to
-    /// be behind are asked whether they still are: who was told by others does not say so by itself.
-    pub(crate) fn replicas_view(&mut self, account: &AccountId) -> ReplicasView {
+    /// Asks neighbours that seem to lack entries of an account whether they still do: a relay that got an entry from another
+    /// does not announce it here. `None`: the answer is given when all of them have answered.
+    pub(crate) fn check_replicas(&mut self, ask: AskId, account: &AccountId) -> Option<Outcome> {
+        if !self.is_relay() || self.replicas.checks.len() >= CHECKS_MAX {
+            return Some(Outcome::Ok);
+        }
+        let devices = self.feeds.devices(account).to_vec();
+        let mut links = Vec::new();
+        for relay in self.replicas_of(account) {
+            let Some(link) = self.peers.links.get(&relay).copied() else {
+                continue;
+            };
+            if let Some((device, held, _)) = self.behind(link, &devices).first() {
+                self.ask_whether_held(link, *device, held - 1);
+                links.push(link);
+            }
+        }
+        if links.is_empty() {
+            return Some(Outcome::Ok);
+        }
+        self.replicas.checks.push(Check { ask, links });
+        None
+    }
+
+    /// A neighbour has answered the question it was asked, or its link has ended.
+    pub(crate) fn end_checks(&mut self, link: LinkId) {
+        for ask in self.replicas.checks_ended_by(link) {
+            self.answer(ask, Answer::Done(Outcome::Ok));
+        }
+    }
+
+    /// Who keeps an account's feeds: living relays first, otherwise in the order of the assignment.
+    pub(crate) fn replicas_view(&self, account: &AccountId) -> ReplicasView {
         if !self.is_relay() {
             return ReplicasView::default();
         }
@@ -157,9 +207,6 @@ impl Engine {
                     false => self.replicas.delay(&relay, &devices),
                 },
             });
-            if let Some((link, (device, held, _))) = link.zip(behind.first()) {
-                self.ask_whether_held(link, *device, held - 1);
-            }
         }
         replicas.sort_by_key(|replica| replica.state);
         ReplicasView {

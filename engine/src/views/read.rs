@@ -204,6 +204,10 @@ impl Engine {
             self.visit(account);
         }
         let start = match after {
+            // A place of another timeline: from there on its rows would be read.
+            Some(Cursor(key)) if !key.starts_with(&timeline_prefix(&timeline)) => {
+                return self.answer(ask, Answer::Refused(Refusal::NotFound));
+            }
             // Just behind that row.
             Some(Cursor(mut key)) => {
                 key.push(0);

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use protocol::directory::{Description, role};
 use protocol::{AccountId, KeyPair, PeerId};
-use starling_engine::api::{Event, HolderView, Query, RelayState, RepairView, ReplicaView, Reply};
+use starling_engine::api::{
+    Answer, Command, Event, HolderView, Outcome, Query, RelayState, RepairView, ReplicaView, Reply,
+};
 use starling_engine::{Config, Input, Log};
 
 use crate::directory::description;
@@ -14,6 +16,14 @@ use crate::placement::{know, relays};
 fn replicas(net: &mut Network, at: usize, account: AccountId) -> Vec<ReplicaView> {
     match net.query(at, Query::Replicas { account }) {
         Reply::Replicas(view) => view.replicas,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Bytes a peer has sent.
+fn sent(net: &mut Network, at: usize) -> u64 {
+    match net.query(at, Query::Network) {
+        Reply::Network(view) => view.bytes_out,
         other => panic!("{other:?}"),
     }
 }
@@ -105,10 +115,23 @@ fn a_copy_that_falls_behind_says_so_and_repair_is_no_delay() {
     net.run_for_ms(20_000);
     net.heal();
     let behind = net.peer_id(relays[2]).expect("a key");
+    let lag_of = |view: &[ReplicaView]| view.iter().find(|replica| replica.relay == behind)?.lag;
     let mut lags = Vec::new();
+    let mut checked = false;
     for _ in 0..6_000 {
         net.run_for_ms(10);
         for at in &relays[..2] {
+            let before = sent(&mut net, *at);
+            let lag = lag_of(&replicas(&mut net, *at, account));
+            assert_eq!(
+                sent(&mut net, *at),
+                before,
+                "a query sends nothing, seed {}",
+                net.seed
+            );
+            let answer = net.command(*at, Command::CheckReplicas { account });
+            assert_eq!(answer, Answer::Done(Outcome::Ok), "seed {}", net.seed);
+            checked |= lag > Some(0) && sent(&mut net, *at) > before;
             let view = replicas(&mut net, *at, account);
             let view = view.iter().find(|replica| replica.relay == behind);
             let view = view.expect("it keeps everything");
@@ -121,6 +144,7 @@ fn a_copy_that_falls_behind_says_so_and_repair_is_no_delay() {
         }
     }
     lags.dedup();
+    assert!(checked, "nobody was asked, seed {}", net.seed);
     assert!(
         lags.contains(&1) && lags.last() == Some(&0),
         "{lags:?}, seed {}",
