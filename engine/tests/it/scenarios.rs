@@ -1,6 +1,6 @@
 //! What people do, in small networks.
 
-use starling_engine::api::{Answer, Command, Event, Outcome, Query, Refusal, Reply, Timeline};
+use starling_engine::api::{Answer, Ask, Command, Event, Outcome, Page, Query, Refusal, Reply, Timeline};
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
 
@@ -162,6 +162,50 @@ fn a_second_device_has_its_own_feed_and_both_show_as_one_person() {
     };
     assert_eq!(me.devices.len(), 2);
     assert!(!me.forked);
+}
+
+#[test]
+fn a_place_in_one_timeline_is_none_in_another() {
+    let (mut net, _, ada, bob) = trio();
+    for peer in [ada, bob] {
+        net.post(peer, "one");
+        net.post(peer, "two");
+    }
+    let (ada_is, bob_is) = (net.account(ada), net.account(bob));
+    net.follow(ada, bob);
+    net.run_for_ms(3_000);
+    let page = |net: &mut Network, account, after| {
+        let timeline = Timeline::User(account);
+        net.ask(
+            ada,
+            Ask::Query(Query::Timeline {
+                timeline,
+                after,
+                limit: 1,
+            }),
+        )
+    };
+    let mut places = Vec::new();
+    for account in [ada_is, bob_is] {
+        let Answer::Reply(reply) = page(&mut net, account, None) else {
+            panic!()
+        };
+        let Reply::Page(Page { next: Some(next), .. }) = *reply else {
+            panic!()
+        };
+        assert!(matches!(
+            page(&mut net, account, Some(next.clone())),
+            Answer::Reply(_)
+        ));
+        places.push(next);
+    }
+    places.reverse();
+    for (account, place) in [ada_is, bob_is].into_iter().zip(places) {
+        assert_eq!(
+            page(&mut net, account, Some(place)),
+            Answer::Refused(Refusal::NotFound)
+        );
+    }
 }
 
 #[test]

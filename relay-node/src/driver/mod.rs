@@ -67,8 +67,8 @@ pub(crate) enum FromLink {
     DialFailed(PeerId),
     /// What this relay says of itself.
     Describe(Box<Description>),
-    /// Somebody on this machine wants to know something.
-    Ask(Query, oneshot::Sender<Reply>),
+    /// A request of this machine.
+    Ask(Ask, oneshot::Sender<Answer>),
     /// From a backup.
     Entries(Vec<protocol::Entry>),
     /// This relay is to end; for good?
@@ -205,8 +205,16 @@ impl DriverHandle {
 
     /// Reads something of the engine. `None`: it cannot be read now, or the relay is ending.
     pub async fn ask(&self, query: Query) -> Option<Reply> {
+        match self.request(Ask::Query(query)).await? {
+            Answer::Reply(reply) => Some(*reply),
+            Answer::Done(_) | Answer::Refused(_) => None,
+        }
+    }
+
+    /// The engine's answer to a request; `None`: the relay is ending.
+    pub async fn request(&self, ask: Ask) -> Option<Answer> {
         let (reply, answer) = oneshot::channel();
-        self.inputs.send(FromLink::Ask(query, reply)).await.ok()?;
+        self.inputs.send(FromLink::Ask(ask, reply)).await.ok()?;
         answer.await.ok()
     }
 
@@ -353,9 +361,9 @@ struct Driver {
     book: Arc<AddressBook>,
     /// Where questions to this relay's registry go, if it keeps one.
     desk: Option<RegistryQueue>,
-    asks: HashMap<u64, oneshot::Sender<Reply>>,
+    asks: HashMap<u64, oneshot::Sender<Answer>>,
     /// Questions of this machine to this relay's own registry.
-    lookups: HashMap<u64, oneshot::Sender<Reply>>,
+    lookups: HashMap<u64, oneshot::Sender<Answer>>,
     last_ask: u64,
     gauge: Gauge,
     /// Links that were dialled and have not proven yet who is there.
@@ -460,13 +468,15 @@ impl Driver {
             }
             FromLink::DialFailed(peer) => self.handle(Input::DialFailed { peer }),
             FromLink::Describe(description) => self.handle(Input::Describe(description)),
-            FromLink::Ask(Query::Name { name }, reply) if self.desk.is_some() => self.look_up(name, reply),
-            FromLink::Ask(query, reply) => {
+            FromLink::Ask(Ask::Query(Query::Name { name }), reply) if self.desk.is_some() => {
+                self.look_up(name, reply);
+            }
+            FromLink::Ask(ask, reply) => {
                 self.last_ask += 1;
                 self.asks.insert(self.last_ask, reply);
                 self.handle(Input::Ask {
                     id: AskId(self.last_ask),
-                    ask: Ask::Query(query),
+                    ask,
                 });
             }
             FromLink::Entries(entries) => self.handle(Input::Entries(entries)),
@@ -475,7 +485,7 @@ impl Driver {
             FromLink::Named(ticket, answer) if ticket.0 & OWN_TICKET != 0 => {
                 if let Some(reply) = self.lookups.remove(&ticket.0) {
                     // Whoever asked may have gone.
-                    let _ = reply.send(Reply::Name(answer));
+                    let _ = reply.send(Answer::Reply(Box::new(Reply::Name(answer))));
                 }
             }
             FromLink::Named(ticket, answer) => self.handle(Input::Named { ticket, answer }),
@@ -489,7 +499,7 @@ impl Driver {
 
     /// Asks this relay's own registry whose a name is. What the desk has no room for is refused, so there are never more of
     /// these than it holds.
-    fn look_up(&mut self, name: String, reply: oneshot::Sender<Reply>) {
+    fn look_up(&mut self, name: String, reply: oneshot::Sender<Answer>) {
         let Some(desk) = &self.desk else {
             return;
         };
@@ -498,7 +508,7 @@ impl Driver {
         let slug = false;
         match desk.put(ticket, NameQuestion::Lookup { slug, name }) {
             None => drop(self.lookups.insert(ticket.0, reply)),
-            Some(refused) => drop(reply.send(Reply::Name(refused))),
+            Some(refused) => drop(reply.send(Answer::Reply(Box::new(Reply::Name(refused))))),
         }
     }
 
@@ -557,10 +567,9 @@ impl Driver {
                 // No interface listens here.
                 Output::Event(_) => {}
                 Output::Answer { id, answer } => {
-                    let reply = self.asks.remove(&id.0);
-                    if let (Some(reply), Answer::Reply(answer)) = (reply, answer) {
-                        // Whoever asked may have gone.
-                        let _ = reply.send(*answer);
+                    if let Some(reply) = self.asks.remove(&id.0) {
+                        // The requester may have gone.
+                        let _ = reply.send(answer);
                     }
                 }
                 Output::Log(log) => {

@@ -6,14 +6,14 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
 use axum::response::{IntoResponse, Response};
-use engine::api::{Query, ReplicaView, ReplicasView, Reply};
+use engine::api::{Ask, Command, Query, ReplicaView, ReplicasView, Reply};
 use protocol::AccountId;
 use serde::{Deserialize, Serialize};
 
 use crate::web::{Shared, state_name};
 
 /// Another relay answers in milliseconds whether it has an entry.
-const ASKED_WITHIN: std::time::Duration = std::time::Duration::from_millis(250);
+const CHECK_WITHIN: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// What `/api/replicas/ACCOUNT` says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,15 +58,12 @@ pub(crate) async fn replicas(State(shared): State<Shared>, Path(account): Path<S
     let Ok(account) = account.parse::<AccountId>() else {
         return (StatusCode::BAD_REQUEST, "that is no account\n").into_response();
     };
-    let mut reply = shared.driver.ask(Query::Replicas { account }).await;
-    if let Some(Reply::Replicas(view)) = &reply
-        && view.replicas.iter().any(|replica| replica.lag > Some(0))
-    {
-        // They are being asked whether they still lack that.
-        tokio::time::sleep(ASKED_WITHIN).await;
-        reply = shared.driver.ask(Query::Replicas { account }).await;
-    }
-    match reply {
+    let check = shared
+        .driver
+        .request(Ask::Command(Command::CheckReplicas { account }));
+    // When some do not answer in time, the view says what was known of them before.
+    let _ = tokio::time::timeout(CHECK_WITHIN, check).await;
+    match shared.driver.ask(Query::Replicas { account }).await {
         Some(Reply::Replicas(view)) => {
             let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
             (headers, Json(Replicas::from(view))).into_response()
