@@ -402,7 +402,7 @@ impl Engine {
             }
             Message::Sketch(sketch) => self.on_sketch(link, &sketch),
             Message::Compared(compared) => self.on_verdict(link, compared),
-            Message::Forgotten => self.on_forgotten(link),
+            Message::ResumeFailed(_) => self.on_forgotten(link),
             Message::Announce(announcements) => self.on_announce(link, &announcements),
             Message::Want(want) => self.on_want(link, want),
             Message::Entries(entries) => self.on_entries(link, entries, len),
@@ -419,7 +419,7 @@ impl Engine {
             Message::ForkProof(proof) => self.on_fork_proof(link, proof),
             Message::Introduction(word) => self.on_introduction(link, word),
             Message::Relays(relays) => self.on_relays(link, relays),
-            Message::Serves(serves) => self.on_serves(link, serves),
+            Message::Presence(presence) => self.on_serves(link, presence),
             Message::NameQuestion(asked) => self.on_name_question(link, asked),
             Message::NameAnswer(answered) => self.on_name_answer(link, answered),
             Message::Graft(on) => self.broadcast.on_graft(&link, Tree::from_byte(on.tree), now),

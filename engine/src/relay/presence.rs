@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ordered::Set;
 use protocol::directory::role;
-use protocol::message::{Interests, Message, SaltedAccount, Serves};
+use protocol::message::{Interests, Message, Presence, SaltedAccount};
 use protocol::{AccountId, Instant, PeerId, limits};
 
 use crate::Engine;
@@ -67,12 +67,12 @@ impl Engine {
             // Policy when full: those beyond are not told of.
             let accounts = salted.iter().copied().take(limits::INTERESTS_PER_MESSAGE_MAX);
             let accounts = accounts.collect();
-            self.send(link, &Message::Serves(Serves { accounts }));
+            self.send(link, &Message::Presence(Presence { accounts }));
         }
     }
 
     /// A relay says whom it serves.
-    pub(crate) fn on_serves(&mut self, link: LinkId, serves: Serves) {
+    pub(crate) fn on_serves(&mut self, link: LinkId, serves: Presence) {
         let Some(peer) = self.up(link).map(|up| up.peer) else {
             return;
         };

@@ -304,7 +304,7 @@ impl Engine {
         if let Some(up) = self.up_mut(link) {
             up.forgot = true;
         }
-        self.send(link, &Message::Forgotten);
+        self.send(link, &Message::ResumeFailed(protocol::messages::ResumeFailed));
         None
     }
 

@@ -2,21 +2,23 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use protocol::directory::{Description, Location, SignedDescription};
-use protocol::handshake::{Binding, Hello};
-use protocol::identity::{Certificate, Revocation};
-use protocol::introduction::Introduction;
+use protocol::kinds::{Certificate, Revocation};
 use protocol::limits;
-use protocol::message::{
-    Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof, Heads,
-    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount, Serves,
-    Sketch, Verdict, Want,
+use protocol::link::handshake::{Binding, Hello};
+use protocol::messages::directory::{Description, Location, SignedDescription};
+use protocol::messages::introduction::Introduction;
+use protocol::messages::overlay::{
+    Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
-use protocol::name::{
+use protocol::messages::receipt::Receipt;
+use protocol::messages::{
+    Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof, Heads,
+    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays,
+    ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
+};
+use protocol::names::{
     NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
 };
-use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
-use protocol::receipt::Receipt;
 use protocol::signal::{Member, Payload, Refusal, RoomId, ToPeer, ToServer};
 use protocol::{
     AccountId, DeviceId, Entry, EntryId, Header, Kind, PeerId, Signature, SignedHeader, Timestamp,
@@ -216,8 +218,8 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
             }
         ),
         (any::<u32>(), verdict()).prop_map(|(round, verdict)| Message::Compared(Compared { round, verdict })),
-        Just(Message::Forgotten),
-        salted().prop_map(|accounts| Message::Serves(Serves { accounts })),
+        Just(Message::ResumeFailed(ResumeFailed)),
+        salted().prop_map(|accounts| Message::Presence(Presence { accounts })),
         (heads(), any::<bool>()).prop_map(|(heads, end)| Message::Digest(Digest { heads, end })),
         (any::<u32>(), bytes32(), integer(), 1..u64::from(u32::MAX)).prop_map(
             |(request, device, from, len)| {

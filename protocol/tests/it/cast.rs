@@ -1,12 +1,14 @@
 //! The fixed people, devices and times of the tests. Every secret is one byte repeated 32 times.
 
-use protocol::directory::{Description, Location, SignedDescription, role};
-use protocol::entry::{Body, Follow, Name, Position, Post, Profile, ReplyTo, Slug};
-use protocol::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN, feature};
-use protocol::identity::{Certificate, Revocation};
-use protocol::introduction::Introduction;
-use protocol::name::{NameAction, NameMark, NameReceipt, NameRequest, RegistryId};
-use protocol::receipt::Receipt;
+use protocol::Body;
+use protocol::entry::Position;
+use protocol::kinds::{Certificate, Revocation};
+use protocol::kinds::{Follow, Name, Post, Profile, ReplyTo, Slug};
+use protocol::link::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN, feature};
+use protocol::messages::directory::{Description, Location, SignedDescription, role};
+use protocol::messages::introduction::Introduction;
+use protocol::messages::receipt::Receipt;
+use protocol::names::{NameAction, NameMark, NameReceipt, NameRequest, RegistryId};
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, KeyPair, PeerId, Timestamp, VerifiedEntry};
 
 /// Ada's account.

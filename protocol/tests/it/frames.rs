@@ -1,8 +1,8 @@
 //! Messages survive being cut into frames; nobody can make a peer hold more than a message.
 
 use proptest::prelude::*;
-use protocol::frame::{self, CLOSE, FrameError, HELLO, LAST, MORE, PROOF, Reassembly};
 use protocol::limits::{FRAME_LEN_MAX, MESSAGE_LEN_MAX, REASON_LEN_MAX};
+use protocol::link::frame::{self, CLOSE, FrameError, HELLO, LAST, MORE, PROOF, Reassembly};
 
 const ROOM: usize = FRAME_LEN_MAX - 1;
 

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
-use protocol::frame::{self, HELLO, LAST, PROOF};
-use protocol::handshake::{Binding, Established, Handshake, HandshakeError, Hello, Role, Step, VERSION_MAX};
-use protocol::identity::Certificate;
+use protocol::kinds::Certificate;
+use protocol::link::frame::{self, HELLO, LAST, PROOF};
+use protocol::link::handshake::{
+    Binding, Established, Handshake, HandshakeError, Hello, Role, Step, VERSION_MAX,
+};
 use protocol::{KeyPair, codec};
 
 use crate::cast::{self, ADA, BEGIN, BOB, DTLS, LAPTOP, PHONE, RELAY};

@@ -3,13 +3,14 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use protocol::entry::{Body, EntryError};
-use protocol::handshake::{Binding, Handshake, Hello, Role};
-use protocol::message::{
+use protocol::Body;
+use protocol::entry::EntryError;
+use protocol::link::handshake::{Binding, Handshake, Hello, Role};
+use protocol::messages::overlay::{Descriptor, Shuffle};
+use protocol::messages::{
     Announced, Announcements, Compared, Decoded, Differences, FeedHead, Interests, Message, MessageError,
     Relays, SKETCH_CELL_LEN, SaltedAccount, Sketch, Verdict, Want,
 };
-use protocol::overlay::{Descriptor, Shuffle};
 use protocol::signal::{self, Member, Payload, SignalMessage, ToPeer, ToServer};
 use protocol::{Entry, EntryId, Kind, PeerId, SignedHeader, codec, limits};
 
@@ -211,7 +212,7 @@ fn lists_end_at_their_limits() {
 
     let entry = cast::feed()[2].entry().clone();
     let entries = |count| {
-        Message::Entries(protocol::message::Entries {
+        Message::Entries(protocol::messages::Entries {
             request: 1,
             entries: vec![entry.clone(); count],
         })
@@ -221,7 +222,7 @@ fn lists_end_at_their_limits() {
     refused(&entries(limits::ENTRIES_PER_MESSAGE_MAX + 1));
 
     let push = |hops| {
-        Message::Push(protocol::message::Push {
+        Message::Push(protocol::messages::Push {
             hops,
             tree: 1,
             entry: entry.clone(),
@@ -246,7 +247,7 @@ fn lists_end_at_their_limits() {
     accepted(&shuffle(limits::PEERS_PER_MESSAGE_MAX));
     refused(&shuffle(limits::PEERS_PER_MESSAGE_MAX + 1));
 
-    let relays = |count, change: fn(&mut protocol::directory::Description)| {
+    let relays = |count, change: fn(&mut protocol::messages::directory::Description)| {
         let mut relay = crate::cast::description();
         change(&mut relay.description);
         Message::Relays(Relays {
@@ -289,7 +290,7 @@ fn lists_end_at_their_limits() {
 #[test]
 fn numbers_leave_room_to_count_on() {
     let head = |next_seq| {
-        Message::Have(protocol::message::Heads {
+        Message::Have(protocol::messages::Heads {
             heads: vec![FeedHead {
                 account: cast::account(cast::ADA),
                 device: cast::device(cast::LAPTOP),
@@ -307,12 +308,12 @@ fn numbers_leave_room_to_count_on() {
     let numbered = |seq| {
         let mut entry = cast::feed()[2].entry().clone();
         entry.signed.header.seq = seq;
-        let proof = protocol::message::ForkProof {
+        let proof = protocol::messages::ForkProof {
             one: entry.signed.clone(),
             other: entry.signed.clone(),
         };
         let signed: SignedHeader = entry.signed.clone();
-        let push = Message::Push(protocol::message::Push {
+        let push = Message::Push(protocol::messages::Push {
             hops: 1,
             tree: 1,
             entry,

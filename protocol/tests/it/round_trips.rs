@@ -4,7 +4,7 @@ use core::fmt::Debug;
 
 use proptest::prelude::*;
 use protocol::codec;
-use protocol::message::{Decoded, Message};
+use protocol::messages::{Decoded, Message};
 use protocol::signal::{self, SignalMessage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

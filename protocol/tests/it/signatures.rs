@@ -1,11 +1,12 @@
 //! What is signed cannot be changed by a single bit, nor used for anything but what it was signed for.
 
-use protocol::directory::SignedDescription;
-use protocol::entry::{EntryError, Name, Position, Post, Slug};
-use protocol::identity::{Certificate, Revocation};
+use protocol::entry::{EntryError, Position};
 use protocol::key::{self, Domain};
-use protocol::name::{NameMark, NameReceipt, NameRequest};
-use protocol::receipt::Receipt;
+use protocol::kinds::{Certificate, Revocation};
+use protocol::kinds::{Name, Post, Slug};
+use protocol::messages::directory::SignedDescription;
+use protocol::messages::receipt::Receipt;
+use protocol::names::{NameMark, NameReceipt, NameRequest};
 use protocol::{
     AccountId, Body, DeviceId, Entry, EntryId, Kind, Signature, Timestamp, VerifiedEntry, codec, limits,
 };
@@ -382,7 +383,7 @@ fn a_description_holds_to_the_bit_and_is_the_relays_own() {
 fn an_introduction_holds_to_the_bit_and_for_its_moment() {
     let introduction = cast::introduction();
     introduction.verify().unwrap();
-    let on_its_way = |hops| protocol::introduction::Introduction {
+    let on_its_way = |hops| protocol::messages::introduction::Introduction {
         hops,
         ..introduction.clone()
     };

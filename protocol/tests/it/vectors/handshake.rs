@@ -1,8 +1,9 @@
 //! A laptop dials a relay: every byte that is sent and signed.
 
-use protocol::handshake::{self, Binding, Established, Handshake, Role, Step};
-use protocol::message::SaltedAccount;
-use protocol::{Timestamp, frame};
+use protocol::Timestamp;
+use protocol::link::frame;
+use protocol::link::handshake::{self, Binding, Established, Handshake, Role, Step};
+use protocol::messages::SaltedAccount;
 
 use super::{identity, same};
 use crate::by_hand::{Vector, public, sign};

@@ -1,12 +1,14 @@
 //! A peer message of each kind.
 
-use protocol::message::{
-    Announced, Announcements, Compared, Credit, Decoded, Differences, Digest, Entries, FeedHead, ForkProof,
-    Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Push, RangeEnd, Relays, SaltedAccount,
-    Serves, Sketch, Verdict, Want,
+use protocol::messages::overlay::{
+    Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
-use protocol::name::{NameAnswer, NameQuestion};
-use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
+use protocol::messages::{
+    Announced, Announcements, Compared, Credit, Decoded, Differences, Digest, Entries, FeedHead, ForkProof,
+    Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays,
+    ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
+};
+use protocol::names::{NameAnswer, NameQuestion};
 use protocol::{EntryId, PeerId, SignedHeader};
 
 use super::{entries, identity};
@@ -439,16 +441,16 @@ fn overlay() -> Vec<(Vector, Message)> {
             }),
         ),
         (
-            Vector::new("message: Forgotten").byte("kind", 29),
-            Message::Forgotten,
+            Vector::new("message: ResumeFailed").byte("kind", 29),
+            Message::ResumeFailed(ResumeFailed),
         ),
         (
-            Vector::new("message: Serves")
+            Vector::new("message: Presence")
                 .byte("kind", 30)
                 .varint("accounts, count", 2)
                 .fixed("accounts[0]", [1; 8])
                 .fixed("accounts[1]", [2; 8]),
-            Message::Serves(Serves {
+            Message::Presence(Presence {
                 accounts: vec![SaltedAccount([1; 8]), SaltedAccount([2; 8])],
             }),
         ),

@@ -1,4 +1,4 @@
-//! What a relay says of itself, signed, so that it can be passed on by anybody.
+//! Descriptions of relays. A relay signs its own, so any peer can forward it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,17 +6,17 @@ use crate::codec;
 use crate::id::PeerId;
 use crate::key::{self, BadSignature, Domain, KeyPair, Signature};
 use crate::limits;
-use crate::name::RegistryId;
+use crate::names::RegistryId;
 
-/// What a relay does.
+/// Bits of [`Description::roles`].
 pub mod role {
-    /// It keeps feeds.
+    /// Stores feeds.
     pub const WORKER: u8 = 1;
-    /// It serves the app.
+    /// Serves the app.
     pub const WEB: u8 = 1 << 1;
-    /// It keeps names and assigns feeds to workers.
+    /// Runs the registry of names, and assigns feeds to workers.
     pub const INDEX: u8 = 1 << 2;
-    /// It introduces browsers to each other.
+    /// Runs the signaling server.
     pub const SIGNAL: u8 = 1 << 3;
 }
 
@@ -29,46 +29,46 @@ pub struct Location {
     pub longitude: i16,
 }
 
-/// What a relay says of itself. Later ones have higher heartbeats; the highest counts.
+/// A relay's description of itself. Of two, the one with the higher heartbeat replaces the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// Who.
+    /// The relay.
     pub relay: PeerId,
-    /// Higher in each description, across restarts too.
+    /// Higher in each description, also after a restart.
     pub heartbeat: u64,
-    /// Where it is reached: `https://relay.example`. Empty: nowhere but on the links it has.
+    /// Its address, such as `https://relay.example`. Empty: it cannot be dialled.
     pub url: String,
     /// See [`role`].
     pub roles: u8,
-    /// Relays of one zone fall out together: a machine, a rack, a data centre.
+    /// Failure domain: a machine, a rack, a data centre. Relays of one zone fail together.
     pub zone: String,
-    /// Where it stands.
+    /// Its place.
     pub location: Option<Location>,
-    /// Its share of the data, in relation to others. 0: it is being emptied.
+    /// Its share of the feeds, relative to other relays. 0: it is being drained.
     pub capacity: u32,
-    /// Entries it holds.
+    /// Number of entries it holds.
     pub revision: u64,
-    /// How busy it is, in thousandths.
+    /// Load, in thousandths.
     pub load: u16,
-    /// Mean time it takes to answer, in microseconds.
+    /// Mean response time, in microseconds.
     pub response_us: u32,
-    /// Requests that fail, in millionths.
+    /// Share of failed requests, in millionths.
     pub errors_ppm: u32,
-    /// The registry its network takes names from, if it knows one.
+    /// The registry its network uses, if it knows one.
     pub registry: Option<RegistryId>,
 }
 
-/// A [`Description`] as it travels.
+/// A [`Description`] with its relay's signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedDescription {
-    /// What is said.
+    /// The description.
     pub description: Description,
-    /// By the relay.
+    /// The relay's signature over the description.
     pub signature: Signature,
 }
 
 impl Description {
-    /// Signs it. The relay's name is that of `key`, whatever was there.
+    /// Signs it. [`Self::relay`] becomes the public half of `key`.
     #[must_use]
     pub fn sign(self, key: &KeyPair) -> SignedDescription {
         let description = Self {
@@ -82,7 +82,7 @@ impl Description {
         }
     }
 
-    /// Whether it keeps within the limits.
+    /// Whether its values keep their limits.
     #[must_use]
     pub fn within_limits(&self) -> bool {
         let place = |location: Location| {

@@ -16,12 +16,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
-use crate::frame;
 use crate::id::{AccountId, PeerId};
-use crate::identity::Certificate;
 use crate::key::{self, Domain, KeyPair, Signature};
+use crate::kinds::Certificate;
 use crate::limits;
 use crate::time::Timestamp;
+
+use super::frame;
 
 /// The newest version of the peer protocol spoken here.
 pub const VERSION_MAX: u16 = 1;

@@ -1,26 +1,29 @@
-//! A relay's signed promise: everything of this feed below `next_seq` is on my disk.
+//! Receipts: signed statements of a relay that a feed is on its disk.
 
 use serde::{Deserialize, Serialize};
 
+use super::Fields;
+use super::sync::is_length;
 use crate::codec;
 use crate::id::{DeviceId, EntryId, PeerId};
 use crate::key::{self, BadSignature, Domain, KeyPair, Signature};
 use crate::time::Timestamp;
 
-/// Cumulative: the receipt with the highest `next_seq` says all that earlier ones said.
+/// All entries of a feed below `next_seq` are on the relay's disk. Cumulative: the receipt with the highest `next_seq`
+/// replaces the earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Who promises.
+    /// The relay that signs.
     pub relay: PeerId,
-    /// Which feed.
+    /// The feed.
     pub device: DeviceId,
     /// All entries with lower numbers are durable; there is at least one.
     pub next_seq: u64,
     /// The entry numbered `next_seq - 1`.
     pub head: EntryId,
-    /// When, by the relay's clock.
+    /// Time of signing, by the relay's clock.
     pub at: Timestamp,
-    /// By the relay over all of the above.
+    /// The relay's signature over the fields above.
     pub signature: Signature,
 }
 
@@ -47,5 +50,11 @@ impl Receipt {
     pub fn verify(&self) -> Result<(), BadSignature> {
         let signed = codec::encode(&(self.relay, self.device, self.next_seq, self.head, self.at));
         key::verify(&self.relay.0, Domain::Receipt, &[&signed], &self.signature)
+    }
+}
+
+impl Fields for Receipt {
+    fn within_limits(&self) -> bool {
+        is_length(self.next_seq)
     }
 }

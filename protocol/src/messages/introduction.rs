@@ -1,40 +1,43 @@
-//! One peer's word to another, carried by the neighbours between them: how two peers open a channel when no signaling
-//! server is there.
+//! Introductions: signed messages between two peers without a link, forwarded by neighbours. Two browsers open a WebRTC
+//! channel with them when no signaling server is reachable.
 //!
-//! Signed by its sender, so that nobody can speak for another; whoever meddles with what it carries gains nothing all
-//! the same, since the link handshake binds both keys to both DTLS fingerprints.
+//! The sender signs, so that nobody can speak for another peer. Modifying the payload on the way gains nothing: the link
+//! handshake binds both keys to both DTLS fingerprints.
 
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Fields;
 use crate::codec;
 use crate::id::PeerId;
 use crate::key::{self, BadSignature, Domain, KeyPair, Signature};
+use crate::limits;
 use crate::time::Timestamp;
 
-/// An introduction older than this, or from further in the future, is dropped: clocks of devices differ by minutes.
+/// Greatest difference between an introduction's time and the receiver's clock. Clocks of devices differ by minutes; an
+/// introduction outside is dropped, so that the memory of those already forwarded can be short.
 pub const FRESH_WITHIN: Duration = Duration::from_mins(10);
 
-/// See the module.
+/// See [`Message::Introduction`](super::Message::Introduction).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Introduction {
-    /// Who speaks.
+    /// The sender.
     pub from: PeerId,
-    /// To whom.
+    /// The receiver.
     pub to: PeerId,
-    /// When, by the sender's clock; with the sender it names the introduction, so that none is passed on twice.
+    /// Time of sending, by the sender's clock. Sender and time identify an introduction: none is forwarded twice.
     pub at: Timestamp,
-    /// A [`crate::signal::Payload`]; unread by those who pass it on.
+    /// A [`crate::signal::Payload`]. Peers on the way do not read it.
     pub payload: Vec<u8>,
-    /// By the sender over all of the above.
+    /// The sender's signature over the fields above.
     pub signature: Signature,
-    /// Links still to travel; not signed, each peer on the way takes one off.
+    /// Links still to travel. Not signed: each peer on the way decrements it.
     pub hops: u8,
 }
 
 impl Introduction {
-    /// What the peer with `key` says to `to`.
+    /// An introduction by the peer with `key`, for `to`.
     #[must_use]
     pub fn issue(key: &KeyPair, to: PeerId, at: Timestamp, payload: Vec<u8>, hops: u8) -> Self {
         let from = PeerId(key.public());
@@ -58,9 +61,15 @@ impl Introduction {
         key::verify(&self.from.0, Domain::Introduction, &[&signed], &self.signature)
     }
 
-    /// Whether it is of this moment, by the clock of whoever asks.
+    /// Whether its time is within [`FRESH_WITHIN`] of `now`.
     #[must_use]
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         self.at <= now.plus(FRESH_WITHIN) && now <= self.at.plus(FRESH_WITHIN)
+    }
+}
+
+impl Fields for Introduction {
+    fn within_limits(&self) -> bool {
+        self.hops <= limits::INTRODUCTION_HOPS_MAX && self.payload.len() <= limits::SIGNAL_PAYLOAD_LEN_MAX
     }
 }

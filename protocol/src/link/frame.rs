@@ -5,7 +5,7 @@
 
 use crate::limits;
 
-/// Handshake: [`crate::handshake::Hello`].
+/// Handshake: [`Hello`](super::handshake::Hello).
 pub const HELLO: u8 = 0;
 /// Handshake: the signature over both hellos.
 pub const PROOF: u8 = 1;
