@@ -230,17 +230,23 @@ impl Engine {
     }
 
     /// The registry's answer to one of this device's questions.
-    pub(crate) fn on_own_name_answer(&mut self, link: LinkId, request: u32, answer: NameAnswer) {
+    pub(crate) fn on_own_name_answer(&mut self, link: LinkId, request: u32, mut answer: NameAnswer) {
         let word = match &answer {
             NameAnswer::Held(it) => Some((it.registry, it.revision, it.verify().is_ok())),
             NameAnswer::Outdated(it) => Some((it.registry, it.revision, it.verify().is_ok())),
             _ => None,
         };
         if let Some((registry, revision, holds)) = word {
-            if !holds || Some(registry) != self.names.registry {
+            let known = self.names.registry;
+            if !holds || known.is_some_and(|known| known != registry) {
                 return self.misbehaved(link, "a word of the registry that is not the registry's");
             }
-            self.names.learn_revision(revision);
+            if known.is_some() {
+                self.names.learn_revision(revision);
+            } else {
+                // No relay has said yet which registry it is: the question is asked again once one has.
+                answer = NameAnswer::Unavailable;
+            }
         }
         if let Some(answer) = self.on_claim_answer(link, request, answer) {
             self.end_lookup(request, answer);
