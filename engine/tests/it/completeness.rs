@@ -160,7 +160,7 @@ fn feeds_stored_before_posts_were_counted_are_kept_and_counted() {
         strictness: Strictness::Strict,
         ops: ops.collect(),
     };
-    net.peers[bob].disk.apply(&batch);
+    net.peers[bob].disk.change(&batch);
     // Nobody is there to have them from.
     net.partition(&[0, 0, 1]);
     net.start(bob);

@@ -17,7 +17,9 @@ fn copied_device() -> (Network, usize, usize, usize) {
     net.run_for_ms(2_000);
     let copy = net.add_browser();
     net.crash(copy);
-    net.peers[copy].disk = net.peers[ada].disk.clone();
+    net.model.forks_allowed = true;
+    let copied = net.peers[ada].disk.copy();
+    net.peers[copy].disk.replace(copied);
     net.crash(ada);
     net.start(copy);
     net.run_for_ms(100);

@@ -1,4 +1,6 @@
-//! A deterministic network of engines: virtual time, latency, loss of links, partitions, crashes between batches.
+//! A deterministic network of engines: virtual time, latency, loss of links, partitions, crashes between any two outputs.
+//!
+//! [`crate::model`] watches every run: what must hold whatever happens is checked while it happens.
 //!
 //! Everything that happens is an event in one queue ordered by (time, number). The same seed gives the same run; a failing
 //! run prints its seed, and `STARLING_SEED=n` replays it.
@@ -7,16 +9,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::frame;
 use protocol::handshake::{Binding, Role};
-use protocol::name::{NameAction, NameAnswer, NameMark, NameQuestion, NameReceipt};
-use protocol::{AccountId, EntryId, Instant, KeyPair, PeerId, Timestamp};
+use protocol::name::NameAnswer;
+use protocol::{AccountId, Instant, KeyPair, PeerId, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use starling_engine::api::{
     Answer, Ask, Command, Event, Outcome, Page, PostView, Query, Reply, Timeline, Transport,
 };
-use starling_engine::memory::MemoryStore;
-use starling_engine::store::{Batch, Rows, Table};
+use starling_engine::store::Rows;
 use starling_engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, NameTicket, Now, Output};
+
+use crate::disk::Disk;
+use crate::model::Model;
+use crate::registry::Registry;
 
 /// The wall clock at the beginning of every run: some day in 2026.
 const EPOCH_MS: u64 = 1_780_000_000_000;
@@ -35,10 +40,7 @@ pub(crate) fn seed() -> u64 {
 /// One simulated peer.
 pub(crate) struct Peer {
     pub(crate) engine: Option<Engine>,
-    /// What survives a crash.
-    pub(crate) disk: MemoryStore,
-    /// What reads see: the disk and all batches given to it.
-    pub(crate) view: MemoryStore,
+    pub(crate) disk: Disk,
     config: Config,
     pub(crate) group: u32,
     pub(crate) events: Vec<Event>,
@@ -47,15 +49,17 @@ pub(crate) struct Peer {
     /// Channels: own name of it → (other peer, its name there).
     channels: BTreeMap<LinkId, (usize, LinkId)>,
     runs: u64,
+    /// Outputs it still executes before it dies, and how it dies then.
+    fuse: Option<(u32, Death)>,
 }
 
-impl Peer {
-    /// Forgets all stored entries, and nothing else.
-    pub(crate) fn lose_entries(&mut self) {
-        for store in [&mut self.disk, &mut self.view] {
-            store.clear(Table::Entries);
-        }
-    }
+/// How a peer dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// The process is killed: what it gave to a channel still arrives, and what the store was given may yet be written, in order.
+    Killed,
+    /// The power is cut: the same, and what was confirmed without being strict may be lost.
+    PowerCut,
 }
 
 #[derive(Debug)]
@@ -72,7 +76,6 @@ enum Happening {
     Persisted {
         to: usize,
         run: u64,
-        batch: Batch,
     },
     Loaded {
         to: usize,
@@ -102,82 +105,9 @@ enum Happening {
     },
 }
 
-/// A registry of names, shared by all relays that keep one; `answers` is whether it can be reached.
-pub(crate) struct Registry {
-    pub(crate) key: KeyPair,
-    /// Slug or name, and whose it is.
-    pub(crate) held: BTreeMap<(bool, String), (AccountId, Option<EntryId>)>,
-    /// When each was last changed.
-    pub(crate) changed: BTreeMap<(bool, String), u64>,
-    /// Who may claim what is held by another.
-    pub(crate) offered: BTreeMap<(bool, String), AccountId>,
-    pub(crate) revision: u64,
-    /// The most that any request knew of.
-    pub(crate) known_max: u64,
-    pub(crate) work_bits: u8,
-    pub(crate) answers: bool,
-}
-
-impl Registry {
-    fn answer(&mut self, question: NameQuestion, at: Timestamp) -> NameAnswer {
-        let receipt = |name: &str, (account, post), revision| {
-            let name = name.to_owned();
-            NameAnswer::Held(NameReceipt::issue(&self.key, name, post, account, revision, at))
-        };
-        let request = match question {
-            NameQuestion::Lookup { slug, name } => {
-                let holder = self.held.get(&(slug, name.clone()));
-                return holder.map_or(NameAnswer::Free, |holder| receipt(&name, *holder, self.revision));
-            }
-            NameQuestion::Request(request) => request,
-        };
-        if request.work_bits() < u32::from(self.work_bits) {
-            let bits = self.work_bits;
-            return NameAnswer::Work { bits };
-        }
-        self.known_max = self.known_max.max(request.known);
-        let asks = (request.certificate.account, request.post_id());
-        let key = (asks.1.is_some(), request.name.clone());
-        self.revision += 1;
-        let changed = self.changed.get(&key).copied().unwrap_or(0);
-        match (request.action, self.held.get(&key)) {
-            (NameAction::Claim, Some(holder))
-                if *holder != asks && self.offered.get(&key) != Some(&asks.0) =>
-            {
-                NameAnswer::Taken
-            }
-            (NameAction::Claim, Some(holder)) if *holder == asks => receipt(&request.name, asks, changed),
-            (NameAction::Release | NameAction::Offer { .. }, holder) if holder != Some(&asks) => {
-                NameAnswer::NotYours
-            }
-            _ if changed > request.known => NameAnswer::Outdated(NameMark::issue(&self.key, changed)),
-            (NameAction::Claim, _) => {
-                let answer = receipt(&request.name, asks, self.revision);
-                self.offered.remove(&key);
-                self.changed.insert(key.clone(), self.revision);
-                self.held.insert(key, asks);
-                answer
-            }
-            (NameAction::Offer { to }, Some(_)) => {
-                let answer = receipt(&request.name, asks, self.revision);
-                self.changed.insert(key.clone(), self.revision);
-                self.offered.remove(&key);
-                self.offered.extend(to.map(|to| (key, to)));
-                answer
-            }
-            (_, Some(_)) => {
-                self.changed.insert(key.clone(), self.revision);
-                self.offered.remove(&key);
-                self.held.remove(&key);
-                NameAnswer::Free
-            }
-            _ => NameAnswer::NotYours,
-        }
-    }
-}
-
 pub(crate) struct Network {
     pub(crate) registry: Registry,
+    pub(crate) model: Model,
     pub(crate) seed: u64,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) now_us: u64,
@@ -207,16 +137,8 @@ impl Network {
     pub(crate) fn new(seed: u64) -> Self {
         println!("seed {seed} (replay with STARLING_SEED={seed})");
         Self {
-            registry: Registry {
-                key: KeyPair::from_seed(&[0x77; 32]),
-                held: BTreeMap::new(),
-                changed: BTreeMap::new(),
-                offered: BTreeMap::new(),
-                revision: 0,
-                known_max: 0,
-                work_bits: 0,
-                answers: true,
-            },
+            registry: Registry::new(),
+            model: Model::new(seed),
             seed,
             rng: ChaCha8Rng::seed_from_u64(seed),
             now_us: 0,
@@ -266,8 +188,7 @@ impl Network {
     pub(crate) fn add(&mut self, config: Config) -> usize {
         self.peers.push(Peer {
             engine: None,
-            disk: MemoryStore::default(),
-            view: MemoryStore::default(),
+            disk: Disk::default(),
             config,
             group: 0,
             events: Vec::new(),
@@ -275,6 +196,7 @@ impl Network {
             answers: BTreeMap::new(),
             channels: BTreeMap::new(),
             runs: 0,
+            fuse: None,
         });
         let peer = self.peers.len() - 1;
         self.start(peer);
@@ -288,25 +210,49 @@ impl Network {
         let now = self.now();
         let it = &mut self.peers[peer];
         it.runs += 1;
-        it.view = it.disk.clone();
+        it.fuse = None;
+        it.disk.open();
+        if core::mem::take(&mut it.disk.replaced) {
+            self.model.forget(peer);
+        }
         it.engine = Some(Engine::new(it.config.clone(), seed, now));
         self.drain(peer);
     }
 
-    /// Kills a peer: what its disk did not confirm is gone; its channels break.
+    /// Kills a peer: what its disk did not confirm is gone; its channels break at once.
     pub(crate) fn crash(&mut self, peer: usize) {
-        self.peers[peer].engine = None;
-        self.peers[peer].runs += 1;
-        let channels = core::mem::take(&mut self.peers[peer].channels);
-        for (other, theirs) in channels.into_values() {
-            let at = self.now_us + 1_000;
-            self.happen(
-                at,
-                Happening::Down {
-                    to: other,
-                    link: theirs,
-                },
-            );
+        self.peers[peer].disk.crash();
+        self.end(peer, false);
+    }
+
+    /// Lets a peer execute so many outputs, and kills it before the next one, in the middle of a step or between two.
+    pub(crate) fn crash_after(&mut self, peer: usize, outputs: u32, death: Death) {
+        self.peers[peer].fuse = Some((outputs, death));
+    }
+
+    /// A peer that was to die and has not yet shall live.
+    pub(crate) fn spare(&mut self, peer: usize) {
+        self.peers[peer].fuse = None;
+    }
+
+    fn die(&mut self, peer: usize, death: Death) {
+        let chance = self.rng.next_u32();
+        self.peers[peer].disk.die(death == Death::PowerCut, chance);
+        self.end(peer, true);
+    }
+
+    fn end(&mut self, peer: usize, arrives: bool) {
+        let it = &mut self.peers[peer];
+        it.engine = None;
+        it.fuse = None;
+        it.runs += 1;
+        self.model.on_crash(peer, &it.disk);
+        let channels = core::mem::take(&mut it.channels);
+        for (ours, (to, link)) in channels {
+            self.middle.remove(&(peer, ours));
+            let last = self.arrivals.get(&(to, link)).copied().filter(|_| arrives);
+            let at = last.unwrap_or(0).max(self.now_us + 1_000);
+            self.happen(at, Happening::Down { to, link });
         }
     }
 
@@ -383,7 +329,18 @@ impl Network {
                 outputs.push_back(output);
             }
         }
+        for output in &outputs {
+            self.model.on_output(peer, output);
+        }
         for output in outputs {
+            match &mut self.peers[peer].fuse {
+                Some((0, death)) => {
+                    let death = *death;
+                    return self.die(peer, death);
+                }
+                Some((left, _)) => *left -= 1,
+                None => {}
+            }
             self.trace.update(&peer.to_le_bytes());
             self.trace.update(format!("{output:?}").as_bytes());
             match output {
@@ -404,15 +361,15 @@ impl Network {
                     }
                 }
                 Output::Persist(batch) => {
-                    self.peers[peer].view.apply(&batch);
+                    self.peers[peer].disk.write(batch);
                     let key = (peer, LinkId(0));
                     let due = self.now_us + self.between(self.persist_us);
                     let at = due.max(self.arrivals.get(&key).copied().unwrap_or(0));
                     self.arrivals.insert(key, at);
-                    self.happen(at, Happening::Persisted { to: peer, run, batch });
+                    self.happen(at, Happening::Persisted { to: peer, run });
                 }
                 Output::Load(load) => {
-                    let rows = self.peers[peer].view.load(&load);
+                    let rows = self.peers[peer].disk.view.load(&load);
                     let at = self.now_us + self.between(self.load_us);
                     self.happen(
                         at,
@@ -460,7 +417,10 @@ impl Network {
                 Output::Answer { id, answer } => {
                     self.peers[peer].answers.insert(id.0, answer);
                 }
-                Output::Event(event) => self.peers[peer].events.push(event),
+                Output::Event(event) => {
+                    self.model.on_event(peer, &event);
+                    self.peers[peer].events.push(event);
+                }
                 Output::Log(log) => self.peers[peer].log.push(log),
             }
         }
@@ -488,6 +448,10 @@ impl Network {
             if *kind == frame::LAST {
                 self.middle.remove(&(from, link));
             }
+        }
+        if let Some(own) = self.peer_id(from) {
+            self.model
+                .on_send(from, own, link, &bytes, &self.peers[from].disk);
         }
         let due = self.now_us + self.between(self.latency_us);
         let at = due.max(self.arrivals.get(&(to, theirs)).copied().unwrap_or(0));
@@ -596,10 +560,11 @@ impl Network {
                 self.input(to, Input::LinkDown { link });
             }
             Happening::Named { to, ticket, answer } => self.input(to, Input::Named { ticket, answer }),
-            Happening::Persisted { to, run, batch } => {
-                if self.peers[to].runs == run {
-                    self.peers[to].disk.apply(&batch);
-                    self.input(to, Input::Persisted { id: batch.id });
+            Happening::Persisted { to, run } => {
+                if self.peers[to].runs == run
+                    && let Some(id) = self.peers[to].disk.confirm(to, &mut self.model)
+                {
+                    self.input(to, Input::Persisted { id });
                 }
             }
             Happening::Loaded { to, run, id, rows } => {
@@ -638,16 +603,25 @@ impl Network {
 
     /// Asks and waits for the answer.
     pub(crate) fn ask(&mut self, peer: usize, ask: Ask) -> Answer {
+        let answer = self.try_ask(peer, ask);
+        answer.unwrap_or_else(|| panic!("no answer within ten seconds (seed {})", self.seed))
+    }
+
+    /// Asks and waits for the answer. `None`: the peer dies without giving one.
+    pub(crate) fn try_ask(&mut self, peer: usize, ask: Ask) -> Option<Answer> {
         self.counter += 1;
-        let id = self.counter;
+        let (id, run) = (self.counter, self.peers[peer].runs);
         self.input(peer, Input::Ask { id: AskId(id), ask });
         for _ in 0..10_000 {
             if let Some(answer) = self.peers[peer].answers.remove(&id) {
-                return answer;
+                return Some(answer);
+            }
+            if self.peers[peer].runs != run {
+                return None;
             }
             self.run_for_ms(1);
         }
-        panic!("no answer within ten seconds (seed {})", self.seed);
+        None
     }
 
     pub(crate) fn command(&mut self, peer: usize, command: Command) -> Answer {

@@ -163,7 +163,7 @@ fn a_wiped_relay_is_refilled_and_says_when_it_has_caught_up() {
         before.push(held(&mut net, wiped, *account));
     }
     net.crash(wiped);
-    net.peers[wiped].disk = Default::default();
+    net.peers[wiped].disk.replace(Default::default());
     net.peers[wiped].events.clear();
     net.start(wiped);
     describe(&mut net, wiped, 2);
@@ -285,7 +285,7 @@ fn a_relay_that_cannot_show_what_it_says_it_has_is_noticed() {
     let (asked, failed) = figures(&mut net, relays[0]);
     assert!(asked > 0 && failed == 0, "{asked} {failed}, seed {}", net.seed);
     // Its records are there, its entries are not: a disk that lies.
-    net.peers[relays[1]].lose_entries();
+    net.peers[relays[1]].disk.lose_entries();
     net.run_for_ms(120_000);
     let (_, failed) = figures(&mut net, relays[0]);
     assert!(failed > 0, "seed {}", net.seed);

@@ -1,12 +1,24 @@
-//! Random histories: whatever happens, live peers with the same interests end with the same views.
+//! Random histories: whatever happens, live peers with the same interests end with the same views, and with everything that was
+//! typed. [`crate::crashes`] looks closer at single devices; here more of them meet.
 
 use rand_core::Rng;
+use starling_engine::Log;
 use starling_engine::api::Timeline;
 
+use crate::crashes::{App, doom, reopen};
+use crate::model::Unsafe;
 use crate::network::{Network, seed};
 
-/// One random history. Returns how many crashes and partitions there were, to prove that there were some.
-fn history(seed: u64) -> (u32, u32) {
+/// What was done to a network.
+#[derive(Debug, Default)]
+struct Faults {
+    deaths: u32,
+    partitions: u32,
+    posts: Unsafe,
+}
+
+/// One random history. Returns the faults, to prove that there were some.
+fn history(seed: u64) -> Faults {
     let mut net = Network::new(seed);
     let relays: Vec<_> = (0..2).map(|_| net.add_relay()).collect();
     let people: Vec<_> = (0..5).map(|n| net.person(&format!("P{n}"))).collect();
@@ -18,19 +30,19 @@ fn history(seed: u64) -> (u32, u32) {
             }
         }
     }
+    let mut apps: Vec<_> = people.iter().map(|peer| App::new(*peer)).collect();
     net.run_for_ms(500);
     net.introduce_all();
-    let (mut crashes, mut partitions) = (0, 0);
+    let mut faults = Faults::default();
     for _ in 0..60 {
         let pause_ms = 200 + u64::from(net.rng.next_u32() % 800);
         net.run_for_ms(pause_ms);
         let one = (net.rng.next_u32() as usize) % net.peers.len();
         match net.rng.next_u32() % 10 {
             0..=5 => {
-                let author = people[net.rng.next_u32() as usize % people.len()];
-                if net.peers[author].engine.is_some() {
-                    let text = format!("post {}", net.rng.next_u32());
-                    net.post(author, &text);
+                let author = net.rng.next_u32() as usize % people.len();
+                if net.peers[people[author]].engine.is_some() {
+                    apps[author].type_post(&mut net, None);
                 }
             }
             6 => {
@@ -38,22 +50,26 @@ fn history(seed: u64) -> (u32, u32) {
                 net.cut(one, other);
             }
             7 => {
-                partitions += 1;
+                faults.partitions += 1;
                 let groups: Vec<_> = (0..net.peers.len()).map(|_| net.rng.next_u32() % 2).collect();
                 net.partition(&groups);
             }
             8 => {
-                // A person's post that was not yet saved may be lost with the crash; nothing else may.
                 if net.peers[one].engine.is_some() {
-                    crashes += 1;
-                    net.crash(one);
+                    faults.deaths += 1;
+                    doom(&mut net, one, 20);
+                    if let Some(app) = apps.iter_mut().find(|app| app.peer == one) {
+                        app.type_post(&mut net, None);
+                    }
                 }
             }
             _ => {
                 net.heal();
                 for peer in 0..net.peers.len() {
-                    if net.peers[peer].engine.is_none() {
-                        net.start(peer);
+                    match apps.iter_mut().find(|app| app.peer == peer) {
+                        _ if net.peers[peer].engine.is_some() => {}
+                        Some(app) => reopen(&mut net, app),
+                        None => net.start(peer),
                     }
                 }
                 net.introduce_all();
@@ -62,12 +78,16 @@ fn history(seed: u64) -> (u32, u32) {
     }
     net.heal();
     for peer in 0..net.peers.len() {
+        net.spare(peer);
         if net.peers[peer].engine.is_none() {
             net.start(peer);
         }
     }
     net.run_for_ms(100);
     net.introduce_all();
+    for app in &mut apps {
+        app.publish_again(&mut net);
+    }
     net.run_for_ms(180_000);
     let posts = |net: &mut Network, peer, timeline| -> Vec<_> {
         net.page(peer, timeline)
@@ -76,7 +96,16 @@ fn history(seed: u64) -> (u32, u32) {
             .collect()
     };
     let expected = posts(&mut net, relays[0], Timeline::Public);
-    assert!(!expected.is_empty());
+    let mut shown: Vec<&String> = expected.iter().map(|(_, text, _)| text).collect();
+    let mut typed: Vec<&String> = apps
+        .iter()
+        .flat_map(|app| &app.typed)
+        .map(|(text, _)| text)
+        .collect();
+    shown.sort();
+    typed.sort();
+    assert!(!typed.is_empty());
+    assert_eq!(shown, typed, "what was typed is there, once, seed {seed}");
     for relay in &relays {
         assert_eq!(
             posts(&mut net, *relay, Timeline::Public),
@@ -90,22 +119,17 @@ fn history(seed: u64) -> (u32, u32) {
             expected,
             "person {person} differs, seed {seed}"
         );
-        let refused: Vec<_> = net.peers[*person]
-            .log
-            .iter()
-            .filter(|log| {
-                matches!(
-                    log,
-                    starling_engine::Log::Refused { .. } | starling_engine::Log::Corrupt { .. }
-                )
-            })
-            .collect();
+    }
+    for (peer, it) in net.peers.iter().enumerate() {
+        let refused = |log: &&Log| matches!(log, Log::Refused { .. } | Log::Corrupt { .. });
+        let refused: Vec<_> = it.log.iter().filter(refused).collect();
         assert!(
             refused.is_empty(),
-            "honest peers refuse nothing: {refused:?}, seed {seed}"
+            "peer {peer} refuses what honest peers send: {refused:?}, seed {seed}"
         );
     }
-    (crashes, partitions)
+    faults.posts = net.model.deaths;
+    faults
 }
 
 #[test]
@@ -115,14 +139,21 @@ fn live_peers_with_the_same_interests_end_with_the_same_views() {
         .ok()
         .and_then(|n| n.parse().ok())
         .unwrap_or(20);
-    let (mut crashes, mut partitions) = (0, 0);
+    let mut all = Faults::default();
     for seed in first..first + count {
-        let (c, p) = history(seed);
-        crashes += c;
-        partitions += p;
+        let faults = history(seed);
+        all.deaths += faults.deaths;
+        all.partitions += faults.partitions;
+        all.posts.lost += faults.posts.lost;
+        all.posts.kept += faults.posts.kept;
     }
+    println!("{all:?}");
     assert!(
-        crashes > 0 && partitions > 0,
-        "the faults did happen: {crashes} crashes, {partitions} partitions"
+        all.deaths > 0 && all.partitions > 0,
+        "the faults did happen: {all:?}"
+    );
+    assert!(
+        all.posts.lost > 0 && all.posts.kept > 0,
+        "devices died with posts that were not safe, before and after they were on disk: {all:?}"
     );
 }

@@ -229,7 +229,7 @@ fn everything_that_had_synced_comes_back_from_the_phrase_alone() {
     let before = net.texts(ada, Timeline::Home);
     // The browser's site data is cleared.
     net.crash(ada);
-    net.peers[ada].disk = MemoryStore::default();
+    net.peers[ada].disk.replace(MemoryStore::default());
     net.start(ada);
     assert!(matches!(net.query(ada, Query::Me), Reply::Me(None)));
     let restore = Command::Restore {
@@ -481,7 +481,7 @@ fn rebuilt_views_equal_the_first_ones() {
     }
     net.run_for_ms(3_000);
     for peer in [bob, relay] {
-        let before = net.peers[peer].view.clone();
+        let before = net.peers[peer].disk.view.clone();
         assert_eq!(
             net.command(peer, Command::RebuildViews),
             Answer::Done(Outcome::Ok)
@@ -497,7 +497,7 @@ fn rebuilt_views_equal_the_first_ones() {
             Table::Meta,
         ] {
             assert_eq!(
-                net.peers[peer].view.rows(table),
+                net.peers[peer].disk.view.rows(table),
                 before.rows(table),
                 "{}",
                 table.name()

@@ -291,7 +291,7 @@ fn a_wish_that_is_not_wanted_any_more_leaves_nothing_behind() {
         "nobody had heard of it"
     );
     let claims = |net: &Network| {
-        let rows = net.peers[ada].view.rows(Table::Meta);
+        let rows = net.peers[ada].disk.view.rows(Table::Meta);
         rows.iter().filter(|(key, _)| key.starts_with(b"claim")).count()
     };
     assert_eq!(claims(&net), 0);
