@@ -3,10 +3,20 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rust_embed::RustEmbed;
 use starling_relay_node::commands::{self, cli::Cli};
+use starling_relay_node::web::site::EmbeddedFiles;
+
+/// The app as it was when this program was built. `dist/build.json` is always there (see `build.rs`) and differs from
+/// build to build of the app, so that Cargo compiles this file again.
+#[derive(RustEmbed)]
+#[folder = "../dist"]
+#[exclude = ".*"]
+#[allow_missing = true]
+struct App;
 
 fn main() -> ExitCode {
-    match commands::execute(Cli::parse()) {
+    match commands::execute(Cli::parse(), EmbeddedFiles::of::<App>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("relay-node: {error:#}");

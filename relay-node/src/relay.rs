@@ -25,7 +25,7 @@ use crate::network::{self, AddressBook};
 use crate::store::{Store, StoreError};
 use crate::transport::websocket;
 use crate::web::admin::{self, Admin, Setup};
-use crate::web::site::App;
+use crate::web::site::{App, EmbeddedFiles};
 use crate::web::{self, About};
 use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
 
@@ -140,7 +140,7 @@ impl Relay {
     ///
     /// # Errors
     /// [`StartError`]; nothing goes on running.
-    pub async fn start(settings: &Settings) -> Result<Self, StartError> {
+    pub async fn start(settings: &Settings, files: EmbeddedFiles) -> Result<Self, StartError> {
         let data_dir = DataDir::take(&settings.data_dir)?;
         let key = identity::load_or_create(data_dir.path())?;
         let peer = PeerId(key.public());
@@ -233,7 +233,10 @@ impl Relay {
             room,
             calls,
         ));
-        let app = Arc::new(App::new(settings.app_dir.as_deref()));
+        let app = Arc::new(match &settings.app_dir {
+            Some(folder) => App::in_folder(folder),
+            None => App::embedded(files),
+        });
         let app_built = app.is_built();
         // On a thread that nothing waits for, at the end least of all. Without it files are compressed when asked for.
         let prepared = Arc::clone(&app);

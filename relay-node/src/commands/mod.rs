@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::config::Settings;
 use crate::network::RelayUrl;
 use crate::web::admin;
+use crate::web::site::EmbeddedFiles;
 
 pub mod backup;
 pub mod cli;
@@ -23,10 +24,10 @@ use cli::{Cli, Command, ConfigCommand};
 ///
 /// # Errors
 /// If the settings are refused or the command fails; the message says what to do.
-pub fn execute(cli: Cli) -> anyhow::Result<()> {
+pub fn execute(cli: Cli, files: EmbeddedFiles) -> anyhow::Result<()> {
     let settings = Settings::load(&cli.flags)?;
     match cli.command.unwrap_or(Command::Run) {
-        Command::Run => run::run(&settings),
+        Command::Run => run::run(&settings, files),
         Command::Status { at } => status::print(&url_or_local(at, &settings)?),
         Command::Route { user, explain, at } => {
             print!(

@@ -8,12 +8,13 @@ use super::drain;
 use crate::config::{LogFormat, Settings};
 use crate::relay::Relay;
 use crate::web::admin::{self, host};
+use crate::web::site::EmbeddedFiles;
 
 /// Runs a relay until SIGTERM or SIGINT; SIGUSR1 drains it.
 ///
 /// # Errors
 /// If it does not start, its store fails, or not everything is on the disk at the end.
-pub fn run(settings: &Settings) -> anyhow::Result<()> {
+pub fn run(settings: &Settings, files: EmbeddedFiles) -> anyhow::Result<()> {
     // The store's library reports each of its steps; who wants to see them names it.
     let log = format!("fjall=warn,lsm_tree=warn,{}", settings.log);
     let builder = tracing_subscriber::fmt()
@@ -31,7 +32,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
             // Listened to from the beginning: a signal during the start ends it in order as well.
             let mut terminated = signal(SignalKind::terminate())?;
             let mut interrupted = signal(SignalKind::interrupt())?;
-            let mut relay = Relay::start(settings).await?;
+            let mut relay = Relay::start(settings, files).await?;
             announce(&relay);
             let mut to_drain = signal(SignalKind::user_defined1())?;
             loop {

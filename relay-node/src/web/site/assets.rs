@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use rust_embed::RustEmbed;
+use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// The file that names the content security policy for all others.
 const POLICY_FILE: &str = "csp.txt";
@@ -21,11 +21,30 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Files remembered; the app has about thirty.
 const FILES_MAX: usize = 1_000;
 
-/// The app as it was when this program was built.
-#[derive(RustEmbed)]
-#[folder = "../dist"]
-#[exclude = ".*"]
-struct Embedded;
+/// The app's files inside a program. The program embeds them and not this library, which need not be compiled again when
+/// only the app has changed.
+#[derive(Clone, Copy)]
+pub struct EmbeddedFiles {
+    get: fn(&str) -> Option<EmbeddedFile>,
+    paths: fn() -> Vec<String>,
+}
+
+impl EmbeddedFiles {
+    /// The files that `T` embeds.
+    #[must_use]
+    pub fn of<T: RustEmbed>() -> Self {
+        Self {
+            get: T::get,
+            paths: || T::iter().map(Cow::into_owned).collect(),
+        }
+    }
+}
+
+impl std::fmt::Debug for EmbeddedFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EmbeddedFiles")
+    }
+}
 
 /// One file.
 #[derive(Debug)]
@@ -43,7 +62,7 @@ type Stamp = (SystemTime, u64);
 
 #[derive(Debug)]
 enum Source {
-    Embedded,
+    Embedded(EmbeddedFiles),
     Folder(PathBuf),
 }
 
@@ -55,16 +74,20 @@ pub(super) struct Assets {
 }
 
 impl Assets {
-    /// The files in `folder`, or those in this program. A debug build has none in it: it reads where a release build
-    /// would have embedded them from.
-    pub(super) fn new(folder: Option<&Path>) -> Self {
-        let source = match folder {
-            Some(folder) => Source::Folder(folder.to_owned()),
-            None if cfg!(debug_assertions) => {
-                Source::Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist"))
-            }
-            None => Source::Embedded,
-        };
+    /// The files in `folder`.
+    pub(super) fn in_folder(folder: &Path) -> Self {
+        Self::new(Source::Folder(folder.to_owned()))
+    }
+
+    /// The files in this program. A debug build embeds none: it reads them where a release build embeds them from.
+    pub(super) fn embedded(files: EmbeddedFiles) -> Self {
+        if cfg!(debug_assertions) {
+            return Self::in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist"));
+        }
+        Self::new(Source::Embedded(files))
+    }
+
+    fn new(source: Source) -> Self {
         let known = Mutex::default();
         Self { source, known }
     }
@@ -75,7 +98,7 @@ impl Assets {
             return None;
         }
         let stamp = match &self.source {
-            Source::Embedded => None,
+            Source::Embedded(_) => None,
             Source::Folder(folder) => Some(stamp(&folder.join(path))?),
         };
         if let Some(asset) = self.lock().get(path)
@@ -110,7 +133,7 @@ impl Assets {
     /// The paths of all files there are now.
     pub(super) fn paths(&self) -> Vec<String> {
         match &self.source {
-            Source::Embedded => Embedded::iter().map(Cow::into_owned).collect(),
+            Source::Embedded(files) => (files.paths)(),
             Source::Folder(folder) => {
                 let mut paths = Vec::new();
                 list(folder, "", &mut paths);
@@ -121,7 +144,7 @@ impl Assets {
 
     fn read(&self, path: &str) -> Option<Bytes> {
         match &self.source {
-            Source::Embedded => Embedded::get(path).map(|file| match file.data {
+            Source::Embedded(files) => (files.get)(path).map(|file| match file.data {
                 Cow::Borrowed(bytes) => Bytes::from_static(bytes),
                 Cow::Owned(bytes) => Bytes::from(bytes),
             }),
@@ -231,7 +254,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.js");
         std::fs::write(&file, "one").unwrap();
-        let assets = Assets::new(Some(dir.path()));
+        let assets = Assets::in_folder(dir.path());
         let one = assets.get("a.js").unwrap();
         assert_eq!(&one.bytes[..], b"one");
         assert!(

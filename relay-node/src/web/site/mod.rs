@@ -13,6 +13,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+pub use assets::EmbeddedFiles;
 use assets::{Asset, Assets};
 use compress::{Encoding, Variants};
 
@@ -46,13 +47,21 @@ pub struct App {
 }
 
 impl App {
-    /// The app in `folder`, or the one in this program.
+    /// The app in `folder`.
     #[must_use]
-    pub fn new(folder: Option<&Path>) -> Self {
-        Self {
-            assets: Assets::new(folder),
-            variants: Variants::default(),
-        }
+    pub fn in_folder(folder: &Path) -> Self {
+        Self::new(Assets::in_folder(folder))
+    }
+
+    /// The app in this program.
+    #[must_use]
+    pub fn embedded(files: EmbeddedFiles) -> Self {
+        Self::new(Assets::embedded(files))
+    }
+
+    fn new(assets: Assets) -> Self {
+        let variants = Variants::default();
+        Self { assets, variants }
     }
 
     /// Compresses all files as well as possible, largest first. Takes seconds.
@@ -210,7 +219,7 @@ mod tests {
         write("sw.js", "//");
         write(SCRIPT, &"go();".repeat(1_000));
         write("csp.txt", "default-src 'self';\n  script-src 'self'\n");
-        let app = App::new(Some(dir.path()));
+        let app = App::in_folder(dir.path());
         Fixture { dir, app }
     }
 
@@ -338,7 +347,7 @@ mod tests {
     #[tokio::test]
     async fn without_an_app_it_says_how_to_get_one() {
         let dir = tempfile::tempdir().unwrap();
-        let app = App::new(Some(dir.path()));
+        let app = App::in_folder(dir.path());
         assert!(!app.is_built());
         let page = app.respond("/", &HeaderMap::new());
         assert_eq!(page.status(), 200);
