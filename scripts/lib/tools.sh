@@ -2,6 +2,8 @@
 # Installs what is missing, and says so. Every function is quick and silent when there is nothing to do.
 # shellcheck source=scripts/lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/lib/progress.sh
+source "$ROOT/scripts/lib/progress.sh"
 
 # The command line tool and the crate must be the same version; Cargo.toml pins the crate.
 WASM_BINDGEN_VERSION=0.2.130
@@ -122,21 +124,37 @@ ensure_rust() {
   fi
 }
 
-# ensure_crate COMMAND VERSION CRATE MINUTES [FLAG...]: a Rust program of exactly that version, into .tools/.
+# ensure_crate COMMAND VERSION CRATE SECONDS [FLAG...]: a Rust program of exactly that version, into .tools/. An interrupted
+# build goes on where it was.
 ensure_crate() {
-  local command="$1" version="$2" crate="$3" minutes="$4"
+  local command="$1" version="$2" crate="$3" seconds="$4"
   shift 4
   if "$command" --version 2>/dev/null | grep -qwF "$version"; then return; fi
-  say "Building $crate $version (about $minutes min on two cores; once)"
-  cargo install "$crate" --version "$version" "$@" --root "$TOOLS" --force </dev/null >&2
+  CARGO_TARGET_DIR="$TOOLS/build/$crate" build_step "Building $crate $version, once" "$seconds" \
+    cargo install "$crate" --version "$version" "$@" --root "$TOOLS" --force
+  rm -rf "$TOOLS/build/$crate"
   hash -r
+}
+
+# ensure_tool: like ensure_crate, for programs that run for a second: unoptimised they are built in a fifth of the time that
+# their own release profiles (link-time optimisation, one unit of code) take.
+ensure_tool() {
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    CARGO_PROFILE_RELEASE_DEBUG=none CARGO_PROFILE_RELEASE_STRIP=symbols ensure_crate "$@"
 }
 
 ensure_wasm_bindgen() {
   grep -qF "wasm-bindgen = \"=$WASM_BINDGEN_VERSION\"" Cargo.toml \
     || die "Cargo.toml pins another wasm-bindgen than scripts/lib/tools.sh ($WASM_BINDGEN_VERSION): they must be the same."
-  # Without --locked: the lock file it ships names a crate that is not to be had.
-  ensure_crate wasm-bindgen "$WASM_BINDGEN_VERSION" wasm-bindgen-cli 2
+  # Without --locked: the lock file it ships names a crate that is not to be had. Without its default features: it would speak
+  # TLS with remote browser drivers, which nothing here has.
+  ensure_tool wasm-bindgen "$WASM_BINDGEN_VERSION" wasm-bindgen-cli 40 --no-default-features \
+    --bin wasm-bindgen --bin wasm-bindgen-test-runner
+}
+
+# Without its default features: it would look for newer versions of itself and download the tools that are installed here.
+ensure_trunk() {
+  ensure_tool trunk "$TRUNK_VERSION" trunk 120 --locked --no-default-features
 }
 
 # Optional: without it the app is a little larger and works the same.
@@ -146,6 +164,13 @@ ensure_wasm_opt() {
   say "No wasm-opt (npm is missing or failed): the app is built without its last shrinking step."
   mkdir -p "$TOOLS/bin"
   cp scripts/lib/no-wasm-opt "$TOOLS/bin/wasm-opt"
+}
+
+# What the app's files are compressed with when it is built: Node.js can, else Debian's command. Without either the relay
+# serves them with gzip, a third larger.
+ensure_brotli() {
+  if have node || have brotli; then return; fi
+  (ensure_packages brotli brotli) || say "No brotli: the app's files are compressed with gzip only."
 }
 
 # ensure_npm_package NAME VERSION: into .tools/node_modules; fails where npm cannot.
@@ -161,8 +186,9 @@ ensure_npm_package() {
 
 ensure_wasm_tools() {
   ensure_wasm_bindgen
-  ensure_crate trunk "$TRUNK_VERSION" trunk 8 --locked
+  ensure_trunk
   ensure_wasm_opt
+  ensure_brotli
   # The build's last step is a Python script.
   ensure_packages python3 python3
 }
@@ -170,13 +196,13 @@ ensure_wasm_tools() {
 # Optional: `cargo test` does the same, one binary after the other.
 ensure_nextest() {
   have cargo-nextest && return
-  (ensure_crate cargo-nextest "$NEXTEST_VERSION" cargo-nextest 5 --locked) || say "No cargo-nextest: using cargo test."
+  (ensure_crate cargo-nextest "$NEXTEST_VERSION" cargo-nextest 300 --locked) || say "No cargo-nextest: using cargo test."
 }
 
 # Only to measure beside ours. Without --locked: its lock file names a `time` that newer compilers refuse.
 ensure_nostr_relay() {
   have protoc || ensure_packages protoc protobuf-compiler
-  ensure_crate nostr-rs-relay "$NOSTR_RELAY_VERSION" nostr-rs-relay 10
+  ensure_crate nostr-rs-relay "$NOSTR_RELAY_VERSION" nostr-rs-relay 600
 }
 
 ensure_chromium() {
