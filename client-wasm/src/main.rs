@@ -4,7 +4,10 @@
 //! Natively only what is pure compiles, for tests.
 // A program has no outside: `pub` here means "for the other modules".
 #![allow(unreachable_pub)]
-#![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
+#![cfg_attr(
+    any(not(target_arch = "wasm32"), feature = "demo"),
+    allow(dead_code, unused_imports)
+)]
 
 #[cfg(feature = "demo")]
 mod demo;

@@ -21,6 +21,22 @@ pub const PHRASE: &str = "phrase";
 /// Below [`YOU`]: the accounts one follows.
 pub const FOLLOWING: &str = "following";
 
+/// The address of every page the app has, with the parts that differ in braces. The app's router is tested against this
+/// list, and the browser tests visit each of them.
+pub const ROUTES: &[&str] = &[
+    "/",
+    "/explore",
+    "/activity",
+    "/you",
+    "/you/phrase",
+    "/you/following",
+    "/network",
+    "/u/{account}",
+    "/p/{account}/{entry}",
+    "/@{handle}",
+    "/{slug}/",
+];
+
 /// First path parts of the app's pages, those that are planned included.
 pub const PAGES: &[&str] = &[
     ACTIVITY,
@@ -99,7 +115,7 @@ pub fn unclaimable() -> impl Iterator<Item = &'static str> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{RESERVED, unclaimable};
+    use super::{PAGES, RESERVED, ROUTES, unclaimable};
 
     #[test]
     fn each_name_is_lower_case_ascii_and_occurs_once() {
@@ -110,6 +126,15 @@ mod tests {
             assert!(seen.insert(name), "{name:?} occurs twice");
         }
         assert!(RESERVED.iter().all(|name| seen.contains(name)));
+    }
+
+    #[test]
+    fn a_page_of_the_app_has_a_reserved_name() {
+        for route in ROUTES {
+            let first = route.split('/').nth(1).unwrap_or_default();
+            let named_otherwise = first.is_empty() || first.contains('{');
+            assert!(named_otherwise || PAGES.contains(&first), "{route}");
+        }
     }
 
     #[test]

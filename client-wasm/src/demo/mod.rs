@@ -1,5 +1,5 @@
 //! A stand-in for the engine: sample people, posts and links in memory, so that every page and state can be looked at
-//! without a network. Which state is chosen by the address: `/?state=offline,phrase` and so on (see [`Scene`]).
+//! without a network. Which state is chosen by the address: `/?state=offline,phrase` and so on (see [`Scenario`]).
 
 mod cast;
 
@@ -27,11 +27,11 @@ const MINUTE_MS: u64 = 60_000;
 
 /// What the address asks for.
 #[derive(Clone, Copy, Debug)]
-struct Scene {
-    words: [bool; SCENE_WORDS.len()],
+struct Scenario {
+    words: [bool; SCENARIO_WORDS.len()],
 }
 
-const SCENE_WORDS: [&str; 20] = [
+const SCENARIO_WORDS: [&str; 20] = [
     "stranger",
     "empty",
     "offline",
@@ -54,17 +54,17 @@ const SCENE_WORDS: [&str; 20] = [
     "opening",
 ];
 
-impl Scene {
+impl Scenario {
     fn load() -> Self {
         let search = dom::window().location().search().unwrap_or_default();
         let named: Vec<&str> = search.split(['?', '&', '=', ',']).collect();
         Self {
-            words: SCENE_WORDS.map(|word| named.contains(&word)),
+            words: SCENARIO_WORDS.map(|word| named.contains(&word)),
         }
     }
 
     fn has(&self, word: &str) -> bool {
-        SCENE_WORDS
+        SCENARIO_WORDS
             .iter()
             .zip(self.words)
             .any(|(known, on)| *known == word && on)
@@ -95,7 +95,7 @@ fn own_device() -> DeviceId {
 }
 
 struct World {
-    scene: Scene,
+    scenario: Scenario,
     me: Option<MeView>,
     status: StatusView,
     posts: Vec<PostView>,
@@ -105,7 +105,7 @@ struct World {
 }
 
 impl World {
-    fn new(scene: Scene) -> Self {
+    fn new(scenario: Scenario) -> Self {
         let mut profiles: Vec<ProfileView> = PEOPLE
             .iter()
             .enumerate()
@@ -119,7 +119,7 @@ impl World {
                     String::new()
                 },
                 mine: index == 0,
-                followed: index != 0 && index != 4 && !scene.has("empty"),
+                followed: index != 0 && index != 4 && !scenario.has("empty"),
                 entries: 40 + 13 * index as u64,
                 forked: index == 6,
                 searching: false,
@@ -130,7 +130,7 @@ impl World {
             .collect();
         profiles[4].name = String::new();
         let mut world = Self {
-            scene,
+            scenario,
             me: None,
             status: StatusView {
                 phrase_confirmed: true,
@@ -141,10 +141,10 @@ impl World {
             made: 0,
             traffic: 0,
         };
-        if !scene.has("stranger") {
-            world.me = Some(me(&scene, PEOPLE[0].0));
+        if !scenario.has("stranger") {
+            world.me = Some(me(&scenario, PEOPLE[0].0));
         }
-        if !scene.has("empty") && !scene.has("stranger") {
+        if !scenario.has("empty") && !scenario.has("stranger") {
             world.fill();
         }
         world.status = world.status_now();
@@ -157,7 +157,7 @@ impl World {
     }
 
     fn converse(&mut self) {
-        let count = if self.scene.has("many") { 20_000 } else { 90 };
+        let count = if self.scenario.has("many") { 20_000 } else { 90 };
         let now = now_ms();
         for number in 0..count as u64 {
             let author = [1, 0, 2, 9, 10, 3, 5, 1, 6, 7, 4][(number % 11) as usize] % PEOPLE.len();
@@ -254,12 +254,12 @@ impl World {
     }
 
     fn status_now(&self) -> StatusView {
-        let scene = &self.scene;
-        let (connection, peers, relays) = if scene.has("offline") {
+        let scenario = &self.scenario;
+        let (connection, peers, relays) = if scenario.has("offline") {
             (Connection::Offline, 0, 0)
-        } else if scene.has("connecting") {
+        } else if scenario.has("connecting") {
             (Connection::Connecting, 0, 0)
-        } else if scene.has("norelay") {
+        } else if scenario.has("norelay") {
             (Connection::Online, 3, 0)
         } else {
             (Connection::Online, 6, 2)
@@ -275,9 +275,9 @@ impl World {
                 _ => 5,
             },
             syncing: false,
-            store: if scene.has("full") {
+            store: if scenario.has("full") {
                 StoreState::Full
-            } else if scene.has("failing") {
+            } else if scenario.has("failing") {
                 StoreState::Failing
             } else {
                 StoreState::Ok
@@ -358,7 +358,7 @@ impl World {
         replies.reverse();
         ThreadView {
             entry,
-            searching: post.is_none() && self.scene.has("searching"),
+            searching: post.is_none() && self.scenario.has("searching"),
             post,
             ancestors,
             replies,
@@ -493,7 +493,7 @@ impl World {
     }
 }
 
-fn me(scene: &Scene, name: &str) -> MeView {
+fn me(scenario: &Scenario, name: &str) -> MeView {
     let now = now_ms();
     MeView {
         account: person(0),
@@ -503,14 +503,14 @@ fn me(scene: &Scene, name: &str) -> MeView {
         handle: String::new(),
         claim: None,
         offer: None,
-        phrase_confirmed: !scene.has("phrase") && !scene.has("stranger"),
+        phrase_confirmed: !scenario.has("phrase") && !scenario.has("stranger"),
         devices: vec![
             DeviceView {
                 device: own_device(),
                 name: dom::device_name(),
                 since: Timestamp(now.saturating_sub(40 * 24 * 60 * MINUTE_MS)),
                 this: true,
-                revoked: scene.has("revoked"),
+                revoked: scenario.has("revoked"),
                 entries: 211,
             },
             DeviceView {
@@ -531,8 +531,8 @@ fn me(scene: &Scene, name: &str) -> MeView {
             },
         ],
         following: 6,
-        revoked: scene.has("revoked"),
-        forked: scene.has("forked"),
+        revoked: scenario.has("revoked"),
+        forked: scenario.has("forked"),
         relays_only: false,
     }
 }
@@ -558,7 +558,7 @@ impl Demo {
                     if name.is_empty() {
                         return Err(Refusal::Empty);
                     }
-                    let own = me(&world.scene, name);
+                    let own = me(&world.scenario, name);
                     world.me = Some(MeView {
                         following: 0,
                         ..own.clone()
@@ -579,7 +579,7 @@ impl Demo {
                             words: words.len() as u32,
                         });
                     }
-                    let own = me(&world.scene, PEOPLE[0].0);
+                    let own = me(&world.scenario, PEOPLE[0].0);
                     world.me = Some(MeView {
                         phrase_confirmed: true,
                         ..own.clone()
@@ -595,7 +595,7 @@ impl Demo {
                     Outcome::Ok
                 }
                 Command::Publish { text, reply_to, .. } => {
-                    if world.scene.has("refuse") {
+                    if world.scenario.has("refuse") {
                         return Err(Refusal::Store(StoreState::Full));
                     }
                     let mut post = world.make(0, text, Timestamp(now_ms()));
@@ -717,16 +717,16 @@ impl Demo {
 
 /// Shows the interface over the stand-in.
 pub fn run() {
-    let scene = Scene::load();
+    let scenario = Scenario::load();
     let demo = Rc::new(Demo {
-        world: RefCell::new(World::new(scene)),
+        world: RefCell::new(World::new(scenario)),
         bridge: OnceCell::new(),
     });
     let bridge = Bridge::new(Carrier {
         ask: {
             let demo = demo.clone();
             Box::new(move |number, ask| {
-                if demo.world.borrow().scene.has("opening") {
+                if demo.world.borrow().scenario.has("opening") {
                     return;
                 }
                 let (demo, ask) = (demo.clone(), ask.clone());
@@ -758,22 +758,22 @@ pub fn run() {
         },
     });
     bridge.host_changed(|host| {
-        host.tab = if scene.has("follower") {
+        host.tab = if scenario.has("follower") {
             TabRole::Following
         } else {
             TabRole::Leading
         };
-        host.update_ready = scene.has("update");
+        host.update_ready = scenario.has("update");
         host.storage = Some(StorageView {
             used_bytes: 48_300_000,
             quota_bytes: 2_100_000_000,
-            persistent: !scene.has("volatile"),
+            persistent: !scenario.has("volatile"),
         });
-        host.trouble = if scene.has("blocked") {
+        host.trouble = if scenario.has("blocked") {
             Some(Trouble::StoreBlocked)
-        } else if scene.has("nostore") {
+        } else if scenario.has("nostore") {
             Some(Trouble::StoreUnavailable("UnknownError".to_owned()))
-        } else if scene.has("stopped") {
+        } else if scenario.has("stopped") {
             Some(Trouble::EngineStopped("unreachable".to_owned()))
         } else {
             None
@@ -781,7 +781,11 @@ pub fn run() {
     });
     // Set once, right here.
     let _ = demo.bridge.set(bridge.clone());
-    if !scene.has("stranger") && !scene.has("empty") && !scene.has("offline") && !scene.has("connecting") {
+    if !scenario.has("stranger")
+        && !scenario.has("empty")
+        && !scenario.has("offline")
+        && !scenario.has("connecting")
+    {
         demo.others_write(2_500, 1);
         demo.others_write(3_000, 2);
     }

@@ -6,27 +6,28 @@ use engine::api::Event;
 use gloo_events::{EventListener, EventListenerOptions};
 use gloo_timers::callback::{Interval, Timeout};
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement, KeyboardEvent, MouseEvent};
+use web_sys::{Element, KeyboardEvent, MouseEvent};
 use yew::prelude::*;
 
-use crate::ui::bridge::{Bridge, HostCommand, HostView};
-use crate::ui::features::post::move_focus;
+use crate::ui::bridge::{Bridge, HostView};
+use crate::ui::dom;
+use crate::ui::features::compose::pending::{Outbox, publish};
+use crate::ui::features::{FEATURES, welcome};
 use crate::ui::kit::icons::mark;
-use crate::ui::kit::time;
+use crate::ui::kit::{self, time};
 use crate::ui::route::{Route, clicked_place, use_router};
 use crate::ui::shell::dialogs::session_dialog;
+use crate::ui::shell::keyboard::on_key;
 use crate::ui::shell::layout::{context, nav};
+use crate::ui::shell::not_found::not_found;
 use crate::ui::shell::notices::notices;
-use crate::ui::state::{Action, Dialog, Phase, Scene, Session, Ui, ask_who};
-use crate::ui::{dom, features, shell, strings};
+use crate::ui::shell::strings;
+use crate::ui::state::{Action, AppContext, Dialog, Phase, Session, Ui, ask_who};
 
-/// A word at the foot of the screen stands this long.
+/// A message at the foot of the screen is shown this long.
 const TOAST_MS: u32 = 4_000;
-/// Relative times are drawn anew this often.
+/// Relative times are drawn again this often.
 const CLOCK_MS: u32 = 30_000;
-
-/// A page that is not drawn after so many frames is not coming.
-const FRAMES_WAITED: u32 = 30;
 
 /// Puts the interface on the page, in place of what the page showed while it loaded.
 pub fn start(bridge: Bridge) {
@@ -47,7 +48,7 @@ pub struct AppProps {
 #[component]
 pub fn App(props: &AppProps) -> Html {
     let session = use_reducer_eq(Session::load);
-    let (visit, navigator) = use_router();
+    let (location, navigator) = use_router();
     let clock = use_state_eq(time::now_ms);
     let ui = Ui {
         bridge: props.bridge.clone(),
@@ -55,14 +56,10 @@ pub fn App(props: &AppProps) -> Html {
         nav: navigator,
     };
 
-    // Everything the engine and the browser say goes to the session first.
+    // Every event of the engine and the browser goes to the session first.
     {
         let ui = ui.clone();
-        let unsent: Vec<_> = session
-            .waiting
-            .iter()
-            .map(|waiting| waiting.post.clone())
-            .collect();
+        let unsent = session.outbox.clone();
         use_effect_with(ui.bridge.clone(), move |bridge| {
             let events = {
                 let ui = ui.clone();
@@ -83,8 +80,8 @@ pub fn App(props: &AppProps) -> Html {
             ui.session.dispatch(Action::Host(bridge.host()));
             ask_who(&ui);
             // What the engine had not taken when the page was last open; a repeated token is the same post.
-            for post in unsent {
-                ui.publish(post);
+            for pending in unsent.posts() {
+                publish(&ui, pending.post.clone());
             }
             move || drop((events, hosts))
         });
@@ -135,7 +132,7 @@ pub fn App(props: &AppProps) -> Html {
                 EventListenerOptions::enable_prevent_default(),
                 move |event| {
                     if let Some(event) = event.dyn_ref::<KeyboardEvent>() {
-                        key_pressed(&ui, event);
+                        on_key(&ui, event);
                     }
                 },
             );
@@ -143,82 +140,73 @@ pub fn App(props: &AppProps) -> Html {
         });
     }
     // A new page begins at its top; lists that are returned to find their own place.
-    use_effect_with(visit, |visit| {
-        if visit.number > 0 && visit.route != Route::Home && !visit.returning {
+    use_effect_with(location, |location| {
+        if location.number > 0 && location.route != Route::Home && !location.returning {
             dom::scroll_to(0.0);
         }
     });
 
-    // What the storage page shows is measured when it is opened; answers count as seen while they are looked at.
-    {
-        let ui = ui.clone();
-        use_effect_with(
-            (visit.route, session.activity),
-            move |(route, activity)| match route {
-                Route::You | Route::Network => ui.bridge.host_command(HostCommand::MeasureStorage),
-                Route::Activity if *activity => ui.session.dispatch(Action::ActivitySeen),
-                _ => {}
-            },
-        );
-    }
+    // What has to be remembered beyond the page.
+    use_effect_with(session.outbox.clone(), Outbox::save);
+    use_effect_with(session.activity, |activity| activity.save());
+    use_effect_with(session.theme, |theme| theme.apply());
 
-    let scene = Rc::new(Scene {
+    let app = Rc::new(AppContext {
         ui,
         session: (*session).clone(),
-        visit,
+        location,
         now_ms: *clock,
     });
+    {
+        let app = app.clone();
+        use_effect_with((location.route, session.activity), move |_| {
+            for feature in FEATURES {
+                (feature.on_visit)(&app);
+            }
+        });
+    }
     html! {
-        <ContextProvider<Rc<Scene>> context={scene.clone()}>
-            { screen(&scene) }
-            { session_dialog(&scene) }
+        <ContextProvider<Rc<AppContext>> context={app.clone()}>
+            { screen(&app) }
+            { session_dialog(&app) }
             <div class="toast" role="status" data-testid="toast">
                 if let Some((number, word)) = &session.toast {
                     <p key={*number} class="toast__text">{ word.clone() }</p>
                 }
             </div>
-        </ContextProvider<Rc<Scene>>>
+        </ContextProvider<Rc<AppContext>>>
     }
 }
 
-fn screen(scene: &Scene) -> Html {
-    match scene.session.phase {
+fn screen(app: &AppContext) -> Html {
+    match app.session.phase {
         Phase::Opening => html! {
             <main class="boot" data-testid="opening">
-                <h1 class="visually-hidden">{ strings::APP }</h1>
+                <h1 class="visually-hidden">{ kit::strings::APP }</h1>
                 { mark("72") }
                 <p class="boot__word" role="status">{ strings::OPENING }</p>
-                { notices(scene) }
+                { notices(app) }
             </main>
         },
-        Phase::Stranger | Phase::Arriving => html! { <features::welcome::Welcome /> },
+        Phase::Stranger | Phase::Arriving => html! { <welcome::Welcome /> },
         Phase::Member => html! {
             <>
                 <a class="skip" href="#main" onclick={Callback::from(skip)}>{ strings::SKIP }</a>
                 <div class="frame">
-                    { nav(scene) }
-                    <main id="main" class="frame__main" tabindex="-1">{ page(scene) }</main>
-                    { context(scene) }
+                    { nav(app) }
+                    <main id="main" class="frame__main" tabindex="-1">{ page(app) }</main>
+                    { context(app) }
                 </div>
             </>
         },
     }
 }
 
-fn page(scene: &Scene) -> Html {
-    match scene.visit.route {
-        Route::Home => features::home::home(scene),
-        Route::Explore => features::explore::explore(scene),
-        Route::Activity => features::home::activity(),
-        Route::You => html! { <features::account::You /> },
-        Route::Phrase => features::account::phrase(scene),
-        Route::Following => html! { <features::explore::Following /> },
-        Route::Network => html! { <features::network::Network /> },
-        Route::User(account) => html! { <features::profile::Profile key={account.to_string()} {account} /> },
-        Route::Post(post) => html! { <features::thread::Thread key={post.id.to_string()} {post} /> },
-        Route::Named => html! { <features::handles::by_handle::Named /> },
-        Route::NotFound => shell::not_found::not_found(),
-    }
+fn page(app: &AppContext) -> Html {
+    FEATURES
+        .iter()
+        .find_map(|feature| (feature.page)(app))
+        .unwrap_or_else(not_found)
 }
 
 /// Focuses the content without leaving a mark in the address.
@@ -226,43 +214,5 @@ fn skip(event: MouseEvent) {
     event.prevent_default();
     if let Some(main) = dom::find("#main") {
         dom::focus_quietly(&main);
-    }
-}
-
-fn key_pressed(ui: &Ui, event: &KeyboardEvent) {
-    let modified = event.ctrl_key() || event.meta_key() || event.alt_key() || event.is_composing();
-    let writing = event
-        .target()
-        .and_then(|target| target.dyn_into::<HtmlElement>().ok())
-        .is_some_and(|element| {
-            matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT")
-                || element.is_content_editable()
-        });
-    if modified || writing || dom::find("dialog[open]").is_some() || dom::find(".frame").is_none() {
-        return;
-    }
-    match event.key().as_str() {
-        "j" => move_focus(true),
-        "k" => move_focus(false),
-        "r" => click(
-            "[data-testid=post]:focus [data-action=reply], [data-testid=post]:focus-within [data-action=reply]",
-        ),
-        "n" => ui.session.dispatch(Action::Open(Dialog::Compose)),
-        "." => click("[data-testid=new-posts-pill]"),
-        "?" => ui.session.dispatch(Action::Open(Dialog::Keys)),
-        "/" => {
-            if dom::by_id("follow-input").is_none() {
-                ui.nav.go(Route::Explore);
-            }
-            dom::focus_soon("follow-input", FRAMES_WAITED);
-        }
-        _ => return,
-    }
-    event.prevent_default();
-}
-
-fn click(selector: &str) {
-    if let Some(element) = dom::find(selector) {
-        element.click();
     }
 }

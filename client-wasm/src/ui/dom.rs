@@ -148,7 +148,7 @@ pub fn device_name() -> String {
         ("CrOS", "ChromeOS"),
         ("Linux", "Linux"),
     ]);
-    crate::ui::strings::device_name(browser, system)
+    crate::ui::kit::strings::device_name(browser, system)
 }
 
 /// Scrolls just as far as needed to show an element whole, or its beginning if it is higher than the screen.

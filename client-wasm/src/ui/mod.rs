@@ -5,7 +5,6 @@
 //! - [`route`]: addresses inside the app.
 //! - [`state`]: what the interface knows.
 //! - [`shell`], [`kit`], [`features`]: what is seen: around every page, on every page, and one folder a feature.
-//! - [`strings`]: every text.
 #![allow(
     unreachable_pub,
     reason = "`pub` marks what one module offers another; a program exports nothing"
@@ -19,4 +18,3 @@ pub mod kit;
 pub mod route;
 pub mod shell;
 pub mod state;
-pub mod strings;

@@ -1,7 +1,7 @@
 //! Addresses inside the app, over the browser's own history.
 
 use gloo_events::EventListener;
-use protocol::{AccountId, EntryRef};
+use protocol::{AccountId, EntryRef, pages};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, MouseEvent};
 use yew::prelude::*;
@@ -29,9 +29,11 @@ pub enum Route {
     User(AccountId),
     /// A post.
     Post(EntryRef),
-    /// A person by the name in the address bar, or a post by its slug there.
-    Named,
-    /// Nothing lives here.
+    /// A person by the handle in the address bar.
+    Handle,
+    /// A post by the slug in the address bar.
+    Slug,
+    /// The address leads nowhere.
     NotFound,
 }
 
@@ -41,16 +43,17 @@ impl Route {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match parts.as_slice() {
             [] | ["index.html"] => Self::Home,
-            ["explore"] => Self::Explore,
-            ["activity"] => Self::Activity,
-            ["you"] => Self::You,
-            ["you", "phrase"] => Self::Phrase,
-            ["you", "following"] => Self::Following,
-            ["network"] => Self::Network,
+            [pages::EXPLORE] => Self::Explore,
+            [pages::ACTIVITY] => Self::Activity,
+            [pages::YOU] => Self::You,
+            [pages::YOU, pages::PHRASE] => Self::Phrase,
+            [pages::YOU, pages::FOLLOWING] => Self::Following,
+            [pages::NETWORK] => Self::Network,
+            [name] if name.starts_with('@') => Self::Handle,
             // What has a dot in it is a file's address.
-            [name] if name.starts_with('@') || !name.contains('.') => Self::Named,
-            ["u", account] => account.parse().map_or(Self::NotFound, Self::User),
-            ["p", account, id] => match (account.parse(), id.parse()) {
+            [name] if !name.contains('.') => Self::Slug,
+            [pages::PERSON, account] => account.parse().map_or(Self::NotFound, Self::User),
+            [pages::POST, account, id] => match (account.parse(), id.parse()) {
                 (Ok(account), Ok(id)) => Self::Post(EntryRef { account, id }),
                 _ => Self::NotFound,
             },
@@ -63,15 +66,15 @@ impl Route {
         match self {
             Self::Home | Self::NotFound => "/".to_owned(),
             // One is there already.
-            Self::Named => dom::window().location().pathname().unwrap_or_default(),
-            Self::Explore => "/explore".to_owned(),
-            Self::Activity => "/activity".to_owned(),
-            Self::You => "/you".to_owned(),
-            Self::Phrase => "/you/phrase".to_owned(),
-            Self::Following => "/you/following".to_owned(),
-            Self::Network => "/network".to_owned(),
-            Self::User(account) => format!("/u/{account}"),
-            Self::Post(post) => format!("/p/{}/{}", post.account, post.id),
+            Self::Handle | Self::Slug => dom::window().location().pathname().unwrap_or_default(),
+            Self::Explore => path_of(&[pages::EXPLORE]),
+            Self::Activity => path_of(&[pages::ACTIVITY]),
+            Self::You => path_of(&[pages::YOU]),
+            Self::Phrase => path_of(&[pages::YOU, pages::PHRASE]),
+            Self::Following => path_of(&[pages::YOU, pages::FOLLOWING]),
+            Self::Network => path_of(&[pages::NETWORK]),
+            Self::User(account) => path_of(&[pages::PERSON, &account.to_string()]),
+            Self::Post(post) => path_of(&[pages::POST, &post.account.to_string(), &post.id.to_string()]),
         }
     }
 
@@ -86,11 +89,15 @@ impl Route {
     }
 }
 
-/// The name in the address bar with its `@`, or the slug.
-pub fn name_in_address() -> String {
+fn path_of(parts: &[&str]) -> String {
+    format!("/{}", parts.join("/"))
+}
+
+/// The handle in the address bar with its `@`, or the slug.
+pub fn registered_in_address() -> String {
     let path = dom::window().location().pathname().unwrap_or_default();
     let name = path.trim_matches('/');
-    // What cannot be decoded is a name nobody has.
+    // What cannot be decoded is a name that nobody has.
     js_sys::decode_uri_component(name).map_or_else(|_| name.to_owned(), String::from)
 }
 
@@ -99,8 +106,8 @@ pub fn slug_path(slug: &str) -> String {
     format!("/{slug}/")
 }
 
-/// The path of a name that was pasted or typed, `@ada`.
-pub fn path_of_name(text: &str) -> Option<String> {
+/// The path of a handle that was pasted or typed, `@ada`.
+pub fn path_of_handle(text: &str) -> Option<String> {
     let name = text.trim().strip_prefix('@')?;
     let fits = !name.is_empty() && !name.contains(['/', '?', '#']) && name.chars().count() <= 30;
     fits.then(|| format!("/@{name}"))
@@ -135,12 +142,12 @@ pub fn from_pasted(text: &str) -> Option<Route> {
     }
 }
 
-/// A visit to a place. Each has its own number, so that going to the same place again is a new visit.
+/// A location to a place. Each has its own number, so that going to the same place again is a new location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Visit {
+pub struct Location {
     /// Where.
     pub route: Route,
-    /// Which visit this is.
+    /// Which change this is.
     pub number: u32,
     /// Reached by going back or forward: the reader expects to find the place as it was.
     pub returning: bool,
@@ -182,20 +189,21 @@ impl Navigator {
 
 /// Follows the browser's history.
 #[hook]
-pub fn use_router() -> (Visit, Navigator) {
-    let visit = use_state(|| Visit {
+pub fn use_router() -> (Location, Navigator) {
+    let location = use_state(|| Location {
         route: Route::current(),
         number: 0,
         returning: true,
     });
-    // The number of the latest visit, beside the state: callbacks made once must still count on.
+    // The number of the latest location, beside the state: callbacks made once must still count on.
     let count = use_mut_ref(|| 0_u32);
     let go = {
-        let (set, count) = (visit.setter(), count.clone());
+        let (set, count) = (location.setter(), count.clone());
         use_callback((), move |(path, instead): (String, bool), ()| {
             let route = Route::parse(&path);
             if let Ok(history) = dom::window().history() {
-                let again = instead || (Route::current() == route && route != Route::Named);
+                let again =
+                    instead || (Route::current() == route && !matches!(route, Route::Handle | Route::Slug));
                 // A history entry the browser refuses (too many in a moment) leaves the address behind, not the app.
                 let state = JsValue::from_f64(1.0);
                 let _ = if again {
@@ -205,7 +213,7 @@ pub fn use_router() -> (Visit, Navigator) {
                 };
             }
             *count.borrow_mut() += 1;
-            set.set(Visit {
+            set.set(Location {
                 route,
                 number: *count.borrow(),
                 returning: false,
@@ -213,7 +221,7 @@ pub fn use_router() -> (Visit, Navigator) {
         })
     };
     {
-        let set = visit.setter();
+        let set = location.setter();
         use_effect_with((), move |()| {
             if let Ok(history) = dom::window().history() {
                 // Each list keeps its own place; the browser would only guess.
@@ -221,7 +229,7 @@ pub fn use_router() -> (Visit, Navigator) {
             }
             let listener = EventListener::new(&dom::window(), "popstate", move |_| {
                 *count.borrow_mut() += 1;
-                set.set(Visit {
+                set.set(Location {
                     route: Route::current(),
                     number: *count.borrow(),
                     returning: true,
@@ -230,7 +238,7 @@ pub fn use_router() -> (Visit, Navigator) {
             move || drop(listener)
         });
     }
-    (*visit, Navigator(go))
+    (*location, Navigator(go))
 }
 
 /// The place a click leads to, if it is on an ordinary link inside the app and the browser has no other plans for it
@@ -276,16 +284,55 @@ mod tests {
             assert_eq!(Route::parse(&route.path()), route);
         }
         assert_eq!(Route::parse("/u/nobody"), Route::NotFound);
-        for path in ["/@ada/", "/why-starlings-flock/", "/@ada.l"] {
-            assert_eq!(Route::parse(path), Route::Named, "{path}");
+        for path in ["/@ada/", "/@ada.l"] {
+            assert_eq!(Route::parse(path), Route::Handle, "{path}");
+        }
+        for path in ["/why-starlings-flock/", "/nowhere"] {
+            assert_eq!(Route::parse(path), Route::Slug, "{path}");
         }
         for path in ["/robots.txt", "/two/parts"] {
             assert_eq!(Route::parse(path), Route::NotFound, "{path}");
         }
     }
 
+    /// The pattern of a route in the list that tests of the whole app walk along.
+    fn pattern(route: Route) -> Option<&'static str> {
+        Some(match route {
+            Route::Home => "/",
+            Route::Explore => "/explore",
+            Route::Activity => "/activity",
+            Route::You => "/you",
+            Route::Phrase => "/you/phrase",
+            Route::Following => "/you/following",
+            Route::Network => "/network",
+            Route::User(_) => "/u/{account}",
+            Route::Post(_) => "/p/{account}/{entry}",
+            Route::Handle => "/@{handle}",
+            Route::Slug => "/{slug}/",
+            Route::NotFound => return None,
+        })
+    }
+
     #[test]
-    fn whatever_names_an_account_may_be_pasted() {
+    fn the_list_of_routes_names_every_page_and_no_other() {
+        let mut seen = Vec::new();
+        for listed in pages::ROUTES {
+            let path = listed
+                .replace("{account}", &account().to_string())
+                .replace("{entry}", &protocol::EntryId([9; 32]).to_string())
+                .replace("{handle}", "ada")
+                .replace("{slug}", "why-starlings-flock");
+            let found = pattern(Route::parse(&path));
+            assert_eq!(found, Some(*listed));
+            assert!(!seen.contains(&listed), "{listed} is listed twice");
+            seen.push(listed);
+        }
+        // As many as `pattern` knows.
+        assert_eq!(seen.len(), 11);
+    }
+
+    #[test]
+    fn all_that_names_an_account_may_be_pasted() {
         let id = account().to_string();
         for text in [
             id.clone(),
@@ -297,7 +344,7 @@ mod tests {
             assert_eq!(from_pasted(&text), Some(Route::User(account())), "{text}");
         }
         assert_eq!(from_pasted("https://example.org/"), None);
-        assert_eq!(path_of_name(" @ada"), Some("/@ada".to_owned()));
-        assert_eq!(path_of_name("ada"), None);
+        assert_eq!(path_of_handle(" @ada"), Some("/@ada".to_owned()));
+        assert_eq!(path_of_handle("ada"), None);
     }
 }

@@ -1,6 +1,8 @@
-//! What a person can see and do, one folder a feature: its page or component, its strings and its part of the state.
+//! What a person can see and do. Each feature is one folder with its page or component, its strings, its style, its part
+//! of the state and its tests. The rest of the interface knows it by its line in [`FEATURES`] alone.
 
 pub mod account;
+pub mod activity;
 pub mod compose;
 pub mod durability;
 pub mod explore;
@@ -11,6 +13,57 @@ pub mod home;
 pub mod network;
 pub mod post;
 pub mod profile;
+pub mod recovery_phrase;
 pub mod slugs;
 pub mod thread;
 pub mod welcome;
+
+use yew::Html;
+
+use crate::ui::features::post::PostPart;
+use crate::ui::shell::layout::NavItem;
+use crate::ui::shell::notices::Notice;
+use crate::ui::state::AppContext;
+
+/// All features. Their order is the order of the navigation and of what they add to a post.
+pub const FEATURES: &[Feature] = &[
+    home::FEATURE,
+    explore::FEATURE,
+    compose::FEATURE,
+    activity::FEATURE,
+    network::FEATURE,
+    account::FEATURE,
+    recovery_phrase::FEATURE,
+    follow::FEATURE,
+    handles::FEATURE,
+    profile::FEATURE,
+    thread::FEATURE,
+    post::FEATURE,
+    slugs::FEATURE,
+    durability::FEATURE,
+];
+
+/// A feature as the rest of the interface knows it.
+pub struct Feature {
+    /// Its place in the navigation.
+    pub nav: Option<NavItem>,
+    /// Its page, where the location is one of its own.
+    pub page: fn(&AppContext) -> Option<Html>,
+    /// Called when the location changed, and again when there is new activity.
+    pub on_visit: fn(&AppContext),
+    /// What a person should know on every page now.
+    pub notice: fn(&AppContext) -> Option<Notice>,
+    /// What it adds to every post.
+    pub post: PostPart,
+}
+
+impl Feature {
+    /// A feature that adds nothing: each names what it adds and takes the rest from here.
+    pub const NONE: Self = Self {
+        nav: None,
+        page: |_| None,
+        on_visit: |_| {},
+        notice: |_| None,
+        post: PostPart::NONE,
+    };
+}

@@ -6,9 +6,10 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{HtmlElement, HtmlInputElement, HtmlTextAreaElement, InputEvent, MouseEvent, SubmitEvent};
 use yew::prelude::*;
 
+use crate::ui::dom;
 use crate::ui::kit;
+use crate::ui::kit::strings;
 use crate::ui::state::Ui;
-use crate::ui::{dom, strings};
 
 /// What one writes into a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,15 @@
-//! What every page is made of: buttons, forms, icons, avatars, times.
+//! What every page is made of. It knows no feature.
 
 pub mod avatar;
+mod blocks;
+mod buttons;
 pub mod form;
 pub mod icons;
-mod parts;
+mod names;
+pub mod sheet;
+pub mod strings;
 pub mod time;
 
-pub use parts::{button, empty, facts, icon_button, known_as, section, trouble};
+pub use blocks::{empty, facts, section, trouble};
+pub use buttons::{button, icon_button};
+pub use names::{known_as, shown_name};

@@ -5,7 +5,7 @@ use protocol::Timestamp;
 use wasm_bindgen::JsValue;
 use yew::{Html, html};
 
-use crate::ui::strings;
+use super::strings;
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;

@@ -1,13 +1,12 @@
-//! The flock: one dot a linked peer, ringed for relays. Small it is the status chip; the network page shows it large.
+//! The connection status in the bar of every page: one dot a linked peer, ringed for relays. It leads to the network page.
 
 use engine::api::{Connection, StatusView};
 use yew::prelude::*;
 
+use super::strings;
 use crate::ui::route::Route;
-use crate::ui::state::connection_word;
-use crate::ui::strings;
 
-/// Where dots fly, in the order they appear: a wedge. The chip has room for no more.
+/// Where the dots are, in the order they appear: a wedge. There is room for no more.
 const PLACES: [(&str, &str); 9] = [
     ("25", "6"),
     ("19", "4"),
@@ -20,8 +19,8 @@ const PLACES: [(&str, &str); 9] = [
     ("3", "12"),
 ];
 
-/// The status chip: a link to the network page.
-pub fn status_chip(status: &StatusView) -> Html {
+/// The status: a link to the network page.
+pub fn connection_status(status: &StatusView) -> Html {
     let word = connection_word(status.connection);
     let text = match status.connection {
         Connection::Offline => strings::chip_unlinked(strings::OFFLINE, status.waiting),
@@ -43,7 +42,7 @@ pub fn status_chip(status: &StatusView) -> Html {
                 data-waiting={status.waiting.to_string()}
             >
                 <svg
-                    class={classes!("chip__flock", format!("flock--{word}"))}
+                    class={classes!("chip__dots", format!("chip__dots--{word}"))}
                     width="28"
                     height="18"
                     viewBox="0 0 28 18"
@@ -52,11 +51,11 @@ pub fn status_chip(status: &StatusView) -> Html {
                 >
                     { for PLACES.iter().zip(0..dots).map(|((x, y), index)| {
                         let relay = status.connection == Connection::Online && index < status.relays;
-                        let colour = ["flock__dot", "flock__dot flock__dot--1", "flock__dot flock__dot--2"][index as usize % 3];
+                        let colour = ["chip__dot", "chip__dot chip__dot--1", "chip__dot chip__dot--2"][index as usize % 3];
                         html! {
-                            <g class="flock__drift">
+                            <g class="chip__drift">
                                 if relay {
-                                    <circle class="flock__ring" cx={*x} cy={*y} r="2.6" />
+                                    <circle class="chip__ring" cx={*x} cy={*y} r="2.6" />
                                 }
                                 <circle class={colour} cx={*x} cy={*y} r={if relay { "1.1" } else { "2.2" }} />
                             </g>
@@ -66,5 +65,14 @@ pub fn status_chip(status: &StatusView) -> Html {
                 <span class="chip__text">{ text }</span>
             </span>
         </a>
+    }
+}
+
+/// The state of the connection in the word that tests and styles use.
+pub fn connection_word(connection: Connection) -> &'static str {
+    match connection {
+        Connection::Offline => "offline",
+        Connection::Connecting => "connecting",
+        Connection::Online => "online",
     }
 }

@@ -1,109 +1,24 @@
-//! What lies over the page: a sheet on a phone, a panel on a desktop. The browser's own dialog element keeps the focus
-//! inside and gives it back.
+//! What is open above the page.
 
-use web_sys::{Event, HtmlDialogElement, MouseEvent};
 use yew::prelude::*;
 
-use crate::ui::features::compose::Composer;
-use crate::ui::kit;
-use crate::ui::state::{Action, Dialog, Scene, answering, shown_name};
-use crate::ui::strings;
-
-/// A dialog, open as long as it is on the page.
-#[derive(Properties, PartialEq)]
-pub struct SheetProps {
-    /// Its name.
-    pub title: AttrValue,
-    /// Called when the person closes it.
-    pub on_close: Callback<()>,
-    /// What it shows.
-    pub children: Html,
-}
-
-/// See [`SheetProps`].
-#[component]
-pub fn Sheet(props: &SheetProps) -> Html {
-    let node = use_node_ref();
-    {
-        let node = node.clone();
-        use_effect_with((), move |()| {
-            let dialog = node.cast::<HtmlDialogElement>();
-            if let Some(dialog) = dialog.as_ref().filter(|dialog| !dialog.open()) {
-                // It is on the page and not open yet, the only two reasons to fail.
-                let _ = dialog.show_modal();
-            }
-            move || {
-                if let Some(dialog) = dialog {
-                    dialog.close();
-                }
-            }
-        });
-    }
-    let close = {
-        let on_close = props.on_close.clone();
-        Callback::from(move |_: MouseEvent| on_close.emit(()))
-    };
-    let oncancel = {
-        let on_close = props.on_close.clone();
-        Callback::from(move |event: Event| {
-            event.prevent_default();
-            on_close.emit(());
-        })
-    };
-    // A click beside the panel lands on the dialog element itself.
-    let onclick = {
-        let (on_close, node) = (props.on_close.clone(), node.clone());
-        Callback::from(move |event: MouseEvent| {
-            let beside = event.target().is_some() && event.target() == node.get().map(Into::into);
-            if beside {
-                on_close.emit(());
-            }
-        })
-    };
-    html! {
-        <dialog ref={node} class="dialog" aria-label={props.title.clone()} {oncancel} {onclick}>
-            <div class="dialog__head">
-                <h2>{ props.title.clone() }</h2>
-                { kit::icon_button("btn btn--quiet btn--icon", "close", strings::CLOSE, close) }
-            </div>
-            <div class="dialog__body">{ props.children.clone() }</div>
-        </dialog>
-    }
-}
+use super::{keyboard, strings};
+use crate::ui::features::compose::compose_sheet;
+use crate::ui::kit::sheet::Sheet;
+use crate::ui::state::{Action, AppContext, Dialog};
 
 /// The dialog of the session, if one is open.
-pub fn session_dialog(scene: &Scene) -> Html {
+pub fn session_dialog(app: &AppContext) -> Html {
     let on_close = {
-        let ui = scene.ui.clone();
+        let ui = app.ui.clone();
         Callback::from(move |()| ui.session.dispatch(Action::Open(Dialog::None)))
     };
-    match &scene.session.dialog {
+    match &app.session.dialog {
         Dialog::None => html! {},
-        Dialog::Compose => html! {
-            <Sheet title={strings::COMPOSE_LABEL} on_close={on_close.clone()}>
-                <Composer focus=true on_sent={on_close} />
-            </Sheet>
-        },
-        Dialog::Reply(post) => html! {
-            <Sheet
-                title={strings::reply_to(&shown_name(&post.name, &post.entry.account), 0)}
-                on_close={on_close.clone()}
-            >
-                <div class="composer__quote" dir="auto"><p>{ post.text.clone() }</p></div>
-                <Composer reply_to={answering(post)} focus=true on_sent={on_close} />
-            </Sheet>
-        },
+        Dialog::Compose => compose_sheet(None, &on_close),
+        Dialog::Reply(post) => compose_sheet(Some(post), &on_close),
         Dialog::Keys => html! {
-            <Sheet title={strings::KEYS} {on_close}>
-                <dl class="keys">
-                    { for strings::KEY_LIST.iter().map(|(key, what)| html! {
-                        <>
-                            <dt><kbd class="kbd">{ *key }</kbd></dt>
-                            <dd>{ *what }</dd>
-                        </>
-                    }) }
-                </dl>
-            </Sheet>
+            <Sheet title={strings::KEYS} {on_close}>{ keyboard::list() }</Sheet>
         },
     }
 }

@@ -1,65 +1,112 @@
-//! What stands around every page: places to go, the bar above, the column beside.
+//! What stands around every page: the navigation, the bar above, the column beside.
 
 use engine::api::Connection;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
-use super::connection_status::status_chip;
+use super::connection_status::connection_status;
 use super::notices::notices;
+use super::strings;
+use crate::ui::dom;
+use crate::ui::features::{FEATURES, durability, follow, network};
 use crate::ui::kit;
 use crate::ui::kit::avatar::avatar;
 use crate::ui::kit::icons::{icon, mark};
 use crate::ui::route::Route;
-use crate::ui::state::{Action, Dialog, Scene, use_scene};
-use crate::ui::{dom, strings};
+use crate::ui::state::{Action, AppContext, Dialog, Session, use_app};
 
-/// The places, as a bar, a rail or a list.
-pub fn nav(scene: &Scene) -> Html {
-    let place = |to: Route, name: &'static str, label: &'static str, testid: &'static str| {
-        let here = scene.visit.route == to;
-        let badge = to == Route::Activity && scene.session.activity && !here;
-        html! {
-            <li key={testid} class={(to == Route::Network).then_some("nav__place--wide")}>
-                <a
-                    href={to.path()}
-                    class="nav__item"
-                    data-testid={testid}
-                    aria-current={here.then_some("page")}
-                    aria-label={badge.then_some(strings::ACTIVITY_NEW)}
-                >
-                    { icon(name) }
-                    <span class="nav__label">{ label }</span>
-                    if badge {
-                        <span class="nav__badge" />
-                    }
-                </a>
-            </li>
-        }
-    };
-    let post = {
-        let ui = scene.ui.clone();
-        Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::Open(Dialog::Compose)))
-    };
+/// A place in the navigation.
+pub enum NavItem {
+    /// A link to a page.
+    Page {
+        /// The page.
+        to: Route,
+        /// Its icon.
+        icon: &'static str,
+        /// Its name.
+        label: &'static str,
+        /// Its name for tests.
+        testid: &'static str,
+        /// Shown on wide screens alone.
+        wide_only: bool,
+        /// What the mark on it means, while there is one.
+        badge: fn(&Session) -> Option<&'static str>,
+    },
+    /// A button that opens a dialog.
+    Open {
+        /// The dialog.
+        dialog: fn() -> Dialog,
+        /// Its icon.
+        icon: &'static str,
+        /// Its name.
+        label: &'static str,
+        /// Its name for tests.
+        testid: &'static str,
+    },
+}
+
+/// The navigation, as a bar, a rail or a list.
+pub fn nav(app: &AppContext) -> Html {
     html! {
         <nav class="nav" aria-label={strings::NAVIGATION}>
-            <a href={Route::Home.path()} class="nav__brand" aria-label={strings::APP}>
+            <a href={Route::Home.path()} class="nav__brand" aria-label={kit::strings::APP}>
                 { mark("28") }
-                <span class="nav__brand-name">{ strings::APP }</span>
+                <span class="nav__brand-name">{ kit::strings::APP }</span>
             </a>
             <ul class="nav__list">
-                { place(Route::Home, "home", strings::HOME, "nav-home") }
-                { place(Route::Explore, "explore", strings::EXPLORE, "nav-explore") }
-                <li key="post" class="nav__post-place">
-                    <button type="button" class="nav__item nav__item--post" data-testid="nav-post" onclick={post}>
-                        <span class="nav__post">{ icon("post") }</span>
-                        <span class="nav__label">{ strings::POST }</span>
-                    </button>
-                </li>
-                { place(Route::Activity, "activity", strings::ACTIVITY, "nav-activity") }
-                { place(Route::Network, "network", strings::NETWORK, "nav-network") }
-                { place(Route::You, "you", strings::YOU, "nav-you") }
+                { for FEATURES.iter().filter_map(|feature| feature.nav.as_ref()).map(|item| nav_item(app, item)) }
             </ul>
         </nav>
+    }
+}
+
+fn nav_item(app: &AppContext, item: &NavItem) -> Html {
+    match item {
+        NavItem::Page {
+            to,
+            icon: icon_name,
+            label,
+            testid,
+            wide_only,
+            badge,
+        } => {
+            let here = app.location.route == *to;
+            let badge = badge(&app.session).filter(|_| !here);
+            html! {
+                <li key={*testid} class={wide_only.then_some("nav__place--wide")}>
+                    <a
+                        href={to.path()}
+                        class="nav__item"
+                        data-testid={*testid}
+                        aria-current={here.then_some("page")}
+                        aria-label={badge}
+                    >
+                        { icon(icon_name) }
+                        <span class="nav__label">{ *label }</span>
+                        if badge.is_some() {
+                            <span class="nav__badge" />
+                        }
+                    </a>
+                </li>
+            }
+        }
+        NavItem::Open {
+            dialog,
+            icon: icon_name,
+            label,
+            testid,
+        } => {
+            let (ui, dialog) = (app.ui.clone(), *dialog);
+            let open = Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::Open(dialog())));
+            html! {
+                <li key={*testid} class="nav__post-place">
+                    <button type="button" class="nav__item nav__item--post" data-testid={*testid} onclick={open}>
+                        <span class="nav__post">{ icon(icon_name) }</span>
+                        <span class="nav__label">{ *label }</span>
+                    </button>
+                </li>
+            }
+        }
     }
 }
 
@@ -78,16 +125,16 @@ pub struct PageProps {
 /// See [`PageProps`].
 #[component]
 pub fn Page(props: &PageProps) -> Html {
-    let scene = use_scene();
+    let app = use_app();
     let heading = use_node_ref();
     // A new page: its title goes to the tab and the focus to its heading, so that a screen reader reads it. Not on the
     // very first, where the browser itself does so, nor over an open dialog.
     {
         let heading = heading.clone();
         use_effect_with(
-            (scene.visit.number, props.title.clone()),
+            (app.location.number, props.title.clone()),
             move |(number, title)| {
-                dom::document().set_title(&format!("{title} · {}", strings::APP));
+                dom::document().set_title(&format!("{title} · {}", kit::strings::APP));
                 if let (true, Some(heading)) = (*number > 0, heading.cast::<web_sys::HtmlElement>())
                     && dom::find("dialog[open]").is_none()
                 {
@@ -97,32 +144,32 @@ pub fn Page(props: &PageProps) -> Html {
         );
     }
     let back = {
-        let nav = scene.ui.nav.clone();
+        let nav = app.ui.nav.clone();
         Callback::from(move |_: MouseEvent| nav.back())
     };
     html! {
         <>
             <header class="topbar">
                 if props.back {
-                    { kit::icon_button("btn btn--quiet btn--icon topbar__back", "back", strings::BACK, back) }
+                    { kit::icon_button("btn btn--quiet btn--icon topbar__back", "back", kit::strings::BACK, back) }
                 }
                 <h1 ref={heading} class="topbar__title" tabindex="-1">{ props.title.clone() }</h1>
-                { status_chip(&scene.session.status) }
+                { connection_status(&app.session.status) }
             </header>
-            { notices(&scene) }
+            { notices(&app) }
             { props.children.clone() }
         </>
     }
 }
 
 /// The column beside the page on a wide screen: oneself, the network, help.
-pub fn context(scene: &Scene) -> Html {
-    let (session, status) = (&scene.session, &scene.session.status);
+pub fn context(app: &AppContext) -> Html {
+    let (session, status) = (&app.session, &app.session.status);
     let Some(me) = &session.me else {
         return html! {};
     };
     let keys = {
-        let ui = scene.ui.clone();
+        let ui = app.ui.clone();
         Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::Open(Dialog::Keys)))
     };
     let linked = match status.connection {
@@ -131,11 +178,11 @@ pub fn context(scene: &Scene) -> Html {
         Connection::Online => strings::linked(status.peers, status.relays),
     };
     let safety = if status.waiting > 0 {
-        Some(strings::only_here(status.waiting))
+        Some(durability::strings::only_here(status.waiting))
     } else if status.not_durable > 0 {
-        Some(strings::not_on_relays(status.not_durable, false))
+        Some(durability::strings::not_on_relays(status.not_durable, false))
     } else {
-        (status.relays > 0).then(|| strings::SAFETY_ALL.to_owned())
+        (status.relays > 0).then(|| durability::strings::SAFETY_ALL.to_owned())
     };
     let own = Route::User(me.account).path();
     html! {
@@ -144,11 +191,11 @@ pub fn context(scene: &Scene) -> Html {
                 <a href={own.clone()} aria-hidden="true" tabindex="-1">{ avatar(&me.account, "36") }</a>
                 <div class="person__text">
                     <a href={own} class="person__name"><bdi>{ me.name.clone() }</bdi></a>
-                    <p class="person__bio">{ strings::following_count(me.following) }</p>
+                    <p class="person__bio">{ follow::strings::following_count(me.following) }</p>
                 </div>
             </div>
             <section>
-                <h2 class="aside__title">{ strings::NETWORK }</h2>
+                <h2 class="aside__title">{ network::strings::NETWORK }</h2>
                 <p><a href={Route::Network.path()}>{ linked }</a></p>
                 if let Some(safety) = safety {
                     <p class="small soft aside__safety">{ safety }</p>

@@ -2,6 +2,8 @@
 
 pub mod connection_status;
 pub mod dialogs;
+pub mod keyboard;
 pub mod layout;
 pub mod not_found;
 pub mod notices;
+pub mod strings;

@@ -1,12 +1,12 @@
-//! An address where nothing lives.
+//! The page of an address that leads nowhere.
 
 use yew::prelude::*;
 
+use super::layout::Page;
+use super::strings;
 use crate::ui::kit;
 use crate::ui::kit::icons::mark;
 use crate::ui::route::Route;
-use crate::ui::shell::layout::Page;
-use crate::ui::strings;
 
 /// Says so, and where to go instead.
 pub fn not_found() -> Html {

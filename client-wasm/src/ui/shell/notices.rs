@@ -1,151 +1,178 @@
-//! What a person should know right now, in one line each above the page. At most two stand at once: the gravest.
+//! What a person should know right now, in one line each above the page: the gravest first, and few at a time.
 
-use engine::api::Connection;
 use yew::prelude::*;
 
+use super::strings;
 use crate::ui::bridge::{HostCommand, TabRole, Trouble};
+use crate::ui::dom;
+use crate::ui::features::FEATURES;
 use crate::ui::kit;
-use crate::ui::route::Route;
-use crate::ui::state::{Action, Phase, Scene};
-use crate::ui::{dom, strings};
+use crate::ui::kit::icons::icon;
+use crate::ui::state::{Action, AppContext, Ui};
 
-/// More would push what one came for off a small screen.
+/// More would push the page's own content off a small screen.
 const NOTICES_MAX: usize = 2;
 
-fn notice(kind: &'static str, icon: &'static str, testid: &'static str, text: Html, action: Html) -> Html {
+/// How grave a notice is; graver ones come first and displace the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gravity {
+    /// The app does not work.
+    Broken,
+    /// Nothing new is stored.
+    Store,
+    /// The account or this device needs its owner.
+    Account,
+    /// Something can be done when it suits.
+    Offer,
+    /// Something is slower or less safe than usual.
+    Hint,
+}
+
+/// One line above the page.
+pub struct Notice {
+    /// How grave it is.
+    pub gravity: Gravity,
+    /// How it looks, beyond a plain notice.
+    pub class: &'static str,
+    /// Its icon.
+    pub icon: &'static str,
+    /// Its name for tests.
+    pub testid: &'static str,
+    /// What it says.
+    pub text: Html,
+    /// What can be done.
+    pub action: Html,
+}
+
+/// A button at the end of a notice.
+pub fn button(label: &'static str, onclick: Callback<MouseEvent>) -> Html {
+    kit::button("btn notice__action", "notice-action", "", label, onclick)
+}
+
+/// A button that asks something of the browser.
+pub fn host_button(ui: &Ui, label: &'static str, command: HostCommand) -> Html {
+    let ui = ui.clone();
+    button(
+        label,
+        Callback::from(move |_: MouseEvent| ui.bridge.host_command(command)),
+    )
+}
+
+/// All that apply.
+pub fn notices(app: &AppContext) -> Html {
+    let mut list: Vec<Notice> = own(app);
+    list.extend(FEATURES.iter().filter_map(|feature| (feature.notice)(app)));
+    list.sort_by_key(|notice| notice.gravity);
+    list.truncate(NOTICES_MAX);
+    // The note about the other tab displaces no graver one, and is gone once it was read.
+    list.extend(other_tab(app));
+    html! { <div role="status">{ for list.into_iter().map(line) }</div> }
+}
+
+fn line(notice: Notice) -> Html {
     html! {
-        <div key={testid} class={classes!("notice", kind)} data-testid={testid}>
-            { crate::ui::kit::icons::icon(icon) }
-            <p class="notice__text">{ text }</p>
-            { action }
+        <div key={notice.testid} class={classes!("notice", notice.class)} data-testid={notice.testid}>
+            { icon(notice.icon) }
+            <p class="notice__text">{ notice.text }</p>
+            { notice.action }
         </div>
     }
 }
 
-fn button(label: &'static str, onclick: Callback<MouseEvent>) -> Html {
-    kit::button("btn notice__action", "notice-action", "", label, onclick)
-}
-
-/// All that apply.
-pub fn notices(scene: &Scene) -> Html {
-    let (ui, session, route) = (&scene.ui, &scene.session, scene.visit.route);
-    let reload = Callback::from(|_: MouseEvent| {
-        // A page can always be loaded again.
-        let _ = dom::window().location().reload();
-    });
-    let host = |command: HostCommand| {
-        let ui = ui.clone();
-        Callback::from(move |_: MouseEvent| ui.bridge.host_command(command))
+/// What is about the app itself.
+fn own(app: &AppContext) -> Vec<Notice> {
+    let (ui, session) = (&app.ui, &app.session);
+    let reload = || {
+        let onclick = Callback::from(|_: MouseEvent| {
+            // A page can always be loaded again.
+            let _ = dom::window().location().reload();
+        });
+        button(strings::RELOAD, onclick)
     };
-    let mut list: Vec<Html> = Vec::new();
-
-    match &session.host.trouble {
-        None => {}
-        Some(Trouble::StoreBlocked) => list.push(notice(
-            "notice--warn",
-            "tabs",
-            "store-blocked",
-            html! { strings::STORE_BLOCKED },
-            html! {},
-        )),
-        Some(Trouble::StoreUnavailable(why)) => list.push(notice(
-            "notice--bad",
-            "disk",
-            "store-unavailable",
-            html! { <span title={why.clone()}>{ strings::STORE_UNAVAILABLE }</span> },
-            button(strings::RELOAD, reload.clone()),
-        )),
-        Some(Trouble::EngineStopped(why)) => list.push(notice(
-            "notice--bad",
-            "warn",
-            "engine-stopped",
-            html! { <span title={why.clone()}>{ strings::ENGINE_STOPPED }</span> },
-            button(strings::RELOAD, reload),
-        )),
-    }
-    if let Some(text) = strings::store(session.status.store) {
-        list.push(notice(
-            "notice--bad",
-            "disk",
-            "store-trouble",
-            html! { text },
-            html! {},
-        ));
-    }
-    if let Some(me) = &session.me {
-        if me.revoked {
-            list.push(notice(
-                "notice--bad",
-                "device",
-                "revoked-note",
-                html! { strings::REVOKED },
+    let mut list = Vec::new();
+    if let Some(trouble) = &session.host.trouble {
+        let (class, icon, testid, text, action) = match trouble {
+            Trouble::StoreBlocked => (
+                "notice--warn",
+                "tabs",
+                "store-blocked",
+                html! { strings::STORE_BLOCKED },
                 html! {},
-            ));
-        } else if me.forked {
-            list.push(notice(
+            ),
+            Trouble::StoreUnavailable(why) => (
+                "notice--bad",
+                "disk",
+                "store-unavailable",
+                html! { <span title={why.clone()}>{ strings::STORE_UNAVAILABLE }</span> },
+                reload(),
+            ),
+            Trouble::EngineStopped(why) => (
                 "notice--bad",
                 "warn",
-                "forked-note",
-                html! { strings::FORKED_SELF },
-                html! { <a href={Route::You.path()} class="btn notice__action">{ strings::START_OVER }</a> },
-            ));
-        } else if !me.phrase_confirmed && session.phase == Phase::Member && route != Route::Phrase {
-            list.push(notice(
-                "notice--warn",
-                "key",
-                "phrase-reminder",
-                html! { strings::PHRASE_REMIND },
-                html! { <a href={Route::Phrase.path()} class="btn notice__action">{ strings::PHRASE_REMIND_OPEN }</a> },
-            ));
-        }
+                "engine-stopped",
+                html! { <span title={why.clone()}>{ strings::ENGINE_STOPPED }</span> },
+                reload(),
+            ),
+        };
+        list.push(Notice {
+            gravity: Gravity::Broken,
+            class,
+            icon,
+            testid,
+            text,
+            action,
+        });
+    }
+    if let Some(text) = kit::strings::store(session.status.store) {
+        list.push(Notice {
+            gravity: Gravity::Store,
+            class: "notice--bad",
+            icon: "disk",
+            testid: "store-trouble",
+            text: html! { text },
+            action: html! {},
+        });
     }
     if session.host.update_ready {
-        list.push(notice(
-            "",
-            "refresh",
-            "update-ready",
-            html! { strings::UPDATE_READY },
-            button(strings::UPDATE_NOW, host(HostCommand::ApplyUpdate)),
-        ));
+        list.push(Notice {
+            gravity: Gravity::Offer,
+            class: "",
+            icon: "refresh",
+            testid: "update-ready",
+            text: html! { strings::UPDATE_READY },
+            action: host_button(ui, strings::UPDATE_NOW, HostCommand::ApplyUpdate),
+        });
     }
     if let Some((done, total)) = session.rebuilding {
-        list.push(notice(
-            "",
-            "retry",
-            "rebuilding",
-            html! { strings::rebuilding(done, total) },
-            html! {},
-        ));
+        list.push(Notice {
+            gravity: Gravity::Hint,
+            class: "",
+            icon: "retry",
+            testid: "rebuilding",
+            text: html! { strings::rebuilding(done, total) },
+            action: html! {},
+        });
     }
-    let status = &session.status;
-    if status.connection == Connection::Online && status.relays == 0 && status.not_durable > 0 {
-        list.push(notice(
-            "",
-            "network",
-            "no-relay",
-            html! { strings::NO_RELAY },
-            button(strings::RETRY, host(HostCommand::Reconnect)),
-        ));
-    }
-    list.truncate(NOTICES_MAX);
-    // The note about the other tab takes no place from graver ones, and none once it was read.
-    if session.host.tab == TabRole::Following && !session.tab_note_closed {
-        let close = {
-            let ui = ui.clone();
-            Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::CloseTabNote))
-        };
-        list.push(notice(
-            "",
-            "tabs",
-            "leader-note",
-            html! { strings::TAB_FOLLOWS },
-            kit::icon_button(
+    list
+}
+
+fn other_tab(app: &AppContext) -> Option<Notice> {
+    let due = app.session.host.tab == TabRole::Following && !app.session.tab_note_closed;
+    due.then(|| {
+        let ui = app.ui.clone();
+        let close = Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::CloseTabNote));
+        Notice {
+            gravity: Gravity::Hint,
+            class: "",
+            icon: "tabs",
+            testid: "leader-note",
+            text: html! { strings::TAB_FOLLOWS },
+            action: kit::icon_button(
                 "btn btn--quiet btn--icon notice__action",
                 "close",
-                strings::CLOSE,
+                kit::strings::CLOSE,
                 close,
             ),
-        ));
-    }
-    html! { <div role="status">{ for list }</div> }
+        }
+    })
 }

@@ -1,19 +1,42 @@
 //! Where one writes. Grows with the text, keeps the draft through a reload, counts only near the limit.
 
+pub mod drafts;
 pub mod outbox;
+pub mod pending;
+pub mod strings;
 
-use engine::api::Connection;
+use engine::api::{Connection, PostView};
 use protocol::entry::ReplyTo;
 use protocol::limits::POST_CHARS_MAX;
 use web_sys::{HtmlInputElement, HtmlTextAreaElement, InputEvent, KeyboardEvent, MouseEvent, SubmitEvent};
 use yew::prelude::*;
 
+use self::pending::{NewPost, publish};
+use crate::ui::dom;
+use crate::ui::features::Feature;
+use crate::ui::features::post::{PostContext, PostPart, Shown, answering};
 use crate::ui::kit;
 use crate::ui::kit::avatar::avatar;
+use crate::ui::kit::icons::icon;
+use crate::ui::kit::sheet::Sheet;
 use crate::ui::route::entry_to_text;
-use crate::ui::state::prefs::{self, UNSENT_MAX, Unsent};
-use crate::ui::state::use_scene;
-use crate::ui::{dom, strings};
+use crate::ui::shell::layout::NavItem;
+use crate::ui::state::{Action, Dialog, use_app};
+
+/// The button that opens the composer, and *Reply* on every post.
+pub const FEATURE: Feature = Feature {
+    nav: Some(NavItem::Open {
+        dialog: || Dialog::Compose,
+        icon: "post",
+        label: strings::POST,
+        testid: "nav-post",
+    }),
+    post: PostPart {
+        action: reply_action,
+        ..PostPart::NONE
+    },
+    ..Feature::NONE
+};
 
 /// The counter appears when fewer characters than this are left.
 const COUNTED_CHARS: i64 = 300;
@@ -45,14 +68,14 @@ fn chars_left(text: &str) -> i64 {
 /// See [`ComposerProps`].
 #[component]
 pub fn Composer(props: &ComposerProps) -> Html {
-    let scene = use_scene();
-    let (ui, session) = (&scene.ui, &scene.session);
+    let app = use_app();
+    let (ui, session) = (&app.ui, &app.session);
     let input = use_node_ref();
     let key = props
         .reply_to
         .as_ref()
         .map_or_else(|| "new".to_owned(), |to| entry_to_text(&to.parent));
-    let text = use_state(|| prefs::draft(&key));
+    let text = use_state(|| drafts::load(&key));
     // The link name wished for, once the person wants one.
     let slug = use_state(|| None::<String>);
 
@@ -72,13 +95,13 @@ pub fn Composer(props: &ComposerProps) -> Html {
         let (text, key) = (text.clone(), key.clone());
         Callback::from(move |event: InputEvent| {
             let value = event.target_unchecked_into::<HtmlTextAreaElement>().value();
-            prefs::set_draft(&key, &value);
+            drafts::save(&key, &value);
             text.set(value);
         })
     };
 
     let left = chars_left(&text);
-    let open_to_posts = session.may_write() && session.waiting.len() < UNSENT_MAX;
+    let open_to_posts = session.may_write() && session.outbox.has_room();
     let may_send = open_to_posts && !text.trim().is_empty() && left >= 0;
     let send = {
         let (ui, text, reply_to, on_sent) = (ui.clone(), text.clone(), props.reply_to, props.on_sent.clone());
@@ -92,18 +115,21 @@ pub fn Composer(props: &ComposerProps) -> Html {
             if !open_to_posts || value.trim().is_empty() || chars_left(&value) < 0 {
                 return;
             }
-            ui.publish(Unsent {
-                token: dom::random_token(),
-                text: value.trim().to_owned(),
-                reply_to,
-                slug: slug
-                    .as_deref()
-                    .unwrap_or_default()
-                    .trim_matches(['/', ' '])
-                    .to_owned(),
-            });
+            publish(
+                &ui,
+                NewPost {
+                    token: dom::random_token(),
+                    text: value.trim().to_owned(),
+                    reply_to,
+                    slug: slug
+                        .as_deref()
+                        .unwrap_or_default()
+                        .trim_matches(['/', ' '])
+                        .to_owned(),
+                },
+            );
             slug.set(None);
-            prefs::set_draft(&key, "");
+            drafts::save(&key, "");
             text.set(String::new());
             match connection {
                 Connection::Offline => ui.say(strings::SAID_OFFLINE),
@@ -218,5 +244,52 @@ pub fn Composer(props: &ComposerProps) -> Html {
                 </div>
             </div>
         </form>
+    }
+}
+
+/// Answers a post: below it on its own page, elsewhere in a sheet.
+fn reply_action(context: &PostContext<'_>) -> Html {
+    let (replies, focus) = (context.post.replies, context.shown == Shown::Focus);
+    let onclick = {
+        let (ui, post) = (context.ui.clone(), context.post.clone());
+        Callback::from(move |_: MouseEvent| {
+            match dom::find("main .composer--reply [data-testid=composer-input]").filter(|_| focus) {
+                Some(area) => {
+                    dom::focus_quietly(&area);
+                    dom::reveal(&area);
+                }
+                None => ui.session.dispatch(Action::Open(Dialog::Reply(post.clone()))),
+            }
+        })
+    };
+    html! {
+        <button
+            type="button"
+            class="action"
+            data-action="reply"
+            aria-label={strings::reply_to(context.name, replies)}
+            {onclick}
+        >
+            { icon("reply") }
+            if replies > 0 {
+                <span>{ strings::reply_count(replies) }</span>
+            }
+        </button>
+    }
+}
+
+/// The composer in a sheet: for a new post, or for a reply to this one.
+pub fn compose_sheet(reply_to: Option<&PostView>, on_close: &Callback<()>) -> Html {
+    let title = match reply_to {
+        Some(post) => strings::reply_to(&kit::shown_name(&post.name, &post.entry.account), 0),
+        None => strings::COMPOSE_LABEL.to_owned(),
+    };
+    html! {
+        <Sheet {title} on_close={on_close.clone()}>
+            if let Some(post) = reply_to {
+                <div class="composer__quote" dir="auto"><p>{ post.text.clone() }</p></div>
+            }
+            <Composer reply_to={reply_to.map(answering)} focus=true on_sent={on_close.clone()} />
+        </Sheet>
     }
 }

@@ -1,56 +1,62 @@
-//! Posts the engine has not taken yet. They look like posts at once; trouble is said on the post itself.
+//! Posts the engine has not accepted yet, as they are shown. They look like posts at once; what is wrong is said on the
+//! post itself.
 
 use protocol::EntryRef;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
+use super::pending::{OutboxAction, PendingPost, publish};
+use super::strings;
+use crate::ui::features::post;
 use crate::ui::features::post::text::post_text;
 use crate::ui::kit;
 use crate::ui::kit::avatar::avatar;
-use crate::ui::state::{Action, Scene, Waiting};
-use crate::ui::strings;
+use crate::ui::state::{Action, AppContext};
 
 /// Those that answer this post; all if `None`.
-pub fn waiting_posts(scene: &Scene, reply_to: Option<EntryRef>) -> Html {
-    scene
-        .session
-        .waiting
+pub fn pending_posts(app: &AppContext, reply_to: Option<EntryRef>) -> Html {
+    app.session
+        .outbox
+        .posts()
         .iter()
         .rev()
-        .filter(|waiting| reply_to.is_none() || waiting.post.reply_to.map(|to| to.parent) == reply_to)
-        .map(|waiting| waiting_post(scene, waiting))
+        .filter(|pending| reply_to.is_none() || pending.post.reply_to.map(|to| to.parent) == reply_to)
+        .map(|pending| pending_post(app, pending))
         .collect()
 }
 
-fn waiting_post(scene: &Scene, waiting: &Waiting) -> Html {
-    let Some(me) = &scene.session.me else {
+fn pending_post(app: &AppContext, pending: &PendingPost) -> Html {
+    let Some(me) = &app.session.me else {
         return html! {};
     };
-    let post = &waiting.post;
+    let post = &pending.post;
     let retry = {
-        let (ui, post) = (scene.ui.clone(), post.clone());
-        Callback::from(move |_: MouseEvent| ui.publish(post.clone()))
+        let (ui, post) = (app.ui.clone(), post.clone());
+        Callback::from(move |_: MouseEvent| publish(&ui, post.clone()))
     };
     let discard = {
-        let (ui, token) = (scene.ui.clone(), post.token);
-        Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::Discarded(token)))
+        let (ui, token) = (app.ui.clone(), post.token);
+        Callback::from(move |_: MouseEvent| {
+            ui.session
+                .dispatch(Action::Outbox(OutboxAction::Discarded(token)));
+        })
     };
     html! {
-        <article class="post" aria-label={strings::post_by(&me.name)} data-testid="waiting-post" data-durability="saving">
+        <article class="post" aria-label={post::strings::post_by(&me.name)} data-testid="waiting-post" data-durability="saving">
             { avatar(&me.account, "44") }
             <div class="post__body">
                 <div class="post__head">
                     <span class="post__name"><bdi>{ me.name.clone() }</bdi></span>
-                    if waiting.refused.is_none() {
-                        <span class="post__time">{ strings::SAVING }</span>
+                    if pending.refused.is_none() {
+                        <span class="post__time">{ kit::strings::SAVING }</span>
                     }
                 </div>
                 { post_text(&post.text, false) }
-                if let Some(refusal) = &waiting.refused {
+                if let Some(refusal) = &pending.refused {
                     <div class="post__trouble" role="alert">
-                        <span>{ strings::NOT_TAKEN }{ " " }{ strings::refusal(refusal) }</span>
+                        <span>{ strings::NOT_TAKEN }{ " " }{ kit::strings::refusal(refusal) }</span>
                         <span class="row">
-                            { kit::button("btn", "waiting-retry", "", strings::RETRY, retry) }
+                            { kit::button("btn", "waiting-retry", "", kit::strings::RETRY, retry) }
                             { kit::button("btn btn--quiet", "waiting-discard", "", strings::DISCARD, discard) }
                         </span>
                     </div>

@@ -1,14 +1,40 @@
 //! How safe an own post is: a small mark on the post, and what stands behind it when opened.
 
+pub mod strings;
+
 use std::rc::Rc;
 
 use engine::api::{Durability, Event, Query, Reply};
 use protocol::EntryRef;
+use web_sys::MouseEvent;
 use yew::prelude::*;
 
-use crate::ui::kit::time;
-use crate::ui::state::{Live, use_live, use_scene};
-use crate::ui::strings;
+use crate::ui::features::Feature;
+use crate::ui::features::post::{PostChange, PostContext, PostPart};
+use crate::ui::kit::{self, time};
+use crate::ui::state::{Live, Session, use_app, use_live};
+
+/// The mark among a post's actions, and what is behind it.
+pub const FEATURE: Feature = Feature {
+    post: PostPart {
+        action: mark,
+        below: details,
+        on_event: |event| match event {
+            Event::Durability { post, durability } => {
+                let durability = *durability;
+                Some(PostChange {
+                    post: *post,
+                    apply: Box::new(move |view| view.durability = Some(durability)),
+                })
+            }
+            _ => None,
+        },
+    },
+    ..Feature::NONE
+};
+
+/// The name of what is behind the mark.
+const PART: &str = "durability";
 
 /// How safe, in one word that tests and styles use.
 pub fn level(durability: &Durability) -> &'static str {
@@ -24,18 +50,21 @@ pub fn level(durability: &Durability) -> &'static str {
 }
 
 /// How safe, in words.
-pub fn spoken(durability: &Durability) -> String {
+fn spoken(durability: &Durability) -> String {
     match level(durability) {
         "relays" => strings::safe_on_relays(durability.relays, durability.relays_known),
         "peers" => strings::safe_at_peers(durability.peers),
         "here" => strings::SAFE_HERE.to_owned(),
-        _ => strings::SAVING.to_owned(),
+        _ => kit::strings::SAVING.to_owned(),
     }
 }
 
-/// The mark: ○ here, ◔ at peers, ● on relays. Opens what stands behind it.
-pub fn safety_mark(durability: &Durability, open: bool, onclick: Callback<MouseEvent>) -> Html {
-    let level = level(durability);
+/// The mark: ○ here, ◔ at peers, ● on relays. It opens the list of those who hold the post.
+fn mark(context: &PostContext<'_>) -> Html {
+    let Some(durability) = own_durability(context) else {
+        return html! {};
+    };
+    let level = level(&durability);
     let (fill, radius) = if level == "relays" {
         ("currentColor", "6")
     } else {
@@ -46,8 +75,8 @@ pub fn safety_mark(durability: &Durability, open: bool, onclick: Callback<MouseE
             type="button"
             class="action safety"
             data-level={level}
-            aria-expanded={if open { "true" } else { "false" }}
-            {onclick}
+            aria-expanded={if context.open.has(PART) { "true" } else { "false" }}
+            onclick={context.open.toggle::<MouseEvent>(PART)}
         >
             <svg class="safety__mark" viewBox="0 0 14 14" aria-hidden="true" focusable="false">
                 <circle
@@ -63,27 +92,40 @@ pub fn safety_mark(durability: &Durability, open: bool, onclick: Callback<MouseE
                     <path d="M7 7V1.7A5.3 5.3 0 0 1 12.3 7z" fill="currentColor" />
                 }
             </svg>
-            <span>{ spoken(durability) }</span>
+            <span>{ spoken(&durability) }</span>
         </button>
     }
 }
 
-/// What stands behind the mark.
+fn own_durability(context: &PostContext<'_>) -> Option<Durability> {
+    context.post.durability.filter(|_| context.post.mine)
+}
+
+fn details(context: &PostContext<'_>) -> Html {
+    match own_durability(context) {
+        Some(durability) if context.open.has(PART) => {
+            html! { <Holders post={context.post.entry} {durability} /> }
+        }
+        _ => html! {},
+    }
+}
+
+/// Who holds a post.
 #[derive(Properties, PartialEq)]
-pub struct DetailsProps {
+struct HoldersProps {
     /// The post.
     pub post: EntryRef,
     /// How safe.
     pub durability: Durability,
 }
 
-/// See [`DetailsProps`].
+/// See [`HoldersProps`].
 #[component]
-pub fn SafetyDetails(props: &DetailsProps) -> Html {
-    let scene = use_scene();
+fn Holders(props: &HoldersProps) -> Html {
+    let app = use_app();
     let entry = props.post;
     let (reply, _) = use_live(
-        &scene,
+        &app,
         Live {
             query: Query::Holders { post: entry },
             concerns: Rc::new(move |event| matches!(event, Event::Durability { post, .. } if *post == entry)),
@@ -113,11 +155,45 @@ pub fn SafetyDetails(props: &DetailsProps) -> Html {
                                 { " " }
                                 <span class="mono soft">{ holder.peer.short() }</span>
                             </span>
-                            <span class="soft">{ time::ago(holder.at, scene.now_ms) }</span>
+                            <span class="soft">{ time::ago(holder.at, app.now_ms) }</span>
                         </li>
                     }) }
                 </ul>
             }
         </div>
+    }
+}
+
+/// The section of the page about oneself: what is not yet safe anywhere else.
+pub fn summary(session: &Session) -> Html {
+    let (waiting, not_durable) = (session.status.waiting, session.status.not_durable);
+    let level = match (waiting, not_durable) {
+        (0, 0) => "safe",
+        (0, _) => "peers",
+        _ => "here",
+    };
+    // What nobody holds is on no relay either: said once.
+    let at_peers_only = not_durable.saturating_sub(waiting);
+    html! {
+        <section
+            class="section"
+            data-testid="unsafe-summary"
+            data-level={level}
+            data-waiting={waiting.to_string()}
+            data-not-durable={not_durable.to_string()}
+        >
+            <h2>{ strings::SAFETY }</h2>
+            <div class="stack">
+                if waiting > 0 {
+                    <p>{ strings::only_here(waiting) }</p>
+                }
+                if at_peers_only > 0 {
+                    <p>{ strings::not_on_relays(at_peers_only, waiting > 0) }</p>
+                }
+                if level == "safe" {
+                    <p>{ strings::SAFETY_ALL }</p>
+                }
+            </div>
+        </section>
     }
 }

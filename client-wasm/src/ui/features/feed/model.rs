@@ -9,7 +9,7 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use engine::api::{Cursor, Durability, Page, PostView};
+use engine::api::{Cursor, Page, PostView};
 use ordered::Set;
 use protocol::{AccountId, EntryRef};
 
@@ -169,11 +169,6 @@ impl FeedModel {
             }
             None => false,
         }
-    }
-
-    /// A post became safer.
-    pub fn set_durability(&mut self, post: &EntryRef, durability: Durability) -> bool {
-        self.update(post, |post| post.durability = Some(durability))
     }
 
     /// A person is called something else now.

@@ -1,22 +1,31 @@
 //! Following people: by a pasted link, by the button on a profile, in a list.
 
+mod page;
+pub mod strings;
+
 use engine::api::{Command, ProfileView};
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
-use crate::ui::kit;
+use crate::ui::features::Feature;
 use crate::ui::kit::avatar::avatar;
 use crate::ui::kit::form::{Field, Form, Kind};
 use crate::ui::kit::icons::icon_with;
-use crate::ui::route::{Route, from_pasted, path_of_name};
-use crate::ui::state::{Scene, Ui, shown_name};
-use crate::ui::strings;
+use crate::ui::kit::{self, shown_name};
+use crate::ui::route::{Route, from_pasted, path_of_handle};
+use crate::ui::state::{AppContext, Ui};
+
+/// The list of people one follows.
+pub const FEATURE: Feature = Feature {
+    page: |app| (app.location.route == Route::Following).then(|| html! { <page::Following /> }),
+    ..Feature::NONE
+};
 
 /// A field for a profile link. A post's link leads to the post. `stay` keeps the reader on the page instead of going to
 /// the profile.
-pub fn follow_form(scene: &Scene, stay: bool) -> Html {
-    let ui = scene.ui.clone();
-    let own = scene.session.me.as_ref().map(|me| me.account);
+pub fn follow_form(app: &AppContext, stay: bool) -> Html {
+    let ui = app.ui.clone();
+    let own = app.session.me.as_ref().map(|me| me.account);
     let make = {
         let ui = ui.clone();
         Callback::from(move |values: Vec<String>| match from_pasted(&values[0]) {
@@ -26,7 +35,7 @@ pub fn follow_form(scene: &Scene, stay: bool) -> Html {
                 ui.nav.go(post);
                 Err(String::new())
             }
-            None => match path_of_name(&values[0]) {
+            None => match path_of_handle(&values[0]) {
                 Some(path) => {
                     ui.nav.go_to(path);
                     Err(String::new())

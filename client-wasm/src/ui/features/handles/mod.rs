@@ -1,6 +1,7 @@
-//! One's own name in the network: asking for it, waiting, giving it back or to somebody else.
+//! One's own handle: asking for it, waiting, giving it back or to somebody else; and the page of a handle.
 
-pub mod by_handle;
+pub mod lookup;
+pub mod strings;
 
 use engine::api::{ClaimView, Command, MeView, OfferView, Query, Reply};
 use protocol::AccountId;
@@ -9,11 +10,17 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
-use crate::ui::kit;
+use crate::ui::features::{Feature, follow};
 use crate::ui::kit::form::{Field, Form, Kind};
-use crate::ui::route::{Route, from_pasted, path_of_name};
-use crate::ui::state::{Ui, shown_name};
-use crate::ui::strings;
+use crate::ui::kit::{self, shown_name};
+use crate::ui::route::{Route, from_pasted, path_of_handle};
+use crate::ui::state::Ui;
+
+/// The page of a handle.
+pub const FEATURE: Feature = Feature {
+    page: |app| (app.location.route == Route::Handle).then(|| html! { <lookup::Lookup /> }),
+    ..Feature::NONE
+};
 
 /// The section of the page about oneself.
 pub fn handle(ui: &Ui, me: &MeView) -> Html {
@@ -94,11 +101,11 @@ fn offer_form(ui: &Ui, me: AccountId) -> Html {
         move |values: Vec<String>| match from_pasted(&values[0]) {
             Some(Route::User(account)) if account == me => Err(strings::OFFER_SELF.to_owned()),
             Some(Route::User(account)) => Ok(Command::OfferName { to: Some(account) }),
-            _ if path_of_name(&values[0]).is_some() => {
+            _ if path_of_handle(&values[0]).is_some() => {
                 offer_to_name(ui.clone(), me, values[0].clone());
                 Err(String::new())
             }
-            _ => Err(strings::FOLLOW_BAD.to_owned()),
+            _ => Err(follow::strings::FOLLOW_BAD.to_owned()),
         }
     };
     html! {

@@ -1,7 +1,8 @@
-//! The network as this device sees it: the flock, the same facts as a table, what is held here, and what to tell
-//! whoever runs a relay when something is wrong.
+//! The network as this device sees it: the map of peers, the same facts as a table, what is stored here, and a text with
+//! which the operator of a relay can find a fault.
 
-pub mod peer_map;
+mod peer_map;
+pub mod strings;
 
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -12,15 +13,38 @@ use protocol::PeerId;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
+use self::peer_map::peer_map;
 use crate::ui::bridge::{HostCommand, TabRole};
-use crate::ui::features::account::{privacy, storage};
-use crate::ui::features::network::peer_map::sky;
-use crate::ui::kit;
-use crate::ui::kit::time;
+use crate::ui::dom;
+use crate::ui::features::Feature;
+use crate::ui::features::account::storage::{privacy, storage};
+use crate::ui::kit::{self, shown_name, time};
 use crate::ui::route::Route;
-use crate::ui::shell::layout::Page;
-use crate::ui::state::{Live, Session, connection_word, shown_name, use_live, use_scene};
-use crate::ui::{dom, strings};
+use crate::ui::shell::connection_status::connection_word;
+use crate::ui::shell::layout::{NavItem, Page};
+use crate::ui::shell::notices::{self, Gravity, Notice};
+use crate::ui::state::{AppContext, Live, Session, use_app, use_live};
+
+/// The page, and the notice that no relay is linked.
+pub const FEATURE: Feature = Feature {
+    nav: Some(NavItem::Page {
+        to: Route::Network,
+        icon: "network",
+        label: strings::NETWORK,
+        testid: "nav-network",
+        wide_only: true,
+        badge: |_| None,
+    }),
+    page: |app| (app.location.route == Route::Network).then(|| html! { <Network /> }),
+    // What the page shows of the storage is measured when it is opened.
+    on_visit: |app| {
+        if app.location.route == Route::Network {
+            app.ui.bridge.host_command(HostCommand::MeasureStorage);
+        }
+    },
+    notice: no_relay,
+    ..Feature::NONE
+};
 
 /// How often the page is read anew while it is open.
 const REFRESH_MS: u32 = 2_000;
@@ -39,13 +63,13 @@ fn live_since(before: &NetworkView, now: &NetworkView) -> Vec<PeerId> {
 
 /// The page.
 #[component]
-pub fn Network() -> Html {
-    let scene = use_scene();
-    let (session, now_ms) = (&scene.session, scene.now_ms);
+fn Network() -> Html {
+    let app = use_app();
+    let (session, now_ms) = (&app.session, app.now_ms);
     // The reading before, and what had moved since the one before that.
     let before = use_mut_ref(|| (Rc::new(NetworkView::default()), Vec::<PeerId>::new()));
     let (reply, _) = use_live(
-        &scene,
+        &app,
         Live {
             query: Query::Network,
             concerns: Rc::new(|event| matches!(event, Event::Status(_))),
@@ -66,16 +90,16 @@ pub fn Network() -> Html {
     };
     let text = diagnostics(session, &view);
     let copy = {
-        let (ui, text) = (scene.ui.clone(), text.clone());
-        Callback::from(move |_: MouseEvent| ui.copy(text.clone(), strings::COPIED))
+        let (ui, text) = (app.ui.clone(), text.clone());
+        Callback::from(move |_: MouseEvent| ui.copy(text.clone(), kit::strings::COPIED))
     };
     let reconnect = {
-        let ui = scene.ui.clone();
+        let ui = app.ui.clone();
         Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::Reconnect))
     };
     html! {
         <Page title={strings::NETWORK}>
-            { sky(&view.links, &live) }
+            { peer_map(&view.links, &live) }
             <section class="section">
                 <div class="row row--between section__head">
                     <h2>{ strings::NETWORK_LINKS }</h2>
@@ -116,8 +140,8 @@ pub fn Network() -> Html {
                     </dl>
                 }
             </section>
-            { storage(&scene) }
-            { privacy(&scene) }
+            { storage(&app) }
+            { privacy(&app) }
             <section class="section">
                 <h2>{ strings::DIAGNOSTICS }</h2>
                 <div class="stack stack--wide">
@@ -196,7 +220,7 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
             <tbody>
                 { for sorted.into_iter().map(|link| {
                     let kind = if link.relay { strings::RELAY } else { strings::PEER };
-                    let rtt = link.rtt_ms.map_or_else(|| "–".to_owned(), strings::milliseconds);
+                    let rtt = link.rtt_ms.map_or_else(|| "–".to_owned(), kit::strings::milliseconds);
                     html! {
                         <tr key={link.peer.to_string()} data-testid="link" data-relay={if link.relay { "true" } else { "false" }} data-peer={link.peer.to_string()}>
                             <th scope="row">
@@ -210,8 +234,8 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
                             { for [
                                 (strings::LINK_VIA, html! { via(link.transport) }),
                                 (strings::LINK_RTT, html! { rtt }),
-                                (strings::LINK_IN, html! { strings::bytes(link.bytes_in) }),
-                                (strings::LINK_OUT, html! { strings::bytes(link.bytes_out) }),
+                                (strings::LINK_IN, html! { kit::strings::bytes(link.bytes_in) }),
+                                (strings::LINK_OUT, html! { kit::strings::bytes(link.bytes_out) }),
                                 (strings::LINK_SINCE, time::ago(link.since, now_ms)),
                             ].into_iter().map(|(name, value)| html! { <td data-label={name}>{ value }</td> }) }
                         </tr>
@@ -222,7 +246,7 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
     }
 }
 
-/// Facts for whoever has to find a fault: no names, no texts.
+/// Facts with which a fault can be found: no names, no texts.
 fn diagnostics(session: &Session, view: &NetworkView) -> String {
     let status = &session.status;
     let mut text = format!("starling {}\n", env!("CARGO_PKG_VERSION"));
@@ -283,4 +307,17 @@ fn diagnostics(session: &Session, view: &NetworkView) -> String {
         );
     }
     text
+}
+
+fn no_relay(app: &AppContext) -> Option<Notice> {
+    let status = &app.session.status;
+    let due = status.connection == Connection::Online && status.relays == 0 && status.not_durable > 0;
+    due.then(|| Notice {
+        gravity: Gravity::Hint,
+        class: "",
+        icon: "network",
+        testid: "no-relay",
+        text: html! { strings::NO_RELAY },
+        action: notices::host_button(&app.ui, kit::strings::RETRY, HostCommand::Reconnect),
+    })
 }

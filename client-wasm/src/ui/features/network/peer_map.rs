@@ -1,4 +1,4 @@
-//! The flock, large: oneself in the middle, peers around, the nearer the quicker they answer; relays ringed.
+//! The map of peers: oneself in the middle, peers around, the nearer the quicker they answer; relays ringed.
 
 use std::f64::consts::{FRAC_PI_2, TAU};
 
@@ -7,8 +7,9 @@ use js_sys::Math;
 use protocol::PeerId;
 use yew::prelude::*;
 
-use crate::ui::state::shown_name;
-use crate::ui::{dom, strings};
+use super::strings;
+use crate::ui::dom;
+use crate::ui::kit::{self, shown_name};
 
 /// Names are written beside this many peers at most; the table has all of them.
 const NAMES_MAX: usize = 16;
@@ -33,7 +34,7 @@ fn px(value: f64) -> String {
 }
 
 /// The picture. `live` are the peers whose links carried something since the last look.
-pub fn sky(links: &[LinkView], live: &[PeerId]) -> Html {
+pub(super) fn peer_map(links: &[LinkView], live: &[PeerId]) -> Html {
     // Drawn for the width it gets, so that its letters keep their size.
     let width = dom::viewport_width().clamp(320.0, 620.0);
     let height = if width < 480.0 { 320.0 } else { 380.0 };
@@ -59,34 +60,34 @@ pub fn sky(links: &[LinkView], live: &[PeerId]) -> Html {
         })
     };
     html! {
-        <div class="sky">
+        <div class="peer-map">
             <svg
                 viewBox={format!("0 0 {} {}", px(width), px(height))}
                 role="img"
-                aria-label={strings::sky_label(links.len(), relays)}
-                data-testid="sky"
+                aria-label={strings::peer_map_label(links.len(), relays)}
+                data-testid="peer-map"
             >
                 <defs>
-                    <radialGradient id="sky-glow">
-                        <stop offset="0" class="sky__glow--in" />
-                        <stop offset="1" class="sky__glow--out" />
+                    <radialGradient id="peer-map-glow">
+                        <stop offset="0" class="peer-map__glow--in" />
+                        <stop offset="1" class="peer-map__glow--out" />
                     </radialGradient>
                 </defs>
-                <ellipse cx={px(center_x)} cy={px(center_y)} rx={px(reach_x)} ry={px(reach_y)} fill="url(#sky-glow)" />
+                <ellipse cx={px(center_x)} cy={px(center_y)} rx={px(reach_x)} ry={px(reach_y)} fill="url(#peer-map-glow)" />
                 { for ORBITS_MS.iter().map(|ms| {
                     let far = distance(*ms);
                     let (x, y) = place(gap, far);
                     html! {
                         <g>
                             <ellipse
-                                class="sky__orbit"
+                                class="peer-map__orbit"
                                 cx={px(center_x)}
                                 cy={px(center_y)}
                                 rx={px(far * reach_x)}
                                 ry={px(far * reach_y)}
                             />
-                            <text class="sky__label sky__halo" x={px(x)} y={px(y + 4.0)} text-anchor="middle">
-                                { strings::milliseconds(*ms) }
+                            <text class="peer-map__label peer-map__halo" x={px(x)} y={px(y + 4.0)} text-anchor="middle">
+                                { kit::strings::milliseconds(*ms) }
                             </text>
                         </g>
                     }
@@ -95,7 +96,7 @@ pub fn sky(links: &[LinkView], live: &[PeerId]) -> Html {
                     let live = live.contains(&link.peer);
                     html! {
                         <line
-                            class={if live { "sky__link sky__link--live" } else { "sky__link" }}
+                            class={if live { "peer-map__link peer-map__link--live" } else { "peer-map__link" }}
                             x1={px(x)}
                             y1={px(y)}
                             x2={px(center_x)}
@@ -112,29 +113,29 @@ pub fn sky(links: &[LinkView], live: &[PeerId]) -> Html {
                         shown.push('…');
                     }
                     html! {
-                        <g class="sky__drift">
+                        <g class="peer-map__drift">
                             if link.relay {
-                                <circle class="sky__ring" cx={px(x)} cy={px(y)} r="11" />
+                                <circle class="peer-map__ring" cx={px(x)} cy={px(y)} r="11" />
                             }
                             <circle
-                                class={["sky__peer", "sky__peer sky__peer--1", "sky__peer sky__peer--2"][rank % 3]}
+                                class={["peer-map__peer", "peer-map__peer peer-map__peer--1", "peer-map__peer peer-map__peer--2"][rank % 3]}
                                 cx={px(x)}
                                 cy={px(y)}
                                 r={if link.relay { "6" } else { "7" }}
                             />
                             if rank < NAMES_MAX {
-                                <text class="sky__name sky__halo" x={px(x)} y={px(y + 26.0)} text-anchor="middle">{ shown }</text>
+                                <text class="peer-map__name peer-map__halo" x={px(x)} y={px(y + 26.0)} text-anchor="middle">{ shown }</text>
                             }
                         </g>
                     }
                 }) }
                 <circle cx={px(center_x)} cy={px(center_y)} r="12" fill="url(#plumage-box)" />
-                <text class="sky__name sky__halo" x={px(center_x)} y={px(center_y + 28.0)} text-anchor="middle">
+                <text class="peer-map__name peer-map__halo" x={px(center_x)} y={px(center_y + 28.0)} text-anchor="middle">
                     { strings::NETWORK_SELF }
                 </text>
             </svg>
             if links.is_empty() {
-                <p class="sky__nobody">{ strings::NETWORK_NOBODY }</p>
+                <p class="peer-map__nobody">{ strings::NETWORK_NOBODY }</p>
             }
         </div>
     }

@@ -1,26 +1,38 @@
 //! One post, as it stands in a list, above another one in a thread, or alone on its own page.
 
+mod part;
 pub mod pieces;
+pub mod strings;
 pub mod text;
 
 use std::rc::Rc;
 
 use engine::api::PostView;
 use protocol::EntryRef;
+use protocol::entry::ReplyTo;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, KeyboardEvent, MouseEvent};
 use yew::prelude::*;
 
-use crate::ui::features::durability::{SafetyDetails, level, safety_mark};
-use crate::ui::features::post::text::{fold_button, is_long, post_text};
-use crate::ui::features::slugs::{slug_note, slug_part};
-use crate::ui::kit;
+use self::part::use_open_parts;
+pub use self::part::{PostChange, PostContext, PostPart, post_change};
+use self::text::{fold_button, is_long, post_text};
+use crate::ui::dom;
+use crate::ui::features::{FEATURES, Feature, durability};
 use crate::ui::kit::avatar::avatar;
 use crate::ui::kit::icons::icon;
-use crate::ui::kit::time;
+use crate::ui::kit::{self, shown_name, time};
 use crate::ui::route::{Route, entry_to_text, slug_path};
-use crate::ui::state::{Action, Dialog, Ui, shown_name};
-use crate::ui::{dom, strings};
+use crate::ui::state::Ui;
+
+/// The post itself adds the copying of its link.
+pub const FEATURE: Feature = Feature {
+    post: PostPart {
+        action: copy_action,
+        ..PostPart::NONE
+    },
+    ..Feature::NONE
+};
 
 /// How a post is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +49,7 @@ pub enum Shown {
 /// A post.
 #[derive(Properties, PartialEq)]
 pub struct PostProps {
-    /// What may be done. Not the whole scene: posts need not be drawn again whenever anything changes.
+    /// What may be done. Not the whole app: posts need not be drawn again whenever anything changes.
     pub ui: Ui,
     /// The wall clock in milliseconds.
     pub now_ms: u64,
@@ -60,38 +72,20 @@ pub struct PostProps {
 /// See [`PostProps`].
 #[component]
 pub fn Post(props: &PostProps) -> Html {
-    let details = use_state_eq(|| false);
     let unfolded = use_state_eq(|| false);
-    let naming = use_state_eq(|| false);
+    let open = use_open_parts();
     let (ui, post) = (&props.ui, &props.post);
     let to = Route::Post(post.entry);
     let author = Route::User(post.entry.account).path();
     let name = shown_name(&post.name, &post.entry.account);
     let focus = props.shown == Shown::Focus;
-
-    let reply = {
-        let (ui, post) = (ui.clone(), post.clone());
-        Callback::from(move |_: MouseEvent| {
-            // On its own page a post has a place for answers right below it.
-            match dom::find("main .composer--reply [data-testid=composer-input]").filter(|_| focus) {
-                Some(area) => {
-                    dom::focus_quietly(&area);
-                    dom::reveal(&area);
-                }
-                None => ui.session.dispatch(Action::Open(Dialog::Reply(post.clone()))),
-            }
-        })
+    let context = PostContext {
+        ui,
+        post,
+        shown: props.shown,
+        name: &name,
+        open,
     };
-    let copy = {
-        let ui = ui.clone();
-        // The short link, if there is one.
-        let address = match post.slug.as_str() {
-            "" => to.address(),
-            slug => dom::origin() + &slug_path(slug),
-        };
-        Callback::from(move |_: MouseEvent| ui.copy(address.clone(), strings::LINK_COPIED))
-    };
-    let toggle = toggle(&details);
     // A convenience for the mouse: the time is the real link.
     let onclick = (!focus).then(|| {
         let nav = ui.nav.clone();
@@ -131,7 +125,7 @@ pub fn Post(props: &PostProps) -> Html {
             aria-setsize={(props.position > 0).then(|| if props.of == 0 { "-1".to_owned() } else { props.of.to_string() })}
             data-testid="post"
             data-post-id={entry_to_text(&post.entry)}
-            data-durability={durability.as_ref().map(level)}
+            data-durability={durability.as_ref().map(durability::level)}
             data-peers={durability.map(|durability| durability.peers.to_string())}
             data-relays={durability.map(|durability| durability.relays.to_string())}
             data-opens={(!focus).then_some("")}
@@ -165,7 +159,7 @@ pub fn Post(props: &PostProps) -> Html {
                     }
                     { post_text(&post.text, long && !*unfolded) }
                     if long {
-                        { fold_button(!*unfolded, self::toggle(&unfolded)) }
+                        { fold_button(!*unfolded, toggle(&unfolded)) }
                     }
                     if focus {
                         <a href={to.path()} class="post__when">
@@ -173,40 +167,9 @@ pub fn Post(props: &PostProps) -> Html {
                         </a>
                     }
                     <div class="post__actions">
-                        <button
-                            type="button"
-                            class="action"
-                            data-action="reply"
-                            aria-label={strings::reply_to(&name, post.replies)}
-                            onclick={reply}
-                        >
-                            { icon("reply") }
-                            if post.replies > 0 {
-                                <span>{ strings::reply_count(post.replies) }</span>
-                            }
-                        </button>
-                        <button
-                            type="button"
-                            class="action"
-                            data-action="copy"
-                            aria-label={strings::COPY_LINK}
-                            title={strings::COPY_LINK}
-                            onclick={copy}
-                        >
-                            { icon("link") }
-                        </button>
-                        if let Some(durability) = &durability {
-                            { safety_mark(durability, *details, toggle) }
-                        }
+                        { for FEATURES.iter().map(|feature| (feature.post.action)(&context)) }
                     </div>
-                    if focus {
-                        { slug_part(ui, post, &naming) }
-                    } else {
-                        { slug_note(post) }
-                    }
-                    if let (Some(durability), true) = (durability, *details) {
-                        <SafetyDetails post={post.entry} {durability} />
-                    }
+                    { for FEATURES.iter().map(|feature| (feature.post.below)(&context)) }
                 </div>
             </div>
         </article>
@@ -216,6 +179,30 @@ pub fn Post(props: &PostProps) -> Html {
 fn toggle(state: &UseStateHandle<bool>) -> Callback<MouseEvent> {
     let state = state.clone();
     Callback::from(move |_: MouseEvent| state.set(!*state))
+}
+
+fn copy_action(context: &PostContext<'_>) -> Html {
+    let onclick = {
+        let ui = context.ui.clone();
+        // The short link, if there is one.
+        let address = match context.post.slug.as_str() {
+            "" => Route::Post(context.post.entry).address(),
+            slug => dom::origin() + &slug_path(slug),
+        };
+        Callback::from(move |_: MouseEvent| ui.copy(address.clone(), kit::strings::LINK_COPIED))
+    };
+    html! {
+        <button
+            type="button"
+            class="action"
+            data-action="copy"
+            aria-label={strings::COPY_LINK}
+            title={strings::COPY_LINK}
+            {onclick}
+        >
+            { icon("link") }
+        </button>
+    }
 }
 
 fn is_on_control(event: &MouseEvent) -> bool {
@@ -264,5 +251,13 @@ pub fn move_focus(forward: bool) {
     if let Some(target) = target {
         dom::focus_quietly(target);
         dom::reveal(target);
+    }
+}
+
+/// What a reply to this post says it answers.
+pub fn answering(post: &PostView) -> ReplyTo {
+    ReplyTo {
+        root: post.reply.as_ref().map_or(post.entry, |reply| reply.root),
+        parent: post.entry,
     }
 }

@@ -2,9 +2,10 @@
 
 use yew::prelude::*;
 
-use crate::ui::features::post::pieces::{Piece, lines_at_least, pieces, shown_address};
+use super::pieces::{Piece, lines_at_least, pieces, shown_address};
+use super::strings;
+use crate::ui::dom;
 use crate::ui::route::{Route, from_pasted};
-use crate::ui::{dom, strings};
 
 /// Lines shown of a long text before "Show all"; the style sheet folds at the same number.
 const FOLDED_LINES: usize = 12;

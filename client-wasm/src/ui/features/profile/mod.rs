@@ -1,5 +1,7 @@
 //! A person: who they are, and what they wrote.
 
+pub mod strings;
+
 use std::rc::Rc;
 
 use engine::api::{Command, Event, MeView, ProfileView, Query, Reply, Timeline};
@@ -8,19 +10,27 @@ use protocol::{AccountId, EntryId};
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
+use crate::ui::features::Feature;
 use crate::ui::features::feed::Feed;
 use crate::ui::features::follow::follow_button;
 use crate::ui::features::post::text::post_text;
-use crate::ui::kit;
 use crate::ui::kit::avatar::avatar;
 use crate::ui::kit::form::{Field, Form, Kind};
 use crate::ui::kit::icons::icon;
-use crate::ui::kit::time;
+use crate::ui::kit::sheet::Sheet;
+use crate::ui::kit::{self, shown_name, time};
 use crate::ui::route::Route;
-use crate::ui::shell::dialogs::Sheet;
 use crate::ui::shell::layout::Page;
-use crate::ui::state::{Live, Ui, shown_name, use_live, use_scene};
-use crate::ui::strings;
+use crate::ui::state::{Live, Ui, use_app, use_live};
+
+/// The page of a person.
+pub const FEATURE: Feature = Feature {
+    page: |app| match app.location.route {
+        Route::User(account) => Some(html! { <Profile key={account.to_string()} {account} /> }),
+        _ => None,
+    },
+    ..Feature::NONE
+};
 
 /// How often the page is read anew as long as something is missing.
 const REFRESH_MS: u32 = 3_000;
@@ -37,11 +47,11 @@ pub struct ProfileProps {
 /// See [`ProfileProps`].
 #[component]
 pub fn Profile(props: &ProfileProps) -> Html {
-    let scene = use_scene();
+    let app = use_app();
     let account = props.account;
     let editing = use_state_eq(|| false);
     let (reply, _) = use_live(
-        &scene,
+        &app,
         Live {
             query: Query::Profile { account },
             concerns: Rc::new(move |event| match event {
@@ -58,7 +68,7 @@ pub fn Profile(props: &ProfileProps) -> Html {
             },
         },
     );
-    let me = scene.session.me.clone().filter(|me| me.account == account);
+    let me = app.session.me.clone().filter(|me| me.account == account);
     let mine = me.is_some();
     let view = match reply.as_deref() {
         Some(Reply::Profile(view)) => view.clone(),
@@ -71,8 +81,8 @@ pub fn Profile(props: &ProfileProps) -> Html {
     let name = shown_name(&view.name, &account);
     let address = Route::User(account).address();
     let copy = {
-        let (ui, address) = (scene.ui.clone(), address.clone());
-        Callback::from(move |_: MouseEvent| ui.copy(address.clone(), strings::LINK_COPIED))
+        let (ui, address) = (app.ui.clone(), address.clone());
+        Callback::from(move |_: MouseEvent| ui.copy(address.clone(), kit::strings::LINK_COPIED))
     };
     let edit = {
         let editing = editing.clone();
@@ -103,8 +113,8 @@ pub fn Profile(props: &ProfileProps) -> Html {
                         <button
                             type="button"
                             class="btn btn--icon"
-                            aria-label={strings::COPY_PROFILE_LINK}
-                            title={strings::COPY_PROFILE_LINK}
+                            aria-label={kit::strings::COPY_PROFILE_LINK}
+                            title={kit::strings::COPY_PROFILE_LINK}
                             data-testid="profile-link"
                             value={address}
                             onclick={copy}
@@ -114,7 +124,7 @@ pub fn Profile(props: &ProfileProps) -> Html {
                         if mine {
                             { kit::button("btn", "profile-edit", "edit", strings::EDIT_PROFILE, edit) }
                         } else {
-                            { follow_button(&scene.ui, &view) }
+                            { follow_button(&app.ui, &view) }
                         }
                     </div>
                 </div>
@@ -139,7 +149,7 @@ pub fn Profile(props: &ProfileProps) -> Html {
             }
             <Feed key={account.to_string()} timeline={Timeline::User(account)} label={strings::USER_FEED} {empty} />
             if let (true, Some(me)) = (*editing, &me) {
-                { edit_sheet(&scene.ui, me, &done) }
+                { edit_sheet(&app.ui, me, &done) }
             }
         </Page>
     }
@@ -215,7 +225,7 @@ fn edit_sheet(ui: &Ui, me: &MeView, done: &Callback<()>) -> Html {
                 {fields}
                 {make}
                 {on_done}
-                submit={strings::SAVE}
+                submit={kit::strings::SAVE}
                 submit_testid="profile-save"
                 on_cancel={done.reform(|_: MouseEvent| ())}
             />

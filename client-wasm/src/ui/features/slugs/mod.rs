@@ -1,18 +1,57 @@
 //! A post's link name: asking for one, waiting, choosing another, giving it back. The long link works all the while.
 
-use engine::api::{ClaimView, Command, PostView};
+pub mod strings;
+
+use engine::api::{ClaimView, Command, Event, PostView};
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
+use crate::ui::dom;
+use crate::ui::features::Feature;
+use crate::ui::features::handles::lookup::Lookup;
+use crate::ui::features::handles::strings::{HANDLE_CLAIM, HANDLE_DROP, HANDLE_RELEASE, claim_refused};
+use crate::ui::features::post::{PostChange, PostContext, PostPart, Shown};
 use crate::ui::kit;
 use crate::ui::kit::form::{Field, Form, Kind};
 use crate::ui::kit::icons::icon;
 use crate::ui::route::{Route, slug_path};
-use crate::ui::state::Ui;
-use crate::ui::{dom, strings};
+
+/// The page of a slug, and a post's slug on the post.
+pub const FEATURE: Feature = Feature {
+    page: |app| (app.location.route == Route::Slug).then(|| html! { <Lookup slug=true /> }),
+    post: PostPart {
+        below: |context| {
+            if context.shown == Shown::Focus {
+                slug_part(context)
+            } else {
+                slug_note(context.post)
+            }
+        },
+        on_event: |event| match event {
+            Event::Slug { post, slug, claim } => {
+                let (slug, claim) = (slug.clone(), claim.clone());
+                Some(PostChange {
+                    post: *post,
+                    apply: Box::new(move |view| {
+                        view.slug_claim.clone_from(&claim);
+                        if let Some(slug) = &slug {
+                            view.slug.clone_from(slug);
+                        }
+                    }),
+                })
+            }
+            _ => None,
+        },
+        ..PostPart::NONE
+    },
+    ..Feature::NONE
+};
+
+/// The name of the form that asks for a slug.
+const PART: &str = "slug";
 
 /// What a list says of an own post whose link name is not decided, or was refused; its page says what to do.
-pub fn slug_note(post: &PostView) -> Html {
+fn slug_note(post: &PostView) -> Html {
     let Some(claim) = &post.slug_claim else {
         return html! {};
     };
@@ -20,7 +59,7 @@ pub fn slug_note(post: &PostView) -> Html {
     html! {
         <p class="post__note" data-testid="slug-note">
             <a href={Route::Post(post.entry).path()}>{ if refused {
-                strings::claim_refused(claim, true)
+                claim_refused(claim, true)
             } else {
                 strings::slug_waits(claim)
             } }</a>
@@ -29,7 +68,8 @@ pub fn slug_note(post: &PostView) -> Html {
 }
 
 /// The link name on the post's own page.
-pub fn slug_part(ui: &Ui, post: &PostView, open: &UseStateHandle<bool>) -> Html {
+fn slug_part(context: &PostContext<'_>) -> Html {
+    let (ui, post, open) = (context.ui, context.post, &context.open);
     let set = |slug: Option<String>| Command::SetSlug {
         post: post.entry,
         slug,
@@ -37,7 +77,7 @@ pub fn slug_part(ui: &Ui, post: &PostView, open: &UseStateHandle<bool>) -> Html 
     let drop = {
         let (ui, command, open) = (ui.clone(), set(None), open.clone());
         Callback::from(move |_: MouseEvent| {
-            open.set(false);
+            open.set(PART, false);
             ui.command(command.clone());
         })
     };
@@ -69,8 +109,8 @@ pub fn slug_part(ui: &Ui, post: &PostView, open: &UseStateHandle<bool>) -> Html 
                 ui={ui.clone()}
                 fields={vec![field]}
                 {make}
-                on_done={Callback::from(move |_| open.set(false))}
-                submit={strings::HANDLE_CLAIM}
+                on_done={Callback::from(move |_| open.set(PART, false))}
+                submit={HANDLE_CLAIM}
                 button_class="btn"
                 submit_testid="slug-claim"
                 inline=true
@@ -84,27 +124,27 @@ pub fn slug_part(ui: &Ui, post: &PostView, open: &UseStateHandle<bool>) -> Html 
                 if state == "waiting" {
                     <p role="status">{ strings::slug_waits(claim) }</p>
                     if !claim.release {
-                        { kit::button("btn btn--quiet", "slug-drop", "", strings::HANDLE_DROP, drop) }
+                        { kit::button("btn btn--quiet", "slug-drop", "", HANDLE_DROP, drop) }
                     }
                 } else {
-                    { kit::trouble("slug-refused", Some(strings::claim_refused(claim, true))) }
+                    { kit::trouble("slug-refused", Some(claim_refused(claim, true))) }
                     <p class="small soft">{ strings::SLUG_ALSO }</p>
                     { form(false) }
-                    { kit::button("btn btn--quiet", "slug-drop", "", strings::HANDLE_DROP, drop) }
+                    { kit::button("btn btn--quiet", "slug-drop", "", HANDLE_DROP, drop) }
                 }
             } else if state == "held" {
                 <a href={slug_path(&post.slug)} class="post__address">
                     { icon("link") }<bdi>{ dom::host() }{ slug_path(&post.slug) }</bdi>
                 </a>
                 if post.mine {
-                    { kit::button("btn btn--quiet", "slug-release", "", strings::HANDLE_RELEASE, drop) }
+                    { kit::button("btn btn--quiet", "slug-release", "", HANDLE_RELEASE, drop) }
                 }
-            } else if post.mine && **open {
+            } else if post.mine && open.has(PART) {
                 { form(true) }
             } else if post.mine {
                 { kit::button("btn btn--quiet", "slug-open", "", strings::SLUG_ADD, {
                     let open = open.clone();
-                    Callback::from(move |_: MouseEvent| open.set(true))
+                    Callback::from(move |_: MouseEvent| open.set(PART, true))
                 }) }
             }
         </div>

@@ -1,5 +1,7 @@
 //! A post on its own page: what it answers above, what answers it below.
 
+pub mod strings;
+
 use std::rc::Rc;
 
 use engine::api::{Event, PostView, Query, Reply, ThreadView};
@@ -7,15 +9,26 @@ use protocol::EntryRef;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
+use crate::ui::dom;
+use crate::ui::features::Feature;
 use crate::ui::features::compose::Composer;
-use crate::ui::features::compose::outbox::waiting_posts;
-use crate::ui::features::post::{Post, Shown};
-use crate::ui::kit;
+use crate::ui::features::compose::outbox::pending_posts;
+use crate::ui::features::post::strings::post_by;
+use crate::ui::features::post::{Post, Shown, answering, post_change};
 use crate::ui::kit::icons::mark;
+use crate::ui::kit::{self, shown_name};
 use crate::ui::route::{Route, entry_to_text};
 use crate::ui::shell::layout::Page;
-use crate::ui::state::{Live, Scene, answering, shown_name, use_live, use_scene};
-use crate::ui::{dom, strings};
+use crate::ui::state::{AppContext, Live, use_app, use_live};
+
+/// The page of a post.
+pub const FEATURE: Feature = Feature {
+    page: |app| match app.location.route {
+        Route::Post(post) => Some(html! { <Thread key={post.id.to_string()} {post} /> }),
+        _ => None,
+    },
+    ..Feature::NONE
+};
 
 /// While peers are asked, the thread is read again this often.
 const SEARCH_PAUSE_MS: u32 = 2_000;
@@ -30,10 +43,10 @@ pub struct ThreadProps {
 /// See [`ThreadProps`].
 #[component]
 pub fn Thread(props: &ThreadProps) -> Html {
-    let scene = use_scene();
+    let app = use_app();
     let entry = props.post;
     let (reply, ask_again) = use_live(
-        &scene,
+        &app,
         Live {
             query: Query::Thread { post: entry },
             concerns: Rc::new(move |event| match event {
@@ -43,9 +56,9 @@ pub fn Thread(props: &ThreadProps) -> Html {
                             .iter()
                             .any(|post| post.entry == entry || post.reply.is_some())
                 }
-                Event::Durability { .. } | Event::Profile(_) => true,
-                Event::Slug { post, .. } => *post == entry,
-                _ => false,
+                Event::Profile(_) => true,
+                // Of a reply or of what is answered as well.
+                other => post_change(other).is_some(),
             }),
             again_ms: |reply| match reply {
                 Reply::Thread(view) if view.post.is_none() && view.searching => Some(SEARCH_PAUSE_MS),
@@ -60,7 +73,7 @@ pub fn Thread(props: &ThreadProps) -> Html {
     let post = view.and_then(|view| view.post.as_ref());
     // What is asked for stands at the top, with what it answers to be found by scrolling up.
     use_effect_with(
-        (entry, post.is_some(), scene.visit.number),
+        (entry, post.is_some(), app.location.number),
         move |(_, found, _)| {
             if *found && let Some(post) = dom::find(".post--focus") {
                 dom::reveal(&post);
@@ -74,16 +87,16 @@ pub fn Thread(props: &ThreadProps) -> Html {
             let again = ask_again.reform(|_: MouseEvent| ());
             not_found(&entry, again)
         }
-        (Some(view), Some(post)) => found(&scene, view, post),
+        (Some(view), Some(post)) => found(&app, view, post),
     };
     let title = post.map_or_else(
         || strings::THREAD.to_owned(),
-        |post| strings::post_by(&shown_name(&post.name, &post.entry.account)),
+        |post| post_by(&shown_name(&post.name, &post.entry.account)),
     );
     html! { <Page {title} back=true>{ body }</Page> }
 }
 
-fn found(scene: &Scene, view: &ThreadView, post: &PostView) -> Html {
+fn found(app: &AppContext, view: &ThreadView, post: &PostView) -> Html {
     let entry = post.entry;
     let above = view.ancestors.last().map(|ancestor| ancestor.entry);
     let gap = post
@@ -95,8 +108,8 @@ fn found(scene: &Scene, view: &ThreadView, post: &PostView) -> Html {
         html! {
             <Post
                 key={entry_to_text(&post.entry)}
-                ui={scene.ui.clone()}
-                now_ms={scene.now_ms}
+                ui={app.ui.clone()}
+                now_ms={app.now_ms}
                 post={Rc::new(post.clone())}
                 {shown}
                 {below}
@@ -112,11 +125,11 @@ fn found(scene: &Scene, view: &ThreadView, post: &PostView) -> Html {
                 <p key="gap" class="thread__missing"><a href={Route::Post(gap).path()}>{ strings::THREAD_PARENT_MISSING }</a></p>
             }
             { shown(post, Shown::Focus, above) }
-            if scene.session.may_write() {
+            if app.session.may_write() {
                 <Composer key="composer" reply_to={answering(post)} />
             }
             <h2 key="replies" class="thread__title">{ strings::THREAD_REPLIES }</h2>
-            <div key="waiting">{ waiting_posts(scene, Some(entry)) }</div>
+            <div key="waiting">{ pending_posts(app, Some(entry)) }</div>
             if view.replies.is_empty() {
                 <p key="none" class="thread__end">{ strings::THREAD_NO_REPLIES }</p>
             }
@@ -144,7 +157,7 @@ fn searching() -> Html {
 fn not_found(entry: &EntryRef, again: Callback<MouseEvent>) -> Html {
     let rest = html! {
         <div class="row">
-            { kit::button("btn", "thread-retry", "retry", strings::RETRY, again) }
+            { kit::button("btn", "thread-retry", "retry", kit::strings::RETRY, again) }
             <a href={Route::User(entry.account).path()} class="btn">{ strings::THREAD_TO_AUTHOR }</a>
         </div>
     };

@@ -1,6 +1,8 @@
 //! The first visit, in three short steps: a name, the recovery words, the first people. And the way back for those who
 //! have an account.
 
+mod strings;
+
 use std::rc::Rc;
 
 use engine::api::{Command, Event, Query, Reply};
@@ -9,14 +11,14 @@ use protocol::limits::NAME_CHARS_MAX;
 use web_sys::{HtmlElement, MouseEvent};
 use yew::prelude::*;
 
-use crate::ui::features::account::recovery_phrase::Words;
+use crate::ui::dom;
 use crate::ui::features::follow::{follow_form, person};
+use crate::ui::features::recovery_phrase::{self, RecoveryPhrase};
 use crate::ui::kit;
 use crate::ui::kit::form::{Field, Form, Kind};
 use crate::ui::kit::icons::mark;
 use crate::ui::route::Route;
-use crate::ui::state::{Action, Live, Phase, Scene, ask_who, use_live, use_scene};
-use crate::ui::{dom, strings};
+use crate::ui::state::{Action, AppContext, Live, Phase, ask_who, use_app, use_live};
 
 /// What the first visit shows.
 #[derive(Clone, Copy, PartialEq)]
@@ -30,9 +32,9 @@ enum Step {
 /// All of it.
 #[component]
 pub fn Welcome() -> Html {
-    let scene = use_scene();
+    let app = use_app();
     let wanted = use_state_eq(|| Step::Name);
-    let step = match (scene.session.phase, *wanted) {
+    let step = match (app.session.phase, *wanted) {
         (Phase::Stranger, Step::Restore) => Step::Restore,
         (Phase::Stranger, _) => Step::Name,
         (_, Step::People) => Step::People,
@@ -42,7 +44,7 @@ pub fn Welcome() -> Html {
     {
         let main = main.clone();
         use_effect_with(step, move |step| {
-            dom::document().set_title(strings::APP);
+            dom::document().set_title(kit::strings::APP);
             dom::scroll_to(0.0);
             // The next step begins at its beginning, for the ear as well. Restoring has a field that takes the focus.
             if let (Step::Phrase | Step::People, Some(main)) = (*step, main.cast::<HtmlElement>()) {
@@ -61,7 +63,7 @@ pub fn Welcome() -> Html {
     };
     html! {
         <div class="welcome">
-            <header class="welcome__brand">{ mark("32") }{ strings::APP }</header>
+            <header class="welcome__brand">{ mark("32") }{ kit::strings::APP }</header>
             <main
                 id="main"
                 ref={main}
@@ -80,13 +82,13 @@ pub fn Welcome() -> Html {
                     </ol>
                 }
                 { match step {
-                    Step::Name => name_step(&scene, &go(Step::Restore)),
-                    Step::Restore => restore(&scene, &go(Step::Name)),
+                    Step::Name => name_step(&app, &go(Step::Restore)),
+                    Step::Restore => restore(&app, &go(Step::Name)),
                     Step::Phrase => html! {
                         <>
-                            <h1>{ strings::PHRASE_TITLE }</h1>
-                            <p class="welcome__lead">{ strings::PHRASE_LEAD }</p>
-                            <Words on_done={go(Step::People)} on_later={go(Step::People)} />
+                            <h1>{ recovery_phrase::strings::PHRASE_TITLE }</h1>
+                            <p class="welcome__lead">{ recovery_phrase::strings::PHRASE_LEAD }</p>
+                            <RecoveryPhrase on_done={go(Step::People)} on_later={go(Step::People)} />
                         </>
                     },
                     Step::People => html! { <PeopleStep /> },
@@ -97,22 +99,22 @@ pub fn Welcome() -> Html {
 }
 
 /// Tells the session that the account is there.
-fn arriving(scene: &Scene, fresh: bool) -> Callback<Vec<String>> {
-    let ui = scene.ui.clone();
+fn arriving(app: &AppContext, fresh: bool) -> Callback<Vec<String>> {
+    let ui = app.ui.clone();
     Callback::from(move |_: Vec<String>| {
         ui.session.dispatch(Action::Arrived { fresh });
         ask_who(&ui);
     })
 }
 
-fn turned(scene: &Scene) -> Callback<()> {
-    let ui = scene.ui.clone();
+fn turned(app: &AppContext) -> Callback<()> {
+    let ui = app.ui.clone();
     Callback::from(move |()| ui.session.dispatch(Action::Creating(false)))
 }
 
-fn name_step(scene: &Scene, on_restore: &Callback<()>) -> Html {
+fn name_step(app: &AppContext, on_restore: &Callback<()>) -> Html {
     let make = {
-        let ui = scene.ui.clone();
+        let ui = app.ui.clone();
         Callback::from(move |values: Vec<String>| {
             if values[0].is_empty() {
                 return Err(strings::NAME_EMPTY.to_owned());
@@ -138,11 +140,11 @@ fn name_step(scene: &Scene, on_restore: &Callback<()>) -> Html {
             <p class="welcome__lead">{ strings::WELCOME_LEAD }</p>
             <Form
                 key="name"
-                ui={scene.ui.clone()}
+                ui={app.ui.clone()}
                 fields={vec![field]}
                 {make}
-                on_refused={turned(scene)}
-                on_done={arriving(scene, true)}
+                on_refused={turned(app)}
+                on_done={arriving(app, true)}
                 submit={strings::NAME_CREATE}
                 working={strings::CREATE_WORKING}
                 submit_testid="welcome-create"
@@ -155,9 +157,9 @@ fn name_step(scene: &Scene, on_restore: &Callback<()>) -> Html {
     }
 }
 
-fn restore(scene: &Scene, on_back: &Callback<()>) -> Html {
+fn restore(app: &AppContext, on_back: &Callback<()>) -> Html {
     let make = {
-        let ui = scene.ui.clone();
+        let ui = app.ui.clone();
         Callback::from(move |values: Vec<String>| {
             ui.session.dispatch(Action::Creating(true));
             Ok(Command::Restore {
@@ -166,25 +168,17 @@ fn restore(scene: &Scene, on_back: &Callback<()>) -> Html {
             })
         })
     };
-    let field = Field {
-        id: "restore-phrase",
-        label: strings::RESTORE_LABEL,
-        hint: strings::RESTORE_HINT,
-        kind: Kind::Phrase,
-        chars_max: 0,
-        value: String::new(),
-    };
     html! {
         <>
             <h1>{ strings::RESTORE_TITLE }</h1>
             <p class="welcome__lead">{ strings::RESTORE_LEAD }</p>
             <Form
                 key="restore"
-                ui={scene.ui.clone()}
-                fields={vec![field]}
+                ui={app.ui.clone()}
+                fields={vec![recovery_phrase::field("restore-phrase")]}
                 {make}
-                on_refused={turned(scene)}
-                on_done={arriving(scene, false)}
+                on_refused={turned(app)}
+                on_done={arriving(app, false)}
                 submit={strings::RESTORE_SUBMIT}
                 working={strings::RESTORE_WORKING}
                 submit_testid="restore-submit"
@@ -200,20 +194,20 @@ fn restore(scene: &Scene, on_back: &Callback<()>) -> Html {
 
 #[component]
 fn PeopleStep() -> Html {
-    let scene = use_scene();
-    let own = scene
+    let app = use_app();
+    let own = app
         .session
         .me
         .as_ref()
         .map_or(AccountId([0; 32]), |me| me.account);
     // Whoever came by a person's link finds that person here first.
-    let inviter = match scene.visit.route {
+    let inviter = match app.location.route {
         Route::User(account) => account,
         Route::Post(post) => post.account,
         _ => own,
     };
     let (reply, _) = use_live(
-        &scene,
+        &app,
         Live {
             query: Query::Profile { account: inviter },
             concerns: Rc::new(move |event| matches!(event, Event::Profile(view) if view.account == inviter)),
@@ -226,11 +220,11 @@ fn PeopleStep() -> Html {
     };
     let address = Route::User(own).address();
     let copy = {
-        let (ui, address) = (scene.ui.clone(), address.clone());
-        Callback::from(move |_: MouseEvent| ui.copy(address.clone(), strings::LINK_COPIED))
+        let (ui, address) = (app.ui.clone(), address.clone());
+        Callback::from(move |_: MouseEvent| ui.copy(address.clone(), kit::strings::LINK_COPIED))
     };
     let done = {
-        let ui = scene.ui.clone();
+        let ui = app.ui.clone();
         Callback::from(move |_: MouseEvent| ui.session.dispatch(Action::Settled))
     };
     html! {
@@ -239,14 +233,14 @@ fn PeopleStep() -> Html {
             <p class="welcome__lead">{ strings::PEOPLE_LEAD }</p>
             <div class="stack stack--wide">
                 if let Some(profile) = inviter {
-                    <ul>{ person(&scene.ui, profile) }</ul>
+                    <ul>{ person(&app.ui, profile) }</ul>
                 }
-                { follow_form(&scene, true) }
+                { follow_form(&app, true) }
                 <div class="field">
                     <label class="field__hint" for="own-link">{ strings::PEOPLE_YOURS }</label>
                     <div class="copyable">
                         <input id="own-link" class="input" type="text" readonly=true dir="ltr" value={address} />
-                        { kit::icon_button("btn btn--icon", "copy", strings::COPY_PROFILE_LINK, copy) }
+                        { kit::icon_button("btn btn--icon", "copy", kit::strings::COPY_PROFILE_LINK, copy) }
                     </div>
                 </div>
             </div>

@@ -1,5 +1,5 @@
-//! A person by their name in the network, `/@ada`: asks whose it is and goes there. A post by its slug, `/why-they-flock/`: asks
-//! which it is and shows it right there, so that the address stays what it was.
+//! What an address leads to that the registry knows. `/@ada`: asks whose handle it is and goes to the profile.
+//! `/why-they-flock/`: asks which post it is and shows it there, so that the address stays what it was.
 
 use engine::api::{Query, Reply};
 use protocol::EntryRef;
@@ -7,41 +7,50 @@ use protocol::name::NameAnswer;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
+use super::strings;
+use crate::ui::features::slugs;
 use crate::ui::features::thread::Thread;
 use crate::ui::kit;
 use crate::ui::kit::icons::mark;
-use crate::ui::route::{Route, name_in_address};
+use crate::ui::route::{Route, registered_in_address};
 use crate::ui::shell::layout::Page;
 use crate::ui::shell::not_found::not_found;
-use crate::ui::state::use_scene;
-use crate::ui::strings;
+use crate::ui::state::use_app;
 
-/// How far the page is.
+/// How far the lookup is.
 #[derive(Clone, Copy, PartialEq)]
 enum Found {
     Asking,
-    /// It cannot be found out now.
+    /// The registry cannot be reached now.
     Unknown,
     Nobody,
     Post(EntryRef),
 }
 
-/// The page, as long as it takes.
+/// A handle or a slug in the address bar.
+#[derive(Properties, PartialEq)]
+pub struct LookupProps {
+    /// A slug.
+    #[prop_or_default]
+    pub slug: bool,
+}
+
+/// See [`LookupProps`].
 #[component]
-pub fn Named() -> Html {
-    let scene = use_scene();
+pub fn Lookup(props: &LookupProps) -> Html {
+    let app = use_app();
     let found = use_state_eq(|| Found::Asking);
-    let name = name_in_address();
-    let person = name.starts_with('@');
+    let name = registered_in_address();
+    let slug = props.slug;
     {
-        let (ui, found) = (scene.ui.clone(), found.clone());
-        use_effect_with((name.clone(), scene.visit.number), move |(name, _)| {
+        let (ui, found) = (app.ui.clone(), found.clone());
+        use_effect_with((name.clone(), app.location.number), move |(name, _)| {
             let name = name.clone();
             found.set(Found::Asking);
-            let query = if person {
-                Query::Name { name }
-            } else {
+            let query = if slug {
                 Query::Slug { slug: name }
+            } else {
+                Query::Name { name }
             };
             spawn_local(async move {
                 found.set(match ui.bridge.query(query).await {
@@ -60,12 +69,12 @@ pub fn Named() -> Html {
     }
     let said = match *found {
         Found::Post(post) => return html! { <Thread key={post.id.to_string()} {post} /> },
-        Found::Nobody if !person => return not_found(),
+        Found::Nobody if slug => return not_found(),
         Found::Nobody => strings::NAMED_NOBODY,
-        Found::Asking if person => strings::NAMED_ASKING,
-        Found::Asking => strings::SLUG_ASKING,
-        Found::Unknown if person => strings::NAMED_UNKNOWN,
-        Found::Unknown => strings::SLUG_UNKNOWN,
+        Found::Asking if slug => slugs::strings::SLUG_ASKING,
+        Found::Asking => strings::NAMED_ASKING,
+        Found::Unknown if slug => slugs::strings::SLUG_UNKNOWN,
+        Found::Unknown => strings::NAMED_UNKNOWN,
     };
     html! {
         <Page title={name} back=true>

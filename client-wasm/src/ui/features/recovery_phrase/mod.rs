@@ -1,15 +1,30 @@
-//! The 24 recovery words: shown, copied, downloaded, and checked by picking some of them.
+//! The 24 recovery words: shown, copied, downloaded, and checked by picking some of them. Their page, and the reminder on
+//! every page as long as nobody confirmed that they are written down.
+
+pub mod strings;
 
 use std::rc::Rc;
 
-use engine::api::{Command, Query, Reply};
+use engine::api::{Command, MeView, Query, Reply};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
+use crate::ui::dom;
+use crate::ui::features::Feature;
 use crate::ui::kit;
-use crate::ui::state::{Live, use_live, use_scene};
-use crate::ui::{dom, strings};
+use crate::ui::kit::form::{Field, Kind};
+use crate::ui::route::Route;
+use crate::ui::shell::layout::Page;
+use crate::ui::shell::notices::{Gravity, Notice};
+use crate::ui::state::{AppContext, Live, Phase, use_app, use_live};
+
+/// The page of the words, and the reminder.
+pub const FEATURE: Feature = Feature {
+    page: |app| (app.location.route == Route::Phrase).then(|| page(app)),
+    notice: reminder,
+    ..Feature::NONE
+};
 
 /// Words asked for in the check.
 const QUESTIONS: usize = 3;
@@ -18,7 +33,7 @@ const CHOICES: usize = 4;
 
 /// The words with everything one does with them.
 #[derive(Properties, PartialEq)]
-pub struct WordsProps {
+pub struct RecoveryPhraseProps {
     /// Called when the words are confirmed.
     pub on_done: Callback<()>,
     /// Called when the person wants to do this later.
@@ -39,13 +54,13 @@ struct Check {
     wrong: bool,
 }
 
-/// See [`WordsProps`].
+/// See [`RecoveryPhraseProps`].
 #[component]
-pub fn Words(props: &WordsProps) -> Html {
-    let scene = use_scene();
+pub fn RecoveryPhrase(props: &RecoveryPhraseProps) -> Html {
+    let app = use_app();
     let check = use_state_eq(Check::default);
     let (reply, _) = use_live(
-        &scene,
+        &app,
         Live {
             query: Query::Phrase,
             concerns: Rc::new(|_| false),
@@ -57,7 +72,7 @@ pub fn Words(props: &WordsProps) -> Html {
     };
     if let Some(question) = check.questions.last().cloned() {
         let pick = {
-            let (ui, check, on_done) = (scene.ui.clone(), check.clone(), props.on_done.clone());
+            let (ui, check, on_done) = (app.ui.clone(), check.clone(), props.on_done.clone());
             let right = words[question.position].clone();
             Callback::from(move |word: String| {
                 let mut left = (*check).clone();
@@ -72,7 +87,7 @@ pub fn Words(props: &WordsProps) -> Html {
                                 ui.say(strings::PHRASE_DONE);
                                 on_done.emit(());
                             }
-                            Err(refusal) => ui.say(strings::refusal(&refusal)),
+                            Err(refusal) => ui.say(kit::strings::refusal(&refusal)),
                         }
                     });
                 }
@@ -84,16 +99,16 @@ pub fn Words(props: &WordsProps) -> Html {
         return quiz(&question, wrong, &pick, back);
     }
     let copy = {
-        let (ui, text) = (scene.ui.clone(), words.join(" "));
-        Callback::from(move |_: MouseEvent| ui.copy(text.clone(), strings::COPIED))
+        let (ui, text) = (app.ui.clone(), words.join(" "));
+        Callback::from(move |_: MouseEvent| ui.copy(text.clone(), kit::strings::COPIED))
     };
     let download = {
-        let (scene, words) = (scene.clone(), words.clone());
+        let (app, words) = (app.clone(), words.clone());
         Callback::from(move |_: MouseEvent| {
-            let Some(me) = &scene.session.me else { return };
+            let Some(me) = &app.session.me else { return };
             let text = strings::phrase_file(&me.name, &me.account.to_string(), &words);
             if dom::download(strings::PHRASE_FILE, &text).is_err() {
-                scene.ui.say(strings::NOT_COPIED);
+                app.ui.say(kit::strings::NOT_COPIED);
             }
         })
     };
@@ -186,4 +201,71 @@ fn questions(words: &[String]) -> Vec<Question> {
         found.push(Question { position, choices });
     }
     found
+}
+
+/// The words, after the first visit.
+fn page(app: &AppContext) -> Html {
+    let confirmed = app.session.me.as_ref().is_some_and(|me| me.phrase_confirmed);
+    let leave = {
+        let nav = app.ui.nav.clone();
+        Callback::from(move |()| nav.go(Route::You))
+    };
+    html! {
+        <Page title={strings::PHRASE_TITLE} back=true>
+            <div class="page">
+                if confirmed {
+                    <p>{ strings::PHRASE_GONE }</p>
+                } else {
+                    <p class="welcome__lead">{ strings::PHRASE_LEAD }</p>
+                    <RecoveryPhrase on_done={leave.clone()} on_later={leave} />
+                }
+            </div>
+        </Page>
+    }
+}
+
+/// The section of the page about oneself.
+pub fn section(me: &MeView) -> Html {
+    html! {
+        <section class="section">
+            <h2>{ strings::PHRASE_SECTION }</h2>
+            <div class="stack">
+                if me.phrase_confirmed {
+                    <p class="soft">{ strings::PHRASE_GONE }</p>
+                } else {
+                    <p class="soft">{ strings::PHRASE_REMIND }</p>
+                    <a href={Route::Phrase.path()} class="btn btn--primary">{ strings::PHRASE_REMIND_OPEN }</a>
+                }
+            </div>
+        </section>
+    }
+}
+
+/// A field for the words, wherever something asks for them.
+pub fn field(id: &'static str) -> Field {
+    Field {
+        id,
+        label: strings::RESTORE_LABEL,
+        hint: strings::RESTORE_HINT,
+        kind: Kind::Phrase,
+        chars_max: 0,
+        value: String::new(),
+    }
+}
+
+fn reminder(app: &AppContext) -> Option<Notice> {
+    let me = app.session.me.as_ref()?;
+    let due = !me.phrase_confirmed
+        && !me.revoked
+        && !me.forked
+        && app.session.phase == Phase::Member
+        && app.location.route != Route::Phrase;
+    due.then(|| Notice {
+        gravity: Gravity::Account,
+        class: "notice--warn",
+        icon: "key",
+        testid: "phrase-reminder",
+        text: html! { strings::PHRASE_REMIND },
+        action: html! { <a href={Route::Phrase.path()} class="btn notice__action">{ strings::PHRASE_REMIND_OPEN }</a> },
+    })
 }

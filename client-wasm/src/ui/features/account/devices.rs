@@ -1,0 +1,88 @@
+//! The devices of the account, and withdrawing one.
+
+use engine::api::{Command, DeviceView, MeView};
+use web_sys::MouseEvent;
+use yew::prelude::*;
+
+use super::{Over, strings};
+use crate::ui::features::recovery_phrase;
+use crate::ui::kit::form::Form;
+use crate::ui::kit::icons::icon;
+use crate::ui::kit::sheet::Sheet;
+use crate::ui::kit::time;
+use crate::ui::state::Ui;
+
+/// The list.
+pub(super) fn devices(me: &MeView, open: &Callback<Over>) -> Html {
+    html! {
+        <section class="section">
+            <h2>{ strings::DEVICES }</h2>
+            <ul>
+                { for me.devices.iter().map(|device| {
+                    let chosen = device.clone();
+                    html! {
+                        <li key={device.device.to_string()} class="device" data-testid="device">
+                            { icon("device") }
+                            <div class="device__text">
+                                <p><bdi>{ device.name.clone() }</bdi>{ " " }
+                                    if device.this {
+                                        <span class="tag">{ strings::THIS_DEVICE }</span>
+                                    }
+                                    if device.revoked {
+                                        <span class="tag tag--bad">{ strings::WITHDRAWN }</span>
+                                    }
+                                </p>
+                                <p class="small soft">{ strings::device_facts(&time::day(device.since), device.entries) }</p>
+                            </div>
+                            if !device.this && !device.revoked {
+                                <button
+                                    type="button"
+                                    class="btn"
+                                    aria-label={strings::withdraw_title(&device.name)}
+                                    onclick={open.reform(move |_: MouseEvent| Over::Withdraw(chosen.clone()))}
+                                >{ strings::WITHDRAW }</button>
+                            }
+                        </li>
+                    }
+                }) }
+            </ul>
+            <p class="small soft">{ strings::DEVICES_HINT }</p>
+        </section>
+    }
+}
+
+/// Asks for the recovery words, and withdraws a device.
+pub(super) fn withdraw_sheet(ui: &Ui, device: &DeviceView, open: &Callback<Over>) -> Html {
+    let make = {
+        let device = device.device;
+        Callback::from(move |values: Vec<String>| {
+            Ok(Command::RevokeDevice {
+                phrase: values[0].clone(),
+                device,
+            })
+        })
+    };
+    let on_done = {
+        let (ui, open) = (ui.clone(), open.clone());
+        Callback::from(move |_: Vec<String>| {
+            ui.say(strings::WITHDRAWN_NOW);
+            open.emit(Over::Nothing);
+        })
+    };
+    html! {
+        <Sheet title={strings::withdraw_title(&device.name)} on_close={open.reform(|()| Over::Nothing)}>
+            <div class="stack stack--wide">
+                <p>{ strings::WITHDRAW_LEAD }</p>
+                <Form
+                    ui={ui.clone()}
+                    fields={vec![recovery_phrase::field("withdraw-phrase")]}
+                    {make}
+                    {on_done}
+                    submit={strings::WITHDRAW}
+                    button_class="btn btn--bad"
+                    submit_testid="withdraw-submit"
+                />
+            </div>
+        </Sheet>
+    }
+}

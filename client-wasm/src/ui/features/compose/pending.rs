@@ -1,0 +1,245 @@
+//! Posts on their way to the engine. They are remembered until the engine accepted them, so that a reload in between loses
+//! nothing; their token makes sending one twice the same as sending it once.
+//!
+//! Invariant: a token is in the outbox at most once, and its posts stand in the order they were written.
+
+use engine::api::{Command, Event, Outcome, Refusal};
+use protocol::entry::ReplyTo;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::ui::route::{entry_from_text, entry_to_text};
+use crate::ui::state::storage::{self, Kept};
+use crate::ui::state::{Action, Ui};
+
+const KEY: &str = "starling.unsent";
+/// Posts remembered until they are accepted; the composer accepts no more of them.
+pub const PENDING_MAX: usize = 50;
+/// Stand between records, and between the parts of one. Control characters that no key writes.
+const RECORDS: char = '\u{1e}';
+const PARTS: char = '\u{1f}';
+
+/// A post to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPost {
+    /// Makes sending it twice the same as sending it once.
+    pub token: [u8; 16],
+    /// The text.
+    pub text: String,
+    /// What it answers.
+    pub reply_to: Option<ReplyTo>,
+    /// The link name wished for; empty: none.
+    pub slug: String,
+}
+
+/// A post the engine has not accepted yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingPost {
+    /// The post.
+    pub post: NewPost,
+    /// Why it was refused; `None` while it is on its way.
+    pub refused: Option<Refusal>,
+}
+
+/// All such posts, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outbox(Vec<PendingPost>);
+
+/// What happens to a post in the outbox.
+pub enum OutboxAction {
+    /// It is on its way, for the first time or again.
+    Sending(NewPost),
+    /// The engine accepted it.
+    Accepted([u8; 16]),
+    /// The engine refused it.
+    Refused([u8; 16], Refusal),
+    /// The person gave it up.
+    Discarded([u8; 16]),
+}
+
+impl Outbox {
+    /// Posts the engine had not accepted when the page was last open.
+    pub fn load() -> Self {
+        Self::from_text(&storage::get(Kept::Always, KEY).unwrap_or_default())
+    }
+
+    /// Remembers them.
+    pub fn save(&self) {
+        storage::put(Kept::Always, KEY, &self.to_text());
+    }
+
+    /// The posts, oldest first.
+    pub fn posts(&self) -> &[PendingPost] {
+        &self.0
+    }
+
+    /// Whether there is room for another one.
+    pub fn has_room(&self) -> bool {
+        self.0.len() < PENDING_MAX
+    }
+
+    /// The outbox after an action.
+    pub fn apply(&mut self, action: OutboxAction) {
+        match action {
+            OutboxAction::Sending(post) => {
+                self.remove(&post.token);
+                self.0.push(PendingPost { post, refused: None });
+            }
+            OutboxAction::Accepted(token) | OutboxAction::Discarded(token) => self.remove(&token),
+            OutboxAction::Refused(token, refusal) => {
+                for pending in &mut self.0 {
+                    if pending.post.token == token {
+                        pending.refused = Some(refusal.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, token: &[u8; 16]) {
+        self.0.retain(|pending| pending.post.token != *token);
+    }
+
+    fn to_text(&self) -> String {
+        let records: Vec<String> = self.0.iter().map(|pending| record(&pending.post)).collect();
+        records.join(&RECORDS.to_string())
+    }
+
+    fn from_text(text: &str) -> Self {
+        let posts = text.split(RECORDS).filter_map(post_from).take(PENDING_MAX);
+        Self(posts.map(|post| PendingPost { post, refused: None }).collect())
+    }
+}
+
+fn record(post: &NewPost) -> String {
+    let token: String = post.token.iter().map(|byte| format!("{byte:02x}")).collect();
+    let reply = post.reply_to.as_ref().map_or_else(String::new, |to| {
+        format!("{} {}", entry_to_text(&to.root), entry_to_text(&to.parent))
+    });
+    format!("{token}{PARTS}{reply}{PARTS}{}{PARTS}{}", post.slug, post.text)
+}
+
+fn post_from(record: &str) -> Option<NewPost> {
+    let mut parts = record.splitn(4, PARTS);
+    let (token_text, reply, slug, text) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let mut token = [0; 16];
+    for (index, byte) in token.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(token_text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(NewPost {
+        token,
+        text: text.to_owned(),
+        slug: slug.to_owned(),
+        reply_to: if reply.is_empty() {
+            None
+        } else {
+            let (root, parent) = reply.split_once(' ')?;
+            Some(ReplyTo {
+                root: entry_from_text(root)?,
+                parent: entry_from_text(parent)?,
+            })
+        },
+    })
+}
+
+/// Publishes a post. It stays in the outbox until the engine accepted it.
+pub fn publish(ui: &Ui, post: NewPost) {
+    let ui = ui.clone();
+    ui.session
+        .dispatch(Action::Outbox(OutboxAction::Sending(post.clone())));
+    spawn_local(async move {
+        let token = post.token;
+        let command = Command::Publish {
+            token,
+            text: post.text,
+            reply_to: post.reply_to,
+            slug: (!post.slug.is_empty()).then_some(post.slug),
+        };
+        let outcome = match ui.bridge.send(command).await {
+            Ok(outcome) => {
+                if let Outcome::Published(view) = outcome {
+                    // Every list learns of it the same way, whether or not the engine also emits it as an event.
+                    ui.bridge.event(Event::Posts {
+                        posts: vec![*view],
+                        more: false,
+                    });
+                }
+                OutboxAction::Accepted(token)
+            }
+            Err(refusal) => OutboxAction::Refused(token, refusal),
+        };
+        ui.session.dispatch(Action::Outbox(outcome));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{AccountId, EntryId, EntryRef};
+
+    use super::*;
+
+    fn post(number: u8) -> NewPost {
+        NewPost {
+            token: [number; 16],
+            text: format!("post {number}\nwith two lines"),
+            reply_to: None,
+            slug: String::new(),
+        }
+    }
+
+    fn outbox(posts: impl IntoIterator<Item = NewPost>) -> Outbox {
+        let mut outbox = Outbox::default();
+        for post in posts {
+            outbox.apply(OutboxAction::Sending(post));
+        }
+        outbox
+    }
+
+    #[test]
+    fn a_post_stays_until_it_is_accepted_or_given_up() {
+        let mut outbox = outbox([post(1), post(2), post(3)]);
+        outbox.apply(OutboxAction::Accepted([2; 16]));
+        outbox.apply(OutboxAction::Refused([3; 16], Refusal::Busy));
+        assert_eq!(outbox.posts()[0].refused, None);
+        assert_eq!(outbox.posts()[1].refused, Some(Refusal::Busy));
+        outbox.apply(OutboxAction::Discarded([3; 16]));
+        assert_eq!(outbox.posts().len(), 1);
+    }
+
+    #[test]
+    fn sending_again_forgets_the_refusal_and_doubles_nothing() {
+        let mut outbox = outbox([post(1)]);
+        outbox.apply(OutboxAction::Refused([1; 16], Refusal::Busy));
+        outbox.apply(OutboxAction::Sending(post(1)));
+        assert_eq!(outbox, self::outbox([post(1)]));
+    }
+
+    #[test]
+    fn a_reload_brings_all_of_them_back_as_not_refused() {
+        let entry = |number| EntryRef {
+            account: AccountId([number; 32]),
+            id: EntryId([number; 32]),
+        };
+        let reply = NewPost {
+            reply_to: Some(ReplyTo {
+                root: entry(8),
+                parent: entry(9),
+            }),
+            slug: "why-they-flock".to_owned(),
+            ..post(2)
+        };
+        let written = outbox([post(1), reply]);
+        let mut refused = written.clone();
+        refused.apply(OutboxAction::Refused([1; 16], Refusal::Busy));
+        assert_eq!(Outbox::from_text(&refused.to_text()), written);
+        assert_eq!(Outbox::from_text(""), Outbox::default());
+        assert_eq!(Outbox::from_text("nonsense\u{1e}more"), Outbox::default());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let many = outbox((0..100).map(post));
+        assert!(!many.has_room());
+        assert_eq!(Outbox::from_text(&many.to_text()).posts().len(), PENDING_MAX);
+        assert!(outbox([post(1)]).has_room());
+    }
+}

@@ -1,0 +1,46 @@
+//! What this feature says.
+
+use crate::ui::kit::strings::counted;
+
+pub const SAFE_HERE: &str = "Only on this device";
+pub const HOLDERS_RELAY: &str = "Relay";
+pub const HOLDERS_PEER: &str = "Peer";
+pub const HOLDERS_NONE: &str = "Saved on this device, and nowhere else yet. It goes out by itself as soon as somebody is \
+     linked.";
+pub const HOLDERS_SOME: &str = "Besides this device, these said they keep it:";
+pub const HOLDERS_SAVING: &str = "Being written to this device's storage.";
+
+/// The durability mark, spoken.
+pub fn safe_at_peers(peers: u32) -> String {
+    format!("At {}", counted(u64::from(peers), "peer", "peers"))
+}
+
+/// The durability mark, spoken.
+pub fn safe_on_relays(relays: u32, known: u32) -> String {
+    if known > relays {
+        format!("On {relays} of {known} relays")
+    } else {
+        format!("On {}", counted(u64::from(relays), "relay", "relays"))
+    }
+}
+pub const SAFETY: &str = "How safe your posts are";
+pub const SAFETY_ALL: &str = "Everything you wrote is stored by at least one relay.";
+
+/// What would be lost with this device.
+pub fn only_here(count: u32) -> String {
+    if count == 1 {
+        "One thing you wrote is only on this device. Lose the device and it is lost.".to_owned()
+    } else {
+        format!("{count} things you wrote are only on this device. Lose the device and they are lost.")
+    }
+}
+
+/// What no relay has yet; `more` if something else was said before.
+pub fn not_on_relays(count: u32, more: bool) -> String {
+    let more = if more { " more" } else { "" };
+    if count == 1 {
+        format!("One{more} is held by other people's browsers, but by no relay yet.")
+    } else {
+        format!("{count}{more} are held by other people's browsers, but by no relay yet.")
+    }
+}

@@ -1,0 +1,21 @@
+//! What this feature says.
+
+pub const FOLLOW: &str = "Follow";
+pub const FOLLOWING: &str = "Following";
+pub const FOLLOW_LABEL: &str = "@name, profile link or account id";
+pub const FOLLOW_BAD: &str = "That is no profile link. It looks like https://…/u/ followed by 55 letters and digits; \
+     perhaps a part is missing. A name begins with @.";
+pub const FOLLOW_SELF: &str = "That is your own profile link. Send it to others so that they can follow you.";
+pub const FOLLOWED_NOW: &str = "Followed. What they write arrives as soon as somebody who has it is linked.";
+pub const FOLLOWING_TITLE: &str = "People you follow";
+pub const FOLLOWING_NONE: &str = "You follow nobody yet.";
+
+/// The follow button, spoken.
+pub fn follow_whom(name: &str, followed: bool) -> String {
+    format!("{} {name}", if followed { FOLLOWING } else { FOLLOW })
+}
+
+/// How many people one follows.
+pub fn following_count(count: u32) -> String {
+    format!("{count} following")
+}

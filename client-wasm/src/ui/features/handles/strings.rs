@@ -1,0 +1,97 @@
+//! What this feature says.
+
+use engine::api::ClaimView;
+use protocol::name::{NameAnswer, NameFault};
+
+pub const HANDLE: &str = "Your name in the network";
+pub const HANDLE_LEAD: &str = "A short name that belongs to you alone, so that people can find you by it. You need none \
+     to write or to be followed.";
+pub const HANDLE_LABEL: &str = "The name you would like";
+pub const HANDLE_CLAIM: &str = "Ask for it";
+pub const HANDLE_DROP: &str = "Never mind";
+pub const HANDLE_RELEASE: &str = "Give it back";
+pub const OFFER: &str = "Give this name to somebody else";
+pub const OFFER_LABEL: &str = "Their profile link or @name";
+pub const OFFER_HINT: &str = "Then they ask for the name in their own app, and have it. Somebody with a name gives that one \
+     back first. Until then this name stays yours, and you can take the offer back.";
+pub const OFFER_SUBMIT: &str = "Offer it";
+pub const OFFER_BACK: &str = "Take the offer back";
+pub const OFFER_SELF: &str = "That is you. Paste the profile link of who is to have the name.";
+pub const NAMED_ASKING: &str = "Asking the network whose name this is…";
+pub const NAMED_NOBODY: &str = "Nobody has this name.";
+pub const NAMED_UNKNOWN: &str =
+    "Whose name this is cannot be found out right now. Try again when you are online.";
+
+/// A name one has.
+pub fn handle_held(handle: &str) -> String {
+    format!("You are @{handle}. Nobody else in the network has this name.")
+}
+
+/// An offer that stands.
+pub fn offer_stands(handle: &str, to: &str) -> String {
+    format!(
+        "@{handle} is offered to {to}, who has it as soon as they ask for it. Tell them; until then it is yours."
+    )
+}
+
+/// An offer, or (`None`) taking one back, that is not decided.
+pub fn offer_waits(handle: &str, to: Option<String>) -> String {
+    match to {
+        Some(to) => {
+            format!("Offering @{handle} to {to}… This happens as soon as the network can be reached.")
+        }
+        None => format!("Taking the offer of @{handle} back as soon as the network can be reached…"),
+    }
+}
+
+/// An offer that was refused.
+pub fn not_yours(handle: &str) -> String {
+    format!(
+        "The network says that @{handle} is not yours any more; perhaps another of your devices gave it back."
+    )
+}
+
+/// A claim that is not decided.
+pub fn claim_waits(claim: &ClaimView) -> String {
+    let name = &claim.name;
+    if claim.release {
+        format!("Giving back @{name}… This happens as soon as the network can be reached.")
+    } else {
+        format!(
+            "Asking for @{name}… The network decides as soon as it can be reached; you can close the app meanwhile."
+        )
+    }
+}
+
+/// Why a claim came to nothing, and what to do.
+pub fn claim_refused(claim: &ClaimView, slug: bool) -> String {
+    let shown = |name: &str| {
+        if slug {
+            format!("/{name}/")
+        } else {
+            format!("@{name}")
+        }
+    };
+    let why = match &claim.refused {
+        Some(NameAnswer::Taken) => "is taken, or looks too much like one that is. Choose another".to_owned(),
+        Some(NameAnswer::Resting { .. }) => {
+            "was given back a short while ago and rests. Choose another".to_owned()
+        }
+        Some(NameAnswer::HasOther { name }) => format!("is one too many: there is {} already", shown(name)),
+        Some(NameAnswer::TooMany { max }) => format!("is one too many: an account has {max} at most"),
+        Some(NameAnswer::Fault(fault)) => match fault {
+            NameFault::TooShort { min } => format!("is too short: {min} characters at least"),
+            NameFault::TooLong { max } => format!("is too long: {max} characters at most"),
+            NameFault::Character { character } => {
+                let dot = if slug { "" } else { " ." };
+                format!("cannot have “{character}” there: letters, digits, and - _{dot} between them")
+            }
+            NameFault::NotCanonical { canonical } => format!("is written {}: ask for that", shown(canonical)),
+            NameFault::MixedScripts => "mixes scripts that look alike. Use one".to_owned(),
+            NameFault::Confusable => "reads like a name in other letters. Choose another".to_owned(),
+            NameFault::Reserved => "is kept for the network itself. Choose another".to_owned(),
+        },
+        _ => "was refused. Choose another".to_owned(),
+    };
+    format!("{} {why}.", shown(&claim.name))
+}

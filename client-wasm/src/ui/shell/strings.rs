@@ -1,0 +1,91 @@
+//! Texts around every page.
+
+use crate::ui::kit::strings::counted;
+
+pub const SKIP: &str = "Skip to the content";
+pub const NAVIGATION: &str = "Places";
+pub const CONTEXT: &str = "Beside the page";
+pub const OPENING: &str = "Opening Starling…";
+pub const NOT_FOUND: &str = "Nothing lives at this address";
+pub const NOT_FOUND_HINT: &str =
+    "The link may be incomplete. Profile and post links are long: check that no part is missing.";
+pub const TO_HOME: &str = "Go to your timeline";
+pub const OFFLINE: &str = "Offline";
+pub const CONNECTING: &str = "Connecting…";
+pub const TAB_FOLLOWS: &str = "Starling is also open in another tab, which does the work. This one shows the same and \
+     takes over when that one closes.";
+pub const UPDATE_READY: &str = "A new version of Starling is ready.";
+pub const UPDATE_NOW: &str = "Reload";
+pub const STORE_BLOCKED: &str =
+    "An older version of Starling is still open in another tab. Close it and this one carries on.";
+pub const STORE_UNAVAILABLE: &str = "This browser does not let Starling store anything. In a private window, or with site \
+     storage switched off, Starling cannot work.";
+pub const ENGINE_STOPPED: &str =
+    "Starling stopped unexpectedly. Nothing that was saved is lost. Reload to carry on.";
+pub const RELOAD: &str = "Reload";
+
+/// The status chip.
+pub fn chip(peers: u32, waiting: u32) -> String {
+    let linked = counted(u64::from(peers), "peer", "peers");
+    if waiting == 0 {
+        linked
+    } else {
+        format!("{linked} · {waiting} waiting")
+    }
+}
+
+/// The status chip without a link.
+pub fn chip_unlinked(state: &str, waiting: u32) -> String {
+    if waiting == 0 {
+        state.to_owned()
+    } else {
+        format!("{} · {waiting} waiting", state.trim_end_matches('…'))
+    }
+}
+
+/// Who is linked, in a sentence's worth.
+pub fn linked(peers: u32, relays: u32) -> String {
+    let others = peers.saturating_sub(relays);
+    format!(
+        "{} and {}",
+        counted(u64::from(relays), "relay", "relays"),
+        counted(u64::from(others), "other peer", "other peers")
+    )
+}
+
+/// The status chip, spoken.
+pub fn chip_label(text: &str) -> String {
+    format!("Network: {text}")
+}
+
+/// A rebuild of everything shown.
+pub fn rebuilding(done: u64, total: u64) -> String {
+    format!("Putting your timelines together again: {done} of {total}.")
+}
+pub const KEYS: &str = "Keyboard shortcuts";
+
+/// Keys and what they do.
+pub const KEY_LIST: [(&str, &str); 10] = [
+    ("j", "Next post"),
+    ("k", "Previous post"),
+    ("Enter", "Open the post"),
+    ("r", "Reply to the post"),
+    ("n", "Write a new post"),
+    ("/", "Follow or look somebody up"),
+    (".", "Show new posts"),
+    ("Ctrl ⏎", "Send what you are writing (on a Mac: ⌘ ⏎)"),
+    ("Esc", "Close what is open"),
+    ("?", "This list"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chip_says_what_waits() {
+        assert_eq!(chip(1, 0), "1 peer");
+        assert_eq!(chip(5, 2), "5 peers · 2 waiting");
+        assert_eq!(chip_unlinked(CONNECTING, 3), "Connecting · 3 waiting");
+    }
+}

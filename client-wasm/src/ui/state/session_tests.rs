@@ -1,0 +1,200 @@
+use engine::api::{Connection, Durability};
+use protocol::{AccountId, DeviceId, EntryId, EntryRef, Timestamp};
+
+use super::*;
+
+fn me() -> MeView {
+    MeView {
+        account: AccountId([1; 32]),
+        device: DeviceId([2; 32]),
+        name: "Ada".to_owned(),
+        bio: String::new(),
+        handle: String::new(),
+        claim: None,
+        offer: None,
+        phrase_confirmed: false,
+        devices: Vec::new(),
+        following: 0,
+        revoked: false,
+        forked: false,
+        relays_only: false,
+    }
+}
+
+fn after(actions: impl IntoIterator<Item = Action>) -> Session {
+    let mut session = Rc::new(Session::default());
+    for action in actions {
+        session = session.reduce(action);
+    }
+    Rc::unwrap_or_clone(session)
+}
+
+fn engine(event: Event) -> Action {
+    Action::Engine(Rc::new(event))
+}
+
+fn post(in_activity: bool) -> Event {
+    let entry = EntryRef {
+        account: AccountId([3; 32]),
+        id: EntryId([4; 32]),
+    };
+    Event::Posts {
+        posts: vec![PostView {
+            entry,
+            device: DeviceId([5; 32]),
+            seq: 0,
+            name: String::new(),
+            handle: String::new(),
+            text: String::new(),
+            timestamp: Timestamp(0),
+            reply: None,
+            replies: 0,
+            mine: false,
+            in_home: false,
+            in_activity,
+            durability: None,
+            slug: String::new(),
+            slug_claim: None,
+        }],
+        more: false,
+    }
+}
+
+#[test]
+fn a_new_person_passes_through_the_first_visit() {
+    let session = after([engine(Event::Ready { account: false }), Action::Me(None)]);
+    assert_eq!(session.phase, Phase::Stranger);
+    assert!(!session.may_write());
+
+    let session = after([
+        engine(Event::Ready { account: false }),
+        Action::Creating(true),
+        // The engine has the account before its answer reaches the form.
+        engine(Event::Me(me())),
+        engine(Event::Ready { account: true }),
+    ]);
+    assert_eq!(
+        session.phase,
+        Phase::Stranger,
+        "the form is still waiting for its answer"
+    );
+
+    let session = after([
+        Action::Creating(true),
+        engine(Event::Me(me())),
+        Action::Arrived { fresh: true },
+        engine(Event::Ready { account: true }),
+        Action::Me(Some(me())),
+    ]);
+    assert_eq!(
+        session.phase,
+        Phase::Arriving,
+        "the words have not been shown yet"
+    );
+    assert!(!session.creating);
+
+    let mut session = session;
+    session.apply(Action::Settled);
+    assert_eq!(session.phase, Phase::Member);
+}
+
+#[test]
+fn a_restored_account_needs_no_first_visit() {
+    let session = after([
+        engine(Event::Ready { account: false }),
+        Action::Creating(true),
+        Action::Arrived { fresh: false },
+    ]);
+    assert_eq!(session.phase, Phase::Member);
+}
+
+#[test]
+fn an_account_made_in_another_tab_ends_the_first_visit_here() {
+    let session = after([engine(Event::Ready { account: false }), engine(Event::Me(me()))]);
+    assert_eq!(session.phase, Phase::Member);
+    assert!(session.may_write());
+}
+
+#[test]
+fn a_refused_account_leads_back_to_the_form() {
+    let session = after([
+        Action::Creating(true),
+        Action::Creating(false),
+        engine(Event::Ready { account: false }),
+    ]);
+    assert_eq!(session.phase, Phase::Stranger);
+    assert!(!session.creating);
+}
+
+#[test]
+fn a_revoked_or_forked_device_may_not_write() {
+    let revoked = MeView {
+        revoked: true,
+        ..me()
+    };
+    let forked = MeView { forked: true, ..me() };
+    assert!(after([Action::Me(Some(me()))]).may_write());
+    assert!(!after([Action::Me(Some(revoked))]).may_write());
+    assert!(!after([Action::Me(Some(forked))]).may_write());
+}
+
+#[test]
+fn activity_is_unread_until_it_was_seen() {
+    assert_eq!(after([engine(post(false))]).activity, Unread::default());
+    let session = after([engine(post(true)), engine(post(false))]);
+    assert!(session.activity.is_unread());
+    let session = after([engine(post(true)), Action::ActivitySeen]);
+    assert!(!session.activity.is_unread());
+}
+
+#[test]
+fn a_message_is_taken_away_by_its_own_timer_alone() {
+    let mut session = after([Action::Say("one".into()), Action::Say("two".into())]);
+    session.apply(Action::Unsay(1));
+    assert_eq!(session.toast, Some((2, "two".into())));
+    session.apply(Action::Unsay(2));
+    assert_eq!(session.toast, None);
+}
+
+#[test]
+fn the_same_message_twice_is_two_messages() {
+    let first = after([Action::Say("copied".into())]);
+    let second = after([Action::Say("copied".into()), Action::Say("copied".into())]);
+    assert_ne!(first.toast, second.toast);
+}
+
+#[test]
+fn a_rebuild_ends_with_its_last_entry() {
+    assert_eq!(
+        after([engine(Event::Rebuilding { done: 3, total: 9 })]).rebuilding,
+        Some((3, 9))
+    );
+    let done = after([
+        engine(Event::Rebuilding { done: 3, total: 9 }),
+        engine(Event::Rebuilding { done: 9, total: 9 }),
+    ]);
+    assert_eq!(done.rebuilding, None);
+}
+
+#[test]
+fn events_of_lists_change_nothing_here() {
+    let entry = EntryRef {
+        account: AccountId([3; 32]),
+        id: EntryId([4; 32]),
+    };
+    let status = StatusView {
+        connection: Connection::Online,
+        peers: 2,
+        ..StatusView::default()
+    };
+    let before = after([Action::Status(status)]);
+    let later = after([
+        Action::Status(status),
+        engine(Event::Durability {
+            post: entry,
+            durability: Durability::default(),
+        }),
+    ]);
+    assert_eq!(before, later);
+    assert_eq!(before.status, status);
+}
