@@ -38,6 +38,7 @@ use std::time::Duration;
 use gossip::broadcast::{Broadcast, Pace};
 use gossip::membership::Membership;
 use ordered::{Map, Set};
+use protocol::link::handshake::NoCommonVersion;
 use protocol::{AccountId, DeviceId, EntryRef, Instant, KeyPair, PeerId};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -120,6 +121,7 @@ pub struct Engine {
     bytes_out: u64,
     duplicates: u64,
     refused: u64,
+    incompatible: Option<NoCommonVersion>,
     audits: u64,
     audits_failed: u64,
     refold: views::Refolding,
@@ -210,6 +212,7 @@ impl Engine {
             bytes_out: 0,
             duplicates: 0,
             refused: 0,
+            incompatible: None,
             audits: 0,
             audits_failed: 0,
             refold: views::Refolding::default(),

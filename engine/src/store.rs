@@ -9,6 +9,13 @@
 use protocol::codec;
 use serde::{Deserialize, Serialize};
 
+/// Version of the rows in all tables: their keys, values and meaning.
+///
+/// Every store keeps this number beside the rows. A store with a higher number was written by a later version of the program
+/// and is refused; one with a lower number is migrated before the engine reads it. Raise it together with the migrations
+/// whenever an earlier version of the engine could not use the rows.
+pub const FORMAT: u32 = 1;
+
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
         /// A named ordered map. The numbers are stored: never reuse one.

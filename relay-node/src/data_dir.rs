@@ -5,8 +5,14 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use engine::store::FORMAT;
+
 /// The file whose lock stands for the folder.
 const LOCK_FILE: &str = "lock";
+/// The file that holds the version of the folder's format, a decimal number.
+const FORMAT_FILE: &str = "format";
+/// The version of a folder without that file: relays wrote none until the second version was thought of.
+const FORMAT_UNWRITTEN: u32 = 1;
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +32,28 @@ pub enum DataDirError {
         path: PathBuf,
         /// The number of the other process, as it wrote it down.
         holder: String,
+    },
+    /// A later version of the relay wrote it.
+    #[error(
+        "the data folder {} has format {found}, written by a later version of relay-node; this version reads formats up to {FORMAT}; install the later version again, or restore a backup made with this version into another folder",
+        path.display()
+    )]
+    Newer {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// The file with the version does not hold a number.
+    #[error(
+        "{}: `{found}` is not a format number; the file is damaged: restore it from a backup of the folder, or, if no later version of relay-node ran here, write {FORMAT} into it",
+        path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
     },
 }
 
@@ -106,6 +134,7 @@ impl DataDir {
         }
         lock.set_len(0).map_err(failed)?;
         writeln!(lock, "{}", std::process::id()).map_err(failed)?;
+        settle_format(&path)?;
         Ok(Self { path, _lock: lock })
     }
 
@@ -116,9 +145,87 @@ impl DataDir {
     }
 }
 
+/// The version of the format of what is in a folder.
+///
+/// # Errors
+/// [`DataDirError`] if this program cannot use it, saying what to do.
+pub fn format(path: &Path) -> Result<u32, DataDirError> {
+    Ok(written_format(path)?.unwrap_or(FORMAT_UNWRITTEN))
+}
+
+fn written_format(path: &Path) -> Result<Option<u32>, DataDirError> {
+    let file = path.join(FORMAT_FILE);
+    let text = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(DataDirError::Io { path: file, source }),
+    };
+    match text.trim().parse() {
+        Ok(found) if found > FORMAT => Err(DataDirError::Newer {
+            path: path.to_owned(),
+            found,
+        }),
+        Ok(found) => Ok(Some(found)),
+        Err(_) => Err(DataDirError::Format {
+            path: file,
+            found: text.trim().chars().take(20).collect(),
+        }),
+    }
+}
+
+/// Checks the format of a folder that this process has locked, and writes it down where it is missing. Migrations of earlier
+/// formats belong here, before the number is written.
+fn settle_format(path: &Path) -> Result<(), DataDirError> {
+    if written_format(path)?.is_none() {
+        let text = format!("{FORMAT_UNWRITTEN}\n");
+        // A full disk does not keep the relay from reading what it has.
+        if let Err(error) = write_durably(path, FORMAT_FILE, &text) {
+            tracing::warn!(%error, folder = %path.display(), "cannot write the format version");
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{DataDir, DataDirError};
+    use super::{DataDir, DataDirError, FORMAT, FORMAT_FILE, format};
+
+    #[test]
+    fn a_folder_carries_its_format_and_a_later_one_is_refused_with_advice() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(FORMAT_FILE);
+        drop(DataDir::take(dir.path()).unwrap());
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            "1\n",
+            "written at the first start"
+        );
+        drop(DataDir::take(dir.path()).unwrap());
+        assert_eq!(format(dir.path()).unwrap(), 1);
+
+        let later = FORMAT + 1;
+        std::fs::write(&file, format!("{later}\n")).unwrap();
+        let error = DataDir::take(dir.path()).unwrap_err();
+        assert!(matches!(error, DataDirError::Newer { found, .. } if found == later));
+        assert!(
+            matches!(format(dir.path()), Err(DataDirError::Newer { .. })),
+            "doctor says so, too"
+        );
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("has format {later}, written by a later version")),
+            "{text}"
+        );
+        assert!(text.contains("install the later version"), "{text}");
+        let kept = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(kept, format!("{later}\n"), "nothing was changed");
+
+        std::fs::write(&file, "a page of something").unwrap();
+        assert!(matches!(
+            DataDir::take(dir.path()),
+            Err(DataDirError::Format { .. })
+        ));
+    }
 
     #[test]
     fn one_relay_at_a_time() {

@@ -155,7 +155,9 @@ impl Page {
                 Trouble::Outdated => {
                     bridge.host_changed(|host| host.update_ready = true);
                     bridge::Trouble::EngineStopped(
-                        "A newer version of Starling runs in another tab.".to_owned(),
+                        "The data in this browser is used by a newer version of Starling. Reload the page; if this message \
+                         returns, the relay at this address serves an older version and has to be updated."
+                            .to_owned(),
                     )
                 }
             }),

@@ -165,7 +165,7 @@ pub enum Trouble {
     StoreBlocked,
     /// The store does not open; the browser's own words.
     StoreUnavailable(String),
-    /// A newer version of the app took the store over: this tab has to be loaded again.
+    /// A newer version of the app took the store over or wrote it: this tab has to be loaded again.
     Outdated,
 }
 

@@ -6,6 +6,7 @@
 
 use protocol::directory::Description;
 use protocol::entry::ReplyTo;
+use protocol::handshake::NoCommonVersion;
 use protocol::name::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -768,6 +769,8 @@ pub struct NetworkView {
     pub duplicates: u64,
     /// Frames and messages refused (bad signatures, malformed, over a limit).
     pub refused: u64,
+    /// The last neighbour that had no protocol version in common with this peer.
+    pub incompatible: Option<NoCommonVersion>,
     /// Entries other relays were asked to show, to prove that they have what they say.
     pub audits: u64,
     /// Those they did not show.

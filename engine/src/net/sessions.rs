@@ -11,7 +11,8 @@ use ordered::{Map, Set};
 use protocol::frame::{self, Reassembly};
 use protocol::handshake::Handshake;
 use protocol::handshake::{
-    Binding, Established, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, feature, pair_salt,
+    Binding, Established, HandshakeError, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, feature,
+    pair_salt,
 };
 use protocol::message::{Decoded, FeedHead, Message, Ping, SaltedAccount};
 use protocol::{AccountId, DeviceId, Instant, PeerId, Timestamp};
@@ -291,7 +292,12 @@ impl Engine {
                 Ok(Step::Wait) => {}
                 Ok(Step::Send(frame)) => self.send_frame(id, frame),
                 Ok(Step::Done(established)) => self.on_established(id, *established),
-                Err(error) => self.misbehaved(id, &error.to_string()),
+                Err(error) => {
+                    if let HandshakeError::Version(versions) = error {
+                        self.incompatible = Some(versions);
+                    }
+                    self.misbehaved(id, &error.to_string());
+                }
             },
             // Late repeats of the handshake mean nothing.
             LinkStage::Up(_) if kind == frame::HELLO || kind == frame::PROOF => {}

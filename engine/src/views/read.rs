@@ -132,6 +132,7 @@ impl Engine {
                 bytes_out: self.bytes_out,
                 duplicates: self.duplicates,
                 refused: self.refused,
+                incompatible: self.incompatible,
                 audits: self.audits,
                 audits_failed: self.audits_failed,
                 relays: self.directory.views(),

@@ -10,7 +10,7 @@ use protocol::message::{
 };
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
-use starling_engine::api::{Answer, Ask, Command, Event, Query, RepairView, Reply, Transport};
+use starling_engine::api::{Answer, Ask, Command, Event, NetworkView, Query, RepairView, Reply, Transport};
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
 use starling_engine::{AskId, Config, Engine, Input, LinkId, Log, Now, Output};
@@ -87,6 +87,18 @@ impl Victim {
         match self.answers.pop() {
             Some(Answer::Reply(reply)) => match *reply {
                 Reply::Profile(profile) => profile.ahead(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn network(&mut self) -> NetworkView {
+        let ask = Ask::Query(Query::Network);
+        self.input(Input::Ask { id: AskId(1), ask });
+        match self.answers.pop() {
+            Some(Answer::Reply(reply)) => match *reply {
+                Reply::Network(view) => view,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -221,6 +233,23 @@ fn data_before_the_handshake() {
     victim.open();
     victim.message(&push(certificate(&account, &device).entry()));
     victim.assert_refused("before the handshake");
+}
+
+#[test]
+fn a_neighbour_of_a_later_protocol_version() {
+    let (_, device) = keys();
+    let mut victim = Victim::new();
+    victim.open();
+    let later = Hello {
+        version_min: 2,
+        version_max: 3,
+        ..hello(&device)
+    };
+    victim.frame(frame::join(frame::HELLO, &protocol::codec::encode(&later)));
+    victim.assert_refused("this program speaks 1, the neighbour speaks 2 to 3; this program is too old");
+    let view = victim.network();
+    let versions = view.incompatible.expect("the diagnostics say so");
+    assert_eq!((versions.theirs.min, versions.theirs.max), (2, 3));
 }
 
 #[test]

@@ -13,6 +13,8 @@
 //! Early messages of a transferred data channel can be lost, so both sides repeat hello and proof (identical bytes) until
 //! they are through; repeats are ignored.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
@@ -26,10 +28,53 @@ use super::frame;
 
 /// The newest version of the peer protocol spoken here.
 pub const VERSION_MAX: u16 = 1;
-/// The oldest version spoken here.
+/// The oldest version of the peer protocol spoken here.
 pub const VERSION_MIN: u16 = 1;
 /// The first bytes of every hello.
 pub const MAGIC: [u8; 4] = *b"STRL";
+
+/// The versions of the peer protocol that a program speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// The oldest.
+    pub min: u16,
+    /// The newest.
+    pub max: u16,
+}
+
+impl Versions {
+    /// Those spoken here.
+    pub const OWN: Self = Self {
+        min: VERSION_MIN,
+        max: VERSION_MAX,
+    };
+
+    /// The newest version that both speak.
+    #[must_use]
+    pub fn common(self, other: Self) -> Option<u16> {
+        let version = self.max.min(other.max);
+        (version >= self.min.max(other.min)).then_some(version)
+    }
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.min == self.max {
+            true => write!(f, "{}", self.max),
+            false => write!(f, "{} to {}", self.min, self.max),
+        }
+    }
+}
+
+/// Two peers without a version in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("no protocol version in common: this program speaks {own}, the neighbour speaks {theirs}; {} program is too old: update it", if own.max < theirs.max { "this" } else { "the neighbour's" })]
+pub struct NoCommonVersion {
+    /// Spoken here.
+    pub own: Versions,
+    /// Spoken by the neighbour.
+    pub theirs: Versions,
+}
 
 /// Feature bits: what both set may be used on the link. Unknown bits are ignored.
 pub mod feature {
@@ -95,8 +140,8 @@ pub enum HandshakeError {
     #[error("malformed handshake")]
     Malformed,
     /// No version in common.
-    #[error("no protocol version in common")]
-    Version,
+    #[error(transparent)]
+    Version(#[from] NoCommonVersion),
     /// A second hello that differs from the first.
     #[error("the handshake changed its mind")]
     Changed,
@@ -159,7 +204,10 @@ pub struct Handshake {
     binding: Binding,
     key: KeyPair,
     local: Vec<u8>,
+    versions: Versions,
     remote: Option<(Box<Hello>, Vec<u8>)>,
+    /// The common version, once there is a remote hello.
+    version: u16,
     proof: Option<Vec<u8>>,
 }
 
@@ -173,7 +221,12 @@ impl Handshake {
             binding,
             key,
             local: codec::encode(hello),
+            versions: Versions {
+                min: hello.version_min,
+                max: hello.version_max,
+            },
             remote: None,
+            version: hello.version_max,
             proof: None,
         }
     }
@@ -206,16 +259,8 @@ impl Handshake {
                 Err(HandshakeError::Changed)
             };
         }
+        let version = negotiate(self.versions, payload)?;
         let hello: Hello = codec::decode_open(payload).map_err(|_| HandshakeError::Malformed)?;
-        if hello.magic != MAGIC {
-            return Err(HandshakeError::Malformed);
-        }
-        if hello.version_min > hello.version_max {
-            return Err(HandshakeError::Malformed);
-        }
-        if hello.version_min > VERSION_MAX || hello.version_max < VERSION_MIN {
-            return Err(HandshakeError::Version);
-        }
         if hello.peer.0 == self.key.public() {
             return Err(HandshakeError::Oneself);
         }
@@ -231,6 +276,7 @@ impl Handshake {
         let proof = frame::join(frame::PROOF, &codec::encode(&signature));
         self.proof = Some(proof.clone());
         self.remote = Some((Box::new(hello), payload.to_vec()));
+        self.version = version;
         Ok(Step::Send(proof))
     }
 
@@ -256,7 +302,7 @@ impl Handshake {
         Ok(Step::Done(Box::new(Established {
             peer: hello.peer,
             account: hello.certificate.as_ref().map(|certificate| certificate.account),
-            version: hello.version_max.min(VERSION_MAX),
+            version: self.version,
             features: hello.features,
             wall: hello.wall,
             salt: *salt.finalize().as_bytes(),
@@ -276,4 +322,16 @@ impl Handshake {
             responder,
         ))
     }
+}
+
+/// The version to speak with the sender of a hello. Magic and versions are read before the rest: their place is the same in
+/// all versions of the protocol, the fields after them may change.
+fn negotiate(own: Versions, hello: &[u8]) -> Result<u16, HandshakeError> {
+    let (magic, theirs): ([u8; 4], Versions) =
+        codec::decode_open(hello).map_err(|_| HandshakeError::Malformed)?;
+    if magic != MAGIC || theirs.min > theirs.max {
+        return Err(HandshakeError::Malformed);
+    }
+    let version = own.common(theirs);
+    version.ok_or(HandshakeError::Version(NoCommonVersion { own, theirs }))
 }

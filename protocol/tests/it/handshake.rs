@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use protocol::kinds::Certificate;
 use protocol::link::frame::{self, HELLO, LAST, PROOF};
 use protocol::link::handshake::{
-    Binding, Established, Handshake, HandshakeError, Hello, Role, Step, VERSION_MAX,
+    Binding, Established, Handshake, HandshakeError, Hello, MAGIC, NoCommonVersion, Role, Step, VERSION_MAX,
+    Versions,
 };
 use protocol::{KeyPair, codec};
 
@@ -291,8 +292,12 @@ fn hellos_that_are_none_are_refused() {
             ..hello()
         })
     };
-    assert_eq!(versions(2, 9), Some(HandshakeError::Version));
-    assert_eq!(versions(0, 0), Some(HandshakeError::Version));
+    let foreign = |min, max| {
+        let (own, theirs) = (Versions::OWN, Versions { min, max });
+        Some(HandshakeError::Version(NoCommonVersion { own, theirs }))
+    };
+    assert_eq!(versions(2, 9), foreign(2, 9));
+    assert_eq!(versions(0, 0), foreign(0, 0));
     assert_eq!(versions(0, 9), None);
     assert_eq!(versions(1, 0), Some(HandshakeError::Malformed));
     let magic = Hello {
@@ -323,6 +328,38 @@ fn hellos_that_are_none_are_refused() {
         ..cast::certificate()
     };
     assert_eq!(with(forged), Some(HandshakeError::Certificate));
+}
+
+/// A peer of a later version of the protocol, which changed everything in a hello but its beginning.
+#[test]
+fn a_peer_of_another_version_is_answered_in_plain_words() {
+    let hello = [&MAGIC[..], &[2, 3], b"fields nobody knows yet"].concat();
+    let error = End::relay().fails_on(&[frame::join(HELLO, &hello)]).unwrap();
+    assert_eq!(
+        error.to_string(),
+        "no protocol version in common: this program speaks 1, the neighbour speaks 2 to 3; this program is too old: \
+         update it"
+    );
+
+    let mut later = cast::relay_hello();
+    (later.version_min, later.version_max) = (2, 3);
+    let later = End::new(Role::Responder, DTLS, cast::key(RELAY), &later);
+    let error = later.fails_on(&[End::laptop().hello()]).unwrap();
+    assert_eq!(
+        error.to_string(),
+        "no protocol version in common: this program speaks 2 to 3, the neighbour speaks 1; the neighbour's program is \
+         too old: update it"
+    );
+}
+
+#[test]
+fn the_newest_common_version_is_spoken() {
+    let versions = |min, max| Versions { min, max };
+    assert_eq!(versions(1, 3).common(versions(2, 5)), Some(3));
+    assert_eq!(versions(2, 5).common(versions(1, 3)), Some(3));
+    assert_eq!(versions(1, 1).common(versions(1, 1)), Some(1));
+    assert_eq!(versions(1, 2).common(versions(3, 4)), None);
+    assert_eq!(versions(3, 4).common(versions(1, 2)), None);
 }
 
 #[test]

@@ -89,6 +89,10 @@ fn folder(folder: &Path, findings: &mut Findings) {
             "give this user the right to, or choose another with --data-dir",
         ),
     }
+    match data_dir::format(folder) {
+        Ok(format) => findings.good(format_args!("{} has format {format}", folder.display())),
+        Err(error) => findings.bad("the data folder cannot be used by this version", error),
+    }
     match store_folder(folder) {
         Ok(posts) if posts.is_dir() => {
             findings.good(format_args!(

@@ -56,7 +56,8 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens the database and reads the directory from all segments. Broken ones are skipped; [`Self::stats`] counts them.
+    /// Opens the database and reads the directory from all segments. Damaged ones are skipped, and
+    /// [`Self::stats`] counts them; one of a later version of the app makes it fail with [`DiskError::Outdated`].
     pub async fn open(tell: impl Fn(StoreEvent) + 'static) -> Result<Self, DiskError> {
         let tell: Rc<dyn Fn(StoreEvent)> = Rc::new(tell);
         let on_event = Rc::clone(&tell);
@@ -360,6 +361,9 @@ async fn boot(disk: &Disk, log: &mut Log) -> Result<(), DiskError> {
         coming = ask(pages.get(at + 1).copied().unwrap_or_default())?;
         for (number, bytes) in page.iter().zip(segments) {
             if let Err(broken) = log.replay(*number, &Rc::new(bytes)) {
+                if broken.is_of_later_version() {
+                    return Err(DiskError::Outdated);
+                }
                 platform::warn(&format!(
                     "store: segment {number} is broken ({broken:?}) and was skipped"
                 ));

@@ -18,8 +18,8 @@ use super::log::Write;
 use super::segment::SegmentNumber;
 
 const DATABASE: &str = "starling";
-/// Goes up with every change of [`migrate`].
-const SCHEMA_VERSION: u32 = 1;
+/// The database's version: that of the rows in it. A database of a later version does not open ([`DiskError::Outdated`]).
+const SCHEMA_VERSION: u32 = engine::store::FORMAT;
 /// number → segment.
 const LOG: &str = "log";
 /// name → bytes: the adapter's own small things.
@@ -32,7 +32,7 @@ pub enum DiskError {
     Quota,
     /// A segment of this number is there already: it was written before, or by somebody else.
     Exists,
-    /// The database was closed to make way for a newer version of the app.
+    /// A later version of the app wrote the database, or waits for this one to close it.
     Outdated,
     /// Anything else; opening the database again may help.
     Other(String),

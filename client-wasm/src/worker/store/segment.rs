@@ -14,6 +14,8 @@
 //! operation   table (one byte; 0x80 added: delete) · key length (LEB128) · key · [value length (LEB128) · value]
 //! ```
 //!
+//! Magic, version, number and checksum keep their places in all versions, so damage is told from a later version.
+//!
 //! Invariant: [`SegmentReader::open`] accepts only what [`SegmentWriter::finish`] made, so that nothing behind it meets half a record.
 //! Positions are counted from the start of the record.
 
@@ -43,7 +45,7 @@ pub type SegmentBytes = Rc<Vec<u8>>;
 pub enum Broken {
     /// Too short, another magic or length.
     Shape,
-    /// Written by a version this one does not know.
+    /// Whole, but of a later version of the layout.
     Version,
     /// It says it has another number than the key it was found under.
     Number,
@@ -51,6 +53,16 @@ pub enum Broken {
     Checksum,
     /// The checksum holds but an operation does not decode: a bug of the writer.
     Operation,
+    /// The checksum holds but an operation is about an unknown table: a later version of the app wrote it.
+    Table,
+}
+
+impl Broken {
+    /// Whether a later version of the app wrote the segment. It must not be skipped like a damaged one: without what is in it
+    /// this device would sign other entries with the same numbers.
+    pub fn is_of_later_version(self) -> bool {
+        matches!(self, Self::Version | Self::Table)
+    }
 }
 
 /// One decoded operation.
@@ -151,9 +163,6 @@ impl<'a> SegmentReader<'a> {
         if bytes.len() < HEADER_LEN || bytes[..4] != MAGIC || bytes[5..8] != [0; 3] {
             return Err(Broken::Shape);
         }
-        if bytes[4] != VERSION {
-            return Err(Broken::Version);
-        }
         if read_u32(bytes, 16) as usize != bytes.len() - HEADER_LEN {
             return Err(Broken::Shape);
         }
@@ -162,6 +171,9 @@ impl<'a> SegmentReader<'a> {
         }
         if bytes[CHECKED_LEN..HEADER_LEN] != checksum(bytes) {
             return Err(Broken::Checksum);
+        }
+        if bytes[4] != VERSION {
+            return Err(Broken::Version);
         }
         Ok(Self {
             bytes,
@@ -182,7 +194,7 @@ impl<'a> SegmentReader<'a> {
         self.left -= 1;
         let start = self.position;
         let tag = *self.take(1)?.first().ok_or(Broken::Operation)?;
-        let table = Table::from_number(tag & !DELETE).ok_or(Broken::Operation)?;
+        let table = Table::from_number(tag & !DELETE).ok_or(Broken::Table)?;
         let key_len = self.length()?;
         let key = self.take(key_len)?;
         let value = if tag & DELETE == 0 {
@@ -294,5 +306,31 @@ mod tests {
             assert!(SegmentReader::open(&bytes[..at], 9).is_err(), "cut at {at}");
         }
         assert_eq!(SegmentReader::open(&bytes, 8).err(), Some(Broken::Number));
+    }
+
+    /// A whole segment with these bytes in place of those of [`sample`].
+    fn changed(change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+        let mut bytes = sample();
+        change(&mut bytes);
+        let checksum = checksum(&bytes);
+        bytes[CHECKED_LEN..HEADER_LEN].copy_from_slice(&checksum);
+        bytes
+    }
+
+    #[test]
+    fn a_segment_of_a_later_version_is_told_from_a_damaged_one() {
+        let later = changed(|bytes| bytes[4] = VERSION + 1);
+        let error = SegmentReader::open(&later, 9).unwrap_err();
+        assert!(error.is_of_later_version(), "{error:?}");
+
+        let unknown_table = changed(|bytes| bytes[HEADER_LEN] = 0x7f);
+        let mut reader = SegmentReader::open(&unknown_table, 9).expect("it is whole");
+        let error = reader.next().unwrap_err();
+        assert!(error.is_of_later_version(), "{error:?}");
+
+        let mut damaged = sample();
+        damaged[4] = VERSION + 1;
+        let error = SegmentReader::open(&damaged, 9).unwrap_err();
+        assert!(!error.is_of_later_version(), "{error:?}");
     }
 }

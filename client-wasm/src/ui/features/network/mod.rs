@@ -293,6 +293,9 @@ fn diagnostics(session: &Session, view: &NetworkView) -> String {
         "feeds {} entries {} interests {} duplicates {} refused {}",
         view.feeds, view.entries, view.interests, view.duplicates, view.refused
     );
+    if let Some(versions) = view.incompatible {
+        let _ = writeln!(text, "incompatible: {versions}");
+    }
     for link in &view.links {
         let _ = writeln!(
             text,
