@@ -44,43 +44,13 @@ build_app() {
 
 # The app must be there first: the relay carries it inside.
 build_relay() {
-  finish_relay_library
   build_step "Building the relay" "${relay_seconds:-240}" \
     cargo build --locked --release --package starling-relay-node --bin relay-node
 }
 
-relay_library='' relay_library_log='' relay_seconds=''
-
-# Begins to build the relay but for the app in it, behind everything else: building the tools and the app leaves a core idle
-# half of the time.
-start_relay_library() {
-  [ ! -x "$RELAY" ] || return 0
-  relay_library_log="$(mktemp)"
-  CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100 nice cargo build --locked --release \
-    --package starling-relay-node --lib </dev/null >"$relay_library_log" 2>&1 &
-  relay_library=$!
-  # A shell without job control shields such a process from Ctrl-C.
-  trap stop_relay_library EXIT
-}
-
-# What it said is dropped: if it failed, building the relay fails in the same way.
-finish_relay_library() {
-  [ -n "$relay_library" ] || return 0
-  local reporter
-  say "Waiting for the relay's library, which began beside the tools (a few minutes at most)"
-  report_progress "$relay_library_log" "$$" &
-  reporter=$!
-  wait "$relay_library" || true
-  kill "$reporter" 2>/dev/null || true
-  stop_relay_library
-  relay_seconds=20
-}
-
-stop_relay_library() {
-  [ -n "$relay_library" ] || return 0
-  kill "$relay_library" 2>/dev/null || true
-  rm -f "$relay_library_log"
-  relay_library=''
+# All of the relay but the app in it.
+build_relay_library() {
+  cargo build --locked --release --package starling-relay-node --lib
 }
 
 # build_gossip_page NAME: an example of the gossip library for browsers, as a page in $TARGET/examples/NAME.

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Long builds: what is built, how long it takes, and how far it is.
 
+# The process group of a build in the background, its output, and whether this shell is it: see start_ahead.
+ahead='' ahead_log='' is_ahead=''
+
 # Seconds between two lines of progress where standard error is no terminal.
 PROGRESS_EVERY_S=15
 
@@ -16,7 +19,7 @@ build_step() {
   local name="$1" seconds="$2" started=$SECONDS status=0 log reporter
   shift 2
   say "$name ($(about "$seconds") on two cores)"
-  if [ -t 2 ]; then
+  if [ -t 2 ] || [ -n "$is_ahead" ]; then
     "$@" </dev/null >&2
     return
   fi
@@ -34,6 +37,48 @@ build_step() {
   fi
   rm -f "$log"
   return "$status"
+}
+
+# start_ahead COMMAND...: runs a build, or a function that builds, in the background, with what the rest leaves of the
+# processor. One at a time. It only saves time: what needs the result calls finish_ahead and builds it in the ordinary way,
+# which then has nothing to do or shows what is wrong.
+start_ahead() {
+  ahead_log="$(mktemp)"
+  # A process group of its own, so that all of it can be ended.
+  set -m
+  (
+    set -euo pipefail
+    is_ahead=yes
+    renice -n 19 -p "$BASHPID" >/dev/null 2>&1 || true
+    export CARGO_TERM_PROGRESS_WHEN=always CARGO_TERM_PROGRESS_WIDTH=100
+    "$@"
+  ) </dev/null >"$ahead_log" 2>&1 &
+  ahead=$!
+  set +m
+}
+
+# finish_ahead NAME: waits for it.
+finish_ahead() {
+  [ -n "$ahead" ] || return 0
+  local reporter
+  if kill -0 "$ahead" 2>/dev/null; then
+    say "Waiting for $1, which began beside other work (a few minutes at most)"
+    renice -n 0 -g "$ahead" >/dev/null 2>&1 || true
+    report_progress "$ahead_log" "$$" &
+    reporter=$!
+    wait "$ahead" || true
+    kill "$reporter" 2>/dev/null || true
+    wait "$reporter" 2>/dev/null || true
+  fi
+  stop_ahead
+}
+
+stop_ahead() {
+  [ -n "$ahead" ] || return 0
+  kill -- "-$ahead" 2>/dev/null || true
+  wait "$ahead" 2>/dev/null || true
+  rm -f "$ahead_log"
+  ahead=''
 }
 
 # report_progress LOG PARENT: how far Cargo says it is, until PARENT is gone.

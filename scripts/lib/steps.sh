@@ -5,7 +5,7 @@ step_names=() step_results=()
 total_passed=0 total_failed=0
 run_started=$SECONDS
 step_log="$(mktemp)"
-trap 'rm -f "$step_log"' EXIT
+trap 'rm -f "$step_log"; stop_ahead' EXIT
 
 # Sums what test runners report at the end: "P passed, F failed". Colours are taken off first.
 counted() {
@@ -21,9 +21,18 @@ counted() {
     END { print passed + 0, failed + 0 }'
 }
 
+# Puts into cpu_s the seconds of processor time that all finished commands have taken so far.
+count_cpu() {
+  # Not in a subshell: that would count its own.
+  times >"$step_log"
+  cpu_s="$(awk '{ for (i = 1; i <= 2; i++) { split($i, at, /[ms]/); total += at[1] * 60 + at[2] } } END { printf "%d", total }' "$step_log")"
+}
+
 # step NAME COMMAND...: a step without tests of its own counts as one.
 step() {
-  local name="$1" started=$SECONDS status=0 passed failed words took
+  local name="$1" started=$SECONDS status=0 passed failed words took cpu_s cpu_before
+  count_cpu
+  cpu_before="$cpu_s"
   shift
   title "$name"
   # Not `if (…)`: inside a condition, bash would go on after a failing line.
@@ -32,9 +41,10 @@ step() {
   status=${PIPESTATUS[0]}
   set -e
   read -r passed failed <<<"$(counted)"
+  count_cpu
   if [ "$status" = 0 ] && [ $((passed + failed)) = 0 ]; then passed=1; fi
   if [ "$status" != 0 ] && [ "$failed" = 0 ]; then failed=1; fi
-  took="$(duration $((SECONDS - started)))"
+  took="$(duration $((SECONDS - started))), $((cpu_s - cpu_before)) s of processor time"
   words="${GREEN}ok${PLAIN}    "
   [ "$failed" = 0 ] || words="${RED}FAILED${PLAIN}"
   total_passed=$((total_passed + passed))
@@ -58,7 +68,9 @@ needs() {
 }
 
 summary() {
-  title "summary ($(duration $((SECONDS - run_started))))"
+  local cpu_s
+  count_cpu
+  title "summary ($(duration $((SECONDS - run_started))), $cpu_s s of processor time)"
   local result
   for result in "${step_results[@]}"; do say "  ${result#*|}"; done
   printf '%d passed, %d failed\n' "$total_passed" "$total_failed"
