@@ -25,7 +25,7 @@ extern "C" {
     fn console_error(line: &str);
 }
 
-/// Says in the console where a bug of ours struck.
+/// Reports a panic in the console.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|info| console_error(&info.to_string())));
 }
@@ -69,12 +69,12 @@ pub fn random_u64() -> u64 {
     u64::from_le_bytes(random())
 }
 
-/// A line for whoever opens the console's verbose level.
+/// A line for the console's verbose level.
 pub fn debug(line: &str) {
     console_debug(line);
 }
 
-/// A line for whoever opens the console.
+/// A warning in the console.
 pub fn warn(line: &str) {
     console_warn(line);
 }

@@ -1,4 +1,4 @@
-//! A map of a few entries: a vector, searched from the front. Code here is download, and this is even less of it than
+//! A map of a few entries: a vector, searched from the front. Code in the app is download, and this is even less than
 //! `ordered::Map`; for some dozens of links the search is no slower.
 
 /// Entries in the order they came.

@@ -30,9 +30,12 @@ pub async fn serious_violations(page: &Page) -> Result<Vec<Violation>> {
     let path = source_path();
     let source = std::fs::read_to_string(&path)
         .with_context(|| format!("{} is missing: `scripts/test` installs it", path.display()))?;
-    page.eval::<Value>(&format!("{source}; 0"))
-        .await
-        .context("loading axe-core")?;
+    // Half a megabyte: once a page is enough.
+    if page.eval::<bool>("typeof axe === 'undefined'").await? {
+        page.eval::<Value>(&format!("{source}; 0"))
+            .await
+            .context("loading axe-core")?;
+    }
     let found: Vec<Violation> = page
         .eval(
             "axe.run(document, { resultTypes: ['violations'] }).then(result => result.violations.map(v => ({

@@ -696,7 +696,7 @@ impl Demo {
         }
     }
 
-    /// Somebody one follows writes something.
+    /// Another person writes a post.
     fn others_write(self: &Rc<Self>, after_ms: u32, author: usize) {
         let demo = self.clone();
         Timeout::new(after_ms, move || {

@@ -1,10 +1,10 @@
-//! The one door between the interface and everything else.
+//! The only connection between the interface and everything else.
 //!
 //! The interface asks, the adapters carry. [`Bridge`] numbers every [`Ask`], keeps it until its one [`Answer`] came, and
-//! hands [`Event`]s to whoever subscribed. How the bytes travel (a worker, another tab) is the business of the two
+//! hands [`Event`]s to all subscribers. How the bytes travel (a worker, another tab) is the business of the two
 //! functions in [`Carrier`]; after a change of carrier [`Bridge::unanswered`] says what has to be asked again.
 //!
-//! Invariant: every ask is answered at most once, and nobody waits on an answer that was dropped silently: a bridge
+//! Invariant: every ask is answered at most once, and no answer is dropped silently: a bridge
 //! keeps at most [`UNANSWERED_MAX`] asks and refuses more with [`Refusal::Busy`].
 
 use std::cell::{Cell, RefCell};
@@ -37,7 +37,7 @@ pub struct Carrier {
 pub enum HostCommand {
     /// Ask the browser to keep this site's storage.
     KeepStorage,
-    /// Measure the storage anew.
+    /// Measure the storage again.
     MeasureStorage,
     /// Switch to the app version that waits, and reload.
     ApplyUpdate,
@@ -168,7 +168,7 @@ impl Bridge {
 
     // For the adapters.
 
-    /// The answer to the ask with this number arrived. A number nobody waits for is ignored.
+    /// The answer to the ask with this number arrived. An unknown number is ignored.
     pub fn answered(&self, number: u64, answer: Answer) {
         let waiting = {
             let mut unanswered = self.0.unanswered.borrow_mut();
@@ -252,7 +252,7 @@ impl Future for AnswerFuture {
     }
 }
 
-/// Callbacks by number. A callback may subscribe or unsubscribe while it is told something.
+/// Callbacks by number. A callback may subscribe or unsubscribe while it is called.
 struct Listeners<T: 'static>(Rc<RefCell<ListenerMap<T>>>);
 
 struct ListenerMap<T: 'static> {

@@ -195,7 +195,7 @@ pub fn next_frame(run: impl FnOnce() + 'static) {
     let _ = window().request_animation_frame(callback.unchecked_ref());
 }
 
-/// Focuses a field that the next drawing brings, within so many frames.
+/// Focuses a field that the next drawing brings, within this many frames.
 pub fn focus_soon(id: &'static str, frames: u32) {
     next_frame(move || match by_id(id) {
         Some(field) => focus_quietly(&field),

@@ -45,7 +45,7 @@ pub fn run() {
     let (asking, commanding) = (Rc::downgrade(&page), Rc::downgrade(&page));
     let bridge = Bridge::new(Carrier {
         ask: Box::new(move |number, ask| {
-            // Before this tab knows its place nobody would answer; the bridge keeps the ask until then.
+            // Before this tab knows its role there would be no answer; the bridge keeps the ask until then.
             if let Some(page) = asking.upgrade().filter(|page| page.placed.get()) {
                 page.post(&ToWorker::Ask {
                     number,
@@ -176,7 +176,7 @@ impl Page {
         }
     }
 
-    /// The worker is dead: its lock is free, its connections are nobody's. A fresh one takes over from the store.
+    /// The worker is dead: its lock is free, its connections are lost. A fresh one takes over from the store.
     fn on_crash(self: &Rc<Self>, reason: String) {
         platform::warn(&format!("the worker stopped: {reason}"));
         self.placed.set(false);

@@ -21,7 +21,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Takes over a channel that just arrived; must be called in the turn that brought it, since its first events wait for nobody. `low` is called
+    /// Takes over a channel that just arrived; must be called in the turn that brought it, since its first events do not wait. `low` is called
     /// when there is room again.
     pub fn new(
         channel: RtcDataChannel,
@@ -105,7 +105,7 @@ impl PageChannel {
         })
     }
 
-    /// The page passed so many bytes on.
+    /// The page passed this many bytes on.
     pub fn sent(&self, bytes: u32) {
         self.unsent.set(self.unsent.get().saturating_sub(bytes));
     }

@@ -143,7 +143,7 @@ impl Attempt {
 
 /// What the dialer may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Means {
+pub struct TransportCapabilities {
     /// The page can make peer connections.
     pub webrtc: bool,
     /// Links from browser to browser are wanted.
@@ -153,12 +153,12 @@ pub struct Means {
 /// All attempts, and the open connections of the page.
 #[derive(Debug)]
 pub struct Dialer {
-    means: Means,
+    capabilities: TransportCapabilities,
     me: Option<PeerId>,
     /// The relay that serves this app: the one a WebSocket leads to.
     home_relay: Option<PeerId>,
     joined: bool,
-    /// There are neighbours to carry a word.
+    /// There are neighbours that can pass a message on.
     neighbours: bool,
     webrtc_after: Instant,
     next: ConnectionId,
@@ -168,9 +168,9 @@ pub struct Dialer {
 
 impl Dialer {
     /// Nothing under way.
-    pub fn new(means: Means) -> Self {
+    pub fn new(capabilities: TransportCapabilities) -> Self {
         Self {
-            means,
+            capabilities,
             me: None,
             home_relay: None,
             joined: false,
@@ -225,7 +225,7 @@ impl Dialer {
             attempt.dialled = true;
             return;
         }
-        let reachable = self.means.webrtc && (relay || self.means.direct) && self.me.is_some();
+        let reachable = self.capabilities.webrtc && (relay || self.capabilities.direct) && self.me.is_some();
         let pausing = relay && now < self.webrtc_after;
         if self.attempts.len() >= CONNECTIONS_MAX || self.is_fresh(peer, now) {
             self.actions.push(Action::Failed { peer });
@@ -285,7 +285,7 @@ impl Dialer {
         }
     }
 
-    /// There are neighbours to carry a word, or none.
+    /// Whether there are neighbours that can pass a message on.
     pub fn set_neighbours(&mut self, any: bool, now: Instant) {
         if self.neighbours == any {
             return;
@@ -516,7 +516,7 @@ impl Dialer {
         connection
     }
 
-    /// Somebody carries the word: offer, or ask for an offer.
+    /// A neighbour passes the message on: offer, or ask for an offer.
     fn begin(&mut self, connection: ConnectionId, now: Instant) {
         let joined = self.joined;
         let (Some(attempt), Some(me)) = (self.attempts.get_mut(connection), self.me) else {
@@ -611,8 +611,8 @@ impl Dialer {
             .values()
             .filter(|a| !a.dialled && a.stage != Stage::Open)
             .count();
-        self.means.webrtc
-            && self.means.direct
+        self.capabilities.webrtc
+            && self.capabilities.direct
             && self.me != Some(from)
             && strangers < STRANGERS_MAX
             && self.attempts.len() < CONNECTIONS_MAX

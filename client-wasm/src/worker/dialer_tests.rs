@@ -6,11 +6,11 @@ use protocol::handshake::{Binding, Role};
 use protocol::signal::Payload;
 use protocol::{Instant, PeerId};
 
-use super::dialer::{Action, Dialer, Means, PEER_TIMEOUT, RELAY_TIMEOUT, Via};
+use super::dialer::{Action, Dialer, PEER_TIMEOUT, RELAY_TIMEOUT, TransportCapabilities, Via};
 use super::port::{ConnectionId, ToPage};
 
 const T0: Instant = Instant(1_000_000);
-const ALL: Means = Means {
+const ALL: TransportCapabilities = TransportCapabilities {
     webrtc: true,
     direct: true,
 };
@@ -24,8 +24,8 @@ fn sdp(n: u8) -> String {
     format!("v=0\r\na=fingerprint:sha-256 {pairs}\r\n")
 }
 
-fn dialer(me: u8, means: Means) -> Dialer {
-    let mut dialer = Dialer::new(means);
+fn dialer(me: u8, capabilities: TransportCapabilities) -> Dialer {
+    let mut dialer = Dialer::new(capabilities);
     dialer.set_me(peer(me));
     dialer.set_joined(true, T0);
     dialer.set_home_relay(peer(200));
@@ -61,7 +61,7 @@ impl Net {
             .1
     }
 
-    /// Passes messages on until nobody says anything; then every connection both of whose ends are described opens.
+    /// Passes messages on until there are none; then every connection both of whose ends are described opens.
     fn settle(&mut self) {
         loop {
             let mut quiet = true;
@@ -149,7 +149,7 @@ fn a_peer_that_is_gone_or_declines_is_a_failed_dial() {
     net.settle();
     assert_eq!((net.failed.len(), net.ups.len()), (2, 0));
 
-    let relayed_only = Means {
+    let relayed_only = TransportCapabilities {
         webrtc: true,
         direct: false,
     };
@@ -203,7 +203,7 @@ fn a_relay_is_reached_over_a_websocket_where_webrtc_fails() {
 
     let mut dialer = dialer(
         1,
-        Means {
+        TransportCapabilities {
             webrtc: false,
             direct: true,
         },

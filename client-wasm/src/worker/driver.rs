@@ -17,7 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::backoff::Backoff;
 use super::channels::{Channel, PageChannel};
-use super::dialer::{Action, Dialer, Means, Via};
+use super::dialer::{Action, Dialer, TransportCapabilities, Via};
 use super::leader::TabId;
 use super::links::{LinkEvent, Links, PipeEvent};
 use super::port::{ConnectionId, Surroundings, ToPage};
@@ -37,7 +37,7 @@ const SLEPT: Duration = Duration::from_secs(20);
 pub struct Around {
     /// Posts to the page.
     pub page: Box<dyn Fn(&ToPage)>,
-    /// Brings an answer to whoever asked.
+    /// Brings an answer to the tab that asked.
     pub answer: Box<dyn Fn(TabId, u64, Answer)>,
     /// Tells every tab.
     pub event: Box<dyn Fn(Event)>,
@@ -95,7 +95,7 @@ impl Driver {
                 }
             };
             let (on_link, on_signaling) = (me.clone(), me.clone());
-            let means = Means {
+            let capabilities = TransportCapabilities {
                 webrtc: surroundings.webrtc,
                 direct: surroundings.direct,
             };
@@ -114,7 +114,7 @@ impl Driver {
                         driver.on_link(event);
                     }
                 }),
-                dialer: RefCell::new(Dialer::new(means)),
+                dialer: RefCell::new(Dialer::new(capabilities)),
                 signaling: Signaling::new(
                     format!("{websockets}/signal"),
                     host_of(&around.origin),
@@ -188,7 +188,7 @@ impl Driver {
         self.feed(Input::Network { online: true });
     }
 
-    /// Ends links and signaling and writes nothing any more. The store is still open for whoever deletes it.
+    /// Ends links and signaling and writes nothing any more. The store stays open, so that it can be deleted.
     pub fn stop(&self) {
         self.stopped.set(true);
         self.deadline.set(None);

@@ -1,11 +1,11 @@
 //! Which tab runs the engine: the one whose worker holds the Web Lock. The browser hands the lock on the moment a worker
-//! ends, however it ends, so a new leader stands within milliseconds.
+//! ends, however it ends, so there is a new leader within milliseconds.
 //!
-//! Followers send their asks to the leader over a broadcast channel and hear its answers and events there. A worker
-//! keeps no asks: the page does, and asks again whenever it is told its role anew, which happens whenever a leader speaks up.
-//! Repeated commands are harmless: posts carry tokens, the others say where to end, not what to add.
+//! Followers send their asks to the leader over a broadcast channel and receive its answers and events there. A worker
+//! keeps no asks: the page does, and asks again each time it is told its role, which happens whenever there is a new leader.
+//! Repeated commands are harmless: posts carry tokens, the others name the state to reach, not a change.
 //!
-//! Where there are no Web Locks (an insecure origin), a tab leads if nobody answers its hello.
+//! Where there are no Web Locks (an insecure origin), a tab leads if its hello is not answered.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,8 +21,8 @@ use crate::platform::{self, Listener};
 
 /// The lock, held for as long as the engine runs.
 const LOCK: &str = "starling-leader";
-/// The channel; the number goes up with every change of [`Word`].
-const CHANNEL: &str = "starling-tabs-1";
+/// The channel; the number goes up with every change of [`TabMessage`] or of what it carries.
+const CHANNEL: &str = "starling-tabs-2";
 /// Without locks: how long a leader may take to answer a hello.
 const HELLO_TIMEOUT_MS: f64 = 700.0;
 /// Without locks: how often a follower makes sure that its leader is there.
@@ -31,9 +31,9 @@ const HELLO_EVERY_MS: f64 = 800.0;
 /// Names a tab, at random.
 pub type TabId = u64;
 
-/// What the tabs of one browser say to each other.
+/// What the tabs of one browser send to each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Word {
+pub enum TabMessage {
     /// Who leads?
     Hello {
         /// Who asks.
@@ -106,8 +106,8 @@ pub struct Tabs {
 }
 
 impl Tabs {
-    /// Listens to the other tabs. A word that does not decode comes from another version of the app and is ignored.
-    pub fn new(hear: impl Fn(Word) + 'static) -> Rc<Self> {
+    /// Listens to the other tabs. A message that does not decode comes from another version of the app and is ignored.
+    pub fn new(on_tab_message: impl Fn(TabMessage) + 'static) -> Rc<Self> {
         let tabs = Rc::new(Self {
             me: platform::random_u64(),
             channel: BroadcastChannel::new(CHANNEL).ok(),
@@ -123,13 +123,13 @@ impl Tabs {
             else {
                 return;
             };
-            let Some(word) = port::decode::<Word>(&bytes) else {
+            let Some(message) = port::decode::<TabMessage>(&bytes) else {
                 return;
             };
-            if let (Word::Leading { .. }, Some(tabs)) = (&word, weak.upgrade()) {
+            if let (TabMessage::Leading { .. }, Some(tabs)) = (&message, weak.upgrade()) {
                 tabs.leader_seen.set(true);
             }
-            hear(word);
+            on_tab_message(message);
         });
         if let Some(channel) = &tabs.channel {
             channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
@@ -143,10 +143,10 @@ impl Tabs {
         self.me
     }
 
-    /// Says something to all other tabs.
-    pub fn say(&self, word: &Word) {
+    /// Sends a message to all other tabs.
+    pub fn broadcast(&self, message: &TabMessage) {
         if let Some(channel) = &self.channel {
-            let bytes = js_sys::Uint8Array::from(port::encode(word).as_slice());
+            let bytes = js_sys::Uint8Array::from(port::encode(message).as_slice());
             // Fails only for what cannot be cloned.
             let _ = channel.post_message(&bytes);
         }
@@ -177,7 +177,7 @@ impl Tabs {
     async fn lead_without_locks(&self) {
         loop {
             self.leader_seen.set(false);
-            self.say(&Word::Hello { tab: self.me });
+            self.broadcast(&TabMessage::Hello { tab: self.me });
             // Tabs opened together do not all time out together.
             let jitter = (self.me % 300) as f64;
             platform::sleep(HELLO_TIMEOUT_MS + jitter).await;

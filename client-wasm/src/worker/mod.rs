@@ -1,5 +1,5 @@
-//! The dedicated worker of one tab: the engine with its store and links, as long as this tab leads; otherwise a post
-//! office between its page and the leader's worker.
+//! The dedicated worker of one tab: the engine with its store and links, as long as this tab leads; otherwise it passes
+//! messages on between its page and the leader's worker.
 //!
 //! What decides is pure and compiles natively, for tests: [`dialer`], [`outbox`], [`backoff`], [`sdp`], the store's log.
 
@@ -12,11 +12,11 @@ mod dialer_tests;
 #[cfg(target_arch = "wasm32")]
 mod driver;
 #[cfg(target_arch = "wasm32")]
+mod host;
+#[cfg(target_arch = "wasm32")]
 mod leader;
 #[cfg(target_arch = "wasm32")]
 mod links;
-#[cfg(target_arch = "wasm32")]
-mod office;
 pub mod outbox;
 pub mod port;
 #[cfg(target_arch = "wasm32")]
@@ -29,6 +29,6 @@ mod store;
 mod websocket;
 
 #[cfg(target_arch = "wasm32")]
-pub use links::frame_of;
+pub use host::run;
 #[cfg(target_arch = "wasm32")]
-pub use office::run;
+pub use links::frame_of;

@@ -1,5 +1,5 @@
 //! What waits to go out on a channel. Below the browser's own buffer sits a bounded queue of ours: a neighbour too slow
-//! for both is let go, since a peer must slow down nobody but itself.
+//! for both is let go, since a peer must slow down itself alone.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! What page and worker say to each other: postcard bytes, one message each, in order both ways.
+//! The messages between page and worker: postcard bytes, one message each, in order both ways.
 //!
 //! The page is the only place where peer connections live, so part of it is the worker ordering and the page reporting.
 //! A data channel itself travels beside a [`ToWorker::Channel`] message, as a transferred object.
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Names a connection, and later its link. Chosen by the worker, never used twice in its life.
 pub type ConnectionId = u64;
 
-/// What the worker has to know of its surroundings, given once at the start.
+/// The worker's environment, given once at the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surroundings {
     /// The page can make peer connections.
@@ -84,7 +84,7 @@ pub enum ToWorker {
         /// One frame.
         bytes: Vec<u8>,
     },
-    /// So many bytes of a channel that stays are on their way.
+    /// Bytes of a channel that stays are on their way.
     Sent {
         /// Whose.
         connection: ConnectionId,
@@ -98,7 +98,7 @@ pub enum ToWorker {
 pub enum ToPage {
     /// The worker runs and listens.
     Hello,
-    /// Where this tab stands among the tabs of the browser. Ask what is unanswered again: the leader may be another than before.
+    /// The role of this tab among the tabs of the browser. Ask what is unanswered again: the leader may be another than before.
     Role {
         /// Whether this tab runs the engine.
         leading: bool,

@@ -18,7 +18,7 @@ use crate::platform::{self, Alarm};
 
 /// From connecting to being welcome.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the members are listed anew.
+/// How often the members are listed again.
 const LIST_EVERY: Duration = Duration::from_secs(45);
 /// How long an answer to that may take.
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ enum State {
     Joining,
     /// Welcome; the alarm lists the members.
     Joined,
-    /// Welcome; the list was asked for and the alarm means that nobody answered.
+    /// Welcome; the list was asked for, and the alarm means that no answer came.
     Listing,
 }
 
@@ -116,7 +116,7 @@ impl Signaling {
         }
     }
 
-    /// Somebody is about to need it: do not wait for the end of a pause.
+    /// A connection is about to need it: do not wait for the end of a pause.
     pub fn try_now(&self) {
         if self.state.get() == State::Pausing {
             self.connect();
@@ -215,7 +215,7 @@ impl Signaling {
                 (self.tell)(SignalingEvent::Members(members));
             }
             ToPeer::Signal { from, payload } => {
-                // What does not decode is another peer's mistake, and nobody waits for it.
+                // What does not decode is another peer's mistake, and nothing waits for it.
                 if let Ok(payload) = signal::decode::<Payload>(&payload) {
                     (self.tell)(SignalingEvent::Signal { from, payload });
                 }

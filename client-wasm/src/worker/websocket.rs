@@ -17,7 +17,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Begins to connect. An address the browser refuses is an error at once; everything else is told later.
+    /// Begins to connect. An address the browser refuses is an error at once; everything else is reported later.
     pub fn open(url: &str, tell: impl Fn(PipeEvent) + 'static) -> Result<Rc<Self>, JsValue> {
         let socket = WebSocket::new(url)?;
         socket.set_binary_type(BinaryType::Arraybuffer);

@@ -1,9 +1,20 @@
-//! Every page: free of serious accessibility findings, in light and dark, on a phone and a desktop; and pictures of all.
+//! Every page and every dialog: free of serious accessibility findings, in light and dark, on a phone and a desktop; and
+//! pictures of all. What there is to visit is not kept here: addresses come from `protocol::pages`, sheets and folds from
+//! the source of the interface, so that one which is added and not visited fails the test.
 
-use anyhow::Result;
-use starling_tests::{Browser, Relay, Scheme, axe, shots_dir, testid};
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use starling_tests::people::{all_at, first_visit, linked, post};
+use anyhow::{Context as _, Result, bail};
+use protocol::pages::ROUTES;
+use starling_tests::people::{all_at, first_visit, linked, post, restore};
+use starling_tests::{Browser, Page, Relay, Scheme, axe, shots_dir, testid, workspace_root};
+
+/// Ada's account, as far as its addresses need it.
+struct Ada {
+    profile: String,
+    post: String,
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_accessible_and_has_its_picture_taken() -> Result<()> {
@@ -12,6 +23,10 @@ async fn every_page_is_accessible_and_has_its_picture_taken() -> Result<()> {
     let page = browser.open(&relay.url("/")).await?;
     page.wait_element(&testid("welcome-name")).await?;
     look(&page, "welcome").await?;
+    page.click(&testid("restore-open")).await?;
+    page.wait_element(&testid("restore-phrase")).await?;
+    look(&page, "restore").await?;
+    page.click(&testid("restore-back")).await?;
     first_visit(&page, "Ada Lovelace").await?;
     linked(&page, 1).await?;
     for text in [
@@ -22,54 +37,211 @@ async fn every_page_is_accessible_and_has_its_picture_taken() -> Result<()> {
         post(&page, text).await?;
     }
     all_at(&page, "relays").await?;
-    look(&page, "home").await?;
-    for (name, place) in [
-        ("explore", "nav-explore"),
-        ("activity", "nav-activity"),
-        ("network", "nav-network"),
-        ("you", "nav-you"),
-    ] {
-        page.click(&testid(place)).await?;
-        page.wait_for(&format!("location.pathname === '/{name}'")).await?;
+    let ada = Ada {
+        post: page
+            .eval("'/p/' + document.querySelector('[data-testid=post]').dataset.postId")
+            .await?,
+        profile: page
+            .eval("new URL(document.querySelector('[data-testid=post-author]').href).pathname")
+            .await?,
+    };
+    claim_names(&page, &relay, &ada).await?;
+
+    for route in ROUTES {
+        let (name, path, shown) = visit(route, &ada)?;
+        page.goto(&relay.url(&path)).await?;
+        page.wait_element(&shown)
+            .await
+            .with_context(|| format!("{route} shows {shown}"))?;
         look(&page, name).await?;
     }
-    page.click("main a[href^='/u/']").await?;
-    page.wait_attr(&testid("profile-held"), "data-complete", "true")
-        .await?;
-    look(&page, "profile").await?;
-    page.click("[data-testid=profile-held] summary").await?;
-    look(&page, "profile-open").await?;
-    let path: String = page
-        .eval("'/p/' + document.querySelector('[data-testid=post]').dataset.postId")
-        .await?;
-    page.goto(&relay.url(&path)).await?;
-    page.wait_element(&testid("post")).await?;
-    look(&page, "thread").await?;
-    page.goto(&relay.url("/nowhere")).await?;
-    page.wait_for("document.querySelector('main h1, main h2') !== null")
-        .await?;
-    look(&page, "not-found").await?;
+    // An address that leads nowhere, and a slug that nobody has.
+    for (name, path) in [
+        ("not-found", "/nowhere/at/all"),
+        ("slug-not-found", "/nobody-has-this"),
+    ] {
+        page.goto(&relay.url(path)).await?;
+        page.wait_element(&testid("not-found")).await?;
+        look(&page, name).await?;
+    }
     Ok(())
 }
 
-pub(crate) async fn look(page: &starling_tests::Page, name: &str) -> Result<()> {
-    let folder = shots_dir().join("pages");
-    std::fs::create_dir_all(&folder)?;
-    for (device, width, height) in [("desktop", 1280, 800), ("phone", 360, 740)] {
+/// Ada has the handle `ada`, and her newest post the slug `flocks`.
+async fn claim_names(page: &Page, relay: &Relay, ada: &Ada) -> Result<()> {
+    page.click(&testid("nav-you")).await?;
+    page.type_into(&testid("handle-input"), "ada").await?;
+    page.click(&testid("handle-claim")).await?;
+    page.wait_attr(&testid("handle"), "data-handle", "ada").await?;
+    page.goto(&relay.url(&ada.post)).await?;
+    page.click(&testid("slug-open")).await?;
+    page.type_into(&testid("slug-input"), "flocks").await?;
+    page.click(&testid("slug-claim")).await?;
+    page.wait_attr(&testid("slug"), "data-slug", "flocks").await
+}
+
+/// How a page of [`ROUTES`] is visited: its name in pictures, its path, and what is there once it is drawn.
+fn visit(route: &str, ada: &Ada) -> Result<(&'static str, String, String)> {
+    let nav = |place: &str| format!("[data-testid={place}][aria-current=page]");
+    Ok(match route {
+        "/" => ("home", "/".into(), testid("post")),
+        "/explore" => ("explore", route.into(), nav("nav-explore")),
+        "/activity" => ("activity", route.into(), nav("nav-activity")),
+        "/you" => ("you", route.into(), testid("handle")),
+        "/you/phrase" => ("phrase", route.into(), testid("phrase-words")),
+        "/you/following" => ("following", route.into(), testid("empty-following")),
+        "/network" => ("network", route.into(), testid("link")),
+        "/u/{account}" => (
+            "profile",
+            ada.profile.clone(),
+            "[data-testid=profile-held][data-complete=true]".into(),
+        ),
+        "/p/{account}/{entry}" => ("thread", ada.post.clone(), ".post--focus".into()),
+        "/@{handle}" => ("handle", "/@nobody".into(), testid("named")),
+        "/{slug}/" => ("slug", "/flocks/".into(), ".post--focus".into()),
+        other => bail!("{other} is a page of the app that this test does not visit"),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_dialog_is_accessible_and_has_its_picture_taken() -> Result<()> {
+    let relay = Relay::start().await?;
+    let browser = Browser::launch().await?;
+    let page = browser.open(&relay.url("/")).await?;
+    let words = first_visit(&page, "Ada Lovelace").await?;
+    linked(&page, 1).await?;
+    post(&page, "Seven neighbours each").await?;
+    all_at(&page, "relays").await?;
+    // A second device, so that one can be withdrawn.
+    let other = browser.new_context().await?;
+    let phone = other.open(&relay.url("/")).await?;
+    restore(&phone, &words).await?;
+
+    let mut seen = BTreeSet::new();
+    page.click("[data-testid=nav-post]").await?;
+    sheet(&page, "compose", &mut seen).await?;
+    page.click("[data-testid=post] [data-action=reply]").await?;
+    sheet(&page, "reply", &mut seen).await?;
+    page.click("[data-testid=post] .safety").await?;
+    page.wait_element("[data-testid=post-holders] li").await?;
+    look_twice(&page, "holders").await?;
+
+    page.click(&testid("nav-you")).await?;
+    page.click(&testid("open-keys")).await?;
+    sheet(&page, "keys", &mut seen).await?;
+    page.click(&testid("erase-open")).await?;
+    sheet(&page, "erase", &mut seen).await?;
+    page.click("[data-testid=device] button").await?;
+    sheet(&page, "withdraw", &mut seen).await?;
+    page.type_into(&testid("handle-input"), "ada").await?;
+    page.click(&testid("handle-claim")).await?;
+    fold(&page, "offer", &mut seen).await?;
+
+    page.click("main a[href='/you/phrase']").await?;
+    page.click(&testid("phrase-confirm")).await?;
+    page.wait_element(&testid("phrase-option")).await?;
+    look_twice(&page, "quiz").await?;
+
+    page.click(&testid("nav-you")).await?;
+    page.click("main a[href^='/u/']").await?;
+    fold(&page, "profile-held", &mut seen).await?;
+    page.click(&testid("profile-edit")).await?;
+    sheet(&page, "profile-edit", &mut seen).await?;
+
+    assert_eq!(seen, named_in_source()?, "each of these is opened here");
+    Ok(())
+}
+
+/// An open sheet is looked at, and closed as a person closes it.
+async fn sheet(page: &Page, name: &str, seen: &mut BTreeSet<String>) -> Result<()> {
+    let selector = format!("dialog[open][data-sheet={name}]");
+    page.wait_element(&selector).await?;
+    look_twice(page, &format!("sheet-{name}")).await?;
+    page.press("Escape").await?;
+    page.wait_gone(&selector).await?;
+    seen.insert(name.to_owned());
+    Ok(())
+}
+
+/// A fold is opened and looked at.
+async fn fold(page: &Page, name: &str, seen: &mut BTreeSet<String>) -> Result<()> {
+    page.click(&format!("[data-testid={name}] summary")).await?;
+    page.wait_element(&format!("[data-testid={name}][open]")).await?;
+    look_twice(page, &format!("fold-{name}")).await?;
+    seen.insert(name.to_owned());
+    Ok(())
+}
+
+/// The sheets and folds of the interface, by their names in its source.
+fn named_in_source() -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    read_names(&workspace_root().join("client-wasm/src/ui"), &mut names)?;
+    anyhow::ensure!(names.contains("keys"), "the source of the interface was read");
+    Ok(names)
+}
+
+fn read_names(folder: &Path, names: &mut BTreeSet<String>) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_names(&path, names)?;
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let source = std::fs::read_to_string(&path)?;
+            for (tag, attribute, ends) in [("<Sheet", "name=", "title"), ("<details", "data-testid=", "\n")] {
+                for (at, _) in source.match_indices(tag) {
+                    let rest = &source[at..];
+                    let from = rest
+                        .find(attribute)
+                        .with_context(|| format!("{}: {tag} without {attribute}", path.display()))?;
+                    let value = rest[from..].split(ends).next().unwrap_or_default();
+                    // Every quoted word: one of several where an `if` chooses.
+                    names.extend(value.split('"').skip(1).step_by(2).map(str::to_owned));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks what is on the screen with each device in each scheme.
+pub(crate) async fn look(page: &Page, name: &str) -> Result<()> {
+    let (light, dark) = ((Scheme::Light, "light"), (Scheme::Dark, "dark"));
+    for (device, width, height) in [DESKTOP, PHONE] {
         page.set_viewport(width, height, device == "phone").await?;
-        for (scheme, suffix) in [(Scheme::Light, "light"), (Scheme::Dark, "dark")] {
-            page.set_preferences(scheme, true).await?;
-            // Colours may still be on their way from the other scheme.
-            page.wait_for(
-                "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))\
-                 .then(() => document.getAnimations().every(animation => animation.playState !== 'running'))",
-            )
-            .await?;
-            let found = axe::serious_violations(page).await?;
-            assert!(found.is_empty(), "{name}, {device}, {suffix}: {found:#?}");
-            page.screenshot(&folder.join(format!("{name}-{device}-{suffix}.png")), false)
-                .await?;
+        for scheme in [light, dark] {
+            look_in(page, name, device, scheme).await?;
         }
     }
     page.set_viewport(1280, 800, false).await
+}
+
+/// Checks what is on the screen in both schemes, each with one device: for what is small.
+async fn look_twice(page: &Page, name: &str) -> Result<()> {
+    for ((device, width, height), scheme) in [
+        (PHONE, (Scheme::Light, "light")),
+        (DESKTOP, (Scheme::Dark, "dark")),
+    ] {
+        page.set_viewport(width, height, device == "phone").await?;
+        look_in(page, name, device, scheme).await?;
+    }
+    Ok(())
+}
+
+const DESKTOP: (&str, u32, u32) = ("desktop", 1280, 800);
+const PHONE: (&str, u32, u32) = ("phone", 360, 740);
+
+async fn look_in(page: &Page, name: &str, device: &str, (scheme, suffix): (Scheme, &str)) -> Result<()> {
+    let folder = shots_dir().join("pages");
+    std::fs::create_dir_all(&folder)?;
+    page.set_preferences(scheme, true).await?;
+    // Colours may still be on their way from the other scheme.
+    page.wait_for(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))\
+         .then(() => document.getAnimations().every(animation => animation.playState !== 'running'))",
+    )
+    .await?;
+    let found = axe::serious_violations(page).await?;
+    assert!(found.is_empty(), "{name}, {device}, {suffix}: {found:#?}");
+    page.screenshot(&folder.join(format!("{name}-{device}-{suffix}.png")), false)
+        .await
 }

@@ -1,4 +1,4 @@
-//! A form that ends in one command: some fields, a button, and what went wrong said beside the fields.
+//! A form that ends in one command: fields, a button, and an error beside the fields.
 
 use engine::api::{Command, Refusal};
 use wasm_bindgen::JsCast;
@@ -37,7 +37,7 @@ pub struct Field {
     pub kind: Kind,
     /// Characters it takes; 0 for no limit.
     pub chars_max: usize,
-    /// What stands in it at first.
+    /// Its value at first.
     pub value: String,
 }
 

@@ -3,7 +3,7 @@
 use protocol::AccountId;
 use yew::prelude::*;
 
-/// A person's name as shown: the short key stands in for a name not known yet.
+/// A person's name as shown: the short key in place of a name not known yet.
 pub fn shown_name(name: &str, account: &AccountId) -> String {
     let name = name.trim();
     if name.is_empty() {

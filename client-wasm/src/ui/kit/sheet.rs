@@ -10,7 +10,9 @@ use crate::ui::kit::strings;
 /// A dialog, open as long as it is on the page.
 #[derive(Properties, PartialEq)]
 pub struct SheetProps {
-    /// Its name.
+    /// Its name for tests. They open every sheet that is named in the source.
+    pub name: &'static str,
+    /// Its title.
     pub title: AttrValue,
     /// Called when the person closes it.
     pub on_close: Callback<()>,
@@ -59,7 +61,7 @@ pub fn Sheet(props: &SheetProps) -> Html {
         })
     };
     html! {
-        <dialog ref={node} class="dialog" aria-label={props.title.clone()} {oncancel} {onclick}>
+        <dialog ref={node} class="dialog" data-sheet={props.name} aria-label={props.title.clone()} {oncancel} {onclick}>
             <div class="dialog__head">
                 <h2>{ props.title.clone() }</h2>
                 { kit::icon_button("btn btn--quiet btn--icon", "close", strings::CLOSE, close) }

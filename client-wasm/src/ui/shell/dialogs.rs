@@ -18,7 +18,7 @@ pub fn session_dialog(app: &AppContext) -> Html {
         Dialog::Compose => compose_sheet(None, &on_close),
         Dialog::Reply(post) => compose_sheet(Some(post), &on_close),
         Dialog::Keys => html! {
-            <Sheet title={strings::KEYS} {on_close}>{ keyboard::list() }</Sheet>
+            <Sheet name="keys" title={strings::KEYS} {on_close}>{ keyboard::list() }</Sheet>
         },
     }
 }

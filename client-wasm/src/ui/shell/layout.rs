@@ -1,4 +1,4 @@
-//! What stands around every page: the navigation, the bar above, the column beside.
+//! What surrounds every page: the navigation, the bar above, the column beside.
 
 use engine::api::Connection;
 use web_sys::MouseEvent;

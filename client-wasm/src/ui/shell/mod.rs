@@ -1,4 +1,4 @@
-//! What stands around every page: the layout, notices, dialogs, the connection status.
+//! What surrounds every page: the layout, notices, dialogs, the connection status.
 
 pub mod connection_status;
 pub mod dialogs;

@@ -12,7 +12,7 @@ use crate::ui::dom;
 use crate::ui::kit::strings;
 use crate::ui::route::{Location, Navigator};
 
-/// What every component may do. Stable for the life of the app, so that holding it renders nothing anew.
+/// What every component may do. Stable for the life of the app, so that holding it renders nothing again.
 #[derive(Clone, PartialEq)]
 pub struct Ui {
     /// The engine and the browser.

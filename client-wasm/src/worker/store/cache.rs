@@ -1,4 +1,4 @@
-//! Recently used segments, at most so many bytes of them; the least recently used goes first.
+//! Recently used segments, up to a number of bytes; the least recently used goes first.
 
 use std::rc::Rc;
 

@@ -36,7 +36,7 @@ pub enum StoreEvent {
     Input(Input),
     /// From the database.
     Disk(DiskEvent),
-    /// Somebody else writes this store: this tab must stop at once.
+    /// Another writer uses this store: this tab must stop at once.
     SecondWriter,
 }
 

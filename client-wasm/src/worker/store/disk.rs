@@ -30,7 +30,7 @@ const NOTES: &str = "notes";
 pub enum DiskError {
     /// No space.
     Quota,
-    /// A segment of this number is there already: it was written before, or by somebody else.
+    /// A segment of this number is there already: it was written before, or by another writer.
     Exists,
     /// A later version of the app wrote the database, or waits for this one to close it.
     Outdated,

@@ -3,7 +3,7 @@
 //! merging copies what still counts out of segments that are mostly dead. Two differences: the directory is ordered, and
 //! a segment is one record of a transactional store, so that nothing half-written is ever found.
 //!
-//! Pure: the disk is whoever executes [`Write`]s and brings the segments that a read misses.
+//! Pure: the disk executes [`Write`]s and brings the segments that a read misses.
 //!
 //! ```text
 //! append(batch)* → next_write() → (the disk commits) → written(write) → the batches that became durable

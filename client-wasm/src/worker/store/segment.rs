@@ -37,7 +37,7 @@ const DELETE: u8 = 0x80;
 /// Names a segment; also its place in the order of replay.
 pub type SegmentNumber = u32;
 
-/// A whole record, shared by whoever reads it.
+/// A whole record, shared by all that read it.
 pub type SegmentBytes = Rc<Vec<u8>>;
 
 /// Why a record is no segment.

@@ -20,9 +20,8 @@ use crate::web::{About, Member, Repair};
 
 /// The app's own styles, and what only this page has.
 pub(super) const STYLE: &str = concat!(
-    include_str!("../../../../www/styles/tokens.css"),
-    include_str!("../../../../www/styles/parts.css"),
-    include_str!("../../../../www/styles/pages.css"),
+    include_str!("../../../../client-wasm/src/ui/kit/tokens.css"),
+    include_str!("../../../../client-wasm/src/ui/kit/style.css"),
     include_str!("admin.css"),
 );
 

@@ -70,7 +70,7 @@ pub(super) fn withdraw_sheet(ui: &Ui, device: &DeviceView, open: &Callback<Over>
         })
     };
     html! {
-        <Sheet title={strings::withdraw_title(&device.name)} on_close={open.reform(|()| Over::Nothing)}>
+        <Sheet name="withdraw" title={strings::withdraw_title(&device.name)} on_close={open.reform(|()| Over::Nothing)}>
             <div class="stack stack--wide">
                 <p>{ strings::WITHDRAW_LEAD }</p>
                 <Form

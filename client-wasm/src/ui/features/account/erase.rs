@@ -19,7 +19,7 @@ pub(super) fn erase_sheet(app: &AppContext, open: &Callback<Over>) -> Html {
         Callback::from(move |_: MouseEvent| ui.bridge.host_command(HostCommand::EraseDevice))
     };
     html! {
-        <Sheet title={strings::ERASE_TITLE} on_close={open.reform(|()| Over::Nothing)}>
+        <Sheet name="erase" title={strings::ERASE_TITLE} on_close={open.reform(|()| Over::Nothing)}>
             <div class="stack">
                 <p>{ if confirmed { strings::ERASE_WITH_WORDS } else { strings::ERASE_NO_WORDS } }</p>
                 if session.status.waiting > 0 {

@@ -285,7 +285,7 @@ pub fn compose_sheet(reply_to: Option<&PostView>, on_close: &Callback<()>) -> Ht
         None => strings::COMPOSE_LABEL.to_owned(),
     };
     html! {
-        <Sheet {title} on_close={on_close.clone()}>
+        <Sheet name={if reply_to.is_some() { "reply" } else { "compose" }} {title} on_close={on_close.clone()}>
             if let Some(post) = reply_to {
                 <div class="composer__quote" dir="auto"><p>{ post.text.clone() }</p></div>
             }

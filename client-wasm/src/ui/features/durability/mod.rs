@@ -1,4 +1,4 @@
-//! How safe an own post is: a small mark on the post, and what stands behind it when opened.
+//! How safe an own post is: a small mark on the post, and the list of holders behind it.
 
 pub mod strings;
 
@@ -172,7 +172,7 @@ pub fn summary(session: &Session) -> Html {
         (0, _) => "peers",
         _ => "here",
     };
-    // What nobody holds is on no relay either: said once.
+    // A post without holders is on no relay either: counted once.
     let at_peers_only = not_durable.saturating_sub(waiting);
     html! {
         <section

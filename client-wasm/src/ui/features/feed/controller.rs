@@ -1,7 +1,7 @@
 //! What happens to a list: reading pages, scrolling, posts that come in.
 //!
 //! Invariant: nothing moves under the reader's eyes. Before anything changes above the screen, the post at its top edge is
-//! remembered with its distance from the edge; after drawing, the page is scrolled so that it stands there again.
+//! remembered with its distance from the edge; after drawing, the page is scrolled so that it is there again.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -149,7 +149,7 @@ impl FeedController {
         });
     }
 
-    /// Reads one page. `false` if the list moved on meanwhile or nobody answered.
+    /// Reads one page. `false` if the list moved on meanwhile or there was no answer.
     async fn read(&self, limit: u32, generation: u32) -> bool {
         let after = match &self.state.borrow().model.reach {
             Reach::Nothing => None,
@@ -239,7 +239,7 @@ impl FeedController {
     }
 
     /// Where the screen begins within the list, by the model's heights. What was measured since the last drawing moved
-    /// the model, not yet the page: so it is reckoned from a chunk that stands on the page.
+    /// the model, not yet the page: so it is computed from a chunk that is on the page.
     fn top_px(list: &Element, state: &FeedState) -> f64 {
         let standing = dom::find_all(list, "[data-chunk]").into_iter().find_map(|chunk| {
             let number = chunk_number(&chunk)?;
@@ -291,7 +291,7 @@ impl FeedController {
         }
     }
 
-    /// Remembers what stands at the upper edge, before something above it changes. At the top of the page nothing is
+    /// Remembers the post at the upper edge, before something above it changes. At the top of the page nothing is
     /// kept: there the reader wants to see what comes.
     fn keep_place(&self) {
         if dom::scroll_y() < TOP_PX {
@@ -473,7 +473,7 @@ impl FeedController {
         changed
     }
 
-    /// The reader asks for what is new: the list begins anew from the top.
+    /// The reader asks for what is new: the list begins again from the top.
     pub(super) fn show_new(&self) {
         let generation = {
             let mut state = self.state.borrow_mut();

@@ -65,7 +65,7 @@ pub fn Feed(props: &FeedProps) -> Html {
                 let act = act.clone();
                 EventListener::new(&dom::window(), "resize", move |_| act.ask_frame())
             };
-            // What stands above the list comes, goes and grows as well.
+            // What is above the list comes, goes and grows as well.
             let on_growth = dom::find("main").and_then(|main| {
                 let act = act.clone();
                 dom::SizeWatch::new(&main, move || act.hold_against_growth())

@@ -1,4 +1,4 @@
-//! One's own handle: asking for it, waiting, giving it back or to somebody else; and the page of a handle.
+//! One's own handle: asking for it, waiting, giving it back or to another account; and the page of a handle.
 
 pub mod lookup;
 pub mod strings;

@@ -46,7 +46,7 @@ pub const FEATURE: Feature = Feature {
     ..Feature::NONE
 };
 
-/// How often the page is read anew while it is open.
+/// How often the page is read again while it is open.
 const REFRESH_MS: u32 = 2_000;
 
 fn live_since(before: &NetworkView, now: &NetworkView) -> Vec<PeerId> {

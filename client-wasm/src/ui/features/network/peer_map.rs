@@ -17,7 +17,7 @@ const NAMES_MAX: usize = 16;
 const NAME_CHARS_MAX: usize = 16;
 /// Round trips shown as circles, in milliseconds.
 const ORBITS_MS: [u32; 3] = [10, 50, 250];
-/// Where the first peer stands, in radians clockwise from the right.
+/// Where the first peer is, in radians clockwise from the right.
 const FIRST_ANGLE: f64 = -0.6;
 /// Assumed while a round trip is not measured, in milliseconds.
 const UNKNOWN_RTT_MS: u32 = 120;

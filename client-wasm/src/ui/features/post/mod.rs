@@ -1,4 +1,4 @@
-//! One post, as it stands in a list, above another one in a thread, or alone on its own page.
+//! One post: in a list, above another one in a thread, or alone on its own page.
 
 mod part;
 pub mod pieces;
@@ -64,7 +64,7 @@ pub struct PostProps {
     /// How many the list has; 0 if unknown.
     #[prop_or_default]
     pub of: usize,
-    /// It stands right below this post and need not say that it answers it.
+    /// It is shown right below this post and need not say that it answers it.
     #[prop_or_default]
     pub below: Option<EntryRef>,
 }

@@ -90,3 +90,89 @@ impl OpenParts {
         Callback::from(move |_: E| parts.set(part, !parts.has(part)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::api::{ClaimView, Durability};
+    use protocol::{AccountId, DeviceId, EntryId, Timestamp};
+
+    use super::*;
+
+    fn post() -> PostView {
+        PostView {
+            entry: EntryRef {
+                account: AccountId([1; 32]),
+                id: EntryId([2; 32]),
+            },
+            device: DeviceId([3; 32]),
+            seq: 0,
+            name: "Ada".to_owned(),
+            handle: String::new(),
+            text: "Seven neighbours each".to_owned(),
+            timestamp: Timestamp(0),
+            reply: None,
+            replies: 0,
+            mine: true,
+            in_home: true,
+            in_activity: false,
+            durability: None,
+            slug: "flocks".to_owned(),
+            slug_claim: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(event: &Event, changed: impl FnOnce(&mut PostView)) {
+        let mut shown = post();
+        let change = post_change(event).expect("a feature knows this event");
+        assert_eq!(change.post, shown.entry);
+        (change.apply)(&mut shown);
+        let mut expected = post();
+        changed(&mut expected);
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn events_of_features_change_a_shown_post_and_nothing_else_of_it() {
+        let entry = post().entry;
+        let durability = Durability {
+            saved: true,
+            relays: 2,
+            ..Durability::default()
+        };
+        check(
+            &Event::Durability {
+                post: entry,
+                durability,
+            },
+            |post| post.durability = Some(durability),
+        );
+        let claim = ClaimView {
+            name: "murmurs".to_owned(),
+            release: false,
+            refused: None,
+        };
+        // A claim that waits leaves the slug as it is.
+        check(
+            &Event::Slug {
+                post: entry,
+                slug: None,
+                claim: Some(claim.clone()),
+            },
+            |post| post.slug_claim = Some(claim),
+        );
+        check(
+            &Event::Slug {
+                post: entry,
+                slug: Some("murmurs".to_owned()),
+                claim: None,
+            },
+            |post| post.slug = "murmurs".to_owned(),
+        );
+    }
+
+    #[test]
+    fn other_events_change_no_post() {
+        assert!(post_change(&Event::Ready { account: true }).is_none());
+    }
+}

@@ -1,4 +1,4 @@
-//! What somebody wrote, taken apart into plain text, web addresses and hashtags. Text is untrusted: pieces are shown
+//! The text of a post, taken apart into plain text, web addresses and hashtags. Text is untrusted: pieces are shown
 //! as text nodes and never interpreted; only `http` and `https` become links.
 //!
 //! Invariant: the pieces joined together are the text.

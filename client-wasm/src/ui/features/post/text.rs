@@ -1,4 +1,4 @@
-//! What somebody wrote, with its links and hashtags.
+//! The text of a post, with its links and hashtags.
 
 use yew::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::ui::route::{Route, from_pasted};
 /// Lines shown of a long text before "Show all"; the style sheet folds at the same number.
 const FOLDED_LINES: usize = 12;
 
-/// Whether a text is worth folding. A little slack: folding one line away helps nobody.
+/// Whether a text is worth folding. With slack: folding a single line away helps little.
 pub fn is_long(text: &str) -> bool {
     lines_at_least(text) > FOLDED_LINES + 2
 }

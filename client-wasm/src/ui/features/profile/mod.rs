@@ -32,9 +32,9 @@ pub const FEATURE: Feature = Feature {
     ..Feature::NONE
 };
 
-/// How often the page is read anew as long as something is missing.
+/// How often the page is read again as long as something is missing.
 const REFRESH_MS: u32 = 3_000;
-/// The same until somebody was asked, which may be never.
+/// The same until a peer was asked, which may be never.
 const UNASKED_MS: u32 = 10_000;
 
 /// Whose page.
@@ -219,7 +219,7 @@ fn edit_sheet(ui: &Ui, me: &MeView, done: &Callback<()>) -> Html {
         })
     };
     html! {
-        <Sheet title={strings::EDIT_PROFILE} on_close={done.clone()}>
+        <Sheet name="profile-edit" title={strings::EDIT_PROFILE} on_close={done.clone()}>
             <Form
                 ui={ui.clone()}
                 {fields}

@@ -1,5 +1,5 @@
 //! The 24 recovery words: shown, copied, downloaded, and checked by picking some of them. Their page, and the reminder on
-//! every page as long as nobody confirmed that they are written down.
+//! every page until they are confirmed as written down.
 
 pub mod strings;
 
@@ -40,7 +40,7 @@ pub struct RecoveryPhraseProps {
     pub on_later: Callback<()>,
 }
 
-/// A question: which word stands at this position, and the words to choose from.
+/// A question: which word is at this position, and the words to choose from.
 #[derive(Clone, PartialEq)]
 struct Question {
     position: usize,

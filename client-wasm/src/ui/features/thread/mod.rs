@@ -71,7 +71,7 @@ pub fn Thread(props: &ThreadProps) -> Html {
         _ => None,
     };
     let post = view.and_then(|view| view.post.as_ref());
-    // What is asked for stands at the top, with what it answers to be found by scrolling up.
+    // The post itself is at the top of the screen; what it answers is found by scrolling up.
     use_effect_with(
         (entry, post.is_some(), app.location.number),
         move |(_, found, _)| {

@@ -200,7 +200,7 @@ fn PeopleStep() -> Html {
         .me
         .as_ref()
         .map_or(AccountId([0; 32]), |me| me.account);
-    // Whoever came by a person's link finds that person here first.
+    // After a visit by a person's link, that person is offered first.
     let inviter = match app.location.route {
         Route::User(account) => account,
         Route::Post(post) => post.account,

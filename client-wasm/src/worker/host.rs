@@ -1,4 +1,4 @@
-//! The worker's place among page, other tabs and engine: passes everything to where it belongs.
+//! Connects page, other tabs and engine: passes every message on to where it belongs.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, RtcDataChannel};
 
 use super::driver::{Around, Driver};
-use super::leader::{Leadership, TabId, Tabs, Word};
+use super::leader::{Leadership, TabId, TabMessage, Tabs};
 use super::port::{self, Surroundings, ToPage, ToWorker, Trouble};
 use super::store::{self, DiskError, DiskEvent, Store, StoreEvent};
 use crate::platform::{self, Listener};
@@ -17,10 +17,10 @@ use crate::platform::{self, Listener};
 /// The pause before a store that did not open is tried again.
 const OPEN_RETRY_MS: f64 = 3_000.0;
 
-/// Begins to listen to the page; everything else follows from what it says.
+/// Listens to the page; everything else follows from its messages.
 pub fn run() {
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
-    let office = Rc::new(Office {
+    let host = Rc::new(WorkerHost {
         scope: scope.clone(),
         tabs: RefCell::new(None),
         driver: RefCell::new(None),
@@ -29,26 +29,26 @@ pub fn run() {
         started: Cell::new(false),
         followed: Cell::new(false),
     });
-    let listening = Rc::clone(&office);
+    let listening = Rc::clone(&host);
     let on_message = Listener::<MessageEvent>::new(move |event: MessageEvent| listening.on_message(&event));
     scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     // As long as the worker lives.
     on_message.forget();
-    office.post(&ToPage::Hello);
+    host.post(&ToPage::Hello);
 }
 
-struct Office {
+struct WorkerHost {
     scope: DedicatedWorkerGlobalScope,
     tabs: RefCell<Option<Rc<Tabs>>>,
     driver: RefCell<Option<Rc<Driver>>>,
     leadership: RefCell<Option<Leadership>>,
     surroundings: RefCell<Surroundings>,
     started: Cell<bool>,
-    /// Some other tab has spoken: it wants to hear events.
+    /// Another tab has sent something: it wants events.
     followed: Cell<bool>,
 }
 
-impl Office {
+impl WorkerHost {
     fn post(&self, message: &ToPage) {
         let bytes = js_sys::Uint8Array::from(port::encode(message).as_slice());
         let transfer = js_sys::Array::of1(&bytes.buffer());
@@ -57,9 +57,9 @@ impl Office {
         }
     }
 
-    fn say(&self, word: &Word) {
+    fn broadcast(&self, message: &TabMessage) {
         if let Some(tabs) = self.tabs.borrow().as_ref() {
-            tabs.say(word);
+            tabs.broadcast(message);
         }
     }
 
@@ -84,17 +84,17 @@ impl Office {
             .dyn_ref::<js_sys::Uint8Array>()
             .and_then(|bytes| port::decode::<ToWorker>(&bytes.to_vec()));
         match message {
-            Some(message) => self.on_word_of_page(message, channel),
+            Some(message) => self.on_page_message(message, channel),
             None => platform::warn("worker: a message of the page could not be read"),
         }
     }
 
-    fn on_word_of_page(self: &Rc<Self>, message: ToWorker, channel: Option<RtcDataChannel>) {
+    fn on_page_message(self: &Rc<Self>, message: ToWorker, channel: Option<RtcDataChannel>) {
         let driver = self.driver();
         match (message, driver) {
             (ToWorker::Start(surroundings), _) => self.start(surroundings),
             (ToWorker::Ask { number, ask }, Some(driver)) => driver.ask(self.me(), number, ask),
-            (ToWorker::Ask { number, ask }, None) => self.say(&Word::Ask {
+            (ToWorker::Ask { number, ask }, None) => self.broadcast(&TabMessage::Ask {
                 tab: self.me(),
                 number,
                 ask,
@@ -106,9 +106,9 @@ impl Office {
                 }
             }
             (ToWorker::Wake, Some(driver)) => driver.wake(),
-            (ToWorker::Wake, None) => self.say(&Word::Wake),
+            (ToWorker::Wake, None) => self.broadcast(&TabMessage::Wake),
             (ToWorker::Erase, Some(_)) => self.erase(),
-            (ToWorker::Erase, None) => self.say(&Word::Erase),
+            (ToWorker::Erase, None) => self.broadcast(&TabMessage::Erase),
             (ToWorker::Described { connection, sdp }, Some(driver)) => driver.on_described(connection, sdp),
             (
                 ToWorker::Candidate {
@@ -139,61 +139,61 @@ impl Office {
             return;
         }
         *self.surroundings.borrow_mut() = surroundings;
-        let office = Rc::downgrade(self);
-        let tabs = Tabs::new(move |word| {
-            if let Some(office) = office.upgrade() {
-                office.on_word(word);
+        let host = Rc::downgrade(self);
+        let tabs = Tabs::new(move |message| {
+            if let Some(host) = host.upgrade() {
+                host.on_tab_message(message);
             }
         });
         *self.tabs.borrow_mut() = Some(Rc::clone(&tabs));
-        tabs.say(&Word::Hello { tab: tabs.me() });
-        let office = Rc::clone(self);
+        tabs.broadcast(&TabMessage::Hello { tab: tabs.me() });
+        let host = Rc::clone(self);
         spawn_local(async move {
             let leadership = tabs.lead().await;
-            office.lead(leadership).await;
+            host.lead(leadership).await;
         });
     }
 
     // From other tabs.
 
-    fn on_word(self: &Rc<Self>, word: Word) {
+    fn on_tab_message(self: &Rc<Self>, message: TabMessage) {
         let driver = self.driver();
-        match (word, driver) {
-            (Word::Hello { tab }, Some(driver)) => {
+        match (message, driver) {
+            (TabMessage::Hello { tab }, Some(driver)) => {
                 self.followed.set(true);
-                self.say(&Word::Leading {
+                self.broadcast(&TabMessage::Leading {
                     to: Some(tab),
                     ready: driver.ready(),
                 });
             }
-            (Word::Following, Some(driver)) => {
-                // The news that it is ready may have gone out before anybody was known to listen.
+            (TabMessage::Following, Some(driver)) => {
+                // The event may have been sent before any follower was known.
                 if let (false, Some(account)) = (self.followed.replace(true), driver.ready()) {
-                    self.say(&Word::Event(Event::Ready { account }));
+                    self.broadcast(&TabMessage::Event(Event::Ready { account }));
                 }
             }
-            (Word::Ask { tab, number, ask }, Some(driver)) => {
+            (TabMessage::Ask { tab, number, ask }, Some(driver)) => {
                 self.followed.set(true);
                 driver.ask(tab, number, ask);
             }
-            (Word::Wake, Some(driver)) => driver.wake(),
-            (Word::Erase, Some(_)) => self.erase(),
-            (Word::Leading { to, ready }, None)
+            (TabMessage::Wake, Some(driver)) => driver.wake(),
+            (TabMessage::Erase, Some(_)) => self.erase(),
+            (TabMessage::Leading { to, ready }, None)
                 if self.leadership.borrow().is_none() && to.is_none_or(|to| to == self.me()) =>
             {
                 if to.is_none() {
-                    self.say(&Word::Following);
+                    self.broadcast(&TabMessage::Following);
                 }
                 self.post(&ToPage::Role { leading: false });
                 if let Some(account) = ready {
                     self.post(&ToPage::Event(Event::Ready { account }));
                 }
             }
-            (Word::Answer { tab, number, answer }, None) if tab == self.me() => {
+            (TabMessage::Answer { tab, number, answer }, None) if tab == self.me() => {
                 self.post(&ToPage::Answer { number, answer });
             }
-            (Word::Event(event), None) => self.post(&ToPage::Event(event)),
-            (Word::Erased, _) => self.post(&ToPage::Erased),
+            (TabMessage::Event(event), None) => self.post(&ToPage::Event(event)),
+            (TabMessage::Erased, _) => self.post(&ToPage::Erased),
             // The rest is for a leader, or for another tab.
             _ => {}
         }
@@ -204,10 +204,10 @@ impl Office {
     async fn lead(self: &Rc<Self>, leadership: Leadership) {
         *self.leadership.borrow_mut() = Some(leadership);
         let store = loop {
-            let office = Rc::downgrade(self);
+            let host = Rc::downgrade(self);
             let opened = Store::open(move |event| {
-                if let Some(office) = office.upgrade() {
-                    office.on_store(event);
+                if let Some(host) = host.upgrade() {
+                    host.on_store(event);
                 }
             });
             match opened.await {
@@ -228,7 +228,7 @@ impl Office {
         let driver = Driver::new(store, &surroundings, self.around());
         *self.driver.borrow_mut() = Some(Rc::clone(&driver));
         self.post(&ToPage::Role { leading: true });
-        self.say(&Word::Leading {
+        self.broadcast(&TabMessage::Leading {
             to: None,
             ready: None,
         });
@@ -243,21 +243,21 @@ impl Office {
         let (page, answer, event) = (Rc::downgrade(self), Rc::downgrade(self), Rc::downgrade(self));
         Around {
             page: Box::new(move |message| {
-                if let Some(office) = page.upgrade() {
-                    office.post(message);
+                if let Some(host) = page.upgrade() {
+                    host.post(message);
                 }
             }),
             answer: Box::new(move |tab, number, result| {
-                if let Some(office) = answer.upgrade() {
-                    office.pass_answer(tab, number, result);
+                if let Some(host) = answer.upgrade() {
+                    host.pass_answer(tab, number, result);
                 }
             }),
             event: Box::new(move |happened| {
-                if let Some(office) = event.upgrade() {
-                    if office.followed.get() {
-                        office.say(&Word::Event(happened.clone()));
+                if let Some(host) = event.upgrade() {
+                    if host.followed.get() {
+                        host.broadcast(&TabMessage::Event(happened.clone()));
                     }
-                    office.post(&ToPage::Event(happened));
+                    host.post(&ToPage::Event(happened));
                 }
             }),
             origin,
@@ -268,7 +268,7 @@ impl Office {
         if tab == self.me() {
             self.post(&ToPage::Answer { number, answer });
         } else {
-            self.say(&Word::Answer { tab, number, answer });
+            self.broadcast(&TabMessage::Answer { tab, number, answer });
         }
     }
 
@@ -302,14 +302,14 @@ impl Office {
         if let Some(driver) = self.driver.take() {
             driver.stop();
         }
-        let office = Rc::clone(self);
+        let host = Rc::clone(self);
         spawn_local(async move {
             if let Err(error) = store::erase().await {
                 platform::warn(&format!("store: it was not deleted: {error:?}"));
             }
-            // The lock is kept: nobody must begin anew before every page was told to load again.
-            office.say(&Word::Erased);
-            office.post(&ToPage::Erased);
+            // The lock is kept: no tab may open a new store before every page was told to load again.
+            host.broadcast(&TabMessage::Erased);
+            host.post(&ToPage::Erased);
         });
     }
 }
