@@ -1,4 +1,8 @@
-//! The two ends of a link's queues: the driver's, which never waits, and the transport's, which does.
+//! The queues of a link: the driver's end never waits, the transport's end does.
+//!
+//! A transport attaches an open channel to the driver ([`crate::driver::DriverHandle::attach`]) and gets a [`LinkEnd`]: it
+//! puts received frames into the [`FrameSink`] and sends what comes out of [`Outgoing`]. All queues are bounded; a link whose
+//! outgoing queue is full is closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,47 +11,47 @@ use bytes::Bytes;
 use engine::io::LinkId;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 
-use super::FromLink;
+use crate::driver::DriverInput;
 
-/// Frames waiting to be sent on one link.
+/// Frames that may wait to be sent on one link.
 const QUEUE_FRAMES_MAX: usize = 4_096;
-/// Bytes waiting to be sent on one link. The engine has about a megabyte of entries under way to a peer that grants no
-/// more; the rest is for what needs no grant.
+/// Bytes that may wait to be sent on one link. The engine has about a megabyte of entries under way to a peer that grants
+/// no more credit; the rest is for messages that need no credit.
 const QUEUE_BYTES_MAX: usize = 4 << 20;
 
-/// Frames handed to the engine at once.
-const HANDFUL_FRAMES_MAX: usize = 16;
-/// Bytes of them; with the frame that goes beyond it.
-const HANDFUL_BYTES_MAX: usize = 32 << 10;
+/// Frames handed to the engine in one batch.
+const BATCH_FRAMES_MAX: usize = 16;
+/// Bytes in one batch; the frame that exceeds it is still part of it.
+const BATCH_BYTES_MAX: usize = 32 << 10;
 
-/// Frames of one link that are handed to the engine together: what has arrived, but so little of it that links take turns.
+/// Received frames of one link that are handed to the engine together. Small, so that links take turns.
 #[derive(Debug, Default)]
-pub struct Handful {
+pub struct FrameBatch {
     frames: Vec<Vec<u8>>,
     bytes: usize,
 }
 
-impl Handful {
+impl FrameBatch {
     /// Adds a frame.
-    pub fn put(&mut self, frame: Vec<u8>) {
+    pub fn push(&mut self, frame: Vec<u8>) {
         self.bytes += frame.len();
         self.frames.push(frame);
     }
 
-    /// Whether another one has a place.
+    /// Whether another frame fits.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.frames.len() < HANDFUL_FRAMES_MAX && self.bytes < HANDFUL_BYTES_MAX
+        self.frames.len() < BATCH_FRAMES_MAX && self.bytes < BATCH_BYTES_MAX
     }
 
-    /// Whether there is none yet.
+    /// Whether it holds no frame.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 }
 
-/// What a transport is told.
+/// What a transport has to do next.
 #[derive(Debug)]
 pub enum ToLink {
     /// Send this frame.
@@ -70,7 +74,7 @@ pub(crate) struct LinkHandle {
     shared: Arc<Shared>,
 }
 
-/// The transport's end of what is to be sent.
+/// The transport's end of the outgoing queue.
 #[derive(Debug)]
 pub struct Outgoing {
     queue: mpsc::Receiver<ToLink>,
@@ -88,20 +92,20 @@ pub(crate) fn link_queue() -> (LinkHandle, Outgoing) {
 }
 
 impl LinkHandle {
-    /// Queues a frame; `false` if there is no place for it.
+    /// Queues a frame; `false` if the queue is full.
     pub(crate) fn send(&self, bytes: Vec<u8>) -> bool {
         let length = bytes.len();
         let queued = self.shared.bytes.fetch_add(length, Ordering::Relaxed);
         queued + length <= QUEUE_BYTES_MAX && self.queue.try_send(ToLink::Frame(bytes.into())).is_ok()
     }
 
-    /// The channel is to be closed once everything queued was sent.
+    /// Closes the channel once everything queued is sent.
     pub(crate) fn close(self, reason: String) {
-        // Without a place the closed queue says the same, but for the reason.
+        // If the queue is full, dropping it closes the channel too, only without the reason.
         let _ = self.queue.try_send(ToLink::Close(reason));
     }
 
-    /// The channel is to be closed now.
+    /// Closes the channel now, whatever is queued.
     pub(crate) fn abandon(self) {
         self.shared.abandoned.store(true, Ordering::Relaxed);
         self.shared.wake.notify_one();
@@ -109,7 +113,7 @@ impl LinkHandle {
 }
 
 impl Outgoing {
-    /// The next thing to do; `None`: close now.
+    /// The next thing to do; `None`: close the channel now.
     pub async fn next(&mut self) -> Option<ToLink> {
         let next = self.queue.recv().await;
         self.taken(next)
@@ -121,12 +125,12 @@ impl Outgoing {
         self.taken(next)
     }
 
-    /// Resolves when the channel is to be closed whatever is still queued: its peer takes too little. To be awaited beside
-    /// sending, which may never end then.
+    /// Resolves when the channel has to be closed whatever is still queued, because its peer reads too slowly. Await it
+    /// beside sending, which may never end in that case.
     pub fn abandoned(&self) -> impl Future<Output = ()> + use<> {
         let shared = Arc::clone(&self.shared);
         async move {
-            // A notice given before is kept for the first who waits, and there is one.
+            // A notification sent earlier is kept for the first waiter, and there is only one.
             while !shared.abandoned.load(Ordering::Relaxed) {
                 shared.wake.notified().await;
             }
@@ -141,47 +145,51 @@ impl Outgoing {
     }
 }
 
-/// The transport's way to the engine. Dropping it ends the link.
+/// Where a transport puts received frames. Dropping it ends the link.
 #[derive(Debug)]
 pub struct FrameSink {
     link: LinkId,
-    inputs: mpsc::Sender<FromLink>,
+    inputs: mpsc::Sender<DriverInput>,
     place: Option<OwnedSemaphorePermit>,
 }
 
 impl FrameSink {
-    pub(super) fn new(link: LinkId, inputs: mpsc::Sender<FromLink>, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(link: LinkId, inputs: mpsc::Sender<DriverInput>, place: OwnedSemaphorePermit) -> Self {
         let place = Some(place);
         Self { link, inputs, place }
     }
 
-    /// The link's name.
+    /// The id of the link.
     #[must_use]
     pub fn link(&self) -> LinkId {
         self.link
     }
 
-    /// Hands a frame to the engine, waiting for its turn. `false`: the relay is ending.
+    /// Hands one frame to the engine; waits while the driver's queue is full. `false`: the peer is stopping.
     pub async fn frame(&self, bytes: Vec<u8>) -> bool {
-        let mut one = Handful::default();
-        one.put(bytes);
-        self.frames(one).await
+        let mut batch = FrameBatch::default();
+        batch.push(bytes);
+        self.frames(batch).await
     }
 
-    /// Hands frames that came at once to the engine, in their order, waiting for their turn. `false`: the relay is ending.
-    pub async fn frames(&self, handful: Handful) -> bool {
-        let (link, frames) = (self.link, handful.frames);
-        self.inputs.send(FromLink::Frames { link, frames }).await.is_ok()
+    /// Hands a batch of frames to the engine, in their order; waits while the driver's queue is full. `false`: the peer is
+    /// stopping.
+    pub async fn frames(&self, batch: FrameBatch) -> bool {
+        let (link, frames) = (self.link, batch.frames);
+        self.inputs
+            .send(DriverInput::Frames { link, frames })
+            .await
+            .is_ok()
     }
 }
 
 impl Drop for FrameSink {
     fn drop(&mut self) {
-        let down = FromLink::Down { link: self.link };
+        let down = DriverInput::LinkDown { link: self.link };
         let place = self.place.take();
         match self.inputs.try_send(down) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            // It must not get lost. The place is held until it is told, so that these tasks are bounded as well.
+            // It must not get lost. The place is held until the driver took it, which bounds the number of these tasks.
             Err(mpsc::error::TrySendError::Full(down)) => {
                 let inputs = self.inputs.clone();
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -198,8 +206,8 @@ impl Drop for FrameSink {
 /// A link as its transport holds it.
 #[derive(Debug)]
 pub struct LinkEnd {
-    /// Where frames that arrive go.
+    /// Takes received frames.
     pub sink: FrameSink,
-    /// Frames to be sent.
+    /// Gives frames to send.
     pub outgoing: Outgoing,
 }

@@ -1,0 +1,174 @@
+//! Runs the engine: one input, all its outputs, then the next input or deadline.
+//!
+//! ```text
+//! links ──── frames (bounded, fair) ───►┐
+//! store ──── answers ──────────────────►│ driver thread ├──► links' queues (bounded, never waited for)
+//! clock ──── ticks ────────────────────►┘               └──► store's queue (bounded)
+//! ```
+//!
+//! Invariants:
+//! - outputs are executed in order, and all of them before the next input;
+//! - the driver never waits for a link: a link whose queue is full is closed, so a slow peer slows only itself;
+//! - while the store's queue is full, no frames are taken: they wait in the links and in the end in their senders. Commands
+//!   that wait for the store meanwhile come from one input and from the store's own answers, so their number is bounded;
+//! - a link id is never used again.
+
+mod engine_loop;
+mod handle;
+mod load_meter;
+mod log;
+mod registry_queue;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use engine::api::{Answer, Ask, Event, RepairView, StoreState, Transport};
+use engine::io::{Candidate, Config, Input, LinkId, NameTicket};
+use protocol::PeerId;
+use protocol::directory::Description;
+use protocol::handshake::{Binding, Role};
+use protocol::name::{NameAnswer, RegistryId};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use engine_loop::{EngineLoop, Watches};
+pub use handle::{AttachError, DriverHandle, DriverThread};
+pub use registry_queue::{Availability, Questions, RegistryQueue};
+
+use crate::link::LinkHandle;
+use crate::network::{AddressBook, RelayUrl};
+use crate::store::Store;
+
+/// Inputs from all links together that may wait for the engine. Each link has at most one more batch of frames in hand, so
+/// that links take turns.
+const INPUTS_MAX: usize = 128;
+
+/// What links and services give the driver.
+#[derive(Debug)]
+pub(crate) enum DriverInput {
+    /// A channel opened.
+    LinkUp {
+        link: LinkId,
+        role: Role,
+        binding: Binding,
+        transport: Transport,
+        /// The address this side dialled, if it did.
+        dialled: Option<RelayUrl>,
+        handle: LinkHandle,
+    },
+    /// Frames arrived on it.
+    Frames { link: LinkId, frames: Vec<Vec<u8>> },
+    /// It closed.
+    LinkDown { link: LinkId },
+    /// All links are ended.
+    Disconnect,
+    /// A dial the engine asked for failed.
+    DialFailed(PeerId),
+    /// Peers that can be dialled.
+    Candidates(Vec<Candidate>),
+    /// This relay's description.
+    Describe(Box<Description>),
+    /// A command or query of this machine.
+    Ask(Ask, oneshot::Sender<Answer>),
+    /// Entries of a backup.
+    Entries(Vec<protocol::Entry>),
+    /// This relay is about to stop, for good or for a while.
+    HandOver { for_good: bool },
+    /// This relay keeps this registry.
+    Registry(RegistryId),
+    /// The registry's answer to a question.
+    NameAnswer(NameTicket, NameAnswer),
+}
+
+/// Gets every event of the engine, on the driver's thread: it must not block.
+pub type EventListener = Box<dyn FnMut(&Event) + Send>;
+
+/// What a driver runs, and on what.
+pub struct Options {
+    /// What kind of peer the engine is.
+    pub config: Config,
+    /// Randomness for the engine.
+    pub seed: [u8; 32],
+    /// The store and the receiver of its answers.
+    pub store: (Store, mpsc::Receiver<Input>),
+    /// The addresses of relays.
+    pub address_book: Arc<AddressBook>,
+    /// Takes questions to the registry, if this is a relay that keeps one.
+    pub registry_queue: Option<RegistryQueue>,
+    /// Gets the engine's events.
+    pub on_event: EventListener,
+}
+
+impl Options {
+    /// A peer that keeps no registry and whose events are not listened to.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        seed: [u8; 32],
+        store: (Store, mpsc::Receiver<Input>),
+        address_book: Arc<AddressBook>,
+    ) -> Self {
+        Self {
+            config,
+            seed,
+            store,
+            address_book,
+            registry_queue: None,
+            on_event: Box::new(|_| {}),
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
+}
+
+/// Starts a thread that runs an engine.
+///
+/// # Errors
+/// When the system gives no thread or no runtime for it.
+pub fn start(options: Options) -> std::io::Result<(DriverHandle, DriverThread)> {
+    // The engine bounds proven links and gives a reason when it refuses one; this bounds channels it has not judged yet.
+    let links_max = options.config.links_max;
+    let places_max = links_max + links_max / 4 + 16;
+    let places = Arc::new(Semaphore::new(places_max));
+    let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
+    let (ready, is_ready) = watch::channel(false);
+    let (relays, relays_seen) = watch::channel(Vec::new());
+    let (repair, repair_seen) = watch::channel(RepairView::default());
+    let (store, store_seen) = watch::channel(StoreState::Ok);
+    let registry = options.registry_queue.as_ref().map(RegistryQueue::availability);
+    let refused = Arc::new(AtomicU64::new(0));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let watches = Watches {
+        ready,
+        relays,
+        repair,
+        store,
+    };
+    let (stop, stopped) = oneshot::channel();
+    let (finish, done) = oneshot::channel();
+    let handle = DriverHandle {
+        inputs,
+        link_next: Arc::new(AtomicU64::new(1)),
+        places: Arc::clone(&places),
+        places_max,
+        refused: Arc::clone(&refused),
+        ready: is_ready,
+        relays: relays_seen,
+        repair: repair_seen,
+        store: store_seen,
+        registry,
+    };
+    std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || {
+            let (engine_loop, answers) = EngineLoop::new(options, watches, refused);
+            let running = engine_loop.run(inbox, answers, stopped, (places, places_max));
+            let _ = finish.send(runtime.block_on(running));
+        })?;
+    Ok((handle, DriverThread { stop, done }))
+}
