@@ -178,6 +178,13 @@ pub enum Output {
         /// Where it is, if it is a relay that said so; empty: the adapter knows, or nobody does.
         url: String,
     },
+    /// The handshake on a channel succeeded: `peer` proved its key.
+    SessionUp {
+        /// Which channel.
+        link: LinkId,
+        /// Whose key.
+        peer: PeerId,
+    },
     /// A peer without a channel has a word for this one; the key of `from` is proven.
     Introduced {
         /// Whose word.

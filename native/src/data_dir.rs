@@ -1,4 +1,4 @@
-//! The data folder: made if missing, and one relay at a time in it.
+//! The data folder: created if missing, and locked so that one process at a time uses it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use engine::store::FORMAT;
 
-/// The file whose lock stands for the folder.
+/// The file whose lock is the lock of the folder. It holds the id of the process.
 const LOCK_FILE: &str = "lock";
 /// The file that holds the version of the folder's format, a decimal number.
 const FORMAT_FILE: &str = "format";
@@ -17,7 +17,7 @@ const FORMAT_UNWRITTEN: u32 = 1;
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// It cannot be made, or nothing can be written there.
+    /// It cannot be created or written.
     #[error("the data folder {} cannot be written; choose another with --data-dir, or give this user the right to", path.display())]
     Io {
         /// Which folder.
@@ -25,12 +25,12 @@ pub enum DataDirError {
         /// Why.
         source: io::Error,
     },
-    /// Somebody is in it.
-    #[error("another relay (process {holder}) uses the data folder {}; stop it, or choose another folder with --data-dir", path.display())]
+    /// Another process uses it.
+    #[error("another process ({holder}) uses the data folder {}; stop it, or choose another folder with --data-dir", path.display())]
     Locked {
         /// Which folder.
         path: PathBuf,
-        /// The number of the other process, as it wrote it down.
+        /// The id of the other process, as it wrote it into the lock file.
         holder: String,
     },
     /// A later version of the relay wrote it.
@@ -57,7 +57,7 @@ pub enum DataDirError {
     },
 }
 
-/// The number of the process that uses a folder, if one does.
+/// The id of the process that uses a folder, if one does.
 #[must_use]
 pub fn holder(path: &Path) -> Option<u32> {
     let lock = File::open(path.join(LOCK_FILE)).ok()?;
@@ -68,12 +68,12 @@ pub fn holder(path: &Path) -> Option<u32> {
     fs::read_to_string(path.join(LOCK_FILE)).ok()?.trim().parse().ok()
 }
 
-/// Writes a file in a data folder that only its owner may read: the whole of it or nothing, also if the machine dies now. Whoever
-/// owns the folder owns the file, so that a relay can read what root wrote.
+/// Writes a file in a data folder, atomically and durably, readable by its owner only. The owner of the folder becomes the
+/// owner of the file, so that a relay can read what root wrote.
 ///
 /// # Errors
-/// If it cannot be written; what was there before is there then.
-pub(crate) fn write_durably(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+/// If it cannot be written; the previous content is unchanged then.
+pub fn write_durably(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let temporary = folder.join(format!("{name}.new"));
     let _ = fs::remove_file(&temporary);
     let mut file = OpenOptions::new()
@@ -91,7 +91,7 @@ pub(crate) fn write_durably(folder: &Path, name: &str, text: &str) -> io::Result
     File::open(folder)?.sync_all()
 }
 
-/// The right to use a data folder, until dropped or until the process ends however it ends.
+/// The lock of a data folder, until dropped or until the process ends in any way.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -99,7 +99,7 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Takes the folder, making it if it is missing.
+    /// Locks the folder, creating it if it is missing.
     ///
     /// # Errors
     /// [`DataDirError`], saying what to do.
@@ -228,12 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn one_relay_at_a_time() {
+    fn one_process_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/data");
         let taken = DataDir::take(&path).unwrap();
         let Err(DataDirError::Locked { holder, .. }) = DataDir::take(&path) else {
-            panic!("two relays in one folder");
+            panic!("two locks on one folder");
         };
         assert_eq!(holder, std::process::id().to_string());
         drop(taken);

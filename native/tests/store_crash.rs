@@ -1,13 +1,15 @@
 //! The store alone, killed in the middle of a flood of batches: all that was reported is there, and no batch without all
 //! earlier ones.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use engine::io::Input;
 use engine::store::{Batch, BatchId, Load, LoadId, Op, Read, Strictness, Table};
-use starling_relay_node::store::{self, Store};
+use starling_native::store::{self, Store};
 
 const FOLDER: &str = "STARLING_TEST_STORE_FOLDER";
 const CACHE: usize = 8 << 20;
@@ -87,11 +89,7 @@ async fn a_killed_store_keeps_its_word() {
     let mut first = 0;
     for round in 0..KILLS as u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "store_crash::a_killed_store_keeps_its_word",
-                "--nocapture",
-            ])
+            .args(["--exact", "a_killed_store_keeps_its_word", "--nocapture"])
             .env(FOLDER, dir.path())
             .stdout(Stdio::piped())
             .spawn()

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use protocol::KeyPair;
 
-use crate::data_dir::write_durably;
+use native::data_dir::write_durably;
 
 /// The file's name in the data folder.
 pub const KEY_FILE: &str = "relay.key";

@@ -1,10 +1,10 @@
 //! The native Starling peer, as a library for its own binary and tests.
 //!
 //! ```text
-//! relay ── puts together ──► data_dir, identity, config
+//! relay ── starts and stops all of it, by commands and config; its key is in identity
 //!   │
-//!   ├─ driver: one thread runs the engine ◄──► store: one thread writes fjall
-//!   ├─ transport, webrtc: WebSockets and WebRTC channels as links of the driver
+//!   ├─ `native` (a crate): the engine's thread, the store, links, dialling other relays
+//!   ├─ websocket, webrtc: where peers open links to this relay
 //!   ├─ names: the registry of unique names, on disk or in etcd
 //!   └─ web: the app, the JSON API, health, metrics and the operator's page
 //! ```
@@ -13,13 +13,9 @@
 
 pub mod commands;
 pub mod config;
-pub mod data_dir;
-pub mod driver;
 pub mod identity;
 pub mod names;
-pub mod network;
 pub mod relay;
-pub mod store;
-pub mod transport;
 pub mod web;
 pub mod webrtc;
+pub mod websocket;

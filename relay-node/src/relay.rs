@@ -17,17 +17,18 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::config::{RegistryPlace, Role, Settings};
-use crate::data_dir::{DataDir, DataDirError};
-use crate::driver::{self, DriverHandle, DriverThread};
 use crate::identity::{self, IdentityError};
-use crate::names::{self, Credentials, Embedded, Etcd, RegistryQueue, TxnError, TxnStore};
-use crate::network::{self, AddressBook};
-use crate::store::{Store, StoreError};
-use crate::transport::websocket;
+use crate::names::{self, Credentials, Embedded, Etcd, TxnError, TxnStore};
 use crate::web::admin::{self, Admin, Setup};
 use crate::web::site::{App, EmbeddedFiles};
 use crate::web::{self, About};
 use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
+use crate::websocket;
+use native::data_dir::{DataDir, DataDirError};
+use native::driver::{self, DriverHandle, DriverThread, RegistryQueue};
+use native::network::{self, AddressBook};
+use native::store::{Store, StoreError};
+use native::websocket::dial::Connector;
 
 /// At a stop, how long others may take to fetch what only this relay has.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(15);
@@ -173,7 +174,7 @@ impl Relay {
             source,
         })?;
         let rtc = Arc::new(rtc);
-        let (store, answers) = open_store(data_dir.path().to_owned(), settings.cache_mib << 20).await?;
+        let store = open_store(data_dir.path().to_owned(), settings.cache_mib << 20).await?;
         let fresh = seed()?;
         let keeps_names = settings.roles().contains(&Role::Index);
         let allowed = settings.allow_relay.iter().map(|key| key.0).collect();
@@ -193,24 +194,20 @@ impl Relay {
             claims_per_minute: settings.claims_per_minute,
             ..Config::relay(key)
         };
-        let (desk, questions) = RegistryQueue::new();
+        let (registry_queue, questions) = RegistryQueue::new();
         let txn_store = if keeps_names {
             Some(open_txn_store(settings, data_dir.path())?)
         } else {
             None
         };
         let (book, dials) = AddressBook::open(settings.join.clone());
-        let (driver, thread) = driver::start(
-            config,
-            seed()?,
-            store,
-            answers,
-            Arc::clone(&book),
-            keeps_names.then_some(desk),
-        )
-        .map_err(StartError::Thread)?;
+        let options = driver::Options {
+            registry_queue: keeps_names.then_some(registry_queue),
+            ..driver::Options::new(config, seed()?, store, Arc::clone(&book))
+        };
+        let (driver, thread) = driver::start(options).map_err(StartError::Thread)?;
         driver.describe(describe(settings, peer, http)).await;
-        let dialling = tokio::spawn(network::run(driver.clone(), book, dials));
+        let dialling = tokio::spawn(network::run(driver.clone(), book, dials, Connector::system()));
         let naming = txn_store.map(|txn_store| {
             let pace = names::Pace {
                 ttl: settings.registry_lead(),

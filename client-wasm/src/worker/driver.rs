@@ -355,8 +355,8 @@ impl Driver {
                     (self.around.answer)(tab, number, answer);
                 }
             }
-            // Only relays keep a registry.
-            Output::Name { .. } => {}
+            // Only relays keep a registry, and only peers with an address book learn addresses from sessions.
+            Output::Name { .. } | Output::SessionUp { .. } => {}
             Output::Event(event) => (self.around.event)(event),
             Output::Log(line) => log(&line),
         }

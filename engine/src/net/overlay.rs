@@ -365,6 +365,7 @@ impl Engine {
                 up.neighbour = true;
                 let relay = up.relay;
                 self.broadcast.on_up(link);
+                self.emit(Output::SessionUp { link, peer });
                 self.emit(Output::Log(Log::Linked { link, peer, relay }));
                 self.tell_interests(link);
                 self.tell_relays(link);

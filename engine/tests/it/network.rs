@@ -421,6 +421,8 @@ impl Network {
                     self.model.on_event(peer, &event);
                     self.peers[peer].events.push(event);
                 }
+                // Adapters with an address book learn from it who is where; here a peer's number is its address.
+                Output::SessionUp { .. } => {}
                 Output::Log(log) => self.peers[peer].log.push(log),
             }
         }

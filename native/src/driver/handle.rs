@@ -138,7 +138,12 @@ impl DriverHandle {
 
     /// Has other relays fetch what only this one has, and waits at most `within` for it. Returns whether they have all.
     pub async fn hand_over(&self, for_good: bool, within: Duration) -> bool {
-        if self.inputs.send(DriverInput::HandOver { for_good }).await.is_err() {
+        if self
+            .inputs
+            .send(DriverInput::HandOver { for_good })
+            .await
+            .is_err()
+        {
             return false;
         }
         let mut repair = self.repair.clone();

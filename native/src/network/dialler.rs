@@ -1,4 +1,4 @@
-//! Dialling other relays: those the operator named until somebody is met there, and whom the engine wants from then on.
+//! Dials relays: those the operator named until one is linked there, and those the engine asks for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,22 +7,29 @@ use protocol::PeerId;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::book::DIALS_MAX;
+use super::address_book::DIALS_MAX;
 use super::{AddressBook, RelayUrl};
 use crate::driver::DriverHandle;
-use crate::transport::dial;
+use crate::websocket::dial::{self, Connector};
 
-/// Pauses between attempts to reach a member to join through: full jitter (Brooker, "Exponential Backoff And Jitter",
-/// 2015) below a ceiling that doubles from the first to the last.
+/// Pauses between attempts to join through a named relay: full jitter (Brooker, "Exponential Backoff And Jitter", 2015) below
+/// a ceiling that doubles from the first to the last.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Dials the engine wants, on their way to [`run`].
+/// Dials the engine asked for, on their way to [`run`].
 #[derive(Debug)]
 pub struct Dials(mpsc::Receiver<(PeerId, RelayUrl)>);
 
+impl Dials {
+    #[cfg(test)]
+    pub(super) fn try_next(&mut self) -> Option<(PeerId, RelayUrl)> {
+        self.0.try_recv().ok()
+    }
+}
+
 impl AddressBook {
-    /// A book in which the operator named these addresses, and what is to be dialled by it.
+    /// A book in which the operator named these addresses, and the dials that follow from it.
     #[must_use]
     pub fn open(named: Vec<RelayUrl>) -> (Arc<Self>, Dials) {
         let (dials, to_dial) = mpsc::channel(DIALS_MAX);
@@ -30,38 +37,44 @@ impl AddressBook {
     }
 }
 
-/// Dials until the relay stops.
-pub async fn run(driver: DriverHandle, book: Arc<AddressBook>, Dials(mut dials): Dials) {
+/// Dials until the driver has stopped.
+pub async fn run(
+    driver: DriverHandle,
+    book: Arc<AddressBook>,
+    Dials(mut dials): Dials,
+    connector: Connector,
+) {
     let mut tasks = JoinSet::new();
     for url in book.named() {
-        tasks.spawn(meet(driver.clone(), Arc::clone(&book), url.clone()));
+        let (driver, book, connector) = (driver.clone(), Arc::clone(&book), connector.clone());
+        tasks.spawn(join_through(driver, book, url.clone(), connector));
     }
     loop {
         tokio::select! {
             wanted = dials.recv() => match wanted {
                 Some((peer, url)) => {
-                    tasks.spawn(reach(driver.clone(), peer, url));
+                    tasks.spawn(link_with(driver.clone(), peer, url, connector.clone()));
                 }
                 None => return,
             },
             Some(ended) = tasks.join_next() => {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a dial ended in an unforeseen way");
+                    tracing::error!(%error, "a dialling task panicked");
                 }
             }
         }
     }
 }
 
-/// Until somebody is met at `url`. From then on the engine sees to the link.
-async fn meet(driver: DriverHandle, book: Arc<AddressBook>, url: RelayUrl) {
+/// Dials `url` until a relay is proven to be there. From then on the engine keeps the link.
+async fn join_through(driver: DriverHandle, book: Arc<AddressBook>, url: RelayUrl, connector: Connector) {
     let mut ceiling = PAUSE_MIN;
     loop {
-        match dial::open(&url).await {
+        match dial::open(&url, &connector).await {
             Ok(dialled) => dialled.run(&driver).await,
             Err(error) => tracing::warn!(%url, %error, "cannot join through this relay yet; trying again"),
         }
-        if book.has(&url) {
+        if book.is_proven(&url) {
             return;
         }
         tokio::time::sleep(jitter(ceiling)).await;
@@ -69,17 +82,17 @@ async fn meet(driver: DriverHandle, book: Arc<AddressBook>, url: RelayUrl) {
     }
 }
 
-async fn reach(driver: DriverHandle, peer: PeerId, url: RelayUrl) {
-    match dial::open(&url).await {
+async fn link_with(driver: DriverHandle, peer: PeerId, url: RelayUrl, connector: Connector) {
+    match dial::open(&url, &connector).await {
         Ok(dialled) => dialled.run(&driver).await,
         Err(error) => {
-            tracing::info!(%url, %peer, %error, "a relay was not reached");
+            tracing::info!(%url, %peer, %error, "dial failed");
             driver.dial_failed(peer).await;
         }
     }
 }
 
-/// Any time up to `ceiling`.
+/// A random duration up to `ceiling`.
 fn jitter(ceiling: Duration) -> Duration {
     let mut bytes = [0; 4];
     // Without randomness the pause is the longest one.

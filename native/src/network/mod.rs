@@ -1,13 +1,11 @@
-//! The relay as one of many: which other relays it links with, and where they are.
+//! Where relays are, and links to them that this peer opens.
 //!
-//! The operator names any one member (`--join`); the engine's overlay keeps the links from then on.
+//! An operator or person names any one relay; the engine's overlay keeps the links from then on and asks for dials.
 
-mod book;
-mod join;
-
+mod address_book;
+mod dialler;
 mod url;
 
-pub use book::AddressBook;
-pub use join::{Dials, run};
-
+pub use address_book::AddressBook;
+pub use dialler::{Dials, run};
 pub use url::{RelayUrl, UrlError};

@@ -1,11 +1,11 @@
-//! Where a relay is.
+//! The address of a relay.
 
 use std::fmt;
 use std::str::FromStr;
 
-use axum::http::Uri;
-use axum::http::uri::Scheme;
 use serde::{Deserialize, Serialize};
+use tokio_tungstenite::tungstenite::http::Uri;
+use tokio_tungstenite::tungstenite::http::uri::{Authority, Scheme};
 
 /// The address of a relay as people write it: `https://relay.example`, `http://192.0.2.1:8080`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,7 +27,21 @@ impl RelayUrl {
         &self.host
     }
 
-    /// The endpoint for links.
+    /// Host and port to connect to.
+    #[must_use]
+    pub fn host_and_port(&self) -> String {
+        let has_port = self
+            .host
+            .parse::<Authority>()
+            .is_ok_and(|authority| authority.port().is_some());
+        match (has_port, self.tls) {
+            (true, _) => self.host.clone(),
+            (false, true) => format!("{}:443", self.host),
+            (false, false) => format!("{}:80", self.host),
+        }
+    }
+
+    /// The URL of the endpoint for links.
     #[must_use]
     pub fn link(&self) -> String {
         let scheme = if self.tls { "wss" } else { "ws" };
@@ -84,16 +98,24 @@ mod tests {
     fn addresses_are_read_as_people_write_them() {
         let read = |text: &str| {
             let url: RelayUrl = text.parse().ok()?;
-            Some((url.to_string(), url.link()))
+            Some([url.to_string(), url.link(), url.host_and_port()])
         };
-        let both = |url: &str, link: &str| Some((url.to_owned(), link.to_owned()));
+        let all = |forms: [&str; 3]| Some(forms.map(str::to_owned));
         assert_eq!(
             read("https://Relay.example/"),
-            both("https://relay.example", "wss://relay.example/link")
+            all([
+                "https://relay.example",
+                "wss://relay.example/link",
+                "relay.example:443"
+            ])
         );
         assert_eq!(
             read("http://[::1]:8080"),
-            both("http://[::1]:8080", "ws://[::1]:8080/link")
+            all(["http://[::1]:8080", "ws://[::1]:8080/link", "[::1]:8080"])
+        );
+        assert_eq!(
+            read("http://[::1]"),
+            all(["http://[::1]", "ws://[::1]/link", "[::1]:80"])
         );
         for wrong in [
             "",

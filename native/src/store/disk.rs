@@ -60,7 +60,7 @@ impl From<io::Error> for DiskError {
     }
 }
 
-/// Changes that go to the disk together, noted by [`note`]; `None` removes.
+/// Changes that go to the disk together, noted by [`add_change`]; `None` removes.
 pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Rows of a range, in its order.
@@ -96,7 +96,7 @@ fn key(table: Table, key: &[u8]) -> Vec<u8> {
 }
 
 /// Adds a change.
-pub fn note(changes: &mut Changes, op: &Op) {
+pub fn add_change(changes: &mut Changes, op: &Op) {
     match op {
         Op::Put {
             table,

@@ -1,4 +1,4 @@
-//! A disk for tests with which something can be wrong.
+//! A disk for tests that fails when a test says so.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,32 +9,33 @@ use super::{Changes, Disk, DiskError, FjallDisk, Opener, RowIter};
 const CACHE_BYTES: usize = 8 << 20;
 
 /// No space is left.
-pub(crate) const FULL: io::ErrorKind = io::ErrorKind::StorageFull;
-/// It breaks, or it was pulled out (EIO has no kind of its own).
-pub(crate) const BROKEN: io::ErrorKind = io::ErrorKind::Other;
+pub const FULL: io::ErrorKind = io::ErrorKind::StorageFull;
+/// The device fails (EIO has no kind of its own).
+pub const BROKEN: io::ErrorKind = io::ErrorKind::Other;
 
-/// What is wrong.
+/// How the disk fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Nothing is written.
     Writes(io::ErrorKind),
     /// Nothing is written or read.
     All(io::ErrorKind),
-    /// The next commit is on the disk, and nobody is told; then all is well.
+    /// The next commit reaches the disk and fails all the same; then the disk works again.
     Answer(io::ErrorKind),
 }
 
-/// Puts faults in and takes them out again.
+/// Sets and clears the fault of a disk.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Faults(Arc<Mutex<Option<Fault>>>);
+pub struct Faults(Arc<Mutex<Option<Fault>>>);
 
 impl Faults {
-    pub(crate) fn set(&self, fault: impl Into<Option<Fault>>) {
+    /// Sets the fault, or clears it with `None`.
+    pub fn set(&self, fault: impl Into<Option<Fault>>) {
         *self.fault() = fault.into();
     }
 
-    /// What is wrong now.
-    pub(crate) fn now(&self) -> Option<Fault> {
+    /// The fault now.
+    pub fn now(&self) -> Option<Fault> {
         *self.fault()
     }
 
@@ -50,15 +51,16 @@ impl Faults {
     }
 }
 
-/// One that does what it is told to.
-pub(crate) struct FaultyDisk {
+/// A [`FjallDisk`] with such a fault.
+#[derive(Debug)]
+pub struct FaultyDisk {
     disk: FjallDisk,
     faults: Faults,
 }
 
 impl FaultyDisk {
     /// Opens the store in a folder on such a disk.
-    pub(crate) fn opener(path: PathBuf, faults: &Faults) -> Opener {
+    pub fn opener(path: PathBuf, faults: &Faults) -> Opener {
         let faults = faults.clone();
         Box::new(move || {
             let disk = FjallDisk::open(&path, CACHE_BYTES)?;

@@ -1,4 +1,4 @@
-//! The engine's store on disk: fjall, driven by one thread of its own.
+//! The engine's tables on disk: fjall, driven by one thread of its own.
 //!
 //! ```text
 //! driver ── Command (bounded) ──► writer thread ── Input (bounded) ──► driver
@@ -11,18 +11,21 @@
 //! - commands are executed in order: a load sees every batch given before it, and no batch is on disk without all
 //!   earlier ones;
 //! - a batch is reported as persisted only after a commit that reached the disk; many share one (group commit: what
-//!   arrives while a commit is under way goes into the next, so a lone batch waits for nothing and a flood pays for few);
-//! - a batch is never dropped: when a write fails, the engine is told that the store is full or failing, the database is
-//!   opened anew (fjall refuses everything after an I/O error) and everything not yet reported is applied again in order;
-//! - meanwhile loads go on: they are answered from what is on the disk and what waits for the next commit, which is kept in
-//!   memory.
+//!   arrives during a commit goes into the next, so a lone batch does not wait and a flood needs few commits);
+//! - a batch is never dropped: when a write fails, the engine learns that the store is full or failing, the database is
+//!   reopened (fjall refuses everything after an I/O error), and everything not yet reported is applied again in order;
+//! - meanwhile loads go on: they are answered from the disk and from the changes that wait for the next commit, which are
+//!   kept in memory.
 //!
-//! fjall was chosen over redb by measurement: `docs/storage.md`.
+//! `docs/storage.md` has the measurements by which fjall was chosen over redb.
 //!
-//! Batches that may be relaxed are committed like all others: a relay gives receipts for everything.
+//! Relaxed batches are committed like all others, because a relay gives receipts for everything.
 
 mod disk;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty_disk;
 pub mod journal;
+mod memory_disk;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -31,7 +34,8 @@ use engine::io::Input;
 use engine::store::{Batch, Load};
 use tokio::sync::{mpsc, oneshot};
 
-pub use disk::{Changes, Disk, DiskError, FjallDisk, Merged, RowIter, note, rows, value};
+pub use disk::{Changes, Disk, DiskError, FjallDisk, Merged, RowIter, add_change, rows, value};
+pub use memory_disk::MemoryDisk;
 use worker::Worker;
 
 /// The store's folder in the data folder.
@@ -115,7 +119,17 @@ impl Store {
         Self::open_with(opener, &folder)
     }
 
-    /// As [`Self::open`], with whatever disk `opener` opens; `path` is for error messages.
+    /// A store whose rows are lost when it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Thread`].
+    pub fn in_memory() -> Result<(Self, mpsc::Receiver<Input>), StoreError> {
+        let opener =
+            Box::new(|| -> Result<Box<dyn Disk + Send>, DiskError> { Ok(Box::new(MemoryDisk::default())) });
+        Self::open_with(opener, Path::new("(memory)"))
+    }
+
+    /// As [`Self::open`], with the disk that `opener` opens; `path` is for error messages.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -144,16 +158,14 @@ impl Store {
         &self.commands
     }
 
-    /// Executes what was given, and closes the disk. The answers must go on being taken meanwhile.
+    /// Executes all commands given so far and closes the disk. The answers have to be received meanwhile.
     ///
-    /// Returns whether everything is on disk. It is not if the disk refuses it now.
+    /// Returns whether everything is on disk. It is not if the disk fails now.
     pub async fn close(self) -> bool {
         drop(self.commands);
         self.finished.await.unwrap_or(false)
     }
 }
 
-#[cfg(test)]
-pub(crate) mod faulty_disk;
 #[cfg(test)]
 mod tests;

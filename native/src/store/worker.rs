@@ -182,7 +182,7 @@ impl Worker {
                     ops += batch.ops.len().max(1);
                     bytes += batch.ops.iter().map(op_bytes).sum::<usize>();
                     for op in &batch.ops {
-                        disk::note(&mut changes, op);
+                        disk::add_change(&mut changes, op);
                     }
                     applied.push(batch);
                 }
@@ -229,7 +229,7 @@ impl Worker {
             Command::Persist(batch) => {
                 unwritten.bytes += batch.ops.iter().map(op_bytes).sum::<usize>();
                 for op in &batch.ops {
-                    disk::note(&mut unwritten.changes, op);
+                    disk::add_change(&mut unwritten.changes, op);
                 }
                 self.queue.push_back(Command::Persist(batch));
             }

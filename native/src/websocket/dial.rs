@@ -1,29 +1,66 @@
-//! Links to other relays: their `/link`, opened from here.
+//! Opens a WebSocket to a relay's `/link`.
 
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::handshake::Role;
-use protocol::limits;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
-use super::websocket;
+use super::{MESSAGE_BYTES_MAX, Received, SocketError, ToSend};
 use crate::driver::DriverHandle;
 use crate::network::RelayUrl;
 
-/// Name lookup, TCP, TLS and the upgrade together.
+/// Limit for name lookup, TCP, TLS and the upgrade together.
 const OPENS_WITHIN: Duration = Duration::from_secs(10);
+
+/// A TCP connection that is being opened.
+pub type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+/// How TCP connections are opened.
+#[derive(Clone)]
+pub struct Connector(Arc<dyn Fn(&RelayUrl) -> Connecting + Send + Sync>);
+
+impl Connector {
+    /// By the operating system's name lookup and routes.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(|url| {
+            let address = url.host_and_port();
+            Box::pin(async move {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            })
+        })
+    }
+
+    /// By a function of one's own, such as one that connects from another network namespace or through a proxy.
+    #[must_use]
+    pub fn new(connect: impl Fn(&RelayUrl) -> Connecting + Send + Sync + 'static) -> Self {
+        Self(Arc::new(connect))
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
 
 /// Why a relay could not be dialled.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// Nobody answers in time.
+    /// There is no answer in time.
     #[error("no answer within {} s", OPENS_WITHIN.as_secs())]
     Timeout,
     /// It does not open.
@@ -31,7 +68,7 @@ pub enum DialError {
     Refused(#[from] tungstenite::Error),
 }
 
-/// A WebSocket to another relay, open.
+/// An open WebSocket to a relay.
 #[derive(Debug)]
 pub struct Dialled {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -42,12 +79,16 @@ pub struct Dialled {
 ///
 /// # Errors
 /// [`DialError`].
-pub async fn open(url: &RelayUrl) -> Result<Dialled, DialError> {
+pub async fn open(url: &RelayUrl, connector: &Connector) -> Result<Dialled, DialError> {
     let config = WebSocketConfig::default()
-        .max_message_size(Some(2 * limits::FRAME_LEN_MAX))
-        .max_frame_size(Some(2 * limits::FRAME_LEN_MAX));
-    let opening = connect_async_with_config(url.link(), Some(config), true);
-    let (socket, _) = timeout(OPENS_WITHIN, opening)
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX));
+    let opening = async {
+        let stream = (connector.0)(url).await.map_err(tungstenite::Error::Io)?;
+        let upgraded = client_async_tls_with_config(url.link(), stream, Some(config), None).await;
+        upgraded.map(|(socket, _)| socket)
+    };
+    let socket = timeout(OPENS_WITHIN, opening)
         .await
         .map_err(|_| DialError::Timeout)??;
     Ok(Dialled {
@@ -57,47 +98,49 @@ pub async fn open(url: &RelayUrl) -> Result<Dialled, DialError> {
 }
 
 impl Dialled {
-    /// Makes it a link, until it ends.
+    /// Makes it a link of the driver, and runs it until it ends.
     pub async fn run(self, driver: &DriverHandle) {
         let host = self.url.host().to_owned();
         let socket = self
             .socket
-            .map(|read| read.map(read_as).map_err(axum::Error::new))
-            .sink_map_err(axum::Error::new)
-            .with(async |message| Ok::<_, axum::Error>(write_as(message)));
-        let socket = Box::pin(socket);
-        websocket::run_as(socket, driver, host, Role::Initiator, Some(self.url)).await;
+            .map(|message| message.map(received).map_err(socket_error))
+            .sink_map_err(socket_error)
+            .with(async |message| Ok::<_, SocketError>(to_send(message)));
+        super::run(Box::pin(socket), driver, host, Role::Initiator, Some(self.url)).await;
     }
 }
 
-/// The server's library and the client's have a type each for the same thing.
-fn read_as(message: Message) -> ws::Message {
+fn received(message: Message) -> Received {
     match message {
-        Message::Binary(bytes) => ws::Message::Binary(bytes),
-        Message::Ping(bytes) => ws::Message::Ping(bytes),
-        Message::Pong(bytes) => ws::Message::Pong(bytes),
-        // Not of this protocol, whatever it says; raw frames are never read.
-        Message::Text(_) | Message::Frame(_) => ws::Message::Text(ws::Utf8Bytes::default()),
-        Message::Close(_) => ws::Message::Close(None),
+        Message::Binary(bytes) => Received::Frame(bytes),
+        Message::Ping(_) | Message::Pong(_) => Received::Control,
+        // Raw frames are never read.
+        Message::Text(_) | Message::Frame(_) => Received::Text,
+        Message::Close(_) => Received::Close,
     }
 }
 
-fn write_as(message: ws::Message) -> Message {
+fn to_send(message: ToSend) -> Message {
     match message {
-        ws::Message::Binary(bytes) => Message::Binary(bytes),
-        ws::Message::Ping(bytes) => Message::Ping(bytes),
-        ws::Message::Pong(bytes) => Message::Pong(bytes),
-        ws::Message::Text(text) => Message::Binary(Bytes::copy_from_slice(text.as_bytes())),
-        ws::Message::Close(frame) => Message::Close(frame.map(|frame| tungstenite::protocol::CloseFrame {
-            code: frame.code.into(),
-            reason: frame.reason.as_str().into(),
+        ToSend::Frame(bytes) => Message::Binary(bytes),
+        ToSend::Ping => Message::Ping(Bytes::new()),
+        ToSend::Close(reason) => Message::Close(Some(CloseFrame {
+            code: CloseCode::Policy,
+            reason: reason.into(),
         })),
+    }
+}
+
+fn socket_error(error: tungstenite::Error) -> SocketError {
+    match error {
+        tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }) => SocketError::TooLong,
+        _ => SocketError::Broken,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DialError, open};
+    use super::{Connector, DialError, open};
     use crate::network::RelayUrl;
 
     #[tokio::test]
@@ -113,7 +156,7 @@ mod tests {
             stream.read_exact(&mut first).await.unwrap();
             first[0]
         });
-        let refused = open(&url).await;
+        let refused = open(&url, &Connector::system()).await;
         assert!(matches!(refused, Err(DialError::Refused(_))), "{refused:?}");
         // The content type of a TLS handshake record (RFC 8446 section 5.1).
         assert_eq!(server.await.unwrap(), 22);

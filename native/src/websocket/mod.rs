@@ -1,98 +1,96 @@
-//! Links over WebSocket, at `/link`: one binary message per frame, for peers without UDP.
+//! Links over WebSocket: one binary message per frame, for peers without UDP.
 //!
-//! The handshake is bound to the host the client dialled. Over TLS that is the name the certificate vouches for.
+//! The link runs over any [`Socket`], whichever library and side opened it; `dial` opens one to a relay. The handshake is
+//! bound to the host the client dialled. Over TLS that is the name the certificate vouches for.
 
-use std::net::SocketAddr;
+pub mod dial;
+
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
-use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::any;
 use bytes::Bytes;
 use engine::api::Transport;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
+use protocol::frame;
 use protocol::handshake::{Binding, Role};
-use protocol::{frame, limits};
-use signaling::Door;
-use signaling::rate::{Bucket, Rate};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::driver::{DriverHandle, FrameSink, Handful, Outgoing, ToLink};
+use crate::driver::DriverHandle;
+use crate::link::{FrameBatch, FrameSink, Outgoing, ToLink};
 use crate::network::RelayUrl;
 
-/// How often a peer is pinged: below the shortest idle timeouts of proxies, which are about a minute.
+/// Longest message to read. Twice the limit of a frame: what is a little over the limit is refused by the engine with a
+/// reason, and what is far over it is not read at all.
+pub const MESSAGE_BYTES_MAX: usize = 2 * protocol::limits::FRAME_LEN_MAX;
+
+/// Time between pings: below the shortest idle timeouts of proxies, which are about a minute.
 const PING_EVERY: Duration = Duration::from_secs(25);
 /// How long a peer may take to accept what is sent at once.
 const SEND_WITHIN: Duration = Duration::from_secs(30);
-/// How long a peer may be silent (a pong is a word).
+/// How long a peer may be silent; a pong counts.
 const SILENT_MAX: Duration = Duration::from_secs(80);
-/// How long a peer is given to read why its link was closed.
+/// How long a peer may take to read why its link was closed.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
-/// Pings and pongs a peer may send.
-const CONTROL: Rate = Rate { burst: 20, per_s: 1 };
+/// Pings and pongs accepted in one window. An honest peer sends one or two.
+const CONTROL_MESSAGES_MAX: u32 = 20;
+/// Length of that window.
+const CONTROL_WINDOW: Duration = Duration::from_secs(20);
 /// Frames written between two flushes.
 const FRAMES_PER_FLUSH_MAX: usize = 64;
+/// A control frame carries 125 bytes (RFC 6455 section 5.5), two of them the code.
+const CLOSE_REASON_BYTES_MAX: usize = 123;
 
-/// The endpoint. It needs `ConnectInfo<SocketAddr>`.
-pub fn router(driver: DriverHandle, door: Door) -> Router {
-    Router::new()
-        .route("/link", any(upgrade))
-        .with_state((driver, door))
+/// A message read from a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A binary message.
+    Frame(Bytes),
+    /// A ping, which the library answers, or a pong.
+    Control,
+    /// A text message, which this protocol does not have.
+    Text,
+    /// The peer closes.
+    Close,
 }
 
-async fn upgrade(
-    State((driver, door)): State<(DriverHandle, Door)>,
-    ConnectInfo(remote): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    let admitted = match door.admit(remote, &headers) {
-        Ok(admitted) => admitted,
-        Err(error) => {
-            tracing::info!(%remote, %error, "a WebSocket link was refused");
-            return error.into_response();
-        }
-    };
-    if !driver.is_ready() {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the relay is starting; try again",
-        )
-            .into_response();
-    }
-    upgrade
-        // A little over the limit is refused by the engine, by name; far over it is not even read.
-        .max_message_size(2 * limits::FRAME_LEN_MAX)
-        .max_frame_size(2 * limits::FRAME_LEN_MAX)
-        .on_upgrade(async move |socket| {
-            let host = admitted.host.clone();
-            run(socket, &driver, host).await;
-            drop(admitted);
-        })
-        .into_response()
+/// A message to write to a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToSend {
+    /// A binary message.
+    Frame(Bytes),
+    /// A ping.
+    Ping,
+    /// A close frame with code 1008 (policy violation) and this reason.
+    Close(String),
 }
 
-/// An open WebSocket, whichever side opened it.
-pub(super) trait Socket:
-    Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send + Unpin
+/// Why a WebSocket failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketError {
+    /// A message exceeded [`MESSAGE_BYTES_MAX`].
+    TooLong,
+    /// Anything else.
+    Broken,
+}
+
+/// An open WebSocket.
+pub trait Socket:
+    Stream<Item = Result<Received, SocketError>> + Sink<ToSend, Error = SocketError> + Send + Unpin
 {
 }
 
 impl<T> Socket for T where
-    T: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send + Unpin
+    T: Stream<Item = Result<Received, SocketError>> + Sink<ToSend, Error = SocketError> + Send + Unpin
 {
 }
 
-async fn run(socket: WebSocket, driver: &DriverHandle, host: String) {
-    run_as(socket, driver, host, Role::Responder, None).await;
+/// Accepts a link on a WebSocket this side did not open, and runs it until it ends. `host` is what the peer dialled.
+pub async fn accept(socket: impl Socket, driver: &DriverHandle, host: String) {
+    run(socket, driver, host, Role::Responder, None).await;
 }
 
-/// A link over an open WebSocket, until it ends. `dialled`: where, if this side opened it.
-pub(super) async fn run_as(
+/// Runs a link until it ends. `dialled` is the address this side dialled, if it did.
+async fn run(
     socket: impl Socket,
     driver: &DriverHandle,
     host: String,
@@ -112,22 +110,22 @@ pub(super) async fn run_as(
     let (sink, mut outgoing) = (end.sink, end.outgoing);
     let abandoned = outgoing.abandoned();
     let mut incoming = Incoming::new(receiver);
-    // Whichever direction ends, ends the link. Neither waits for the other.
-    let (reason, told) = tokio::select! {
+    // The link ends when either direction ends. Neither waits for the other.
+    let (reason, sent) = tokio::select! {
         reason = write(&mut sender, &mut outgoing) => (reason, true),
         reason = incoming.read(&sink) => (reason, false),
         () = abandoned => (None, true),
     };
     drop((sink, outgoing));
     if let Some(reason) = reason {
-        // What the engine says in its last frames was sent; what this transport has to say was not.
-        let goodbye = goodbye(&mut sender, incoming.receiver, reason, !told);
+        // The engine's reason was its last frame; this transport's reason is not sent yet.
+        let goodbye = goodbye(&mut sender, incoming.receiver, reason, !sent);
         let _ = timeout(GOODBYE_WITHIN, goodbye).await;
     }
 }
 
 /// Sends what is queued until the engine closes the link (the reason) or the channel breaks.
-async fn write<S: Socket>(sender: &mut SplitSink<S, Message>, outgoing: &mut Outgoing) -> Option<String> {
+async fn write<S: Socket>(sender: &mut SplitSink<S, ToSend>, outgoing: &mut Outgoing) -> Option<String> {
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
@@ -140,14 +138,14 @@ async fn write<S: Socket>(sender: &mut SplitSink<S, Message>, outgoing: &mut Out
             let mut next = match first {
                 Some(next) => Some(next),
                 None => {
-                    sender.feed(Message::Ping(Bytes::new())).await?;
+                    sender.feed(ToSend::Ping).await?;
                     None
                 }
             };
             let mut fed = 0;
             let closed = loop {
                 match next {
-                    Some(ToLink::Frame(bytes)) => sender.feed(Message::Binary(bytes)).await?,
+                    Some(ToLink::Frame(bytes)) => sender.feed(ToSend::Frame(bytes)).await?,
                     Some(ToLink::Close(reason)) => break Some(reason),
                     None => break None,
                 }
@@ -159,7 +157,7 @@ async fn write<S: Socket>(sender: &mut SplitSink<S, Message>, outgoing: &mut Out
                 };
             };
             sender.flush().await?;
-            Ok::<_, axum::Error>(closed)
+            Ok::<_, SocketError>(closed)
         };
         match timeout(SEND_WITHIN, flushed).await {
             Ok(Ok(None)) => {}
@@ -171,40 +169,38 @@ async fn write<S: Socket>(sender: &mut SplitSink<S, Message>, outgoing: &mut Out
 
 struct Incoming<S> {
     receiver: SplitStream<S>,
-    control: Bucket,
-    start: Instant,
+    control: ControlMessages,
 }
 
 impl<S: Socket> Incoming<S> {
     fn new(receiver: SplitStream<S>) -> Self {
         Self {
             receiver,
-            control: Bucket::new(CONTROL, protocol::Instant::default()),
-            start: Instant::now(),
+            control: ControlMessages::default(),
         }
     }
 
-    /// Hands frames on until the peer leaves, or breaks a rule (the reason).
+    /// Hands frames to the engine until the peer leaves, or breaks a rule (the reason).
     async fn read(&mut self, sink: &FrameSink) -> Option<String> {
         loop {
             let Ok(first) = timeout(SILENT_MAX, self.receiver.next()).await else {
                 return Some("nothing was heard for too long".to_owned());
             };
-            // And what else is here already.
-            let (mut handful, mut next) = (Handful::default(), Some(first));
+            // Whatever has arrived already goes into the same batch.
+            let (mut batch, mut next) = (FrameBatch::default(), Some(first));
             let end = loop {
                 let Some(message) = next else { break None };
-                match self.sort(message) {
-                    Incomes::Frame(bytes) => handful.put(bytes),
-                    Incomes::Nothing => {}
-                    Incomes::End(reason) => break Some(reason),
+                match self.classify(message) {
+                    Step::Frame(bytes) => batch.push(bytes.into()),
+                    Step::Ignore => {}
+                    Step::End(reason) => break Some(reason),
                 }
-                next = match handful.has_room() {
+                next = match batch.has_room() {
                     true => self.receiver.next().now_or_never(),
                     false => None,
                 };
             };
-            if !handful.is_empty() && !sink.frames(handful).await {
+            if !batch.is_empty() && !sink.frames(batch).await {
                 return None;
             }
             if let Some(reason) = end {
@@ -213,64 +209,71 @@ impl<S: Socket> Incoming<S> {
         }
     }
 
-    /// What a message of the socket means.
-    fn sort(&mut self, message: Option<Result<Message, axum::Error>>) -> Incomes {
+    fn classify(&mut self, message: Option<Result<Received, SocketError>>) -> Step {
         match message {
-            Some(Ok(Message::Binary(bytes))) => Incomes::Frame(bytes.into()),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
-                let now = protocol::Instant::default() + self.start.elapsed();
-                match self.control.take(CONTROL, now, 1) {
-                    true => Incomes::Nothing,
-                    false => Incomes::End(Some("too many pings".to_owned())),
-                }
-            }
-            Some(Ok(Message::Text(_))) => Incomes::End(Some("frames are binary messages".to_owned())),
-            Some(Err(error)) if is_too_long(&error) => {
-                Incomes::End(Some(frame::FrameError::TooLong.to_string()))
-            }
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Incomes::End(None),
+            Some(Ok(Received::Frame(bytes))) => Step::Frame(bytes),
+            Some(Ok(Received::Control)) if self.control.allow(Instant::now()) => Step::Ignore,
+            Some(Ok(Received::Control)) => Step::End(Some("too many pings".to_owned())),
+            Some(Ok(Received::Text)) => Step::End(Some("frames are binary messages".to_owned())),
+            Some(Err(SocketError::TooLong)) => Step::End(Some(frame::FrameError::TooLong.to_string())),
+            Some(Ok(Received::Close) | Err(SocketError::Broken)) | None => Step::End(None),
         }
     }
 }
 
-/// What comes in over a socket.
-enum Incomes {
-    Frame(Vec<u8>),
-    Nothing,
+/// What follows from a message of the peer.
+enum Step {
+    Frame(Bytes),
+    Ignore,
     /// The peer left, or broke a rule (the reason).
     End(Option<String>),
 }
 
-fn is_too_long(error: &axum::Error) -> bool {
-    use std::error::Error as _;
-    // axum passes its WebSocket library's error on without naming its type.
-    error
-        .source()
-        .is_some_and(|source| source.to_string().contains("too long"))
+/// Counts control messages in the current window.
+#[derive(Debug, Default)]
+struct ControlMessages {
+    window: Option<Instant>,
+    count: u32,
 }
 
-/// Says why, and waits for the peer to have read it: closing over unread bytes would make its side forget ours.
+impl ControlMessages {
+    fn allow(&mut self, now: Instant) -> bool {
+        let began = *self.window.get_or_insert(now);
+        if now.duration_since(began) >= CONTROL_WINDOW {
+            (self.window, self.count) = (Some(now), 0);
+        }
+        self.count += 1;
+        self.count <= CONTROL_MESSAGES_MAX
+    }
+}
+
+/// Sends the reason and waits until the peer has read it: closing a connection with unread bytes makes its side drop ours.
 async fn goodbye<S: Socket>(
-    sender: &mut SplitSink<S, Message>,
+    sender: &mut SplitSink<S, ToSend>,
     mut receiver: SplitStream<S>,
-    reason: String,
-    say_in_frame: bool,
+    mut reason: String,
+    in_frame: bool,
 ) {
-    if say_in_frame {
-        let _ = sender.send(Message::Binary(frame::close(&reason).into())).await;
+    if in_frame {
+        let _ = sender.send(ToSend::Frame(frame::close(&reason).into())).await;
     }
-    let mut cut = reason.len().min(CLOSE_REASON_BYTES_MAX);
-    while !reason.is_char_boundary(cut) {
-        cut -= 1;
-    }
-    let close = CloseFrame {
-        code: close_code::POLICY,
-        reason: reason[..cut].into(),
-    };
-    if sender.send(Message::Close(Some(close))).await.is_ok() {
+    reason.truncate(reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX));
+    if sender.send(ToSend::Close(reason)).await.is_ok() {
         while let Some(Ok(_)) = receiver.next().await {}
     }
 }
 
-/// A control frame carries 125 bytes (RFC 6455 section 5.5), two of them the code.
-const CLOSE_REASON_BYTES_MAX: usize = 123;
+#[cfg(test)]
+mod tests {
+    use super::{CONTROL_MESSAGES_MAX, CONTROL_WINDOW, ControlMessages, Instant};
+
+    #[test]
+    fn control_messages_are_bounded_in_each_window() {
+        let (mut control, start) = (ControlMessages::default(), Instant::now());
+        for _ in 0..CONTROL_MESSAGES_MAX {
+            assert!(control.allow(start));
+        }
+        assert!(!control.allow(start + CONTROL_WINDOW / 2));
+        assert!(control.allow(start + CONTROL_WINDOW));
+    }
+}

@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 use crate::commands::export::export;
 use crate::commands::status::counted;
 use crate::config::Settings;
-use crate::data_dir::DataDir;
-use crate::driver::{self, DriverHandle};
 use crate::identity;
 use crate::names::{self, Copied, Embedded, Key, Row};
-use crate::network::AddressBook;
-use crate::store::Store;
+use native::data_dir::DataDir;
+use native::driver::{self, DriverHandle};
+use native::network::AddressBook;
+use native::store::Store;
 
 /// Entries given to the engine at once.
 const PART: usize = 512;
@@ -221,12 +221,12 @@ pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
     let data_dir = DataDir::take(&settings.data_dir)?;
     let key = identity::load_or_create(data_dir.path())?;
     let (handle, thread) = {
-        let (store, answers) = Store::open(data_dir.path(), settings.cache_mib << 20)?;
+        let store = Store::open(data_dir.path(), settings.cache_mib << 20)?;
         let (book, _dials) = AddressBook::open(Vec::new());
         let mut seed = [0; 32];
         getrandom::fill(&mut seed)
             .map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))?;
-        driver::start(Config::relay(key), seed, store, answers, book, None)?
+        driver::start(driver::Options::new(Config::relay(key), seed, store, book))?
     };
     runtime()?.block_on(async {
         let before = held(&handle).await?.entries;

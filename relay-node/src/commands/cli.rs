@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::config::{LogFormat, Place, RegistryPlace, RelayKey, Role};
-use crate::network::RelayUrl;
+use native::network::RelayUrl;
 
 /// The relay of a Starling network: keeps people's posts while they are away, and serves the app.
 #[derive(Debug, Parser)]

@@ -8,9 +8,9 @@ use anyhow::{Result, ensure};
 
 use crate::commands::status::counted;
 use crate::config::{RegistryPlace, Role, Settings};
-use crate::data_dir;
 use crate::names::{Credentials, Etcd, TxnStore};
-use crate::store::store_folder;
+use native::data_dir;
+use native::store::store_folder;
 
 /// A disk with less left than this is full soon.
 const FREE_MIN: u64 = 1 << 30;

@@ -8,10 +8,10 @@ use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::config::Settings;
-use crate::data_dir;
-use crate::driver::DriverHandle;
-use crate::network::RelayUrl;
 use crate::web::Repair;
+use native::data_dir;
+use native::driver::DriverHandle;
+use native::network::RelayUrl;
 
 /// Between two looks at how far it is.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -20,8 +20,8 @@ use protocol::entry::{Body, Entry};
 use protocol::{EntryRef, VerifiedEntry, codec};
 use serde_json::{Value, json};
 
-use crate::data_dir::{DataDir, DataDirError};
-use crate::store::{Changes, DiskError, FjallDisk, STORE_FOLDER, StoreError, rows, store_folder};
+use native::data_dir::{DataDir, DataDirError};
+use native::store::{Changes, DiskError, FjallDisk, STORE_FOLDER, StoreError, rows, store_folder};
 
 /// Rows read at a time.
 const PAGE_ROWS: usize = 1_000;

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::config::Settings;
-use crate::network::RelayUrl;
 use crate::web::admin;
 use crate::web::site::EmbeddedFiles;
+use native::network::RelayUrl;
 
 pub mod backup;
 pub mod cli;

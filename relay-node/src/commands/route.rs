@@ -11,8 +11,8 @@ use protocol::directory::Location;
 
 use crate::commands::status::{agent, agent_within, counted, plain, table};
 use crate::config::Settings;
-use crate::network::RelayUrl;
 use crate::web::{About, Member, Named, Replicas};
+use native::network::RelayUrl;
 
 /// Mean radius of the Earth (IUGG), in kilometres.
 const EARTH_KM: f32 = 6_371.0;

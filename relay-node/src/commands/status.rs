@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use crate::network::RelayUrl;
 use crate::web::{About, Member, Repair};
+use native::network::RelayUrl;
 
 /// A relay that is well answers in milliseconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);

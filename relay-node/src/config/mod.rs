@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::commands::cli::Flags;
 use crate::names::EtcdAddress;
-use crate::network::RelayUrl;
+use native::network::RelayUrl;
 
 mod place;
 

@@ -12,7 +12,7 @@ use super::super::Embedded;
 use super::super::schema::{Count, Holding, Owner};
 use super::super::store::EMBEDDED_FOLDER as FOLDER;
 use super::{Registry, Settings, Txn, TxnStore, put};
-use crate::store::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
+use native::store::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
 
 const TODAY: Timestamp = Timestamp(1_780_000_000_000);
 const DEADLINE: Duration = Duration::from_secs(20);

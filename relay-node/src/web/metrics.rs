@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use engine::api::{NetworkView, Query, RelayState, RepairView, Reply, StoreState};
 
-use crate::driver::DriverHandle;
+use native::driver::DriverHandle;
 
 /// `/metrics` and nothing else.
 pub fn router(driver: DriverHandle) -> Router {

@@ -31,9 +31,9 @@ use protocol::limits;
 use protocol::name::NameAnswer;
 use serde::{Deserialize, Serialize};
 
-use crate::driver::DriverHandle;
-use crate::names::Availability;
 pub use api::replicas::{Replica, Replicas};
+use native::driver::Availability;
+use native::driver::DriverHandle;
 use rate_limit::RateLimiter;
 use site::App;
 

@@ -11,7 +11,8 @@ use protocol::{PeerId, codec, frame};
 use signaling::{LocalReceiver, LocalSender};
 
 use super::{RtcEndpoint, RtcLink, RtcReceiver, RtcSender};
-use crate::driver::{DriverHandle, FrameSink, Outgoing, ToLink};
+use native::driver::DriverHandle;
+use native::link::{FrameSink, Outgoing, ToLink};
 
 /// Offers of one peer answered and not yet open. An honest one has one, or two when it gave one up.
 const OPENING_PER_PEER_MAX: usize = 4;

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use clap::Parser as _;
+use native::network::RelayUrl;
+use native::store::{Changes, Disk, DiskError, RowIter};
 use protocol::directory::SignedDescription;
 use protocol::entry::{Body, Position, Post};
 use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceipt, NameRequest};
@@ -20,8 +22,6 @@ use starling_relay_node::config::{RegistryPlace, Role, Settings};
 use starling_relay_node::names::{
     self, Change, Check, Embedded, EtcdAddress, Registry, Space, Txn, TxnStore,
 };
-use starling_relay_node::network::RelayUrl;
-use starling_relay_node::store::{Changes, Disk, DiskError, RowIter};
 
 /// What is written is read as the same.
 fn one_text<T: FromStr + Display + PartialEq>(text: &str) {

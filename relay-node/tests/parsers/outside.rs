@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock};
 
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
+use native::store::journal::{Damage, Mark, unfinished};
 use rtc_crypto::{HmacAlgorithm, RTCCryptoProvider};
-use starling_relay_node::store::journal::{Damage, Mark, unfinished};
 use starling_relay_node::web::admin;
 use starling_relay_node::web::admin::keys::{self, Keys};
 use starling_relay_node::webrtc::sdp::{Answer, OFFER_BYTES_MAX, Offer};

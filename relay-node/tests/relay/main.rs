@@ -14,5 +14,5 @@ mod http;
 mod offerer;
 mod peer;
 mod process;
-mod store_crash;
+
 mod webrtc;

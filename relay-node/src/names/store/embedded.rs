@@ -17,7 +17,7 @@ use protocol::codec;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
-use crate::store::{self, Changes, Disk, DiskError, FjallDisk, Merged, Opener};
+use native::store::{self, Changes, Disk, DiskError, FjallDisk, Merged, Opener};
 
 use super::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError};
 

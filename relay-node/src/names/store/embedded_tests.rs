@@ -4,7 +4,7 @@ use tokio::time::{sleep, timeout};
 
 use super::super::TxnStore;
 use super::{Change, Check, Embedded, FOLDER, Outcome, Txn, TxnError};
-use crate::store::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
+use native::store::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 

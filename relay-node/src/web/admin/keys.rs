@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use crate::data_dir::write_durably;
+use native::data_dir::write_durably;
 
 /// How long a token can be used.
 pub const CLAIM_WITHIN: Duration = Duration::from_hours(1);

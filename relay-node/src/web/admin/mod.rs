@@ -20,7 +20,7 @@ use anyhow::{Context as _, ensure};
 pub use routes::{Admin, router, session};
 
 use crate::config::{RegistryPlace, Role, Settings};
-use crate::data_dir;
+use native::data_dir;
 
 /// What the page says about settings.
 #[derive(Clone, Debug)]

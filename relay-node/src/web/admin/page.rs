@@ -15,8 +15,8 @@ use protocol::directory::role;
 use super::Setup;
 use crate::commands::status::{counted, share_text};
 use crate::config::{RegistryPlace, Role};
-use crate::network::RelayUrl;
 use crate::web::{About, Member, Repair};
+use native::network::RelayUrl;
 
 /// The app's own styles, and what only this page has.
 pub(super) const STYLE: &str = concat!(

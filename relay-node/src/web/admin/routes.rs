@@ -31,9 +31,9 @@ use signaling::{Door, DoorConfig};
 use super::keys::{self, Keys};
 use super::{Setup, page};
 use crate::commands::drain::drain;
-use crate::driver::DriverHandle;
 use crate::web::About;
 use crate::web::rate_limit::AddressRateLimiter;
+use native::driver::DriverHandle;
 
 /// Longest form taken; the longest there is has 150 bytes.
 const FORM_BYTES_MAX: usize = 4_096;

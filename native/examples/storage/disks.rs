@@ -5,7 +5,7 @@ use std::path::Path;
 use engine::store::{Op, Read, Row, Table};
 use fjall::{Keyspace, KeyspaceCreateOptions};
 use redb::{Durability, ReadableDatabase as _, StorageBackend, TableDefinition};
-use starling_relay_node::store::{self, Changes, FjallDisk, STORE_FOLDER};
+use starling_native::store::{self, Changes, FjallDisk, STORE_FOLDER};
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -118,7 +118,7 @@ impl Disk for Fjall {
     fn commit(&mut self, batches: &[Vec<Op>]) -> Result<(), Failure> {
         let mut changes = Changes::new();
         for op in batches.iter().flatten() {
-            store::note(&mut changes, op);
+            store::add_change(&mut changes, op);
         }
         Ok(store::Disk::commit(&self.0, &changes)?)
     }

@@ -5,7 +5,7 @@
 //! - `engine_entries_per_s`: entries taken from a peer, verified, stored, and covered by a receipt, everything but sockets.
 //!
 //! ```text
-//! cargo run --release -p starling-relay-node --example rates [ENTRIES [FOLDER]]
+//! cargo run --release -p starling-native --example rates [ENTRIES [FOLDER]]
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails is none")]
@@ -24,9 +24,10 @@ use protocol::identity::Certificate;
 use protocol::message::{Decoded, Digest, Entries, FeedHead, Message, Ping, RangeEnd, Want};
 use protocol::overlay::{Request, Wish};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry, codec};
-use starling_relay_node::driver::{self, LinkEnd, ToLink};
-use starling_relay_node::network::AddressBook;
-use starling_relay_node::store::{Command, Store};
+use starling_native::driver;
+use starling_native::link::{LinkEnd, ToLink};
+use starling_native::network::AddressBook;
+use starling_native::store::{Command, Store};
 
 const CACHE_BYTES: usize = 128 << 20;
 const DEVICES: usize = 8;
@@ -151,17 +152,10 @@ async fn single_commits(folder: &Path, person: &Person) {
 async fn engine(folder: &Path, person: &Person) {
     let folder = folder.join("engine");
     std::fs::create_dir(&folder).unwrap();
-    let (store, answers) = Store::open(&folder, CACHE_BYTES).unwrap();
+    let store = Store::open(&folder, CACHE_BYTES).unwrap();
     let config = Config::relay(KeyPair::from_seed(&[9; 32]));
-    let (driver, thread) = driver::start(
-        config,
-        [3; 32],
-        store,
-        answers,
-        AddressBook::open(Vec::new()).0,
-        None,
-    )
-    .unwrap();
+    let (book, _dials) = AddressBook::open(Vec::new());
+    let (driver, thread) = driver::start(driver::Options::new(config, [3; 32], store, book)).unwrap();
     while !driver.is_ready() {
         tokio::task::yield_now().await;
     }

@@ -4,7 +4,7 @@
 //!   on the relay's own store, from the question to the answer; pages from the newest down, opened anew before.
 //!
 //! ```text
-//! cargo run --release -p starling-relay-node --example home [ENTRIES]
+//! cargo run --release -p starling-native --example home [ENTRIES]
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails is none")]
@@ -19,7 +19,7 @@ use engine::store::BatchId;
 use protocol::entry::{Body, Position, Post};
 use protocol::identity::Certificate;
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, Timestamp, VerifiedEntry};
-use starling_relay_node::store::{Command, Store};
+use starling_native::store::{Command, Store};
 use tokio::sync::mpsc;
 
 const CACHE_BYTES: usize = 128 << 20;

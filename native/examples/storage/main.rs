@@ -1,9 +1,9 @@
 //! redb and fjall as the store of a relay's posts, beside each other: measured, then crashed. One JSON object per line.
 //!
 //! ```text
-//! cargo run --release -p starling-relay-node --example storage                  both, as scripts/bench does
-//! cargo run --release -p starling-relay-node --example storage bench ENTRIES
-//! cargo run --release -p starling-relay-node --example storage crash ROUNDS [KIND]
+//! cargo run --release -p starling-native --example storage                  both, as scripts/bench does
+//! cargo run --release -p starling-native --example storage bench ENTRIES
+//! cargo run --release -p starling-native --example storage crash ROUNDS [KIND]
 //! ```
 //!
 //! Files go beside the program, for a moment. Power cuts and full disks need root.
