@@ -29,7 +29,7 @@ pub mod wait;
 pub mod writer;
 
 pub use browser::{Browser, Context, Profile};
-pub use native::{Habits, NativePeer};
+pub use native::{NativePeer, PeerOptions};
 pub use page::{Page, Scheme, testid};
 pub use relay::{Relay, RelayOptions};
 

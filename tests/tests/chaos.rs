@@ -17,7 +17,7 @@ use starling_tests::network::{Clock, copies, held, holds, populate, repair, rest
 use starling_tests::vigil::Vigil;
 use starling_tests::wait::eventually;
 use starling_tests::writer::{Backlog, Writer, feed};
-use starling_tests::{Habits, NativePeer, Relay, RelayOptions, http, process};
+use starling_tests::{NativePeer, PeerOptions, Relay, RelayOptions, http, process};
 
 /// Between two heartbeats of a relay.
 const HEARTBEAT_MS: u64 = 1_000;
@@ -280,11 +280,11 @@ async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> R
     let offered = feed(700, 20, "hello");
     let followed = offered[0].header().account;
     // He turns to no relay by himself.
-    let stays = Habits {
+    let stays = PeerOptions {
         stays: true,
-        ..Habits::default()
+        ..PeerOptions::default()
     };
-    let dan = NativePeer::person_of("Dan", stays).await?;
+    let dan = NativePeer::person_with("Dan", stays).await?;
     dan.follow(followed).await?;
     dan.link_with(&relays[0]).await?;
     holds(&dan, followed, 21).await?;

@@ -16,7 +16,7 @@ use starling_tests::link::{Link, Person};
 use starling_tests::network::{Clock, copies, held, keepers, key, populate, repair, restored};
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::writer::{Backlog, Writer};
-use starling_tests::{Habits, NativePeer, Relay, RelayOptions, http};
+use starling_tests::{NativePeer, PeerOptions, Relay, RelayOptions, http};
 use tokio::sync::watch;
 
 /// How long the cable is out. `STARLING_CUT_S` shortens it for a look by hand.
@@ -237,7 +237,7 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
     }
     let person = |name: &'static str, site: &Site, stays| {
         let site = Some(site.clone());
-        NativePeer::person_of(name, Habits { site, stays })
+        NativePeer::person_with(name, PeerOptions { site, stays })
     };
     let ada = person("Ada", east, false).await?;
     let bob = person("Bob", west, false).await?;

@@ -12,7 +12,7 @@ use starling_tests::link::{Link, Person};
 use starling_tests::network::{keepers, key, populate, repair, restored};
 use starling_tests::tls::TlsProxy;
 use starling_tests::wait::eventually;
-use starling_tests::{Habits, NativePeer, Relay, RelayOptions};
+use starling_tests::{NativePeer, PeerOptions, Relay, RelayOptions};
 
 async fn relay() -> Result<Relay> {
     Relay::start_with(RelayOptions::default()).await
@@ -28,7 +28,7 @@ async fn a_relay_forwards_to_followers_and_serves_those_who_were_away() -> Resul
     ada.post("while you watch").await?;
     bob.wait("the live post", |seen| seen.posts == ["while you watch"])
         .await?;
-    bob.unlink()?;
+    bob.unlink().await;
     bob.wait("being alone", |seen| seen.status.peers == 0).await?;
     for text in ["one", "two", "three"] {
         ada.post(text).await?;
@@ -334,14 +334,14 @@ async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_cou
     }
 
     // Somebody who knows the network, linked with the stranger alone: it takes the posts, says so, and that does not count.
-    let stays = Habits {
+    let stays = PeerOptions {
         stays: true,
-        ..Habits::default()
+        ..PeerOptions::default()
     };
-    let ada = NativePeer::person_of("Ada", stays).await?;
+    let ada = NativePeer::person_with("Ada", stays).await?;
     ada.link_with(&first).await?;
     ada.wait("receipts", |seen| seen.status.not_durable == 0).await?;
-    ada.unlink()?;
+    ada.unlink().await;
     ada.wait("being alone", |seen| seen.status.peers == 0).await?;
     ada.post("to a stranger").await?;
     ada.link(&stranger.host(), None).await?;

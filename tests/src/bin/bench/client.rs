@@ -127,7 +127,7 @@ async fn author(name: &str, posts: usize, relay: &Relay) -> Result<String> {
         .wait("all receipts", |seen| seen.status.not_durable == 0)
         .await?;
     let account = author.me().await?.account;
-    author.unlink()?;
+    author.unlink().await;
     Ok(relay.url(&format!("/u/{account}")))
 }
 
