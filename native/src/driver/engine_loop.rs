@@ -259,7 +259,10 @@ impl EngineLoop {
         }
     }
 
+    /// Executes all outputs, and answers requests last: a requester that has its answer sees everything else that followed
+    /// from its request in the handle's watches and the listener's events.
     fn execute_outputs(&mut self) {
+        let mut answers = Vec::new();
         while let Some(output) = self.engine.poll_output() {
             match output {
                 // Introductions lead to WebRTC offers between peers without an address; native peers dial addresses.
@@ -298,12 +301,15 @@ impl EngineLoop {
                 Output::Event(event) => self.on_event(event),
                 Output::Answer { id, answer } => {
                     if let Some(reply) = self.asks.remove(&id.0) {
-                        // The receiver may be gone.
-                        let _ = reply.send(answer);
+                        answers.push((reply, answer));
                     }
                 }
                 Output::Log(line) => log::write(&line),
             }
+        }
+        for (reply, answer) in answers {
+            // The receiver may be gone.
+            let _ = reply.send(answer);
         }
     }
 

@@ -135,9 +135,9 @@ async fn mistakes_of_the_operator_are_explained() {
     let used = used.to_str().unwrap();
     check(
         &["--listen", "127.0.0.1:0", "--data-dir", used],
-        &["another relay", used],
+        &["another process", used],
     );
-    check(&["export", "--data-dir", used], &["another relay", used]);
+    check(&["export", "--data-dir", used], &["another process", used]);
     check(
         &["--data-dir", "/proc/nothing/here"],
         &["/proc/nothing/here", "--data-dir"],
