@@ -1,4 +1,4 @@
-//! What peers and the signaling server say to each other, so that two peers can open a WebRTC channel.
+//! Messages between peers and the signaling server, with which two peers open a WebRTC channel.
 //!
 //! ```text
 //! server → Challenge { nonce }
@@ -7,8 +7,8 @@
 //! client → Signal { to, payload }        server → Signal { from, payload }
 //! ```
 //!
-//! A payload is a [`Payload`] in postcard bytes; the server passes it on unread. Whoever meddles with it gains nothing:
-//! the link handshake binds both peers' keys to both DTLS fingerprints.
+//! A payload is a [`Payload`] in postcard bytes; the server forwards it without reading it. Modifying it gains nothing: the
+//! link handshake binds both peers' keys to both DTLS fingerprints.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ use crate::limits;
 /// The version of the signaling protocol spoken here.
 pub const SIGNAL_VERSION: u16 = 1;
 
-/// A room: peers in it can find each other. 32 bytes, usually a hash.
+/// A room, whose members can find each other. 32 bytes, usually a hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoomId(pub [u8; 32]);
 
@@ -31,7 +31,7 @@ impl RoomId {
         Self(*blake3::hash(name.as_bytes()).as_bytes())
     }
 
-    /// The room every peer of a network joins.
+    /// The room that all peers of a network join.
     #[must_use]
     pub fn lobby() -> Self {
         Self::named("starling lobby v1")
@@ -43,32 +43,32 @@ impl RoomId {
 pub struct Member {
     /// Its proven key.
     pub peer: PeerId,
-    /// The server's own relay (it speaks WebRTC with ICE-lite and answers every offer).
+    /// It is the server's own relay, which speaks WebRTC with ICE-lite and answers every offer.
     pub relay: bool,
 }
 
 /// From a peer to the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToServer {
-    /// The first message: prove a key and enter a room.
+    /// The first message: proves a key and joins a room.
     Join {
         /// [`SIGNAL_VERSION`].
         version: u16,
-        /// Whose key.
+        /// The key.
         peer: PeerId,
-        /// Which room.
+        /// The room.
         room: RoomId,
         /// By [`sign_join`].
         signature: Signature,
     },
-    /// Pass this on.
+    /// Forwards a payload.
     Signal {
-        /// To a member of the same room.
+        /// A member of the same room.
         to: PeerId,
         /// At most [`limits::SIGNAL_PAYLOAD_LEN_MAX`] bytes.
         payload: Vec<u8>,
     },
-    /// Name other members again (the answer is [`ToPeer::Members`]).
+    /// Asks for other members again; the answer is [`ToPeer::Members`].
     List,
 }
 
@@ -79,12 +79,12 @@ pub enum ToPeer {
     Challenge {
         /// [`SIGNAL_VERSION`].
         version: u16,
-        /// Fresh for every socket.
+        /// Random, new for every socket.
         nonce: [u8; 32],
     },
-    /// Welcome.
+    /// The peer joined its room.
     Joined {
-        /// Some other members, at random, relays first; at most [`limits::SIGNAL_MEMBERS_MAX`].
+        /// A random sample of other members, relays first; at most [`limits::SIGNAL_MEMBERS_MAX`].
         members: Vec<Member>,
     },
     /// The answer to [`ToServer::List`].
@@ -92,33 +92,33 @@ pub enum ToPeer {
         /// As in `Joined`.
         members: Vec<Member>,
     },
-    /// From another member.
+    /// A payload from another member.
     Signal {
-        /// Its proven key.
+        /// The sender's proven key.
         from: PeerId,
-        /// Unread by the server.
+        /// Not read by the server.
         payload: Vec<u8>,
     },
-    /// The peer signalled to is not in the room.
+    /// The receiver of a signal is not in the room.
     Absent {
-        /// Who.
+        /// The receiver.
         peer: PeerId,
     },
-    /// The socket is about to be closed.
+    /// The server closes the socket.
     Refused {
-        /// Why.
+        /// The reason.
         reason: Refusal,
     },
 }
 
-/// Why the server ends a socket.
+/// Why the server closes a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// Not decodable, or not allowed now.
     #[error("a message was malformed or came at the wrong time")]
     Malformed,
-    /// Another version of the protocol.
-    #[error("the server speaks another version")]
+    /// Another version of the signaling protocol.
+    #[error("the server speaks another version of the signaling protocol")]
     Version,
     /// The key was not proven.
     #[error("the key was not proven")]
@@ -126,7 +126,7 @@ pub enum Refusal {
     /// The room is full; try later.
     #[error("the room is full")]
     RoomFull,
-    /// The server has no place for another room or socket; try later.
+    /// The server has the most rooms or sockets allowed; try later.
     #[error("the server is full")]
     ServerFull,
     /// Too many messages.
@@ -135,20 +135,20 @@ pub enum Refusal {
     /// The same key joined again, over a newer socket.
     #[error("the same key joined over a newer socket")]
     Replaced,
-    /// Nothing was said for too long before joining.
-    #[error("nobody joined in time")]
+    /// The peer did not join in time.
+    #[error("the peer did not join in time")]
     TooSlow,
     /// The server stops.
     #[error("the server is stopping")]
     Stopping,
 }
 
-/// What peers say to each other through the server.
+/// Payloads that peers exchange through the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payload {
-    /// "Please offer me a connection": sent by the peer with the higher key, since the lower one always offers.
+    /// Asks for an offer: sent by the peer with the higher key, because the one with the lower key always offers.
     Call {
-        /// Chosen by the caller; everything about this connection carries it.
+        /// Chosen by the caller; all payloads about this connection carry it.
         session: u64,
     },
     /// An SDP offer.
@@ -174,14 +174,14 @@ pub enum Payload {
         /// Its media section.
         mid: String,
     },
-    /// No connection will come of this.
+    /// Declines the connection.
     Decline {
         /// The offer's or call's.
         session: u64,
     },
 }
 
-/// Proves a key to the server at `host` that chose `nonce`, for one room.
+/// A proof of a key for the server at `host` that chose `nonce`, and for one room.
 #[must_use]
 pub fn sign_join(key: &KeyPair, nonce: &[u8; 32], room: &RoomId, host: &str) -> Signature {
     key.sign(Domain::Signal, &[nonce, &room.0, host.as_bytes()])
@@ -206,12 +206,12 @@ pub fn verify_join(
     )
 }
 
-/// What [`decode`] reads: [`ToServer`], [`ToPeer`] and [`Payload`].
+/// The messages that [`decode`] reads.
 pub trait SignalMessage: Serialize + serde::de::DeserializeOwned {
-    /// The longest encoding, in bytes.
+    /// Longest encoding, in bytes.
     const LEN_MAX: usize;
 
-    /// Whether what is inside keeps its limits too.
+    /// Whether the values inside keep their limits.
     fn within_limits(&self) -> bool {
         true
     }

@@ -1,23 +1,29 @@
-//! Introduces peers to each other, so that they can open a direct channel, and then gets out of the way.
+//! Signaling: introduces peers to each other, so that they can open a direct WebRTC channel.
 //!
-//! - [`rooms`]: who is where and who may say what to whom, without I/O;
+//! - [`rooms`]: members of rooms and the messages between them, without I/O;
 //! - [`rate`]: token buckets;
-//! - [`door`]: who may open a socket at all (origin, host, connections per address);
-//! - [`hub`]: the rooms with queues around them, shared by all sockets; a relay enters as a local member;
+//! - [`connection_guard`]: which sockets are accepted (origin, host, connections per address);
+//! - [`server`]: the rooms with queues, shared by all sockets; a relay joins as a local member;
 //! - [`mod@router`]: the WebSocket endpoint `/signal`;
-//! - [`serve`]: an HTTP server with a bound on connections and on how long a request may take to arrive.
+//! - [`serve`]: an HTTP server that limits connections and the time a request may take to arrive.
 //!
-//! Invariants: no message is passed on before its sender proved its key; payloads are never read; everything a
-//! stranger can make grow has a bound; and nothing here knows of links, so links outlive this server.
+//! Invariants: no message is forwarded before its sender proved its key; payloads are never read; everything that a stranger
+//! can make grow has a limit; and nothing here knows about links, so links survive a failure of this server.
 
-pub mod door;
-pub mod hub;
+pub mod connection_guard;
 pub mod rate;
 pub mod rooms;
 pub mod router;
 pub mod serve;
+pub mod server;
 
-pub use door::{Door, DoorConfig};
-pub use hub::{Hub, LocalReceiver, LocalSender};
+pub use connection_guard::{ConnectionGuard, GuardConfig};
 pub use rooms::Limits;
 pub use router::router;
+pub use server::{LocalReceiver, LocalSender, SignalingServer};
+
+// Earlier names, until their users have moved.
+#[doc(hidden)]
+pub use connection_guard::{ConnectionGuard as Door, GuardConfig as DoorConfig};
+#[doc(hidden)]
+pub use server::SignalingServer as Hub;

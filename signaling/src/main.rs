@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::Context as _;
 use clap::Parser;
 use starling_signaling::serve::{ServeLimits, serve};
-use starling_signaling::{Door, DoorConfig, Hub, Limits, router};
+use starling_signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer, router};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Introduces Starling peers to each other. Keeps nothing on disk and reads no payloads.
@@ -15,18 +15,18 @@ struct Arguments {
     /// Where to listen.
     #[arg(long, env = "STARLING_LISTEN", default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
-    /// The name (and port, if not the default one) this server is reached by; may be repeated. Others are refused.
-    /// Without it any name is accepted.
+    /// A name of this server, with the port unless it is the default one; may be repeated. Other names are refused. Without
+    /// it any name is accepted.
     #[arg(long, env = "STARLING_HOST", value_delimiter = ',')]
     host: Vec<String>,
     /// An origin besides the server's own whose pages may connect, such as https://app.example; may be repeated; `*`
     /// allows all.
     #[arg(long, env = "STARLING_ALLOWED_ORIGIN", value_delimiter = ',')]
     allowed_origin: Vec<String>,
-    /// A reverse proxy on another machine, whose X-Forwarded-For is believed; may be repeated.
+    /// A reverse proxy on another machine whose X-Forwarded-For is trusted; may be repeated.
     #[arg(long, env = "STARLING_TRUSTED_PROXY", value_delimiter = ',')]
     trusted_proxy: Vec<IpAddr>,
-    /// What to log, such as `info` or `starling_signaling=debug`.
+    /// Log filter, such as `info` or `starling_signaling=debug`.
     #[arg(long, env = "STARLING_LOG", default_value = "info")]
     log: String,
 }
@@ -39,13 +39,14 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness from the system: {error}"))?;
-    let hub = Hub::new(Limits::default(), seed);
-    let door = Door::new(DoorConfig {
+    getrandom::fill(&mut seed)
+        .map_err(|error| anyhow::anyhow!("cannot read the system's random source: {error}"))?;
+    let server = SignalingServer::new(Limits::default(), seed);
+    let guard = ConnectionGuard::new(GuardConfig {
         allowed_origins: arguments.allowed_origin,
         hosts: arguments.host,
         trusted_proxies: arguments.trusted_proxy,
-        ..DoorConfig::default()
+        ..GuardConfig::default()
     });
     let listener = tokio::net::TcpListener::bind(arguments.listen)
         .await
@@ -53,15 +54,15 @@ async fn main() -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "listening");
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
-    let told = hub.clone();
+    let stopped_server = server.clone();
     let stop = async move {
         tokio::select! {
             _ = terminated.recv() => {}
             _ = interrupted.recv() => {}
         }
-        told.stop();
+        stopped_server.stop();
     };
-    serve(listener, router(hub, door), ServeLimits::default(), stop).await;
+    serve(listener, router(server, guard), ServeLimits::default(), stop).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,29 +1,32 @@
-//! Token buckets: how much of something a stranger may do, in bursts and over time.
+//! Token buckets: rate limits with bursts.
 //!
 //! Invariant: within any `t` seconds a bucket lets at most `burst + t · per_s` through.
 
 use protocol::Instant;
 
-/// What one bucket allows.
+/// The rate that a bucket allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// At once, after a quiet time.
+    /// Tokens available at once after a pause.
     pub burst: u32,
-    /// In the long run, per second.
+    /// Tokens per second in the long run.
     pub per_s: u32,
 }
 
-/// Starts full.
+/// A token bucket. It starts full.
 #[derive(Clone, Copy, Debug)]
-pub struct Bucket {
-    /// Millionths of a token, so that short waits count too.
+pub struct TokenBucket {
+    /// Tokens left, in millionths, so that short intervals count.
     micro: u64,
     at: Instant,
 }
 
+#[doc(hidden)]
+pub use TokenBucket as Bucket;
+
 const MICRO: u64 = 1_000_000;
 
-impl Bucket {
+impl TokenBucket {
     /// A full bucket.
     #[must_use]
     pub fn new(rate: Rate, now: Instant) -> Self {
@@ -33,7 +36,7 @@ impl Bucket {
         }
     }
 
-    /// Takes `cost` tokens, or none and says no.
+    /// Takes `cost` tokens if there are enough, and returns whether there were.
     pub fn take(&mut self, rate: Rate, now: Instant, cost: u32) -> bool {
         let elapsed_us = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
         self.at = self.at.max(now);
@@ -53,14 +56,14 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bucket, Rate};
+    use super::{Rate, TokenBucket};
     use protocol::Instant;
 
     const RATE: Rate = Rate { burst: 3, per_s: 2 };
 
     #[test]
     fn a_burst_then_the_long_run() {
-        let mut bucket = Bucket::new(RATE, Instant(0));
+        let mut bucket = TokenBucket::new(RATE, Instant(0));
         assert!((0..3).all(|_| bucket.take(RATE, Instant(0), 1)));
         assert!(!bucket.take(RATE, Instant(0), 1));
         assert!(!bucket.take(RATE, Instant(499_999), 1));
@@ -70,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_long_quiet_time_gives_no_more_than_a_burst() {
-        let mut bucket = Bucket::new(RATE, Instant(0));
+        let mut bucket = TokenBucket::new(RATE, Instant(0));
         assert!(!bucket.take(RATE, Instant(u64::MAX), 4));
         assert!(bucket.take(RATE, Instant(u64::MAX), 3));
         assert!(!bucket.take(RATE, Instant(0), 1), "time does not run backwards");

@@ -1,4 +1,4 @@
-//! Rooms: who is where, and who may say what to whom. Pure state: time and randomness come in, messages come out.
+//! Rooms, their members, and the messages between them. Pure state: time and randomness are inputs, messages are outputs.
 //!
 //! ```text
 //! open ─► Waiting(nonce) ──join, key proven──► Joined(peer, room) ──► gone
@@ -9,8 +9,8 @@
 //! - a socket in a room has proven the key it is listed under, over a nonce nobody else was given;
 //! - a key is at most once in a room: the newest socket wins, a local member always wins;
 //! - a room without members does not exist;
-//! - sockets, rooms, members, message sizes and rates have limits; whoever breaks one of them is refused with its
-//!   name, and a full room or server refuses newcomers rather than evicting those inside.
+//! - sockets, rooms, members, message sizes and rates have limits; a socket that exceeds one is closed with the reason, and
+//!   a full room or server refuses new members rather than evicting old ones.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -20,9 +20,9 @@ use protocol::{Instant, PeerId, limits};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::rate::{Bucket, Rate};
+use crate::rate::{Rate, TokenBucket};
 
-/// What one server holds and lets through.
+/// Limits of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Sockets, joined or not. A joined one costs about 1 kB here, and a few times that in its connection.
@@ -37,8 +37,8 @@ pub struct Limits {
     pub messages: Rate,
     /// Payload bytes of one socket. An offer has about 1 kB, a candidate 200 bytes.
     pub bytes: Rate,
-    /// Messages to one member, from all others together: beyond it they are dropped, so that many strangers cannot
-    /// use the server to flood one.
+    /// Messages to one member, from all others together. Those beyond it are dropped, so that many peers cannot use the
+    /// server to flood one.
     pub inbound: Rate,
 }
 
@@ -68,25 +68,25 @@ impl Default for Limits {
 /// Tokens a [`ToServer::List`] costs: its answer is forty times its size.
 const LIST_COST: u32 = 8;
 
-/// Names a socket, or a local member. Never reused.
+/// Identifies a socket or a local member. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(u64);
 
-/// One thing to be done outside.
+/// One thing for the caller to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Give a message to a socket.
+    /// Send a message to a socket.
     Send {
-        /// Which.
+        /// The socket.
         socket: SocketId,
-        /// What.
+        /// The message.
         message: ToPeer,
     },
-    /// Send [`ToPeer::Refused`] with this reason and close. The socket is already forgotten here.
+    /// Send [`ToPeer::Refused`] with this reason and close. The socket is already removed here.
     Close {
-        /// Which.
+        /// The socket.
         socket: SocketId,
-        /// Why.
+        /// The reason.
         reason: Refusal,
     },
 }
@@ -94,9 +94,9 @@ pub enum Output {
 #[derive(Debug)]
 struct Socket {
     state: State,
-    messages: Bucket,
-    bytes: Bucket,
-    inbound: Bucket,
+    messages: TokenBucket,
+    bytes: TokenBucket,
+    inbound: TokenBucket,
 }
 
 #[derive(Debug)]
@@ -120,7 +120,7 @@ pub struct Rooms {
     random: ChaCha12Rng,
     socket_next: u64,
     sockets: BTreeMap<SocketId, Socket>,
-    /// Sockets that have not joined yet. All wait equally long, so the oldest is the first to be too slow.
+    /// Sockets that have not joined yet. All have the same time to join, so the oldest expires first.
     waiting: BTreeSet<SocketId>,
     rooms: BTreeMap<RoomId, BTreeMap<PeerId, SocketId>>,
     stopping: bool,
@@ -128,7 +128,7 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// No rooms yet. Nonces and samples come from `seed`: in a server, from the operating system.
+    /// A server without rooms. Nonces and samples are derived from `seed`, which a server takes from the operating system.
     #[must_use]
     pub fn new(limits: Limits, seed: [u8; 32]) -> Self {
         Self {
@@ -143,7 +143,7 @@ impl Rooms {
         }
     }
 
-    /// A socket opened, to the server its client calls `host` (lower-case). It is challenged.
+    /// Handles a new socket of a client that dialled `host` (lower-case): sends the challenge.
     ///
     /// # Errors
     /// [`Refusal::ServerFull`] or [`Refusal::Stopping`]; nothing changed.
@@ -173,7 +173,7 @@ impl Rooms {
         Ok(socket)
     }
 
-    /// The server's own relay enters a room; it needs no proof. It is listed first, and never replaced.
+    /// Lets the server's own relay join a room without a proof. It is listed first and never replaced.
     ///
     /// # Errors
     /// [`Refusal::ServerFull`], [`Refusal::RoomFull`], or [`Refusal::Replaced`] if it is there already; nothing changed.
@@ -181,35 +181,35 @@ impl Rooms {
         if self.sockets.len() >= self.limits.sockets_max {
             return Err(Refusal::ServerFull);
         }
-        self.make_place(peer, room)?;
+        self.reserve_membership(peer, room)?;
         let local = true;
         let socket = self.insert(now, State::Joined { peer, room, local });
         self.rooms.entry(room).or_default().insert(peer, socket);
         Ok(socket)
     }
 
-    /// A message arrived from a socket. One that is forgotten already is ignored.
+    /// Handles a message from a socket. One from a removed socket is ignored.
     pub fn receive(&mut self, now: Instant, socket: SocketId, bytes: &[u8]) {
         if let Err(reason) = self.try_receive(now, socket, bytes) {
             self.refuse(socket, reason);
         }
     }
 
-    /// Passes a payload on in the name of a local member.
+    /// Forwards a payload from a local member.
     pub fn signal_local(&mut self, now: Instant, socket: SocketId, to: PeerId, payload: Vec<u8>) {
         if let Some(State::Joined { peer, room, .. }) = self.sockets.get(&socket).map(|socket| &socket.state)
         {
             let (peer, room) = (*peer, *room);
-            self.pass_on(now, socket, peer, room, to, payload);
+            self.forward(now, socket, peer, room, to, payload);
         }
     }
 
-    /// A socket closed, from outside.
+    /// Handles the end of a socket.
     pub fn close(&mut self, socket: SocketId) {
         self.forget(socket);
     }
 
-    /// Time passed: whoever has not joined by now is too slow.
+    /// Closes the sockets that have not joined in time.
     pub fn tick(&mut self, now: Instant) {
         while let Some(&socket) = self.waiting.first() {
             match self.sockets.get(&socket).map(|socket| &socket.state) {
@@ -219,7 +219,7 @@ impl Rooms {
         }
     }
 
-    /// The server stops: everybody is told, and nobody enters any more.
+    /// Closes all sockets with [`Refusal::Stopping`] and accepts no more.
     pub fn stop(&mut self) {
         self.stopping = true;
         for socket in self.sockets.keys().copied().collect::<Vec<_>>() {
@@ -227,18 +227,18 @@ impl Rooms {
         }
     }
 
-    /// The next thing to do outside, in order.
+    /// The next output, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// How many sockets are open, local members included.
+    /// Number of open sockets, local members included.
     #[must_use]
     pub fn sockets(&self) -> usize {
         self.sockets.len()
     }
 
-    /// How many rooms there are.
+    /// Number of rooms.
     #[must_use]
     pub fn rooms(&self) -> usize {
         self.rooms.len()
@@ -249,7 +249,7 @@ impl Rooms {
         let Some(socket) = self.sockets.get_mut(&id) else {
             return Ok(());
         };
-        // Sizes are checked before anything is decoded, and paid for before anything is done.
+        // Size and rate are checked before anything is decoded.
         if bytes.len() > limits::SIGNAL_LEN_MAX {
             return Err(Refusal::Malformed);
         }
@@ -280,7 +280,7 @@ impl Rooms {
                 if to == peer || payload.len() > limits::SIGNAL_PAYLOAD_LEN_MAX {
                     return Err(Refusal::Malformed);
                 }
-                self.pass_on(now, id, peer, room, to, payload);
+                self.forward(now, id, peer, room, to, payload);
                 Ok(())
             }
             (State::Joined { peer, room, .. }, ToServer::List) => {
@@ -299,7 +299,7 @@ impl Rooms {
     }
 
     fn join(&mut self, socket: SocketId, peer: PeerId, room: RoomId) -> Result<(), Refusal> {
-        self.make_place(peer, room)?;
+        self.reserve_membership(peer, room)?;
         self.waiting.remove(&socket);
         if let Some(joining) = self.sockets.get_mut(&socket) {
             let local = false;
@@ -311,8 +311,8 @@ impl Rooms {
         Ok(())
     }
 
-    /// Makes sure that `peer` can enter `room`; its older socket there, if any, is closed for it.
-    fn make_place(&mut self, peer: PeerId, room: RoomId) -> Result<(), Refusal> {
+    /// Checks that `peer` can join `room`, and closes its older socket there, if any.
+    fn reserve_membership(&mut self, peer: PeerId, room: RoomId) -> Result<(), Refusal> {
         let Some(members) = self.rooms.get(&room) else {
             return if self.rooms.len() < self.limits.rooms_max {
                 Ok(())
@@ -331,7 +331,7 @@ impl Rooms {
         }
     }
 
-    fn pass_on(
+    fn forward(
         &mut self,
         now: Instant,
         socket: SocketId,
@@ -354,7 +354,7 @@ impl Rooms {
         }
     }
 
-    /// Others in the room: its local members, then strangers at random.
+    /// Other members of the room: local ones first, then a random sample.
     fn sample(&mut self, peer: PeerId, room: RoomId) -> Vec<Member> {
         let Some(members) = self.rooms.get(&room) else {
             return Vec::new();
@@ -383,9 +383,9 @@ impl Rooms {
             socket,
             Socket {
                 state,
-                messages: Bucket::new(self.limits.messages, now),
-                bytes: Bucket::new(self.limits.bytes, now),
-                inbound: Bucket::new(self.limits.inbound, now),
+                messages: TokenBucket::new(self.limits.messages, now),
+                bytes: TokenBucket::new(self.limits.bytes, now),
+                inbound: TokenBucket::new(self.limits.inbound, now),
             },
         );
         socket

@@ -309,6 +309,24 @@ fn a_flood_is_refused() {
 }
 
 #[test]
+fn a_list_costs_as_much_as_eight_messages() {
+    let limits = Limits {
+        messages: Rate { burst: 18, per_s: 1 },
+        ..Limits::default()
+    };
+    let mut rooms = rooms(limits);
+    let (ada, _) = enter(&mut rooms, 1);
+    for _ in 0..2 {
+        rooms.receive(START, ada, &encode(&ToServer::List));
+        assert_eq!(members(&drain(&mut rooms)), []);
+    }
+    // One token is left of 18, after the join and two lists.
+    rooms.receive(START, ada, &signal(peer(2), b"x"));
+    assert_eq!(drain(&mut rooms).len(), 1);
+    check_ends(&mut rooms, ada, &signal(peer(2), b"x"), Refusal::TooFast);
+}
+
+#[test]
 fn many_cannot_flood_one_through_the_server() {
     let limits = Limits {
         inbound: Rate { burst: 5, per_s: 1 },

@@ -1,7 +1,7 @@
 //! The WebSocket endpoint `/signal`: one binary message per signal message.
 //!
-//! A connection ends when its peer leaves, breaks a rule (it is told which), says nothing to several pings, or takes
-//! nothing for too long.
+//! A connection ends when its peer leaves, breaks a rule (the reason is sent), does not answer several pings, or does not
+//! read for too long.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,82 +16,82 @@ use protocol::signal::{Refusal, ToPeer};
 use protocol::{codec, limits};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-use crate::door::{Admitted, Door};
-use crate::hub::{Hub, Outgoing};
-use crate::rate::{Bucket, Rate};
+use crate::connection_guard::{Accepted, ConnectionGuard};
+use crate::rate::{Rate, TokenBucket};
 use crate::rooms::SocketId;
+use crate::server::{Outgoing, SignalingServer};
 
-/// How often a silent peer is pinged: below the shortest idle timeouts of proxies, which are about a minute.
+/// Interval of pings: below the shortest idle timeouts of proxies, which are about a minute.
 const PING_EVERY: Duration = Duration::from_secs(25);
-/// Without a word (a pong is one) for as long as this, a peer is gone.
+/// A peer that sent nothing, not even a pong, for this long is gone.
 const SILENT_MAX: Duration = Duration::from_secs(80);
-/// How long a peer may take to accept a message.
+/// Time a peer may take to accept a message.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
-/// Pings and pongs a peer may send; each costs work and none is paid for in the rooms.
+/// Rate limit of pings and pongs, which the limits of the rooms do not cover.
 const CONTROL: Rate = Rate { burst: 20, per_s: 1 };
-/// How long a refused peer is given to read why: what it still sends meanwhile is thrown away.
+/// Time a refused peer is given to read the reason. What it sends meanwhile is discarded.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The endpoint. It needs [`ConnectInfo`] of a [`SocketAddr`], as [`crate::serve`] provides it.
-pub fn router(hub: Hub, door: Door) -> Router {
+pub fn router(server: SignalingServer, guard: ConnectionGuard) -> Router {
     Router::new()
         .route("/signal", any(upgrade))
-        .with_state((hub, door))
+        .with_state((server, guard))
 }
 
 async fn upgrade(
-    State((hub, door)): State<(Hub, Door)>,
+    State((server, guard)): State<(SignalingServer, ConnectionGuard)>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let admitted = match door.admit(remote, &headers) {
-        Ok(admitted) => admitted,
+    let accepted = match guard.accept(remote, &headers) {
+        Ok(accepted) => accepted,
         Err(error) => {
-            tracing::debug!(%remote, %error, "a signaling socket was refused");
+            tracing::debug!(%remote, %error, "signaling connection refused");
             return error.into_response();
         }
     };
     upgrade
-        // A little over the limit is refused by name, far over it is not even read.
+        // A message slightly over the limit is refused with a reason; one far over it is not read.
         .max_message_size(2 * limits::SIGNAL_LEN_MAX)
         .max_frame_size(2 * limits::SIGNAL_LEN_MAX)
-        .on_upgrade(move |socket| run(socket, hub, admitted))
+        .on_upgrade(move |socket| run(socket, server, accepted))
         .into_response()
 }
 
-async fn run(mut socket: WebSocket, hub: Hub, admitted: Admitted) {
-    let reason = match hub.open(&admitted.host) {
+async fn run(mut socket: WebSocket, server: SignalingServer, accepted: Accepted) {
+    let reason = match server.open(&accepted.host) {
         Err(reason) => Some(reason),
         Ok((id, mut queue)) => {
-            let reason = pump(&mut socket, &hub, id, &mut queue).await;
-            hub.close(id);
+            let reason = pump(&mut socket, &server, id, &mut queue).await;
+            server.close(id);
             reason
         }
     };
     if let Some(reason) = reason {
-        tracing::debug!(address = ?admitted.address, %reason, "a signaling socket was closed");
+        tracing::debug!(address = ?accepted.address, %reason, "signaling connection closed");
         let _ = timeout(GOODBYE_WITHIN, goodbye(&mut socket, reason)).await;
     }
 }
 
-/// Carries messages both ways until one side ends it; the reason, if it is this one.
+/// Forwards messages both ways until one side closes; returns the reason if it is this side.
 async fn pump(
     socket: &mut WebSocket,
-    hub: &Hub,
+    server: &SignalingServer,
     id: SocketId,
     queue: &mut tokio::sync::mpsc::Receiver<Outgoing>,
 ) -> Option<Refusal> {
     let mut heard = Instant::now();
-    let join_by = heard + hub.join_within();
+    let join_by = heard + server.join_within();
     let mut join_checked = false;
-    let mut control = Bucket::new(CONTROL, hub.now());
+    let mut control = TokenBucket::new(CONTROL, server.now());
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     loop {
         let message = tokio::select! {
-            // What the rooms decided comes before what the peer says next.
+            // Outgoing messages first: a decision to close comes before the peer's next message.
             biased;
             outgoing = queue.recv() => match outgoing? {
                 Outgoing::Message(message) => Message::Binary(codec::encode(&message).into()),
@@ -99,7 +99,7 @@ async fn pump(
             },
             () = sleep_until(join_by), if !join_checked => {
                 join_checked = true;
-                hub.tick();
+                server.tick();
                 continue;
             }
             _ = pings.tick() => {
@@ -111,15 +111,15 @@ async fn pump(
             incoming = socket.recv() => {
                 heard = Instant::now();
                 match incoming {
-                    Some(Ok(Message::Binary(bytes))) => hub.receive(id, &bytes),
+                    Some(Ok(Message::Binary(bytes))) => server.receive(id, &bytes),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
-                        if !control.take(CONTROL, hub.now(), 1) {
+                        if !control.take(CONTROL, server.now(), 1) {
                             return Some(Refusal::TooFast);
                         }
                     }
                     Some(Ok(Message::Text(_))) => return Some(Refusal::Malformed),
                     Some(Ok(Message::Close(_))) | None => return None,
-                    // Too long, or no WebSocket at all. Whoever is still there is told.
+                    // Too long, or not a WebSocket message.
                     Some(Err(_)) => return Some(Refusal::Malformed),
                 }
                 continue;
@@ -132,16 +132,17 @@ async fn pump(
     }
 }
 
-/// Says why, and waits for the peer to have read it: closing over unread bytes would make its side forget ours.
+/// Sends the reason and waits until the peer closes: closing a TCP connection with unread input would reset it, and the peer
+/// would lose the reason.
 async fn goodbye(socket: &mut WebSocket, reason: Refusal) {
     let close = CloseFrame {
         code: close_code::POLICY,
         reason: reason.to_string().into(),
     };
     let refused = codec::encode(&ToPeer::Refused { reason });
-    let told = socket.send(Message::Binary(refused.into())).await.is_ok()
+    let sent = socket.send(Message::Binary(refused.into())).await.is_ok()
         && socket.send(Message::Close(Some(close))).await.is_ok();
-    if told {
+    if sent {
         while let Some(Ok(_)) = socket.recv().await {}
     }
 }

@@ -1,9 +1,8 @@
-//! An HTTP/1.1 server for a router, with bounds on what strangers can hold open.
+//! An HTTP/1.1 server for a router, with limits on connections.
 //!
 //! Invariants: at most [`ServeLimits::connections_max`] connections are served, the next ones wait in the kernel's
-//! backlog; a request's head arrives within [`ServeLimits::head_within`], an idle connection included; no connection is
-//! served for longer than [`ServeLimits::lifetime`]. Upgraded connections are no longer counted here: whoever upgrades
-//! them bounds them.
+//! backlog; the head of a request must arrive within [`ServeLimits::head_within`], also on an idle connection; no connection
+//! is served for longer than [`ServeLimits::lifetime`]. Upgraded connections no longer count here: their handler limits them.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -21,21 +20,20 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
-use crate::door::Counts;
+use crate::connection_guard::ConnectionCounts;
 
-/// Bounds of one server.
+/// Limits of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeLimits {
     /// Connections served at a time.
     pub connections_max: usize,
-    /// Connections served at a time to one address (IPv6: one /64); beyond it they are closed at once. This machine is
-    /// not counted.
+    /// Connections served at a time to one address (IPv6: one /64). Further ones are closed at once. Loopback is not limited.
     pub connections_per_address_max: usize,
-    /// How long a request's head may take to arrive, and a connection may idle.
+    /// Time in which the head of a request must arrive; also the time a connection may idle.
     pub head_within: Duration,
-    /// How long a connection is served; then the answer under way is finished.
+    /// Time after which a connection is closed, once its current response is finished.
     pub lifetime: Duration,
-    /// How long answers under way may take to finish at a stop, or at the end of a connection's lifetime.
+    /// Time that responses under way get to finish when the server stops or a connection reaches its lifetime.
     pub finish_within: Duration,
 }
 
@@ -51,7 +49,7 @@ impl Default for ServeLimits {
     }
 }
 
-/// Serves until `stop` is resolved, then finishes answers under way and returns.
+/// Serves until `stop` resolves, then finishes the responses under way and returns.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -59,7 +57,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
-    let counts = Counts::new(limits.connections_per_address_max);
+    let counts = ConnectionCounts::new(limits.connections_per_address_max);
     let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop);
     loop {
@@ -71,9 +69,9 @@ pub async fn serve(
             () = &mut stop => break,
             accepted = accepted => match accepted {
                 (Ok(place), Ok((stream, remote))) => (place, stream, remote),
-                // Out of descriptors, or a connection that broke before it was accepted. Neither is the listener's end.
+                // No file descriptors left, or a connection that was reset before it was accepted: the listener goes on.
                 (_, Err(error)) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "accept failed");
                     sleep(Duration::from_millis(20)).await;
                     continue;
                 }
@@ -83,7 +81,7 @@ pub async fn serve(
         let address = remote.ip().to_canonical();
         let counted = if address.is_loopback() {
             None
-        } else if let Some(counted) = counts.enter(address) {
+        } else if let Some(counted) = counts.acquire(address) {
             Some(counted)
         } else {
             continue;
@@ -132,6 +130,6 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::trace!(%remote, %error, "a connection ended");
+        tracing::trace!(%remote, %error, "connection ended");
     }
 }

@@ -10,7 +10,7 @@ use protocol::codec::{decode, encode};
 use protocol::signal::{Refusal, RoomId, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
 use protocol::{KeyPair, PeerId, limits};
 use starling_signaling::serve::{ServeLimits, serve};
-use starling_signaling::{Door, DoorConfig, Hub, Limits, router};
+use starling_signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer, router};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -24,31 +24,31 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 struct Server {
     address: SocketAddr,
-    hub: Hub,
+    server: SignalingServer,
     stop: Option<oneshot::Sender<()>>,
     done: tokio::task::JoinHandle<()>,
 }
 
-async fn server(limits: Limits, door: DoorConfig) -> Server {
-    server_with(limits, door, ServeLimits::default()).await
+async fn server(limits: Limits, guard: GuardConfig) -> Server {
+    server_with(limits, guard, ServeLimits::default()).await
 }
 
-async fn server_with(limits: Limits, door: DoorConfig, serve_limits: ServeLimits) -> Server {
+async fn server_with(limits: Limits, guard: GuardConfig, serve_limits: ServeLimits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let hub = Hub::new(limits, [1; 32]);
+    let server = SignalingServer::new(limits, [1; 32]);
     let (stop, stopped) = oneshot::channel();
-    let told = hub.clone();
+    let told = server.clone();
     let stopped = async move {
         let _ = stopped.await;
         told.stop();
     };
-    let app = router(hub.clone(), Door::new(door));
+    let app = router(server.clone(), ConnectionGuard::new(guard));
     let done = tokio::spawn(serve(listener, app, serve_limits, stopped));
     let stop = Some(stop);
     Server {
         address,
-        hub,
+        server,
         stop,
         done,
     }
@@ -164,8 +164,8 @@ impl Client {
 
 #[tokio::test]
 async fn peers_find_each_other_and_the_relay() {
-    let server = server(Limits::default(), DoorConfig::default()).await;
-    let (relay, mut calls) = server.hub.local(peer(9), RoomId::lobby()).unwrap();
+    let server = server(Limits::default(), GuardConfig::default()).await;
+    let (relay, mut calls) = server.server.local(peer(9), RoomId::lobby()).unwrap();
     let mut ada = server.joined(1).await;
     let mut bob = server.connect().await;
     bob.send(bob.join(2)).await;
@@ -227,7 +227,7 @@ async fn peers_find_each_other_and_the_relay() {
 
 #[tokio::test]
 async fn a_signature_by_another_key_is_refused() {
-    let server = server(Limits::default(), DoorConfig::default()).await;
+    let server = server(Limits::default(), GuardConfig::default()).await;
     let mut client = server.connect().await;
     let ToServer::Join {
         version,
@@ -250,7 +250,7 @@ async fn a_signature_by_another_key_is_refused() {
 
 #[tokio::test]
 async fn a_replayed_join_is_refused_and_the_honest_peer_stays() {
-    let server = server(Limits::default(), DoorConfig::default()).await;
+    let server = server(Limits::default(), GuardConfig::default()).await;
     let mut honest = server.connect().await;
     let join = honest.join(1);
     honest.send(join.clone()).await;
@@ -264,7 +264,7 @@ async fn a_replayed_join_is_refused_and_the_honest_peer_stays() {
 
 #[tokio::test]
 async fn the_same_key_replaces_its_older_socket() {
-    let server = server(Limits::default(), DoorConfig::default()).await;
+    let server = server(Limits::default(), GuardConfig::default()).await;
     let mut older = server.joined(1).await;
     let mut newer = server.joined(1).await;
     assert_eq!(older.refusal().await, Refusal::Replaced);
@@ -279,7 +279,7 @@ async fn rules_are_kept() {
             members_max: 1,
             ..Limits::default()
         },
-        DoorConfig::default(),
+        GuardConfig::default(),
     )
     .await;
     let check = async |message: Message, reason| {
@@ -305,7 +305,7 @@ async fn rules_are_kept() {
 
 #[tokio::test]
 async fn floods_end() {
-    let server = server(Limits::default(), DoorConfig::default()).await;
+    let server = server(Limits::default(), GuardConfig::default()).await;
     let burst = Limits::default().messages.burst;
     let mut ada = server.joined(1).await;
     for _ in 0..burst + 100 {
@@ -335,7 +335,7 @@ async fn who_does_not_join_is_closed() {
             join_within: Duration::from_millis(50),
             ..Limits::default()
         },
-        DoorConfig::default(),
+        GuardConfig::default(),
     )
     .await;
     let mut client = server.connect().await;
@@ -346,9 +346,9 @@ async fn who_does_not_join_is_closed() {
 async fn foreign_origins_and_crowds_stay_outside() {
     let server = server(
         Limits::default(),
-        DoorConfig {
+        GuardConfig {
             sockets_per_address_max: 1,
-            ..DoorConfig::default()
+            ..GuardConfig::default()
         },
     )
     .await;
@@ -364,9 +364,14 @@ async fn foreign_origins_and_crowds_stay_outside() {
     let inside = server.try_connect(&from).await.unwrap();
     assert_eq!(server.status_of_refusal(&from).await, 429);
     drop(inside);
-    while server.try_connect(&from).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    let slot_is_freed = async {
+        while server.try_connect(&from).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, slot_is_freed)
+        .await
+        .expect("the slot of a closed connection is free again");
 }
 
 #[tokio::test]
@@ -375,7 +380,7 @@ async fn a_full_server_says_so() {
         sockets_max: 1,
         ..Limits::default()
     };
-    let server = server(limits, DoorConfig::default()).await;
+    let server = server(limits, GuardConfig::default()).await;
     let _inside = server.joined(1).await;
     let mut outside = server.try_connect(&[]).await.unwrap();
     assert_eq!(outside.refusal().await, Refusal::ServerFull);
@@ -383,7 +388,7 @@ async fn a_full_server_says_so() {
 
 #[tokio::test]
 async fn a_stopping_server_says_goodbye() {
-    let mut server = server(Limits::default(), DoorConfig::default()).await;
+    let mut server = server(Limits::default(), GuardConfig::default()).await;
     let mut ada = server.joined(1).await;
     server.stop.take().unwrap().send(()).unwrap();
     assert_eq!(ada.refusal().await, Refusal::Stopping);
@@ -397,15 +402,22 @@ async fn slow_requests_are_cut_off() {
         head_within: Duration::from_millis(50),
         ..ServeLimits::default()
     };
-    let server = server_with(Limits::default(), DoorConfig::default(), serve_limits).await;
+    let server = server_with(Limits::default(), GuardConfig::default(), serve_limits).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream
         .write_all(b"GET /signal HTTP/1.1\r\nHost: x\r\nX-Slow: ")
         .await
         .unwrap();
-    let mut rest = Vec::new();
+    let (mut rest, began) = (Vec::new(), std::time::Instant::now());
     timeout(DEADLINE, stream.read_to_end(&mut rest))
         .await
         .unwrap()
         .unwrap();
+    // It was the slow head that ended it, not the request: the server waited for the rest of it.
+    assert!(
+        began.elapsed() >= Duration::from_millis(40),
+        "{:?}",
+        began.elapsed()
+    );
+    let _in_time = server.connect().await;
 }

@@ -1,7 +1,7 @@
-//! The rooms with a bounded queue for each socket around them, shared by all connections of a server.
+//! The signaling server: rooms, and a bounded queue for each socket. Shared by all connections.
 //!
-//! Invariants: the lock is never held across an await; a full queue loses the newest message and never blocks anybody
-//! (peers repeat what matters); a socket the rooms forget has its queue closed after the reason was put into it.
+//! Invariants: the lock is never held across an await; a full queue drops the newest message and never blocks another socket
+//! (peers repeat what matters); when the rooms remove a socket, the reason is queued and then the queue is closed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 
 use crate::rooms::{Limits, Output, Rooms, SocketId};
 
-/// Messages waiting for one socket: a full queue is about 1 MiB at the very most, usually a tenth of that.
+/// Messages queued for one socket: at most about 1 MiB, usually a tenth of that.
 const QUEUE_LEN: usize = 64;
-/// Messages waiting for a local member, which serves everybody.
+/// Messages queued for a local member, which answers all peers.
 const LOCAL_QUEUE_LEN: usize = 1_024;
 
-/// What a socket's connection is told to do.
+/// Work for the connection of a socket.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     Message(ToPeer),
@@ -44,12 +44,12 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// A handle to the rooms of one server.
+/// A signaling server. Clones are handles to the same server.
 #[derive(Clone, Debug)]
-pub struct Hub(Arc<Shared>);
+pub struct SignalingServer(Arc<Shared>);
 
-impl Hub {
-    /// No rooms yet. `seed` comes from the operating system.
+impl SignalingServer {
+    /// A server without rooms. `seed` must come from the operating system's random source.
     #[must_use]
     pub fn new(limits: Limits, seed: [u8; 32]) -> Self {
         Self(Arc::new(Shared {
@@ -62,11 +62,11 @@ impl Hub {
         }))
     }
 
-    /// Enters a room without a socket, as the server's own relay. What others signal to it arrives at the receiver
-    /// with the sender's proven key; it leaves when the sender is dropped.
+    /// Joins a room without a socket, as the server's own relay. Signals to it arrive at the receiver with the proven key of
+    /// their sender. Dropping the [`LocalSender`] leaves the room.
     ///
     /// # Errors
-    /// [`Refusal`] if there is no place for it.
+    /// [`Refusal`] if the server or the room is full, or the key is in the room already.
     pub fn local(&self, peer: PeerId, room: RoomId) -> Result<(LocalSender, LocalReceiver), Refusal> {
         let now = self.now();
         let mut state = self.lock();
@@ -74,18 +74,18 @@ impl Hub {
         let (sender, receiver) = mpsc::channel(LOCAL_QUEUE_LEN);
         state.queues.insert(socket, Queue::Local(sender));
         drop(state);
-        let hub = self.clone();
-        Ok((LocalSender { hub, socket }, receiver))
+        let server = self.clone();
+        Ok((LocalSender { server, socket }, receiver))
     }
 
-    /// Tells every socket that the server stops, and lets nobody in any more.
+    /// Closes every socket with [`Refusal::Stopping`] and accepts no more.
     pub fn stop(&self) {
         let mut state = self.lock();
         state.rooms.stop();
         state.deliver();
     }
 
-    /// Sockets open now, local members included.
+    /// Number of open sockets, local members included.
     #[must_use]
     pub fn sockets(&self) -> usize {
         self.lock().rooms.sockets()
@@ -142,20 +142,20 @@ impl State {
                 Output::Send { socket, message } => match (self.queues.get(&socket), message) {
                     (Some(Queue::Socket(queue)), message) => {
                         if queue.try_send(Outgoing::Message(message)).is_err() {
-                            tracing::debug!("a signal was dropped: its receiver's queue is full");
+                            tracing::debug!(?socket, "signal dropped: queue full");
                         }
                     }
                     (Some(Queue::Local(queue)), ToPeer::Signal { from, payload }) => {
                         if queue.try_send((from, payload)).is_err() {
-                            tracing::debug!("a signal to the relay was dropped: its queue is full");
+                            tracing::debug!(peer = %from, "signal to the relay dropped: queue full");
                         }
                     }
-                    // The relay learns nothing from other answers: it only ever answers.
+                    // The relay only answers offers, so it needs no other message.
                     (Some(Queue::Local(_)) | None, _) => {}
                 },
                 Output::Close { socket, reason } => {
                     if let Some(Queue::Socket(queue)) = self.queues.remove(&socket) {
-                        // A full queue is of one who does not read; the closed queue alone ends its connection.
+                        // A full queue belongs to a peer that does not read; closing the queue alone ends its connection.
                         let _ = queue.try_send(Outgoing::Close(reason));
                     }
                 }
@@ -164,24 +164,24 @@ impl State {
     }
 }
 
-/// What others signal to a local member: their proven keys, and payloads.
+/// Signals to a local member: the sender's proven key, and the payload.
 pub type LocalReceiver = mpsc::Receiver<(PeerId, Vec<u8>)>;
 
-/// A local member's voice. Dropping it leaves the room.
+/// Sends signals as a local member. Dropping it leaves the room.
 #[derive(Debug)]
 pub struct LocalSender {
-    hub: Hub,
+    server: SignalingServer,
     socket: SocketId,
 }
 
 impl LocalSender {
-    /// Signals to a member of the room; to an absent one nothing happens. A payload over the limit is not sent.
+    /// Signals to a member of the room. Nothing happens if it is absent or the payload is over the limit.
     pub fn signal(&self, to: PeerId, payload: Vec<u8>) {
         if payload.len() > limits::SIGNAL_PAYLOAD_LEN_MAX {
             return;
         }
-        let now = self.hub.now();
-        let mut state = self.hub.lock();
+        let now = self.server.now();
+        let mut state = self.server.lock();
         state.rooms.signal_local(now, self.socket, to, payload);
         state.deliver();
     }
@@ -189,6 +189,6 @@ impl LocalSender {
 
 impl Drop for LocalSender {
     fn drop(&mut self) {
-        self.hub.close(self.socket);
+        self.server.close(self.socket);
     }
 }

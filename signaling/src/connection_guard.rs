@@ -1,0 +1,266 @@
+//! Decides from the headers and the address of an upgrade request who may open a socket, before any state is created.
+//!
+//! - **Origin** (RFC 6455 section 10.2): a page may open a socket to the server it was loaded from, or if its origin is
+//!   allowed. A request without an origin does not come from a browser, so no user's session can be misused.
+//! - **Host**: a client signs the host it dialled. When the server's own names are configured, a man in the middle cannot
+//!   forward a signature made for another host, and DNS rebinding is refused.
+//! - **Address**: sockets are limited per client address. Behind a reverse proxy the address is the last one in
+//!   `X-Forwarded-For`, which is read only from trusted proxies. Loopback is trusted, and programs on this machine (loopback
+//!   without that header) are not limited.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::http::header::{HOST, HeaderName, ORIGIN};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use protocol::limits;
+
+/// Which connections a [`ConnectionGuard`] accepts.
+#[derive(Clone, Debug)]
+pub struct GuardConfig {
+    /// Origins besides the server's own, such as `https://app.example`; `*` allows all.
+    pub allowed_origins: Vec<String>,
+    /// Names of the server, with the port unless it is the default one; empty: any.
+    pub hosts: Vec<String>,
+    /// Reverse proxies on other machines whose `X-Forwarded-For` is read.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Most sockets of one address (IPv6: of one /64). Many people can share an address (schools, mobile networks), so the
+    /// limit is a share of the server's capacity, not what one person needs.
+    pub sockets_per_address_max: usize,
+}
+
+impl Default for GuardConfig {
+    fn default() -> Self {
+        Self {
+            allowed_origins: Vec::new(),
+            hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            sockets_per_address_max: 64,
+        }
+    }
+}
+
+/// Why a connection is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GuardError {
+    /// The `Host` header is missing, or not one of the server's names.
+    #[error("this server is not reached by that name; its configuration lists its hosts")]
+    Host,
+    /// The page's origin is not allowed.
+    #[error("this page's origin is not allowed here; the configuration lists allowed origins")]
+    Origin,
+    /// The address has the most sockets allowed.
+    #[error("too many connections from your address")]
+    TooMany,
+}
+
+impl IntoResponse for GuardError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::Host => StatusCode::MISDIRECTED_REQUEST,
+            Self::Origin => StatusCode::FORBIDDEN,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        };
+        (status, self.to_string()).into_response()
+    }
+}
+
+/// An accepted connection. Dropping it frees its slot.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The host the client dialled, lower-case.
+    pub host: String,
+    /// The client's address; `None` for a program on this machine.
+    pub address: Option<IpAddr>,
+    _slot: Option<ConnectionSlot>,
+}
+
+/// Accepts or refuses connections; shared by all requests of a server.
+#[derive(Clone, Debug)]
+pub struct ConnectionGuard {
+    config: Arc<GuardConfig>,
+    /// Further allowed origins, which change at run time.
+    allowed_now: Arc<Mutex<BTreeSet<String>>>,
+    counts: ConnectionCounts,
+}
+
+impl ConnectionGuard {
+    /// A guard without connections.
+    #[must_use]
+    pub fn new(mut config: GuardConfig) -> Self {
+        for name in config.hosts.iter_mut().chain(&mut config.allowed_origins) {
+            *name = name.trim_end_matches('/').to_ascii_lowercase();
+        }
+        let counts = ConnectionCounts::new(config.sockets_per_address_max);
+        Self {
+            config: Arc::new(config),
+            allowed_now: Arc::default(),
+            counts,
+        }
+    }
+
+    /// Replaces the origins that are allowed beside the configured ones: the other servers of a network, whose apps connect
+    /// to this one when their own is down.
+    pub fn allow(&self, origins: impl IntoIterator<Item = String>) {
+        let mut allowed = self.allowed_now.lock().unwrap_or_else(PoisonError::into_inner);
+        *allowed = origins
+            .into_iter()
+            .map(|origin| origin.to_ascii_lowercase())
+            .collect();
+    }
+
+    /// Checks a request from `remote`, and takes a slot for its connection.
+    ///
+    /// # Errors
+    /// [`GuardError`], which is also the response.
+    pub fn accept(&self, remote: SocketAddr, headers: &HeaderMap) -> Result<Accepted, GuardError> {
+        let host = self.host(headers)?;
+        if let Some(origin) = headers.get(ORIGIN) {
+            let origin = origin
+                .to_str()
+                .map_err(|_| GuardError::Origin)?
+                .to_ascii_lowercase();
+            let own = origin
+                .split_once("://")
+                .is_some_and(|(scheme, authority)| matches!(scheme, "http" | "https") && authority == host);
+            let listed = self
+                .config
+                .allowed_origins
+                .iter()
+                .any(|allowed| allowed == "*" || *allowed == origin);
+            let allowed_now = || {
+                let allowed = self.allowed_now.lock().unwrap_or_else(PoisonError::into_inner);
+                allowed.contains(&origin)
+            };
+            if !own && !listed && !allowed_now() {
+                return Err(GuardError::Origin);
+            }
+        }
+        let address = self.client_address(remote.ip(), headers);
+        let slot = match address {
+            Some(address) => Some(self.counts.acquire(address).ok_or(GuardError::TooMany)?),
+            None => None,
+        };
+        Ok(Accepted {
+            host,
+            address,
+            _slot: slot,
+        })
+    }
+
+    /// See [`Self::accept`].
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(hidden)]
+    pub fn admit(&self, remote: SocketAddr, headers: &HeaderMap) -> Result<Accepted, GuardError> {
+        self.accept(remote, headers)
+    }
+
+    /// The `Host` header, lower-case, if it is acceptable.
+    ///
+    /// # Errors
+    /// [`GuardError::Host`].
+    pub fn host(&self, headers: &HeaderMap) -> Result<String, GuardError> {
+        let host = headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .ok_or(GuardError::Host)?
+            .to_ascii_lowercase();
+        let known = self.config.hosts.is_empty() || self.config.hosts.contains(&host);
+        if host.is_empty() || host.len() > limits::HOST_LEN_MAX || !known {
+            return Err(GuardError::Host);
+        }
+        Ok(host)
+    }
+
+    fn client_address(&self, remote: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+        let remote = remote.to_canonical();
+        if !remote.is_loopback() && !self.config.trusted_proxies.contains(&remote) {
+            return Some(remote);
+        }
+        // The trusted proxy wrote the last entry itself; the client can forge those before it.
+        let forwarded = headers
+            .get_all(HeaderName::from_static("x-forwarded-for"))
+            .iter()
+            .next_back()
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.rsplit(',').next())
+            .and_then(|last| last.trim().parse::<IpAddr>().ok());
+        match forwarded {
+            Some(address) => Some(address.to_canonical()),
+            None if remote.is_loopback() => None,
+            None => Some(remote),
+        }
+    }
+}
+
+/// Counts connections per address.
+#[derive(Clone, Debug)]
+pub struct ConnectionCounts {
+    max: usize,
+    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl ConnectionCounts {
+    /// Allows `max` connections per address.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self {
+            max,
+            open: Arc::default(),
+        }
+    }
+
+    /// A slot for one more connection of this address, unless it has the most allowed.
+    #[must_use]
+    pub fn acquire(&self, address: IpAddr) -> Option<ConnectionSlot> {
+        let network = network(address);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(network).or_insert(0);
+        if *count >= self.max {
+            return None;
+        }
+        *count += 1;
+        Some(ConnectionSlot {
+            network,
+            open: Arc::clone(&self.open),
+        })
+    }
+}
+
+/// A counted connection; dropping it frees the slot.
+#[derive(Debug)]
+pub struct ConnectionSlot {
+    network: IpAddr,
+    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Drop for ConnectionSlot {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.network);
+            }
+        }
+    }
+}
+
+/// The unit that is counted: an IPv4 address or an IPv6 /64, which is what one customer of a provider usually gets.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let bits = u128::from(address) & (u128::MAX << 64);
+            IpAddr::V6(Ipv6Addr::from(bits))
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "connection_guard_tests.rs"]
+mod tests;
