@@ -206,7 +206,7 @@ async fn a_relay_that_was_away_is_ready_when_it_has_what_it_missed_and_takes_no_
     );
     relays[2]
         .log()
-        .wait(mark, "this relay has caught up with the others")
+        .wait(mark, "caught up with the other relays")
         .await?;
     let bytes_at_once = received(metrics).await?;
     time.say(format!(

@@ -315,33 +315,33 @@ async fn a_leader_that_was_paused_for_a_minute_changes_nothing_when_it_wakes() -
     let relays = index_relays(2, &etcd, &quick).await?;
     let began = Instant::now();
     let says = |what: &str| println!("{:6.2} s  {what}", began.elapsed().as_secs_f64());
-    let leads = |relay: &Relay| !relay.log().find(0, "this relay leads the registry\"").is_empty();
+    let leads = |relay: &Relay| !relay.log().find(0, "registry leadership acquired").is_empty();
     let first = eventually("one of them to lead", DEADLINE, || async {
         relays.iter().position(leads)
     })
     .await?;
     let (old, new) = (&relays[first], &relays[1 - first]);
-    old.log().wait(0, "names were looked through").await?;
+    old.log().wait(0, "expired names swept").await?;
     assert!(!leads(new), "one leads at a time");
     let pid = old.pid().context("it runs")?;
     process::signal(pid, Signal::STOP);
     let paused = Instant::now();
     says("the leader is paused");
-    new.log().wait(0, "this relay leads the registry\"").await?;
+    new.log().wait(0, "registry leadership acquired").await?;
     says("the other leads");
     let mark = new.log().mark();
-    new.log().wait(mark, "names were looked through").await?;
+    new.log().wait(mark, "expired names swept").await?;
     tokio::time::sleep(Duration::from_secs(60).saturating_sub(paused.elapsed())).await;
     let mark = old.log().mark();
     process::signal(pid, Signal::CONT);
     says("the old leader wakes");
     let line = old
         .log()
-        .wait(mark, "this relay leads the registry no more")
+        .wait(mark, "registry leadership lost")
         .await?;
     says(&line);
     ensure!(line.contains("the lock is lost"), "{line}");
-    let swept = old.log().find(mark, "names were looked through");
+    let swept = old.log().find(mark, "expired names swept");
     ensure!(swept.is_empty(), "a stale leader wrote: {swept:?}");
     Ok(())
 }
@@ -498,7 +498,7 @@ async fn without_any_index_relay_everything_but_claims_goes_on_and_claims_wait()
     let mut index = Relay::start_with(args(&["--roles", "index,signal", "--heartbeat-ms", "1000"])).await?;
     let join = format!("http://127.0.0.1:{}", index.port());
     let worker = Relay::start_with(args(&["--join", &join, "--heartbeat-ms", "1000"])).await?;
-    worker.log().wait(0, "\"linked\"").await?;
+    worker.log().wait(0, "link established").await?;
     let (ada, bob) = (NativePeer::person("Ada").await?, NativePeer::person("Bob").await?);
     ada.link_with(&worker).await?;
     bob.link_with(&worker).await?;
@@ -551,7 +551,7 @@ async fn people_are_routed_to_by_their_names_and_dead_relays_delay_nobody() -> R
     let index = Relay::start_with(args(&weights)).await?;
     let join = format!("http://127.0.0.1:{}", index.port());
     let worker = Relay::start_with(args(&["--join", &join, "--heartbeat-ms", "1000"])).await?;
-    worker.log().wait(0, "\"linked\"").await?;
+    worker.log().wait(0, "link established").await?;
     let ada = NativePeer::person("Ada").await?;
     ada.link_with(&worker).await?;
     ada.command(Command::ClaimName {
@@ -649,7 +649,7 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
     };
     let relay = start(&address, &tls, "a secret", false).await?;
     relay.log().wait(0, "the registry of names is open").await?;
-    relay.log().wait(0, "names were looked through").await?;
+    relay.log().wait(0, "expired names swept").await?;
     let ada = Person::new(1);
     let port = relay.port();
     let NameAnswer::Held(receipt) = Client::new(1, &[port]).ask(claim(&ada, 0)).await else {

@@ -417,7 +417,7 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
     }
     eventually("the halves to become one", JOINED_WITHIN, united).await?;
     for (relay, mark) in relays.iter().zip(marks) {
-        let trusts = relay.log().find(mark, "are heard of again");
+        let trusts = relay.log().find(mark, "partition no longer suspected");
         ensure!(!trusts.is_empty(), "it says that it doubts itself no more");
     }
     time.say(format!(

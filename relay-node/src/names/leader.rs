@@ -48,9 +48,9 @@ pub async fn lead(registry: Registry, me: String, pace: Pace, now: impl Fn() -> 
     loop {
         match registry.lock(LEAD, &me, pace.ttl).await {
             Ok(Some(lock)) => {
-                tracing::info!(fence = lock.fence, "this relay leads the registry");
+                tracing::info!(fence = lock.fence, "registry leadership acquired");
                 let over = term(&registry, &lock, &me, pace, &now).await;
-                tracing::warn!(fence = lock.fence, reason = %over, "this relay leads the registry no more");
+                tracing::warn!(fence = lock.fence, reason = %over, "registry leadership lost");
             }
             Ok(None) => {
                 let since = registry
@@ -143,6 +143,6 @@ async fn sweep(
         lease: None,
     };
     registry.write_as(lock, vec![put], Vec::new()).await?;
-    tracing::info!(forgotten, fence = lock.fence, "names were looked through");
+    tracing::info!(forgotten, fence = lock.fence, "expired names swept");
     Ok(())
 }

@@ -23,7 +23,7 @@ async fn an_operator_becomes_the_admin_by_the_printed_address_and_drains_the_rel
         &["--heartbeat-ms", "1000", "--join", &join, "--zone", "attic"],
     );
     let other = Relay::start_with(options).await?;
-    other.log().wait(0, "\"linked\"").await?;
+    other.log().wait(0, "link established").await?;
 
     // Somebody who uses the app in the same browser: its service worker has a hand in every page of this origin but these.
     let browser = Browser::launch().await?;
