@@ -1,9 +1,9 @@
-//! Who is on the stage of the demonstration, and what they say.
+//! The sample people, and what they write.
 
 use engine::api::FeedView;
 use protocol::{DeviceId, EntryId, Timestamp};
 
-use super::{MINUTE_MS, bytes};
+use super::world::{MINUTE_MS, bytes};
 
 /// What is stored of a person's devices: of most everything, of some more is known.
 pub(super) fn feeds(index: usize, now_ms: u64) -> Vec<FeedView> {

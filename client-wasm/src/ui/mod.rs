@@ -18,3 +18,34 @@ pub mod kit;
 pub mod route;
 pub mod shell;
 pub mod state;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// The files below a folder that contain one of these texts.
+    fn containing(folder: &Path, texts: &[&str], found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                containing(&path, texts, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                if texts.iter().any(|text| source.contains(text)) {
+                    found.push(path.display().to_string());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_kit_knows_neither_features_nor_the_shell() {
+        let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui");
+        let mut found = Vec::new();
+        containing(&ui.join("kit"), &["ui::features", "ui::shell"], &mut found);
+        assert!(found.is_empty(), "{found:?}");
+        // The search finds what is there.
+        containing(&ui.join("shell"), &["ui::features"], &mut found);
+        assert!(!found.is_empty());
+    }
+}

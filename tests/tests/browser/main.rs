@@ -7,6 +7,7 @@ mod harness;
 mod hostile;
 mod journeys;
 mod mesh;
+mod migration;
 mod names;
 mod offline_shell;
 mod pages;

@@ -1,5 +1,6 @@
 //! What a person should know right now, in one line each above the page: the gravest first, and few at a time.
 
+use ordered::sorted_by_key;
 use yew::prelude::*;
 
 use super::strings;
@@ -60,9 +61,8 @@ pub fn host_button(ui: &Ui, label: &'static str, command: HostCommand) -> Html {
 
 /// All that apply.
 pub fn notices(app: &AppContext) -> Html {
-    let mut list: Vec<Notice> = own(app);
-    list.extend(FEATURES.iter().filter_map(|feature| (feature.notice)(app)));
-    list.sort_by_key(|notice| notice.gravity);
+    let of_features = FEATURES.iter().filter_map(|feature| (feature.notice)(app));
+    let mut list = sorted_by_key(own(app).into_iter().chain(of_features), |notice| notice.gravity);
     list.truncate(NOTICES_MAX);
     // The note about the other tab displaces no graver one, and is gone once it was read.
     list.extend(other_tab(app));

@@ -70,11 +70,11 @@ pub fn Lookup(props: &LookupProps) -> Html {
     let said = match *found {
         Found::Post(post) => return html! { <Thread key={post.id.to_string()} {post} /> },
         Found::Nobody if slug => return not_found(),
-        Found::Nobody => strings::NAMED_NOBODY,
+        Found::Nobody => strings::HANDLE_NOBODY,
         Found::Asking if slug => slugs::strings::SLUG_ASKING,
-        Found::Asking => strings::NAMED_ASKING,
+        Found::Asking => strings::HANDLE_ASKING,
         Found::Unknown if slug => slugs::strings::SLUG_UNKNOWN,
-        Found::Unknown => strings::NAMED_UNKNOWN,
+        Found::Unknown => strings::HANDLE_UNKNOWN,
     };
     html! {
         <Page title={name} back=true>

@@ -132,8 +132,8 @@ fn offer_to_name(ui: Ui, me: AccountId, name: String) {
             Ok(Reply::Name(NameAnswer::Held(receipt))) => ui.command(Command::OfferName {
                 to: Some(receipt.account),
             }),
-            Ok(Reply::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) => ui.say(strings::NAMED_UNKNOWN),
-            _ => ui.say(strings::NAMED_NOBODY),
+            Ok(Reply::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) => ui.say(strings::HANDLE_UNKNOWN),
+            _ => ui.say(strings::HANDLE_NOBODY),
         }
     });
 }

@@ -17,9 +17,9 @@ pub const OFFER_HINT: &str = "Then they ask for the name in their own app, and h
 pub const OFFER_SUBMIT: &str = "Offer it";
 pub const OFFER_BACK: &str = "Take the offer back";
 pub const OFFER_SELF: &str = "That is you. Paste the profile link of who is to have the name.";
-pub const NAMED_ASKING: &str = "Asking the network whose name this is…";
-pub const NAMED_NOBODY: &str = "Nobody has this name.";
-pub const NAMED_UNKNOWN: &str =
+pub const HANDLE_ASKING: &str = "Asking the network whose name this is…";
+pub const HANDLE_NOBODY: &str = "Nobody has this name.";
+pub const HANDLE_UNKNOWN: &str =
     "Whose name this is cannot be found out right now. Try again when you are online.";
 
 /// A name one has.
