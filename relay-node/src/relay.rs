@@ -10,7 +10,6 @@ use engine::io::Config;
 use protocol::PeerId;
 use protocol::directory::Description;
 use protocol::signal::{Refusal, RoomId};
-use signaling::serve::{ServeLimits, serve};
 use signaling::{Door, DoorConfig, Hub, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -21,7 +20,7 @@ use crate::identity::{self, IdentityError};
 use crate::names::{self, Credentials, Embedded, Etcd, TxnError, TxnStore};
 use crate::web::admin::{self, Admin, Setup};
 use crate::web::site::{App, EmbeddedFiles};
-use crate::web::{self, About};
+use crate::web::{self, About, Web};
 use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
 use crate::websocket;
 use native::data_dir::{DataDir, DataDirError};
@@ -137,7 +136,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts everything. When it returns, connections are accepted; the engine may still be reading its store.
+    /// Starts everything. When it returns, connections are accepted; the engine may still be reading its store. `files`: the
+    /// embedded app, served unless the settings name a folder.
     ///
     /// # Errors
     /// [`StartError`]; nothing goes on running.
@@ -235,11 +235,6 @@ impl Relay {
             None => App::embedded(files),
         });
         let app_built = app.is_built();
-        // On a thread that nothing waits for, at the end least of all. Without it files are compressed when asked for.
-        let prepared = Arc::clone(&app);
-        let _ = std::thread::Builder::new()
-            .name("compress".to_owned())
-            .spawn(move || prepared.prepare());
         let about = About {
             peer: peer.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -284,34 +279,33 @@ impl Relay {
                 ..DoorConfig::default()
             },
         );
-        let administration = admin::router(administration);
         let links = door(settings.sockets_per_address_max);
         let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
-        let app = roles.contains(&Role::Web).then_some(app);
-        let mut router =
-            web::router(about, driver.clone(), app).merge(websocket::router(driver.clone(), links));
-        if serves_app {
-            router = router.merge(administration.clone());
-        }
-        if roles.contains(&Role::Signal) {
-            let door = door(settings.sockets_per_address_max);
-            router = router.merge(signaling::router(hub.clone(), door));
-        } else {
-            router = router.merge(web::without_signal());
-        }
+        let signal = match roles.contains(&Role::Signal) {
+            true => signaling::router(hub.clone(), door(settings.sockets_per_address_max)),
+            false => web::without_signal(),
+        };
+        // A relay that serves no app has its admin page where its metrics are.
+        let (admin_here, admin_there) = match serves_app {
+            true => (Some(administration), None),
+            false => (None, Some(administration)),
+        };
+        let web = Web {
+            about,
+            driver: driver.clone(),
+            app: serves_app.then_some(app),
+            admin: admin_here,
+            door: links.clone(),
+        };
+        let router = web.router(signal.merge(websocket::router(driver.clone(), links)));
         let (stop_http, stopped) = oneshot::channel();
         let stopped = async {
             let _ = stopped.await;
         };
-        let served = tokio::spawn(serve(listener, router, ServeLimits::default(), stopped));
+        let served = tokio::spawn(web::server::serve(listener, router, stopped));
         let measuring = metrics.map(|listener| {
-            let mut router = web::metrics::router(driver.clone());
-            // Whoever serves no app has its page where its figures are.
-            if !serves_app {
-                router = router.merge(administration);
-            }
-            let never = std::future::pending();
-            tokio::spawn(serve(listener, router, ServeLimits::default(), never))
+            let router = web::metrics_router(driver.clone(), admin_there);
+            tokio::spawn(web::server::serve(listener, router, std::future::pending()))
         });
         let udp = rtc.local_addr();
         Ok(Self {

@@ -176,7 +176,9 @@ impl ConnectionGuard {
         Ok(host)
     }
 
-    fn client_address(&self, remote: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+    /// The client behind a request; `None`: a program on this machine.
+    #[must_use]
+    pub fn client_address(&self, remote: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let remote = remote.to_canonical();
         if !remote.is_loopback() && !self.config.trusted_proxies.contains(&remote) {
             return Some(remote);

@@ -12,6 +12,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -98,6 +101,18 @@ pub async fn serve(
     let _ = timeout(limits.finish_within, places.acquire_many(all)).await;
 }
 
+/// The router writes `Content-Length: 0` to responses without a body. For 304 that would be the length of the representation the
+/// client keeps, and 204 has none (RFC 9110 section 8.6).
+fn without_false_length(mut response: Response) -> Response {
+    if matches!(
+        response.status(),
+        StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT
+    ) {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    response
+}
+
 async fn connection(
     stream: TcpStream,
     remote: SocketAddr,
@@ -108,7 +123,8 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(remote));
-        router.clone().oneshot(request.map(Body::new))
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move { answer.await.map(without_false_length) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -11,7 +11,7 @@ use protocol::directory::Location;
 
 use crate::commands::status::{agent, agent_within, counted, plain, table};
 use crate::config::Settings;
-use crate::web::{About, Member, Named, Replicas};
+use crate::web::{About, Member, Named, Problem, Replicas};
 use native::network::RelayUrl;
 
 /// Mean radius of the Earth (IUGG), in kilometres.
@@ -131,7 +131,7 @@ fn account_of(agent: &ureq::Agent, url: &RelayUrl, user: &str) -> Result<Account
         .with_context(|| format!("no relay answers at {url}; is it running? --at names another"))?;
     if !answer.status().is_success() {
         let why = answer.body_mut().read_to_string().unwrap_or_default();
-        bail!("`{user}`: {}", plain(why.trim()));
+        bail!("`{user}`: {}", plain(&Problem::detail_of(&why)));
     }
     let named: Named = answer.body_mut().read_json()?;
     Ok(named.account.parse()?)

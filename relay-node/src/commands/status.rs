@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use crate::web::{About, Member, Repair};
+use crate::web::{About, Member, Problem, Repair};
 use native::network::RelayUrl;
 
 /// A relay that is well answers in milliseconds.
@@ -92,7 +92,7 @@ impl Status {
         Ok(Self {
             url: url.clone(),
             about,
-            ready: why_not.map(|why| why.trim().to_owned()),
+            ready: why_not.map(|body| Problem::detail_of(&body)),
             repair,
             members,
         })

@@ -1,53 +1,67 @@
-//! Figures for Prometheus, on a listener of their own: what a relay does is for its operator to know.
+//! Metrics for Prometheus, on a listener of their own: what a relay does is for its operator to know.
 
 use std::fmt::Write as _;
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use engine::api::{NetworkView, Query, RelayState, RepairView, Reply, StoreState};
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get};
+use engine::api::{Answer, Ask, NetworkView, Query, RelayState, RepairView, Reply, StoreState};
 
+use super::error::WebError;
+use super::health;
 use native::driver::DriverHandle;
 
-/// `/metrics` and nothing else.
-pub fn router(driver: DriverHandle) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(driver)
+/// The text exposition format of Prometheus.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
+
+/// The routes.
+pub(crate) fn routes() -> [(&'static str, MethodRouter<DriverHandle>); 1] {
+    [("/metrics", get(metrics))]
 }
 
-async fn metrics(State(driver): State<DriverHandle>) -> Response {
-    match driver.ask(Query::Network).await {
-        Some(Reply::Network(view)) => {
-            let text = text(&view, &driver.repair(), &Health::of(&driver));
-            ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
-        }
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n").into_response(),
-    }
+async fn metrics(State(driver): State<DriverHandle>) -> Result<impl IntoResponse, WebError> {
+    let metrics = RelayMetrics::read(&driver).await?;
+    Ok(([(CONTENT_TYPE, TEXT_FORMAT)], metrics.text()))
 }
 
-/// How the relay is.
+/// Everything that is measured, at one moment.
 #[derive(Default)]
-struct Health {
+struct RelayMetrics {
     ready: bool,
     store_ok: bool,
-    /// `None`: it keeps no registry.
-    registry: Option<bool>,
+    /// `None`: this relay keeps no registry.
+    registry_reachable: Option<bool>,
+    network: NetworkView,
+    repair: RepairView,
 }
 
-impl Health {
-    fn of(driver: &DriverHandle) -> Self {
-        Self {
-            ready: super::unready(driver).is_none(),
+impl RelayMetrics {
+    async fn read(driver: &DriverHandle) -> Result<Self, WebError> {
+        let network = match driver.request(Ask::Query(Query::Network)).await {
+            Some(Answer::Reply(reply)) => match *reply {
+                Reply::Network(network) => network,
+                _ => return Err(WebError::Unexpected),
+            },
+            Some(Answer::Refused(refusal)) => return Err(WebError::Refused(refusal)),
+            Some(Answer::Done(_)) => return Err(WebError::Unexpected),
+            None => return Err(WebError::Stopping),
+        };
+        Ok(Self {
+            ready: health::readiness(driver).is_ok(),
             store_ok: driver.store() == StoreState::Ok,
-            registry: driver.registry().map(|registry| registry.problem().is_none()),
-        }
+            registry_reachable: driver.registry().map(|registry| registry.problem().is_none()),
+            network,
+            repair: driver.repair(),
+        })
+    }
+
+    fn text(&self) -> String {
+        text(&self.network, &self.repair, self)
     }
 }
 
-/// The text exposition format of Prometheus, version 0.0.4.
-fn text(view: &NetworkView, repair: &RepairView, health: &Health) -> String {
+fn text(view: &NetworkView, repair: &RepairView, health: &RelayMetrics) -> String {
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, u64)]| {
         // Writing to a string cannot fail.
@@ -65,16 +79,16 @@ fn text(view: &NetworkView, repair: &RepairView, health: &Health) -> String {
     family(
         "ready",
         "gauge",
-        "Whether the relay serves, as /readyz says.",
+        "Whether /readyz reports ready.",
         &[("", u64::from(health.ready))],
     );
     family(
         "store_ok",
         "gauge",
-        "Whether the store takes what is written.",
+        "Whether writes to the store succeed.",
         &[("", u64::from(health.store_ok))],
     );
-    if let Some(reached) = health.registry {
+    if let Some(reached) = health.registry_reachable {
         family(
             "registry_reachable",
             "gauge",
@@ -85,7 +99,7 @@ fn text(view: &NetworkView, repair: &RepairView, health: &Health) -> String {
     family(
         "links",
         "gauge",
-        "Links now.",
+        "Links open.",
         &[("{to=\"relays\"}", relays), ("{to=\"people\"}", people)],
     );
     family(
@@ -111,25 +125,25 @@ fn text(view: &NetworkView, repair: &RepairView, health: &Health) -> String {
     family(
         "refused_total",
         "counter",
-        "Frames and messages refused: bad signatures, malformed, over a limit.",
+        "Frames and messages refused: a bad signature, malformed, or over a limit.",
         &[("", view.refused)],
     );
     family(
         "audits_total",
         "counter",
-        "Entries other relays were asked to show.",
+        "Entries that other relays were asked to prove they hold.",
         &[("", view.audits)],
     );
     family(
         "audits_failed_total",
         "counter",
-        "Entries other relays said they had and did not show.",
+        "Entries that other relays said they hold and did not prove.",
         &[("", view.audits_failed)],
     );
     family(
         "relays",
         "gauge",
-        "Relays of the network, by how they seem to do.",
+        "Relays of the network by state.",
         &[
             ("{state=\"alive\"}", in_state(RelayState::Alive)),
             ("{state=\"suspect\"}", in_state(RelayState::Suspect)),
@@ -139,31 +153,31 @@ fn text(view: &NetworkView, repair: &RepairView, health: &Health) -> String {
     family(
         "doubts",
         "gauge",
-        "Whether so many relays fell silent at once that this one is probably cut off.",
+        "Whether a network partition is suspected: too many relays fell silent at once.",
         &[("", u64::from(repair.doubts))],
     );
     family(
         "missing_feeds",
         "gauge",
-        "Feeds of this relay's share it lacks a part of.",
+        "Feeds assigned to this relay of which entries are missing.",
         &[("", repair.feeds)],
     );
     family(
         "missing_entries",
         "gauge",
-        "Entries of this relay's share it lacks.",
+        "Missing entries of feeds assigned to this relay.",
         &[("", repair.entries)],
     );
     family(
         "replicas_wanted",
         "gauge",
-        "Relays that should keep each feed.",
+        "Replicas that each feed should have.",
         &[("", u64::from(repair.wanted))],
     );
     family(
         "replicas_possible",
         "gauge",
-        "Relays with a share that live, up to those wanted.",
+        "Living relays that can keep replicas, up to the number wanted.",
         &[("", u64::from(repair.living.min(repair.wanted)))],
     );
     let delays = view.delays.iter();
@@ -174,13 +188,13 @@ fn text(view: &NetworkView, repair: &RepairView, health: &Health) -> String {
     family(
         "replication_delay_milliseconds",
         "gauge",
-        "From taking an entry in to another relay's receipt for it, smoothed.",
+        "From accepting an entry to another relay's receipt for it, smoothed.",
         &delays,
     );
     family(
         "cached_accounts",
         "gauge",
-        "Accounts held beside this relay's share.",
+        "Accounts held that are not assigned to this relay.",
         &[("", repair.cached)],
     );
     text
@@ -188,20 +202,20 @@ fn text(view: &NetworkView, repair: &RepairView, health: &Health) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Health, NetworkView, RepairView, text};
+    use super::{NetworkView, RelayMetrics};
 
     #[test]
     fn every_sample_has_a_family() {
-        let view = NetworkView {
-            bytes_in: 7,
-            delays: vec![(protocol::PeerId([1; 32]), 12)],
-            ..NetworkView::default()
+        let metrics = RelayMetrics {
+            registry_reachable: Some(true),
+            network: NetworkView {
+                bytes_in: 7,
+                delays: vec![(protocol::PeerId([1; 32]), 12)],
+                ..NetworkView::default()
+            },
+            ..RelayMetrics::default()
         };
-        let health = Health {
-            registry: Some(true),
-            ..Health::default()
-        };
-        let text = text(&view, &RepairView::default(), &health);
+        let text = metrics.text();
         assert!(text.contains("\nstarling_registry_reachable 1\n"), "{text}");
         assert!(text.contains("\nstarling_store_ok 0\n"), "{text}");
         assert!(text.contains("\nstarling_received_bytes_total 7\n"), "{text}");

@@ -1,17 +1,17 @@
-//! So much a minute: for everybody together, or for each address.
+//! Token buckets that refill evenly over a minute: one for all clients together, or one for each address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long it takes an empty bucket to be full again.
+/// How long an empty bucket takes to refill.
 const MINUTE: Duration = Duration::from_mins(1);
-/// Addresses remembered. Policy when full: those with a full bucket are forgotten, and if there is none, all that are new
-/// share one.
+/// Addresses remembered. Policy when full: addresses with a full bucket are forgotten; if there is none, all new addresses share
+/// one bucket.
 const ADDRESSES_MAX: usize = 1_024;
 
-/// A bucket that refills evenly.
+/// A bucket of tokens.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     left: f64,
@@ -42,7 +42,7 @@ impl Bucket {
     }
 }
 
-/// For everybody together.
+/// A limit for all clients together.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     per_minute: f64,
@@ -50,7 +50,7 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A full one.
+    /// A full bucket.
     pub(crate) fn new(per_minute: u32) -> Self {
         let per_minute = f64::from(per_minute);
         Self {
@@ -59,14 +59,14 @@ impl RateLimiter {
         }
     }
 
-    /// Takes one, if there is one.
+    /// Takes a token; false if there is none.
     pub(crate) fn take(&self) -> bool {
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         bucket.take(self.per_minute, Instant::now())
     }
 }
 
-/// For each address (IPv6: each /64).
+/// A limit for each address (IPv6: each /64).
 #[derive(Debug)]
 pub(crate) struct AddressRateLimiter {
     per_minute: f64,
@@ -74,7 +74,7 @@ pub(crate) struct AddressRateLimiter {
 }
 
 impl AddressRateLimiter {
-    /// Full ones.
+    /// Full buckets.
     pub(crate) fn new(per_minute: u32) -> Self {
         Self {
             per_minute: f64::from(per_minute),
@@ -82,7 +82,7 @@ impl AddressRateLimiter {
         }
     }
 
-    /// Takes one of this address, if there is one. `None` is this machine.
+    /// Takes a token of this address; false if there is none. `None` is this machine.
     pub(crate) fn take(&self, address: Option<IpAddr>) -> bool {
         self.take_at(address, Instant::now())
     }

@@ -182,13 +182,13 @@ async fn the_page_says_how_the_relay_is_and_only_its_own_forms_do_something() {
     assert_eq!(mine.status, 200);
     let text = mine.text();
     for shown in [
-        "Ada&#39;s &lt;b&gt;nest&lt;/b&gt;",
+        "Ada's &lt;b&gt;nest&lt;/b&gt;",
         "ready",
         "each feed is kept by",
         "cellar",
-        "in this relay&#39;s data folder",
+        "in this relay's data folder",
         "In use",
-        "There is no other relay to take it now",
+        "There is no other relay to take them now",
     ] {
         assert!(text.contains(shown), "no {shown} in {text}");
     }

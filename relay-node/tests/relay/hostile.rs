@@ -145,10 +145,10 @@ async fn after_the_handshake_the_rules_go_on() {
         }
         assert_eq!(linked.channel.close_reason().await, reason);
     };
-    check(vec![frame::join(frame::LAST, &[])], "a malformed message").await;
+    check(vec![frame::join(frame::LAST, &[])], "malformed message").await;
     check(
         vec![frame::join(frame::LAST, &[3, 0xff, 0xff])],
-        "a malformed message",
+        "malformed message",
     )
     .await;
     check(

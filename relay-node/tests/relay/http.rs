@@ -6,13 +6,22 @@ use protocol::message::Message;
 use rustix::process::Signal;
 
 use crate::peer::{Author, link};
-use crate::process::Relay;
+use crate::process::{Relay, Response};
 
 fn app(dir: &Path) {
     let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
     write("index.html", &"<p>the app</p>".repeat(100));
     write("client-0123456789abcdef_bg.wasm", &"\0asm".repeat(1_000));
+    write("client-0123456789abcdef_bg.wasm.br", "compressed by the build");
     write("csp.txt", "default-src 'self'");
+}
+
+/// What a problem document says is wrong.
+fn detail(response: &Response) -> String {
+    assert_eq!(response.header("content-type"), "application/problem+json");
+    let problem: starling_relay_node::web::Problem = serde_json::from_slice(&response.body).unwrap();
+    assert_eq!(problem.status, response.status);
+    problem.detail.expect("a detail")
 }
 
 #[tokio::test]
@@ -86,9 +95,56 @@ async fn it_serves_the_app() {
         .await;
     assert_eq!(wasm.header("content-type"), "application/wasm");
     assert_eq!(wasm.header("content-encoding"), "br");
+    assert_eq!(wasm.text(), "compressed by the build");
+    let tag = wasm.header("etag");
+    let known = relay
+        .get(
+            "/client-0123456789abcdef_bg.wasm",
+            &[("Accept-Encoding", "br"), ("If-None-Match", tag)],
+        )
+        .await;
+    assert_eq!((known.status, known.header("etag")), (304, tag));
+    // RFC 9110 section 8.6: it would be the length of what the client has.
+    assert!(
+        !known.head.to_lowercase().contains("content-length"),
+        "{}",
+        known.head
+    );
+    assert!(known.body.is_empty());
     assert!(wasm.header("cache-control").contains("immutable"));
     assert_eq!(relay.get("/csp.txt", &[]).await.status, 404);
     assert_eq!(relay.get("/../Cargo.toml", &[]).await.status, 404);
+    for path in ["/.git/config", "/metrics"] {
+        let hidden = relay.get(path, &[("Accept", "text/html")]).await;
+        assert_eq!(hidden.status, 404, "{path}");
+        assert_eq!(hidden.header("content-type"), "text/html; charset=utf-8");
+        assert!(!hidden.text().contains("<p>the app</p>"), "{path}");
+    }
+    let head = relay.ask(relay.address, "HEAD", "/", &[], "").await;
+    assert_eq!((head.status, head.header("content-length")), (200, "1400"));
+    assert!(head.body.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_is_refused_and_an_older_one_needs_none() {
+    let relay = Relay::start().await;
+    for (request, status) in [
+        ("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", "400"),
+        ("GET /link HTTP/1.1\r\nConnection: close\r\n\r\n", "400"),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
+            "400",
+        ),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "200",
+        ),
+        ("GET /healthz HTTP/1.0\r\n\r\n", "200"),
+    ] {
+        let answer = relay.exchange(relay.address, request.as_bytes()).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{request}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -222,13 +278,13 @@ async fn names_are_looked_up_and_a_flood_of_questions_is_told_to_wait() {
     }
     let free = ask("%C3%A4da").await;
     assert_eq!(
-        (free.status, free.text().as_str()),
-        (404, "nobody has that name\n")
+        (free.status, detail(&free).as_str()),
+        (404, "nobody has that name")
     );
     let none = ask("a%20b").await;
     assert_eq!(
-        (none.status, none.text().as_str()),
-        (404, "that cannot be a name\n")
+        (none.status, detail(&none).as_str()),
+        (404, "that cannot be a name")
     );
     assert_eq!(ask(&"a".repeat(1_000)).await.status, 400);
     let mut statuses = Vec::new();

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "what the modules share is no one else's")]
 
 mod admin;
+mod api;
 mod crash;
 mod doctor;
 mod export;

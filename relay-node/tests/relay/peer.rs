@@ -59,7 +59,7 @@ impl Author {
         }))
     }
 
-    fn write(&mut self, body: &Body) -> VerifiedEntry {
+    pub fn write(&mut self, body: &Body) -> VerifiedEntry {
         let seq = self.feed.len() as u64;
         let position = Position {
             seq,

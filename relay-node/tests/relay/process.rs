@@ -184,14 +184,7 @@ impl Relay {
         }
         request.push_str("\r\n");
         request.push_str(body);
-        let exchange = async {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(request.as_bytes()).await.unwrap();
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await.unwrap();
-            answer
-        };
-        let answer = tokio::time::timeout(DEADLINE, exchange).await.unwrap();
+        let answer = self.exchange(address, request.as_bytes()).await;
         let end = answer
             .windows(4)
             .position(|window| window == b"\r\n\r\n")
@@ -200,6 +193,18 @@ impl Relay {
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let body = answer[end + 4..].to_vec();
         Response { status, head, body }
+    }
+
+    /// Sends these bytes to one of its listeners, and reads until it closes the connection.
+    pub async fn exchange(&self, address: SocketAddr, request: &[u8]) -> Vec<u8> {
+        let exchange = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(request).await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            answer
+        };
+        tokio::time::timeout(DEADLINE, exchange).await.unwrap()
     }
 
     pub fn data_dir(&self) -> std::path::PathBuf {

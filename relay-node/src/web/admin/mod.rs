@@ -4,11 +4,13 @@
 //! relay-node prints a one-time address ─► /admin/claim (asks) ─► POST (token burnt, session on the disk) ─► cookie ─► /admin
 //! ```
 //!
-//! Rendered here, without a script: it works when the app does not. What is asked for is decided in `routes`, what it looks
-//! like in `page`, who may in [`keys`].
+//! Rendered here, without a script: it works when the app does not. `routes` decides what is done, `overview` and `pages` how it
+//! looks, [`keys`] who may.
 
+mod disk;
 pub mod keys;
-mod page;
+mod overview;
+mod pages;
 mod routes;
 
 use std::fs;
@@ -17,7 +19,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-pub use routes::{Admin, router, session};
+pub(super) use routes::router;
+#[cfg(test)]
+pub(super) use routes::routes;
+pub use routes::{Admin, session};
 
 use crate::config::{RegistryPlace, Role, Settings};
 use native::data_dir;

@@ -1,52 +1,47 @@
-//! What is asked of the admin page, and what is done about it.
+//! The routes of the admin page.
 //!
-//! - `/admin`: how the relay is; without a session, how to get one (401);
-//! - `/admin/claim`: asks, by GET, and makes the browser the admin, by POST: whoever only looks at an address, as previews of
+//! - `/admin`: the overview; without a session, how to get one (401);
+//! - `/admin/claim`: GET asks, POST makes the browser the admin: a program that only looks at an address, as previews of
 //!   links do, uses no token up;
-//! - `/admin/drain`: asks, and has the relay hand its share over;
+//! - `/admin/drain`: GET asks, POST has the relay hand its feeds over;
 //! - `/admin/leave`: ends the session, or all others.
 //!
 //! Invariants: nothing is changed but by a POST from a page of this relay (`Origin`, `SameSite=Strict`, and a token in the form
-//! that only pages made for the session have); what each address may try is bounded per minute.
+//! that only pages made for the session have); what each address may try is limited per minute.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, FromRequestParts, Query, Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, REFERRER_POLICY,
-    SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
+use axum::extract::{ConnectInfo, Form, FromRequestParts, Query, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{MethodRouter, any, get, post};
 use engine::api::{Query as Ask, RelayState, Reply};
 use protocol::directory::role;
 use serde::Deserialize;
 use signaling::{Door, DoorConfig};
 
+use super::Setup;
+use super::disk::Disk;
 use super::keys::{self, Keys};
-use super::{Setup, page};
+use super::overview::Overview;
+use super::pages::{self, AdminError, STYLE_PATH};
 use crate::commands::drain::drain;
-use crate::web::About;
+use crate::web::policy::{Caching, Policy};
 use crate::web::rate_limit::AddressRateLimiter;
+use crate::web::{About, group};
 use native::driver::DriverHandle;
 
-/// Longest form taken; the longest there is has 150 bytes.
-const FORM_BYTES_MAX: usize = 4_096;
 /// Requests an address may make in a minute. A page and its style are two.
 const PER_MINUTE: u32 = 120;
 /// Requests of one address at a time.
 const AT_ONCE_MAX: usize = 16;
 
 const COOKIE_NAME: &str = "starling-admin";
-
-/// No script, nothing from elsewhere, in nobody's frame.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
-    frame-ancestors 'none'";
 
 /// Everything the page needs.
 #[derive(Clone, Debug)]
@@ -81,21 +76,24 @@ impl Admin {
 }
 
 /// `/admin` and everything below it.
-pub fn router(admin: Admin) -> Router {
-    Router::new()
-        .route("/admin", get(overview))
-        .route("/admin/", get(async || to("/admin")))
-        .route("/admin/claim", get(ask_claim).post(claim))
-        .route("/admin/drain", get(ask_drain).post(begin_drain))
-        .route("/admin/leave", post(leave))
-        .route("/admin/style.css", get(style))
-        .route("/admin/{*rest}", any(async || page::missing()))
-        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .layer(axum::middleware::from_fn_with_state(admin.clone(), guard))
-        .with_state(admin)
+pub(crate) fn router(admin: Admin) -> Router {
+    group(routes(), admin.clone(), Policy::Admin).layer(from_fn_with_state(admin, guard))
 }
 
-/// At the door: the host it was asked by, the page it was asked from, and how often.
+/// The routes.
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Admin>); 7] {
+    [
+        ("/admin", get(overview)),
+        ("/admin/", get(async || Redirect::to("/admin"))),
+        ("/admin/claim", get(ask_claim).post(claim)),
+        ("/admin/drain", get(ask_drain).post(begin_drain)),
+        ("/admin/leave", post(leave)),
+        (STYLE_PATH, get(style)),
+        ("/admin/{*rest}", any(async || AdminError::NoSuchPage)),
+    ]
+}
+
+/// Lets requests in by host, origin and address, and limits how many there are of each address.
 async fn guard(
     State(admin): State<Admin>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
@@ -104,40 +102,24 @@ async fn guard(
 ) -> Response {
     let mut response = match admin.door.admit(remote, request.headers()) {
         Err(refused) => refused.into_response(),
-        Ok(admitted) if !admin.tries.take(admitted.address) => page::sorry(
-            StatusCode::TOO_MANY_REQUESTS,
-            "Too many requests",
-            "Wait a minute, then try again.",
-        ),
-        // The place is kept until the answer is there.
+        Ok(admitted) if !admin.tries.take(admitted.address) => AdminError::TooMany.into_response(),
+        // Its place is taken until the answer is there.
         Ok(_admitted) => next.run(request).await,
     };
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (CONTENT_SECURITY_POLICY, POLICY),
-        // Not to others; and forms need an origin, which "no-referrer" would take from them.
-        (REFERRER_POLICY, "same-origin"),
-        (X_FRAME_OPTIONS, "DENY"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(Policy::Admin);
     response
 }
 
-/// The session of whoever asks. Without one the answer is how to get one.
+/// The session of the browser that sends the request. Without one the answer is how to get one.
 struct Session(String);
 
 impl FromRequestParts<Admin> for Session {
-    type Rejection = Response;
+    type Rejection = AdminError;
 
-    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, AdminError> {
         session(&parts.headers, &admin.keys)
             .map(Self)
-            .ok_or_else(page::stranger)
+            .ok_or(AdminError::NoSession)
     }
 }
 
@@ -168,18 +150,7 @@ fn cookie(headers: &HeaderMap, value: &str, seconds: u64) -> String {
     format!("{COOKIE_NAME}={value}; Path=/admin; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-fn to(place: &'static str) -> Response {
-    (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response()
-}
-
-fn failed(error: &std::io::Error) -> Response {
-    tracing::error!(%error, "what the admin asked for is not on the disk");
-    let text = "The disk did not take it; the relay's log says why. Nothing was changed, except that a one-time address may be used \
-        up: relay-node admin-url makes another.";
-    page::sorry(StatusCode::INTERNAL_SERVER_ERROR, "That did not work", text)
-}
-
-/// What writes to the disk waits for it, away from everybody else.
+/// Runs what writes to the disk on a thread that may block.
 async fn on_disk<T: Send + 'static>(
     keys: &Arc<Keys>,
     work: impl FnOnce(&Keys) -> std::io::Result<T> + Send + 'static,
@@ -195,12 +166,14 @@ struct Claim {
     token: String,
 }
 
-async fn ask_claim(State(admin): State<Admin>, Query(Claim { token }): Query<Claim>) -> Response {
+async fn ask_claim(
+    State(admin): State<Admin>,
+    Query(Claim { token }): Query<Claim>,
+) -> Result<Response, AdminError> {
     let shown = token.clone();
-    match on_disk(&admin.keys, move |keys| Ok(keys.is_claim(&token))).await {
-        Ok(true) => page::claim(&admin.about, &shown),
-        Ok(false) => page::used_up(),
-        Err(error) => failed(&error),
+    match on_disk(&admin.keys, move |keys| Ok(keys.is_claim(&token))).await? {
+        true => Ok(pages::claim(&admin.about, &shown)),
+        false => Err(AdminError::ClaimUsed),
     }
 }
 
@@ -208,16 +181,12 @@ async fn claim(
     State(admin): State<Admin>,
     headers: HeaderMap,
     Form(Claim { token }): Form<Claim>,
-) -> Response {
-    match on_disk(&admin.keys, move |keys| keys.claim(&token)).await {
-        Ok(Some(session)) => {
-            tracing::info!("a browser became the admin of this relay");
-            let cookie = cookie(&headers, &session, keys::SESSION.as_secs());
-            ([(SET_COOKIE, cookie)], to("/admin")).into_response()
-        }
-        Ok(None) => page::used_up(),
-        Err(error) => failed(&error),
-    }
+) -> Result<Response, AdminError> {
+    let session = on_disk(&admin.keys, move |keys| keys.claim(&token)).await?;
+    let session = session.ok_or(AdminError::ClaimUsed)?;
+    tracing::info!("a browser became the admin of this relay");
+    let cookie = cookie(&headers, &session, keys::SESSION.as_secs());
+    Ok(([(SET_COOKIE, cookie)], Redirect::to("/admin")).into_response())
 }
 
 async fn overview(State(admin): State<Admin>, Session(session): Session) -> Response {
@@ -226,8 +195,8 @@ async fn overview(State(admin): State<Admin>, Session(session): Session) -> Resp
         _ => None,
     };
     let folder = admin.setup.data_dir.clone();
-    let disk = tokio::task::spawn_blocking(move || page::Disk::of(&folder)).await;
-    let whole = page::Overview {
+    let disk = tokio::task::spawn_blocking(move || Disk::of(&folder)).await;
+    let overview = Overview {
         about: &admin.about,
         setup: &admin.setup,
         ready: admin.driver.is_ready(),
@@ -239,10 +208,10 @@ async fn overview(State(admin): State<Admin>, Session(session): Session) -> Resp
         others: others(&admin.driver),
         form: keys::form_token(&session),
     };
-    whole.render()
+    overview.render()
 }
 
-/// Relays that could take this one's share.
+/// Relays that could take this one's feeds over.
 fn others(driver: &DriverHandle) -> usize {
     let relays = driver.relays();
     let can = relays.iter().filter(|relay| {
@@ -262,16 +231,20 @@ struct Act {
 }
 
 impl Act {
-    /// Whether the form is from a page made for this session.
-    fn is_from(&self, session: &str) -> bool {
-        keys::is_form_token(session, &self.form)
+    /// Refuses a form that is not from a page made for this session.
+    fn check(&self, session: &str) -> Result<(), AdminError> {
+        if keys::is_form_token(session, &self.form) {
+            Ok(())
+        } else {
+            Err(AdminError::ForeignForm)
+        }
     }
 }
 
-async fn ask_drain(State(admin): State<Admin>, Session(session): Session) -> Response {
+async fn ask_drain(State(admin): State<Admin>, Session(session): Session) -> Result<Response, AdminError> {
     match others(&admin.driver) {
-        0 => nobody_takes_it(),
-        n => page::drain(&admin.about, n, &keys::form_token(&session)),
+        0 => Err(AdminError::NobodyToHandOverTo),
+        n => Ok(pages::drain(&admin.about, n, &keys::form_token(&session))),
     }
 }
 
@@ -279,31 +252,18 @@ async fn begin_drain(
     State(admin): State<Admin>,
     Session(session): Session,
     Form(act): Form<Act>,
-) -> Response {
-    if !act.is_from(&session) {
-        return foreign();
-    }
+) -> Result<Redirect, AdminError> {
+    act.check(&session)?;
     if others(&admin.driver) == 0 {
-        return nobody_takes_it();
+        return Err(AdminError::NobodyToHandOverTo);
     }
     if admin.driver.repair().to_hand_over.is_none() {
-        tracing::info!("the admin has this relay give its share to others");
+        tracing::info!("drain requested on the admin page");
         let driver = admin.driver.clone();
-        // Goes on however long it takes; asking a second time changes nothing.
+        // Runs as long as it takes; a second request changes nothing.
         tokio::spawn(async move { drain(&driver).await });
     }
-    to("/admin")
-}
-
-fn foreign() -> Response {
-    let text =
-        "This form is not from a page of yours. Open the page anew and try again; nothing was changed.";
-    page::sorry(StatusCode::FORBIDDEN, "That was not done", text)
-}
-
-fn nobody_takes_it() -> Response {
-    let text = "No other relay is there to take what this one holds. Start one that joins this one first.";
-    page::sorry(StatusCode::CONFLICT, "There is nobody to hand over to", text)
+    Ok(Redirect::to("/admin"))
 }
 
 async fn leave(
@@ -311,22 +271,18 @@ async fn leave(
     Session(session): Session,
     headers: HeaderMap,
     Form(act): Form<Act>,
-) -> Response {
-    if !act.is_from(&session) {
-        return foreign();
-    }
+) -> Result<Response, AdminError> {
+    act.check(&session)?;
     let others = act.others;
-    match on_disk(&admin.keys, move |keys| keys.close(&session, others)).await {
-        Ok(()) if others => to("/admin"),
-        Ok(()) => ([(SET_COOKIE, cookie(&headers, "", 0))], page::gone()).into_response(),
-        Err(error) => failed(&error),
+    on_disk(&admin.keys, move |keys| keys.close(&session, others)).await?;
+    if others {
+        return Ok(Redirect::to("/admin").into_response());
     }
+    let cookie = [(SET_COOKIE, cookie(&headers, "", 0))];
+    Ok((cookie, pages::logged_out()).into_response())
 }
 
 async fn style() -> impl IntoResponse {
-    let headers = [
-        (CONTENT_TYPE, "text/css; charset=utf-8"),
-        (CACHE_CONTROL, "no-cache"),
-    ];
-    (headers, page::STYLE)
+    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8")];
+    (Caching::Revalidate, headers, pages::STYLE)
 }

@@ -1,3 +1,127 @@
-//! The JSON API.
+//! The JSON API. It only reads, and has nothing secret in it: apps and programs of any origin may use it.
+//!
+//! - `/api/relay`, `/api/network`, `/api/repair`: this relay and its network;
+//! - `/api/replicas/ACCOUNT`: the relays that keep an account's feeds;
+//! - `/api/names/NAME`: the account that has a name of the registry;
+//! - `/api/profile/ACCOUNT`, `/api/timeline/…`, `/api/thread/ACCOUNT/ENTRY`: what this relay holds.
+//!
+//! Failures are problem documents ([`super::error`]). What makes the relay read its store or ask others is limited per client
+//! address.
 
-pub(crate) mod replicas;
+mod held;
+mod names;
+mod network;
+mod relay;
+mod replicas;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{MethodRouter, any, get};
+use engine::api::{Answer, Ask, Query, Reply};
+use protocol::AccountId;
+use signaling::Door;
+
+pub use held::{Feed, Post, Posts, Profile, Reference, ReplyTo, Thread};
+pub use names::Named;
+pub use network::{Member, Repair};
+pub use relay::{About, Weights};
+pub use replicas::{Replica, Replicas};
+
+use super::error::WebError;
+use super::rate_limit::{AddressRateLimiter, RateLimiter};
+use native::driver::DriverHandle;
+
+/// Names looked up in a minute, by all clients together: people look names up over their links, this is for operators.
+const NAMES_PER_MINUTE: u32 = 120;
+/// Requests that read the store, a minute and client address. A page of a timeline reads a hundred entries.
+const READS_PER_MINUTE: u32 = 240;
+/// A client that made too many requests has one more after less than this.
+const RETRY_AFTER_S: u32 = 1;
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    about: About,
+    driver: DriverHandle,
+    door: Door,
+    names: Arc<RateLimiter>,
+    reads: Arc<AddressRateLimiter>,
+}
+
+impl Api {
+    pub(super) fn new(about: About, driver: DriverHandle, door: Door) -> Self {
+        Self {
+            about,
+            driver,
+            door,
+            names: Arc::new(RateLimiter::new(NAMES_PER_MINUTE)),
+            reads: Arc::new(AddressRateLimiter::new(READS_PER_MINUTE)),
+        }
+    }
+
+    async fn query(&self, query: Query) -> Result<Reply, WebError> {
+        match self.driver.request(Ask::Query(query)).await {
+            Some(Answer::Reply(reply)) => Ok(*reply),
+            Some(Answer::Refused(refusal)) => Err(WebError::Refused(refusal)),
+            Some(Answer::Done(_)) => Err(WebError::Unexpected),
+            None => Err(WebError::Stopping),
+        }
+    }
+}
+
+/// Routes that answer from memory or have a limit of their own.
+pub(super) fn routes() -> [(&'static str, MethodRouter<Api>); 5] {
+    [
+        ("/api/relay", get(relay::relay)),
+        ("/api/network", get(network::network)),
+        ("/api/repair", get(network::repair)),
+        ("/api/names/{name}", get(names::named)),
+        (
+            "/api/{*rest}",
+            any(async || WebError::NotFound("the API has nothing at this address")),
+        ),
+    ]
+}
+
+/// Routes that read the store or ask other relays.
+pub(super) fn held_routes() -> [(&'static str, MethodRouter<Api>); 5] {
+    [
+        ("/api/replicas/{account}", get(replicas::replicas)),
+        ("/api/profile/{account}", get(held::profile)),
+        ("/api/timeline/public", get(held::public_timeline)),
+        ("/api/timeline/account/{account}", get(held::account_timeline)),
+        ("/api/thread/{account}/{entry}", get(held::thread)),
+    ]
+}
+
+/// Limits what each client address may request of these routes.
+pub(super) fn limited(routes: Router, api: Api) -> Router {
+    routes.layer(from_fn_with_state(api, limit))
+}
+
+async fn limit(
+    State(api): State<Api>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Result<Response, WebError> {
+    // Programs on this machine are its operator's.
+    let address = api.door.client_address(remote.ip(), request.headers());
+    if address.is_some() && !api.reads.take(address) {
+        return Err(WebError::TooMany {
+            what: "this address makes too many requests",
+            retry_after_s: RETRY_AFTER_S,
+        });
+    }
+    Ok(next.run(request).await)
+}
+
+fn account(text: &str) -> Result<AccountId, WebError> {
+    text.parse()
+        .map_err(|_| WebError::BadRequest("that is not the id of an account"))
+}

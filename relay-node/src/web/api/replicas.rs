@@ -1,38 +1,39 @@
-//! `/api/replicas/ACCOUNT`: the relays that keep somebody's feeds, how they do, how far and how soon each has them, and the
-//! relays that serve that person the app.
+//! `/api/replicas/ACCOUNT`: the relays that keep an account's feeds, their state, how far and how soon each has them, and the
+//! relays that serve the account's owner the app.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL};
-use axum::response::{IntoResponse, Response};
 use engine::api::{Ask, Command, Query, ReplicaView, ReplicasView, Reply};
-use protocol::AccountId;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
-use crate::web::{Shared, state_name};
+use super::Api;
+use super::network::state_name;
+use crate::web::error::WebError;
 
 /// Another relay answers in milliseconds whether it has an entry.
-const CHECK_WITHIN: std::time::Duration = std::time::Duration::from_millis(250);
+const CHECK_WITHIN: Duration = Duration::from_millis(250);
 
-/// What `/api/replicas/ACCOUNT` says.
+/// What `/api/replicas/ACCOUNT` answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replicas {
-    /// The relays that keep the account's feeds. The first one that lives is the primary, and stands first.
+    /// The relays that keep the account's feeds, living ones first. The first of those is the primary.
     pub replicas: Vec<Replica>,
-    /// The relays that serve the account's owner the app, by their keys, as far as the relay that answers was told: those with
-    /// the role `index` are.
+    /// The keys of the relays that serve the account's owner the app, as far as the relay that answers knows: those with the role
+    /// `index` do.
     pub served_by: Vec<String>,
 }
 
-/// A relay that keeps somebody's feeds.
+/// A relay that keeps an account's feeds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replica {
     /// Its key, in text form.
     pub peer: String,
     /// `alive`, `suspect` or `dead`.
     pub state: String,
-    /// Entries it lacks of those the relay that answers holds; unknown if both are not linked.
+    /// Entries it lacks of those the relay that answers holds; unknown if the two are not linked.
     pub lag: Option<u64>,
     /// Milliseconds until it had signed for the last entry written at the relay that answers; without one, for what others
     /// wrote there.
@@ -54,20 +55,18 @@ impl From<ReplicasView> for Replicas {
     }
 }
 
-pub(crate) async fn replicas(State(shared): State<Shared>, Path(account): Path<String>) -> Response {
-    let Ok(account) = account.parse::<AccountId>() else {
-        return (StatusCode::BAD_REQUEST, "that is no account\n").into_response();
-    };
-    let check = shared
+pub(super) async fn replicas(
+    State(api): State<Api>,
+    Path(account): Path<String>,
+) -> Result<Json<Replicas>, WebError> {
+    let account = super::account(&account)?;
+    let check = api
         .driver
         .request(Ask::Command(Command::CheckReplicas { account }));
-    // When some do not answer in time, the view says what was known of them before.
-    let _ = tokio::time::timeout(CHECK_WITHIN, check).await;
-    match shared.driver.ask(Query::Replicas { account }).await {
-        Some(Reply::Replicas(view)) => {
-            let headers = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (CACHE_CONTROL, "no-store")];
-            (headers, Json(Replicas::from(view))).into_response()
-        }
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the store is being read\n").into_response(),
+    // Of relays that do not answer in time, the view says what was known before.
+    let _ = timeout(CHECK_WITHIN, check).await;
+    match api.query(Query::Replicas { account }).await? {
+        Reply::Replicas(view) => Ok(Json(view.into())),
+        _ => Err(WebError::Unexpected),
     }
 }

@@ -1,42 +1,44 @@
 //! Where the app's files come from: this program, or a folder.
 //!
-//! Invariants: a path never leaves the folder; `csp.txt` and hidden files are not served; a file changed in the folder is
-//! served changed at the next request.
+//! The app's build writes compressed variants of a file beside it: `app.js.br` (Brotli) and `app.js.gz` (gzip) of `app.js`. They
+//! are never requested by name.
+//!
+//! Invariants: a path never leaves the folder; `csp.txt`, hidden files and compressed variants have no address of their own; a
+//! file that changed in the folder is served changed at the next request, and a variant that is older than its file is not
+//! served.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use super::super::negotiate::Encoding;
+
 /// The file that names the content security policy for all others.
 const POLICY_FILE: &str = "csp.txt";
-/// Longest file served. The app's are a hundred times smaller.
+/// Longest file served. The app's are ten times smaller.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// Files remembered; the app has about thirty.
+/// Files remembered; the app has about thirty, each with two variants.
 const FILES_MAX: usize = 1_000;
+/// Bytes remembered of a folder's files. Policy when full: all are forgotten and read again when they are requested.
+const KNOWN_BYTES_MAX: usize = 128 << 20;
 
 /// The app's files inside a program. The program embeds them and not this library, which need not be compiled again when
 /// only the app has changed.
 #[derive(Clone, Copy)]
-pub struct EmbeddedFiles {
-    get: fn(&str) -> Option<EmbeddedFile>,
-    paths: fn() -> Vec<String>,
-}
+pub struct EmbeddedFiles(fn(&str) -> Option<EmbeddedFile>);
 
 impl EmbeddedFiles {
     /// The files that `T` embeds.
     #[must_use]
     pub fn of<T: RustEmbed>() -> Self {
-        Self {
-            get: T::get,
-            paths: || T::iter().map(Cow::into_owned).collect(),
-        }
+        Self(T::get)
     }
 }
 
@@ -49,16 +51,42 @@ impl std::fmt::Debug for EmbeddedFiles {
 /// One file.
 #[derive(Debug)]
 pub(super) struct Asset {
-    pub(super) bytes: Bytes,
+    identity: Bytes,
+    brotli: Option<Bytes>,
+    gzip: Option<Bytes>,
     pub(super) mime: String,
     /// Names these bytes: the start of their BLAKE3 hash.
     pub(super) hash: String,
-    /// A file that was compressed when the app was built, next to this one.
-    pub(super) brotli: Option<Bytes>,
-    stamp: Option<Stamp>,
+    /// Of the file and its variants, in a folder.
+    stamps: [Option<Stamp>; 3],
 }
 
+impl Asset {
+    /// The body in this encoding, if there is one.
+    pub(super) fn body(&self, encoding: Encoding) -> Option<&Bytes> {
+        match encoding {
+            Encoding::Identity => Some(&self.identity),
+            Encoding::Brotli => self.brotli.as_ref(),
+            Encoding::Gzip => self.gzip.as_ref(),
+        }
+    }
+
+    /// Whether clients that accept other encodings get other bodies.
+    pub(super) fn varies(&self) -> bool {
+        self.brotli.is_some() || self.gzip.is_some()
+    }
+
+    fn bytes_len(&self) -> usize {
+        let variants = [Some(&self.identity), self.brotli.as_ref(), self.gzip.as_ref()];
+        variants.into_iter().flatten().map(Bytes::len).sum()
+    }
+}
+
+/// When a file was changed, and its length.
 type Stamp = (SystemTime, u64);
+
+/// What is appended to the name of a file for each of its variants.
+const SUFFIXES: [&str; 2] = [".br", ".gz"];
 
 #[derive(Debug)]
 enum Source {
@@ -94,28 +122,37 @@ impl Assets {
 
     /// The file at this path (no slash in front).
     pub(super) fn get(&self, path: &str) -> Option<Arc<Asset>> {
-        if path == POLICY_FILE || !is_plain(path) {
+        if path == POLICY_FILE || !is_plain(path) || self.is_variant(path) {
             return None;
         }
-        let stamp = match &self.source {
-            Source::Embedded(_) => None,
-            Source::Folder(folder) => Some(stamp(&folder.join(path))?),
-        };
+        let stamps = self.stamps(path)?;
         if let Some(asset) = self.lock().get(path)
-            && asset.stamp == stamp
+            && asset.stamps == stamps
         {
             return Some(Arc::clone(asset));
         }
-        let bytes = self.read(path)?;
+        let identity = self.read(path)?;
+        let variant = |n: usize| {
+            let fresh = match (&self.source, stamps[0], stamps[n + 1]) {
+                (Source::Embedded(_), ..) => true,
+                (Source::Folder(_), Some((file, _)), Some((variant, _))) => variant >= file,
+                _ => false,
+            };
+            let bytes = self.read(&format!("{path}{}", SUFFIXES[n])).filter(|_| fresh);
+            // A build that compresses everything may have made some files longer.
+            bytes.filter(|bytes| !bytes.is_empty() && bytes.len() < identity.len())
+        };
         let asset = Arc::new(Asset {
+            brotli: variant(0),
+            gzip: variant(1),
             mime: mime_of(path),
-            hash: HEXLOWER.encode(&blake3::hash(&bytes).as_bytes()[..16]),
-            brotli: self.read(&format!("{path}.br")),
-            bytes,
-            stamp,
+            hash: HEXLOWER.encode(&blake3::hash(&identity).as_bytes()[..16]),
+            identity,
+            stamps,
         });
         let mut known = self.lock();
-        if known.len() >= FILES_MAX {
+        let bytes: usize = known.values().map(|asset| asset.bytes_len()).sum();
+        if known.len() >= FILES_MAX || bytes + asset.bytes_len() > KNOWN_BYTES_MAX {
             known.clear();
         }
         known.insert(path.to_owned(), Arc::clone(&asset));
@@ -130,21 +167,27 @@ impl Assets {
         (!line.is_empty()).then_some(line)
     }
 
-    /// The paths of all files there are now.
-    pub(super) fn paths(&self) -> Vec<String> {
-        match &self.source {
-            Source::Embedded(files) => (files.paths)(),
-            Source::Folder(folder) => {
-                let mut paths = Vec::new();
-                list(folder, "", &mut paths);
-                paths
-            }
-        }
+    /// Whether this is a compressed variant of another file.
+    fn is_variant(&self, path: &str) -> bool {
+        let of = SUFFIXES.iter().find_map(|suffix| path.strip_suffix(suffix));
+        of.is_some_and(|path| match &self.source {
+            Source::Embedded(files) => (files.0)(path).is_some(),
+            Source::Folder(folder) => folder.join(path).is_file(),
+        })
+    }
+
+    /// What tells a changed file from the one remembered; `None`: there is no such file, or it is too long.
+    fn stamps(&self, path: &str) -> Option<[Option<Stamp>; 3]> {
+        let Source::Folder(folder) = &self.source else {
+            return Some([None; 3]);
+        };
+        let of = |suffix: &str| stamp(&folder.join(format!("{path}{suffix}")));
+        Some([Some(of("")?), of(SUFFIXES[0]), of(SUFFIXES[1])])
     }
 
     fn read(&self, path: &str) -> Option<Bytes> {
         match &self.source {
-            Source::Embedded(files) => (files.get)(path).map(|file| match file.data {
+            Source::Embedded(files) => (files.0)(path).map(|file| match file.data {
                 Cow::Borrowed(bytes) => Bytes::from_static(bytes),
                 Cow::Owned(bytes) => Bytes::from(bytes),
             }),
@@ -152,7 +195,7 @@ impl Assets {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Asset>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Asset>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -166,22 +209,6 @@ fn is_plain(path: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.~@+".contains(&byte))
     })
-}
-
-/// At most [`FILES_MAX`] of them: somebody may have named a whole disk.
-fn list(folder: &Path, prefix: &str, paths: &mut Vec<String>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if paths.len() >= FILES_MAX || !is_plain(&name) {
-            continue;
-        }
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => list(&entry.path(), &format!("{name}/"), paths),
-            Ok(_) => paths.push(name),
-            Err(_) => {}
-        }
-    }
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -213,7 +240,8 @@ fn mime_of(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Assets, is_plain, mime_of};
+    use super::{Assets, Encoding, is_plain, mime_of};
+    use std::time::{Duration, SystemTime};
 
     #[test]
     fn paths_stay_inside() {
@@ -256,14 +284,46 @@ mod tests {
         std::fs::write(&file, "one").unwrap();
         let assets = Assets::in_folder(dir.path());
         let one = assets.get("a.js").unwrap();
-        assert_eq!(&one.bytes[..], b"one");
+        assert_eq!(one.body(Encoding::Identity).unwrap(), "one");
         assert!(
             std::sync::Arc::ptr_eq(&one, &assets.get("a.js").unwrap()),
             "remembered"
         );
         std::fs::write(&file, "three").unwrap();
-        assert_eq!(&assets.get("a.js").unwrap().bytes[..], b"three");
+        assert_eq!(
+            assets.get("a.js").unwrap().body(Encoding::Identity).unwrap(),
+            "three"
+        );
         std::fs::remove_file(&file).unwrap();
         assert!(assets.get("a.js").is_none());
+    }
+
+    #[test]
+    fn variants_are_served_as_long_as_they_are_of_this_file_and_smaller() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| dir.path().join(name);
+        let variant = |assets: &Assets| assets.get("a.js").unwrap().body(Encoding::Brotli).cloned();
+        std::fs::write(file("a.js"), "the file itself").unwrap();
+        let assets = Assets::in_folder(dir.path());
+        assert_eq!(variant(&assets), None);
+        assert!(!assets.get("a.js").unwrap().varies());
+        std::fs::write(file("a.js.br"), "small").unwrap();
+        assert_eq!(variant(&assets).unwrap(), "small", "one that came later");
+        assert!(assets.get("a.js").unwrap().varies());
+        assert!(assets.get("a.js.br").is_none(), "it has no address of its own");
+        std::fs::write(file("only.br"), "no variant of anything").unwrap();
+        assert!(assets.get("only.br").is_some());
+        // An older build's variant.
+        let later = SystemTime::now() + Duration::from_secs(60);
+        std::fs::File::options()
+            .write(true)
+            .open(file("a.js"))
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        assert_eq!(variant(&assets), None, "the file is newer");
+        std::fs::write(file("a.js"), "x").unwrap();
+        std::fs::write(file("a.js.br"), "longer").unwrap();
+        assert_eq!(variant(&assets), None, "compression made it longer");
     }
 }

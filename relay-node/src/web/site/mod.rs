@@ -1,80 +1,70 @@
-//! The app's files over HTTP: types, compression, caching, security headers, and the start page for links into the app.
+//! The app's files over HTTP: types, compressed variants, caching, and the start page for links into the app.
 
 mod assets;
-mod compress;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName,
-    IF_NONE_MATCH, REFERRER_POLICY, VARY,
+    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use protocol::pages::SERVICES;
 
+use super::error::WebError;
+use super::negotiate::Encoding;
+use super::pages;
+use super::policy::{APP_DEFAULT, Caching, Policy};
 pub use assets::EmbeddedFiles;
 use assets::{Asset, Assets};
-use compress::{Encoding, Variants};
 
-/// When the app names no policy: nothing but itself, its WebSockets, and images made on the spot.
-const DEFAULT_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
-    img-src 'self' blob: data:; connect-src 'self' ws: wss:; font-src 'self'; manifest-src 'self'; worker-src 'self'; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// Where links into the app are answered from.
+/// What links into the app are answered with.
 const START_PAGE: &str = "index.html";
 
 /// Hexadecimal digits that make a name unmistakably one that changes with its content.
 const NAME_HASH_DIGITS_MIN: usize = 12;
 
-const NOT_BUILT: &str = "<!doctype html>
-<html lang=\"en\">
-<meta charset=\"utf-8\">
-<title>Starling relay</title>
-<h1>This relay runs, but it has no app to serve</h1>
-<p>Build the app and restart: <code>scripts/run</code> does both. Or name a folder with a built app: <code>relay-node \
---app-dir dist</code>.</p>
-<p>Apps served elsewhere can use this relay all the same, if their origin is allowed (<code>--allowed-origin</code>).</p>
-</html>
-";
-
 /// The app, ready to be served.
 #[derive(Debug)]
 pub struct App {
     assets: Assets,
-    variants: Variants,
+}
+
+/// Everything that no other route serves: the app's files and pages. `None`: the relay serves no app.
+pub(crate) async fn serve(
+    State(app): State<Option<Arc<App>>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, WebError> {
+    if method != Method::GET && method != Method::HEAD {
+        return Err(WebError::ReadOnly);
+    }
+    let app = app.ok_or(WebError::NotFound(
+        "this relay serves no app: it has not the role web",
+    ))?;
+    // Files are read here.
+    tokio::task::spawn_blocking(move || app.respond(uri.path(), &headers))
+        .await
+        .unwrap_or(Err(WebError::Unexpected))
 }
 
 impl App {
     /// The app in `folder`.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        Self::new(Assets::in_folder(folder))
+        Self {
+            assets: Assets::in_folder(folder),
+        }
     }
 
     /// The app in this program.
     #[must_use]
     pub fn embedded(files: EmbeddedFiles) -> Self {
-        Self::new(Assets::embedded(files))
-    }
-
-    fn new(assets: Assets) -> Self {
-        let variants = Variants::default();
-        Self { assets, variants }
-    }
-
-    /// Compresses all files as well as possible, largest first. Takes seconds.
-    pub fn prepare(&self) {
-        let mut assets: Vec<_> = self
-            .assets
-            .paths()
-            .iter()
-            .filter_map(|path| self.assets.get(path))
-            .collect();
-        assets.sort_by_key(|asset| std::cmp::Reverse(asset.bytes.len()));
-        for asset in assets {
-            self.variants.prepare(&asset);
+        Self {
+            assets: Assets::embedded(files),
         }
     }
 
@@ -84,84 +74,67 @@ impl App {
         self.assets.get(START_PAGE).is_some()
     }
 
-    /// The answer to `GET path`. May read files and compress: not for async threads.
-    #[must_use]
-    pub fn respond(&self, path: &str, headers: &HeaderMap) -> Response {
+    /// The answer to `GET path`. May read files: not for async threads.
+    fn respond(&self, path: &str, headers: &HeaderMap) -> Result<Response, WebError> {
         let path = path.strip_prefix('/').unwrap_or(path);
-        let asset = match self.assets.get(path) {
-            Some(asset) => Some((asset, is_hashed(path))),
-            None if is_navigation(path, headers) => self.assets.get(START_PAGE).map(|page| (page, false)),
-            None => return (StatusCode::NOT_FOUND, "there is no such file\n").into_response(),
-        };
-        let mut response = match asset {
-            Some((asset, immutable)) => self.file(&asset, immutable, headers),
-            None => not_built(),
-        };
-        self.secure(response.headers_mut());
-        response
-    }
-
-    fn file(&self, asset: &Arc<Asset>, immutable: bool, headers: &HeaderMap) -> Response {
-        let (bytes, encoding) = self.variants.of(asset, Encoding::accepted(headers));
-        let tag = match encoding.name() {
-            Some(name) => format!("\"{}-{name}\"", asset.hash),
-            None => format!("\"{}\"", asset.hash),
-        };
-        let unchanged = headers
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|known| known.trim() == "*" || known.trim().trim_start_matches("W/") == tag);
-        let mut response = if unchanged {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            let mut response = bytes.into_response();
-            set(response.headers_mut(), CONTENT_TYPE, &asset.mime);
-            if let Some(name) = encoding.name() {
-                set(response.headers_mut(), CONTENT_ENCODING, name);
+        let mut response = if let Some(asset) = self.assets.get(path) {
+            file(&asset, is_hashed(path), headers)
+        } else if is_page(path) && wants_page(headers) {
+            match self.assets.get(START_PAGE) {
+                Some(page) => file(&page, false, headers),
+                None => return Ok(pages::not_built()),
             }
-            response
-        };
-        let caching = if immutable {
-            "public, max-age=31536000, immutable"
         } else {
-            "no-cache"
+            return Err(WebError::NotFound("there is no such file"));
         };
-        set(response.headers_mut(), CACHE_CONTROL, caching);
-        set(response.headers_mut(), ETAG, &tag);
-        set(response.headers_mut(), VARY, "accept-encoding");
-        response
+        response.extensions_mut().insert(Policy::App(self.policy()));
+        Ok(response)
     }
 
-    fn secure(&self, headers: &mut HeaderMap) {
+    fn policy(&self) -> HeaderValue {
         let own = self.assets.policy();
-        set(
-            headers,
-            CONTENT_SECURITY_POLICY,
-            own.as_deref().unwrap_or(DEFAULT_POLICY),
-        );
-        // Who reads which post is nobody else's business.
-        set(headers, REFERRER_POLICY, "no-referrer");
-        set(
-            headers,
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        );
-        set(
-            headers,
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        );
+        own.and_then(|policy| HeaderValue::from_str(&policy).ok())
+            .unwrap_or(APP_DEFAULT)
     }
 }
 
-fn not_built() -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    (headers, NOT_BUILT).into_response()
+fn file(asset: &Asset, immutable: bool, headers: &HeaderMap) -> Response {
+    let encoding = Encoding::choose(headers, |encoding| asset.body(encoding).is_some());
+    let tag = match encoding.name() {
+        Some(name) => format!("\"{}-{name}\"", asset.hash),
+        None => format!("\"{}\"", asset.hash),
+    };
+    let mut response = if is_known(headers, &tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let mut response = asset.body(encoding).cloned().unwrap_or_default().into_response();
+        set(response.headers_mut(), CONTENT_TYPE, &asset.mime);
+        if let Some(name) = encoding.name() {
+            set(response.headers_mut(), CONTENT_ENCODING, name);
+        }
+        response
+    };
+    set(response.headers_mut(), ETAG, &tag);
+    if asset.varies() {
+        set(response.headers_mut(), VARY, "accept-encoding");
+    }
+    let caching = if immutable {
+        Caching::Immutable
+    } else {
+        Caching::Revalidate
+    };
+    (caching, response).into_response()
+}
+
+/// Whether the client has this representation (RFC 9110 section 13.1.2, by weak comparison).
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 /// A value that is no header value is left out.
@@ -171,21 +144,35 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Somebody opens a place in the app, rather than a program asking for a file.
-fn is_navigation(path: &str, headers: &HeaderMap) -> bool {
+/// Whether the app may have a page at this path: it is neither a file's, nor a hidden one's, nor one of the relay's own.
+fn is_page(path: &str) -> bool {
+    let mut segments = path.split('/');
+    let first = segments.next().unwrap_or_default();
     let last = path.rsplit('/').next().unwrap_or_default();
+    !SERVICES.contains(&first) && !last.contains('.') && !path.split('/').any(is_hidden)
+}
+
+/// A dot in front, spelled out or percent-encoded.
+fn is_hidden(segment: &str) -> bool {
+    let encoded = segment
+        .get(..3)
+        .is_some_and(|start| start.eq_ignore_ascii_case("%2e"));
+    segment.starts_with('.') || encoded
+}
+
+/// A browser opens a page, rather than a program requesting a file.
+fn wants_page(headers: &HeaderMap) -> bool {
     let accepted = headers
         .get(ACCEPT)
         .map(|value| value.to_str().unwrap_or_default());
     let by_browser = headers
         .get("sec-fetch-mode")
         .map(|mode| mode.as_bytes() == b"navigate");
-    // A service worker that passes a navigation on asks in mode `same-origin`; it still accepts what a page is.
+    // A service worker that passes a navigation on requests it in mode `same-origin`; it still accepts what a page is.
     let html = accepted.is_some_and(|types| types.contains("text/html"));
-    let wants_page = by_browser
+    by_browser
         .map(|navigates| navigates || html)
-        .unwrap_or_else(|| accepted.is_none_or(|types| types.contains("text/html") || types.contains("*/*")));
-    !last.contains('.') && wants_page
+        .unwrap_or_else(|| accepted.is_none_or(|types| html || types.contains("*/*")))
 }
 
 /// Trunk's names: `client-0123456789abcdef.js`, `client-0123456789abcdef_bg.wasm`.
@@ -200,10 +187,9 @@ fn is_hashed(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{App, DEFAULT_POLICY, is_hashed};
+    use super::{APP_DEFAULT, App, Policy, Response, WebError, is_hashed, is_page};
     use axum::body::to_bytes;
     use axum::http::{HeaderMap, HeaderName, HeaderValue};
-    use axum::response::Response;
 
     struct Fixture {
         dir: tempfile::TempDir,
@@ -218,23 +204,31 @@ mod tests {
         write("index.html", &"<p>the app</p>".repeat(100));
         write("sw.js", "//");
         write(SCRIPT, &"go();".repeat(1_000));
+        write(&format!("{SCRIPT}.br"), "by brotli");
+        write(&format!("{SCRIPT}.gz"), "by gzip");
         write("csp.txt", "default-src 'self';\n  script-src 'self'\n");
         let app = App::in_folder(dir.path());
         Fixture { dir, app }
     }
 
     impl Fixture {
+        fn ask(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Response, WebError> {
+            let headers = headers.iter().map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_str(value).unwrap(),
+                )
+            });
+            self.app.respond(path, &headers.collect::<HeaderMap>())
+        }
+
         fn get(&self, path: &str, headers: &[(&'static str, &str)]) -> Response {
-            let headers: HeaderMap = headers
-                .iter()
-                .map(|(name, value)| {
-                    (
-                        HeaderName::from_static(name),
-                        HeaderValue::from_str(value).unwrap(),
-                    )
-                })
-                .collect();
-            self.app.respond(path, &headers)
+            self.ask(path, headers)
+                .unwrap_or_else(|error| panic!("{path}: {error}"))
+        }
+
+        fn is_missing(&self, path: &str, headers: &[(&'static str, &str)]) -> bool {
+            matches!(self.ask(path, headers), Err(WebError::NotFound(_)))
         }
     }
 
@@ -250,6 +244,8 @@ mod tests {
         String::from_utf8(bytes.into()).unwrap()
     }
 
+    const BROWSER: &[(&str, &str)] = &[("accept", "text/html,*/*;q=0.8")];
+
     #[tokio::test]
     async fn links_into_the_app_open_its_start_page() {
         let app = built();
@@ -261,34 +257,48 @@ mod tests {
             "/@ada.l/",
             "/why-they-flock/",
         ] {
-            let response = app.get(path, &[("accept", "text/html,*/*;q=0.8")]);
+            let response = app.get(path, BROWSER);
             assert_eq!(response.status(), 200, "{path}");
             assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8");
             assert_eq!(header(&response, "cache-control"), "no-cache");
             assert!(text(response).await.contains("the app"));
         }
-        assert_eq!(app.get("/u/abc", &[("sec-fetch-mode", "cors")]).status(), 404);
-        assert_eq!(app.get("/u/abc", &[("accept", "application/json")]).status(), 404);
-        assert_eq!(app.get("/missing.js", &[]).status(), 404);
-        assert_eq!(app.get("/../secret.txt", &[]).status(), 404);
+        assert!(app.is_missing("/u/abc", &[("sec-fetch-mode", "cors")]));
+        assert!(app.is_missing("/u/abc", &[("accept", "application/json")]));
+        assert!(app.is_missing("/missing.js", &[]));
+        assert!(app.is_missing("/../secret.txt", &[]));
     }
 
     #[test]
-    fn every_answer_is_secured() {
+    fn hidden_paths_and_those_of_the_relay_are_no_pages() {
         let app = built();
-        let response = app.get("/", &[]);
-        assert_eq!(
-            header(&response, "content-security-policy"),
-            "default-src 'self'; script-src 'self'"
-        );
-        assert_eq!(header(&response, "cross-origin-opener-policy"), "same-origin");
-        assert_eq!(header(&response, "referrer-policy"), "no-referrer");
-        assert_eq!(app.get("/csp.txt", &[]).status(), 404);
+        for path in [
+            "/.git/config",
+            "/.env",
+            "/.well-known/security",
+            "/a/.hidden/b",
+            "/%2egit/config",
+            "/%2Egit/",
+            "/metrics",
+            "/metrics/",
+            "/api",
+            "/signal/more",
+            "/link/",
+        ] {
+            assert!(app.is_missing(path, BROWSER), "{path}");
+        }
+        assert!(is_page("@a.b/") && is_page("%40ada") && is_page("apis") && is_page(""));
+    }
+
+    #[test]
+    fn the_policy_is_the_one_of_the_build() {
+        let app = built();
+        let policy = |response: &Response| response.extensions().get::<Policy>().cloned();
+        let own = HeaderValue::from_static("default-src 'self'; script-src 'self'");
+        assert_eq!(policy(&app.get("/", &[])), Some(Policy::App(own)));
+        assert!(app.is_missing("/csp.txt", &[]));
         std::fs::remove_file(app.dir.path().join("csp.txt")).unwrap();
-        assert_eq!(
-            header(&app.get("/", &[]), "content-security-policy"),
-            DEFAULT_POLICY
-        );
+        assert_eq!(policy(&app.get("/", &[])), Some(Policy::App(APP_DEFAULT)));
     }
 
     #[test]
@@ -305,6 +315,9 @@ mod tests {
         let again = app.get("/sw.js", &[("if-none-match", &tag)]);
         assert_eq!(again.status(), 304);
         assert_eq!(header(&again, "etag"), tag);
+        assert_eq!(header(&again, "cache-control"), "no-cache");
+        let weak = format!("\"other\", W/{tag}");
+        assert_eq!(app.get("/sw.js", &[("if-none-match", &weak)]).status(), 304);
         std::fs::write(app.dir.path().join("sw.js"), "// new").unwrap();
         assert_eq!(app.get("/sw.js", &[("if-none-match", &tag)]).status(), 200);
         assert!(is_hashed("client-0123456789abcdef_bg.wasm"));
@@ -312,36 +325,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn compression_is_agreed_on() {
+    async fn the_variant_is_the_one_the_client_accepts_and_has_a_tag_of_its_own() {
         let app = built();
-        let plain = app.get(&format!("/{SCRIPT}"), &[]);
-        assert_eq!(header(&plain, "content-encoding"), "");
-        let brotli = app.get(&format!("/{SCRIPT}"), &[("accept-encoding", "gzip, br")]);
-        assert_eq!(header(&brotli, "content-encoding"), "br");
-        assert_eq!(header(&brotli, "vary"), "accept-encoding");
-        assert_ne!(header(&brotli, "etag"), header(&plain, "etag"));
-        let small = to_bytes(brotli.into_body(), usize::MAX).await.unwrap();
-        assert!(small.len() < 200);
-        let gzip = app.get(&format!("/{SCRIPT}"), &[("accept-encoding", "gzip")]);
-        assert_eq!(header(&gzip, "content-encoding"), "gzip");
-        let tiny = app.get("/sw.js", &[("accept-encoding", "br")]);
-        assert_eq!(header(&tiny, "content-encoding"), "", "not worth it");
-        // Compressed when it was built.
-        std::fs::write(app.dir.path().join("made.js"), " ".repeat(1_000)).unwrap();
-        std::fs::write(app.dir.path().join("made.js.br"), "made before").unwrap();
-        let made = app.get("/made.js", &[("accept-encoding", "br")]);
-        assert_eq!(header(&made, "content-encoding"), "br");
-        assert_eq!(text(made).await, "made before");
-    }
-
-    #[test]
-    fn prepared_files_are_compressed_as_well_as_possible() {
-        let app = built();
-        std::fs::create_dir(app.dir.path().join("icons")).unwrap();
-        std::fs::write(app.dir.path().join("icons/a.svg"), "<svg/>".repeat(500)).unwrap();
-        app.app.prepare();
-        let icon = app.get("/icons/a.svg", &[("accept-encoding", "br")]);
-        assert_eq!(header(&icon, "content-encoding"), "br");
+        let get = |accepts: &str| app.get(&format!("/{SCRIPT}"), &[("accept-encoding", accepts)]);
+        let mut tags = Vec::new();
+        for (accepts, encoding, body) in [
+            ("identity", "", "go();"),
+            ("gzip, br", "br", "by brotli"),
+            ("gzip, br;q=0.5", "gzip", "by gzip"),
+        ] {
+            let response = get(accepts);
+            assert_eq!(header(&response, "content-encoding"), encoding, "{accepts}");
+            assert_eq!(header(&response, "vary"), "accept-encoding");
+            assert_eq!(
+                header(&response, "content-type"),
+                "text/javascript; charset=utf-8"
+            );
+            tags.push(header(&response, "etag").to_owned());
+            assert!(text(response).await.starts_with(body), "{accepts}");
+        }
+        tags.sort();
+        tags.dedup();
+        assert_eq!(tags.len(), 3);
+        let plain = app.get("/sw.js", &[("accept-encoding", "br")]);
+        assert_eq!(
+            (header(&plain, "content-encoding"), header(&plain, "vary")),
+            ("", "")
+        );
+        assert!(app.is_missing(&format!("/{SCRIPT}.br"), &[]));
     }
 
     #[tokio::test]
@@ -349,9 +360,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let app = App::in_folder(dir.path());
         assert!(!app.is_built());
-        let page = app.respond("/", &HeaderMap::new());
+        let page = app.respond("/", &HeaderMap::new()).unwrap();
         assert_eq!(page.status(), 200);
-        assert_eq!(header(&page, "content-security-policy"), DEFAULT_POLICY);
+        assert_eq!(page.extensions().get(), Some(&Policy::Page));
         assert!(text(page).await.contains("scripts/run"));
     }
 }

@@ -1,0 +1,132 @@
+//! `/api/network`: the relays this one knows of. `/api/repair`: how far it is with what it should hold.
+
+use axum::Json;
+use axum::extract::State;
+use engine::api::{RelayState, RelayView, RepairView};
+use protocol::directory::role;
+use serde::{Deserialize, Serialize};
+
+use super::Api;
+
+/// A relay as `/api/network` lists it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// Its key, in text form.
+    pub peer: String,
+    /// `alive`, `suspect` or `dead`.
+    pub state: String,
+    /// It is the one that answers.
+    pub this: bool,
+    /// Where it says it is.
+    pub url: String,
+    /// Its zone.
+    pub zone: String,
+    /// What it does.
+    pub roles: Vec<String>,
+    /// Its share of the data.
+    pub capacity: u32,
+    /// Entries it holds.
+    pub entries: u64,
+    /// Where it stands: hundredths of degrees north and east.
+    pub location: Option<[i16; 2]>,
+    /// How busy it is, in thousandths.
+    pub load: u16,
+    /// Mean time from an entry's arrival to its commit, in microseconds.
+    pub response_us: u32,
+    /// Links it refuses for want of room, in millionths.
+    pub errors_ppm: u32,
+}
+
+impl From<RelayView> for Member {
+    fn from(view: RelayView) -> Self {
+        let RelayView {
+            description,
+            state,
+            this,
+        } = view;
+        let roles = [
+            (role::WORKER, "worker"),
+            (role::WEB, "web"),
+            (role::INDEX, "index"),
+            (role::SIGNAL, "signal"),
+        ];
+        let roles = roles.into_iter().filter(|(bit, _)| description.roles & bit != 0);
+        Self {
+            peer: description.relay.to_string(),
+            state: state_name(state).to_owned(),
+            this,
+            roles: roles.map(|(_, name)| name.to_owned()).collect(),
+            url: description.url,
+            zone: description.zone,
+            capacity: description.capacity,
+            entries: description.revision,
+            location: description
+                .location
+                .map(|place| [place.latitude, place.longitude]),
+            load: description.load,
+            response_us: description.response_us,
+            errors_ppm: description.errors_ppm,
+        }
+    }
+}
+
+pub(super) fn state_name(state: RelayState) -> &'static str {
+    match state {
+        RelayState::Alive => "alive",
+        RelayState::Suspect => "suspect",
+        RelayState::Dead => "dead",
+    }
+}
+
+/// What `/api/repair` says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Repair {
+    /// It has had everything the others had of its share, since it was started.
+    pub caught_up: bool,
+    /// Feeds it lacks a part of.
+    pub feeds: u64,
+    /// Entries it lacks.
+    pub entries: u64,
+    /// The relays it has them from.
+    pub from: Vec<String>,
+    /// Relays with a share.
+    pub relays: u32,
+    /// How many of them keep each account's feeds.
+    pub replicas: u32,
+    /// How many should, if there are so many.
+    pub wanted: u32,
+    /// How many of the relays with a share live.
+    pub living: u32,
+    /// Accounts held beside its share.
+    pub cached: u64,
+    /// So many relays fell silent at once that this one is probably cut off, and gives nobody's share away.
+    pub doubts: bool,
+    /// It is to end, and hands over what it has: feeds that others lack a part of.
+    pub to_hand_over: Option<u64>,
+}
+
+impl From<RepairView> for Repair {
+    fn from(view: RepairView) -> Self {
+        Self {
+            caught_up: view.caught_up,
+            feeds: view.feeds,
+            entries: view.entries,
+            from: view.from.iter().map(ToString::to_string).collect(),
+            relays: view.relays,
+            replicas: view.replicas,
+            wanted: view.wanted,
+            living: view.living,
+            cached: view.cached,
+            doubts: view.doubts,
+            to_hand_over: view.to_hand_over,
+        }
+    }
+}
+
+pub(super) async fn network(State(api): State<Api>) -> Json<Vec<Member>> {
+    Json(api.driver.relays().into_iter().map(Member::from).collect())
+}
+
+pub(super) async fn repair(State(api): State<Api>) -> Json<Repair> {
+    Json(Repair::from(api.driver.repair()))
+}

@@ -1,0 +1,62 @@
+//! Whether the process lives (`/healthz`) and whether people should be sent here (`/readyz`).
+
+use axum::extract::State;
+use axum::routing::{MethodRouter, get};
+use engine::api::StoreState;
+
+use super::error::WebError;
+use native::driver::Availability;
+use native::driver::DriverHandle;
+
+/// Why people are better sent to another relay. A full disk is no reason, since reading goes on; the UDP port is bound and the
+/// store open before anything is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotReady {
+    /// The engine has not read its store yet.
+    #[error("the store is being read")]
+    Starting,
+    /// Writes fail.
+    #[error("the store fails: the log says why")]
+    Store,
+    /// This relay keeps names and cannot. Anybody may read this, and the error itself names files and addresses.
+    #[error("the registry cannot be reached: the log says why")]
+    Registry,
+    /// Others have entries this one should hold.
+    #[error("catching up with the other relays: {entries} entries of {feeds} feeds are missing")]
+    CatchingUp {
+        /// Entries missing.
+        entries: u64,
+        /// Feeds with missing entries.
+        feeds: u64,
+    },
+}
+
+/// Whether the relay serves.
+pub(crate) fn readiness(driver: &DriverHandle) -> Result<(), NotReady> {
+    let repair = driver.repair();
+    if !driver.is_ready() {
+        Err(NotReady::Starting)
+    } else if driver.store() == StoreState::Failing {
+        Err(NotReady::Store)
+    } else if driver.registry().and_then(Availability::problem).is_some() {
+        Err(NotReady::Registry)
+    } else if !repair.caught_up {
+        Err(NotReady::CatchingUp {
+            entries: repair.entries,
+            feeds: repair.feeds,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// The routes.
+pub(crate) fn routes() -> [(&'static str, MethodRouter<DriverHandle>); 2] {
+    [("/healthz", get(async || "ok\n")), ("/readyz", get(ready))]
+}
+
+async fn ready(State(driver): State<DriverHandle>) -> Result<&'static str, WebError> {
+    readiness(&driver)
+        .map(|()| "ready\n")
+        .map_err(|reason| WebError::Unavailable(reason.to_string()))
+}
