@@ -10,7 +10,7 @@ use engine::io::Config;
 use protocol::PeerId;
 use protocol::directory::Description;
 use protocol::signal::{Refusal, RoomId};
-use signaling::{Door, DoorConfig, Hub, Limits};
+use signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -122,7 +122,7 @@ pub struct Relay {
     udp: SocketAddr,
     app_built: bool,
     claim: Option<String>,
-    hub: Hub,
+    signaling: SignalingServer,
     rtc: Arc<RtcEndpoint>,
     driver: DriverHandle,
     thread: DriverThread,
@@ -222,8 +222,10 @@ impl Relay {
             tokio::spawn(names::serve(driver, txn_store, names, pace, fresh, me, questions))
         });
 
-        let hub = Hub::new(Limits::default(), seed()?);
-        let (room, calls) = hub.local(peer, RoomId::lobby()).map_err(StartError::Lobby)?;
+        let signaling = SignalingServer::new(Limits::default(), seed()?);
+        let (room, calls) = signaling
+            .local(peer, RoomId::lobby())
+            .map_err(StartError::Lobby)?;
         let answering = tokio::spawn(webrtc::answer_offers(
             Arc::clone(&rtc),
             driver.clone(),
@@ -241,8 +243,8 @@ impl Relay {
             name: settings.name.clone(),
             routing: web::Weights::from(&settings.routing()),
         };
-        let door = |sockets_per_address_max| {
-            Door::new(DoorConfig {
+        let guard = |sockets_per_address_max| {
+            ConnectionGuard::new(GuardConfig {
                 allowed_origins: settings.allowed_origin.clone(),
                 hosts: settings.host.clone(),
                 trusted_proxies: settings.trusted_proxy.clone(),
@@ -268,7 +270,7 @@ impl Relay {
                 roles: roles.clone(),
                 registry: settings.registry.clone(),
             },
-            DoorConfig {
+            GuardConfig {
                 // The names are those of the listener that serves the app.
                 hosts: if serves_app {
                     settings.host.clone()
@@ -276,13 +278,13 @@ impl Relay {
                     Vec::new()
                 },
                 trusted_proxies: settings.trusted_proxy.clone(),
-                ..DoorConfig::default()
+                ..GuardConfig::default()
             },
         );
-        let links = door(settings.sockets_per_address_max);
+        let links = guard(settings.sockets_per_address_max);
         let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
         let signal = match roles.contains(&Role::Signal) {
-            true => signaling::router(hub.clone(), door(settings.sockets_per_address_max)),
+            true => signaling::router(signaling.clone(), guard(settings.sockets_per_address_max)),
             false => web::without_signal(),
         };
         // A relay that serves no app has its admin page where its metrics are.
@@ -295,7 +297,7 @@ impl Relay {
             driver: driver.clone(),
             app: serves_app.then_some(app),
             admin: admin_here,
-            door: links.clone(),
+            guard: links.clone(),
         };
         let router = web.router(signal.merge(websocket::router(driver.clone(), links)));
         let (stop_http, stopped) = oneshot::channel();
@@ -315,7 +317,7 @@ impl Relay {
             udp,
             app_built,
             claim,
-            hub,
+            signaling,
             rtc,
             driver,
             thread,
@@ -383,7 +385,7 @@ impl Relay {
             tracing::warn!("not everything this relay has is at others; it comes back with it");
         }
         let _ = self.stop_http.send(());
-        self.hub.stop();
+        self.signaling.stop();
         self.answering.abort();
         let written = self.thread.stop(STOPPING).await;
         // Its links have said goodbye by now.
@@ -400,7 +402,7 @@ impl Relay {
 }
 
 /// Lets apps of the network's other relays in: they turn to this one when theirs is gone.
-async fn welcome(driver: DriverHandle, door: Door) {
+async fn welcome(driver: DriverHandle, guard: ConnectionGuard) {
     let mut relays = driver.watch_relays();
     while relays.changed().await.is_ok() {
         let urls: Vec<String> = relays
@@ -412,7 +414,7 @@ async fn welcome(driver: DriverHandle, door: Door) {
         let local = urls
             .iter()
             .map(|url| url.replacen("//127.0.0.1:", "//localhost:", 1));
-        door.allow(local.chain(urls.iter().cloned()).filter(|url| !url.is_empty()));
+        guard.allow(local.chain(urls.iter().cloned()).filter(|url| !url.is_empty()));
     }
 }
 

@@ -12,25 +12,26 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use native::driver::DriverHandle;
 use native::websocket::{MESSAGE_BYTES_MAX, Received, Socket, SocketError, ToSend, accept};
-use signaling::Door;
+use signaling::ConnectionGuard;
 
 /// The endpoint. It needs `ConnectInfo<SocketAddr>`.
-pub fn router(driver: DriverHandle, door: Door) -> Router {
+pub fn router(driver: DriverHandle, guard: ConnectionGuard) -> Router {
     Router::new()
         .route("/link", any(upgrade))
-        .with_state((driver, door))
+        .with_state((driver, guard))
 }
 
 async fn upgrade(
-    State((driver, door)): State<(DriverHandle, Door)>,
+    State((driver, guard)): State<(DriverHandle, ConnectionGuard)>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let admitted = match door.admit(remote, &headers) {
+    let admitted = match guard.accept(remote, &headers) {
         Ok(admitted) => admitted,
         Err(error) => {
-            tracing::info!(%remote, %error, "WebSocket link refused");
+            // Strangers can cause as many of these as they like.
+            tracing::debug!(%remote, %error, "WebSocket link refused");
             return error.into_response();
         }
     };

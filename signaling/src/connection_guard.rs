@@ -150,15 +150,6 @@ impl ConnectionGuard {
         })
     }
 
-    /// See [`Self::accept`].
-    ///
-    /// # Errors
-    /// As there.
-    #[doc(hidden)]
-    pub fn admit(&self, remote: SocketAddr, headers: &HeaderMap) -> Result<Accepted, GuardError> {
-        self.accept(remote, headers)
-    }
-
     /// The `Host` header, lower-case, if it is acceptable.
     ///
     /// # Errors

@@ -21,9 +21,3 @@ pub use connection_guard::{ConnectionGuard, GuardConfig};
 pub use rooms::Limits;
 pub use router::router;
 pub use server::{LocalReceiver, LocalSender, SignalingServer};
-
-// Earlier names, until their users have moved.
-#[doc(hidden)]
-pub use connection_guard::{ConnectionGuard as Door, GuardConfig as DoorConfig};
-#[doc(hidden)]
-pub use server::SignalingServer as Hub;

@@ -21,9 +21,6 @@ pub struct TokenBucket {
     at: Instant,
 }
 
-#[doc(hidden)]
-pub use TokenBucket as Bucket;
-
 const MICRO: u64 = 1_000_000;
 
 impl TokenBucket {

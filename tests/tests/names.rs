@@ -335,10 +335,7 @@ async fn a_leader_that_was_paused_for_a_minute_changes_nothing_when_it_wakes() -
     let mark = old.log().mark();
     process::signal(pid, Signal::CONT);
     says("the old leader wakes");
-    let line = old
-        .log()
-        .wait(mark, "registry leadership lost")
-        .await?;
+    let line = old.log().wait(mark, "registry leadership lost").await?;
     says(&line);
     ensure!(line.contains("the lock is lost"), "{line}");
     let swept = old.log().find(mark, "expired names swept");

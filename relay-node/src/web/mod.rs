@@ -31,7 +31,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::map_response;
 use axum::routing::{MethodRouter, any};
-use signaling::Door;
+use signaling::ConnectionGuard;
 
 pub use api::{About, Member, Named, Repair, Replica, Replicas, Weights};
 pub use error::Problem;
@@ -55,13 +55,13 @@ pub struct Web {
     /// The admin page, if it is on this listener.
     pub admin: Option<Admin>,
     /// Tells clients behind proxies apart.
-    pub door: Door,
+    pub guard: ConnectionGuard,
 }
 
 impl Web {
     /// All routes. `sockets`: the WebSocket endpoints.
     pub fn router(self, sockets: Router) -> Router {
-        let api = Api::new(self.about, self.driver.clone(), self.door);
+        let api = Api::new(self.about, self.driver.clone(), self.guard);
         let held = group(api::held_routes(), api.clone(), Policy::Api);
         let mut routes = Router::new()
             .fallback(site::serve)

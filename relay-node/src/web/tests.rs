@@ -14,7 +14,7 @@ use axum::{Router, routing::any};
 use engine::api::{Ask, Query};
 use engine::io::Config;
 use protocol::{AccountId, EntryId, KeyPair};
-use signaling::{Door, DoorConfig};
+use signaling::{ConnectionGuard, GuardConfig};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -69,7 +69,7 @@ async fn fixture() -> Fixture {
     let keys = Arc::new(Keys::open(dir.path()).unwrap());
     let admin = || {
         let (keys, driver, about) = (Arc::clone(&keys), driver.clone(), about.clone());
-        Admin::new(keys, driver, about, setup.clone(), DoorConfig::default())
+        Admin::new(keys, driver, about, setup.clone(), GuardConfig::default())
     };
     let sockets = Router::new().route("/link", any(async || "an upgrade is required"));
     let web = Web {
@@ -77,7 +77,7 @@ async fn fixture() -> Fixture {
         driver: driver.clone(),
         app: Some(Arc::new(App::in_folder(&site))),
         admin: Some(admin()),
-        door: Door::new(DoorConfig::default()),
+        guard: ConnectionGuard::new(GuardConfig::default()),
     };
     Fixture {
         routes: web.router(sockets.merge(without_signal())),

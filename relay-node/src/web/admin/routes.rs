@@ -23,7 +23,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use engine::api::{Query as Ask, RelayState, Reply};
 use protocol::directory::role;
 use serde::Deserialize;
-use signaling::{Door, DoorConfig};
+use signaling::{ConnectionGuard, GuardConfig};
 
 use super::Setup;
 use super::disk::Disk;
@@ -50,26 +50,32 @@ pub struct Admin {
     driver: DriverHandle,
     about: About,
     setup: Arc<Setup>,
-    door: Door,
+    guard: ConnectionGuard,
     tries: Arc<AddressRateLimiter>,
 }
 
 impl Admin {
-    /// For a relay that is reached as `door` says.
+    /// For a relay that is reached as `guard` says.
     #[must_use]
-    pub fn new(keys: Arc<Keys>, driver: DriverHandle, about: About, setup: Setup, door: DoorConfig) -> Self {
+    pub fn new(
+        keys: Arc<Keys>,
+        driver: DriverHandle,
+        about: About,
+        setup: Setup,
+        guard: GuardConfig,
+    ) -> Self {
         // Pages of other origins have no part in this, whoever else may open sockets.
-        let door = Door::new(DoorConfig {
+        let guard = ConnectionGuard::new(GuardConfig {
             allowed_origins: Vec::new(),
             sockets_per_address_max: AT_ONCE_MAX,
-            ..door
+            ..guard
         });
         Self {
             keys,
             driver,
             about,
             setup: Arc::new(setup),
-            door,
+            guard,
             tries: Arc::new(AddressRateLimiter::new(PER_MINUTE)),
         }
     }
@@ -100,7 +106,7 @@ async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match admin.door.admit(remote, request.headers()) {
+    let mut response = match admin.guard.accept(remote, request.headers()) {
         Err(refused) => refused.into_response(),
         Ok(admitted) if !admin.tries.take(admitted.address) => AdminError::TooMany.into_response(),
         // Its place is taken until the answer is there.

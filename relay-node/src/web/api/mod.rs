@@ -24,7 +24,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
 use engine::api::{Answer, Ask, Query, Reply};
 use protocol::AccountId;
-use signaling::Door;
+use signaling::ConnectionGuard;
 
 pub use held::{Feed, Post, Posts, Profile, Reference, ReplyTo, Thread};
 pub use names::Named;
@@ -48,17 +48,17 @@ const RETRY_AFTER_S: u32 = 1;
 pub(crate) struct Api {
     about: About,
     driver: DriverHandle,
-    door: Door,
+    guard: ConnectionGuard,
     names: Arc<RateLimiter>,
     reads: Arc<AddressRateLimiter>,
 }
 
 impl Api {
-    pub(super) fn new(about: About, driver: DriverHandle, door: Door) -> Self {
+    pub(super) fn new(about: About, driver: DriverHandle, guard: ConnectionGuard) -> Self {
         Self {
             about,
             driver,
-            door,
+            guard,
             names: Arc::new(RateLimiter::new(NAMES_PER_MINUTE)),
             reads: Arc::new(AddressRateLimiter::new(READS_PER_MINUTE)),
         }
@@ -111,7 +111,7 @@ async fn limit(
     next: Next,
 ) -> Result<Response, WebError> {
     // Programs on this machine are its operator's.
-    let address = api.door.client_address(remote.ip(), request.headers());
+    let address = api.guard.client_address(remote.ip(), request.headers());
     if address.is_some() && !api.reads.take(address) {
         return Err(WebError::TooMany {
             what: "this address makes too many requests",
