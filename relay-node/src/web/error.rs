@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VARY,
+    ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VARY,
 };
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
@@ -108,7 +108,7 @@ impl IntoResponse for WebError {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
         }
         if let Self::ReadOnly = self {
-            headers.insert(axum::http::header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         let detail = Some(self.to_string());
         response.extensions_mut().insert(Detail(detail));

@@ -29,7 +29,10 @@ mod tests;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::header::ALLOW;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::{MethodRouter, any};
 use signaling::ConnectionGuard;
 
@@ -69,7 +72,7 @@ impl Web {
             .merge(group(api::routes(), api.clone(), Policy::Api))
             .merge(api::limited(held, api))
             .merge(group(health::routes(), self.driver, Policy::Plain))
-            .merge(sockets);
+            .merge(sockets.layer(map_response(opened_by_get)));
         if let Some(admin) = self.admin {
             routes = routes.merge(admin::router(admin));
         }
@@ -91,6 +94,15 @@ pub fn metrics_router(driver: DriverHandle, admin: Option<Admin>) -> Router {
 pub fn without_signal() -> Router {
     let refused = async || WebError::NotFound("this relay introduces nobody: it has not the role signal");
     Router::new().route("/signal", any(refused))
+}
+
+/// A WebSocket endpoint takes any method and refuses all but GET without saying which it allows.
+async fn opened_by_get(mut response: Response) -> Response {
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let get = HeaderValue::from_static("GET");
+        response.headers_mut().entry(ALLOW).or_insert(get);
+    }
+    response
 }
 
 /// A router of routes that share a state and a policy.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::header::{
@@ -10,7 +11,6 @@ use axum::http::header::{
 };
 use axum::http::{Method, Request, Version};
 use axum::response::Response;
-use axum::{Router, routing::any};
 use engine::api::{Ask, Query};
 use engine::io::Config;
 use protocol::{AccountId, EntryId, KeyPair};
@@ -24,6 +24,7 @@ use super::policy::{APP_DEFAULT, Policy};
 use super::site::App;
 use super::{About, Web, Weights, admin, api, health, metrics, metrics_router, without_signal};
 use crate::config::{RegistryPlace, Role};
+use crate::websocket;
 use native::driver::{self, DriverHandle, DriverThread};
 use native::network::AddressBook;
 use native::store::Store;
@@ -71,7 +72,7 @@ async fn fixture() -> Fixture {
         let (keys, driver, about) = (Arc::clone(&keys), driver.clone(), about.clone());
         Admin::new(keys, driver, about, setup.clone(), GuardConfig::default())
     };
-    let sockets = Router::new().route("/link", any(async || "an upgrade is required"));
+    let sockets = websocket::router(driver.clone(), ConnectionGuard::new(GuardConfig::default()));
     let web = Web {
         about: about.clone(),
         driver: driver.clone(),
@@ -259,6 +260,10 @@ async fn head_is_get_without_a_body() {
         .map(|(path, _)| (&fixture.routes, path))
         .chain(metrics.iter().map(|(path, _)| (&fixture.metrics, path)));
     for (router, path) in all {
+        if path == "/link" {
+            // Opened by GET alone.
+            continue;
+        }
         let (get, head) = (
             get(router, path).await,
             ask(router, &Method::HEAD, path, &[]).await,
@@ -336,6 +341,7 @@ async fn only_reading_is_possible_and_the_answer_says_so() {
         ("/missing.js", "GET, HEAD"),
         ("/api/relay", "GET,HEAD"),
         ("/healthz", "GET,HEAD"),
+        ("/link", "GET"),
         ("/admin/claim", "GET,HEAD,POST"),
         ("/admin/leave", "POST"),
     ] {

@@ -176,7 +176,15 @@ async fn the_page_says_how_the_relay_is_and_only_its_own_forms_do_something() {
     assert!(said.contains("https://relay.example/admin/claim?"), "{said}");
     drop(relay);
 
-    let relay = Relay::start_with(&["--name", "Ada's <b>nest</b>", "--zone", "cellar"]).await;
+    let relay = Relay::start_with(&[
+        "--name",
+        "Ada's <b>nest</b>",
+        "--zone",
+        "cellar",
+        "--heartbeat-ms",
+        "200",
+    ])
+    .await;
     let session = become_admin(&relay).await;
     let mine = page(&relay, &session).await;
     assert_eq!(mine.status, 200);
@@ -191,6 +199,12 @@ async fn the_page_says_how_the_relay_is_and_only_its_own_forms_do_something() {
         "There is no other relay to take them now",
     ] {
         assert!(text.contains(shown), "no {shown} in {text}");
+    }
+    // The registry opens after the relay serves, and is announced with the next heartbeat.
+    let started = Instant::now();
+    while page(&relay, &session).await.text().contains("claims wait") {
+        assert!(started.elapsed() < DEADLINE, "the registry's key is not shown");
+        tokio::time::sleep(Duration::from_millis(600)).await;
     }
     // With nobody to take it, nothing is handed over.
     let own = form(&mine);

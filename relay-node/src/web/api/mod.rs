@@ -75,10 +75,9 @@ impl Api {
 }
 
 /// Routes that answer from memory or have a limit of their own.
-pub(super) fn routes() -> [(&'static str, MethodRouter<Api>); 5] {
+pub(super) fn routes() -> [(&'static str, MethodRouter<Api>); 4] {
     [
         ("/api/relay", get(relay::relay)),
-        ("/api/network", get(network::network)),
         ("/api/repair", get(network::repair)),
         ("/api/names/{name}", get(names::named)),
         (
@@ -88,9 +87,10 @@ pub(super) fn routes() -> [(&'static str, MethodRouter<Api>); 5] {
     ]
 }
 
-/// Routes that read the store or ask other relays.
-pub(super) fn held_routes() -> [(&'static str, MethodRouter<Api>); 5] {
+/// Routes that have the engine work, read the store or ask other relays.
+pub(super) fn held_routes() -> [(&'static str, MethodRouter<Api>); 6] {
     [
+        ("/api/network", get(network::network)),
         ("/api/replicas/{account}", get(replicas::replicas)),
         ("/api/profile/{account}", get(held::profile)),
         ("/api/timeline/public", get(held::public_timeline)),

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use engine::api::{RelayState, RelayView, RepairView};
+use engine::api::{Query, RelayState, RelayView, RepairView, Reply};
 use protocol::directory::role;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use crate::web::error::WebError;
 
 /// A relay as `/api/network` lists it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -123,8 +124,16 @@ impl From<RepairView> for Repair {
     }
 }
 
-pub(super) async fn network(State(api): State<Api>) -> Json<Vec<Member>> {
-    Json(api.driver.relays().into_iter().map(Member::from).collect())
+pub(super) async fn network(State(api): State<Api>) -> Result<Json<Vec<Member>>, WebError> {
+    // The engine announces the directory when other relays change. What this relay says of itself changes with every heartbeat.
+    let relays = match api.driver.is_ready() {
+        true => match api.query(Query::Network).await? {
+            Reply::Network(view) => view.relays,
+            _ => return Err(WebError::Unexpected),
+        },
+        false => api.driver.relays(),
+    };
+    Ok(Json(relays.into_iter().map(Member::from).collect()))
 }
 
 pub(super) async fn repair(State(api): State<Api>) -> Json<Repair> {
