@@ -1,10 +1,11 @@
-//! What only one index relay at a time does: names and slugs that were given back and have rested are forgotten.
+//! What only one index relay at a time does: it deletes released names and slugs whose rest is over.
 //!
-//! Whoever holds the lock leads. A leader that was stopped and wakes up does not know that it leads no more; its writes
-//! compare the lock's creation and come to nothing (Kleppmann, "How to do distributed locking", 2016: fencing).
+//! The holder of the lock leads. A leader that was suspended and wakes up does not know that it lost the lock; its writes
+//! compare the lock's creation and have no effect (Kleppmann, "How to do distributed locking", 2016: fencing).
 
 use std::time::Duration;
 
+use native::clock::Monotonic;
 use protocol::codec;
 use serde::{Deserialize, Serialize};
 
@@ -12,19 +13,19 @@ use super::registry::{Lock, Registry, RegistryError};
 use super::schema::Space;
 use super::store::Change;
 
-/// What is locked.
+/// The name of the lock.
 const LEAD: &str = "leader";
-/// The row that says when names were last looked through, and by whom.
+/// The row that says when the last sweep was, and whose.
 const SWEPT: &[u8] = b"swept";
 /// Names read at a time.
 const PART: usize = 256;
 
-/// How often what is done.
+/// The periods of a leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// A leader that is silent for so long leads no more.
+    /// Lifetime of its lease: a leader that is silent for longer loses the lock.
     pub ttl: Duration,
-    /// How often all names are looked through.
+    /// Period of the sweep over all names and slugs.
     pub sweep_every: Duration,
 }
 
@@ -43,13 +44,20 @@ struct Swept {
     at: protocol::Timestamp,
 }
 
-/// Leads whenever nobody else does, as `me`. Ends only with its task.
-pub async fn lead(registry: Registry, me: String, pace: Pace, now: impl Fn() -> protocol::Timestamp + Send) {
+/// Leads, as `me`, whenever no other relay does. Ends only with its task. `clock` measures the lease and the periods; `now` is
+/// the time of day, by which names have rested long enough.
+pub async fn lead(
+    registry: Registry,
+    me: String,
+    pace: Pace,
+    clock: Monotonic,
+    now: impl Fn() -> protocol::Timestamp + Send,
+) {
     loop {
         match registry.lock(LEAD, &me, pace.ttl).await {
             Ok(Some(lock)) => {
                 tracing::info!(fence = lock.fence, "registry leadership acquired");
-                let over = term(&registry, &lock, &me, pace, &now).await;
+                let over = term(&registry, &lock, &me, pace, (&clock, &now)).await;
                 tracing::warn!(fence = lock.fence, reason = %over, "registry leadership lost");
             }
             Ok(None) => {
@@ -60,44 +68,47 @@ pub async fn lead(registry: Registry, me: String, pace: Pace, now: impl Fn() -> 
                     .flatten()
                     .map_or(0, |(_, since)| since);
                 if registry.watch_lock(LEAD, since).await.is_err() {
-                    tokio::time::sleep(pace.ttl / 4).await;
+                    clock.sleep(pace.ttl / 4).await;
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "whether somebody leads the registry is not known");
-                tokio::time::sleep(pace.ttl / 4).await;
+                tracing::warn!(%error, "registry leader unknown: the registry does not answer");
+                clock.sleep(pace.ttl / 4).await;
             }
         }
     }
 }
 
-/// From taking the lock to losing it; why.
+/// From taking the lock to losing it. Returns the reason.
 async fn term(
     registry: &Registry,
     lock: &Lock,
     me: &str,
     pace: Pace,
-    now: &(impl Fn() -> protocol::Timestamp + Send),
+    (clock, now): (&Monotonic, &(impl Fn() -> protocol::Timestamp + Send)),
 ) -> RegistryError {
-    let mut beats = tokio::time::interval(pace.ttl / 3);
-    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut sweeps = tokio::time::interval(pace.sweep_every);
-    sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut beat_at, mut sweep_at) = (clock.now(), clock.now());
     loop {
         // A sweep that is due goes first: after a long stop it is the fence that must hold, not the clock.
         let outcome = tokio::select! {
             biased;
-            _ = sweeps.tick() => sweep(registry, lock, me, now()).await,
-            _ = beats.tick() => match registry.keep_alive(lock).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(RegistryError::Fenced),
-                Err(error) => Err(error.into()),
-            },
+            () = clock.sleep_until(sweep_at) => {
+                sweep_at = clock.now() + pace.sweep_every;
+                sweep(registry, lock, me, now()).await
+            }
+            () = clock.sleep_until(beat_at) => {
+                beat_at = clock.now() + pace.ttl / 3;
+                match registry.keep_alive(lock).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(RegistryError::Fenced),
+                    Err(error) => Err(error.into()),
+                }
+            }
         };
         match outcome {
             Ok(()) => {}
             Err(RegistryError::Fenced) => return RegistryError::Fenced,
-            // The lease decides whether this is the end.
+            // Whether the term is over depends on the lease.
             Err(RegistryError::Store(error)) => {
                 tracing::warn!(%error, "the leader does not reach the registry");
             }
@@ -105,7 +116,7 @@ async fn term(
     }
 }
 
-/// Forgets names and slugs that were given back and have rested.
+/// Deletes released names and slugs whose rest is over.
 async fn sweep(
     registry: &Registry,
     lock: &Lock,
@@ -125,7 +136,7 @@ async fn sweep(
             if part.len() < PART {
                 break;
             }
-            // However long it takes, it is the leader who does it.
+            // The lease has to outlive a long sweep.
             if !registry.keep_alive(lock).await? {
                 return Err(RegistryError::Fenced);
             }

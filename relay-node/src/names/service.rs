@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use native::clock::wall;
+use native::clock::{Monotonic, wall};
 use native::driver::{DriverHandle, Questions};
 use protocol::name::NameAnswer;
 use tokio::sync::{Semaphore, watch};
@@ -54,7 +54,7 @@ pub async fn serve(
     problem.send_replace(None);
     driver.set_registry(registry.id()).await;
     let checking = tokio::spawn(check(registry.clone(), problem));
-    let leading = tokio::spawn(lead(registry.clone(), me, pace, wall));
+    let leading = tokio::spawn(lead(registry.clone(), me, pace, Monotonic::System, wall));
     let places = Arc::new(Semaphore::new(AT_ONCE_MAX));
     while let Some((ticket, question)) = questions.recv().await {
         // Nobody closes the semaphore.

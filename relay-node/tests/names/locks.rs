@@ -1,10 +1,12 @@
 //! Locks, and what a leader who lost its lock can still do: nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use native::clock::{ManualClock, Monotonic};
 use starling_relay_node::names::{Change, Pace, RegistryError, Settings, Space, lead};
+use tokio::time::timeout;
 
-use crate::people::{Person, TODAY, days, open, open_with};
+use crate::people::{Person, TODAY, days, open_by, open_with};
 
 const TTL: Duration = Duration::from_millis(600);
 
@@ -19,22 +21,35 @@ fn note() -> Vec<Change> {
 #[tokio::test]
 async fn a_lock_has_one_holder_and_goes_with_its_lease() {
     let dir = tempfile::tempdir().unwrap();
-    let registry = open(dir.path()).await;
+    let clock = ManualClock::new();
+    let (registry, _) = open_by(dir.path(), &clock).await;
     let first = registry.lock("leader", "a", TTL).await.unwrap().unwrap();
     assert_eq!(registry.lock("leader", "b", TTL).await.unwrap(), None);
+    clock.advance(TTL / 2);
     assert!(registry.keep_alive(&first).await.unwrap());
     assert!(registry.write_as(&first, note(), Vec::new()).await.unwrap());
     let (by, since) = registry.holder("leader").await.unwrap().unwrap();
     assert_eq!((by.as_str(), since), ("a", first.fence));
-    // Not kept alive: it ends, and whoever waits is told.
-    let began = Instant::now();
-    let second = loop {
-        registry.watch_lock("leader", since).await.unwrap();
-        if let Some(lock) = registry.lock("leader", "b", TTL).await.unwrap() {
-            break lock;
+    clock.advance(TTL - Duration::from_millis(1));
+    assert_eq!(
+        registry.lock("leader", "b", TTL).await.unwrap(),
+        None,
+        "kept alive"
+    );
+    // Not kept alive any more: it ends, and a relay that waits for the lock wakes up.
+    let waiting = tokio::spawn({
+        let registry = registry.clone();
+        async move {
+            loop {
+                registry.watch_lock("leader", since).await.unwrap();
+                if let Some(lock) = registry.lock("leader", "b", TTL).await.unwrap() {
+                    return lock;
+                }
+            }
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "the lock never went");
-    };
+    });
+    clock.advance(Duration::from_millis(1));
+    let second = timeout(Duration::from_secs(30), waiting).await.unwrap().unwrap();
     assert!(second.fence > first.fence);
     assert!(!registry.keep_alive(&first).await.unwrap());
     let stale = registry.write_as(&first, note(), Vec::new()).await;
@@ -49,28 +64,53 @@ async fn a_lock_has_one_holder_and_goes_with_its_lease() {
 #[tokio::test]
 async fn a_lock_does_not_outlive_its_process() {
     let dir = tempfile::tempdir().unwrap();
-    let registry = open(dir.path()).await;
+    let clock = ManualClock::new();
+    let (registry, store) = open_by(dir.path(), &clock).await;
     registry
         .lock("leader", "a", Duration::from_hours(1))
         .await
         .unwrap()
         .unwrap();
     drop(registry);
-    let registry = reopen(dir.path()).await;
+    store.close().await;
+    let (registry, _) = open_by(dir.path(), &clock).await;
     assert_eq!(registry.holder("leader").await.unwrap(), None);
 }
 
-/// Its thread lets go of the file when the last handle is gone, a moment later.
-async fn reopen(folder: &std::path::Path) -> starling_relay_node::names::Registry {
-    use starling_relay_node::names::{Embedded, Registry, TxnStore};
-    loop {
-        if let Ok(store) = Embedded::open(folder) {
-            return Registry::open(TxnStore::Embedded(store), Settings::default(), [8; 32])
-                .await
-                .unwrap();
-        }
-        tokio::task::yield_now().await;
+#[tokio::test]
+async fn a_leader_keeps_its_lease_alive_and_another_leads_when_it_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new();
+    let (registry, _) = open_by(dir.path(), &clock).await;
+    let pace = Pace {
+        ttl: TTL,
+        sweep_every: Duration::from_hours(1),
+    };
+    let start = |name: &str| {
+        let time = Monotonic::Manual(clock.clone());
+        tokio::spawn(lead(registry.clone(), name.to_owned(), pace, time, || TODAY))
+    };
+    let leader = || async { Some(registry.holder("leader").await.unwrap()?.0) };
+    // A hundredth of the lease passes in each step, and a leader gets as many turns as this test.
+    let until = async |wanted: &str| {
+        let waiting = async {
+            while leader().await.as_deref() != Some(wanted) {
+                clock.advance(TTL / 100);
+            }
+        };
+        timeout(Duration::from_secs(30), waiting).await.unwrap();
+    };
+    let first = start("a");
+    until("a").await;
+    let second = start("b");
+    // Five times the lease.
+    for _ in 0..500 {
+        clock.advance(TTL / 100);
+        assert_eq!(leader().await.as_deref(), Some("a"));
     }
+    first.abort();
+    until("b").await;
+    second.abort();
 }
 
 #[tokio::test]
@@ -93,19 +133,26 @@ async fn names_that_rested_are_forgotten_by_the_leader() {
         ttl: TTL,
         sweep_every: Duration::from_millis(50),
     };
-    let leading = tokio::spawn(lead(registry.clone(), "a".to_owned(), pace, || days(5)));
-    let began = Instant::now();
-    loop {
-        let names = registry.names(Space::Names, None, 10).await.unwrap();
-        let names: Vec<&str> = names
-            .iter()
-            .map(|(_, holding, _)| holding.name.as_str())
-            .collect();
-        if names == ["bob", "eve"] {
-            break;
+    let leading = tokio::spawn(lead(
+        registry.clone(),
+        "a".to_owned(),
+        pace,
+        Monotonic::System,
+        || days(5),
+    ));
+    let swept = async {
+        loop {
+            let names = registry.names(Space::Names, None, 10).await.unwrap();
+            let names: Vec<&str> = names
+                .iter()
+                .map(|(_, holding, _)| holding.name.as_str())
+                .collect();
+            if names == ["bob", "eve"] {
+                break;
+            }
+            tokio::task::yield_now().await;
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "{names:?}");
-        tokio::task::yield_now().await;
-    }
+    };
+    timeout(Duration::from_secs(30), swept).await.unwrap();
     leading.abort();
 }

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use native::clock::{ManualClock, Monotonic};
+use native::store::{FjallDisk, Opener};
 use protocol::entry::{Body, Header, Position, Post};
 use protocol::identity::Certificate;
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
 use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry};
-use starling_relay_node::names::{Embedded, Registry, Settings, TxnStore};
+use starling_relay_node::names::{EMBEDDED_FOLDER, Embedded, Registry, Settings, TxnStore};
 
 /// Some day in 2026.
 pub(crate) const TODAY: Timestamp = Timestamp(1_780_000_000_000);
@@ -23,6 +25,16 @@ pub(crate) async fn open(folder: &Path) -> Registry {
 pub(crate) async fn open_with(folder: &Path, settings: Settings) -> Registry {
     let store = TxnStore::Embedded(Embedded::open(folder).unwrap());
     Registry::open(store, settings, [7; 32]).await.unwrap()
+}
+
+/// A registry whose leases end by this clock, and its store.
+pub(crate) async fn open_by(folder: &Path, clock: &ManualClock) -> (Registry, Embedded) {
+    let disk = folder.join(EMBEDDED_FOLDER);
+    let opener: Opener = Box::new(move || Ok(Box::new(FjallDisk::open(&disk, 8 << 20)?)));
+    let embedded = Embedded::open_with(opener, Monotonic::Manual(clock.clone())).unwrap();
+    let store = TxnStore::Embedded(embedded.clone());
+    let registry = Registry::open(store, Settings::default(), [7; 32]).await;
+    (registry.unwrap(), embedded)
 }
 
 /// A person with one device.

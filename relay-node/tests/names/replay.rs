@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use native::clock::Monotonic;
 use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
 use starling_relay_node::names::{Pace, Registry, Settings, Space, lead};
 
@@ -129,7 +130,13 @@ async fn a_claim_of_a_name_that_was_given_back_and_forgotten_cannot_be_repeated(
             ttl: Duration::from_millis(600),
             sweep_every: Duration::from_millis(20),
         };
-        let leading = tokio::spawn(lead(registry.clone(), "a".to_owned(), pace, || days(5)));
+        let leading = tokio::spawn(lead(
+            registry.clone(),
+            "a".to_owned(),
+            pace,
+            Monotonic::System,
+            || days(5),
+        ));
         let forgotten = async {
             while !rows(&registry).await.is_empty() {
                 tokio::task::yield_now().await;

@@ -1,5 +1,6 @@
 //! Slugs: one post each, one each for a post, and no more than an account may have.
 
+use native::clock::Monotonic;
 use protocol::EntryId;
 use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion};
 use starling_relay_node::names::{Pace, Registry, Settings, Space, lead};
@@ -153,7 +154,13 @@ async fn an_account_has_so_many_slugs_and_those_that_rest_count_until_they_are_f
         ttl: Duration::from_millis(600),
         sweep_every: Duration::from_millis(50),
     };
-    let leading = tokio::spawn(lead(registry.clone(), "a".to_owned(), pace, || days(6)));
+    let leading = tokio::spawn(lead(
+        registry.clone(),
+        "a".to_owned(),
+        pace,
+        Monotonic::System,
+        || days(6),
+    ));
     let began = Instant::now();
     loop {
         let slugs = registry.names(Space::Slugs, None, 10).await.unwrap();

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use clap::Parser as _;
+use native::clock::Monotonic;
 use native::network::RelayUrl;
 use native::store::{Changes, Disk, DiskError, RowIter};
 use protocol::directory::SignedDescription;
@@ -186,7 +187,7 @@ pub(crate) fn ledger(rows: &[(Vec<u8>, Vec<u8>)], raw: &[(Vec<u8>, Vec<u8>)], wa
     memory.0.lock().unwrap().extend(written);
     let opener = move || -> Result<Box<dyn Disk + Send>, DiskError> { Ok(Box::new(memory.clone())) };
     RUNTIME.block_on(async {
-        let Ok(embedded) = Embedded::open_with(Box::new(opener)) else {
+        let Ok(embedded) = Embedded::open_with(Box::new(opener), Monotonic::System) else {
             return;
         };
         let ledger = TxnStore::Embedded(embedded);

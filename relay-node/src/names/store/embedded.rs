@@ -17,6 +17,7 @@ use protocol::codec;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
+use native::clock::Monotonic;
 use native::store::{self, Changes, Disk, DiskError, FjallDisk, Merged, Opener};
 
 use super::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError};
@@ -113,23 +114,31 @@ impl Embedded {
             )));
         }
         let path = folder.join(FOLDER);
-        Self::open_with(Box::new(move || {
-            Ok(Box::new(FjallDisk::open(&path, CACHE_BYTES)?))
-        }))
+        let opener: Opener = Box::new(move || Ok(Box::new(FjallDisk::open(&path, CACHE_BYTES)?)));
+        Self::open_with(opener, Monotonic::System)
     }
 
-    /// As [`Self::open`], with whatever disk `opener` opens, at the start and again after each failure.
+    /// As [`Self::open`], with the disk that `opener` opens, at the start and again after each failure, and the clock by which
+    /// leases end and a failing disk is tried again.
     ///
     /// # Errors
     /// When it cannot be opened, or is no store.
-    pub fn open_with(opener: Opener) -> Result<Self, TxnError> {
-        let (shelf, revision) = Shelf::open(opener).map_err(broken)?;
+    pub fn open_with(opener: Opener, clock: Monotonic) -> Result<Self, TxnError> {
+        let (shelf, revision) = Shelf::open(opener, clock).map_err(broken)?;
         let (orders, inbox) = sync_channel(WAITING_MAX);
         std::thread::Builder::new()
             .name("registry".to_owned())
             .spawn(move || shelf.run(&inbox))
             .map_err(|error| TxnError::Unavailable(error.to_string()))?;
         Ok(Self { orders, revision })
+    }
+
+    /// Resolves once the disk is closed, which it is when all clones of this are gone.
+    pub async fn close(self) {
+        let Self { orders, mut revision } = self;
+        drop(orders);
+        // The thread drops its end last.
+        while revision.changed().await.is_ok() {}
     }
 
     async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, TxnError> {
@@ -238,6 +247,7 @@ struct Lease {
 
 /// The disk, on its thread.
 struct Shelf {
+    clock: Monotonic,
     opener: Opener,
     /// `None`: it could not be opened, and is at the next need.
     disk: Option<Box<dyn Disk + Send>>,
@@ -252,6 +262,7 @@ struct Shelf {
     /// Since the last change failed: why, and when changes are tried again.
     refuses: Option<(String, Instant)>,
     retry: Duration,
+    /// Dropped last, after the disk: [`Embedded::close`] waits for it.
     tell: watch::Sender<u64>,
 }
 
@@ -263,12 +274,13 @@ struct Open<'d> {
 }
 
 impl Shelf {
-    fn open(mut opener: Opener) -> Result<(Self, watch::Receiver<u64>), DiskError> {
+    fn open(mut opener: Opener, clock: Monotonic) -> Result<(Self, watch::Receiver<u64>), DiskError> {
         let disk = opener()?;
         let revision = revision(disk.as_ref())?;
         let leased = leased(disk.as_ref(), &Changes::new())?;
         let (tell, told) = watch::channel(revision);
         let shelf = Self {
+            clock,
             opener,
             disk: Some(disk),
             broken: false,
@@ -357,7 +369,7 @@ impl Shelf {
                 }
                 Order::Lease(ttl, reply) => {
                     self.last_lease += 1;
-                    let until = Instant::now() + ttl;
+                    let until = self.clock.now() + ttl;
                     self.leases.insert(self.last_lease, Lease { ttl, until });
                     let _ = reply.send(Ok(LeaseId(self.last_lease)));
                 }
@@ -365,7 +377,7 @@ impl Shelf {
                     let lease = self.leases.get_mut(&id);
                     let lives = lease.is_some();
                     if let Some(lease) = lease {
-                        lease.until = Instant::now() + lease.ttl;
+                        lease.until = self.clock.now() + lease.ttl;
                     }
                     let _ = reply.send(Ok(lives));
                 }
@@ -405,7 +417,7 @@ impl Shelf {
     /// Why nothing is changed for the moment.
     fn refuses_now(&self) -> Option<String> {
         let (why, until) = self.refuses.as_ref()?;
-        (Instant::now() < *until).then(|| why.clone())
+        (self.clock.now() < *until).then(|| why.clone())
     }
 
     /// What a transaction that changes nothing sees.
@@ -449,7 +461,7 @@ impl Shelf {
                 if self.refuses.is_none() {
                     tracing::error!(%error, "the registry's disk takes no changes; it is tried again");
                 }
-                self.refuses = Some((error.to_string(), Instant::now() + self.retry));
+                self.refuses = Some((error.to_string(), self.clock.now() + self.retry));
                 self.retry = (self.retry * 2).min(RETRY_MAX);
             }
         }
@@ -489,7 +501,7 @@ impl Shelf {
 
     /// Ends leases that were not kept alive, and drops the rows under those that are over. If the disk refuses, later.
     fn end_leases(&mut self) {
-        let now = Instant::now();
+        let now = self.clock.now();
         let before = self.leases.len();
         self.leases.retain(|_, lease| lease.until > now);
         self.leftovers |= self.leases.len() < before;
