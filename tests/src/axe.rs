@@ -25,7 +25,12 @@ fn source_path() -> PathBuf {
     workspace_root().join(".tools/node_modules/axe-core/axe.min.js")
 }
 
-/// Checks the page as it is now; returns what is serious or critical.
+/// Nothing fades in or changes its colour any more. What moves for ever is left to move.
+const SETTLED: &str = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))
+    .then(() => document.getAnimations().every(animation =>
+        animation.playState !== 'running' || animation.effect.getComputedTiming().endTime === Infinity))";
+
+/// Checks the page once it has settled; returns what is serious or critical.
 pub async fn serious_violations(page: &Page) -> Result<Vec<Violation>> {
     let path = source_path();
     let source = std::fs::read_to_string(&path)
@@ -36,6 +41,7 @@ pub async fn serious_violations(page: &Page) -> Result<Vec<Violation>> {
             .await
             .context("loading axe-core")?;
     }
+    page.wait_for(SETTLED).await?;
     let found: Vec<Violation> = page
         .eval(
             "axe.run(document, { resultTypes: ['violations'] }).then(result => result.violations.map(v => ({

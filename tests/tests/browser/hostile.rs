@@ -214,7 +214,7 @@ async fn a_tab_survives_a_server_that_was_taken_over() -> Result<()> {
         (Attack::Replay, String::new()),
         (
             Attack::Then(vec![frame::join(frame::LAST, &[3, 0xff, 0xff])]),
-            "a malformed message".to_owned(),
+            "malformed message".to_owned(),
         ),
         (
             Attack::Then(vec![part; parts]),

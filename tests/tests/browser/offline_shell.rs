@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// What Trunk leaves in its staging folder, in small: a hashed loader, and a module instead of real wasm.
 fn stage(folder: &Path, hash: &str) -> Result<()> {
     let html = format!(
-        "<!doctype html><html lang=en><head><title>App</title><base href='/'><link rel=icon href='data:,'></head>
+        "<!doctype html><html lang=en><head><title>App</title><base href='/'><link rel=icon href='data:,'><link rel=\"stylesheet\" href=\"/style.css\"></head>
         <body><p id=app></p><script type=\"module\">
 import init from '/starling-client-{hash}.js';
 const wasm = await init({{ module_or_path: '/starling-client-{hash}_bg.wasm' }});
@@ -64,6 +64,7 @@ async fn file(State(root): State<std::path::PathBuf>, request: Request) -> (Stat
         Some("js") => "text/javascript",
         Some("wasm") => "application/wasm",
         Some("json") => "application/json",
+        Some("css") => "text/css",
         _ => "text/html",
     };
     headers.insert(CONTENT_TYPE, kind.parse().expect("a content type"));

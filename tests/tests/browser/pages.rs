@@ -234,12 +234,6 @@ async fn look_in(page: &Page, name: &str, device: &str, (scheme, suffix): (Schem
     let folder = shots_dir().join("pages");
     std::fs::create_dir_all(&folder)?;
     page.set_preferences(scheme, true).await?;
-    // Colours may still be on their way from the other scheme.
-    page.wait_for(
-        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))\
-         .then(() => document.getAnimations().every(animation => animation.playState !== 'running'))",
-    )
-    .await?;
     let found = axe::serious_violations(page).await?;
     assert!(found.is_empty(), "{name}, {device}, {suffix}: {found:#?}");
     page.screenshot(&folder.join(format!("{name}-{device}-{suffix}.png")), false)
