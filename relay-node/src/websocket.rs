@@ -27,8 +27,8 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let admitted = match guard.accept(remote, &headers) {
-        Ok(admitted) => admitted,
+    let accepted = match guard.accept(remote, &headers) {
+        Ok(accepted) => accepted,
         Err(error) => {
             // Strangers can cause as many of these as they like.
             tracing::debug!(%remote, %error, "WebSocket link refused");
@@ -46,8 +46,8 @@ async fn upgrade(
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .on_upgrade(async move |socket| {
-            accept(adapt(socket), &driver, admitted.host.clone()).await;
-            drop(admitted);
+            accept(adapt(socket), &driver, accepted.host.clone()).await;
+            drop(accepted);
         })
         .into_response()
 }

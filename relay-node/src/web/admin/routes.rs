@@ -83,7 +83,7 @@ impl Admin {
 
 /// `/admin` and everything below it.
 pub(crate) fn router(admin: Admin) -> Router {
-    group(routes(), admin.clone(), Policy::Admin).layer(from_fn_with_state(admin, guard))
+    group(routes(), admin.clone(), Policy::Admin).layer(from_fn_with_state(admin, check))
 }
 
 /// The routes.
@@ -100,7 +100,7 @@ pub(crate) fn routes() -> [(&'static str, MethodRouter<Admin>); 7] {
 }
 
 /// Lets requests in by host, origin and address, and limits how many there are of each address.
-async fn guard(
+async fn check(
     State(admin): State<Admin>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
     request: Request,
@@ -108,9 +108,9 @@ async fn guard(
 ) -> Response {
     let mut response = match admin.guard.accept(remote, request.headers()) {
         Err(refused) => refused.into_response(),
-        Ok(admitted) if !admin.tries.take(admitted.address) => AdminError::TooMany.into_response(),
+        Ok(accepted) if !admin.tries.take(accepted.address) => AdminError::TooMany.into_response(),
         // Its place is taken until the answer is there.
-        Ok(_admitted) => next.run(request).await,
+        Ok(_accepted) => next.run(request).await,
     };
     response.extensions_mut().insert(Policy::Admin);
     response
