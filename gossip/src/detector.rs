@@ -1,25 +1,24 @@
-//! Who lives, as far as heartbeats tell: failure detection by gossip.
+//! Failure detection by gossiped heartbeats.
 //!
 //! After van Renesse, Minsky, Hayden ("A Gossip-Style Failure Detection Service", Middleware 1998): each peer counts its
-//! heartbeats, whoever hears of a higher counter passes it on, and everybody judges alone, by its own clock, from when it
-//! last heard a counter rise. Nobody asks anybody, so a hundred peers are watched for the price of what they say.
+//! heartbeats, a peer that learns of a higher counter forwards it, and each judges by its own clock when it last saw a counter
+//! rise. No peer is polled, so watching a hundred peers costs only their heartbeats.
 //!
-//! A peer goes *alive* → *suspect* → *dead* → *gone*, a step at a time, each told once ([`Detector::poll`]); a higher counter
-//! makes it alive again at any step. A suspect is inactive: nothing new is given to it. A dead one is replaced. Who is gone
-//! is forgotten, but for its counter, for some hours: what it said before makes it alive no more.
+//! A peer goes *alive* → *suspect* → *dead* → *gone*, one step at a time, each reported once ([`Detector::poll`]); a higher
+//! counter makes it alive again at any step. A suspect gets no new work. A dead peer is replaced. A peer that is gone is
+//! forgotten, except for its counter, which is kept for some hours so that old heartbeats do not revive it.
 //!
-//! When it is wrong. A living peer is suspected when no rise of its counter arrives for `missed_max` periods and a half: one
+//! **False suspicions.** A living peer is suspected when no rise of its counter arrives for `missed_max` periods and a half: one
 //! heartbeat lost is never enough, nor one that is half a period late. With losses of one in ten on each of three ways, two
-//! heartbeats in a row are lost on all of them once in a million; what really happens is a link or a machine that stands
-//! still for longer, and then suspicion is right to ask. The price of being wrong is small by design: a suspect costs
-//! nothing to believe again. A dead peer is seen as alive for as long as `missed_max` periods and a half, plus the time
+//! heartbeats in a row are lost on all of them once in a million; in practice a link or a machine stalls for longer, and then
+//! the suspicion is justified. A false suspicion costs little: the next heartbeat revokes it. A dead peer is seen as alive for as long as `missed_max` periods and a half, plus the time
 //! gossip takes.
 //!
-//! When it is not them but us. If this peer did not run for a while (a frozen tab, a sleeping machine), everybody seems
-//! silent: time in which [`Detector::tick`] was not called counts for nobody. If many seem to have died within
-//! [`Config::dead_after`], this peer is more likely cut off than they are dead: [`Detector::doubts_itself`] tells not to act
-//! on it, until enough of them are heard of again or forgotten. A doubt that ended earlier would end before anybody acts on
-//! a death, and would be for nothing.
+//! **Suspected partition.** If this peer did not run for a while (a frozen tab, a sleeping machine), all others seem silent:
+//! time in which [`Detector::tick`] was not called does not count. If many seem to have died within [`Config::dead_after`],
+//! this peer is more likely cut off than they are dead: while [`Detector::doubts_itself`], nothing should be done about it,
+//! until enough of them are heard again or forgotten. If the suspicion ended earlier, it would end before a death has
+//! consequences, and be useless.
 
 use core::fmt::Debug;
 use core::time::Duration;
@@ -27,14 +26,14 @@ use std::collections::VecDeque;
 
 use ordered::Map;
 
-/// For so long nobody who is gone lives again by a counter it had before. Longer than what it said goes round, and short
-/// enough that one who counted too far, as by a clock that ran ahead, is not dead for good. Guess.
+/// Time for which an old counter does not revive a peer that is gone. Longer than old heartbeats circulate, and short enough
+/// that a peer whose counter ran ahead, for instance by a wrong clock, is not dead for good. A guess.
 const GONE_KEPT: Duration = Duration::from_hours(6);
 
-/// When a peer counts as what.
+/// When a peer changes its state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// How often each peer counts one further.
+    /// Interval of heartbeats.
     pub heartbeat_every: Duration,
     /// Heartbeats in a row that may be missed before a peer is suspect.
     pub missed_max: u32,
@@ -42,12 +41,12 @@ pub struct Config {
     pub dead_after: Duration,
     /// Silence after which the dead are forgotten.
     pub gone_after: Duration,
-    /// This peer doubts itself when more than this share of all, itself included, fell silent at once …
+    /// This peer suspects a partition when more than this share of all peers, itself included, fell silent at once …
     pub doubt_share: f64,
-    /// … and at least so many: of three peers one may die.
+    /// … and at least this many: of three peers one may die.
     pub doubt_min: usize,
-    /// Peers watched. Policy when full: whoever was silent for longest is forgotten, unless all live; then newcomers are
-    /// not taken in.
+    /// Peers watched. Policy when full: the peer silent for longest is forgotten, unless all live; then new peers are not
+    /// watched.
     pub peers_max: usize,
 }
 
@@ -117,7 +116,7 @@ pub struct Detector<P> {
     /// as are watched; when full, the lowest goes.
     gone: Map<P, (u64, Duration)>,
     last_tick: Duration,
-    /// Not later than the next time somebody changes by silence alone.
+    /// Not later than the next change of state by silence.
     deadline: Duration,
     /// While it doubts itself: who was heard of later than this and is silent is a reason for it.
     doubts_since: Option<Duration>,
@@ -245,7 +244,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
     /// them more slowly than they are sent.
     pub fn set_pace(&mut self, heartbeat_every: Duration, dead_after: Duration) {
         if heartbeat_every < self.config.heartbeat_every {
-            // Somebody may be due earlier.
+            // A peer may be due earlier.
             self.deadline = Duration::ZERO;
         }
         self.config.heartbeat_every = heartbeat_every;
@@ -289,14 +288,14 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         self.peers.iter().map(|(peer, watched)| (peer, watched.state))
     }
 
-    /// So many fell silent at once that this peer is more likely the one that is cut off. What changed is true as far as
-    /// it goes, and no reason to act.
+    /// Whether a partition is suspected: so many peers fell silent at once that this peer is more likely cut off. Changes of
+    /// state are reported meanwhile, but should have no consequences.
     #[must_use]
     pub const fn doubts_itself(&self) -> bool {
         self.doubts_since.is_some()
     }
 
-    /// Time in which this peer did not run is nobody's silence.
+    /// Leaves time in which this peer did not run out of all silences.
     fn wake(&mut self, now: Duration) {
         let slept = now.saturating_sub(self.last_tick);
         self.last_tick = self.last_tick.max(now);
@@ -309,7 +308,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
     }
 
     fn judge_itself(&mut self, now: Duration) {
-        // The long dead are history and goodbyes no riddle: what counts is who fell silent together.
+        // Only peers that fell silent together count, not those that died long ago or left in order.
         let recent = now.saturating_sub(self.config.dead_after * 2);
         let since = self.doubts_since.unwrap_or(recent);
         let silent = self
@@ -322,12 +321,12 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         let doubts = silent >= self.config.doubt_min && silent as f64 > self.config.doubt_share * all as f64;
         self.doubts_since = doubts.then_some(since);
         if doubts {
-            // Some may say goodbye.
+            // Some of them may leave in order.
             self.deadline = self.deadline.min(now + self.config.heartbeat_every);
         }
     }
 
-    /// Forgets whoever was silent for longest. False: all live.
+    /// Forgets the peer that was silent for longest; returns false if all live.
     fn make_room(&mut self, now: Duration) -> bool {
         let silent = self
             .peers

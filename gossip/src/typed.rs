@@ -37,7 +37,7 @@
 //!
 //! A tag belongs to its type for ever: when the type changes in a way postcard cannot read, give it a new tag. Types in
 //! messages must write a value in one way only (`BTreeMap`, not `HashMap`), or a receiver takes it for malformed; and
-//! must not contain themselves, since bytes of strangers would choose how deep the stack gets.
+//! must not contain themselves, since received bytes would decide the depth of the stack.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,6 @@
-//! Walking along the entries, from either end.
+//! Iteration over the entries, from either end.
 
-/// A place among the chunks. The one behind a chunk's last entry is the beginning of the next chunk.
+/// A position among the chunks. The one after a chunk's last entry is the start of the next chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) chunk: usize,
@@ -8,7 +8,7 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// Behind the entry here.
+    /// The position after this entry.
     pub(crate) fn next<T>(self, chunks: &[Vec<T>]) -> Self {
         if self.at + 1 < chunks[self.chunk].len() {
             Self {
@@ -23,7 +23,7 @@ impl Position {
         }
     }
 
-    /// Before the entry that comes before here.
+    /// The position of the previous entry.
     fn back<T>(self, chunks: &[Vec<T>]) -> Self {
         if self.at > 0 {
             Self {

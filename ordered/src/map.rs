@@ -6,7 +6,7 @@ use core::ops::{Bound, RangeBounds};
 use crate::CHUNK_MAX;
 use crate::iter::{Iter, Position};
 
-/// Entries in the order of their keys.
+/// A map whose entries are sorted by key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map<K, V> {
     pub(crate) chunks: Vec<Vec<(K, V)>>,
@@ -20,7 +20,7 @@ impl<K, V> Default for Map<K, V> {
 }
 
 impl<K, V> Map<K, V> {
-    /// Without entries.
+    /// An empty map.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -29,13 +29,13 @@ impl<K, V> Map<K, V> {
         }
     }
 
-    /// How many entries there are.
+    /// Number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is no entry.
+    /// Whether the map is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -52,7 +52,7 @@ impl<K, V> Map<K, V> {
         Iter::new(&self.chunks, Position::default(), self.end())
     }
 
-    /// All entries, with values to be changed.
+    /// All entries, with mutable values.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
         self.chunks
             .iter_mut()
@@ -70,7 +70,7 @@ impl<K, V> Map<K, V> {
         self.iter().map(|(_, value)| value)
     }
 
-    /// All values, to be changed.
+    /// All values, mutable.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.iter_mut().map(|(_, value)| value)
     }
@@ -87,12 +87,12 @@ impl<K, V> Map<K, V> {
         self.iter().next_back()
     }
 
-    /// Takes the entry with the least key out.
+    /// Removes and returns the entry with the least key.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
         (!self.is_empty()).then(|| self.take(Position::default()))
     }
 
-    /// Keeps the entries for which `keep` holds.
+    /// Removes the entries for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         for chunk in &mut self.chunks {
             chunk.retain_mut(|(key, value)| keep(key, value));
@@ -119,7 +119,7 @@ impl<K, V> Map<K, V> {
 }
 
 impl<K: Ord, V> Map<K, V> {
-    /// Where a key is, or where it belongs: inside a chunk, or behind the last.
+    /// The position of a key, or where it would be inserted: in a chunk, or after the last one.
     fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<Position, Position>
     where
         K: Borrow<Q>,
@@ -135,7 +135,7 @@ impl<K: Ord, V> Map<K, V> {
         }
     }
 
-    /// Puts an entry where [`Self::find`] said it belongs; where it is then.
+    /// Inserts an entry at the position from [`Self::find`], and returns its final position.
     fn put(&mut self, Position { mut chunk, mut at }: Position, key: K, value: V) -> Position {
         if chunk == self.chunks.len() {
             // Behind the last entry: at the end of the last chunk.
@@ -159,7 +159,7 @@ impl<K: Ord, V> Map<K, V> {
         Position { chunk, at }
     }
 
-    /// Whether there is an entry.
+    /// Whether the key has an entry.
     #[must_use]
     pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
@@ -168,7 +168,7 @@ impl<K: Ord, V> Map<K, V> {
         self.find(key).is_ok()
     }
 
-    /// A value.
+    /// The value of a key.
     #[must_use]
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
@@ -178,7 +178,7 @@ impl<K: Ord, V> Map<K, V> {
         Some(&self.chunks[chunk][at].1)
     }
 
-    /// A value, to be changed.
+    /// The value of a key, mutable.
     pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
@@ -187,7 +187,7 @@ impl<K: Ord, V> Map<K, V> {
         Some(&mut self.chunks[chunk][at].1)
     }
 
-    /// A value, to be changed; where there is none, one is made first.
+    /// The value of a key, mutable; if there is none, `make` provides it.
     pub fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let Position { chunk, at } = match self.find(&key) {
             Ok(found) => found,
@@ -196,7 +196,7 @@ impl<K: Ord, V> Map<K, V> {
         &mut self.chunks[chunk][at].1
     }
 
-    /// A value, to be changed; where there is none, the default is put first.
+    /// The value of a key, mutable; if there is none, the default is inserted.
     pub fn or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
@@ -204,7 +204,7 @@ impl<K: Ord, V> Map<K, V> {
         self.or_insert_with(key, V::default)
     }
 
-    /// Sets an entry; the value that was there.
+    /// Sets the value of a key, and returns the previous one.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.find(&key) {
             Ok(Position { chunk, at }) => Some(core::mem::replace(&mut self.chunks[chunk][at].1, value)),
@@ -215,7 +215,7 @@ impl<K: Ord, V> Map<K, V> {
         }
     }
 
-    /// Takes an entry out; its value.
+    /// Removes an entry, and returns its value.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -224,7 +224,7 @@ impl<K: Ord, V> Map<K, V> {
         Some(self.take(found).1)
     }
 
-    /// The entries whose keys are within bounds. An upper bound below the lower one gives none.
+    /// The entries with keys in a range, which is empty if its upper bound is below the lower one.
     pub fn range<Q: Ord + ?Sized>(&self, bounds: impl RangeBounds<Q>) -> Iter<'_, K, V>
     where
         K: Borrow<Q>,

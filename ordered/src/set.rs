@@ -1,10 +1,10 @@
-//! The set: a map to nothing.
+//! The set: a map without values.
 
 use core::borrow::Borrow;
 
 use crate::Map;
 
-/// Values in order, each once.
+/// A sorted set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set<T>(Map<T, ()>);
 
@@ -15,19 +15,19 @@ impl<T> Default for Set<T> {
 }
 
 impl<T> Set<T> {
-    /// Without values.
+    /// An empty set.
     #[must_use]
     pub const fn new() -> Self {
         Self(Map::new())
     }
 
-    /// How many values there are.
+    /// Number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no value.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -49,14 +49,14 @@ impl<T> Set<T> {
         self.iter().next()
     }
 
-    /// Keeps the values for which `keep` holds.
+    /// Removes the values for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         self.0.retain(|value, ()| keep(value));
     }
 }
 
 impl<T: Ord> Set<T> {
-    /// Whether it holds a value.
+    /// Whether the set contains a value.
     #[must_use]
     pub fn contains<Q: Ord + ?Sized>(&self, value: &Q) -> bool
     where
@@ -65,12 +65,12 @@ impl<T: Ord> Set<T> {
         self.0.contains_key(value)
     }
 
-    /// Adds a value; whether it is new.
+    /// Inserts a value, and returns whether it is new.
     pub fn insert(&mut self, value: T) -> bool {
         self.0.insert(value, ()).is_none()
     }
 
-    /// Takes a value out; whether it was there.
+    /// Removes a value, and returns whether it was there.
     pub fn remove<Q: Ord + ?Sized>(&mut self, value: &Q) -> bool
     where
         T: Borrow<Q>,

@@ -11,7 +11,7 @@ use super::tree::Tree;
 
 /// Items waited for at once.
 pub const MISSING_MAX: usize = 8_192;
-/// Of them, so many because of one neighbour's word.
+/// Of them, those that one neighbour announced.
 pub const MISSING_PER_NEIGHBOUR: usize = 1_024;
 /// Neighbours remembered that announced one item.
 pub(super) const ANNOUNCERS_MAX: usize = 6;

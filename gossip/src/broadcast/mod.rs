@@ -1,22 +1,21 @@
-//! How news travels: epidemic broadcast trees.
+//! Broadcast: epidemic broadcast trees.
 //!
-//! After Plumtree (Leitão, Pereira, Rodrigues: "Epidemic Broadcast Trees", SRDS 2007). News is pushed whole along the
-//! *eager* links, which settle into a spanning tree, and announced on the others, the *lazy* ones. What was announced
-//! and does not come is asked for, and that link joins the tree (*graft*); whoever sends what was there already leaves
-//! it (*prune*). Where this departs from the paper, and why:
+//! After Plumtree (Leitão, Pereira, Rodrigues: "Epidemic Broadcast Trees", SRDS 2007). Items are pushed along the *eager*
+//! links, which settle into a spanning tree, and announced on the others, the *lazy* ones. An item that was announced and
+//! does not arrive is requested, and that link joins the tree (*graft*); a link that delivers duplicates leaves it (*prune*). Where this departs from the paper, and why:
 //!
 //! - The state is per (neighbour, [`Tree`]): one shared trunk for quiet authors, a tree of its own for a busy author's
 //!   bucket. One set of links for all authors lets their grafts and prunes fight.
 //! - A fresh link is eager only while fewer than [`EAGER_START`] are and nothing has come yet: the first flood costs three
-//!   copies a peer, not seven. Whoever loses the neighbour its news came by makes others eager at once and does not
-//!   wait for the next news to be missing.
-//! - Nothing is remembered of what passed. Whether something is news is asked of its owner, the store, so there is no
-//!   window after which a replay floods again.
+//!   copies per peer, not seven. A peer that loses the neighbour its items came from makes others eager at once and does
+//!   not wait for the next item to be missing.
+//! - Delivered items are not remembered. The store decides whether an item is new, so there is no window after which a
+//!   replay floods again.
 //! - An item is "log `key`, up to `upto`": a later announcement of a log replaces an earlier one, so a slow neighbour
 //!   costs one row per log however much is written.
-//! - The wait before a graft follows what was measured here, not a constant that is too short for far neighbours.
-//! - Payload is sent against credit. A neighbour that grants none is announced to, and costs the others nothing.
-//! - Whoever announces and does not deliver is not believed for a while.
+//! - The wait before a graft adapts to measured delays instead of a constant that is too short for distant neighbours.
+//! - Payload is sent only against credit. A neighbour that grants none gets announcements and does not slow down others.
+//! - A neighbour that announces and does not deliver is ignored for a while.
 //!
 //! No allocation happens for a duplicate.
 
@@ -44,9 +43,9 @@ pub const EAGER_START: usize = 5;
 const EAGER_AGAIN: usize = 2;
 /// Copies in a row that came too late before a link is pruned.
 const PRUNE_AFTER: u8 = 1;
-/// A neighbour that pushes on regardless is told again after this.
+/// A neighbour that pushes nevertheless is pruned again after this time.
 const PRUNE_AGAIN: Duration = Duration::from_secs(1);
-/// Announcements wait so long for others, to travel together.
+/// Time that announcements wait for others, to be sent together.
 pub const ANNOUNCE_EVERY: Duration = Duration::from_millis(100);
 /// Logs announced to one neighbour and not yet sent. Beyond it the neighbour gets a digest instead.
 pub const ANNOUNCEMENTS_MAX: usize = 4_096;
@@ -63,19 +62,19 @@ const GRAFT_WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Bounds of the wait for the answer to a graft.
 const ANSWER_WAIT_MIN: Duration = Duration::from_millis(100);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
-/// A way that is shorter by so much is worth a change of an author's own tree.
+/// Gain in delay for which an author's own tree is changed.
 const SHORTCUT: Duration = Duration::from_millis(30);
-/// A tree is in use that something came along within this time.
+/// A tree counts as in use for this long after an item.
 const IN_USE: Duration = Duration::from_mins(1);
-/// And of the trunk, where one author's shortcut is another's detour: only bad detours are mended.
+/// As [`SHORTCUT`], for the trunk: higher, because a shortcut for one author is a detour for another.
 const SHORTCUT_TRUNK: Duration = Duration::from_millis(100);
-/// A longer way is kept so long after a shorter one took its place: a round trip, and what was under way.
+/// Time for which a longer path is kept after a shorter one replaced it: a round trip, and what was in flight.
 const OVERLAP: Duration = Duration::from_millis(500);
-/// Longer ways kept at once; beyond it they go when they bring the next copy too late.
+/// Longer paths kept at once; further ones are pruned when they deliver the next duplicate.
 const RETIRING_MAX: usize = 256;
 /// The trunk is shaped by the author of the lowest rank heard of within this time.
 const ROOT_KEPT: Duration = Duration::from_secs(10);
-/// So many broken promises in a row cost a neighbour its credibility, for [`DISTRUST`].
+/// Announcements in a row without delivery after which a neighbour's announcements are ignored for [`DISTRUST`].
 const PROMISES_BROKEN_MAX: u8 = 3;
 const DISTRUST: Duration = Duration::from_secs(30);
 
@@ -110,44 +109,44 @@ pub struct Announcement<K> {
     pub waited_ms: u16,
 }
 
-/// What is to be done outside.
+/// Work for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output<P, K> {
     /// Send the payload of an item.
     Push {
-        /// To whom.
+        /// The receiver.
         to: P,
-        /// What.
+        /// The items.
         item: Item<K>,
-        /// With this in its header.
+        /// Its route header.
         route: Route,
     },
-    /// Tell what is held here.
+    /// Announce items that are held here.
     Announce {
-        /// Whom.
+        /// The receiver.
         to: P,
-        /// What.
+        /// The items.
         items: Vec<Announcement<K>>,
     },
-    /// Too much was to be announced: reconcile with this neighbour instead.
+    /// Reconcile with this neighbour: there is too much to announce.
     Reconcile {
-        /// With whom.
+        /// The neighbour.
         with: P,
     },
-    /// Ask for what was announced (nothing, when only the tree changes), and to be sent more on this tree.
+    /// Request an announced item (or none, if only the tree changes) and further pushes on this tree.
     Graft {
-        /// Whom.
+        /// The receiver.
         to: P,
-        /// For what.
+        /// The item.
         item: Option<Item<K>>,
-        /// On which tree.
+        /// The tree.
         tree: Tree,
     },
-    /// Ask not to be sent more on this tree.
+    /// Request no further pushes on this tree.
     Prune {
-        /// Whom.
+        /// The receiver.
         to: P,
-        /// On which tree.
+        /// The tree.
         tree: Tree,
     },
 }
@@ -315,7 +314,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         );
     }
 
-    /// An item came by reconciliation: it need not be asked for any more. Whom to tell is the caller's to say, with
+    /// Handles an item that arrived by reconciliation: it is no longer requested. The caller announces it to others with
     /// [`Broadcast::announce`].
     pub fn on_fetched(&mut self, item: Item<K>, now: Duration) {
         self.resolve(item, None, now);
@@ -587,7 +586,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
     ) {
         let feeds_us = self.last[route.tree.index()].map(|last| last.from);
         for (peer, neighbour) in self.neighbours.iter_mut() {
-            // Whoever sent or announced it has it.
+            // A neighbour that sent or announced it has it.
             if Some(*peer) == from || !wants(peer) {
                 continue;
             }

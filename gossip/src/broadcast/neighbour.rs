@@ -9,7 +9,7 @@ use super::{ANNOUNCEMENTS_MAX, Announcement, Item};
 
 #[derive(Debug)]
 pub(super) struct Neighbour<K> {
-    /// Trees in which it is told of news but not sent it.
+    /// Trees on which items are announced to it, not pushed.
     pub(super) lazy: u64,
     /// Trees it joined here to mend a break; whether that was needed shows with the next copies.
     mending: u64,

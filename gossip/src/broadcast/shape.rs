@@ -24,7 +24,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         }
     }
 
-    /// Makes neighbours eager until so many are, the nearest first.
+    /// Makes neighbours eager, the nearest first, until `wanted` are.
     pub(super) fn make_eager(&mut self, tree: Tree, wanted: usize) {
         let lacking = wanted.saturating_sub(self.eager_len(tree));
         for _ in 0..lacking {
@@ -45,9 +45,9 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         }
     }
 
-    /// Takes the shorter way (the paper's optimisation, by time where the paper counts hops): `from` could have
-    /// delivered an item at `at`, earlier than whoever did. The longer way goes a moment later, so that nothing under
-    /// way is missed.
+    /// Takes the shorter path (the paper's optimisation, by time where the paper counts hops): `from` could have delivered an
+    /// item at `at`, earlier than the neighbour that did. The longer path is pruned a moment later, so that nothing in flight
+    /// is lost.
     pub(super) fn consider_shortcut(
         &mut self,
         from: P,

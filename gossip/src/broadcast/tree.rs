@@ -1,7 +1,7 @@
 //! Which links carry payload: one bit per (neighbour, tree).
 //!
-//! [`Tree::TRUNK`] is one spanning tree that all quiet authors share: it is kept up by whatever flows, and an author who
-//! speaks once in a while costs no build-up. An author who speaks often has a tree of its own among the other
+//! [`Tree::TRUNK`] is one spanning tree that all quiet authors share: all traffic maintains it, so an author who posts
+//! seldom causes no tree to be built. An author who posts often has a tree of its own among the other
 //! [`TREES`] − 1, by bucket, which starts as a copy of the trunk and is then shaped towards that author. So the prunes
 //! and grafts of many authors do not fight over one set of links.
 
@@ -94,7 +94,7 @@ pub struct Pace {
     last: [Option<Duration>; BUSY - 1],
 }
 
-/// So many messages within [`BUSY_WITHIN`] make an author busy.
+/// Messages within [`BUSY_WITHIN`] that make an author busy.
 const BUSY: usize = 4;
 /// See [`BUSY`]. Guess: in a tree of its own an author's news arrives sooner, but only if the tree is warm.
 const BUSY_WITHIN: Duration = Duration::from_mins(1);

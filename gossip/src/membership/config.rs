@@ -5,18 +5,18 @@ use core::time::Duration;
 /// Settings of one peer's [`Membership`](super::Membership).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// This peer never sleeps and says so: others keep places for it.
+    /// This peer never sleeps, so others reserve places for it.
     pub anchor: bool,
-    /// Dial until there are so many neighbours. The paper wants ln(n) + 1 to stay connected; 8 serves ten thousand peers
-    /// and still lets a tab breathe.
+    /// Dial until there are this many neighbours. The paper needs ln(n) + 1 to stay connected; 8 is enough for ten thousand
+    /// peers and affordable for a tab.
     pub active_target: usize,
-    /// Take in peers that merely want one more neighbour up to here.
+    /// Accept peers that want one more neighbour up to this number.
     pub active_high: usize,
-    /// Take in peers that have no neighbour at all up to here. Never more, at any moment.
+    /// Accept peers without any neighbour up to this number. It is never exceeded.
     pub active_max: usize,
-    /// Of the target, so many should be anchors; others never get these places.
+    /// Neighbours that should be anchors. These places are reserved for them.
     pub anchors_target: usize,
-    /// Dial anchors alone: a relay cannot dial a tab.
+    /// Dial only anchors: a relay cannot dial a tab.
     pub dial_anchors_only: bool,
     /// Peers remembered beyond the neighbours. After nine tenths of the peers died, 160 leave a survivor without a living
     /// acquaintance once in twenty million cases; 96, which was tried, once in twenty-five thousand.
@@ -32,13 +32,13 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Neighbours hear from each other this often.
     pub heartbeat_every: Duration,
-    /// So many heartbeats in a row may be missing; then the neighbour is inactive.
+    /// Heartbeats in a row that may be missing before a neighbour counts as inactive.
     pub missed_max: u32,
-    /// How often acquaintances are exchanged along a random walk.
+    /// Interval of exchanges of samples along a random walk.
     pub shuffle_every: Duration,
-    /// How often a peer outside the view is contacted, so that split swarms merge again and no view is for ever.
+    /// How often a peer outside the view is contacted, so that partitions merge again and views change over time.
     pub mix_every: Duration,
-    /// A peer nobody vouched for within this time is forgotten, unless it was once a neighbour.
+    /// A peer that no neighbour mentioned within this time is forgotten, unless it was a neighbour once.
     pub passive_age_max: Duration,
     /// First pause after a failed dial.
     pub backoff_min: Duration,

@@ -1,4 +1,4 @@
-//! Whom to dial, how many at once, and when to give up.
+//! Which peers to dial, how many at once, and when to give up.
 
 use core::fmt::Debug;
 use core::time::Duration;

@@ -8,20 +8,20 @@ pub const WALK_TTL_MAX: u8 = 8;
 /// What one peer knows of another and passes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptor<P> {
-    /// Who.
+    /// The peer.
     pub peer: P,
-    /// It never sleeps, they say.
+    /// It is said never to sleep.
     pub anchor: bool,
-    /// The highest heartbeat counter heard of.
+    /// The highest heartbeat counter known.
     pub heartbeat: u64,
-    /// Seconds since somebody heard from it.
+    /// Seconds since the peer was last heard from.
     pub age_s: u16,
 }
 
 /// Why a peer wants to be a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// It is new here: let others know of it.
+    /// It joins: others should hear of it.
     Join,
     /// It has no neighbour left (the paper's high priority).
     Urgent,
@@ -34,61 +34,61 @@ pub enum Wish {
 /// One overlay message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message<P> {
-    /// Said first, by whoever dialled: be my neighbour.
+    /// Asks to become a neighbour: the first message of the peer that dialled.
     Request {
-        /// Why.
+        /// The reason.
         wish: Wish,
-        /// The asker never sleeps.
+        /// The sender never sleeps.
         anchor: bool,
-        /// The asker's heartbeat counter.
+        /// The sender's heartbeat counter.
         heartbeat: u64,
-        /// Whom the asker knows.
+        /// Peers the sender knows.
         peers: Vec<Descriptor<P>>,
     },
-    /// We are neighbours.
+    /// Accepts a request.
     Accept {
-        /// The answerer never sleeps.
+        /// The sender never sleeps.
         anchor: bool,
-        /// The answerer's heartbeat counter.
+        /// The sender's heartbeat counter.
         heartbeat: u64,
-        /// How many neighbours it has.
+        /// Number of its neighbours.
         degree: u16,
-        /// Whom it knows: a newcomer knows nobody else.
+        /// Peers it knows: a new peer knows no others.
         peers: Vec<Descriptor<P>>,
     },
-    /// No place; these may have one.
+    /// Refuses a request, and names peers to ask instead.
     Refuse {
-        /// Whom to ask instead.
+        /// Peers to ask instead.
         peers: Vec<Descriptor<P>>,
     },
-    /// A walk that carries news of a newcomer.
+    /// Introduces a new peer, on a random walk.
     ForwardJoin {
-        /// Who is new.
+        /// The new peer.
         newcomer: Descriptor<P>,
         /// Links still to travel.
         ttl: u8,
     },
-    /// A walk that swaps acquaintances wherever it comes by.
+    /// Exchanges samples of known peers, on a random walk.
     Shuffle {
         /// Links still to travel.
         ttl: u8,
-        /// Acquaintances.
+        /// The sample.
         peers: Vec<Descriptor<P>>,
     },
-    /// I am here.
+    /// Sign of life.
     Heartbeat {
         /// Rises by one each time.
         counter: u64,
-        /// How many neighbours I have.
+        /// Number of the sender's neighbours.
         degree: u16,
-        /// The last counter heard from you, or 0.
+        /// The last counter received from the receiver, or 0.
         echo: u64,
-        /// Milliseconds since I heard it.
+        /// Milliseconds since it was received.
         held_ms: u16,
     },
-    /// We are neighbours no more, and nobody failed.
+    /// Ends being neighbours in order.
     Leave {
-        /// Whom to ask instead.
+        /// Peers to ask instead.
         peers: Vec<Descriptor<P>>,
     },
 }

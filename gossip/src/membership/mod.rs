@@ -1,18 +1,18 @@
-//! Who is linked with whom: the overlay.
+//! Membership of the overlay: which peers are linked.
 //!
 //! After HyParView (Leitão, Pereira, Rodrigues: "HyParView: a membership protocol for reliable gossip-based broadcast",
 //! DSN 2007). Each peer keeps a small *active view* of neighbours it is linked with, both ways, and a larger *passive
 //! view* of acquaintances. Where this departs from the paper, and why:
 //!
-//! - A link must be dialled before anything can be said, and a dial between tabs takes seconds. So whoever dials says
-//!   first what it wants ([`Wish`]), several dials run side by side, and a peer that is in no view yet is a *guest*.
-//! - A join never pushes a neighbour out into nothing (rejoin storms would churn for ever). Where all places are taken
-//!   it is refused, with a list of others; or, now and then, a link is split: the newcomer takes its place in the middle.
-//! - Places are kept for *anchors*, peers that never sleep.
-//! - A shuffle walk swaps acquaintances at every peer it passes, so that no answer has to find its way back.
-//! - Every now and then a peer outside the view is made a neighbour and the least useful one is let go, so that halves
-//!   of a split swarm find each other again and nobody stays surrounded by the same few for ever.
-//! - Leaving is told apart from failing: who left is an acquaintance still, who fell silent is suspected.
+//! - A link must be dialled before anything can be said, and a dial between tabs takes seconds. So the peer that
+//!   dials first states what it wants ([`Wish`]), several dials run in parallel, and a peer that is in no view yet is a *guest*.
+//! - A join never evicts a neighbour without a replacement (rejoin storms would churn for ever). A full peer refuses it with
+//!   a list of others or, at a limited rate, splits a link: the new peer becomes the neighbour of both its ends.
+//! - Places in the active view are reserved for *anchors*, peers that never sleep.
+//! - A shuffle walk exchanges samples at every peer it passes, so that no answer has to be routed back.
+//! - Periodically a peer outside the view becomes a neighbour and the least useful neighbour is dropped, so that the halves
+//!   of a partitioned swarm find each other again and no peer keeps the same few neighbours for ever.
+//! - Leaving is distinguished from failing: a peer that left stays in the passive view, a silent one is suspected.
 //!
 //! Invariants: no link to oneself; never more than [`Config::active_max`] neighbours, [`Config::guests_max`] guests,
 //! [`Config::dials_max`] dials; a neighbour is never a guest, being dialled, or in the passive view.
@@ -43,12 +43,13 @@ const JOIN_WALKS: usize = 3;
 /// Walks for newcomers started or passed on per second; beyond it the newcomer has only the list it was given. A tab
 /// that is the one known contact of a thousand newcomers must not drown.
 const WALKS_PER_S: u32 = 32;
-/// What the walks one neighbour sends between two of our heartbeats may cost; those beyond it end here, unread. An
-/// honest one passes on less than one shuffle; in a storm of joins, some twenty newcomers.
+/// Limit on the walks that one neighbour sends between two of our heartbeats; further ones end here, unread. An honest
+/// neighbour forwards less than one shuffle, or, in a storm of joins, about twenty new peers.
 const WALKS_PER_NEIGHBOUR: u16 = 40;
-/// So many break the protocol. It is far more: whoever wakes after minutes hears at once all that was said meanwhile.
+/// This many walks break the protocol. Far above [`WALKS_PER_NEIGHBOUR`], because a peer that wakes up after minutes receives
+/// at once everything that was sent meanwhile.
 const WALKS_OF_A_FLOOD: u16 = 4_096;
-/// Whoever broke the protocol is not linked with for so long.
+/// Time for which a peer that broke the protocol is not linked with.
 const BAN: Duration = Duration::from_mins(10);
 /// Peers banned at once; the ban that ends first goes first.
 const BANNED_MAX: usize = 256;
@@ -57,22 +58,22 @@ const SPLIT_EVERY: Duration = Duration::from_secs(1);
 /// A neighbour younger than this is not let go for another. Guess: long enough for its usefulness to show.
 const YOUNG: Duration = Duration::from_secs(20);
 
-/// Why a neighbour is one no more.
+/// Why a neighbour was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It said so.
+    /// It left in order.
     Left,
     /// The connection broke.
     Broke,
-    /// So many heartbeats were missing.
+    /// Too many heartbeats were missing.
     Silent,
-    /// We let it go for another.
+    /// It was dropped in favour of another peer.
     LetGo,
     /// It broke the protocol.
     Banned,
 }
 
-/// What is to be done outside.
+/// Work for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output<P> {
     /// Connect to a peer; answered by [`Membership::on_connected`] or [`Membership::on_dial_failed`].
@@ -216,7 +217,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.set_deadline();
     }
 
-    /// Dials somebody known though neighbours enough are there, to take another's place: that one is then to be dismissed.
+    /// Dials a known peer although there are enough neighbours; it is meant to replace one, which the caller then dismisses.
     pub fn dial_beyond(&mut self, peer: P, now: Duration) {
         self.dial(peer, Wish::Fill, now);
         self.set_deadline();
@@ -384,7 +385,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             Message::Leave { peers } => {
                 self.drop_neighbour(peer, Cause::Left, now, rng);
                 self.close(peer, "it left");
-                // Whoever is named first is in need of a neighbour.
+                // The first peer named needs a neighbour.
                 let needy = peers.first().filter(|first| !self.is_banned(&first.peer, now));
                 if let Some(first) = needy.filter(|_| self.wanted() > 0) {
                     self.dial(first.peer, Wish::Fill, now);

@@ -1,9 +1,9 @@
-//! The passive view: peers one knows of and is not linked with.
+//! The passive view: known peers without a link.
 //!
-//! Invariants: never more than its maximum; no single neighbour fills more than a quarter of it with what it says
-//! (eclipse by gossip); of the peers that were neighbours once, the last [`MET_KEPT`] stay however often dialling them
-//! fails, since after a partition they are the way back. Policy when full: whoever failed most goes first, then whoever
-//! was not heard of for longest.
+//! Invariants: never more than its maximum; no single neighbour fills more than a quarter of it with peers it
+//! mentions (eclipse attack); of the peers that were neighbours once, the last [`MET_KEPT`] stay however often dialling them
+//! fails, since after a partition they are the way back. Policy when full: the peer that failed most is removed first, then
+//! the one not heard of for longest.
 
 use core::cmp::Reverse;
 use core::fmt::Debug;
@@ -19,9 +19,9 @@ use super::pick;
 /// Former neighbours that are kept through failures. Guess: of 8 neighbours, after a cut through the middle, about four
 /// are on the other side; four times that.
 pub const MET_KEPT: usize = 16;
-/// A stranger that failed so often is forgotten.
+/// Failures in a row after which a peer that was never a neighbour is forgotten.
 const FAILURES_MAX: u32 = 4;
-/// No place is kept free for an anchor that failed so often in a row. One failure may be chance.
+/// Failures in a row after which no place is reserved for an anchor. One failure may be an accident.
 const ANCHOR_FAILURES_MAX: u32 = 2;
 
 /// What is known of one peer.
@@ -29,11 +29,11 @@ const ANCHOR_FAILURES_MAX: u32 = 2;
 pub(super) struct Known<P> {
     pub(super) anchor: bool,
     pub(super) heartbeat: u64,
-    /// When somebody heard from it, as far as is known.
+    /// When it was last heard from, as far as is known.
     heard: Duration,
     failures: u32,
     next_try: Duration,
-    /// Who told; `None` when it was met in person or given from outside.
+    /// The neighbour that mentioned it; `None` if it was a neighbour itself or given by the caller.
     source: Option<P>,
     /// It was a neighbour once.
     met: bool,
@@ -43,11 +43,11 @@ pub(super) struct Known<P> {
 #[derive(Debug)]
 pub(super) struct Passive<P> {
     known: Map<P, Known<P>>,
-    /// How many of them each source told of.
+    /// Number of peers by the neighbour that mentioned them.
     told: Map<P, usize>,
     max: usize,
     age_max: Duration,
-    /// Not later than the first time to try somebody that is yet to come.
+    /// Not later than the next time at which a peer may be dialled.
     soonest: Duration,
 }
 
@@ -88,7 +88,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
         Some(removed)
     }
 
-    /// Somebody says that there is such a peer.
+    /// Adds a peer that `source` mentioned.
     pub(super) fn learn(&mut self, told: &Descriptor<P>, source: Option<P>, now: Duration) {
         let age = Duration::from_secs(u64::from(told.age_s));
         if source.is_some() && age > self.age_max {
@@ -198,7 +198,7 @@ impl<P: Copy + Ord + Debug> Passive<P> {
         self.soonest = Duration::ZERO;
     }
 
-    /// Forgets strangers nobody vouched for in a long time.
+    /// Forgets peers that no neighbour mentioned for a long time.
     pub(super) fn expire(&mut self, now: Duration) {
         let stays = |known: &Known<P>| {
             known.met

@@ -67,8 +67,8 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         }
     }
 
-    /// All places are taken and somebody has nowhere to go: it takes its place in the middle of a link. The neighbour at
-    /// the other end of that link is sent to it, so nobody has fewer neighbours for it, and nobody more.
+    /// Takes in a new peer although all places are taken, by splitting a link: the neighbour at the other end of the link is
+    /// referred to the new peer. The number of neighbours stays the same at both ends.
     fn split_a_link(&mut self, newcomer: P, now: Duration, rng: &mut impl Rng) {
         if now < self.next_split {
             return;

@@ -36,7 +36,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
                     ttl: ttl - 1,
                 },
             ),
-            // The walk ends here. Whoever has room takes the newcomer in.
+            // The walk ends here. This peer accepts the new peer if it has room.
             None if self.active.len() < self.room(Wish::Fill, newcomer.anchor) => {
                 self.note(&newcomer, from, now);
                 self.dial(newcomer.peer, Wish::Fill, now);
@@ -74,7 +74,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         }
     }
 
-    /// Contacts somebody outside the view.
+    /// Contacts a peer outside the view.
     pub(super) fn mix(&mut self, now: Duration, rng: &mut impl Rng) {
         if self.active.is_empty() || self.wants_more() || self.dialing.len() >= self.config.dials_max {
             return;
@@ -98,7 +98,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         }
     }
 
-    /// Some of whom this peer knows, itself included: neighbours and acquaintances, half and half.
+    /// A sample of known peers, itself included: half neighbours, half from the passive view.
     pub(super) fn sample(&self, without: &P, now: Duration, rng: &mut impl Rng) -> Vec<Descriptor<P>> {
         let mut peers: Vec<_> = self
             .active

@@ -125,7 +125,7 @@ impl<T: Transport> Driver<T> {
         self.perform();
         self.transport.finish().await;
         if let Some(told) = told {
-            // Whoever asked may be gone; it has been done all the same.
+            // The caller may have stopped waiting.
             let _ = told.send(());
         }
     }
@@ -138,7 +138,7 @@ impl<T: Transport> Driver<T> {
 
     fn on_command(&mut self, command: Command<T::Peer>) {
         let now = self.transport.now();
-        // Whoever asked and does not wait for the answer needs none: what cannot be answered is let go.
+        // A caller that stopped waiting needs no answer: errors of the answer channel are ignored.
         match command {
             Command::Join { through, answer } => {
                 self.swarm.learn(through, false, now, &mut self.rng);

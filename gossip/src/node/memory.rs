@@ -40,8 +40,8 @@ impl Network {
         Self::default()
     }
 
-    /// A node called `name`, run on the current tokio runtime; the name seeds its chance. Whoever had the name before is
-    /// on the network no more.
+    /// A node called `name`, run on the current tokio runtime; the name seeds its random source. A node that had the
+    /// name before leaves the network.
     #[must_use]
     pub fn bind<M: Messages>(&self, name: u64, config: Config) -> Node<M, u64> {
         let mut seed = [0; 32];
@@ -58,7 +58,7 @@ impl Network {
         let mut state = self.state();
         state.disconnect(|(a, b)| a == name || b == name);
         state.births += 1;
-        // Messages are counted from it: so many of each life.
+        // Message numbers start here, apart from those of earlier nodes of this name.
         let epoch = state.births << 32;
         let member = Member {
             epoch,
@@ -96,7 +96,7 @@ impl Network {
 impl State {
     fn tell(&self, member: u64, event: Event<u64>) {
         if let Some(member) = self.members.get(&member) {
-            // Whoever has ended hears nothing.
+            // A node that has ended receives nothing.
             let _ = member.events.send(event);
         }
     }
@@ -124,7 +124,7 @@ impl Drop for Memory {
     fn drop(&mut self) {
         let mut state = self.network.state();
         let name = self.name;
-        // Somebody else may have the name by now.
+        // Another node may have the name by now.
         if state
             .members
             .get(&name)

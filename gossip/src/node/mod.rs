@@ -64,7 +64,7 @@ pub const QUEUE_MAX: usize = 4 << 20;
 pub struct Config {
     /// Its part in the overlay.
     pub membership: membership::Config,
-    /// How long [`Node::join`] waits for somebody to take the node in.
+    /// How long [`Node::join`] waits for a member to accept the node.
     pub join_timeout: Duration,
     /// Messages that may wait for [`Node::recv`].
     pub inbox: usize,
@@ -83,29 +83,29 @@ impl Default for Config {
 /// Why a node could not join.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
-    /// Nobody answers at that address. The node tries again by itself now and then.
+    /// No peer answers at that address. The node tries again by itself from time to time.
     #[error("{peer} cannot be reached: {reason}")]
     Unreachable {
         /// The address.
         peer: String,
-        /// What stood in the way.
+        /// The reason.
         reason: String,
     },
-    /// Nobody took the node in within [`Config::join_timeout`]. The node goes on trying.
-    #[error("nobody took this node in; is a member of the same version at that address?")]
+    /// No member accepted the node within [`Config::join_timeout`]. The node goes on trying.
+    #[error("no member accepted this node; is a member of the same version at that address?")]
     NoAnswer,
     /// The node has ended.
     #[error("the node has ended")]
     Ended,
 }
 
-/// Why something could not be said.
+/// Why a message could not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The message has no bytes.
+    /// The message cannot be encoded.
     #[error("the message cannot be sent: {0}")]
     Message(#[from] typed::Error),
-    /// The peer is no neighbour: say it to all, or to one of [`Node::neighbours`].
+    /// The peer is not a neighbour: broadcast the message, or send it to one of [`Node::neighbours`].
     #[error("not a neighbour")]
     NoNeighbour,
     /// The node has ended.
@@ -113,19 +113,19 @@ pub enum SendError {
     Ended,
 }
 
-/// How a message came.
+/// How a message arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// It was said to everybody, and travelled so many links.
+    /// By broadcast.
     Broadcast {
-        /// Links.
+        /// Links it travelled.
         hops: u8,
     },
-    /// It was said to this node alone.
+    /// It was sent to this node alone.
     Direct,
 }
 
-/// Something that was said.
+/// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received<M, P> {
     /// Who said it, by the word of those it came through.
@@ -174,30 +174,30 @@ impl<M: Messages, P: Peer> Node<M, P> {
         self.address
     }
 
-    /// Joins a swarm through any one of its members. Comes back once somebody took this node in.
+    /// Joins a swarm through any of its members. Returns once a member accepted this node.
     ///
     /// # Errors
-    /// Nobody did.
+    /// No member did.
     pub async fn join(&self, through: P) -> Result<(), JoinError> {
         let ask = |answer| Command::Join { through, answer };
         self.ask(ask).await.unwrap_or(Err(JoinError::Ended))
     }
 
-    /// Says something to everybody else in the swarm. Those who are away hear it when they are back, if it is not too
-    /// long ago (see [`swarm`](crate::swarm)).
+    /// Sends a message to all other members. A member that is away gets it when it is back, unless too much time has passed
+    /// (see [`swarm`](crate::swarm)).
     ///
     /// # Errors
-    /// It cannot be said.
+    /// It cannot be sent.
     pub async fn broadcast(&self, message: &M) -> Result<MessageId<P>, SendError> {
         let body = Bytes::from(message.encode()?);
         let ask = |answer| Command::Broadcast { body, answer };
         self.ask(ask).await.ok_or(SendError::Ended)
     }
 
-    /// Says something to one neighbour alone. It is not repeated if the connection breaks.
+    /// Sends a message to one neighbour. It is not repeated if the connection breaks.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// It cannot be sent.
     pub async fn send(&self, to: P, message: &M) -> Result<(), SendError> {
         let body = Bytes::from(message.encode()?);
         let ask = |answer| Command::Send { to, body, answer };
@@ -208,7 +208,7 @@ impl<M: Messages, P: Peer> Node<M, P> {
         }
     }
 
-    /// The next thing somebody says; `None` once the node has ended. What is no message is dropped and counted.
+    /// The next message; `None` once the node has ended. Malformed messages are dropped and counted.
     pub async fn recv(&mut self) -> Option<Received<M, P>> {
         loop {
             let Delivery {
@@ -229,25 +229,25 @@ impl<M: Messages, P: Peer> Node<M, P> {
         }
     }
 
-    /// Things received that were no messages of this program.
+    /// Number of malformed messages received.
     pub const fn malformed(&self) -> u64 {
         self.malformed
     }
 
-    /// Whom this node is linked with; nobody once it has ended.
+    /// The node's neighbours; none once it has ended.
     pub async fn neighbours(&self) -> Vec<P> {
         self.ask(Command::Neighbours).await.unwrap_or_default()
     }
 
-    /// Whom this node could link with if it lost its neighbours: to be kept across restarts, when [`Node::join`] through any
-    /// of them leads back. Empty once it has ended.
+    /// Peers this node could link with if it lost its neighbours. Keep them across restarts: [`Node::join`] through any of them
+    /// leads back into the swarm. Empty once the node has ended.
     pub async fn acquaintances(&self) -> Vec<P> {
         self.ask(Command::Acquaintances).await.unwrap_or_default()
     }
 
-    /// Leaves the swarm in good order: neighbours are told, and told of each other. Comes back once they are.
+    /// Leaves the swarm in order: neighbours are notified, and get each other's addresses. Returns once that is sent.
     pub async fn leave(self) {
-        // If it has ended already there is nobody left to tell.
+        // If it has ended already, no neighbour is left to notify.
         let _: Option<()> = self.ask(Command::Leave).await;
     }
 

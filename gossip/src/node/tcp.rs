@@ -34,7 +34,7 @@ pub const MAGIC: &[u8; 7] = b"gossip\x01";
 const HELLO_LEN_MAX: usize = 64;
 /// A hello takes no longer, nor a dial.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
-/// Strangers that are at their hello at once; more wait in the kernel's queue.
+/// Incoming connections before their hello is complete; further ones wait in the kernel's queue.
 const STRANGERS_MAX: usize = 32;
 /// A frame that cannot be written within this time ends the connection.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
@@ -117,7 +117,7 @@ struct Tasks {
 }
 
 impl Tcp {
-    /// Listens on `address`; others are told `advertised`.
+    /// Listens on `address`, and gives `advertised` to other members as its address.
     ///
     /// # Errors
     /// The address is taken.

@@ -31,9 +31,9 @@ pub enum Event<P> {
     Connected {
         /// Its name from here on.
         connection: ConnectionId,
-        /// Who is there, by its own word.
+        /// The peer, as it named itself.
         peer: P,
-        /// Whom this side dialled, if it did: the same peer, perhaps by another name.
+        /// The peer this side dialled, if it did: the same peer, perhaps by another name.
         dialled: Option<P>,
     },
     /// A dial came to nothing.

@@ -25,7 +25,7 @@ pub enum Input<M> {
     },
     /// A connection opened.
     Connected {
-        /// To whom.
+        /// The peer.
         peer: u32,
         /// From this side.
         dialled: bool,
@@ -73,14 +73,14 @@ pub struct Label {
 
 /// A protocol under simulation.
 pub trait Member: Sized {
-    /// What members say to each other.
+    /// A message between members.
     type Message;
-    /// What they are told at the start.
+    /// Given to each at the start.
     type Setup;
 
-    /// A member that knows nobody.
+    /// A member that knows no other.
     fn new(me: u32, setup: &Self::Setup, now: Duration, rng: &mut ChaCha8Rng) -> Self;
-    /// Something happens.
+    /// Handles an input.
     fn handle(
         &mut self,
         input: Input<Self::Message>,
@@ -90,9 +90,9 @@ pub trait Member: Sized {
     );
     /// When it wants [`Input::Tick`].
     fn next_deadline(&self) -> Duration;
-    /// How many it takes for neighbours.
+    /// Number of its neighbours, by its own account.
     fn degree(&self) -> usize;
-    /// Whom it takes for neighbours.
+    /// Its neighbours, by its own account.
     fn neighbours(&self, found: &mut Vec<u32>);
     /// What is counted of a message.
     fn label(message: &Self::Message) -> Label;

@@ -88,7 +88,7 @@ pub struct Traffic {
     /// Milliseconds between them.
     #[serde(default = "every_ms")]
     pub every_ms: u64,
-    /// By whom.
+    /// The senders.
     #[serde(default)]
     pub senders: Senders,
     /// What must come of these.
@@ -104,7 +104,7 @@ const fn every_ms() -> u64 {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
-    /// Members die, all at once, without a word.
+    /// Members die at once without notice.
     Kill {
         /// When.
         at_s: f64,

@@ -1,7 +1,7 @@
 //! The simulated world: members, connections, time.
 //!
-//! A connection keeps the order of what is sent on it. A member that is killed says nothing to anybody: its neighbours
-//! find out by themselves. A frozen one does nothing, and finds everything that was sent to it when it thaws.
+//! A connection keeps the order of what is sent on it. A killed member sends nothing more: its neighbours have to
+//! notice. A frozen member does nothing, and receives everything that was sent to it when it thaws.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ enum Event<M> {
 }
 
 impl<M> Event<M> {
-    /// Whom it happens to, if it waits while that member is frozen.
+    /// The member it happens to, if it waits while that member is frozen.
     const fn at(&self) -> Option<u32> {
         match self {
             Self::Deliver { to: at, .. }
@@ -83,7 +83,7 @@ struct Slot<M: Member> {
 /// A message broadcast.
 #[derive(Clone, Debug)]
 pub struct Published {
-    /// By whom.
+    /// The sender.
     pub origin: u32,
     /// When.
     pub at: Duration,
@@ -216,7 +216,7 @@ impl<M: Member> World<M> {
         self.input(node, Input::Publish(message));
     }
 
-    /// A member dies without a word.
+    /// Kills a member without notice to others.
     pub fn kill(&mut self, node: u32) {
         let slot = &mut self.slots[node as usize];
         slot.state = State::Dead;
@@ -255,7 +255,7 @@ impl<M: Member> World<M> {
         self.cut = false;
     }
 
-    /// The source of chance for whoever drives the world.
+    /// The random source, for the driver of the world.
     pub const fn rng(&mut self) -> &mut ChaCha8Rng {
         &mut self.rng
     }
@@ -338,7 +338,7 @@ impl<M: Member> World<M> {
             .collect()
     }
 
-    /// Whom each honest living member takes for a neighbour, sorted.
+    /// The neighbours of each honest living member, by its own account, sorted.
     fn claims(&self) -> Vec<Option<Vec<u32>>> {
         let mut adjacent: Vec<Option<Vec<u32>>> = vec![None; self.slots.len()];
         for node in self.honest() {

@@ -1,4 +1,4 @@
-//! The messages a member holds: for deduplication, for whoever asks, for whoever was away.
+//! The messages a member holds: for deduplication, for requests, and for members that were away.
 //!
 //! Invariants: a message is taken once, however often and however late it is repeated: of every origin a floor is kept
 //! below which all was had; bodies held are at most [`MESSAGES_MAX`] and [`BYTES_MAX`]. Policies when full: the body
@@ -15,7 +15,7 @@ pub const MESSAGES_MAX: usize = 4_096;
 pub const BYTES_MAX: usize = 16 << 20;
 /// Origins remembered.
 pub const ORIGINS_MAX: usize = 65_536;
-/// Origins in one digest; with more, each digest speaks of another part.
+/// Origins in one digest; with more, each digest covers another part.
 pub const DIGEST_MAX: usize = 1_024;
 /// Messages a digest lists one by one. What finds no place is announced by the neighbour, and known here.
 pub const DIGEST_SEQS_MAX: usize = 8_192;
@@ -102,7 +102,7 @@ impl<P: Copy + Ord, B: Clone> History<P, B> {
         true
     }
 
-    /// What is held, or part of it when it is much; the next call speaks of the next part.
+    /// A digest of the messages held, or of a part of them; the next call covers the next part.
     pub fn digest(&mut self) -> Vec<Held<P>> {
         let all = self.origins.len() <= DIGEST_MAX;
         let from = self.digest_from.filter(|_| !all);
@@ -125,7 +125,7 @@ impl<P: Copy + Ord, B: Clone> History<P, B> {
         held
     }
 
-    /// What is held here and not there. A digest that is full speaks of the origins between its first and last only.
+    /// Messages held here and not there. A full digest covers only the origins between its first and its last.
     #[must_use]
     pub fn lacking(&self, digest: &[Held<P>], limit: usize) -> Vec<MessageId<P>> {
         let there: BTreeMap<P, &Held<P>> = digest.iter().map(|held| (held.origin, held)).collect();

@@ -232,7 +232,7 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
         Ok(())
     }
 
-    /// So many bytes of payload given to [`Output::Send`] left for `peer`: the connection takes more.
+    /// Handles that `bytes` of payload from [`Output::Send`] were written to `peer`: the connection accepts more.
     pub fn on_written(&mut self, peer: &P, bytes: usize) {
         self.broadcast
             .grant(peer, u32::try_from(bytes).unwrap_or(u32::MAX));
