@@ -1,14 +1,14 @@
-//! Canonical bytes: postcard, exactly consumed, each value in its one form.
+//! Canonical encoding: postcard, with exactly one encoding per value and no bytes left over.
 //!
 //! Postcard writes an integer or a length in one way but reads several: `05` and `85 00` are both five, and a length
 //! written with more than five bytes is read on 64-bit machines and refused on 32-bit ones. Two peers must never disagree
-//! about what bytes say, so what crosses a wire is accepted only if encoding the value gives the same bytes again.
+//! about the meaning of bytes, so bytes from a wire are accepted only if encoding the value gives the same bytes again.
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The bytes are not what they should be. Says nothing about who is to blame.
+/// The bytes are not the canonical encoding of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed bytes")]
 pub struct Malformed;
@@ -16,7 +16,7 @@ pub struct Malformed;
 /// The postcard bytes of `value`.
 ///
 /// # Panics
-/// If `T` is a type postcard cannot express, such as a sequence of unknown length: a bug, and better seen than signed.
+/// If postcard cannot express `T`, such as a sequence of unknown length: a bug that must not go unnoticed under a signature.
 #[must_use]
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     encode_after(Vec::new(), value)
@@ -41,7 +41,7 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, Malfor
     }
 }
 
-/// Like [`decode`], but lets bytes follow: for values from others that later versions may extend at the end.
+/// Like [`decode`], but allows bytes to follow: for values from other peers that later versions may extend at the end.
 ///
 /// # Errors
 /// [`Malformed`] if the bytes do not begin with the canonical bytes of a value.
@@ -55,8 +55,8 @@ pub fn decode_open<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, M
     }
 }
 
-/// Lets bytes follow and does not insist on canonical ones: for records of one's own disk, never for what others sent
-/// (that is [`decode_open`]).
+/// Allows bytes to follow and other than canonical encodings: for records from the local disk, never for bytes from other
+/// peers (use [`decode_open`]).
 ///
 /// # Errors
 /// [`Malformed`] if the bytes do not decode.
@@ -70,7 +70,7 @@ fn is_canonical<T: Serialize>(value: &T, bytes: &[u8]) -> bool {
     postcard::serialize_with_flavor(value, Expected { rest: bytes }).is_ok()
 }
 
-/// Takes what is serialised and compares it with the bytes expected, storing nothing.
+/// Compares serialised bytes with the expected ones, without storing them.
 struct Expected<'a> {
     rest: &'a [u8],
 }

@@ -1,8 +1,8 @@
 //! Identifiers: 32 bytes each, told apart by type.
 //!
 //! The text form of an id is lower-case base32 (RFC 4648 section 6, no padding) of the 32 bytes and two checksum bytes
-//! (the start of their BLAKE3 hash), 55 characters: it survives a link, a QR code and a double click, and a typing error
-//! is noticed.
+//! (the start of their BLAKE3 hash), 55 characters. It can be put into a link or a QR code and selected by a double click,
+//! and the checksum detects typing errors.
 
 use core::fmt;
 use core::str::FromStr;
@@ -73,7 +73,7 @@ macro_rules! id {
                 &self.0
             }
 
-            /// The first eight characters of the text form, for people; never for comparing.
+            /// The first eight characters of the text form, for display only; never compare them.
             #[must_use]
             pub fn short(&self) -> String {
                 let mut text = to_text(&self.0);
@@ -105,7 +105,7 @@ macro_rules! id {
 }
 
 id! {
-    /// An account: the Ed25519 public key a person's recovery phrase brings back.
+    /// An account: the public key of the Ed25519 key that a recovery phrase encodes.
     AccountId
 }
 id! {
@@ -117,7 +117,7 @@ id! {
     EntryId
 }
 id! {
-    /// A peer on a link: the Ed25519 public key its handshake proves. A device's peer id is its device key.
+    /// A peer on a link: the Ed25519 public key that its handshake proves. A device's peer id is its device key.
     PeerId
 }
 
@@ -135,11 +135,11 @@ impl PeerId {
     }
 }
 
-/// Names an entry of somebody: enough to ask the network for it.
+/// Identifies an entry together with its account, which is enough to request it from the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntryRef {
-    /// Whose entry.
+    /// The account.
     pub account: AccountId,
-    /// Which entry.
+    /// The entry.
     pub id: EntryId,
 }

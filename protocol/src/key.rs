@@ -5,30 +5,30 @@ use core::fmt;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
-/// What a signature is for. The tag is the first thing under every signature.
+/// The purpose of a signature. Its tag precedes the message under every signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Domain {
     /// An entry of a feed.
     Entry,
-    /// An account vouching for a device.
+    /// A certificate: an account's statement that a device speaks for it.
     Certificate,
-    /// An account withdrawing a device.
+    /// A revocation of a device by its account.
     Revocation,
-    /// A relay's promise that a feed is on its disk.
+    /// A relay's receipt: a feed is on its disk.
     Receipt,
     /// A link handshake.
     Link,
     /// Proof of a key to the signaling server.
     Signal,
-    /// One peer's word to another, carried by others.
+    /// An introduction, forwarded by other peers.
     Introduction,
-    /// What a relay says of itself.
+    /// A relay's description of itself.
     Description,
     /// A request to the registry of names.
     NameRequest,
-    /// The registry's word that a name belongs to an account.
+    /// The registry's statement that a name belongs to an account.
     NameReceipt,
-    /// The registry's word on how far it is.
+    /// The registry's statement of its revision.
     NameMark,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Debug for Signature {
 #[error("the signature is not valid")]
 pub struct BadSignature;
 
-/// A secret key with its public half. Wiped from memory when dropped; `Debug` shows the public half only.
+/// A secret key with its public half. It is wiped from memory when dropped; `Debug` shows only the public half.
 #[derive(Clone)]
 pub struct KeyPair(SigningKey);
 
@@ -102,7 +102,7 @@ impl KeyPair {
         Self(SigningKey::from_bytes(seed))
     }
 
-    /// The secret, to be stored. Treat it as one.
+    /// The secret seed, for storing the key. Keep it secret.
     #[must_use]
     pub fn seed(&self) -> [u8; 32] {
         self.0.to_bytes()
@@ -136,15 +136,15 @@ fn join(domain: Domain, parts: &[&[u8]]) -> Vec<u8> {
     message
 }
 
-/// A public key made ready: half of what a signature check must do for the key alone is done.
+/// A decoded public key. Decoding is about half of the work of a signature check, and is done once per key.
 #[derive(Clone, Debug)]
 pub struct PublicKey(VerifyingKey);
 
 impl PublicKey {
-    /// Makes a key ready.
+    /// Decodes a key.
     ///
     /// # Errors
-    /// [`BadSignature`] if it is not a valid one: no signature of it is.
+    /// [`BadSignature`] if it is not a valid key; then no signature by it is valid.
     pub fn new(public: &[u8; 32]) -> Result<Self, BadSignature> {
         VerifyingKey::from_bytes(public)
             .map(Self)

@@ -1,4 +1,4 @@
-//! Every bound two peers must agree on. A value over its limit is refused by whoever receives it.
+//! Limits that two peers must agree on. A receiver refuses a value over its limit.
 
 /// A frame: one message of a data channel or WebSocket, header included. 16 KiB is the most that every WebRTC
 /// implementation carries unfragmented (rust-libp2p#6557).
@@ -8,7 +8,7 @@ pub const MESSAGE_LEN_MAX: usize = 256 * 1024;
 /// The body of an entry, in bytes.
 pub const BODY_LEN_MAX: usize = 32 * 1024;
 /// The number of an entry in its feed: the greatest integer a JavaScript number holds exactly, and far enough from the
-/// end of `u64` that counting on from a stranger's number never overflows.
+/// end of `u64` that computing with a received number never overflows.
 pub const SEQ_MAX: u64 = (1 << 53) - 1;
 /// The text of a post, in Unicode scalar values.
 pub const POST_CHARS_MAX: usize = 3_000;
@@ -26,7 +26,7 @@ pub const HEADS_PER_MESSAGE_MAX: usize = 1_024;
 pub const DEVICES_PER_ACCOUNT_MAX: usize = 32;
 /// Cells in one `Sketch` message.
 pub const SKETCH_CELLS_PER_MESSAGE_MAX: usize = 4_096;
-/// Cells of one comparison; whoever needs more compares by digests.
+/// Cells of one comparison. If more are needed, digests are used.
 pub const SKETCH_CELLS_MAX: usize = 32_768;
 /// Feeds in one `Compared` message.
 pub const DIFFERENCES_PER_MESSAGE_MAX: usize = 4_096;
@@ -34,9 +34,9 @@ pub const DIFFERENCES_PER_MESSAGE_MAX: usize = 4_096;
 pub const INTERESTS_PER_MESSAGE_MAX: usize = 8_192;
 /// Accounts named in one `Interests` message.
 pub const NAMED_PER_MESSAGE_MAX: usize = 1_024;
-/// Bytes of entries a peer may have under way to another before it is granted more.
+/// Bytes of entries that a peer may send to a neighbour before it is granted more credit.
 pub const CREDIT_WINDOW_BYTES: u32 = 1024 * 1024;
-/// Hops an eagerly pushed entry may travel: a safety net, the store is what ends a broadcast.
+/// Links that a pushed entry may travel. A safety net only: a broadcast ends at peers that hold the entry already.
 pub const HOPS_MAX: u8 = 64;
 /// Peers described in one overlay message.
 pub const PEERS_PER_MESSAGE_MAX: usize = 16;

@@ -1,6 +1,6 @@
 //! The recovery phrase: an account key as 24 English words (BIP-39, 256 bits of entropy and an 8-bit checksum).
 //!
-//! The entropy itself is the Ed25519 seed; BIP-39's password stretching exists for phrases with passwords, which we have not.
+//! The entropy is the Ed25519 seed itself; BIP-39's key stretching is meant for phrases with passwords and is not used.
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -9,15 +9,15 @@ use crate::key::KeyPair;
 
 /// Words in a phrase.
 pub const PHRASE_WORDS: usize = 24;
-/// Bits a word stands for: its place in the list.
+/// Bits per word: its index in the list.
 const WORD_BITS: usize = 11;
-/// The entropy and the first byte of its SHA-256.
+/// Length of the entropy and the first byte of its SHA-256.
 const PHRASE_BYTES: usize = PHRASE_WORDS * WORD_BITS / 8;
 
 /// BIP-39's English list: 2,048 words in order, one to a line.
 const WORDS: &str = include_str!("words.txt");
 
-/// Why words are no phrase.
+/// Why words are not a recovery phrase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PhraseError {
     /// Not 24 words.
@@ -36,7 +36,7 @@ pub enum PhraseError {
     Checksum,
 }
 
-/// The words that bring `account` back.
+/// The recovery phrase of `account`.
 #[must_use]
 pub fn to_words(account: &KeyPair) -> Vec<String> {
     let bytes = with_checksum(&Zeroizing::new(account.seed()));
@@ -54,7 +54,7 @@ pub fn to_words(account: &KeyPair) -> Vec<String> {
         .collect()
 }
 
-/// The account key behind a phrase. Case and amount of white space do not matter.
+/// The account key of a recovery phrase. Case and white space do not matter.
 ///
 /// # Errors
 /// [`PhraseError`], naming the first word that is not in the list.
@@ -71,7 +71,7 @@ pub fn from_words(phrase: &str) -> Result<KeyPair, PhraseError> {
         count += 1;
         let (byte, bit) = place(position);
         let window = ((index as u32) << (32 - WORD_BITS) >> bit).to_be_bytes();
-        // Nothing of words beyond the last.
+        // Words beyond the last position add nothing; their number is checked below.
         bytes
             .iter_mut()
             .skip(byte)
@@ -90,7 +90,7 @@ pub fn from_words(phrase: &str) -> Result<KeyPair, PhraseError> {
     }
 }
 
-/// Where a word's bits begin: byte, and bit from its top.
+/// Where a word's bits begin: index of the byte, and bit from its top.
 fn place(position: usize) -> (usize, usize) {
     let at = position * WORD_BITS;
     (at / 8, at % 8)

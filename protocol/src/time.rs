@@ -1,11 +1,11 @@
-//! Time as a value: adapters read clocks, the core only compares.
+//! Time as a value: adapters read clocks, the core only computes with times.
 
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A point on a peer's own monotonic clock, in microseconds since an arbitrary start. Never crosses a wire.
+/// A point on a peer's own monotonic clock, in microseconds since an arbitrary start. It is never sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(pub u64);
 

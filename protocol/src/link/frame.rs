@@ -1,7 +1,7 @@
-//! Frames: what one data-channel or WebSocket message carries, and messages cut into them.
+//! Frames: the content of one data-channel or WebSocket message, and the fragmentation of peer messages into them.
 //!
 //! A frame is one type byte and its payload, at most [`limits::FRAME_LEN_MAX`] bytes together. A peer message longer than
-//! that travels as `MORE` frames and a final `LAST`; the frames of two messages never mix.
+//! that is sent as `MORE` frames and a final `LAST`; the frames of two messages are never interleaved.
 
 use crate::limits;
 
@@ -9,7 +9,7 @@ use crate::limits;
 pub const HELLO: u8 = 0;
 /// Handshake: the signature over both hellos.
 pub const PROOF: u8 = 1;
-/// A part of a message; more follows.
+/// A part of a message; more parts follow.
 pub const MORE: u8 = 2;
 /// A whole message, or the last part of one.
 pub const LAST: u8 = 3;
@@ -20,16 +20,16 @@ pub const CLOSE: u8 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// No type byte.
-    #[error("an empty frame")]
+    #[error("empty frame")]
     Empty,
     /// Longer than allowed.
-    #[error("a frame over {} bytes", limits::FRAME_LEN_MAX)]
+    #[error("frame over {} bytes", limits::FRAME_LEN_MAX)]
     TooLong,
     /// The parts add up to more than allowed.
-    #[error("a message over {} bytes", limits::MESSAGE_LEN_MAX)]
+    #[error("message over {} bytes", limits::MESSAGE_LEN_MAX)]
     MessageTooLong,
-    /// A type that does not exist.
-    #[error("a frame of an unknown type")]
+    /// An unknown type.
+    #[error("unknown type of frame")]
     Unknown,
 }
 
@@ -66,7 +66,7 @@ pub fn close(reason: &str) -> Vec<u8> {
     join(CLOSE, &reason.as_bytes()[..end])
 }
 
-/// Cuts a message into frames.
+/// Splits a message into frames.
 pub fn fragment(message: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     let room = limits::FRAME_LEN_MAX - 1;
     let parts = message.len().div_ceil(room).max(1);
@@ -77,14 +77,14 @@ pub fn fragment(message: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     })
 }
 
-/// Puts messages together again. Holds at most [`limits::MESSAGE_LEN_MAX`] bytes.
+/// Reassembles messages from frames. Holds at most [`limits::MESSAGE_LEN_MAX`] bytes.
 #[derive(Debug, Default)]
 pub struct Reassembly {
     parts: Vec<u8>,
 }
 
 impl Reassembly {
-    /// Takes a `MORE` or `LAST` frame's payload; a message when it is whole.
+    /// Adds the payload of a `MORE` or `LAST` frame, and returns the message when it is complete.
     ///
     /// # Errors
     /// [`FrameError`] if the message grows too long or `kind` is neither.

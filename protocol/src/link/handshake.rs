@@ -5,13 +5,13 @@
 //! both:  Proof = sign(tag, role, binding, initiator's hello, responder's hello)
 //! ```
 //!
-//! The signature covers both nonces (nothing can be replayed), both keys and roles (nothing can be reflected), versions
-//! and features (nothing can be downgraded) and the binding (nobody can stand in between): over WebRTC both DTLS
-//! fingerprints, as in the identity bindings of RFC 8827 section 5.6, over a WebSocket the host that was dialled. No
-//! application frame is accepted before the other side's proof was checked.
+//! The signature covers both nonces (against replays), both keys and roles (against reflection), versions and features
+//! (against downgrades) and the binding (against a man in the middle): over WebRTC both DTLS fingerprints, as in the identity
+//! bindings of RFC 8827 section 5.6, over a WebSocket the host that was dialled. No application frame is accepted before the
+//! other side's proof was checked.
 //!
-//! Early messages of a transferred data channel can be lost, so both sides repeat hello and proof (identical bytes) until
-//! they are through; repeats are ignored.
+//! Early messages of a transferred data channel can be lost, so both sides repeat hello and proof, with identical bytes,
+//! until the handshake is complete; repeats are ignored.
 
 use core::fmt;
 
@@ -76,15 +76,15 @@ pub struct NoCommonVersion {
     pub theirs: Versions,
 }
 
-/// Feature bits: what both set may be used on the link. Unknown bits are ignored.
+/// Feature bits. A feature may be used on the link if both sides set its bit. Unknown bits are ignored.
 pub mod feature {
-    /// The peer is a relay. What it does is in its description.
+    /// The peer is a relay. Its description says what it does.
     pub const RELAY: u64 = 1;
-    /// The peer wants no other person's browser to learn its address.
+    /// The peer links only with relays, so that no other person's browser learns its address.
     pub const RELAYS_ONLY: u64 = 1 << 1;
 }
 
-/// Who dialled.
+/// Which side dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// This side offered (WebRTC) or connected (WebSocket).
@@ -93,7 +93,7 @@ pub enum Role {
     Responder,
 }
 
-/// What ties the handshake to its channel. Both sides must see the same.
+/// Ties the handshake to its channel. It must be the same on both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Binding {
     /// SHA-256 fingerprints of both DTLS certificates.
@@ -112,20 +112,20 @@ pub enum Binding {
     Memory,
 }
 
-/// A peer's first words.
+/// The first frame of a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`MAGIC`].
     pub magic: [u8; 4],
-    /// Oldest version spoken.
+    /// The oldest version spoken.
     pub version_min: u16,
-    /// Newest version spoken.
+    /// The newest version spoken.
     pub version_max: u16,
     /// See [`feature`].
     pub features: u64,
     /// The key that will be proven.
     pub peer: PeerId,
-    /// Fresh for every link.
+    /// Random, new for every link.
     pub nonce: [u8; 32],
     /// The certificate of the device, unless the peer is a relay.
     pub certificate: Option<Certificate>,
@@ -143,7 +143,7 @@ pub enum HandshakeError {
     #[error(transparent)]
     Version(#[from] NoCommonVersion),
     /// A second hello that differs from the first.
-    #[error("the handshake changed its mind")]
+    #[error("a second hello differs from the first")]
     Changed,
     /// The other side has this side's key: a reflection, or one's own device.
     #[error("the other side has this peer's own key")]
@@ -159,7 +159,7 @@ pub enum HandshakeError {
     TooEarly,
 }
 
-/// What a finished handshake knows.
+/// The result of a complete handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Established {
     /// The neighbour's proven key.
@@ -172,12 +172,11 @@ pub struct Established {
     pub features: u64,
     /// The neighbour's wall clock when it said hello.
     pub wall: Timestamp,
-    /// Known to both ends and nobody before: salts the sketches exchanged on this link.
+    /// Salt of the sketches exchanged on this link; known to both sides and to nobody before the handshake.
     pub salt: [u8; 32],
 }
 
-/// What salts the interests that two peers tell each other: the same on each of their links, so that a relay can remember
-/// them.
+/// Salt of the interests that two peers exchange. It is the same on each of their links, so that a relay can remember them.
 #[must_use]
 pub fn pair_salt(one: &PeerId, other: &PeerId) -> [u8; 32] {
     let mut salt = blake3::Hasher::new_derive_key("starling pair salt v1");
@@ -186,18 +185,18 @@ pub fn pair_salt(one: &PeerId, other: &PeerId) -> [u8; 32] {
     *salt.finalize().as_bytes()
 }
 
-/// What to do after a handshake frame.
+/// What follows from a handshake frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing yet.
+    /// Wait for more frames.
     Wait,
     /// Send this frame, then go on.
     Send(Vec<u8>),
-    /// Through. Application frames may flow both ways.
+    /// Complete: application frames may be sent and accepted.
     Done(Box<Established>),
 }
 
-/// One side of a handshake. Drive it with the frames that arrive; it never blocks and holds no clock.
+/// One side of a handshake, driven by the frames that arrive.
 #[derive(Debug)]
 pub struct Handshake {
     role: Role,
@@ -212,7 +211,7 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Begins; send [`Self::frames`] at once. `hello.peer` must be the public half of `key`.
+    /// Starts a handshake; send [`Self::frames`] at once. `hello.peer` must be the public half of `key`.
     #[must_use]
     pub fn new(role: Role, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
         debug_assert_eq!(hello.peer.0, key.public(), "one proves one's own key");
@@ -231,7 +230,7 @@ impl Handshake {
         }
     }
 
-    /// The frames sent so far: to be sent at the beginning, and again about once a second until the handshake is done.
+    /// The frames of this side so far. Send them at the start, and again about once a second until the handshake is complete.
     #[must_use]
     pub fn frames(&self) -> Vec<Vec<u8>> {
         let mut frames = vec![frame::join(frame::HELLO, &self.local)];
@@ -239,10 +238,10 @@ impl Handshake {
         frames
     }
 
-    /// Takes a frame's type and payload.
+    /// Handles a frame, given by type and payload.
     ///
     /// # Errors
-    /// [`HandshakeError`]: close the channel, saying so.
+    /// [`HandshakeError`]: close the channel with it as the reason.
     pub fn on_frame(&mut self, kind: u8, payload: &[u8]) -> Result<Step, HandshakeError> {
         match kind {
             frame::HELLO => self.on_hello(payload),
@@ -309,7 +308,7 @@ impl Handshake {
         })))
     }
 
-    /// What is signed by the side with `signer` role: the same bytes on both ends.
+    /// The bytes that the side with role `signer` signs: the same on both sides.
     fn transcript(&self, signer: Role, remote: &[u8]) -> Vec<u8> {
         let (initiator, responder) = match self.role {
             Role::Initiator => (self.local.as_slice(), remote),
