@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod console;
 pub mod etcd;
 pub mod figures;
+pub mod folder;
 pub mod http;
 pub mod inside;
 pub mod keys;

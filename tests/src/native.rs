@@ -79,6 +79,24 @@ impl NativePeer {
         }
     }
 
+    /// Starts a peer that is a further device of the account with this recovery phrase.
+    ///
+    /// # Errors
+    /// If the phrase is refused.
+    pub async fn restored(phrase: &str) -> Result<Self> {
+        let peer = Self::start(PeerOptions::default())?;
+        match peer
+            .command(Command::Restore {
+                phrase: phrase.into(),
+                device_name: "native, too".into(),
+            })
+            .await?
+        {
+            Answer::Done(Outcome::Account(_)) => Ok(peer),
+            other => bail!("not restored: {other:?}"),
+        }
+    }
+
     fn start(options: PeerOptions) -> Result<Self> {
         let PeerOptions { site, stays } = options;
         let (book, dials) = AddressBook::open(Vec::new());

@@ -39,6 +39,8 @@ pub struct RelayOptions {
     pub env: Vec<(String, String)>,
     /// In which folder its data folder is made; in the system's for temporary things if in no other.
     pub data_in: Option<PathBuf>,
+    /// A gzipped tar archive of what its data folder begins with.
+    pub data_from: Option<PathBuf>,
     /// It is enough that it lives: it cannot reach what it needs to be ready.
     pub unready: bool,
     /// Where it runs; on this machine's own network if nowhere else.
@@ -135,6 +137,14 @@ impl Relay {
         let data = tempfile::Builder::new()
             .prefix("starling-relay-")
             .tempdir_in(data_in)?;
+        if let Some(archive) = &options.data_from {
+            let mut tar = Command::new("tar");
+            tar.args(["--extract", "--gzip", "--file"]).arg(archive);
+            let unpacked = tar.arg("--directory").arg(data.path()).status().await?;
+            if !unpacked.success() {
+                bail!("{} cannot be unpacked: {unpacked}", archive.display());
+            }
+        }
         let (port, udp_port) = free_ports()?;
         let mut relay = Self {
             child: None,

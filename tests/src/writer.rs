@@ -71,6 +71,24 @@ pub fn feed(n: u32, posts: usize, text: &str) -> Vec<VerifiedEntry> {
     (0..=posts as u64).map(write).collect()
 }
 
+/// A post of the `n`th person that follows `before` in the feed.
+#[must_use]
+pub fn entry_after(n: u32, before: &VerifiedEntry, text: &str) -> VerifiedEntry {
+    let person = Person::new(n);
+    let header = before.header();
+    let position = Position {
+        seq: header.seq + 1,
+        prev: before.id(),
+        lamport: header.lamport + 1,
+    };
+    let body = Body::Post(Post {
+        text: text.to_owned(),
+        reply: None,
+    });
+    let at = header.timestamp.plus(Duration::from_secs(1));
+    VerifiedEntry::create(&person.device, position, person.account, at, &body)
+}
+
 /// A linked client.
 #[derive(Debug)]
 pub struct Writer {

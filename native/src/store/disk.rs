@@ -1,8 +1,7 @@
 //! The engine's tables on disk: one fjall keyspace, keys led by the number of their table.
 //!
-//! One keyspace and not one per table, so that memory and journal are bounded once: a table that is seldom written would
-//! hold the journals of all others. fjall is used by one thread; its own two write out what fills up in memory and
-//! merge it.
+//! One keyspace for all tables bounds memory and journals once: with one per table, a table that is seldom written would keep
+//! the journals of all others alive. One thread of ours uses fjall; its own two flush and compact.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,22 +13,24 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistM
 
 use super::journal::{self, Mark};
 
-/// What is written collects in memory up to this size before it goes into a table; so much is lost time at a start after
-/// a crash, and up to four times as much is memory.
+/// Size of a memtable. It bounds how much journal is replayed at a start after a crash; memory is up to four times this.
 const MEMORY_TABLE_BYTES: u64 = 16 << 20;
-/// The journals together; the least that fjall allows.
+/// Size of all journals together: the minimum that fjall allows.
 const JOURNALS_BYTES: u64 = 64 << 20;
-/// Threads that write out and merge.
+/// fjall's threads that flush and compact.
 const THREADS: usize = 2;
-/// Files kept open.
+/// Files that fjall keeps open.
 const FILES_OPEN: usize = 256;
-/// What fjall would stop for without looking whether its threads live is waited for here, where that is looked at.
-const UNWRITTEN_MAX: usize = 2;
-const UNMERGED_MAX: usize = 20;
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
-/// With less than this free, a disk that refuses is a full one.
+/// Sealed memtables at which a commit waits for fjall's threads. fjall itself would wait later and without checking whether
+/// they still run.
+const SEALED_MEMTABLES_MAX: usize = 2;
+/// Tables of the first level at which a commit waits, for the same reason.
+const FIRST_LEVEL_TABLES_MAX: usize = 20;
+/// Time between two checks while a commit waits.
+const CHECK_EVERY: Duration = Duration::from_millis(1);
+/// Free bytes below which a failing disk counts as full.
 const FREE_MIN: u64 = 64 << 20;
-/// What a folder of fjall's has once it is complete.
+/// The file that a complete fjall folder has.
 const MARKER: &str = "version";
 
 /// Why the disk could not be used.
@@ -41,7 +42,7 @@ pub enum DiskError {
     /// There is no space.
     #[error("the disk is full")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// What is stored is not what was written.
+    /// The stored bytes are not those that were written.
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// Anything else.
@@ -60,7 +61,7 @@ impl From<io::Error> for DiskError {
     }
 }
 
-/// Changes that go to the disk together, noted by [`add_change`]; `None` removes.
+/// Changes of one commit by key, collected with [`add_change`]; `None` deletes.
 pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Rows of a range, in its order.
@@ -68,13 +69,13 @@ pub type RowIter<'d> = Box<dyn Iterator<Item = Result<Row, DiskError>> + 'd>;
 
 /// What the store's thread needs of a disk.
 pub trait Disk {
-    /// All of it is on the disk once this returns. After an error nobody knows how much is: the disk is to be opened anew.
+    /// Commits durably and atomically. After an error it is unknown whether it took effect: reopen the disk.
     ///
     /// # Errors
     /// [`DiskError`].
     fn commit(&self, changes: &Changes) -> Result<(), DiskError>;
 
-    /// Whether there is space to open it anew, after it failed.
+    /// Whether there is enough space to reopen it after a failure.
     fn has_room(&self) -> bool;
 
     /// The value of a key.
@@ -153,7 +154,7 @@ pub fn value(disk: &dyn Disk, changes: &Changes, key: &[u8]) -> Result<Option<Ve
     }
 }
 
-/// The rows of a range one after the other, as if some changes were on the disk already.
+/// An iterator over a range as if some changes were on the disk already.
 pub struct Merged<'d> {
     changed: Changed<'d>,
     stored: RowIter<'d>,
@@ -211,7 +212,7 @@ impl<'d> Merged<'d> {
     /// [`DiskError`].
     pub fn next_row(&mut self) -> Result<Option<Row>, DiskError> {
         loop {
-            // Which comes first; of two with one key the change is the newer.
+            // Of two rows with one key, the change is newer.
             let order = match (&self.left, &self.right) {
                 (None, None) => return Ok(None),
                 (Some(_), None) => std::cmp::Ordering::Less,
@@ -235,7 +236,7 @@ impl<'d> Merged<'d> {
     }
 }
 
-/// The disk of a relay.
+/// A database in a folder.
 pub struct FjallDisk {
     folder: PathBuf,
     database: Database,
@@ -258,7 +259,7 @@ impl FjallDisk {
         if !folder.try_exists()? {
             make(folder)?;
         }
-        // Without it fjall would make a new one between whatever is there.
+        // Without it fjall would create a new database among the files that are there.
         if !folder.join(MARKER).try_exists()? {
             return Err(DiskError::Damaged(format!("{MARKER} is missing in it")));
         }
@@ -298,18 +299,19 @@ impl FjallDisk {
         explain(&self.folder, error)
     }
 
-    /// Until fjall's threads have caught up; or says that they ended, which fjall itself would wait for without end.
+    /// Waits until fjall's threads have caught up. Fails if they ended, where fjall itself would wait for ever.
     fn wait_for_room(&self) -> Result<(), fjall::Error> {
-        while self.rows.sealed_memtable_count() >= UNWRITTEN_MAX || self.rows.l0_table_count() >= UNMERGED_MAX
+        while self.rows.sealed_memtable_count() >= SEALED_MEMTABLES_MAX
+            || self.rows.l0_table_count() >= FIRST_LEVEL_TABLES_MAX
         {
             self.database.persist(PersistMode::Buffer)?;
-            std::thread::sleep(LOOK_AGAIN);
+            std::thread::sleep(CHECK_EVERY);
         }
         Ok(())
     }
 }
 
-/// An empty one, under another name until it is complete: half a one could never be opened.
+/// Creates an empty database, under another name until it is complete: a partial one could never be opened.
 fn make(folder: &Path) -> Result<(), DiskError> {
     let unfinished = folder.with_extension("new");
     if unfinished.try_exists()? {
@@ -332,7 +334,7 @@ fn explain(folder: &Path, error: fjall::Error) -> DiskError {
     match error {
         Error::Locked => DiskError::Locked,
         Error::Io(error) | Error::Storage(LsmError::Io(error)) => error.into(),
-        // One of fjall's threads met an error, and keeps it to itself.
+        // One of fjall's threads failed and does not say how.
         Error::Poisoned if is_full(folder) => DiskError::Full(Box::new(Error::Poisoned)),
         Error::Poisoned => DiskError::Failing(Box::new(Error::Poisoned)),
         error => DiskError::Damaged(error.to_string()),
@@ -343,7 +345,7 @@ impl Disk for FjallDisk {
     fn commit(&self, changes: &Changes) -> Result<(), DiskError> {
         self.wait_for_room().map_err(|error| self.failed(error))?;
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-        // What tells a commit of ours from whatever is in one.
+        // The mark distinguishes a commit from user data that looks like one.
         batch.remove(&self.rows, self.mark);
         for (key, value) in changes {
             match value {

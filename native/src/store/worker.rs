@@ -1,4 +1,4 @@
-//! The store's thread: takes what waits, executes it, commits, reports; and starts over when the disk fails it.
+//! The store's thread: takes queued commands, executes them, commits, reports; and reopens the disk after a failure.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -16,41 +16,41 @@ const GROUP_OPS_MAX: usize = 32_768;
 /// Bytes in one commit, for the same reason.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 
-/// After a commit of so many batches more are on their way,
+/// Batches in a commit from which on the store counts as busy: more are probably on their way.
 const BUSY_GROUP: usize = 8;
-/// and the next begins this long after it at the earliest: a commit costs much the same however little is in it, and a relay
-/// signs a receipt for each feed of one. With 2 ms, or as soon as possible, a relay takes less in a second, and what is asked
-/// of it at half of that takes longer; with 4 ms and more, people wait for nothing.
+/// While the store is busy, the shortest time between the starts of two commits. A commit costs much the same whatever its size,
+/// and a relay signs one receipt for each feed in it. Measured: with 2 ms or no pause a relay takes in less per second and answers
+/// more slowly at half of that rate; 4 ms and more only add delay.
 const COMMIT_EVERY: Duration = Duration::from_millis(3);
 
-/// Between two attempts on a failing disk: short at first, since most failures that pass do so quickly.
+/// First pause between two attempts on a failing disk: short, because most temporary failures end quickly.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
-/// The longest wait between two attempts.
+/// Longest pause between two attempts; it doubles up to this.
 const RETRY_MAX: Duration = Duration::from_secs(5);
-/// Attempts at a load before the engine is told that it cannot be read.
+/// Attempts at a load before the engine gets [`Input::LoadFailed`].
 const LOAD_ATTEMPTS_MAX: u32 = 5;
-/// How often is looked for commands while a failing disk has its pause.
+/// Time between two checks for commands during the pause of a failing disk.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Bytes that may wait for a failing disk; then nothing more is taken, not even loads. What neighbours may send before it is
-/// on the disk is bounded for each of them, so this is reached by very many alone.
+/// Bytes that may wait for a failing disk; when there are more, no further command is taken, loads included. The unpersisted
+/// bytes of each neighbour are bounded by its credit, so only a great many of them together reach this.
 const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
-/// At a stop, how long a failing disk is still tried.
+/// At a stop, how long writing to a failing disk is still attempted.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// The thread's state.
 pub(super) struct Worker {
     opener: Opener,
     disk: Option<Box<dyn Disk + Send>>,
-    /// It takes nothing any more: it is read until it can be opened anew.
+    /// It refuses writes: it is only read until it can be reopened.
     broken: bool,
     commands: mpsc::Receiver<Command>,
     results: mpsc::Sender<Input>,
     /// Taken from the channel and not finished, in order: batches of a failed commit, then what was taken after them.
     queue: VecDeque<Command>,
     state: StoreState,
-    /// Batches in the last commit,
+    /// Batches in the last commit.
     last_group: usize,
-    /// which began then.
+    /// When the last commit began.
     last_commit: Instant,
 }
 
@@ -74,7 +74,7 @@ impl Worker {
         }
     }
 
-    /// Until the driver is gone; whether everything given is on disk then.
+    /// Runs until the driver is gone. Returns whether everything it gave is on disk.
     pub(super) fn run(mut self) -> bool {
         let mut retry = RETRY_FIRST;
         let mut give_up = None;
@@ -95,7 +95,7 @@ impl Worker {
                     self.broken = true;
                     let state = state_of(&error);
                     if self.state != state {
-                        tracing::error!(%error, ?state, "the store cannot be used; it is tried again");
+                        tracing::error!(%error, ?state, "the store cannot be used; trying again");
                     }
                     self.report_state(state);
                     if self.commands.is_closed() {
@@ -115,16 +115,16 @@ impl Worker {
         }
     }
 
-    /// Executes what is queued and whatever arrives meanwhile, up to the size of a group.
+    /// Executes queued commands and those that arrive meanwhile, up to the size of a group.
     fn round(&mut self) -> Result<(), DiskError> {
         let disk = match self.disk.take() {
             Some(disk) if !self.broken => disk,
             Some(disk) if !disk.has_room() => {
-                // Opening it needs some; until then it can at least be read.
+                // Reopening needs free space; until then the disk can at least be read.
                 self.disk = Some(disk);
                 return Err(DiskError::Full("it still is".into()));
             }
-            // Only one can have it open.
+            // It can be open only once.
             before => {
                 drop(before);
                 (self.opener)()?
@@ -137,7 +137,7 @@ impl Worker {
     }
 
     fn round_with(&mut self, disk: &dyn Disk) -> Result<(), DiskError> {
-        // Loads with no batch before them wait for no company.
+        // Loads with no batch before them are answered at once.
         let none = Changes::new();
         while let Some(Command::Load(load)) = self.queue.front() {
             let rows = answer(disk, &none, load)?;
@@ -199,32 +199,33 @@ impl Worker {
         disk.commit(&changes)
     }
 
-    /// One more command into an empty queue, if one waits. The channel is the queue: what is not needed yet stays there,
-    /// where it is bounded.
+    /// Moves one command from the channel into an empty queue, if there is one. Other commands stay in the channel, which is
+    /// bounded.
     fn take_waiting(&mut self) {
         if self.queue.is_empty() {
             self.queue.extend(self.commands.try_recv().ok());
         }
     }
 
-    /// While the disk has its pause: takes what comes, and answers loads from what is on it and all that waits to be.
+    /// During the pause of a failing disk: takes commands, and answers loads from the disk and the changes that wait for it.
     fn read_on(&mut self, pause: Duration) {
         let until = Instant::now() + pause;
         let mut unwritten = Unwritten::default();
         for command in std::mem::take(&mut self.queue) {
-            self.keep(&mut unwritten, command);
+            self.hold(&mut unwritten, command);
         }
         while Instant::now() < until {
             let room = unwritten.bytes < UNWRITTEN_BYTES_MAX;
             match room.then(|| self.commands.try_recv().ok()).flatten() {
-                Some(command) => self.keep(&mut unwritten, command),
+                Some(command) => self.hold(&mut unwritten, command),
                 None => std::thread::sleep(LOOK_EVERY),
             }
         }
     }
 
-    /// A load that failed again and again is given up, so that the engine does not wait for ever. A batch never is.
-    fn keep(&mut self, unwritten: &mut Unwritten, command: Command) {
+    /// Holds back a batch, however long; answers a load, or gives it up after some attempts so that the engine does not wait for
+    /// ever.
+    fn hold(&mut self, unwritten: &mut Unwritten, command: Command) {
         match command {
             Command::Persist(batch) => {
                 unwritten.bytes += batch.ops.iter().map(op_bytes).sum::<usize>();
@@ -239,7 +240,7 @@ impl Worker {
                     if attempt > 0 {
                         std::thread::sleep(RETRY_FIRST);
                     }
-                    if let Ok(rows) = self.look(&unwritten.changes, &load) {
+                    if let Ok(rows) = self.read(&unwritten.changes, &load) {
                         return report(&self.results, Input::Loaded { id, rows });
                     }
                 }
@@ -248,7 +249,7 @@ impl Worker {
         }
     }
 
-    fn look(&mut self, changes: &Changes, load: &Load) -> Result<engine::store::Rows, DiskError> {
+    fn read(&mut self, changes: &Changes, load: &Load) -> Result<engine::store::Rows, DiskError> {
         let disk = match self.disk.take() {
             Some(disk) => disk,
             None => (self.opener)()?,
@@ -267,7 +268,7 @@ impl Worker {
     }
 }
 
-/// What waits for a failing disk.
+/// Changes that wait for a failing disk.
 #[derive(Default)]
 struct Unwritten {
     changes: Changes,
@@ -281,7 +282,7 @@ fn answer(disk: &dyn Disk, changes: &Changes, load: &Load) -> Result<engine::sto
         .collect()
 }
 
-/// When nobody listens any more, batches are written all the same.
+/// After the driver has gone, batches are still written, and reports are dropped.
 fn report(results: &mpsc::Sender<Input>, input: Input) {
     let _ = results.blocking_send(input);
 }
