@@ -1,4 +1,4 @@
-//! The registry: whose a name is, and which post's a slug, decided in one place and signed.
+//! The registry of names: one authority decides which account has a name and which post has a slug, and signs it.
 //!
 //! ```text
 //! driver ── RegistryQueue ──► service ──► registry: who may claim what ──► store::TxnStore ─┬─ embedded: a disk, one relay
@@ -8,12 +8,13 @@
 //!
 //! Invariants:
 //! - a name and the account's own row, a slug and the post's own row and the account's count of slugs change in one
-//!   transaction that compares all of them, so nothing can be had twice, and no more than is allowed;
-//! - nothing is answered before the store has it durably; when it is unknown whether a transaction took effect, the row is read
-//!   again, and the nonce that it would have written settles it;
-//! - a request does nothing if the name or slug changed after what it knew of, so whoever repeats an old one changes nothing;
-//! - names are kept apart by their skeleton, so two that look alike are one name to the registry;
-//! - every write of a leader compares its lock's creation, so that one who lost it without knowing changes nothing.
+//!   transaction that compares all of them, so nothing has two owners, and no account exceeds its limit;
+//! - a request is answered after the store has committed it durably; when the outcome of a transaction is unknown, the row is read
+//!   again, and the nonce in it tells;
+//! - a request names the last revision its signer knew of the name or slug, and has no effect after a later one, so replaying
+//!   an old request changes nothing;
+//! - names are compared by their skeleton, so two that look alike are one name;
+//! - every write of a leader compares its lock's creation (a fencing token), so a leader that lost the lock changes nothing.
 
 mod leader;
 mod registry;

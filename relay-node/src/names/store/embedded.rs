@@ -1,12 +1,12 @@
 //! The store on this relay's disk: enough for a network with one index relay.
 //!
-//! One thread owns the disk. It takes whatever waits, does it in order, commits all of it at once, and only then answers: many
-//! claims at once cost one commit. What changes nothing is read from the last commit. Leases live in memory; the rows under
-//! those of the last run go when it starts.
+//! One thread owns the disk. It executes all waiting transactions in order, commits them together, and answers after that, so many
+//! simultaneous claims cost one commit. Reads see the last commit. Leases live in memory; rows under leases of an earlier run are
+//! deleted at the start.
 //!
-//! When the disk refuses (full, or worse), changes are refused and nothing is acknowledged; what was committed is read on, and
-//! the disk is opened anew once it has space, since it takes nothing after a failure. Changes are tried again after a
-//! pause, and the first that succeeds ends it.
+//! When the disk fails (it is full, or worse), changes are refused and nothing is acknowledged. Committed rows can still be read,
+//! and the disk is reopened once it has space, since it accepts nothing after a failure. Changes are tried again after a pause,
+//! which doubles until one succeeds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +48,7 @@ const COPIED_AT_ONCE: usize = 1_000;
 /// Changes there may have been between a backup and the loss it is for.
 const LOST_MAX: u64 = 1 << 32;
 
-/// See the module.
+/// A handle to the thread. Clones are handles to the same one.
 #[derive(Clone, Debug)]
 pub struct Embedded {
     orders: SyncSender<Order>,
@@ -251,7 +251,7 @@ struct Shelf {
     opener: Opener,
     /// `None`: it could not be opened, and is at the next need.
     disk: Option<Box<dyn Disk + Send>>,
-    /// It takes nothing any more: it is read until it can be opened anew.
+    /// It refuses writes: it is only read until it can be reopened.
     broken: bool,
     /// Of the last change.
     revision: u64,
@@ -259,7 +259,7 @@ struct Shelf {
     last_lease: i64,
     /// Rows of leases that are over may be there.
     leftovers: bool,
-    /// Since the last change failed: why, and when changes are tried again.
+    /// After a failed change: the reason, and when changes are tried again.
     refuses: Option<(String, Instant)>,
     retry: Duration,
     /// Dropped last, after the disk: [`Embedded::close`] waits for it.
@@ -286,7 +286,7 @@ impl Shelf {
             broken: false,
             revision,
             leases: BTreeMap::new(),
-            // Those of the last run are other ones.
+            // Ids of the last run are not given again.
             last_lease: leased.iter().map(|(_, lease)| *lease).max().unwrap_or(0),
             leftovers: !leased.is_empty(),
             refuses: None,
@@ -296,24 +296,24 @@ impl Shelf {
         Ok((shelf, told))
     }
 
-    /// The disk for changes, opened anew if it failed.
+    /// The disk for changes, reopened if it failed.
     fn writable(&mut self) -> Result<Box<dyn Disk + Send>, DiskError> {
         match self.disk.take() {
             Some(disk) if !self.broken => return Ok(disk),
             Some(disk) if !disk.has_room() => {
-                // Opening it needs some; until then it can at least be read.
+                // Reopening needs free space; until then the disk can at least be read.
                 self.disk = Some(disk);
                 return Err(DiskError::Full("it still is".into()));
             }
-            // Only one can have it open.
+            // It can be open only once.
             before => drop(before),
         }
-        self.open_anew()
+        self.reopen()
     }
 
-    fn open_anew(&mut self) -> Result<Box<dyn Disk + Send>, DiskError> {
+    fn reopen(&mut self) -> Result<Box<dyn Disk + Send>, DiskError> {
         let disk = (self.opener)()?;
-        // What failed may have come to be.
+        // The failed commit may have taken effect.
         self.revision = revision(disk.as_ref())?;
         self.tell.send_replace(self.revision);
         self.broken = false;
@@ -324,7 +324,7 @@ impl Shelf {
     fn readable(&mut self) -> Result<&dyn Disk, DiskError> {
         let disk = match self.disk.take() {
             Some(disk) => disk,
-            None => self.open_anew()?,
+            None => self.reopen()?,
         };
         Ok(&**self.disk.insert(disk))
     }
@@ -414,7 +414,7 @@ impl Shelf {
         }
     }
 
-    /// Why nothing is changed for the moment.
+    /// Why changes are refused at the moment, if they are.
     fn refuses_now(&self) -> Option<String> {
         let (why, until) = self.refuses.as_ref()?;
         (self.clock.now() < *until).then(|| why.clone())
@@ -459,7 +459,7 @@ impl Shelf {
             Err(error) => {
                 self.broken = true;
                 if self.refuses.is_none() {
-                    tracing::error!(%error, "the registry's disk takes no changes; it is tried again");
+                    tracing::error!(%error, "the registry's disk takes no changes; trying again");
                 }
                 self.refuses = Some((error.to_string(), self.clock.now() + self.retry));
                 self.retry = (self.retry * 2).min(RETRY_MAX);

@@ -1,4 +1,4 @@
-//! What the registry is kept in: rows that change in transactions which compare before they write.
+//! The registry's store: rows that change in transactions which compare before they write.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ pub struct Row {
     pub revision: u64,
 }
 
-/// Names a lease: rows written under it go when it ends.
+/// The id of a lease. Rows written under it are deleted when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseId(pub i64);
 
-/// What must be so for a transaction to take effect.
+/// A condition of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
     /// There is no such row.
@@ -55,23 +55,23 @@ pub enum Change {
     Delete(Key),
 }
 
-/// All or nothing.
+/// A transaction: it takes effect as a whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Txn {
-    /// All of these must hold.
+    /// The conditions.
     pub checks: Vec<Check>,
-    /// Then all of this is done,
+    /// Changes to make if all conditions hold.
     pub changes: Vec<Change>,
-    /// else these rows are read, in the same moment.
+    /// Rows to read, in the same moment, if one does not.
     pub otherwise: Vec<Key>,
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Done, durably, at this revision.
     Done(u64),
-    /// A check did not hold; the rows asked for.
+    /// A condition did not hold; the rows asked for.
     Refused(Vec<Option<Row>>),
 }
 
@@ -92,7 +92,7 @@ pub enum TxnError {
 /// A store of either kind.
 #[derive(Clone, Debug)]
 pub enum TxnStore {
-    /// In a file of this relay.
+    /// On the disk of this relay.
     Embedded(Embedded),
     /// In etcd.
     Etcd(Etcd),
@@ -177,7 +177,7 @@ impl TxnStore {
         }
     }
 
-    /// Waits until the row changes after this revision, or for a while. Whoever waits looks again afterwards.
+    /// Waits until the row changes after this revision, or for some seconds. It may wake early: read the row afterwards.
     ///
     /// # Errors
     /// [`TxnError`].
