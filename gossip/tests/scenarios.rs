@@ -182,3 +182,15 @@ proptest! {
         prop_assert!(report.degree_max <= 16);
     }
 }
+
+#[test]
+fn hostility_that_does_not_happen_is_noticed() {
+    let mut scenario = scenario("hostile");
+    scenario.hostile = 1e-9;
+    let report = run(&scenario);
+    let missing = report
+        .failed
+        .iter()
+        .filter(|failed| failed.starts_with("no member was"));
+    assert_eq!(missing.count(), 3, "{:?}", report.failed);
+}

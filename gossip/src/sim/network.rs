@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 /// How a hostile member behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hostility {
     /// It takes part in the overlay and passes nothing on.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::network::Hostility;
+
 /// Percentiles of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Spread {
@@ -107,6 +109,8 @@ pub struct Report {
     pub sent: BTreeMap<String, Sent>,
     /// Members struck by each fault, in order.
     pub struck: Vec<u32>,
+    /// How often hostile members deviated from the protocol, by behaviour.
+    pub tampered: BTreeMap<Hostility, u64>,
     /// Expectations that were not met.
     pub failed: Vec<String>,
 }

@@ -339,6 +339,7 @@ impl<'a, M: Member> Runner<'a, M> {
                 })
                 .collect(),
             struck: self.struck.clone(),
+            tampered: counts.tampered.clone(),
             traffic,
             failed: Vec::new(),
         }
@@ -405,6 +406,11 @@ fn failed(scenario: &Scenario, report: &Report) -> Vec<String> {
     for (fault, struck) in scenario.fault.iter().zip(&report.struck) {
         if *struck == 0 && !matches!(fault, Fault::Storm { .. }) {
             failed.push(format!("the fault did not happen: {fault:?}"));
+        }
+    }
+    for how in scenario.hostility.iter().filter(|_| scenario.hostile > 0.0) {
+        if !report.tampered.contains_key(how) {
+            failed.push(format!("no member was {how:?}"));
         }
     }
     for (Traffic { expect, .. }, got) in scenario.traffic.iter().zip(&report.traffic) {

@@ -120,6 +120,8 @@ pub struct Counts {
     pub events: u64,
     /// The most neighbours any member ever had.
     pub degree_max: usize,
+    /// Inputs after which a hostile member sent more or less than its protocol says, by behaviour.
+    pub tampered: BTreeMap<Hostility, u64>,
 }
 
 /// Members and what is between them.
@@ -470,7 +472,11 @@ impl<M: Member> World<M> {
         let mut outputs = core::mem::take(&mut self.outputs);
         member.handle(input, now, &mut self.rng, &mut outputs);
         if let Some(how) = slot.hostility {
+            let honest = outputs.len();
             M::corrupt(how, &mut outputs, &mut self.rng);
+            if outputs.len() != honest {
+                *self.counts.tampered.entry(how).or_default() += 1;
+            }
         }
         for output in outputs.drain(..) {
             self.execute(node, output);
