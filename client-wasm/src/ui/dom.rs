@@ -44,6 +44,13 @@ pub fn find_all(root: &Element, selector: &str) -> Vec<HtmlElement> {
         .collect()
 }
 
+/// Clicks the first element a selector finds.
+pub fn click(selector: &str) {
+    if let Some(element) = find(selector) {
+        element.click();
+    }
+}
+
 /// Puts the focus on an element without scrolling to it.
 pub fn focus_quietly(element: &HtmlElement) {
     let options = FocusOptions::new();

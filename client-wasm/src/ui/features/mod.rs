@@ -3,7 +3,8 @@
 //!
 //! To add one: write its folder with a `FEATURE`, and its line here. A page needs an address besides: its name in
 //! `protocol::pages` and a variant of [`Route`](crate::ui::route::Route). State that outlives the page is a field of
-//! [`Session`](crate::ui::state::Session). An action on posts needs nothing but [`PostPart`].
+//! [`Session`](crate::ui::state::Session). An action on posts needs nothing but [`PostPart`], and a [`Shortcut`]
+//! that calls [`act_on_focused`](post::act_on_focused).
 
 pub mod account;
 pub mod activity;
@@ -25,6 +26,7 @@ pub mod welcome;
 use yew::Html;
 
 use crate::ui::features::post::PostPart;
+use crate::ui::shell::keyboard::Shortcut;
 use crate::ui::shell::layout::NavItem;
 use crate::ui::shell::notices::Notice;
 use crate::ui::state::AppContext;
@@ -59,6 +61,8 @@ pub struct Feature {
     pub notice: fn(&AppContext) -> Option<Notice>,
     /// What it adds to every post.
     pub post: PostPart,
+    /// Its keyboard shortcuts.
+    pub shortcuts: &'static [Shortcut],
 }
 
 impl Feature {
@@ -69,5 +73,6 @@ impl Feature {
         on_visit: |_| {},
         notice: |_| None,
         post: PostPart::NONE,
+        shortcuts: &[],
     };
 }

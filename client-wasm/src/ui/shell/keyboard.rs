@@ -6,12 +6,27 @@ use yew::prelude::*;
 
 use super::strings;
 use crate::ui::dom;
+use crate::ui::features::FEATURES;
 use crate::ui::features::post::move_focus;
 use crate::ui::route::Route;
 use crate::ui::state::{Action, Dialog, Ui};
 
 /// A page that is not drawn after this many frames does not come.
 const FRAMES_WAITED: u32 = 30;
+
+/// A shortcut of a feature.
+pub struct Shortcut {
+    /// The key, as the browser names it.
+    pub key: &'static str,
+    /// What it does, in the list of shortcuts.
+    pub what: &'static str,
+    /// Does it.
+    pub run: fn(&Ui),
+}
+
+fn of_features() -> impl Iterator<Item = &'static Shortcut> {
+    FEATURES.iter().flat_map(|feature| feature.shortcuts)
+}
 
 /// What a key does outside of fields and dialogs.
 pub fn on_key(ui: &Ui, event: &KeyboardEvent) {
@@ -29,11 +44,7 @@ pub fn on_key(ui: &Ui, event: &KeyboardEvent) {
     match event.key().as_str() {
         "j" => move_focus(true),
         "k" => move_focus(false),
-        "r" => click(
-            "[data-testid=post]:focus [data-action=reply], [data-testid=post]:focus-within [data-action=reply]",
-        ),
-        "n" => ui.session.dispatch(Action::Open(Dialog::Compose)),
-        "." => click("[data-testid=new-posts-pill]"),
+        "." => dom::click("[data-testid=new-posts-pill]"),
         "?" => ui.session.dispatch(Action::Open(Dialog::Keys)),
         "/" => {
             if dom::by_id("follow-input").is_none() {
@@ -41,25 +52,27 @@ pub fn on_key(ui: &Ui, event: &KeyboardEvent) {
             }
             dom::focus_soon("follow-input", FRAMES_WAITED);
         }
-        _ => return,
+        key => match of_features().find(|shortcut| shortcut.key == key) {
+            Some(shortcut) => (shortcut.run)(ui),
+            None => return,
+        },
     }
     event.prevent_default();
 }
 
-fn click(selector: &str) {
-    if let Some(element) = dom::find(selector) {
-        element.click();
-    }
-}
-
-/// All shortcuts, as they are shown.
+/// All shortcuts, as they are shown: those of posts, those of features, the others.
 pub fn list() -> Html {
+    let features = of_features().map(|shortcut| (shortcut.key, shortcut.what));
+    let all = strings::KEYS_OF_POSTS
+        .into_iter()
+        .chain(features)
+        .chain(strings::KEYS_OF_APP);
     html! {
         <dl class="keys">
-            { for strings::KEY_LIST.iter().map(|(key, what)| html! {
+            { for all.map(|(key, what)| html! {
                 <>
-                    <dt><kbd class="kbd">{ *key }</kbd></dt>
-                    <dd>{ *what }</dd>
+                    <dt><kbd class="kbd">{ key }</kbd></dt>
+                    <dd>{ what }</dd>
                 </>
             }) }
         </dl>

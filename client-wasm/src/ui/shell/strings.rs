@@ -64,13 +64,15 @@ pub fn rebuilding(done: u64, total: u64) -> String {
 }
 pub const KEYS: &str = "Keyboard shortcuts";
 
-/// Keys and what they do.
-pub const KEY_LIST: [(&str, &str); 10] = [
+/// Keys of a list of posts and what they do; those of features follow.
+pub const KEYS_OF_POSTS: [(&str, &str); 3] = [
     ("j", "Next post"),
     ("k", "Previous post"),
     ("Enter", "Open the post"),
-    ("r", "Reply to the post"),
-    ("n", "Write a new post"),
+];
+
+/// The other keys and what they do.
+pub const KEYS_OF_APP: [(&str, &str); 5] = [
     ("/", "Follow or look somebody up"),
     (".", "Show new posts"),
     ("Ctrl ⏎", "Send what you are writing (on a Mac: ⌘ ⏎)"),

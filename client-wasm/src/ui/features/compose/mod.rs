@@ -14,12 +14,13 @@ use yew::prelude::*;
 use self::pending::{NewPost, publish};
 use crate::ui::dom;
 use crate::ui::features::Feature;
-use crate::ui::features::post::{PostContext, PostPart, Shown, answering};
+use crate::ui::features::post::{PostContext, PostPart, Shown, act_on_focused, answering};
 use crate::ui::kit;
 use crate::ui::kit::avatar::avatar;
 use crate::ui::kit::icons::icon;
 use crate::ui::kit::sheet::Sheet;
 use crate::ui::route::entry_to_text;
+use crate::ui::shell::keyboard::Shortcut;
 use crate::ui::shell::layout::NavItem;
 use crate::ui::state::{Action, Dialog, use_app};
 
@@ -35,6 +36,18 @@ pub const FEATURE: Feature = Feature {
         action: reply_action,
         ..PostPart::NONE
     },
+    shortcuts: &[
+        Shortcut {
+            key: "r",
+            what: strings::KEY_REPLY,
+            run: |_| act_on_focused("reply"),
+        },
+        Shortcut {
+            key: "n",
+            what: strings::KEY_COMPOSE,
+            run: |ui| ui.session.dispatch(Action::Open(Dialog::Compose)),
+        },
+    ],
     ..Feature::NONE
 };
 

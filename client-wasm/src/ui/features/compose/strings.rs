@@ -47,3 +47,6 @@ pub fn characters_left(left: i64) -> String {
 }
 pub const SLUG: &str = "Link name";
 pub const SLUG_PLACEHOLDER: &str = "such as: why-they-flock";
+
+pub const KEY_REPLY: &str = "Reply to the post";
+pub const KEY_COMPOSE: &str = "Write a new post";

@@ -226,6 +226,13 @@ fn is_selecting() -> bool {
         .is_some_and(|selection| !selection.is_collapsed())
 }
 
+/// Presses the button with this `data-action` on the post that has the focus.
+pub fn act_on_focused(action: &str) {
+    dom::click(&format!(
+        "[data-testid=post]:focus [data-action={action}], [data-testid=post]:focus-within [data-action={action}]"
+    ));
+}
+
 /// Moves the focus to the next (or previous) post on the page, as `j` and `k` do.
 pub fn move_focus(forward: bool) {
     let Some(main) = dom::find("main") else { return };
