@@ -474,6 +474,7 @@ pub enum PeerKind {
     /// A person's device: keeps what the person follows; its key is in the store.
     Browser,
     /// A native peer: keeps its share of all accounts that come along; its key is given.
+    #[cfg(feature = "relay")]
     Relay {
         /// The relay's key.
         key: protocol::KeyPair,
@@ -507,6 +508,7 @@ impl Config {
     }
 
     /// A relay with this key.
+    #[cfg(feature = "relay")]
     #[must_use]
     pub fn relay(key: protocol::KeyPair) -> Self {
         Self {

@@ -49,6 +49,14 @@ pub enum Command {
         /// What to call this device.
         device_name: String,
     },
+    /// This device's store is an old copy ([`MeView::old_copy`]) or its feed is forked: make it a new device of the same account, and
+    /// issue again the posts that no other peer has.
+    BeginAsNewDevice {
+        /// The recovery words; not needed while the phrase is unconfirmed, since the account's key is still here.
+        phrase: Option<String>,
+        /// What to call this device.
+        device_name: String,
+    },
     /// The person has written the recovery phrase down: forget the account key on this device.
     ConfirmPhrase,
     /// Publish a post.
@@ -177,6 +185,9 @@ pub enum Refusal {
     /// This device's feed has two entries for one number (a restored backup or a stolen key): it can no longer be
     /// written. Restore the account from the phrase as a new device.
     Forked,
+    /// This device's store is an old copy of it, and other peers hold what it wrote since: it can read, not write. See
+    /// [`Command::BeginAsNewDevice`].
+    OldCopy,
     /// The store takes no writes.
     Store(StoreState),
     /// So much is under way that this had to be refused; try again.
@@ -605,6 +616,11 @@ pub struct MeView {
     pub revoked: bool,
     /// This device's feed is forked: it can read, not write.
     pub forked: bool,
+    /// This device's store is an old copy (a copied browser profile, a machine that was set back): it can read, not write, until
+    /// [`Command::BeginAsNewDevice`].
+    pub old_copy: bool,
+    /// Posts written on the old copy that no other peer has: they are issued again then.
+    pub set_aside: u32,
     /// Link to relays alone.
     pub relays_only: bool,
 }

@@ -10,8 +10,7 @@ use protocol::{AccountId, DeviceId, EntryId, Timestamp};
 
 use crate::io::LinkId;
 use crate::log::keys::FeedNumber;
-use crate::log::records::{FeedRecord, NameRecord, ProfileRecord};
-use crate::relay::placement::Share;
+use crate::log::records::FeedRecord;
 
 /// One device's log, as far as it is held.
 #[derive(Clone, Debug)]
@@ -35,29 +34,31 @@ pub(crate) struct Feed {
     pub(crate) source: Option<LinkId>,
     /// Two entries carry this number.
     pub(crate) forked: Option<u64>,
-    /// The account withdrew the device from this number on.
+    /// The account revoked the device from this number on.
     pub(crate) revoked: Option<u64>,
     /// This device writes it.
     pub(crate) own: bool,
+    /// Neighbours learn of no more than this of the own feed: until it is known to be complete here.
+    pub(crate) withheld: Option<(u64, EntryId)>,
 }
 
 impl Feed {
+    /// How far neighbours may learn of the feed. An own entry leaves this device only once it is on its disk: after a crash
+    /// this device would otherwise sign another entry with the same number.
+    pub(crate) fn shared(&self) -> (u64, EntryId) {
+        let durable = (self.durable, self.durable_head);
+        match self.withheld {
+            _ if !self.own => (self.next_seq, self.head),
+            Some(withheld) if withheld.0 < self.durable => withheld,
+            _ => durable,
+        }
+    }
+
     /// Entries from here on are void: not shown, and not accepted.
     pub(crate) fn limit(&self) -> u64 {
         self.forked
             .unwrap_or(u64::MAX)
             .min(self.revoked.unwrap_or(u64::MAX))
-    }
-
-    /// How far neighbours may hear of the feed, and the entry it ends with there. This device's own feed: as far as it is
-    /// on disk. If an entry that a crash takes back were known to a peer, this device would give its number to another one,
-    /// and the feed would be forked for good.
-    pub(crate) fn shareable(&self) -> (u64, EntryId) {
-        if self.own {
-            (self.durable, self.durable_head)
-        } else {
-            (self.next_seq, self.head)
-        }
     }
 
     pub(crate) fn record(&self) -> FeedRecord {
@@ -75,16 +76,7 @@ impl Feed {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Account {
-    pub(crate) devices: Vec<DeviceId>,
-    /// Whose share it is, as a relay worked it out last.
-    pub(crate) share: Share,
-    pub(crate) profile: Option<ProfileRecord>,
-    pub(crate) named: Option<NameRecord>,
-}
-
-/// Why a feed cannot be begun.
+/// Why a feed cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
     Feeds,
@@ -95,7 +87,7 @@ pub(crate) enum NoRoom {
 #[derive(Debug, Default)]
 pub(crate) struct Feeds {
     feeds: Map<DeviceId, Feed>,
-    accounts: Map<AccountId, Account>,
+    accounts: Map<AccountId, Vec<DeviceId>>,
     numbers: Map<FeedNumber, DeviceId>,
     /// The highest number given so far: none is given twice, since rows of a dropped feed may still be there.
     last_number: FeedNumber,
@@ -112,32 +104,14 @@ impl Feeds {
         self.feeds.get_mut(device)
     }
 
-    pub(crate) fn account(&self, account: &AccountId) -> Option<&Account> {
-        self.accounts.get(account)
-    }
-
-    pub(crate) fn account_mut(&mut self, account: AccountId) -> &mut Account {
-        self.accounts.or_default(account)
-    }
-
-    /// The accounts of which at least one feed is held, and what is known of them.
-    pub(crate) fn held_mut(&mut self) -> impl Iterator<Item = (&AccountId, &mut Account)> {
-        let held = |(_, held): &(&AccountId, &mut Account)| !held.devices.is_empty();
-        self.accounts.iter_mut().filter(held)
-    }
-
     /// The accounts of which at least one feed is held.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
-        self.accounts
-            .iter()
-            .filter(|(_, held)| !held.devices.is_empty())
-            .map(|(account, _)| *account)
+        self.accounts.keys().copied()
     }
 
+    /// The devices of an account whose feeds are held, the first one seen first.
     pub(crate) fn devices(&self, account: &AccountId) -> &[DeviceId] {
-        self.accounts
-            .get(account)
-            .map_or(&[], |held| held.devices.as_slice())
+        self.accounts.get(account).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn feeds_of(&self, account: &AccountId) -> impl Iterator<Item = (DeviceId, &Feed)> + '_ {
@@ -153,13 +127,6 @@ impl Feeds {
     pub(crate) fn by_number(&self, number: FeedNumber) -> Option<(DeviceId, &Feed)> {
         let device = self.device(number)?;
         Some((device, self.feeds.get(&device)?))
-    }
-
-    pub(crate) fn name(&self, account: &AccountId) -> &str {
-        self.accounts
-            .get(account)
-            .and_then(|held| held.profile.as_ref())
-            .map_or("", |profile| &profile.name)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -182,11 +149,11 @@ impl Feeds {
         if self.feeds.len() >= feeds_max {
             return Err(NoRoom::Feeds);
         }
-        let held = self.accounts.or_default(account);
-        if held.devices.len() >= DEVICES_PER_ACCOUNT_MAX {
+        let devices = self.accounts.get(&account).map_or(0, Vec::len);
+        if devices >= DEVICES_PER_ACCOUNT_MAX {
             return Err(NoRoom::Devices);
         }
-        held.devices.push(device);
+        self.accounts.or_default(account).push(device);
         self.last_number += 1;
         let number = self.last_number;
         self.numbers.insert(number, device);
@@ -206,6 +173,7 @@ impl Feeds {
             forked: None,
             revoked: None,
             own: false,
+            withheld: None,
         };
         self.feeds.insert(device, feed);
         Ok(())
@@ -213,7 +181,7 @@ impl Feeds {
 
     /// Puts a feed back that was stored.
     pub(crate) fn restore(&mut self, device: DeviceId, record: FeedRecord) {
-        self.accounts.or_default(record.account).devices.push(device);
+        self.accounts.or_default(record.account).push(device);
         self.numbers.insert(record.number, device);
         self.reserve(record.number);
         self.entries += record.next_seq;
@@ -233,6 +201,7 @@ impl Feeds {
             forked: None,
             revoked: None,
             own: false,
+            withheld: None,
         };
         self.feeds.insert(device, feed);
     }
@@ -242,9 +211,21 @@ impl Feeds {
         self.last_number = self.last_number.max(number);
     }
 
+    /// Cuts a feed back to its first `next_seq` entries, of which `head` is the last.
+    pub(crate) fn cut(&mut self, device: &DeviceId, next_seq: u64, head: EntryId) {
+        if let Some(feed) = self.feeds.get_mut(device) {
+            self.entries -= feed.next_seq.saturating_sub(next_seq);
+            feed.next_seq = next_seq;
+            feed.head = head;
+            if feed.durable > next_seq {
+                (feed.durable, feed.durable_head) = (next_seq, head);
+            }
+        }
+    }
+
     /// Takes an account's feeds out.
     pub(crate) fn forget(&mut self, account: &AccountId) -> Vec<(DeviceId, Feed)> {
-        let devices = self.accounts.remove(account).map(|held| held.devices);
+        let devices = self.accounts.remove(account);
         let feeds = devices.unwrap_or_default().into_iter();
         let feeds: Vec<_> = feeds
             .filter_map(|device| Some((device, self.feeds.remove(&device)?)))

@@ -1,8 +1,6 @@
-//! What is stored, apart from entries: postcard values of the store's tables.
+//! What the log stores beside entries: postcard values of its tables, and the keys of the `Meta` table.
 
-use protocol::identity::Certificate;
-use protocol::name::NameReceipt;
-use protocol::{AccountId, DeviceId, EntryId, KeyPair, Timestamp, codec};
+use protocol::{AccountId, EntryId, Timestamp, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::log::keys::FeedNumber;
@@ -23,54 +21,12 @@ pub(crate) mod meta {
     pub(crate) const OFFERED: &[u8] = b"offered";
     /// Prefix: a feed (its number) whose entries are being deleted; present until that is done.
     pub(crate) const DROP: &[u8] = b"drop:";
+    /// This device's store is an old copy: present until it became a device of its own.
+    pub(crate) const OLD_COPY: &[u8] = b"old_copy";
+    /// Prefix: the id of a post that was taken back, and will be issued again.
+    pub(crate) const SET_ASIDE: &[u8] = b"aside:";
     /// All views are being rebuilt; present until that is done.
     pub(crate) const REBUILD: &[u8] = b"rebuild";
-}
-
-/// Who this device is.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct IdentityRecord {
-    pub(crate) device_seed: [u8; 32],
-    /// Until the recovery phrase was confirmed.
-    pub(crate) account_seed: Option<[u8; 32]>,
-    pub(crate) certificate: Certificate,
-}
-
-/// Who this device is, with its keys at hand.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity {
-    pub(crate) account: AccountId,
-    pub(crate) device: DeviceId,
-    pub(crate) key: KeyPair,
-    pub(crate) account_key: Option<KeyPair>,
-    pub(crate) certificate: Certificate,
-}
-
-impl Identity {
-    pub(crate) fn record(&self) -> IdentityRecord {
-        IdentityRecord {
-            device_seed: self.key.seed(),
-            account_seed: self.account_key.as_ref().map(KeyPair::seed),
-            certificate: self.certificate.clone(),
-        }
-    }
-}
-
-impl From<IdentityRecord> for Identity {
-    fn from(record: IdentityRecord) -> Self {
-        Self {
-            account: record.certificate.account,
-            device: record.certificate.device,
-            key: KeyPair::from_seed(&record.device_seed),
-            account_key: record.account_seed.map(|seed| KeyPair::from_seed(&seed)),
-            certificate: record.certificate,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Preferences {
-    pub(crate) relays_only: bool,
 }
 
 /// A feed, as stored. Rows of before posts were counted end with `since`.
@@ -103,34 +59,6 @@ impl FeedRecord {
     }
 }
 
-/// The greatest (lamport, device) wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Precedence {
-    pub(crate) lamport: u64,
-    pub(crate) device: DeviceId,
-    /// Within one feed and lamport the later entry.
-    pub(crate) seq: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProfileRecord {
-    pub(crate) name: String,
-    pub(crate) bio: String,
-    pub(crate) precedence: Precedence,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct NameRecord {
-    pub(crate) receipt: Option<NameReceipt>,
-    pub(crate) precedence: Precedence,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FollowRecord {
-    pub(crate) on: bool,
-    pub(crate) precedence: Precedence,
-}
-
 /// What a peer confirmed to hold of an own feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HolderRecord {
@@ -138,18 +66,4 @@ pub(crate) struct HolderRecord {
     /// By a signed receipt of a known relay.
     pub(crate) relay: bool,
     pub(crate) at: Timestamp,
-}
-
-/// A relay of the address book.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct RelayRecord {
-    pub(crate) at: Timestamp,
-    /// Where it is; empty if the adapter knows.
-    pub(crate) url: String,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct TokenRecord {
-    pub(crate) seq: u64,
-    pub(crate) id: EntryId,
 }

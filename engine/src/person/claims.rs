@@ -1,11 +1,11 @@
-//! Claims: what this device asks of the registry, a name for its account and slugs for the account's posts.
+//! Claims: what this device asks of the registry, a handle for its account and slugs for the account's posts.
 //!
-//! A claim is on disk before it is sent, and so is the post it is for; it is repeated, over one relay after the other, until the
+//! A claim is on disk before it is sent, and so is the post it is for. It is repeated, over one relay after the other, until the
 //! registry has decided; so it can be made offline, and outlives a restart. What the registry gives goes into the account's feed.
 //!
-//! Invariants: an account has one claim for its name at most, and each post one for its slug; of slugs there are
-//! [`SLUG_CLAIMS_MAX`] claims at most, and when that is full one that was refused goes, or nothing more is asked for. One claim
-//! is under way at a time: those of one account change the same row in the registry, and would only be in each other's way.
+//! Invariants: an account has at most one claim for its handle, and each post one for its slug; there are at most
+//! [`SLUG_CLAIMS_MAX`] claims of slugs (policy when full: a refused one goes, or the command is refused). One claim is under way at
+//! a time: those of one account change the same row of the registry, and would only hinder each other.
 
 use std::time::Duration;
 
@@ -15,28 +15,31 @@ use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequ
 use protocol::{AccountId, Body, EntryId, EntryRef, Instant, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::Engine;
 use crate::api::{ClaimView, Outcome, Refusal};
+use crate::ctx::Ctx;
 use crate::io::LinkId;
+use crate::kinds::Kinds;
+use crate::log::Log;
 use crate::log::records::meta;
+use crate::net::Net;
 use crate::store::{BatchId, Op, Table};
 
 /// Pauses between attempts, doubled from the first to the last.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_mins(2);
-/// Work a registry may ask for; more is not done.
+/// Bits of work a registry may ask for; more is not done.
 const WORK_BITS_MAX: u8 = 24;
 /// Hashes tried at a time, so that everything else goes on.
 const TRIES: u32 = 8_192;
 /// Posts whose slug is asked for, or was refused.
 const SLUG_CLAIMS_MAX: usize = 100;
 
-/// What a claim is for: the slug of a post, or (`None`) the account's name.
-type Subject = Option<EntryId>;
+/// What a claim is for: the slug of a post, or (`None`) the account's handle.
+pub(super) type Subject = Option<EntryId>;
 
 /// A claim, as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Claim {
+struct Claim {
     request: NameRequest,
     /// The registry may have heard of it.
     sent: bool,
@@ -58,7 +61,7 @@ struct Pending {
     stored: BatchId,
 }
 
-/// All claims of this device.
+/// All claims of this device, and its offer of the handle to another account.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     all: Vec<Pending>,
@@ -66,10 +69,32 @@ pub(crate) struct Claims {
     under_way: Option<(Subject, LinkId, u32)>,
     /// The one that work is done for, and how many bits.
     working: Option<(Subject, u8)>,
+    /// To which account the handle is offered: see [`super::name_transfer`].
+    pub(super) offered: Option<AccountId>,
+}
+
+/// A slug as people write it, made right as far as that is certain; the registry knows the rest of the rules.
+pub(super) fn wished_slug(slug: &str) -> Result<String, Refusal> {
+    fits(slug.trim().trim_matches('/').replace(' ', "-"))
+}
+
+fn fits(name: String) -> Result<String, Refusal> {
+    let name = name.to_ascii_lowercase();
+    match name.len() {
+        0 => Err(Refusal::Empty),
+        1..=limits::UNIQUE_NAME_LEN_MAX => Ok(name),
+        _ => Err(Refusal::TooLong { max: 30 }),
+    }
 }
 
 impl Claims {
-    pub(crate) fn restore(&mut self, claim: Claim) {
+    /// A claim read from the store. `None`: the row is damaged.
+    pub(super) fn restore(&mut self, row: &[u8]) -> Option<()> {
+        self.insert(protocol::codec::decode_extensible(row).ok()?);
+        Some(())
+    }
+
+    fn insert(&mut self, claim: Claim) {
         self.all.push(Pending {
             subject: claim.request.post_id(),
             next_try: Instant(0),
@@ -80,7 +105,7 @@ impl Claims {
     }
 
     /// Whether one of them came to be on disk.
-    pub(crate) fn any_stored(&self, after: BatchId, upto: BatchId) -> bool {
+    pub(super) fn any_stored(&self, after: BatchId, upto: BatchId) -> bool {
         let mut all = self.all.iter();
         all.any(|it| it.stored > after && it.stored <= upto)
     }
@@ -103,15 +128,15 @@ impl Claims {
         })
     }
 
-    /// To whom (`None` in it: nobody any more) the name is to be offered.
-    pub(crate) fn offer(&self) -> Option<Option<AccountId>> {
+    /// The offer that was asked for and is not decided; `Some(None)`: that there is none any more.
+    pub(super) fn asked_offer(&self) -> Option<Option<AccountId>> {
         match self.get(None)?.claim.request.action {
             NameAction::Offer { to } => Some(to),
             NameAction::Claim | NameAction::Release => None,
         }
     }
 
-    /// Whether [`Engine::keep_claims`] has work at hand.
+    /// Whether [`Self::on_timer`] has work at hand.
     pub(crate) fn is_busy(&self) -> bool {
         self.working.is_some()
     }
@@ -139,198 +164,169 @@ impl Claims {
         }
         self.all.retain(|it| it.subject != subject);
     }
-}
 
-/// A slug as people write it, made right as far as that is certain; the registry knows the rest of the rules.
-pub(crate) fn wished_slug(slug: &str) -> Result<String, Refusal> {
-    fits(slug.trim().trim_matches('/').replace(' ', "-"))
-}
-
-fn fits(name: String) -> Result<String, Refusal> {
-    let name = name.to_ascii_lowercase();
-    match name.len() {
-        0 => Err(Refusal::Empty),
-        1..=limits::UNIQUE_NAME_LEN_MAX => Ok(name),
-        _ => Err(Refusal::TooLong { max: 30 }),
-    }
-}
-
-impl Engine {
-    /// Asks the registry for a name, or to take it back (`None`).
-    pub(crate) fn claim_name(&mut self, name: Option<String>) -> Result<Outcome, Refusal> {
-        self.may_write()?;
-        let me = self.me().ok_or(Refusal::NoAccount)?;
-        let own = self.handle_of(&me).to_owned();
-        let (name, action) = match name {
+    /// Asks the registry for a handle, or to take it back (`None`).
+    pub(super) fn claim_handle(
+        &mut self,
+        ctx: &mut Ctx,
+        kinds: &Kinds,
+        handle: Option<String>,
+    ) -> Result<Outcome, Refusal> {
+        let me = ctx.me().ok_or(Refusal::NoAccount)?;
+        let own = kinds.handle_of(&me).to_owned();
+        let (handle, action) = match handle {
             None if own.is_empty() => return Err(Refusal::NotFound),
             None => (own, NameAction::Release),
-            Some(name) => (
-                fits(name.trim().trim_start_matches('@').to_owned())?,
-                NameAction::Claim,
-            ),
+            Some(handle) => {
+                let handle = handle.trim().trim_start_matches('@').to_owned();
+                (fits(handle)?, NameAction::Claim)
+            }
         };
-        self.ask_registry(name, None, action, false)
+        self.ask_registry(ctx, kinds, handle, None, action, false)
     }
 
     /// Makes room for one more claim of a slug.
-    pub(crate) fn room_for_slug(&mut self, post: Option<EntryId>) -> Result<(), Refusal> {
-        let slugs = || self.claims.all.iter().filter(|it| it.subject.is_some());
-        if slugs().count() < SLUG_CLAIMS_MAX || (post.is_some() && self.claims.get(post).is_some()) {
+    pub(super) fn make_room(&mut self, ctx: &mut Ctx, post: Option<EntryId>) -> Result<(), Refusal> {
+        let slugs = || self.all.iter().filter(|it| it.subject.is_some());
+        if slugs().count() < SLUG_CLAIMS_MAX || (post.is_some() && self.get(post).is_some()) {
             return Ok(());
         }
         let refused = slugs().find(|it| it.claim.refused.is_some());
         let subject = refused.ok_or(Refusal::Busy)?.subject;
-        self.end_claim(subject);
-        self.tell_claim(subject);
+        self.end(ctx, subject);
+        report(ctx, subject);
         Ok(())
     }
 
     /// Asks the registry for something, in place of what was asked for that account or post before.
-    pub(crate) fn ask_registry(
+    pub(super) fn ask_registry(
         &mut self,
+        ctx: &mut Ctx,
+        kinds: &Kinds,
         name: String,
         post: Option<Header>,
         action: NameAction,
         withdrawn: bool,
     ) -> Result<Outcome, Refusal> {
-        let (nonce, known) = (self.random(), self.names.known());
-        let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
-        let certificate = identity.certificate.clone();
-        let request = NameRequest::issue(&identity.key, certificate, name, post, action, nonce, known);
+        let (nonce, known) = (ctx.random(), kinds.registry.revision());
+        let local = ctx.local.as_ref().ok_or(Refusal::NoAccount)?;
+        let certificate = local.certificate.clone().ok_or(Refusal::NoAccount)?;
+        let request = NameRequest::issue(&local.key, certificate, name, post, action, nonce, known);
         let subject = request.post_id();
-        self.claims.forget(subject);
-        self.claims.restore(Claim {
+        self.forget(subject);
+        self.insert(Claim {
             request,
             sent: false,
             withdrawn,
             refused: None,
         });
-        self.write_claim(subject);
-        self.next_housekeeping = self.now.instant;
+        self.update(ctx, subject);
+        ctx.wake();
         Ok(Outcome::Ok)
     }
 
     /// The claim is not wanted any more. If the registry may have decided already, it is asked to take that back.
-    pub(crate) fn drop_claim(&mut self, subject: Subject) -> Outcome {
-        let Some(pending) = self.claims.get_mut(subject) else {
+    pub(super) fn withdraw(&mut self, ctx: &mut Ctx, kinds: &Kinds, subject: Subject) -> Outcome {
+        let offered = self.offered;
+        let Some(pending) = self.get_mut(subject) else {
             return Outcome::Ok;
         };
         let claim = &mut pending.claim;
         let undecided = claim.sent && claim.refused.is_none();
         if undecided && matches!(claim.request.action, NameAction::Offer { .. }) {
             let name = claim.request.name.clone();
-            // What stood before stands again. It cannot be refused: there is an account, since it asked.
-            let action = NameAction::Offer { to: self.offered };
-            let _ = self.ask_registry(name, None, action, false);
-            if let Some(pending) = self.claims.get_mut(subject) {
-                // Dropping this one as well does not undo what was sent before.
+            // The offer that stood before is restored. It cannot be refused: there is an account, since it asked.
+            let action = NameAction::Offer { to: offered };
+            let _ = self.ask_registry(ctx, kinds, name, None, action, false);
+            if let Some(pending) = self.get_mut(subject) {
+                // Withdrawing this one as well does not undo what was sent before.
                 pending.claim.sent = true;
             }
-            self.keep_claim(subject);
+            self.write(ctx, subject);
         } else if undecided && claim.request.action == NameAction::Claim {
             claim.withdrawn = true;
-            self.write_claim(subject);
+            self.update(ctx, subject);
         } else {
-            self.end_claim(subject);
-            self.tell_claim(subject);
+            self.end(ctx, subject);
+            report(ctx, subject);
         }
         Outcome::Ok
     }
 
-    fn end_claim(&mut self, subject: Subject) {
-        self.claims.forget(subject);
-        self.write(Op::Delete {
+    fn end(&mut self, ctx: &mut Ctx, subject: Subject) {
+        self.forget(subject);
+        ctx.write(Op::Delete {
             table: Table::Meta,
             key: claim_key(subject),
         });
     }
 
-    fn write_claim(&mut self, subject: Subject) {
-        self.keep_claim(subject);
-        self.tell_claim(subject);
+    fn update(&mut self, ctx: &mut Ctx, subject: Subject) {
+        self.write(ctx, subject);
+        report(ctx, subject);
     }
 
-    fn keep_claim(&mut self, subject: Subject) {
-        if let Some(pending) = self.claims.get(subject) {
-            let op = Op::put(Table::Meta, claim_key(subject), &pending.claim);
-            self.write(op);
-            self.write_strictly();
-            let stored = self.next_batch();
-            if let Some(pending) = self.claims.get_mut(subject) {
-                pending.stored = stored;
-            }
+    fn write(&mut self, ctx: &mut Ctx, subject: Subject) {
+        let stored = ctx.next_batch();
+        if let Some(pending) = self.get_mut(subject) {
+            pending.stored = stored;
+            ctx.write(Op::put(Table::Meta, claim_key(subject), &pending.claim));
+            ctx.write_strictly();
         }
     }
 
-    fn tell_claim(&mut self, subject: Subject) {
-        match (subject, self.me()) {
-            (Some(id), Some(account)) => {
-                let post = EntryRef { account, id };
-                self.tell_slug(post, None);
-            }
-            _ => self.me_changed = true,
-        }
-    }
-
-    /// A relay came: what waits for one is asked.
-    pub(crate) fn on_relay_for_names(&mut self) {
-        self.retry_claims_now();
-        self.send_lookups();
-    }
-
-    /// All but the one under way.
-    fn retry_claims_now(&mut self) {
-        let under_way = self.claims.under_way.map(|(subject, ..)| subject);
-        let others = self.claims.all.iter_mut();
+    /// A relay was linked: claims need not wait for their pause, except the one under way.
+    pub(super) fn retry_now(&mut self, ctx: &mut Ctx) {
+        let under_way = self.under_way.map(|(subject, ..)| subject);
+        let others = self.all.iter_mut();
         for pending in others.filter(|it| Some(it.subject) != under_way) {
             pending.pause = PAUSE_MIN;
-            pending.next_try = self.now.instant;
+            pending.next_try = ctx.now.instant;
         }
-        self.next_housekeeping = self.now.instant;
+        ctx.wake();
     }
 
-    /// A link ended.
-    pub(crate) fn forget_name_link(&mut self, link: LinkId) {
-        if self.claims.under_way.is_some_and(|(_, over, _)| over == link) {
-            self.claims.under_way = None;
-            self.retry_claims_now();
+    pub(super) fn on_session_down(&mut self, ctx: &mut Ctx, link: LinkId) {
+        if self.under_way.is_some_and(|(_, over, _)| over == link) {
+            self.under_way = None;
+            self.retry_now(ctx);
         }
     }
 
     /// What time alone does: work, and attempts.
-    pub(crate) fn keep_claims(&mut self) {
-        let now = self.now.instant;
-        if let Some((subject, bits)) = self.claims.working
-            && let Some(pending) = self.claims.get_mut(subject)
+    pub(super) fn on_timer(&mut self, ctx: &mut Ctx, kinds: &Kinds, net: &Net) {
+        let now = ctx.now.instant;
+        if let Some((subject, bits)) = self.working
+            && let Some(pending) = self.get_mut(subject)
         {
             if !pending.claim.request.seek_work(u32::from(bits), TRIES) {
                 return;
             }
             pending.next_try = now;
-            self.claims.working = None;
+            self.working = None;
         }
-        if self.claims.waits(now) {
+        if self.waits(now) {
             return;
         }
-        let (Some(subject), Some(link)) = (self.claims.due(now, self.persisted()), self.any_relay()) else {
+        let (Some(subject), Some(link)) = (self.due(now, ctx.persisted()), net.any_known_relay(ctx)) else {
             return;
         };
-        // Nobody is about to decide any more: what may have been had is given back.
-        let claim = self.claims.get(subject).map(|it| &it.claim);
+        // Nothing is about to be decided any more: what may have been had is given back.
+        let claim = self.get(subject).map(|it| &it.claim);
         let claim = claim.filter(|it| it.withdrawn && it.request.action == NameAction::Claim);
         if let Some(Claim { request, .. }) = claim.cloned() {
             // It cannot be refused: there is an account, since it asked.
-            let _ = self.ask_registry(request.name, request.post, NameAction::Release, true);
+            let _ = self.ask_registry(ctx, kinds, request.name, request.post, NameAction::Release, true);
             return;
         }
-        if let Some(pending) = self.claims.get_mut(subject).filter(|it| !it.claim.sent) {
+        if let Some(pending) = self.get_mut(subject).filter(|it| !it.claim.sent) {
             // That it is sent is on disk before it is: after a crash it is known what may have to be taken back.
             pending.claim.sent = true;
-            return self.keep_claim(subject);
+            return self.write(ctx, subject);
         }
-        let number = self.names.number();
-        self.claims.under_way = Some((subject, link, number));
-        let Some(pending) = self.claims.get_mut(subject) else {
+        let number = ctx.next_request();
+        self.under_way = Some((subject, link, number));
+        let Some(pending) = self.get_mut(subject) else {
             return;
         };
         pending.next_try = now + pending.pause;
@@ -339,27 +335,28 @@ impl Engine {
             request: number,
             question: NameQuestion::Request(pending.claim.request.clone()),
         };
-        self.send(link, &Message::NameQuestion(question));
+        ctx.send(link, &Message::NameQuestion(question));
     }
 
     /// The registry's answer to the claim under way; any other answer is given back.
-    pub(crate) fn on_claim_answer(
+    pub(super) fn on_answer(
         &mut self,
+        ctx: &mut Ctx,
+        kinds: &Kinds,
+        log: &mut Log,
         link: LinkId,
         request: u32,
         answer: NameAnswer,
     ) -> Option<NameAnswer> {
-        let Some((subject, ..)) = self
-            .claims
-            .under_way
-            .filter(|(_, over, number)| (*over, *number) == (link, request))
+        let under_way = self.under_way;
+        let Some((subject, ..)) = under_way.filter(|(_, over, number)| (*over, *number) == (link, request))
         else {
             return Some(answer);
         };
-        self.claims.under_way = None;
+        self.under_way = None;
         // The next one need not wait.
-        self.next_housekeeping = self.now.instant;
-        let pending = self.claims.get_mut(subject)?;
+        ctx.wake();
+        let pending = self.get_mut(subject)?;
         let claim = &mut pending.claim;
         let release = claim.request.action == NameAction::Release;
         let withdrawn = claim.withdrawn && !release;
@@ -368,58 +365,73 @@ impl Engine {
             NameAnswer::Held(_) | NameAnswer::Work { .. } | NameAnswer::TooFast | NameAnswer::Unavailable
                 if withdrawn =>
             {
-                pending.next_try = self.now.instant;
+                pending.next_try = ctx.now.instant;
             }
             NameAnswer::Held(receipt)
                 if !release && receipt.account == account && receipt.post == subject =>
             {
-                self.note_decided(subject, Some(receipt));
+                self.on_decided(ctx, log, subject, Some(receipt));
             }
             // Or it was given back already, perhaps from another device.
-            NameAnswer::Free | NameAnswer::NotYours if release => self.note_decided(subject, None),
-            // It is wished for all the same: the request is signed anew, with what is known now.
+            NameAnswer::Free | NameAnswer::NotYours if release => self.on_decided(ctx, log, subject, None),
+            // It is wished for all the same: the request is signed again, with what is known now.
             NameAnswer::Outdated(mark) if !withdrawn => {
                 if mark.revision > claim.request.known {
                     let Claim {
                         request, withdrawn, ..
                     } = claim.clone();
                     // It cannot be refused: there is an account, since it asked.
-                    let _ = self.ask_registry(request.name, request.post, request.action, withdrawn);
+                    let _ =
+                        self.ask_registry(ctx, kinds, request.name, request.post, request.action, withdrawn);
                 }
             }
-            NameAnswer::Work { bits } if bits <= WORK_BITS_MAX => self.claims.working = Some((subject, bits)),
+            NameAnswer::Work { bits } if bits <= WORK_BITS_MAX => self.working = Some((subject, bits)),
             NameAnswer::TooFast | NameAnswer::Unavailable => {}
             _ if withdrawn => {
-                self.end_claim(subject);
-                self.tell_claim(subject);
+                self.end(ctx, subject);
+                report(ctx, subject);
             }
             refused => {
                 claim.refused = Some(refused);
-                self.write_claim(subject);
+                self.update(ctx, subject);
             }
         }
         None
     }
 
     /// The registry decided: the account's feed says so from now on.
-    fn note_decided(&mut self, subject: Subject, receipt: Option<NameReceipt>) {
-        let withdrawn = self.claims.get(subject).is_some_and(|it| it.claim.withdrawn);
-        let claim = self.claims.get(None).filter(|_| subject.is_none());
-        match claim.map(|it| &it.claim.request.action) {
-            Some(&NameAction::Offer { to }) => self.note_offer(to),
-            Some(NameAction::Release) => self.note_offer(None),
-            // A claim of what one has changes no offer.
+    fn on_decided(&mut self, ctx: &mut Ctx, log: &mut Log, subject: Subject, receipt: Option<NameReceipt>) {
+        let withdrawn = self.get(subject).is_some_and(|it| it.claim.withdrawn);
+        let claim = self.get(None).filter(|_| subject.is_none());
+        match claim.map(|it| it.claim.request.action.clone()) {
+            Some(NameAction::Offer { to }) => self.record_offer(ctx, to),
+            Some(NameAction::Release) => self.record_offer(ctx, None),
+            // A claim of a handle the account has changes no offer.
             Some(NameAction::Claim) | None => {}
         }
-        self.end_claim(subject);
+        self.end(ctx, subject);
         if withdrawn {
-            return self.tell_claim(subject);
+            return report(ctx, subject);
         }
-        self.me_changed |= subject.is_none();
-        self.append_own(&match subject {
-            None => Body::Name(Name { receipt }),
-            Some(post) => Body::Slug(Slug { post, receipt }),
-        });
+        ctx.changed.me |= subject.is_none();
+        log.append_own(
+            ctx,
+            &match subject {
+                None => Body::Name(Name { receipt }),
+                Some(post) => Body::Slug(Slug { post, receipt }),
+            },
+        );
+    }
+}
+
+/// Interfaces learn how the claim stands.
+fn report(ctx: &mut Ctx, subject: Subject) {
+    match (subject, ctx.me()) {
+        (Some(id), Some(account)) => {
+            let post = EntryRef { account, id };
+            ctx.changed.slugs.push((post, None));
+        }
+        _ => ctx.changed.me = true,
     }
 }
 

@@ -1,66 +1,78 @@
-//! What a person changes: every command becomes one or more entries of this device's feed.
+//! What a person changes: every command becomes one or more entries of this device's feed, or a setting.
 
-use std::time::Duration;
-
-use protocol::entry::{Follow, Position, Post, Profile, ReplyTo};
-use protocol::identity::{Certificate, Revocation};
+use protocol::entry::{Post, Profile, ReplyTo};
+use protocol::identity::Revocation;
 use protocol::name::NameAction;
 use protocol::phrase::{self, PhraseError};
-use protocol::{AccountId, Body, DeviceId, EntryRef, KeyPair, Timestamp, VerifiedEntry, limits};
+use protocol::{Body, DeviceId, EntryRef, KeyPair, limits};
 
-use crate::Engine;
-use crate::api::{Command, Outcome, Refusal, StoreState};
+use crate::api::{Command, Outcome, Refusal};
+use crate::ctx::Ctx;
+use crate::facts::Fact;
 use crate::io::AskId;
-use crate::log::records::{Identity, Preferences, TokenRecord, meta};
-use crate::person::claims::wished_slug;
+use crate::kinds::{self, Kinds, PostEntry, Viewer};
+use crate::log::Log;
+use crate::log::records::meta;
+use crate::net::Net;
 use crate::store::{Op, Table};
 
-/// Publish tokens remembered: a repeated command comes within moments, after another tab took over.
-const TOKENS_MAX: usize = 256;
+use super::claims::wished_slug;
+use super::identity::Identity;
+use super::tokens::TokenRecord;
+use super::{Person, Preferences};
 
-/// How far own timestamps may run ahead of the wall clock to keep posts in order.
-const CLOCK_STEP_MAX: Duration = Duration::from_secs(5);
+/// What became of a command.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Outcome(Outcome),
+    /// A post was published: its view is the answer.
+    Published(PostEntry),
+    /// The answer is given later.
+    Later,
+}
 
-impl Engine {
-    /// Nothing yet (`None`): something must be read first, and then the answer is given.
-    pub(crate) fn on_command(&mut self, ask: AskId, command: Command) -> Result<Option<Outcome>, Refusal> {
-        let outcome = match command {
-            Command::CreateAccount { name, device_name } => {
-                let name = text(&name, limits::NAME_CHARS_MAX)?;
-                if self.identity.is_some() {
-                    return Err(Refusal::HasAccount);
-                }
-                let account_key = KeyPair::from_seed(&self.random());
-                let account = self.become_device(&account_key, true, &device_name);
-                self.append_own(&Body::Profile(Profile {
-                    name,
-                    bio: String::new(),
-                }));
-                Outcome::Account(account)
+impl From<Outcome> for Done {
+    fn from(outcome: Outcome) -> Self {
+        Self::Outcome(outcome)
+    }
+}
+
+/// What a command may change.
+pub(crate) struct Parts<'a> {
+    pub(crate) net: &'a mut Net,
+    pub(crate) log: &'a mut Log,
+    pub(crate) kinds: &'a mut Kinds,
+}
+
+impl Person {
+    pub(crate) fn on_command(
+        &mut self,
+        ctx: &mut Ctx,
+        parts: &mut Parts<'_>,
+        ask: AskId,
+        command: Command,
+    ) -> Result<Done, Refusal> {
+        let Parts { net, log, kinds } = parts;
+        if let Some(draft) = kinds.draft(&command, Viewer::of(ctx)) {
+            self.may_write(ctx, log)?;
+            if let Some(body) = draft? {
+                log.append_own(ctx, &body);
             }
+            return Ok(Outcome::Ok.into());
+        }
+        let outcome = match command {
+            Command::CreateAccount { name, device_name } => self.create(ctx, log, &name, &device_name)?,
             Command::Restore { phrase, device_name } => {
-                let account_key = phrase::from_words(&phrase).map_err(phrase_refusal)?;
-                if self.identity.is_some() {
-                    // Only a device that can no longer write makes room for a new one of the same account.
-                    if self.may_write() != Err(Refusal::Forked) && self.may_write() != Err(Refusal::Revoked) {
-                        return Err(Refusal::HasAccount);
-                    }
-                    if self.me() != Some(AccountId(account_key.public())) {
-                        return Err(Refusal::PhraseOfOther);
-                    }
-                    for link in self.links.keys().copied().collect::<Vec<_>>() {
-                        self.close_link(link, "this device begins anew");
-                    }
-                    self.own_posts.clear();
-                    self.unsaved.clear();
-                }
-                Outcome::Account(self.become_device(&account_key, false, &device_name))
+                self.restore_account(ctx, net, log, &phrase, &device_name)?
+            }
+            Command::BeginAsNewDevice { phrase, device_name } => {
+                self.begin_as_new_device(ctx, net, log, phrase.as_deref(), &device_name)?
             }
             Command::ConfirmPhrase => {
                 let identity = self.identity.as_mut().ok_or(Refusal::NoAccount)?;
                 identity.account_key = None;
-                self.write_identity();
-                self.me_changed = true;
+                identity.write(ctx);
+                ctx.changed.me = true;
                 Outcome::Ok
             }
             Command::Publish {
@@ -68,245 +80,243 @@ impl Engine {
                 text,
                 reply_to,
                 slug,
-            } => self.publish(token, &text, reply_to, slug)?,
-            Command::SetSlug { post, slug } => return self.set_slug(ask, post, slug),
-            Command::Follow { account } => self.follow(account, true)?,
-            Command::Unfollow { account } => self.follow(account, false)?,
-            Command::EditProfile { name, bio } => {
-                let name = text(&name, limits::NAME_CHARS_MAX)?;
-                if bio.chars().count() > limits::BIO_CHARS_MAX {
-                    return Err(Refusal::TooLong {
-                        max: limits::BIO_CHARS_MAX as u32,
-                    });
-                }
-                self.may_write()?;
-                self.append_own(&Body::Profile(Profile {
-                    name,
-                    bio: bio.trim().to_owned(),
-                }));
-                Outcome::Ok
+            } => {
+                let post = self.publish(ctx, log, kinds, token, &text, reply_to, slug)?;
+                return Ok(Done::Published(post));
             }
-            Command::ClaimName { name } => self.claim_name(Some(name))?,
-            Command::ReleaseName => self.claim_name(None)?,
-            Command::OfferName { to } => self.offer_name(to)?,
-            Command::DropClaim => self.drop_claim(None),
-            Command::RevokeDevice { phrase, device } => self.revoke_device(&phrase, device)?,
+            Command::SetSlug { post, slug } => {
+                self.may_write(ctx, log)?;
+                return self.set_slug(ctx, kinds, ask, post, slug);
+            }
+            Command::ClaimName { name } => {
+                self.may_write(ctx, log)?;
+                self.claims.claim_handle(ctx, kinds, Some(name))?
+            }
+            Command::ReleaseName => {
+                self.may_write(ctx, log)?;
+                self.claims.claim_handle(ctx, kinds, None)?
+            }
+            Command::OfferName { to } => {
+                self.may_write(ctx, log)?;
+                self.claims.offer_handle(ctx, kinds, to)?
+            }
+            Command::DropClaim => self.claims.withdraw(ctx, kinds, None),
+            Command::RevokeDevice { phrase, device } => self.revoke_device(ctx, log, &phrase, device)?,
             Command::SetRelaysOnly { on } => {
-                self.relays_only = on;
-                self.write(Op::put(
-                    Table::Meta,
-                    meta::PREFERENCES.to_vec(),
-                    &Preferences { relays_only: on },
-                ));
-                if let Some(overlay) = &mut self.overlay {
-                    overlay.set_anchors_only(on, crate::clock(self.now), &mut self.rng);
-                }
-                self.me_changed = true;
+                let preferences = Preferences { relays_only: on };
+                ctx.write(Op::put(Table::Meta, meta::PREFERENCES.to_vec(), &preferences));
+                net.set_relays_only(ctx, on);
+                ctx.changed.me = true;
                 Outcome::Ok
             }
             Command::RebuildViews => {
-                self.begin_rebuild();
+                ctx.fact(Fact::RebuildViews);
                 Outcome::Ok
             }
-            Command::CheckReplicas { account } => return Ok(self.check_replicas(ask, &account)),
+            // Drafted above, or for relays.
+            Command::Follow { .. }
+            | Command::Unfollow { .. }
+            | Command::EditProfile { .. }
+            | Command::CheckReplicas { .. } => Outcome::Ok,
         };
-        Ok(Some(outcome))
+        Ok(outcome.into())
     }
 
-    /// Makes this device one of the account's: new key, certificate, feed.
-    fn become_device(&mut self, account_key: &KeyPair, keep: bool, device_name: &str) -> AccountId {
-        let key = KeyPair::from_seed(&self.random());
-        let device = DeviceId(key.public());
-        let account = AccountId(account_key.public());
-        let name: String = device_name
-            .trim()
-            .chars()
-            .take(limits::DEVICE_NAME_CHARS_MAX)
-            .collect();
-        let certificate = Certificate::issue(account_key, device, name.clone(), self.now.wall);
-        self.identity = Some(Identity {
-            account,
-            device,
-            key,
-            account_key: keep.then(|| account_key.clone()),
-            certificate: certificate.clone(),
-        });
-        self.write_identity();
-        // There is always room for one's own feed.
-        let begun = self.feeds.begin(device, account, name, self.now.wall, usize::MAX);
-        debug_assert!(begun.is_ok(), "a fresh device of an account that is not held yet");
-        if let Some(feed) = self.feeds.get_mut(&device) {
-            feed.own = true;
+    fn create(
+        &mut self,
+        ctx: &mut Ctx,
+        log: &mut Log,
+        name: &str,
+        device_name: &str,
+    ) -> Result<Outcome, Refusal> {
+        let name = kinds::text(name, limits::NAME_CHARS_MAX)?;
+        if self.identity.is_some() {
+            return Err(Refusal::HasAccount);
         }
-        self.append_own(&Body::Certificate(certificate));
-        self.me_changed = true;
-        self.next_housekeeping = self.now.instant;
-        account
+        let account_key = KeyPair::from_seed(&ctx.random());
+        let account = self.become_device(ctx, log, &account_key, true, device_name);
+        let bio = String::new();
+        log.append_own(ctx, &Body::Profile(Profile { name, bio }));
+        Ok(account)
     }
 
-    fn write_identity(&mut self) {
+    fn restore_account(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &mut Net,
+        log: &mut Log,
+        words: &str,
+        device_name: &str,
+    ) -> Result<Outcome, Refusal> {
+        let account_key = phrase::from_words(words).map_err(phrase_refusal)?;
         if let Some(identity) = &self.identity {
-            let record = identity.record();
-            self.write(Op::put(Table::Meta, meta::IDENTITY.to_vec(), &record));
-            self.write_strictly();
+            // Only a device that can no longer write makes room for a new one of the same account.
+            if !matches!(self.may_write(ctx, log), Err(Refusal::Forked | Refusal::Revoked)) {
+                return Err(Refusal::HasAccount);
+            }
+            if !identity.is_of(&account_key) {
+                return Err(Refusal::PhraseOfOther);
+            }
+            net.close_all(ctx, "this device begins anew");
+            log.leave_own(ctx);
         }
+        Ok(self.become_device(ctx, log, &account_key, false, device_name))
     }
 
-    /// Whether this device's feed can be written.
-    pub(crate) fn may_write(&self) -> Result<(), Refusal> {
+    /// Makes this device one of the account's: new key, certificate, feed. `keep`: the account's key stays here.
+    pub(super) fn become_device(
+        &mut self,
+        ctx: &mut Ctx,
+        log: &mut Log,
+        account_key: &KeyPair,
+        keep: bool,
+        device_name: &str,
+    ) -> Outcome {
+        let identity = Identity::new_device(ctx, account_key, keep, device_name);
+        identity.write(ctx);
+        ctx.local = Some(identity.local());
+        let account = identity.account();
+        log.begin_own(ctx, identity.certificate.clone());
+        self.identity = Some(identity);
+        self.own_feed.on_created();
+        ctx.changed.me = true;
+        ctx.wake();
+        Outcome::Account(account)
+    }
+
+    /// Whether this device can write now.
+    pub(super) fn may_write(&self, ctx: &Ctx, log: &Log) -> Result<(), Refusal> {
+        if self.own_feed.is_old_copy() {
+            return Err(Refusal::OldCopy);
+        }
+        log.may_write(ctx)
+    }
+
+    /// Whether a command that signs an entry has to wait until neighbours have said how far they hold the own feed; then it is kept.
+    pub(crate) fn keep_waiting(
+        &mut self,
+        ctx: &Ctx,
+        net: &Net,
+        ask: AskId,
+        command: Command,
+    ) -> Option<Command> {
+        let signs = !matches!(
+            command,
+            Command::CreateAccount { .. }
+                | Command::Restore { .. }
+                | Command::BeginAsNewDevice { .. }
+                | Command::ConfirmPhrase
+                | Command::SetRelaysOnly { .. }
+                | Command::RebuildViews
+                | Command::CheckReplicas { .. }
+        );
+        if self.identity.is_some() && signs && self.own_feed.must_wait(ctx, net) {
+            self.own_feed.wait(ask, command);
+            return None;
+        }
+        Some(command)
+    }
+
+    /// An old or forked copy of a device becomes a device of its own, and issues again what only it has.
+    fn begin_as_new_device(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &mut Net,
+        log: &mut Log,
+        words: Option<&str>,
+        device_name: &str,
+    ) -> Result<Outcome, Refusal> {
         let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
-        match self.feeds.get(&identity.device) {
-            Some(feed) if feed.forked.is_some() => Err(Refusal::Forked),
-            Some(feed) if feed.revoked.is_some() => Err(Refusal::Revoked),
-            Some(_) if self.store_state == StoreState::Full => Err(Refusal::Store(StoreState::Full)),
-            Some(_) => Ok(()),
-            None => Err(Refusal::NoAccount),
+        let blocked = self.may_write(ctx, log);
+        if !matches!(blocked, Err(Refusal::OldCopy | Refusal::Forked)) {
+            return Err(Refusal::HasAccount);
         }
-    }
-
-    /// Writes, signs and stores an entry of this device. Neighbours hear of it once it is on disk.
-    pub(crate) fn append_own(&mut self, body: &Body) -> Option<VerifiedEntry> {
-        let identity = self.identity.as_ref()?;
-        let feed = self.feeds.get(&identity.device)?;
-        let lamport = self
-            .feeds
-            .feeds_of(&identity.account)
-            .map(|(_, feed)| feed.lamport)
-            .max()
-            .unwrap_or(0);
-        let at = Position {
-            seq: feed.next_seq,
-            prev: feed.head,
-            lamport: lamport.saturating_add(1),
+        let (account_key, keep) = match (words, &identity.account_key) {
+            (Some(words), _) => (phrase::from_words(words).map_err(phrase_refusal)?, false),
+            (None, Some(key)) => (key.clone(), true),
+            (None, None) => return Err(Refusal::PhraseLength { words: 0 }),
         };
-        let timestamp = self.next_timestamp();
-        let verified = VerifiedEntry::create(&identity.key, at, identity.account, timestamp, body);
-        self.last_timestamp = timestamp;
-        // Before it is appended: what that reads ends the batch.
-        self.write_strictly();
-        self.append(&verified);
-        self.hold_back(verified.clone());
-        Some(verified)
-    }
-
-    /// The wall clock, but later than the last own entry, so that posts of one moment keep their order. A clock that was
-    /// put back by more than moments is believed.
-    fn next_timestamp(&self) -> Timestamp {
-        let next = self.last_timestamp.plus(Duration::from_millis(1));
-        let wall = self.now.wall;
-        if next > wall && next <= wall.plus(CLOCK_STEP_MAX) {
-            next
-        } else {
-            wall
+        if !identity.is_of(&account_key) {
+            return Err(Refusal::PhraseOfOther);
         }
+        net.close_all(ctx, "this device begins anew");
+        log.leave_own(ctx);
+        let posts = self.own_feed.take_set_aside(ctx);
+        let outcome = self.become_device(ctx, log, &account_key, keep, device_name);
+        for post in posts {
+            log.append_own(ctx, &Body::Post(post));
+        }
+        Ok(outcome)
     }
 
     fn publish(
         &mut self,
+        ctx: &mut Ctx,
+        log: &mut Log,
+        kinds: &Kinds,
         token: [u8; 16],
-        post: &str,
+        text: &str,
         reply: Option<ReplyTo>,
         slug: Option<String>,
-    ) -> Result<Outcome, Refusal> {
-        let post = text(post, limits::POST_CHARS_MAX)?;
+    ) -> Result<PostEntry, Refusal> {
+        let text = kinds::text(text, limits::POST_CHARS_MAX)?;
         let slug = slug.map(|slug| wished_slug(&slug)).transpose()?;
         let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
-        let (account, device) = (identity.account, identity.device);
+        let post = Post { text, reply };
         if let Some(known) = self.tokens.get(&token) {
-            let entry = EntryRef {
-                account,
-                id: known.id,
-            };
-            let body = Post { text: post, reply };
-            let view = self.post_view(entry, device, known.seq, self.now.wall, &body);
-            return Ok(Outcome::Published(Box::new(view)));
-        }
-        self.may_write()?;
-        if slug.is_some() {
-            self.room_for_slug(None)?;
-        }
-        let body = Post { text: post, reply };
-        let verified = self
-            .append_own(&Body::Post(body.clone()))
-            .ok_or(Refusal::NoAccount)?;
-        let seq = verified.header().seq;
-        self.remember_token(
-            token,
-            TokenRecord {
-                seq,
-                id: verified.id(),
-            },
-        );
-        if let Some(slug) = slug {
-            self.ask_registry(slug, Some(verified.header().clone()), NameAction::Claim, false)?;
-        }
-        let view = self.post_view(
-            verified.entry_ref(),
-            device,
-            seq,
-            verified.header().timestamp,
-            &body,
-        );
-        Ok(Outcome::Published(Box::new(view)))
-    }
-
-    fn remember_token(&mut self, token: [u8; 16], record: TokenRecord) {
-        self.tokens.insert(token, record);
-        self.write(Op::put(Table::Tokens, token.to_vec(), &record));
-        if self.tokens.len() > TOKENS_MAX
-            && let Some(oldest) = self
-                .tokens
-                .iter()
-                .min_by_key(|(_, record)| record.seq)
-                .map(|(token, _)| *token)
-        {
-            self.tokens.remove(&oldest);
-            self.write(Op::Delete {
-                table: Table::Tokens,
-                key: oldest.to_vec(),
+            let account = identity.account();
+            return Ok(PostEntry {
+                entry: EntryRef {
+                    account,
+                    id: known.id,
+                },
+                device: identity.device(),
+                seq: known.seq,
+                timestamp: ctx.now.wall,
+                post,
             });
         }
+        self.may_write(ctx, log)?;
+        if slug.is_some() {
+            self.claims.make_room(ctx, None)?;
+        }
+        let entry = log
+            .append_own(ctx, &Body::Post(post.clone()))
+            .ok_or(Refusal::NoAccount)?;
+        let (header, id) = (entry.header(), entry.id());
+        let record = TokenRecord { seq: header.seq, id };
+        self.tokens.remember(ctx, token, record);
+        if let Some(slug) = slug {
+            let header = Some(header.clone());
+            self.claims
+                .ask_registry(ctx, kinds, slug, header, NameAction::Claim, false)?;
+        }
+        Ok(PostEntry::new(header, id, post))
     }
 
-    fn follow(&mut self, account: AccountId, on: bool) -> Result<Outcome, Refusal> {
-        self.may_write()?;
-        if self.me() == Some(account) {
-            return Err(Refusal::NotFound);
-        }
-        if self.follows(&account) != on {
-            self.append_own(&Body::Follow(Follow { account, on }));
-        }
-        Ok(Outcome::Ok)
-    }
-
-    fn revoke_device(&mut self, phrase: &str, device: DeviceId) -> Result<Outcome, Refusal> {
-        self.may_write()?;
-        let account_key = phrase::from_words(phrase).map_err(phrase_refusal)?;
-        if self.me() != Some(AccountId(account_key.public())) {
+    fn revoke_device(
+        &mut self,
+        ctx: &mut Ctx,
+        log: &mut Log,
+        words: &str,
+        device: DeviceId,
+    ) -> Result<Outcome, Refusal> {
+        self.may_write(ctx, log)?;
+        let account_key = phrase::from_words(words).map_err(phrase_refusal)?;
+        let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
+        if !identity.is_of(&account_key) {
             return Err(Refusal::PhraseOfOther);
         }
-        let feed = self
-            .feeds
-            .get(&device)
-            .filter(|feed| self.me() == Some(feed.account))
-            .ok_or(Refusal::NotFound)?;
-        let revocation = Revocation::issue(&account_key, device, feed.next_seq, feed.head, self.now.wall);
-        self.append_own(&Body::Revocation(revocation));
+        let account = identity.account();
+        let feed = log.feeds.get(&device).filter(|feed| feed.account == account);
+        let feed = feed.ok_or(Refusal::NotFound)?;
+        let revocation = Revocation::issue(&account_key, device, feed.next_seq, feed.head, ctx.now.wall);
+        log.append_own(ctx, &Body::Revocation(revocation));
         Ok(Outcome::Ok)
     }
 }
 
-/// Trimmed, not empty, not too long.
-fn text(text: &str, max: usize) -> Result<String, Refusal> {
-    let text = text.trim();
-    match text.chars().count() {
-        0 => Err(Refusal::Empty),
-        n if n > max => Err(Refusal::TooLong { max: max as u32 }),
-        _ => Ok(text.to_owned()),
-    }
-}
-
-fn phrase_refusal(error: PhraseError) -> Refusal {
+pub(super) fn phrase_refusal(error: PhraseError) -> Refusal {
     match error {
         PhraseError::Length(words) => Refusal::PhraseLength { words: words as u32 },
         PhraseError::UnknownWord { position, word } => Refusal::PhraseWord {

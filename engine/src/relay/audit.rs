@@ -1,139 +1,80 @@
-//! Proof that others hold what they say they hold: a relay asks another for one entry of a feed, chosen by chance, again and
-//! again. Whoever can show it with its author's signature has it; whoever cannot does not count as having that feed any
-//! more, and is offered it anew.
+//! Proof that other relays hold what they say: a relay repeatedly asks another for one random entry of a feed. A relay that can show
+//! the entry with its author's signature holds it; one that cannot counts as not having that feed any more, and is offered it again.
 //!
-//! Invariant: one question per neighbour is under way; an answer is checked like any entry and kept by nobody.
+//! Invariant: one question per neighbour is under way; its answer is checked like any entry, and not stored.
 
-use protocol::message::Entries;
-use protocol::{DeviceId, PeerId};
-use rand_core::Rng;
+use ordered::Map;
+use protocol::DeviceId;
+use protocol::messages::Entries;
 
-use crate::Engine;
-use crate::io::{LinkId, Log, Output};
+use crate::io::LinkId;
 
-/// What a neighbour was asked to show.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Audit {
-    request: u32,
-    device: DeviceId,
-    seq: u64,
-    /// It said that it has it; otherwise it is only asked whether it does.
-    claimed: bool,
-    shown: bool,
+/// The entry a neighbour is asked to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    pub(crate) device: DeviceId,
+    pub(crate) seq: u64,
+    /// It said that it holds the entry; otherwise it is only asked whether it does.
+    pub(crate) claimed: bool,
 }
 
-impl Engine {
-    /// Asks one neighbouring relay, by chance, for one entry it said it has.
-    pub(crate) fn audit(&mut self) {
-        if !self.is_relay() {
-            return;
-        }
-        let links = self.links_whose(|up| up.neighbour && up.relay && !up.has.is_empty());
-        let Some(link) = self.any_of(&links) else { return };
-        let (feed, entry) = (self.rng.next_u64(), self.rng.next_u64());
-        let Some(up) = self.up(link) else { return };
-        let claimed = up.has.iter().nth((feed % up.has.len() as u64) as usize);
-        let Some((device, has)) = claimed.and_then(|(number, has)| Some((self.feeds.device(*number)?, *has)))
-        else {
-            return;
-        };
-        let seq = entry % has.max(1);
-        let Some(request) = self.want_one(link, device, seq) else {
-            return;
-        };
-        let Some(up) = self.up_mut(link) else { return };
-        let unanswered = up.audit.replace(Audit {
+/// A question, and whether the entry was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Audit {
+    request: u32,
+    pub(crate) question: Question,
+    pub(crate) shown: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Audits {
+    links: Map<LinkId, Audit>,
+}
+
+impl Audits {
+    /// A neighbour was asked by this request. The audit before, if it was not answered.
+    pub(crate) fn begin(&mut self, link: LinkId, request: u32, question: Question) -> Option<Audit> {
+        let shown = false;
+        let audit = Audit {
             request,
-            device,
-            seq,
-            claimed: true,
-            shown: false,
-        });
-        if let Some(unanswered) = unanswered {
-            self.judge_audit(link, unanswered);
-            self.end_checks(link);
-        }
+            question,
+            shown,
+        };
+        self.links.insert(link, audit)
     }
 
-    /// Asks a neighbouring relay for an entry that it has not said it has: it may have it from another by now.
-    pub(crate) fn ask_whether_held(&mut self, link: LinkId, device: DeviceId, seq: u64) {
-        if self.up(link).is_none_or(|up| up.audit.is_some()) {
-            return;
-        }
-        let Some(request) = self.want_one(link, device, seq) else {
-            return;
-        };
-        if let Some(up) = self.up_mut(link) {
-            up.audit = Some(Audit {
-                request,
-                device,
-                seq,
-                claimed: false,
-                shown: false,
-            });
-        }
+    pub(crate) fn is_under_way(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
     }
 
-    /// Whether these entries are the answer to an audit; then they are looked at here.
-    pub(crate) fn on_audited(&mut self, link: LinkId, entries: &Entries) -> bool {
-        if !self.is_relay() {
-            return false;
-        }
-        let Some(audit) = self.up_mut(link).and_then(|up| up.audit.as_mut()) else {
+    /// Whether these entries answer an audit; if so they are checked here.
+    pub(crate) fn on_entries(&mut self, link: LinkId, entries: &Entries) -> bool {
+        let audit = self.links.get_mut(&link);
+        let Some(audit) = audit.filter(|audit| audit.request == entries.request) else {
             return false;
         };
-        if audit.request != entries.request {
-            return false;
-        }
         if let [entry] = entries.entries.as_slice() {
             let header = &entry.signed.header;
-            let asked_for = header.device == audit.device && header.seq == audit.seq;
+            let Question { device, seq, .. } = audit.question;
+            let asked_for = header.device == device && header.seq == seq;
             audit.shown = asked_for && entry.clone().verify().is_ok();
         }
         true
     }
 
-    /// Whether this ends an audit; then it is judged.
-    pub(crate) fn on_audit_end(&mut self, link: LinkId, request: u32) -> bool {
-        if !self.is_relay() {
-            return false;
-        }
-        let Some(up) = self.up_mut(link) else {
-            return false;
-        };
-        let Some(audit) = up.audit.take_if(|audit| audit.request == request) else {
-            return false;
-        };
-        self.judge_audit(link, audit);
-        self.end_checks(link);
-        true
+    /// The audit that this request ends.
+    pub(crate) fn on_end(&mut self, link: LinkId, request: u32) -> Option<Audit> {
+        let audit = self.links.get(&link);
+        audit.filter(|audit| audit.request == request)?;
+        self.links.remove(&link)
     }
 
-    fn judge_audit(&mut self, link: LinkId, audit: Audit) {
-        if audit.shown {
-            self.note_has(link, &audit.device, audit.seq + 1);
-        }
-        if !audit.claimed {
-            return;
-        }
-        self.audits += 1;
-        if audit.shown {
-            return;
-        }
-        self.audits_failed += 1;
-        let Some(feed) = self.feeds.get(&audit.device) else {
-            return;
-        };
-        let (number, account) = (feed.number, feed.account);
-        let Some(up) = self.up_mut(link) else { return };
-        up.has.remove(&number);
-        up.told.remove(&number);
-        let peer: PeerId = up.peer;
-        self.emit(Output::Log(Log::NotHeld {
-            peer,
-            device: audit.device,
-            seq: audit.seq,
-        }));
-        self.send_digest(link, &[account], true);
+    pub(crate) fn on_session_down(&mut self, link: LinkId) {
+        self.links.remove(&link);
     }
 }
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

@@ -1,6 +1,601 @@
-pub(crate) mod audit;
-pub(crate) mod cache;
-pub(crate) mod name_proxy;
-pub(crate) mod placement;
-pub(crate) mod presence;
-pub(crate) mod replicas;
+//! The role of a relay: it keeps a part of all feeds, signs for what it has, answers for names, and tells who is linked with it.
+//!
+//! [`placement`] says which relays keep whose feeds and [`cache`] what is held beside that; [`repair`] says how far this relay is with
+//! it. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do. [`subscriptions`] and
+//! [`interest_cache`] hold what linked people want; [`receipts`], [`presence`] and [`name_proxy`] serve them.
+//!
+//! [`Relay`] combines these parts: its methods are named after the inputs and facts that the engine routes to it. Those about whose
+//! feeds are wanted stand in [`interest`], those that only a relay answers in [`messages`].
+//!
+//! Invariant: a part keeps nothing of a link that has ended.
+
+mod audit;
+mod cache;
+mod interest;
+mod interest_cache;
+mod messages;
+mod name_proxy;
+mod peer_has;
+mod placement;
+mod presence;
+mod receipts;
+mod repair;
+mod replicas;
+mod subscriptions;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use protocol::messages::receipt::Receipt;
+use protocol::messages::{Interests, Message, SaltedAccount};
+use protocol::names::NameAnswer;
+use protocol::{AccountId, DeviceId, Instant, PeerId, VerifiedEntry};
+use rand_core::Rng;
+
+use crate::api::{Event, RelayState, ReplicaView, ReplicasView};
+use crate::ctx::Ctx;
+use crate::facts::{Ended, Source};
+use crate::io::{Config, LinkId, Log as Line, NameTicket};
+use crate::kinds::{Kinds, Viewer};
+use crate::log::Log;
+use crate::log::records::meta;
+use crate::net::{Net, Session};
+use crate::relays::directory::Directory;
+use crate::store::{Op, Rows, Table};
+use crate::sync::{PeerInterest, Remembered, Sync, Wanting};
+
+use audit::{Audit, Audits, Question};
+use cache::{Cache, Demand, Dropped};
+use interest::want_from_relays;
+use interest_cache::InterestCache;
+use messages::Checks;
+use name_proxy::NameProxy;
+use peer_has::PeerHas;
+use placement::{Placement, Reassigned};
+use presence::Presence;
+use repair::Repair;
+use replicas::Replicas;
+use subscriptions::Subscriptions;
+
+/// The parts of the engine that a relay reads and acts on, for inputs that concern most of them.
+pub(crate) struct Parts<'a> {
+    pub(crate) net: &'a Net,
+    pub(crate) log: &'a mut Log,
+    pub(crate) sync: &'a mut Sync,
+    pub(crate) directory: &'a Directory,
+    pub(crate) kinds: &'a mut Kinds,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    own: PeerId,
+    placement: Placement,
+    repair: Repair,
+    peer_has: PeerHas,
+    audits: Audits,
+    replicas: Replicas,
+    cache: Cache,
+    subscriptions: Subscriptions,
+    interests: InterestCache,
+    presence: Presence,
+    names: NameProxy,
+    checks: Checks,
+}
+
+impl Relay {
+    pub(crate) fn new(config: &Config, own: PeerId, now: Instant) -> Self {
+        Self {
+            own,
+            placement: Placement::new(config, own),
+            repair: Repair::new(config, now),
+            peer_has: PeerHas::default(),
+            audits: Audits::default(),
+            replicas: Replicas::default(),
+            cache: Cache::default(),
+            subscriptions: Subscriptions::default(),
+            interests: InterestCache::default(),
+            presence: Presence::default(),
+            names: NameProxy::default(),
+            checks: Checks::default(),
+        }
+    }
+
+    // The store.
+
+    /// A row of the `Meta` table. `None`: it is this role's row, and damaged.
+    pub(crate) fn restore_row(&mut self, log: &mut Log, key: &[u8]) -> Option<()> {
+        if key == meta::NETWORKED {
+            self.repair.restore_networked();
+        } else if let Some(number) = cache::dropped_feed(key) {
+            let number = number?;
+            // Its rows are still there: the number must not be given to another feed.
+            log.feeds.reserve(number);
+            self.cache.resume(number);
+        }
+        Some(())
+    }
+
+    /// The store has been read: goes on deleting what was being deleted.
+    pub(crate) fn on_ready(&mut self, ctx: &mut Ctx) {
+        self.cache.continue_deleting(ctx);
+    }
+
+    // Time.
+
+    /// Once a second.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>) {
+        self.names.on_timer(ctx);
+        self.checks.on_timer(ctx);
+        if !parts.directory.suspects_partition() {
+            let grace = ctx.config.repair_grace;
+            let members = placement::members(parts.directory, ctx.clock(), grace);
+            if let Some(reassigned) = self.placement.set_members(&parts.log.feeds, members) {
+                self.on_reassigned(ctx, parts, reassigned);
+            }
+        }
+        self.update_repair(ctx, parts);
+        self.trim_cache(ctx, parts);
+        self.presence.on_timer(ctx, parts.net, parts.directory);
+    }
+
+    /// The interval of anti-entropy: asks one neighbouring relay at random for one random entry that it said it has.
+    pub(crate) fn on_anti_entropy(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, sync: &mut Sync) {
+        let has_something = |session: &Session| {
+            session.neighbour && session.relay && self.peer_has.of(session.link).is_some()
+        };
+        let Some(link) = ctx.any_of(&net.links_whose(has_something)) else {
+            return;
+        };
+        let (feed, entry) = (ctx.rng.next_u64(), ctx.rng.next_u64());
+        let Some(feeds) = self.peer_has.of(link) else {
+            return;
+        };
+        let claimed = feeds.iter().nth((feed % feeds.len() as u64) as usize);
+        let Some((device, has)) = claimed.and_then(|(number, has)| Some((log.feeds.device(*number)?, *has)))
+        else {
+            return;
+        };
+        let question = Question {
+            device,
+            seq: entry % has.max(1),
+            claimed: true,
+        };
+        let unanswered = self.begin_audit(ctx, net, sync, link, question);
+        if let Some(unanswered) = unanswered {
+            self.judge_audit(ctx, net, log, sync, link, unanswered);
+            self.checks.end(ctx, link);
+        }
+    }
+
+    // Placement.
+
+    /// The assignment changed: relays are asked for what is assigned to this one now, and offered what they should have.
+    fn on_reassigned(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>, reassigned: Reassigned) {
+        let Parts { net, log, sync, .. } = parts;
+        ctx.log(Line::Placement {
+            relays: self.placement.members().len(),
+            replicas: self.placement.replicas_assigned(),
+        });
+        let beside = self.placement.held_beside(&log.feeds);
+        self.cache.replace(beside, ctx.now.instant);
+        if !reassigned.was_divided && !self.placement.is_divided() {
+            // Every member keeps everything, as before.
+            return;
+        }
+        let relays: Vec<(LinkId, PeerId)> = net
+            .neighbours()
+            .filter(|session| session.relay)
+            .map(|session| (session.link, session.peer))
+            .collect();
+        for (link, peer) in relays {
+            self.send_interests(ctx, net, log, sync, link);
+            let Some(interest) = sync.interest(link).filter(|interest| interest.assigned) else {
+                continue;
+            };
+            let mut fresh = self.placement.assigned_to(&log.feeds, &peer);
+            fresh.retain(|account| !interest.matched.contains(account));
+            sync.match_accounts(link, fresh.iter().copied());
+            sync.send_digest(ctx, net, log, link, &fresh, true);
+        }
+    }
+
+    /// Asks a neighbouring relay for everything it has of what this one wants.
+    fn send_interests(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, sync: &mut Sync, link: LinkId) {
+        self.repair.on_interests_sent(link);
+        let wanting = Wanting::without_follows(self);
+        sync.send_interests(ctx, net, log, wanting, link);
+    }
+
+    /// This relay is to end: what only it has, others should have first. Its timer is due at once.
+    pub(crate) fn hand_over(&mut self, ctx: &mut Ctx, for_good: bool) {
+        self.repair.hand_over(for_good);
+        ctx.wake();
+    }
+
+    /// Sees how far this relay is with what it should hold, and emits that if it changed.
+    fn update_repair(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>) {
+        let now = ctx.now.instant;
+        if !self.repair.is_due(now) {
+            return;
+        }
+        let Parts {
+            net,
+            log,
+            sync,
+            directory,
+            ..
+        } = parts;
+        let missing = repair::missing(net, directory, &log.feeds, sync);
+        let mut view = self.repair.assess(&missing, now);
+        let members = self.placement.members().iter();
+        let alive =
+            members.filter(|member| self.state_of(directory, &member.peer) == Some(RelayState::Alive));
+        let living = alive.count();
+        let wanted = ctx.config.replicas;
+        if self.repair.judge_copies(wanted, living, now) {
+            ctx.log(Line::Copies { wanted, living });
+        }
+        view.relays = self.placement.members().len() as u32;
+        view.replicas = self.placement.replicas_assigned() as u32;
+        view.wanted = wanted as u32;
+        view.living = living as u32;
+        view.cached = self.cache.len() as u64;
+        view.doubts = directory.suspects_partition();
+        view.to_hand_over = self.repair.handing_over().map(|for_good| {
+            let relays: Vec<_> = missing.iter().map(|relay| (relay.link, relay.peer)).collect();
+            repair::left_to_hand_over(for_good, &log.feeds, &self.placement, &self.peer_has, &relays)
+        });
+        if view.to_hand_over.is_some_and(|left| left > 0) && self.repair.is_time_to_ask(now) {
+            for link in net.links_whose(|session| session.neighbour && session.relay) {
+                self.send_interests(ctx, net, log, sync, link);
+            }
+        }
+        if let Some(view) = self.repair.changed(view) {
+            ctx.event(Event::Repair(view));
+        }
+    }
+
+    fn state_of(&self, directory: &Directory, relay: &PeerId) -> Option<RelayState> {
+        match *relay == self.own {
+            true => Some(RelayState::Alive),
+            false => directory.state(relay),
+        }
+    }
+
+    // Neighbours.
+
+    /// A peer became a neighbour, and is sent interests.
+    pub(crate) fn on_neighbour_up(&mut self, net: &Net, link: LinkId) {
+        let Some(session) = net.session(link) else {
+            return;
+        };
+        self.repair.on_interests_sent(link);
+        if !session.relay {
+            self.subscriptions.add_link(link, session.account);
+        }
+    }
+
+    /// The link of a proven peer ended; `interest`: what the peer wanted.
+    pub(crate) fn on_session_down(&mut self, ctx: &mut Ctx, ended: &Ended, interest: PeerInterest) {
+        let Ended { link, peer, .. } = *ended;
+        self.subscriptions.remove_link(link);
+        if !ended.relay {
+            let named = interest.named;
+            let wanted = interest.matched.iter().chain(named.iter()).chain(&ended.account);
+            self.cache.touch_cached(wanted.copied(), ctx.now.instant);
+            if !interest.resume_failed {
+                let salted = interest.salted;
+                self.interests.remember(peer, Remembered { salted, named });
+            }
+        }
+        self.peer_has.on_session_down(link);
+        self.repair.on_session_down(link);
+        self.audits.on_session_down(link);
+        self.presence.on_session_down(link);
+        self.names.on_session_down(ctx, link);
+        self.checks.end(ctx, link);
+    }
+
+    /// A neighbouring relay has the entries of a feed below `next_seq`.
+    pub(crate) fn on_peer_has(
+        &mut self,
+        net: &Net,
+        log: &Log,
+        link: LinkId,
+        device: &DeviceId,
+        next_seq: u64,
+    ) {
+        if net.session(link).is_some_and(|session| session.relay) {
+            self.peer_has.record(&log.feeds, link, device, next_seq);
+        }
+    }
+
+    /// A neighbour said everything it has of what this relay wants.
+    pub(crate) fn on_compared(&mut self, ctx: &mut Ctx, net: &Net, directory: &Directory, link: LinkId) {
+        let Some(session) = net.session(link).filter(|session| session.relay) else {
+            return;
+        };
+        self.repair.on_compared(link);
+        if net.is_anchor(directory, &session.peer) && self.repair.set_networked() {
+            ctx.write(Op::Put {
+                table: Table::Meta,
+                key: meta::NETWORKED.to_vec(),
+                value: Vec::new(),
+            });
+        }
+    }
+
+    /// A neighbour sent something that serves catching up; `entries`: entries that were missing here.
+    pub(crate) fn on_helped(&mut self, ctx: &Ctx, net: &Net, link: LinkId, entries: bool) {
+        if let Some(session) = net.session(link) {
+            self.repair.on_helped(&session.peer, entries, ctx.now.instant);
+        }
+    }
+
+    // Feeds.
+
+    /// The first feed of an account begins here.
+    pub(crate) fn on_account_seen(&mut self, ctx: &Ctx, log: &Log, account: AccountId) {
+        self.placement.on_account_seen(&log.feeds, account);
+        if self.placement.is_divided() && !self.placement.is_assigned_here(&log.feeds, &account) {
+            self.cache.touch(account, ctx.now.instant);
+        }
+    }
+
+    /// An entry was appended to its feed.
+    pub(crate) fn on_appended(&mut self, ctx: &Ctx, net: &Net, entry: &VerifiedEntry, from: Source) {
+        let Source::Link(link) = from else { return };
+        if !net.session(link).is_some_and(|session| session.relay) {
+            let header = entry.header();
+            let (device, next_seq) = (header.device, header.seq + 1);
+            self.replicas.record_written(device, next_seq, ctx.now.instant);
+        }
+    }
+
+    /// A neighbour sent a receipt, its own or another relay's.
+    fn on_receipt(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        directory: &Directory,
+        link: LinkId,
+        receipt: &Receipt,
+    ) {
+        let Some(from) = net.session(link).map(|session| session.peer) else {
+            return;
+        };
+        if receipt.verify().is_err() {
+            return ctx.misbehaved(link, "a receipt with a wrong signature");
+        }
+        self.record_signed(ctx, net, log, directory, receipt);
+        receipts::pass_on(ctx, net, log, from, receipt);
+    }
+
+    /// Another relay signed for a feed; the receipt is verified, and may have come over a third peer.
+    fn record_signed(&mut self, ctx: &Ctx, net: &Net, log: &Log, directory: &Directory, receipt: &Receipt) {
+        let Receipt {
+            relay,
+            device,
+            next_seq,
+            ..
+        } = receipt;
+        let session = net.link_to(relay).and_then(|link| net.session(link));
+        let Some(session) = session.filter(|_| net.is_anchor(directory, relay)) else {
+            return;
+        };
+        self.on_peer_has(net, log, session.link, device, *next_seq);
+        self.replicas
+            .record_signed(*relay, device, *next_seq, session.opened, ctx.now.instant);
+    }
+
+    // Replicas.
+
+    /// Who keeps an account's feeds: relays that are alive first, otherwise in the order of the assignment.
+    pub(crate) fn replicas_view(
+        &self,
+        net: &Net,
+        log: &Log,
+        directory: &Directory,
+        account: &AccountId,
+    ) -> ReplicasView {
+        let devices = log.feeds.devices(account);
+        let view = |relay: PeerId| {
+            let this = relay == self.own;
+            let link = net.link_to(&relay);
+            let has = |device: &DeviceId| self.peer_has.get(link?, log.feeds.get(device)?.number);
+            let said = devices.iter().any(|device| has(device).is_some());
+            let behind = link.map_or_else(Vec::new, |link| self.behind(net, log, link, devices));
+            ReplicaView {
+                relay,
+                state: self.state_of(directory, &relay).unwrap_or(RelayState::Dead),
+                lag: (this || said).then(|| behind.iter().map(|(_, held, has)| held - has).sum()),
+                delay_ms: match this {
+                    true => Some(0),
+                    false => self.replicas.delay(&relay, devices),
+                },
+            }
+        };
+        let replicas = self.placement.replicas_of(&log.feeds, account);
+        ReplicasView {
+            replicas: ordered::sorted_by_key(replicas.into_iter().map(view), |replica| replica.state),
+            served_by: self.served_by(net, directory, account),
+        }
+    }
+
+    /// Feeds of which a peer said less than is held here: how much is held, and how much it said.
+    fn behind(&self, net: &Net, log: &Log, link: LinkId, devices: &[DeviceId]) -> Vec<(DeviceId, u64, u64)> {
+        if net.session(link).is_none() {
+            return Vec::new();
+        }
+        let feeds = devices
+            .iter()
+            .filter_map(|device| Some((*device, log.feeds.get(device)?)));
+        let feeds = feeds.map(|(device, feed)| {
+            let has = self.peer_has.get(link, feed.number).unwrap_or(0);
+            (device, feed.next_seq, has)
+        });
+        feeds.filter(|(_, held, has)| has < held).collect()
+    }
+
+    /// The mean delay of each relay's copies, in milliseconds.
+    pub(crate) fn delays(&self) -> Vec<(PeerId, u32)> {
+        self.replicas.delays()
+    }
+
+    // Audits.
+
+    /// Asks a neighbour to show an entry. The audit before, if it was not answered.
+    fn begin_audit(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        sync: &mut Sync,
+        link: LinkId,
+        question: Question,
+    ) -> Option<Audit> {
+        let request = sync.want_one(ctx, net, link, question.device, question.seq)?;
+        self.audits.begin(link, request, question)
+    }
+
+    /// Whether this request was an audit; then it is judged.
+    fn on_audit_end(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        sync: &mut Sync,
+        link: LinkId,
+        request: u32,
+    ) -> bool {
+        let Some(audit) = self.audits.on_end(link, request) else {
+            return false;
+        };
+        self.judge_audit(ctx, net, log, sync, link, audit);
+        self.checks.end(ctx, link);
+        true
+    }
+
+    fn judge_audit(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        sync: &mut Sync,
+        link: LinkId,
+        audit: Audit,
+    ) {
+        let Question { device, seq, claimed } = audit.question;
+        if audit.shown {
+            self.on_peer_has(net, log, link, &device, seq + 1);
+        }
+        if !claimed {
+            return;
+        }
+        ctx.totals.audits += 1;
+        if audit.shown {
+            return;
+        }
+        ctx.totals.audits_failed += 1;
+        let session = net.session(link);
+        let Some((feed, session)) = log.feeds.get(&device).zip(session) else {
+            return;
+        };
+        self.peer_has.retract(link, feed.number);
+        sync.unadvertise(link, feed.number);
+        let peer = session.peer;
+        ctx.log(Line::NotHeld { peer, device, seq });
+        sync.send_digest(ctx, net, log, link, &[feed.account], true);
+    }
+
+    // The cache.
+
+    /// Goes on deleting, or drops an account if more than wanted are held.
+    fn trim_cache(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>) {
+        if self.cache.is_deleting() {
+            // Unless a load failed, it is under way.
+            return self.cache.continue_deleting(ctx);
+        }
+        if parts.directory.suspects_partition() {
+            return;
+        }
+        let demand = Demand {
+            placement: &self.placement,
+            subscriptions: &self.subscriptions,
+            peer_has: &self.peer_has,
+            feeds: &parts.log.feeds,
+            net: parts.net,
+            sync: parts.sync,
+            // A copy of a relay that is no worker counts for nothing, so none is lost with it.
+            copies: if ctx.config.worker { ctx.config.replicas } else { 1 },
+        };
+        let (most, now) = (ctx.config.cached_accounts_max, ctx.now.instant);
+        let excess = self.cache.excess(most, now, |account| demand.may_drop(account));
+        if let Some(account) = excess {
+            self.drop_account(ctx, parts, account);
+        }
+    }
+
+    /// Forgets an account's feeds, and begins to delete their rows.
+    fn drop_account(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>, account: AccountId) {
+        let feeds = parts.log.feeds.forget(&account);
+        let numbers: Vec<_> = feeds.iter().map(|(_, feed)| feed.number).collect();
+        for (device, _) in &feeds {
+            ctx.write(Op::Delete {
+                table: Table::Feeds,
+                key: device.0.to_vec(),
+            });
+        }
+        self.placement.on_account_dropped(&numbers);
+        for number in &numbers {
+            self.peer_has.on_feed_dropped(*number);
+        }
+        parts.kinds.forget_account(ctx, &account);
+        parts.sync.forget_account(&account, &numbers);
+        for session in parts.net.neighbours().filter(|session| session.relay) {
+            let interests = Interests {
+                remove: vec![SaltedAccount::new(&session.salt, &account)],
+                ..Interests::default()
+            };
+            ctx.send(session.link, &Message::Interests(interests));
+        }
+        self.cache.delete(ctx, account, &numbers);
+    }
+
+    pub(crate) fn on_drop_failed(&mut self) {
+        self.cache.on_load_failed();
+    }
+
+    /// Entries to be deleted.
+    pub(crate) fn on_drop_rows(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>, rows: Rows) {
+        let viewer = Viewer::of(ctx);
+        let kinds = &mut *parts.kinds;
+        let dropped = self.cache.on_rows(ctx, rows, |ctx, number, entry| {
+            let header = &entry.signed.header;
+            kinds.unindex(ctx, viewer, header, header.id(), &entry.body, number);
+        });
+        match dropped {
+            // A person may have come to want the account while it was being deleted.
+            Dropped::Account(account) if self.keeps(parts.log, &account) => {
+                want_from_relays(ctx, parts.net, &[account]);
+            }
+            Dropped::Account(_) | Dropped::Feed | Dropped::Part => {}
+        }
+        self.trim_cache(ctx, parts);
+    }
+
+    // People.
+
+    /// The relays that a device of an account is linked with, as far as this one was told.
+    fn served_by(&self, net: &Net, directory: &Directory, account: &AccountId) -> Vec<PeerId> {
+        self.presence.served_by(self.own, net, directory, account)
+    }
+
+    /// This relay's registry answered.
+    pub(crate) fn on_named_by_registry(&mut self, ctx: &mut Ctx, ticket: NameTicket, answer: NameAnswer) {
+        self.names.on_registry_answer(ctx, ticket, answer);
+    }
+}

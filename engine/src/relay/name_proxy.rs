@@ -1,32 +1,46 @@
-//! The relay's part in names: a question is answered by the registry this relay keeps, or passed on to a relay that keeps
-//! it, and the answer takes the same way back.
+//! The relay's part in names: a question is answered by the registry this relay keeps, or forwarded to a relay that keeps it; the
+//! answer takes the same way back.
 //!
-//! Invariants: a request is checked before it costs anybody else anything; what a neighbour may ask is bounded per minute,
-//! whatever links it ends and begins meanwhile, and so are the requests of all together, since keys cost nothing, and what is
-//! under way. Policy when full: "too fast", which may be asked again.
+//! Invariants: a request is verified before it costs another peer anything. What one neighbour may ask is bounded per minute, across
+//! all its links; so are the requests of all neighbours together, since keys are free, and the questions under way. Policy when full:
+//! the answer is [`NameAnswer::TooFast`], after which the neighbour may ask again.
 
-use std::time::Duration;
+use core::time::Duration;
 
-use crate::Engine;
-use crate::io::{LinkId, NameTicket, Output};
 use ordered::Map;
-use protocol::directory::role;
-use protocol::message::{Message, NameAnswered, NameAsked};
-use protocol::name::{NameAnswer, NameQuestion};
-use protocol::{Instant, PeerId};
+use protocol::messages::directory::role;
+use protocol::messages::{Message, NameAnswered, NameAsked};
+use protocol::names::{NameAnswer, NameQuestion, NameRequest, RegistryId};
+use protocol::{AccountId, DeviceId, Instant, PeerId};
+
+use crate::ctx::Ctx;
+use crate::io::{LinkId, NameTicket, Output};
+use crate::net::Net;
+use crate::relays::directory::Directory;
 
 /// Questions under way at once.
 const UNDER_WAY_MAX: usize = 4_096;
-/// A registry that has not answered by then cannot be reached.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// A relay asks for its people: so many times as much.
-const RELAYS_SHARE: u32 = 256;
-/// Neighbours whose questions are counted; whoever comes after them asks in the next minute. Relays are always counted.
+/// A registry that has not answered within this time cannot be reached.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A relay asks on behalf of the people linked with it, and may ask this many times as much.
+const RELAY_FACTOR: u32 = 256;
+/// Neighbours whose questions are counted. Policy when full: further people ask in the next minute; relays are always counted.
 const COUNTED_MAX: usize = 8_192;
-/// How often what neighbours asked is forgotten.
-const COUNTED: Duration = Duration::from_mins(1);
+/// How often the counts begin again at zero.
+const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// A question somebody waits for.
+/// Devices that an account revoked, and from which entry on.
+type Revocations = Map<(AccountId, DeviceId), u64>;
+
+/// Which way a question can take.
+pub(crate) struct Route<'a> {
+    pub(crate) net: &'a Net,
+    pub(crate) directory: &'a Directory,
+    /// The registry of this network.
+    pub(crate) registry: Option<RegistryId>,
+}
+
+/// A neighbour that waits for an answer.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     link: LinkId,
@@ -34,143 +48,126 @@ struct Waiting {
     until: Instant,
 }
 
-/// Questions under way.
+/// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Registrar {
-    /// At this relay's own registry.
-    here: Map<NameTicket, Waiting>,
-    /// Passed on, by link and number there.
-    elsewhere: Map<(LinkId, u32), Waiting>,
-    /// Questions of this minute. They outlive the link, or a new one would begin to count anew.
+pub(crate) struct NameProxy {
+    /// Questions to this relay's own registry.
+    own: Map<NameTicket, Waiting>,
+    /// Forwarded questions, by the link they were forwarded on and their number there.
+    forwarded: Map<(LinkId, u32), Waiting>,
+    /// Questions of this minute by peer: a peer that opens another link does not begin again at zero.
     counts: Map<PeerId, u32>,
-    /// Requests of this minute, of everybody.
+    /// Requests of this minute, of all peers.
     requests: u32,
     counted_until: Instant,
-    last: u64,
+    last_ticket: u64,
 }
 
-impl Registrar {
-    /// Counts a question; whether it is one that may be asked.
-    fn count(&mut self, peer: PeerId, most: u32, always: bool) -> bool {
-        let room = always || self.counts.len() < COUNTED_MAX || self.counts.contains_key(&peer);
-        if !room {
-            return false;
-        }
-        let count = self.counts.or_default(peer);
-        *count = count.saturating_add(1);
-        *count <= most
-    }
-}
-
-impl Engine {
-    /// A neighbour asks the registry something.
-    pub(crate) fn on_name_question(&mut self, link: LinkId, asked: NameAsked) {
-        let NameAsked { request, question } = asked;
-        let refuse = |engine: &mut Self, answer| {
-            engine.send(link, &Message::NameAnswer(NameAnswered { request, answer }));
-        };
-        if !self.is_relay() {
-            return refuse(self, NameAnswer::Unavailable);
-        }
-        let Some(peer) = self.up(link).map(|up| up.peer) else {
+impl NameProxy {
+    /// A neighbour asks the registry.
+    pub(crate) fn on_question(
+        &mut self,
+        ctx: &mut Ctx,
+        route: &Route<'_>,
+        revocations: &Revocations,
+        link: LinkId,
+        asked: NameAsked,
+    ) {
+        let Some(peer) = route.net.session(link).map(|session| session.peer) else {
             return;
         };
-        let share = if self.is_anchor(&peer) { RELAYS_SHARE } else { 1 };
-        let most = self.config.names_per_minute.saturating_mul(share);
-        let under_way = self.registrar.here.len() + self.registrar.elsewhere.len();
-        if !self.registrar.count(peer, most, share > 1) || under_way >= UNDER_WAY_MAX {
-            return refuse(self, NameAnswer::TooFast);
+        let NameAsked { request, question } = asked;
+        let relay = route.net.is_anchor(route.directory, &peer);
+        if !self.admits(ctx, peer, relay) {
+            return reply(ctx, link, request, NameAnswer::TooFast);
         }
-        if let NameQuestion::Request(request) = &question {
-            if request.verify().is_err() {
-                return self.misbehaved(link, "a name request with a wrong signature");
+        if let NameQuestion::Request(claim) = &question {
+            if claim.verify().is_err() {
+                return ctx.misbehaved(link, "a name request with a wrong signature");
             }
-            let by = &request.certificate;
-            let revoked = self.revocations.contains_key(&(by.account, by.device));
-            if revoked {
-                return refuse(self, NameAnswer::NotYours);
+            if let Some(answer) = self.refusal_of(ctx, revocations, claim) {
+                return reply(ctx, link, request, answer);
             }
-            if self.registrar.requests >= self.config.claims_per_minute {
-                return refuse(self, NameAnswer::TooFast);
-            }
-            self.registrar.requests += 1;
         }
         let waiting = Waiting {
             link,
             request,
-            until: self.now.instant + ANSWER_WITHIN,
+            until: ctx.now.instant + TIMEOUT,
         };
-        self.registrar.last += 1;
-        if self.config.registrar {
-            let ticket = NameTicket(self.registrar.last);
-            self.registrar.here.insert(ticket, waiting);
-            return self.emit(Output::Name { ticket, question });
+        if ctx.config.registrar {
+            self.last_ticket += 1;
+            let ticket = NameTicket(self.last_ticket);
+            self.own.insert(ticket, waiting);
+            return ctx.emit(Output::Name { ticket, question });
         }
-        let Some(index) = self.index_link(link) else {
-            return refuse(self, NameAnswer::Unavailable);
+        let Some(index) = index_link(ctx, route, link) else {
+            return reply(ctx, link, request, NameAnswer::Unavailable);
         };
-        let number = self.registrar.last as u32;
-        self.registrar.elsewhere.insert((index, number), waiting);
-        let passed_on = NameAsked {
-            request: number,
-            question,
-        };
-        self.send(index, &Message::NameQuestion(passed_on));
+        // Differs from the numbers of this relay's own questions.
+        let request = ctx.next_request();
+        self.forwarded.insert((index, request), waiting);
+        ctx.send(index, &Message::NameQuestion(NameAsked { request, question }));
     }
 
-    /// A linked relay that keeps the registry this network takes names from, but not `other`.
-    fn index_link(&mut self, other: LinkId) -> Option<LinkId> {
-        let registry = self.names.registry();
-        let keeps = |peer: &PeerId| {
-            self.directory.alive(peer).is_some_and(|description| {
-                description.roles & role::INDEX != 0 && description.registry == registry
-            })
-        };
-        let mut links = self.links_whose(|up| up.neighbour && keeps(&up.peer));
-        links.retain(|link| *link != other);
-        self.any_of(&links)
+    /// Counts a question of a peer; whether it may be asked.
+    fn admits(&mut self, ctx: &Ctx, peer: PeerId, relay: bool) -> bool {
+        let factor = if relay { RELAY_FACTOR } else { 1 };
+        let most = ctx.config.names_per_minute.saturating_mul(factor);
+        let counted = relay || self.counts.len() < COUNTED_MAX || self.counts.contains_key(&peer);
+        if !counted {
+            return false;
+        }
+        let count = self.counts.or_default(peer);
+        *count = count.saturating_add(1);
+        *count <= most && self.own.len() + self.forwarded.len() < UNDER_WAY_MAX
+    }
+
+    /// Counts a verified request. The answer, if it may not be made.
+    fn refusal_of(
+        &mut self,
+        ctx: &Ctx,
+        revocations: &Revocations,
+        request: &NameRequest,
+    ) -> Option<NameAnswer> {
+        let by = &request.certificate;
+        if revocations.contains_key(&(by.account, by.device)) {
+            return Some(NameAnswer::NotYours);
+        }
+        if self.requests >= ctx.config.claims_per_minute {
+            return Some(NameAnswer::TooFast);
+        }
+        self.requests += 1;
+        None
     }
 
     /// This relay's registry answered.
-    pub(crate) fn on_named(&mut self, ticket: NameTicket, answer: NameAnswer) {
-        if !self.is_relay() {
-            return;
-        }
-        if let Some(waiting) = self.registrar.here.remove(&ticket) {
-            self.pass_answer(waiting, answer);
+    pub(crate) fn on_registry_answer(&mut self, ctx: &mut Ctx, ticket: NameTicket, answer: NameAnswer) {
+        if let Some(waiting) = self.own.remove(&ticket) {
+            pass_on(ctx, waiting, answer);
         }
     }
 
-    /// A neighbour answered a question that was passed on to it, or one of this device's own.
-    pub(crate) fn on_name_answer(&mut self, link: LinkId, answered: NameAnswered) {
-        let NameAnswered { request, answer } = answered;
-        if !self.is_relay() {
-            return self.on_own_name_answer(link, request, answer);
-        }
-        match self.registrar.elsewhere.remove(&(link, request)) {
-            Some(waiting) => self.pass_answer(waiting, answer),
-            None => self.on_own_name_answer(link, request, answer),
-        }
+    /// A neighbour answered. Returned if this is no answer to a forwarded question.
+    pub(crate) fn on_answer(
+        &mut self,
+        ctx: &mut Ctx,
+        link: LinkId,
+        answered: NameAnswered,
+    ) -> Option<NameAnswered> {
+        let Some(waiting) = self.forwarded.remove(&(link, answered.request)) else {
+            return Some(answered);
+        };
+        pass_on(ctx, waiting, answered.answer);
+        None
     }
 
-    fn pass_answer(&mut self, waiting: Waiting, answer: NameAnswer) {
-        let request = waiting.request;
-        self.send(
-            waiting.link,
-            &Message::NameAnswer(NameAnswered { request, answer }),
-        );
-    }
-
-    /// What time alone does: questions given up, counts forgotten.
-    pub(crate) fn keep_registrar(&mut self) {
-        if !self.is_relay() {
-            return;
-        }
-        let now = self.now.instant;
-        if now >= self.registrar.counted_until {
-            self.registrar.counted_until = now + COUNTED;
-            self.registrar.counts.clear();
-            self.registrar.requests = 0;
+    /// Gives up questions that had no answer in time, and begins counting again.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
+        let now = ctx.now.instant;
+        if now >= self.counted_until {
+            self.counted_until = now + COUNT_INTERVAL;
+            self.counts.clear();
+            self.requests = 0;
         }
         let mut late = Vec::new();
         let mut keep = |waiting: &Waiting| {
@@ -180,28 +177,50 @@ impl Engine {
             }
             waits
         };
-        self.registrar.here.retain(|_, waiting| keep(waiting));
-        self.registrar.elsewhere.retain(|_, waiting| keep(waiting));
+        self.own.retain(|_, waiting| keep(waiting));
+        self.forwarded.retain(|_, waiting| keep(waiting));
         for waiting in late {
-            self.pass_answer(waiting, NameAnswer::Unavailable);
+            pass_on(ctx, waiting, NameAnswer::Unavailable);
         }
     }
 
-    /// A link ended: what was asked over it is answered, what came over it need not be.
-    pub(crate) fn forget_registrar_link(&mut self, link: LinkId) {
-        if !self.is_relay() {
-            return;
-        }
-        self.registrar.here.retain(|_, waiting| waiting.link != link);
+    /// A link ended: questions forwarded on it are answered, questions that came over it need no answer.
+    pub(crate) fn on_session_down(&mut self, ctx: &mut Ctx, link: LinkId) {
+        self.own.retain(|_, waiting| waiting.link != link);
         let mut lost = Vec::new();
-        self.registrar.elsewhere.retain(|(over, _), waiting| {
+        self.forwarded.retain(|(over, _), waiting| {
             if *over == link {
                 lost.push(*waiting);
             }
             *over != link && waiting.link != link
         });
         for waiting in lost {
-            self.pass_answer(waiting, NameAnswer::Unavailable);
+            pass_on(ctx, waiting, NameAnswer::Unavailable);
         }
     }
 }
+
+/// A linked relay that keeps the registry of this network, other than the one that asks.
+fn index_link(ctx: &mut Ctx, route: &Route<'_>, asking: LinkId) -> Option<LinkId> {
+    let keeps = |peer: &PeerId| {
+        route.directory.alive(peer).is_some_and(|description| {
+            description.roles & role::INDEX != 0 && description.registry == route.registry
+        })
+    };
+    let relays = route
+        .net
+        .links_whose(|session| session.neighbour && session.link != asking && keeps(&session.peer));
+    ctx.any_of(&relays)
+}
+
+fn pass_on(ctx: &mut Ctx, waiting: Waiting, answer: NameAnswer) {
+    reply(ctx, waiting.link, waiting.request, answer);
+}
+
+fn reply(ctx: &mut Ctx, link: LinkId, request: u32, answer: NameAnswer) {
+    ctx.send(link, &Message::NameAnswer(NameAnswered { request, answer }));
+}
+
+#[cfg(test)]
+#[path = "name_proxy_tests.rs"]
+mod tests;

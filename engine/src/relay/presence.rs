@@ -1,106 +1,120 @@
-//! Which relays serve whom: a relay that serves the app tells those that keep names whose devices are linked with it, so that
-//! somebody's name can lead to where they are served.
+//! Whose devices are linked with which relay: a relay that serves the app tells the relays that keep names, so that a handle can lead
+//! to where its account is linked.
 //!
-//! Accounts are named as between two peers ([`SaltedAccount`]): the other relay recognises whom it is asked about, and learns
-//! of nobody else.
+//! Accounts are named as between two peers ([`SaltedAccount`]): the other relay recognises an account it is asked about, and learns
+//! no other one.
 //!
-//! Invariant: it is true of the links there are: a neighbour's word replaces its last one, and goes with its link. It counts
-//! as long as the neighbour lives and says that it serves the app. Nobody can check it: where any relay is let in
-//! ([`crate::Config::relays_allowed`]) it is that relay's own word.
+//! Invariant: what a neighbour says replaces what it said before, and is forgotten with its link. It counts while the neighbour is
+//! alive and describes itself as serving the app. It cannot be checked: where any relay is admitted
+//! ([`crate::Config::relays_allowed`]) it is that relay's own claim.
 
-use std::time::Duration;
+use core::time::Duration;
 
-use ordered::Set;
-use protocol::directory::role;
-use protocol::message::{Interests, Message, Presence, SaltedAccount};
+use ordered::{Map, Set};
+use protocol::messages::directory::role;
+use protocol::messages::{Interests, Message, Presence as Clients, SaltedAccount};
 use protocol::{AccountId, Instant, PeerId, limits};
 
-use crate::Engine;
+use crate::ctx::Ctx;
 use crate::io::LinkId;
-use crate::net::sessions::Link;
+use crate::net::Net;
+use crate::relays::directory::Directory;
 
-/// How often it is told what changed.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+/// How often changes are sent.
+const SEND_INTERVAL: Duration = Duration::from_secs(5);
 
-/// When it is told.
+/// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Served {
-    next: Instant,
+pub(crate) struct Presence {
+    /// The clients each neighbouring relay named.
+    peer_clients: Map<LinkId, Set<SaltedAccount>>,
+    /// The fingerprint of the clients that each neighbouring relay was last told.
+    advertised: Map<LinkId, [u8; 16]>,
+    next_send: Instant,
 }
 
-impl Engine {
-    fn has_role(&self, role: u8) -> bool {
-        let own = self.directory.own_description();
-        own.is_some_and(|own| own.roles & role != 0)
-    }
-
-    /// Whose devices are linked with this relay.
-    fn guests(&self) -> Set<AccountId> {
-        let people = self.links.values().filter_map(Link::neighbour);
-        people
-            .filter(|up| !up.relay)
-            .filter_map(|up| up.account)
-            .collect()
-    }
-
-    /// Once a second: index relays hear who is served here, if that changed.
-    pub(crate) fn keep_served(&mut self) {
-        let now = self.now.instant;
-        if !self.is_relay() || now < self.served.next || !self.has_role(role::WEB) {
+impl Presence {
+    /// Tells relays that keep names who is linked here, where that changed.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, net: &Net, directory: &Directory) {
+        if ctx.now.instant < self.next_send || !has_role(directory, role::WEB) {
             return;
         }
-        self.served.next = now + TELL_EVERY;
-        let guests = self.guests();
-        let keeps_names = |peer: &PeerId| {
-            let described = self.directory.alive(peer);
-            described.is_some_and(|description| description.roles & role::INDEX != 0)
-        };
-        for link in self.links_whose(|up| up.neighbour && up.relay && keeps_names(&up.peer)) {
-            let Some(up) = self.up_mut(link) else { continue };
-            let salted = guests.iter().map(|account| SaltedAccount::new(&up.salt, account));
+        self.next_send = ctx.now.instant + SEND_INTERVAL;
+        let clients = clients(net);
+        let keeps_names = |peer: &PeerId| is_alive_as(directory, peer, role::INDEX);
+        let relays = net.neighbours().filter(|session| session.relay);
+        for session in relays.filter(|session| keeps_names(&session.peer)) {
+            let salted = clients.iter();
+            let salted = salted.map(|account| SaltedAccount::new(&session.salt, account));
             let salted: Set<SaltedAccount> = salted.collect();
             let fingerprint = Interests::fingerprint(salted.iter());
-            if up.told_served == Some(fingerprint) || (up.told_served.is_none() && salted.is_empty()) {
+            let before = self.advertised.get(&session.link);
+            if before == Some(&fingerprint) || (before.is_none() && salted.is_empty()) {
                 continue;
             }
-            up.told_served = Some(fingerprint);
-            // Policy when full: those beyond are not told of.
+            self.advertised.insert(session.link, fingerprint);
+            // Policy when full: further accounts are not sent.
             let accounts = salted.iter().copied().take(limits::INTERESTS_PER_MESSAGE_MAX);
             let accounts = accounts.collect();
-            self.send(link, &Message::Presence(Presence { accounts }));
+            ctx.send(session.link, &Message::Presence(Clients { accounts }));
         }
     }
 
-    /// A relay says whom it serves.
-    pub(crate) fn on_serves(&mut self, link: LinkId, serves: Presence) {
-        let Some(peer) = self.up(link).map(|up| up.peer) else {
-            return;
-        };
-        if !self.is_relay() || !self.has_role(role::INDEX) || !self.is_anchor(&peer) {
-            return;
-        }
-        if let Some(up) = self.up_mut(link) {
-            up.serves = serves.accounts.into_iter().collect();
+    /// A relay says whose devices are linked with it.
+    pub(crate) fn on_presence(&mut self, net: &Net, directory: &Directory, link: LinkId, clients: Clients) {
+        let peer = net.session(link).map(|session| session.peer);
+        let listens = has_role(directory, role::INDEX);
+        if peer.is_some_and(|peer| listens && net.is_anchor(directory, &peer)) {
+            let clients = clients.accounts.into_iter().collect();
+            self.peer_clients.insert(link, clients);
         }
     }
 
-    fn serves_the_app(&self, peer: &PeerId) -> bool {
-        let described = self.directory.alive(peer);
-        described.is_some_and(|description| description.roles & role::WEB != 0)
+    pub(crate) fn on_session_down(&mut self, link: LinkId) {
+        self.peer_clients.remove(&link);
+        self.advertised.remove(&link);
     }
 
-    /// The relays that serve an account, as far as this one was told.
-    pub(crate) fn served_by(&self, account: &AccountId) -> Vec<PeerId> {
-        let own = self.own_peer();
-        let here = self.has_role(role::WEB) && self.guests().contains(account);
-        let neighbours = self.links.values().filter_map(Link::neighbour);
-        let others = neighbours.filter(|up| {
-            let said = !up.serves.is_empty() && self.serves_the_app(&up.peer);
-            said && up.serves.contains(&SaltedAccount::new(&up.salt, account))
+    /// The relays that a device of an account is linked with, as far as this one was told.
+    pub(crate) fn served_by(
+        &self,
+        own: PeerId,
+        net: &Net,
+        directory: &Directory,
+        account: &AccountId,
+    ) -> Vec<PeerId> {
+        let here = has_role(directory, role::WEB) && clients(net).contains(account);
+        let others = net.neighbours().filter(|session| {
+            let clients = self.peer_clients.get(&session.link);
+            let salted = || SaltedAccount::new(&session.salt, account);
+            is_alive_as(directory, &session.peer, role::WEB)
+                && clients.is_some_and(|clients| clients.contains(&salted()))
         });
-        own.filter(|_| here)
-            .into_iter()
-            .chain(others.map(|up| up.peer))
+        let own = here.then_some(own);
+        own.into_iter()
+            .chain(others.map(|session| session.peer))
             .collect()
     }
 }
+
+/// The accounts whose devices are linked with this relay.
+fn clients(net: &Net) -> Set<AccountId> {
+    let people = net.neighbours().filter(|session| !session.relay);
+    people.filter_map(|session| session.account).collect()
+}
+
+/// Whether this relay describes itself with a role.
+fn has_role(directory: &Directory, role: u8) -> bool {
+    let own = directory.own_description();
+    own.is_some_and(|own| own.roles & role != 0)
+}
+
+/// Whether another relay is alive and describes itself with a role.
+fn is_alive_as(directory: &Directory, peer: &PeerId, role: u8) -> bool {
+    let described = directory.alive(peer);
+    described.is_some_and(|description| description.roles & role != 0)
+}
+
+#[cfg(test)]
+#[path = "presence_tests.rs"]
+mod tests;

@@ -1,233 +1,195 @@
-//! Comparing feeds with a relay by a [`crate::sync::sketch`]: what costs a digest a hundred bytes for each feed costs this some thirty
+//! Comparing feeds with a relay by a [`super::sketch`]: where a digest costs a hundred bytes for each feed, this costs about thirty
 //! for each that differs.
 //!
-//! Whoever dialled the relay sends cells of what it holds; the relay says how many more it needs, or what differs. Both
-//! compare what they held when it began; what comes meanwhile is pushed anyway. Browsers compare among themselves by
+//! The peer that dialled the relay sends cells of what it holds; the relay answers how many more it needs, or what differs. Both
+//! compare what they held when it began; entries that come meanwhile are pushed anyway. Devices compare with each other by
 //! digests, since they have little in common.
 //!
 //! Invariants: one comparison per link is under way; a neighbour makes this peer send or hold no more cells than
 //! [`limits::SKETCH_CELLS_MAX`], and each request for more must ask for a quarter more than before.
 
-use std::collections::VecDeque;
-
 use ordered::{Map, Set};
-use protocol::handshake::Role;
-use protocol::message::{
-    Compared, Differences, FeedHead, FeedKey, Interests, Message, SaltedAccount, Sketch, Verdict,
-};
-use protocol::{AccountId, DeviceId, EntryId, PeerId, limits};
+use protocol::message::{Compared, Differences, FeedHead, FeedKey, Message, Sketch, Verdict};
+use protocol::{AccountId, DeviceId, EntryId, limits};
 
-use crate::Engine;
+use crate::ctx::Ctx;
+use crate::facts::Fact;
 use crate::io::LinkId;
-use crate::log::feeds::Feed;
-use crate::sync::sketch::{self, Cell, Item, Items};
+use crate::log::Log;
+use crate::net::{Net, Session};
 
-/// Of fewer feeds a digest is as short.
+use super::digest::head_of;
+use super::sketch::{self, Cell, Item, Items};
+use super::{Sync, Wanting};
+
+/// With fewer feeds a digest is as short.
 const FEEDS_MIN: usize = 16;
-/// Cells sent first: enough for some forty differences between a browser and its relay,
-const CELLS_OF_BROWSERS: usize = 64;
-/// and for two hundred between relays, which miss more of each other.
+/// Cells a device sends first: enough for about forty differences.
+const CELLS_OF_DEVICES: usize = 64;
+/// Cells a relay sends first: enough for two hundred differences, since relays miss more of each other.
 const CELLS_OF_RELAYS: usize = 256;
-/// Of fewer accounts it is not remembered who wanted them.
-const RECALLED_MIN: usize = 64;
-/// Accounts remembered of all browsers together. Policy when full: of whom left first is forgotten.
-const RECALLED_MAX: usize = 1 << 20;
 
 /// A comparison under way on one link.
 #[derive(Debug)]
-pub(crate) struct Comparing {
+struct Comparing {
     round: u32,
     items: Items,
     /// Cells sent, or asked for.
     sent: usize,
-    /// Cells that came.
-    #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "browsers only send"))]
+    /// Cells received.
+    #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "devices only send"))]
     cells: Vec<Cell>,
     /// Feeds the other end lacks, of those it spoke of so far.
     lacked: Set<DeviceId>,
 }
 
-/// What browsers wanted that are no longer linked, for when they come back.
+impl Comparing {
+    fn new(round: u32, items: Items) -> Box<Self> {
+        Box::new(Self {
+            round,
+            items,
+            sent: 0,
+            cells: Vec::new(),
+            lacked: Set::new(),
+        })
+    }
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Recalled {
-    of: Map<PeerId, (Set<SaltedAccount>, Set<AccountId>)>,
-    order: VecDeque<PeerId>,
-    accounts: usize,
+struct LinkComparison {
+    under_way: Option<Box<Comparing>>,
+    last_round: u32,
 }
 
-impl Recalled {
-    pub(crate) fn remember(&mut self, peer: PeerId, wanted: Set<SaltedAccount>, named: Set<AccountId>) {
-        self.take(&peer);
-        if !(RECALLED_MIN..=RECALLED_MAX).contains(&wanted.len()) {
-            return;
-        }
-        self.accounts += wanted.len() + named.len();
-        self.of.insert(peer, (wanted, named));
-        self.order.push_back(peer);
-        while self.accounts > RECALLED_MAX {
-            let Some(oldest) = self.order.front().copied() else {
-                return;
-            };
-            self.take(&oldest);
-        }
+/// The comparisons of all links.
+#[derive(Debug, Default)]
+pub(super) struct Comparisons {
+    links: Map<LinkId, LinkComparison>,
+}
+
+impl Comparisons {
+    pub(super) fn forget(&mut self, link: LinkId) {
+        self.links.remove(&link);
     }
 
-    pub(crate) fn take(&mut self, peer: &PeerId) -> Option<(Set<SaltedAccount>, Set<AccountId>)> {
-        let (wanted, named) = self.of.remove(peer)?;
-        self.accounts -= wanted.len() + named.len();
-        self.order.retain(|other| other != peer);
-        Some((wanted, named))
+    /// Takes the comparison of this round off its link.
+    fn take(&mut self, link: LinkId, round: u32) -> Option<Box<Comparing>> {
+        let under_way = &mut self.links.get_mut(&link)?.under_way;
+        under_way.take_if(|comparing| comparing.round == round)
+    }
+
+    fn put(&mut self, link: LinkId, comparing: Box<Comparing>) {
+        self.links.or_default(link).under_way = Some(comparing);
     }
 }
 
-fn head(device: DeviceId, feed: &Feed) -> FeedHead {
-    let (next_seq, head) = feed.shareable();
-    FeedHead {
-        account: feed.account,
-        device,
-        next_seq,
-        head,
-    }
-}
-
-impl Engine {
+impl Sync {
     /// Whether this end is to send a sketch on a link.
-    pub(crate) fn may_sketch(&self, link: LinkId) -> bool {
-        let dialled = self
-            .links
-            .get(&link)
-            .is_some_and(|link| link.origin().0 == Role::Initiator);
-        if !dialled || self.up(link).is_none_or(|up| !up.relay) {
+    pub(super) fn may_sketch(&self, log: &Log, wanting: Wanting<'_>, session: &Session) -> bool {
+        if !session.dialled || !session.relay {
             return false;
         }
-        if self.is_relay() {
-            return self.feeds.len() >= FEEDS_MIN;
+        if wanting.serves_others() {
+            return log.feeds.len() >= FEEDS_MIN;
         }
-        let wanted = self.wanted();
-        let held = wanted.iter().map(|account| self.feeds.devices(account).len());
+        let wanted = wanting.wanted(log);
+        let held = wanted.iter().map(|account| log.feeds.devices(account).len());
         held.sum::<usize>() >= FEEDS_MIN
     }
 
-    /// The fingerprint of these interests, if it is worth asking a relay whether it remembers them.
-    pub(crate) fn recallable(&self, wanted: &Set<SaltedAccount>) -> Option<[u8; 16]> {
-        (!self.is_relay() && wanted.len() >= RECALLED_MIN).then(|| Interests::fingerprint(wanted.iter()))
-    }
-
-    /// The feeds a link's ends compare by sketch.
-    fn items(&self, link: LinkId) -> Items {
-        let Some(up) = self.up(link) else {
-            return Items::default();
-        };
+    /// The feeds that the ends of a link compare by sketch.
+    fn items(&self, log: &Log, wanting: Wanting<'_>, session: &Session) -> Items {
         let mut items = Vec::new();
         let mut add = |account: &AccountId| {
-            for (device, feed) in self.feeds.feeds_of(account) {
-                let (salt, (next_seq, head)) = (&up.link_salt, feed.shareable());
+            for (device, feed) in log.feeds.feeds_of(account) {
+                let (next_seq, head) = feed.shared();
                 if next_seq > 0 {
+                    let salt = &session.link_salt;
                     items.push(Item::new(salt, &device, next_seq, &head, feed.number));
                 }
             }
         };
-        if self.is_relay() {
-            let accounts = self.feeds.accounts().filter(|account| up.wants(account));
+        if wanting.serves_others() {
+            let interest = self.interest(session.link);
+            let wants = |account: &AccountId| interest.is_some_and(|interest| interest.wants(account));
+            let accounts = log.feeds.accounts().filter(wants);
             accounts.for_each(|account| add(&account));
         } else {
-            self.wanted().iter().for_each(&mut add);
+            wanting.wanted(log).iter().for_each(&mut add);
         }
         Items::new(items)
     }
 
     /// Begins to compare.
-    pub(crate) fn send_sketch(&mut self, link: LinkId) {
-        let items = self.items(link);
-        let first = if self.is_relay() {
+    pub(super) fn send_sketch(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+    ) {
+        let Some(session) = net.session(link) else { return };
+        let items = self.items(log, wanting, session);
+        let first = if wanting.serves_others() {
             CELLS_OF_RELAYS
         } else {
-            CELLS_OF_BROWSERS
+            CELLS_OF_DEVICES
         };
-        let Some(up) = self.up_mut(link) else { return };
-        up.last_round = up.last_round.wrapping_add(1);
-        up.comparing = Some(Box::new(Comparing {
-            round: up.last_round,
-            items,
-            sent: 0,
-            cells: Vec::new(),
-            lacked: Set::new(),
-        }));
-        self.send_cells(link, first);
-    }
-
-    /// Sends cells until so many are.
-    fn send_cells(&mut self, link: LinkId, enough: usize) {
-        let Some(comparing) = self.up_mut(link).and_then(|up| up.comparing.as_mut()) else {
-            return;
-        };
-        let mut first = comparing.sent;
-        let cells = comparing.items.cells(first, enough);
-        comparing.sent = enough;
-        let (round, feeds) = (comparing.round, comparing.items.len() as u32);
-        for cells in cells.chunks(limits::SKETCH_CELLS_PER_MESSAGE_MAX) {
-            let message = Message::Sketch(Sketch {
-                round,
-                feeds,
-                first: first as u32,
-                cells: sketch::encode(cells),
-            });
-            first += cells.len();
-            self.send(link, &message);
-        }
-    }
-
-    /// A relay does not remember what this peer wanted.
-    pub(crate) fn on_forgotten(&mut self, link: LinkId) {
-        if !self.is_relay() {
-            self.tell_interests_in_full(link);
-        }
+        let comparison = self.comparisons.links.or_default(link);
+        comparison.last_round = comparison.last_round.wrapping_add(1);
+        let mut comparing = Comparing::new(comparison.last_round, items);
+        send_cells(ctx, link, &mut comparing, first);
+        comparison.under_way = Some(comparing);
     }
 
     /// What came of this peer's sketch.
-    pub(crate) fn on_verdict(&mut self, link: LinkId, compared: Compared) {
-        let Some(up) = self.up_mut(link) else { return };
-        let Some(mut comparing) = up
-            .comparing
-            .take_if(|comparing| comparing.round == compared.round)
-        else {
-            // Of an earlier one.
+    pub(super) fn on_verdict(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        compared: Compared,
+    ) {
+        // An answer to an earlier round means nothing any more.
+        let Some(mut comparing) = self.comparisons.take(link, compared.round) else {
             return;
         };
         match compared.verdict {
             Verdict::More(enough) => {
                 let (enough, sent) = (enough as usize, comparing.sent);
                 if enough < sent + sent / 4 || enough > limits::SKETCH_CELLS_MAX {
-                    return self.misbehaved(link, "a request for cells that are too few or too many");
+                    return ctx.misbehaved(link, "a request for cells that are too few or too many");
                 }
-                up.comparing = Some(comparing);
-                self.send_cells(link, enough);
+                send_cells(ctx, link, &mut comparing, enough);
+                self.comparisons.put(link, comparing);
             }
-            Verdict::Plain => {
-                let numbers = comparing.items.iter().map(|item| item.number);
-                let held = numbers.filter_map(|number| self.feeds.by_number(number));
-                let heads = held.map(|(device, feed)| head(device, feed)).collect();
-                self.send_heads(link, heads, true);
-            }
+            Verdict::Plain => self.send_heads(ctx, link, heads_of(log, &comparing.items), true),
             Verdict::Differ(differences) => {
-                let heads = self.take_differences(link, &mut comparing, &differences);
+                let heads = self.take_differences(ctx, net, log, wanting, link, &mut comparing, &differences);
                 let lacks = !comparing.lacked.is_empty();
                 if differences.end {
-                    self.end_comparing(link, &comparing);
-                } else if let Some(up) = self.up_mut(link) {
-                    up.comparing = Some(comparing);
+                    self.end_comparing(ctx, log, wanting, link, &comparing);
+                } else {
+                    self.comparisons.put(link, comparing);
                 }
                 if !heads.is_empty() || (differences.end && lacks) {
-                    self.send_heads(link, heads, differences.end);
+                    self.send_heads(ctx, link, heads, differences.end);
                 }
-                self.pump_fetches(link);
+                self.pump_fetches(ctx, net, log, wanting, link);
             }
         }
     }
 
-    /// Notes what a relay has more of. What it lacks.
+    /// Records what a relay holds more of. The heads of what it lacks.
     fn take_differences(
         &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
         link: LinkId,
         comparing: &mut Comparing,
         differences: &Differences,
@@ -237,117 +199,156 @@ impl Engine {
         let (mut heads, mut more) = (Vec::new(), Vec::new());
         for item in comparing.items.iter() {
             let key = item.short();
-            let Some((device, feed)) = self.feeds.by_number(item.number) else {
+            let Some((device, feed)) = log.feeds.by_number(item.number) else {
                 continue;
             };
             if asked.contains(&key) {
                 comparing.lacked.insert(device);
-                heads.push(head(device, feed));
+                heads.extend(head_of(device, feed));
             } else if let Some(next_seq) = ahead.get(&key).filter(|next_seq| **next_seq > feed.next_seq) {
                 more.push(FeedHead {
+                    account: feed.account,
+                    device,
                     next_seq: *next_seq,
                     head: EntryId::default(),
-                    ..head(device, feed)
                 });
             }
         }
         for head in more {
-            self.note_head(link, head);
+            self.record_head(ctx, net, log, wanting, link, head);
         }
         heads
     }
 
-    /// All that differs was told: the rest is held by both.
-    fn end_comparing(&mut self, link: LinkId, comparing: &Comparing) {
+    /// Everything that differs was said: the rest is held by both.
+    fn end_comparing(
+        &mut self,
+        ctx: &mut Ctx,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        comparing: &Comparing,
+    ) {
         for item in comparing.items.iter() {
-            let Some((device, feed)) = self.feeds.by_number(item.number) else {
+            let Some((device, feed)) = log.feeds.by_number(item.number) else {
                 continue;
             };
             if comparing.lacked.contains(&device) {
                 continue;
             }
             let account = feed.account;
-            self.note_same(link, item, device);
-            self.note_spoke(link, account);
+            self.record_same(ctx, wanting, link, item, device);
+            self.record_mention(ctx, log, wanting, link, account);
         }
-        self.on_compared(link);
+        ctx.fact(Fact::Compared { link });
     }
 
-    /// The neighbour has at least as much of a feed as was here when the comparison began, or will ask for it.
-    fn note_same(&mut self, link: LinkId, item: &Item, device: DeviceId) {
-        if let Some(up) = self.up_mut(link) {
-            let told = up.told.or_default(item.number);
-            *told = item.next_seq().max(*told);
-        }
-        self.note_has(link, &device, item.next_seq());
+    /// The neighbour holds at least as much of a feed as was here when the comparison began, or will ask for it.
+    fn record_same(
+        &mut self,
+        ctx: &mut Ctx,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        item: &Item,
+        device: DeviceId,
+    ) {
+        self.raise_advertised(link, item.number, item.next_seq());
+        Self::record_peer_has(ctx, wanting, link, device, item.next_seq());
     }
 }
 
+/// Sends cells until this many are sent.
+fn send_cells(ctx: &mut Ctx, link: LinkId, comparing: &mut Comparing, enough: usize) {
+    let mut first = comparing.sent;
+    let cells = comparing.items.cells(first, enough);
+    comparing.sent = enough;
+    for cells in cells.chunks(limits::SKETCH_CELLS_PER_MESSAGE_MAX) {
+        let message = Message::Sketch(Sketch {
+            round: comparing.round,
+            feeds: comparing.items.len() as u32,
+            first: first as u32,
+            cells: sketch::encode(cells),
+        });
+        first += cells.len();
+        ctx.send(link, &message);
+    }
+}
+
+/// How far the feeds of a comparison are held by now.
+fn heads_of(log: &Log, items: &Items) -> Vec<FeedHead> {
+    let feeds = items.iter().filter_map(|item| log.feeds.by_number(item.number));
+    feeds.filter_map(|(device, feed)| head_of(device, feed)).collect()
+}
+
 /// A relay's part.
-impl Engine {
+#[cfg(feature = "relay")]
+impl Sync {
     /// Cells of what a neighbour holds.
-    #[cfg(feature = "relay")]
-    pub(crate) fn on_sketch(&mut self, link: LinkId, sketch: &Sketch) {
-        let Some(up) = self.up(link).filter(|up| self.is_relay() && !up.forgot) else {
+    pub(super) fn on_sketch(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        sketch: &Sketch,
+    ) {
+        let Some(session) = net.session(link).filter(|_| wanting.serves_others()) else {
             return;
         };
-        let (first, round) = (sketch.first as usize, sketch.round);
-        let begun = up
-            .comparing
-            .as_ref()
-            .is_some_and(|comparing| comparing.round == round);
-        if first == 0 && !begun {
-            let items = self.items(link);
-            let Some(up) = self.up_mut(link) else { return };
-            up.awaits_sketch = false;
-            up.comparing = Some(Box::new(Comparing {
-                round,
-                items,
-                sent: 0,
-                cells: Vec::new(),
-                lacked: Set::new(),
-            }));
-        }
-        let Some(up) = self.up_mut(link) else { return };
-        let Some(mut comparing) = up.comparing.take_if(|comparing| comparing.round == round) else {
+        let interest = self.interests.or_default(link);
+        if interest.resume_failed {
             return;
+        }
+        let (first, round) = (sketch.first as usize, sketch.round);
+        let under_way = self.comparisons.take(link, round);
+        let mut comparing = match under_way {
+            Some(comparing) => comparing,
+            None if first == 0 => {
+                interest.awaits_sketch = false;
+                Comparing::new(round, self.items(log, wanting, session))
+            }
+            None => return,
         };
         let cells = sketch::decode(&sketch.cells).filter(|_| comparing.cells.len() == first);
         let Some(cells) = cells.filter(|cells| first + cells.len() <= limits::SKETCH_CELLS_MAX) else {
-            return self.misbehaved(link, "cells of a sketch that are none");
+            return ctx.misbehaved(link, "cells of a sketch that are none");
         };
         comparing.cells.extend(cells);
         // Those asked for may come in several messages.
         if comparing.cells.len() < comparing.sent {
-            up.comparing = Some(comparing);
-            return;
+            return self.comparisons.put(link, comparing);
         }
         let (theirs, ours) = (sketch.feeds as usize, comparing.items.len());
         let verdict = match comparing.items.differences(&comparing.cells) {
-            Ok(differences) => return self.on_differences(link, &comparing, differences),
-            // So many differ at least, and a digest of all is as short: five cells weigh a head.
+            Ok(differences) => {
+                return self.on_differences(ctx, net, log, wanting, link, &comparing, differences);
+            }
+            // At least this many differ, and a digest of all is as short: five cells weigh a head.
             Err(few) if few.enough.max(theirs.abs_diff(ours)) / 5 >= theirs.min(ours) => Verdict::Plain,
             Err(few) if few.enough > limits::SKETCH_CELLS_MAX => Verdict::Plain,
             Err(few) => Verdict::More(few.enough as u32),
         };
         if let Verdict::More(enough) = verdict {
             comparing.sent = enough as usize;
-            up.comparing = Some(comparing);
-            return self.send(link, &Message::Compared(Compared { round, verdict }));
+            self.comparisons.put(link, comparing);
+            return ctx.send(link, &Message::Compared(Compared { round, verdict }));
         }
-        self.send(link, &Message::Compared(Compared { round, verdict }));
-        let numbers = comparing.items.iter().map(|item| item.number);
-        let held = numbers.filter_map(|number| self.feeds.by_number(number));
-        let heads = held.map(|(device, feed)| head(device, feed)).collect();
-        self.send_heads(link, heads, true);
+        ctx.send(link, &Message::Compared(Compared { round, verdict }));
+        self.send_heads(ctx, link, heads_of(log, &comparing.items), true);
     }
 
-    #[cfg(not(feature = "relay"))]
-    pub(crate) fn on_sketch(&mut self, _: LinkId, _: &Sketch) {}
-
-    /// What a neighbour has differently.
-    #[cfg(feature = "relay")]
-    fn on_differences(&mut self, link: LinkId, comparing: &Comparing, differences: Vec<sketch::Difference>) {
+    /// What a neighbour holds differently.
+    fn on_differences(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        comparing: &Comparing,
+        differences: Vec<sketch::Difference>,
+    ) {
         let mut told = Differences::default();
         let (mut heads, mut more, mut forks) = (Vec::new(), Vec::new(), Vec::new());
         let mut differing = Set::new();
@@ -356,19 +357,20 @@ impl Engine {
                 told.asked.push(difference.key);
                 continue;
             };
-            let Some((device, feed)) = self.feeds.by_number(item.number) else {
+            let Some((device, feed)) = log.feeds.by_number(item.number) else {
                 continue;
             };
             differing.insert(item.number);
             let theirs = difference.theirs;
             if theirs > feed.next_seq {
                 more.push(FeedHead {
+                    account: feed.account,
+                    device,
                     next_seq: theirs,
                     head: EntryId::default(),
-                    ..head(device, feed)
                 });
             } else if theirs == 0 || theirs == item.next_seq() {
-                heads.push(head(device, feed));
+                heads.extend(head_of(device, feed));
                 forks.extend(theirs.checked_sub(1).map(|seq| (device, seq)));
             } else {
                 told.ahead.push((difference.key, feed.next_seq));
@@ -379,43 +381,50 @@ impl Engine {
             .iter()
             .filter(|item| !differing.contains(&item.number))
         {
-            if let Some(device) = self.feeds.device(item.number) {
-                self.note_same(link, item, device);
+            if let Some(device) = log.feeds.device(item.number) {
+                self.record_same(ctx, wanting, link, item, device);
             }
         }
         for head in more {
-            self.note_head(link, head);
+            self.record_head(ctx, net, log, wanting, link, head);
         }
         for (device, seq) in forks {
-            self.probe_fork(link, device, seq);
+            self.probe_fork(ctx, net, link, device, seq);
         }
         if !heads.is_empty() {
-            self.send_heads(link, heads, false);
+            self.send_heads(ctx, link, heads, false);
         }
         let complete = told.asked.is_empty();
-        self.send_differences(link, comparing.round, told);
+        send_differences(ctx, link, comparing.round, told);
         if complete {
-            self.on_compared(link);
+            ctx.fact(Fact::Compared { link });
         }
-        self.pump_fetches(link);
+        self.pump_fetches(ctx, net, log, wanting, link);
     }
+}
 
-    #[cfg(feature = "relay")]
-    fn send_differences(&mut self, link: LinkId, round: u32, mut told: Differences) {
-        loop {
-            let most = limits::DIFFERENCES_PER_MESSAGE_MAX;
-            let asked = told.asked.split_off(told.asked.len().min(most));
-            let ahead = told
-                .ahead
-                .split_off(told.ahead.len().min(most - told.asked.len()));
-            let end = asked.is_empty() && ahead.is_empty();
-            let part = Differences { end, ..told };
-            let verdict = Verdict::Differ(part);
-            self.send(link, &Message::Compared(Compared { round, verdict }));
-            if end {
-                return;
-            }
-            told = Differences { asked, ahead, end };
+#[cfg(not(feature = "relay"))]
+impl Sync {
+    #[expect(clippy::unused_self, reason = "relays compare")]
+    pub(super) fn on_sketch(&mut self, _: &mut Ctx, _: &Net, _: &Log, _: Wanting<'_>, _: LinkId, _: &Sketch) {
+    }
+}
+
+#[cfg(feature = "relay")]
+fn send_differences(ctx: &mut Ctx, link: LinkId, round: u32, mut told: Differences) {
+    loop {
+        let most = limits::DIFFERENCES_PER_MESSAGE_MAX;
+        let asked = told.asked.split_off(told.asked.len().min(most));
+        let ahead = told
+            .ahead
+            .split_off(told.ahead.len().min(most - told.asked.len()));
+        let end = asked.is_empty() && ahead.is_empty();
+        let part = Differences { end, ..told };
+        let verdict = Verdict::Differ(part);
+        ctx.send(link, &Message::Compared(Compared { round, verdict }));
+        if end {
+            return;
         }
+        told = Differences { asked, ahead, end };
     }
 }

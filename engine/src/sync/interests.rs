@@ -1,361 +1,358 @@
-//! Whose feeds this peer wants: a browser those of its account, of whom it follows or offered its name and of whom it looks at;
-//! a relay those that [`crate::relay::placement`] says it keeps.
+//! Who wants whose feeds. Each neighbour says what it wants, salted so that it learns of nothing the two do not share; the answer
+//! is how far those feeds are held here.
 
-use std::time::Duration;
+use core::mem::take;
 
 use ordered::Set;
-use protocol::message::{Interests, Message, SaltedAccount};
-use protocol::{AccountId, Instant, limits};
+use protocol::message::{Interests, Message, ResumeFailed, SaltedAccount};
+use protocol::{AccountId, limits};
 
-use crate::Engine;
+use crate::ctx::Ctx;
+use crate::facts::Fact;
 use crate::io::LinkId;
+use crate::log::Log;
+use crate::net::Net;
 
-/// People looked at without being followed whose feeds are wanted for the time being; the longest not looked at goes.
-const VISITS_MAX: usize = 64;
-/// Peers are given this long to come up with a person before the interface is told that nothing was found.
-const SEARCH: Duration = Duration::from_secs(8);
+use super::{Sync, Wanting};
 
-/// Accounts a browser may name to a relay.
+/// Interests remembered of one neighbour. Policy when full: the link is closed.
+pub(crate) const INTERESTS_MAX: usize = 65_536;
+/// Accounts a device may name to a relay. Policy when full: further ones are not looked for.
 const NAMED_MAX: usize = 8_192;
+/// A relay is not asked whether it remembers fewer interests than this.
+pub(crate) const RESUME_MIN: usize = 64;
 
-/// Somebody is being looked at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Visit {
-    account: AccountId,
-    since: Instant,
-    searching: bool,
+/// What a neighbour wants, and what was said about it.
+#[derive(Debug, Default)]
+pub(crate) struct PeerInterest {
+    /// It wants everything.
+    pub(crate) everything: bool,
+    /// It is a relay that wants what the assignment gives it.
+    pub(crate) assigned: bool,
+    /// Accounts it named in plain, or that were named to it.
+    pub(crate) named: Set<AccountId>,
+    /// What it wants, as it said it.
+    pub(crate) salted: Set<SaltedAccount>,
+    /// Of what it wants, the accounts held here.
+    pub(crate) matched: Set<AccountId>,
+    /// Of what this device wants, the accounts it has spoken of.
+    pub(crate) mentioned: Set<AccountId>,
+    /// It is saying what it wants, in parts.
+    hearing: bool,
+    /// It has said so in full.
+    pub(super) heard: bool,
+    /// It asked to be remembered, and was not: until it says all, what it wants is unknown.
+    pub(crate) resume_failed: bool,
+    /// This end told it that a sketch would come.
+    sketches: bool,
+    /// It told so.
+    pub(super) awaits_sketch: bool,
 }
 
-impl Engine {
+impl PeerInterest {
     pub(crate) fn wants(&self, account: &AccountId) -> bool {
-        if self.is_relay() {
-            return self.keeps_feeds_of(account);
-        }
-        self.me() == Some(*account)
-            || self.offered == Some(*account)
-            || self.follows(account)
-            || self.visits.iter().any(|visit| visit.account == *account)
+        self.everything || self.matched.contains(account)
     }
+}
 
-    pub(crate) fn follows(&self, account: &AccountId) -> bool {
-        self.follows.get(account).is_some_and(|follow| follow.on)
-    }
+/// What a relay remembers of a device that comes back.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    pub(crate) salted: Set<SaltedAccount>,
+    pub(crate) named: Set<AccountId>,
+}
 
-    /// All accounts wanted; not meaningful for a relay.
-    pub(crate) fn wanted(&self) -> Set<AccountId> {
-        let followed = self
-            .follows
-            .iter()
-            .filter(|(_, follow)| follow.on)
-            .map(|(account, _)| *account);
-        self.me()
-            .into_iter()
-            .chain(self.offered)
-            .chain(followed)
-            .chain(self.visits.iter().map(|visit| visit.account))
-            .collect()
-    }
-
-    /// An interface looks at somebody: from now on they are wanted.
-    pub(crate) fn visit(&mut self, account: AccountId) {
-        if let Some(at) = self.visits.iter().position(|visit| visit.account == account) {
-            if let Some(visit) = self.visits.remove(at) {
-                self.visits.push_back(visit);
-            }
-            return;
-        }
-        if self.is_relay() {
-            return;
-        }
-        let wanted_before = self.wants(&account);
-        self.visits.push_back(Visit {
-            account,
-            since: self.now.instant,
-            searching: true,
-        });
-        if !wanted_before {
-            self.tell_interest(account, true);
-        }
-        if self.visits.len() > VISITS_MAX
-            && let Some(left) = self.visits.pop_front()
-            && !self.wants(&left.account)
-        {
-            self.tell_interest(left.account, false);
-            self.forget_compared(&left.account);
-        }
-    }
-
-    /// Peers may still come up with this person.
-    pub(crate) fn searching(&self, account: &AccountId) -> bool {
-        self.visits
-            .iter()
-            .any(|visit| visit.account == *account && visit.searching)
-    }
-
-    pub(crate) fn keep_visits(&mut self) {
-        let now = self.now.instant;
-        let mut given_up = Vec::new();
-        for visit in &mut self.visits {
-            if visit.searching && now.since(visit.since) >= SEARCH {
-                visit.searching = false;
-                given_up.push(visit.account);
-            }
-        }
-        self.changed_profiles.extend(given_up);
-    }
-
+impl Sync {
     /// Tells every neighbour that an account is wanted from now on, or no longer.
-    pub(crate) fn tell_interest(&mut self, account: AccountId, on: bool) {
-        for link in self.up_links() {
-            let Some(up) = self.up(link) else { continue };
-            let salted = SaltedAccount::new(&up.salt, &account);
+    pub(crate) fn send_interest(&mut self, ctx: &mut Ctx, net: &Net, account: AccountId, on: bool) {
+        for session in net.neighbours() {
+            let salted = SaltedAccount::new(&session.salt, &account);
             let mut interests = Interests::default();
             if on {
                 interests.add.push(salted);
             } else {
                 interests.remove.push(salted);
             }
-            self.send(link, &Message::Interests(interests));
+            ctx.send(session.link, &Message::Interests(interests));
         }
     }
 
     /// Tells a neighbour all that is wanted, in place of what was said before. A relay may remember it.
-    pub(crate) fn tell_interests(&mut self, link: LinkId) {
-        self.tell_all_interests(link, true);
+    pub(crate) fn send_interests(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+    ) {
+        self.send_all_interests(ctx, net, log, wanting, link, true);
     }
 
-    /// The same to a relay that does not remember.
-    pub(crate) fn tell_interests_in_full(&mut self, link: LinkId) {
-        self.tell_all_interests(link, false);
+    /// The relay does not remember what this device wanted.
+    pub(crate) fn on_resume_failed(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+    ) {
+        if !wanting.serves_others() {
+            self.send_all_interests(ctx, net, log, wanting, link, false);
+        }
     }
 
-    fn tell_all_interests(&mut self, link: LinkId, recall: bool) {
-        let sketch = self.may_sketch(link);
-        let divided = self.placement.is_divided();
-        let Some(up) = self.up(link) else { return };
-        let (salt, to_relay) = (up.salt, up.relay);
-        let first = Interests {
-            reset: true,
-            // Browsers hold little, and what of it is wanted is for this relay to know.
-            everything: self.is_relay() && !(divided && to_relay),
-            assigned: self.is_relay() && divided && to_relay,
-            sketch,
-            ..Interests::default()
-        };
-        let wanted = match (self.is_relay(), first.assigned) {
-            (false, _) => self.wanted(),
-            (true, true) => self.wanted_beside(),
-            (true, false) => Set::new(),
-        };
-        let salted: Set<_> = wanted
-            .iter()
-            .take(crate::net::sessions::THEIR_INTERESTS_MAX)
-            .map(|account| SaltedAccount::new(&salt, account))
-            .collect();
-        let same = self.recallable(&salted).filter(|_| to_relay && recall);
+    fn send_all_interests(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        resume: bool,
+    ) {
+        let Some(session) = net.session(link) else { return };
+        let sketch = self.may_sketch(log, wanting, session);
+        let summary = wanting.role.summary(&wanting.scope(log), session);
+        let accounts = summary.accounts.iter().take(INTERESTS_MAX);
+        let salted = accounts.map(|account| SaltedAccount::new(&session.salt, account));
+        let salted: Set<_> = salted.collect();
+        let may_resume = resume && session.relay && !wanting.serves_others() && salted.len() >= RESUME_MIN;
+        let same = may_resume.then(|| Interests::fingerprint(salted.iter()));
         let mut rest: Vec<_> = match same {
             Some(_) => Vec::new(),
             None => salted.iter().copied().collect(),
         };
-        let mut part = Interests { same, ..first };
+        let mut part = Interests {
+            reset: true,
+            everything: summary.everything,
+            assigned: summary.assigned,
+            sketch,
+            same,
+            ..Interests::default()
+        };
         loop {
-            let add = rest;
-            part.add = add;
+            part.add = rest;
             rest = part
                 .add
                 .split_off(part.add.len().min(limits::INTERESTS_PER_MESSAGE_MAX));
             part.more = !rest.is_empty();
-            self.send(link, &Message::Interests(part));
+            ctx.send(link, &Message::Interests(part));
             if rest.is_empty() {
                 break;
             }
             part = Interests::default();
         }
-        let Some(up) = self.up_mut(link) else { return };
-        up.compared = false;
-        up.sketches = sketch;
-        // A browser has told what it compares; a relay compares what the other wants.
-        if sketch && (up.heard || !self.is_relay()) {
-            self.send_sketch(link);
+        let interest = self.interests.or_default(link);
+        interest.sketches = sketch;
+        // A device compares what it has said; a relay compares what the other wants.
+        if sketch && (interest.heard || !wanting.serves_others()) {
+            self.send_sketch(ctx, net, log, wanting, link);
         }
     }
 
-    /// Names to a relay this browser knows whom it did not speak of: a relay that keeps a part of all feeds gets the others'
-    /// from the relays that do, if it knows whose.
-    pub(crate) fn name_unknown(&mut self, link: LinkId) {
-        let Some(up) = self.up(link).filter(|up| self.peers.is_relay(&up.peer)) else {
+    /// Names to a relay that this device knows the accounts it did not speak of: a relay that keeps a part of all feeds gets the
+    /// others from the relays that keep them, if it knows whose.
+    pub(crate) fn name_unknown(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+    ) {
+        let known = net
+            .session(link)
+            .is_some_and(|session| net.known.is_relay(&session.peer));
+        if !known {
             return;
-        };
-        let wanted = self.wanted();
+        }
+        let wanted = wanting.wanted(log);
+        let interest = self.interests.or_default(link);
         let unknown = wanted
             .iter()
-            .filter(|account| !up.spoke_of.contains(account) && !up.named.contains(account));
+            .filter(|account| !interest.mentioned.contains(account) && !interest.named.contains(account));
         let named: Vec<AccountId> = unknown.copied().take(limits::NAMED_PER_MESSAGE_MAX).collect();
         if named.is_empty() {
             return;
         }
-        if let Some(up) = self.up_mut(link) {
-            up.named.extend(named.iter().copied());
-        }
+        interest.named.extend(named.iter().copied());
         let interests = Interests {
             named,
             ..Interests::default()
         };
-        self.send(link, &Message::Interests(interests));
+        ctx.send(link, &Message::Interests(interests));
     }
 
-    /// A neighbour said what it wants.
-    pub(crate) fn on_interests(&mut self, link: LinkId, interests: Interests) {
-        let Some(mut interests) = self.recall(link, interests) else {
+    /// A neighbour said what it wants. `remembered`: what a relay remembers of it.
+    pub(crate) fn on_interests(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        interests: Interests,
+        remembered: Option<Remembered>,
+    ) {
+        let Some(session) = net.session(link) else { return };
+        let Some(mut interests) = self.resume(ctx, wanting, link, interests, remembered) else {
             return;
         };
-        let Some(up) = self.up_mut(link) else { return };
+        let interest = self.interests.or_default(link);
         if interests.reset {
-            up.everything = false;
-            up.assigned = false;
-            up.theirs.clear();
-            up.matched.clear();
-            up.hearing = true;
-            up.awaits_sketch = interests.sketch;
+            interest.everything = false;
+            interest.assigned = false;
+            interest.salted.clear();
+            interest.matched.clear();
+            interest.hearing = true;
+            interest.awaits_sketch = interests.sketch;
         }
         // What both compare by sketch needs no digest.
-        let (by_my_sketch, by_theirs) = (up.hearing && up.sketches, up.awaits_sketch);
-        let told_all = up.hearing && !interests.more;
-        if told_all {
-            (up.hearing, up.heard) = (false, true);
+        let (by_own_sketch, by_theirs) = (interest.hearing && interest.sketches, interest.awaits_sketch);
+        let heard_all = interest.hearing && !interests.more;
+        if heard_all {
+            (interest.hearing, interest.heard) = (false, true);
         }
-        up.everything |= interests.everything;
-        up.assigned |= interests.assigned && up.relay;
-        let (peer, theirs, salt) = (up.peer, up.account, up.salt);
-        let assigned = interests.assigned && up.relay;
+        let assigned = interests.assigned && session.relay;
+        interest.everything |= interests.everything;
+        interest.assigned |= assigned;
         let added: Set<_> = interests.add.iter().copied().collect();
         let removed: Set<_> = interests.remove.iter().copied().collect();
-        if up.theirs.len() + added.len() > crate::net::sessions::THEIR_INTERESTS_MAX {
-            return self.misbehaved(link, "too many interests");
+        if interest.salted.len() + added.len() > INTERESTS_MAX {
+            return ctx.misbehaved(link, "too many interests");
         }
-        up.theirs.extend(added.iter().copied());
-        up.theirs.retain(|salted| !removed.contains(salted));
+        interest.salted.extend(added.iter().copied());
+        interest.salted.retain(|salted| !removed.contains(salted));
+        let salted = |account: &AccountId| SaltedAccount::new(&session.salt, account);
         if !removed.is_empty() {
-            let gone = |account: &AccountId| removed.contains(&SaltedAccount::new(&salt, account));
-            up.matched.retain(|account| !gone(account));
-            up.named.retain(|account| !gone(account));
+            interest
+                .matched
+                .retain(|account| !removed.contains(&salted(account)));
+            interest
+                .named
+                .retain(|account| !removed.contains(&salted(account)));
         }
         let mut fresh: Vec<AccountId> = if interests.everything {
-            self.feeds.accounts().collect()
+            log.feeds.accounts().collect()
         } else {
-            let wanted = |account: &AccountId| {
-                !added.is_empty() && added.contains(&SaltedAccount::new(&salt, account))
-            };
-            self.feeds.accounts().filter(wanted).collect()
+            let wanted = |account: &AccountId| !added.is_empty() && added.contains(&salted(account));
+            log.feeds.accounts().filter(wanted).collect()
         };
-        if assigned && self.is_relay() {
-            fresh.extend(self.assigned_to(&peer));
+        if assigned {
+            let theirs = wanting.role.assigned_to(&wanting.scope(log), &session.peer);
+            fresh.extend(theirs);
         }
-        let named = core::mem::take(&mut interests.named);
-        fresh.extend(self.subscribe(link, named));
-        if let Some(up) = self.up_mut(link).filter(|up| !up.everything) {
-            up.matched.extend(fresh.iter().copied());
+        if wanting.serves_others() {
+            let named = take(&mut interests.named);
+            fresh.extend(self.on_named(ctx, log, link, named));
         }
-        if by_my_sketch {
-            let unwanted = |account: &&AccountId| !self.is_relay() && !self.wants(account);
-            let beside: Vec<_> = fresh.iter().filter(unwanted).copied().collect();
+        let interest = self.interests.or_default(link);
+        if !interest.everything {
+            interest.matched.extend(fresh.iter().copied());
+        }
+        if by_own_sketch {
+            // A device's sketch covers what it wants; the neighbour may want more of what is held here.
+            let beside = |account: &&AccountId| !wanting.serves_others() && !wanting.wants(log, account);
+            let beside: Vec<_> = fresh.iter().filter(beside).copied().collect();
             if !beside.is_empty() {
-                self.send_digest(link, &beside, true);
+                self.send_digest(ctx, net, log, link, &beside, true);
             }
-            if told_all && self.is_relay() {
-                self.send_sketch(link);
+            if heard_all && wanting.serves_others() {
+                self.send_sketch(ctx, net, log, wanting, link);
             }
         } else if !by_theirs {
-            // What was said before about these accounts on this link may be forgotten over there: say it again.
-            self.send_digest(link, &fresh, true);
+            // The neighbour may have forgotten what it was told of these accounts before: tell it again.
+            self.send_digest(ctx, net, log, link, &fresh, true);
         }
         for account in fresh {
-            self.send_forks(link, &account);
-            if theirs == Some(account) {
-                self.confirm_held(link, &account);
+            self.send_forks(ctx, log, link, &account);
+            if session.account == Some(account) {
+                self.confirm_held(ctx, log, link, &account);
             }
         }
     }
 
-    /// Puts in what a browser wanted when it was linked last, if that is what it says. `None`: it must tell all.
-    fn recall(&mut self, link: LinkId, interests: Interests) -> Option<Interests> {
-        if !self.is_relay() {
+    /// Puts in what a device wanted when it was linked last, if that is what it says. `None`: it must say all.
+    fn resume(
+        &mut self,
+        ctx: &mut Ctx,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        mut interests: Interests,
+        remembered: Option<Remembered>,
+    ) -> Option<Interests> {
+        if !wanting.serves_others() {
             return Some(interests);
         }
-        let mut interests = interests;
-        let up = self.up_mut(link)?;
+        let interest = self.interests.or_default(link);
         if interests.reset {
-            up.forgot = false;
+            interest.resume_failed = false;
         }
         let Some(same) = interests.same else {
             return Some(interests);
         };
-        let peer = up.peer;
-        let (wanted, named) = if Interests::fingerprint(up.theirs.iter()) == same {
-            (up.theirs.clone(), up.named.clone())
+        let said_here = Interests::fingerprint(interest.salted.iter()) == same;
+        let before = if said_here {
+            Remembered {
+                salted: interest.salted.clone(),
+                named: interest.named.clone(),
+            }
         } else {
-            self.recalled.take(&peer).unwrap_or_default()
+            remembered.unwrap_or_default()
         };
-        if Interests::fingerprint(wanted.iter()) == same {
-            interests.add.extend(wanted);
-            interests.named.extend(named);
+        if Interests::fingerprint(before.salted.iter()) == same {
+            interests.add.extend(before.salted);
+            interests.named.extend(before.named);
             return Some(interests);
         }
-        if let Some(up) = self.up_mut(link) {
-            up.forgot = true;
-        }
-        self.send(link, &Message::ResumeFailed(protocol::messages::ResumeFailed));
+        interest.resume_failed = true;
+        ctx.send(link, &Message::ResumeFailed(ResumeFailed));
         None
     }
 
-    /// A browser names accounts to this relay. Those it holds are matched; the others it gets from relays that do.
-    fn subscribe(&mut self, link: LinkId, named: Vec<AccountId>) -> Vec<AccountId> {
-        if !self.is_relay() || named.is_empty() {
+    /// A device names accounts to this relay. Those held here, which are matched at once; the others it gets from other relays.
+    fn on_named(
+        &mut self,
+        ctx: &mut Ctx,
+        log: &Log,
+        link: LinkId,
+        accounts: Vec<AccountId>,
+    ) -> Vec<AccountId> {
+        if accounts.is_empty() {
             return Vec::new();
         }
-        let held = |account: &AccountId| !self.feeds.devices(account).is_empty();
-        let (held, unknown): (Vec<_>, Vec<_>) = named.into_iter().partition(held);
-        let news: Vec<AccountId> = unknown
-            .iter()
-            .copied()
-            .filter(|account| !self.keeps_feeds_of(account))
-            .collect();
-        if let Some(up) = self.up_mut(link) {
-            // Policy when full: what is beyond is not looked for.
-            let room = NAMED_MAX.saturating_sub(up.named.len());
-            up.named.extend(held.iter().chain(&unknown).copied().take(room));
-        }
-        let relays = self.up_links();
-        for relay in relays {
-            let Some(up) = self.up(relay).filter(|up| up.relay && !news.is_empty()) else {
-                continue;
-            };
-            let salt = up.salt;
-            let add = news.iter().map(|account| SaltedAccount::new(&salt, account));
-            let interests = Interests {
-                add: add.collect(),
-                ..Interests::default()
-            };
-            self.send(relay, &Message::Interests(interests));
-        }
+        let interest = self.interests.or_default(link);
+        let room = NAMED_MAX.saturating_sub(interest.named.len());
+        interest.named.extend(accounts.iter().copied().take(room));
+        let held = accounts.iter().copied();
+        let held = held.filter(|account| !log.feeds.devices(account).is_empty());
+        let held = held.collect();
+        ctx.fact(Fact::Named { link, accounts });
         held
     }
 
-    /// A new account is held here: neighbours that asked for it before are interested from now on.
-    pub(crate) fn match_new_account(&mut self, account: AccountId) {
-        let replicas = if self.is_relay() {
-            self.replicas_of(&account)
-        } else {
-            Vec::new()
-        };
-        for link in self.links.values_mut() {
-            if let Some(up) = link.up_mut()
-                && (up.theirs.contains(&SaltedAccount::new(&up.salt, &account))
-                    || up.named.contains(&account)
-                    || (up.assigned && replicas.contains(&up.peer)))
+    /// A new account is held here: neighbours that asked for it before want it from now on.
+    pub(crate) fn on_account_seen(&mut self, net: &Net, log: &Log, wanting: Wanting<'_>, account: AccountId) {
+        let scope = wanting.scope(log);
+        for (link, interest) in self.interests.iter_mut() {
+            let Some(session) = net.session(*link) else {
+                continue;
+            };
+            if interest
+                .salted
+                .contains(&SaltedAccount::new(&session.salt, &account))
+                || interest.named.contains(&account)
+                || (interest.assigned && wanting.role.is_replica(&scope, &account, &session.peer))
             {
-                up.matched.insert(account);
+                interest.matched.insert(account);
             }
         }
+    }
+
+    /// Neighbouring relays are to have these accounts' feeds from now on.
+    pub(crate) fn match_accounts(&mut self, link: LinkId, accounts: impl IntoIterator<Item = AccountId>) {
+        self.interests.or_default(link).matched.extend(accounts);
     }
 }

@@ -1,4 +1,203 @@
+//! Exchanging entries with neighbours: who wants whose feeds ([`interests`]), who holds how much ([`digest`], [`compare`]),
+//! fetching what is missing ([`fetch`]), serving what others miss ([`serve`]), pushing what is new ([`spread`]) and confirming
+//! what is durable ([`receipts`]).
+//!
+//! Each part keeps its own state of a link; [`Sync::on_session_down`] drops all of it. A channel is reliable, so what was
+//! advertised on a link is remembered for as long as the link lives, and anti-entropy sends only what changed since.
+
 pub(crate) mod compare;
-pub(crate) mod exchange;
+pub(crate) mod digest;
+pub(crate) mod fetch;
+pub(crate) mod interest;
 pub(crate) mod interests;
+pub(crate) mod receipts;
+pub(crate) mod serve;
 pub(crate) mod sketch;
+pub(crate) mod spread;
+
+#[cfg(test)]
+mod tests;
+
+use ordered::Map;
+use protocol::message::{FeedHead, Message, Push};
+use protocol::{AccountId, Timestamp};
+
+use crate::ctx::Ctx;
+use crate::facts::{Ended, Fact};
+use crate::io::LinkId;
+use crate::log::Log;
+use crate::log::keys::FeedNumber;
+use crate::net::Net;
+
+use compare::Comparisons;
+use fetch::Fetches;
+pub(crate) use interest::{FollowList, Interest, Scope, Summary, Wanting};
+pub(crate) use interests::PeerInterest;
+pub(crate) use interests::Remembered;
+use serve::Serving;
+use spread::Spread;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Sync {
+    interests: Map<LinkId, PeerInterest>,
+    /// How far each neighbour was told, or sent, each feed.
+    advertised: Map<LinkId, Map<FeedNumber, u64>>,
+    fetches: Fetches,
+    serving: Serving,
+    comparisons: Comparisons,
+    pub(crate) spread: Spread,
+    /// When a neighbour last said how far it holds the feeds of an account wanted here.
+    compared: Map<AccountId, Timestamp>,
+    /// Announced entries that did not arrive along a tree.
+    overdue: Vec<(LinkId, FeedHead)>,
+}
+
+impl Sync {
+    pub(crate) fn new() -> Self {
+        Self {
+            interests: Map::new(),
+            advertised: Map::new(),
+            fetches: Fetches::default(),
+            serving: Serving::default(),
+            comparisons: Comparisons::default(),
+            spread: Spread::new(),
+            compared: Map::new(),
+            overdue: Vec::new(),
+        }
+    }
+
+    /// What a neighbour wants.
+    pub(crate) fn interest(&self, link: LinkId) -> Option<&PeerInterest> {
+        self.interests.get(&link)
+    }
+
+    /// When a neighbour last said how far it holds the account's feeds.
+    pub(crate) fn compared(&self, account: &AccountId) -> Option<Timestamp> {
+        self.compared.get(account).copied()
+    }
+
+    /// When each account of `of` was last compared with a neighbour.
+    pub(crate) fn compared_of(&self, of: impl Fn(&AccountId) -> bool) -> Vec<(AccountId, Timestamp)> {
+        let compared = self.compared.iter().filter(|(account, _)| of(account));
+        compared.map(|(account, at)| (*account, *at)).collect()
+    }
+
+    /// A link ended. What its peer wanted.
+    pub(crate) fn on_session_down(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        ended: &Ended,
+    ) -> PeerInterest {
+        let link = ended.link;
+        self.spread.on_down(link, ctx.clock());
+        self.advertised.remove(&link);
+        self.serving.forget(link);
+        self.comparisons.forget(link);
+        self.release_fetches(ctx, net, log, wanting, link);
+        self.interests.remove(&link).unwrap_or_default()
+    }
+
+    /// An account is not held any more.
+    pub(crate) fn forget_account(&mut self, account: &AccountId, numbers: &[FeedNumber]) {
+        for interest in self.interests.values_mut() {
+            interest.matched.remove(account);
+        }
+        for advertised in self.advertised.values_mut() {
+            for number in numbers {
+                advertised.remove(number);
+            }
+        }
+    }
+
+    /// Routes a message about feeds. A message of another part is given back.
+    pub(crate) fn on_message(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &mut Net,
+        log: &mut Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        message: Message,
+        len: usize,
+    ) -> Option<Message> {
+        if matches!(
+            message,
+            Message::Digest(_) | Message::Sketch(_) | Message::Compared(_)
+        ) {
+            ctx.fact(Fact::Helped { link, entries: false });
+        }
+        match message {
+            Message::Digest(digest) => {
+                self.on_heads(ctx, net, log, wanting, link, &digest.heads);
+                if digest.end {
+                    ctx.fact(Fact::Compared { link });
+                }
+            }
+            Message::Sketch(sketch) => self.on_sketch(ctx, net, log, wanting, link, &sketch),
+            Message::Compared(compared) => self.on_verdict(ctx, net, log, wanting, link, compared),
+            Message::Announce(announcements) => {
+                self.on_announce(ctx, net, log, wanting, link, &announcements);
+            }
+            Message::Want(want) => self.on_want(ctx, log, link, want),
+            Message::Entries(entries) => self.on_entries(ctx, net, log, wanting, link, entries, len),
+            Message::RangeEnd(end) => self.on_range_end(ctx, net, log, wanting, link, end.request),
+            Message::Push(push) => self.on_push(ctx, net, log, wanting, link, push, len),
+            Message::Credit(credit) => {
+                self.spread.grant(link, credit.bytes);
+                self.pump_serving(ctx, log, link);
+            }
+            Message::ForkProof(proof) => {
+                if wanting.wants(log, &proof.one.header.account) {
+                    log.on_fork_proof(ctx, link, proof);
+                }
+            }
+            Message::Graft(on) => self.spread.on_graft(link, on, ctx.clock()),
+            Message::Prune(on) => self.spread.on_prune(link, on, ctx.clock()),
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// A new entry, pushed along a tree.
+    fn on_push(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &mut Net,
+        log: &mut Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        push: Push,
+        len: usize,
+    ) {
+        ctx.consume(link, len);
+        let route = spread::route_of(&push);
+        if let Err(reason) = self.ingest(ctx, net, log, wanting, link, push.entry, Some(route)) {
+            ctx.misbehaved(link, reason);
+        }
+    }
+
+    /// Sends a neighbour the proofs that feeds of an account are forked.
+    pub(crate) fn send_forks(&self, ctx: &mut Ctx, log: &Log, link: LinkId, account: &AccountId) {
+        for proof in log.forks_of(account) {
+            ctx.send(link, &Message::ForkProof(proof.clone()));
+        }
+    }
+
+    /// A feed of the account turned out to be forked: neighbours that want it learn of it.
+    pub(crate) fn on_forked(&self, ctx: &mut Ctx, log: &Log, account: &AccountId) {
+        for link in self.links_wanting(account) {
+            self.send_forks(ctx, log, link, account);
+        }
+    }
+
+    /// Lets neighbours send as many bytes of entries again as were stored.
+    pub(crate) fn grant_consumed(&mut self, ctx: &mut Ctx, consumed: &Map<LinkId, u32>) {
+        for (link, bytes) in consumed {
+            self.serving.grant(ctx, *link, *bytes);
+        }
+    }
+}

@@ -1,15 +1,320 @@
-//! Views: everything a person sees is a deterministic fold over entries.
+//! Views: what interfaces read, and the events when it changes.
 //!
-//! `index` adds one entry to the index tables, `read` pages through them, `reindex` builds them again; `feeds` says how much of
-//! what a person signed is here. The same entries give
-//! the same views on every peer, in whatever order they came: index rows depend on their entry alone, and where one entry
-//! replaces another (a profile, a follow) the greatest [`crate::log::records::Precedence`] wins.
+//! What entries mean is a matter of [`crate::kinds`]; here their rows are paged through ([`paging`], [`thread`]), put together with
+//! what the log and the neighbours know ([`profile`], [`completeness`], [`status`]), built again when entries became void
+//! ([`reindex`]), and gathered into events ([`events`]).
+//!
+//! A query becomes a chain of loads, the last of which answers it. Each stage is a value that takes rows and returns the next
+//! [`Step`]; [`Views`] keeps the stage by its load.
 
-mod feeds;
-mod index;
-mod read;
+mod completeness;
+mod events;
+mod paging;
+mod posts;
+mod profile;
 mod reindex;
 mod status;
+#[cfg(test)]
+mod testing;
+mod thread;
 
-pub(crate) use read::Reading;
-pub(crate) use reindex::{RefoldStep, Refolding};
+use ordered::Map;
+use protocol::{AccountId, DeviceId, EntryId, VerifiedEntry};
+
+use crate::api::{Answer, ClaimView, OfferView, Query, Refusal, Reply, StoreState, Timeline};
+use crate::ctx::{Ctx, LoadOwner};
+use crate::io::AskId;
+use crate::kinds::{self, Indexed, Kinds, Viewer};
+use crate::log::Log;
+use crate::net::Net;
+use crate::store::{LoadId, Read, Rows};
+use crate::sync::Sync;
+
+use events::Events;
+pub(crate) use posts::post_view;
+pub(crate) use profile::me_view;
+use reindex::Reindex;
+pub(crate) use status::status;
+
+/// Loads under way at once, over all parts. Policy when full: further queries are refused as busy.
+const LOADS_MAX: usize = 1_024;
+
+/// What views read.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub(crate) viewer: Viewer,
+    pub(crate) log: &'a Log,
+    pub(crate) kinds: &'a Kinds,
+    pub(crate) net: &'a Net,
+    pub(crate) sync: &'a Sync,
+    pub(crate) standing: &'a dyn Standing,
+}
+
+/// What this peer's role knows that views show.
+pub(crate) trait Standing {
+    /// Whether neighbours may still come up with feeds of this account.
+    fn searching(&self, _account: &AccountId) -> bool {
+        false
+    }
+
+    /// How many relays should hold an own entry.
+    fn relays_known(&self) -> u32;
+
+    /// The claim for a slug of an own post.
+    fn slug_claim(&self, _post: &EntryId) -> Option<ClaimView> {
+        None
+    }
+
+    /// Whether the recovery phrase was confirmed; so it is without an account.
+    fn phrase_confirmed(&self) -> bool {
+        true
+    }
+
+    /// This device of the own account, if there is one.
+    fn own(&self) -> Option<Own> {
+        None
+    }
+}
+
+/// What a person's device knows of itself and entries do not say.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    /// What was asked of the registry about the handle.
+    pub(crate) claim: Option<ClaimView>,
+    /// To whom the handle is offered.
+    pub(crate) offer: Option<OfferView>,
+    pub(crate) relays_only: bool,
+    /// The store is an old copy of the device.
+    pub(crate) old_copy: bool,
+    /// Posts that are to be issued again.
+    pub(crate) set_aside: u32,
+}
+
+/// A query that is not about views, or that the network has to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unanswered {
+    pub(crate) ask: AskId,
+    pub(crate) query: Query,
+}
+
+/// What comes next in answering a query.
+#[derive(Debug)]
+enum Step {
+    Answer(Answer),
+    Read(Vec<Read>, Reading),
+    /// Nothing here answers it.
+    Unknown(Query),
+}
+
+impl Step {
+    fn reply(reply: Reply) -> Self {
+        Self::Answer(Answer::Reply(Box::new(reply)))
+    }
+}
+
+impl From<kinds::Step> for Step {
+    fn from(step: kinds::Step) -> Self {
+        match step {
+            kinds::Step::Answer(answer) => Self::Answer(answer),
+            kinds::Step::Read(reads, reading) => Self::Read(reads, Reading::Kind(reading)),
+            kinds::Step::Unknown(query) => Self::Unknown(query),
+        }
+    }
+}
+
+/// A query whose rows are being read.
+#[derive(Debug)]
+enum Reading {
+    Page(Box<paging::Page>),
+    Thread(Box<thread::Thread>),
+    Holders,
+    Kind(Box<dyn kinds::Reading>),
+}
+
+impl Reading {
+    fn on_rows(self, sources: &Sources<'_>, rows: Rows) -> Step {
+        match self {
+            Self::Page(page) => page.on_rows(sources, rows),
+            Self::Thread(thread) => thread.on_rows(sources, rows),
+            Self::Holders => posts::on_place_rows(sources, &rows),
+            Self::Kind(reading) => sources.kinds.on_rows(reading, rows, sources.viewer).into(),
+        }
+    }
+}
+
+/// The account that a query is about: its feeds are wanted from now on, if they are not yet.
+pub(crate) fn subject(query: &Query) -> Option<AccountId> {
+    match query {
+        Query::Profile { account }
+        | Query::Timeline {
+            timeline: Timeline::User(account),
+            ..
+        } => Some(*account),
+        Query::Thread { post } => Some(post.account),
+        _ => None,
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Views {
+    readings: Map<LoadId, (AskId, Reading)>,
+    reindex: Reindex,
+    events: Events,
+}
+
+impl Views {
+    /// `events`: there are interfaces that listen.
+    pub(crate) fn new(events: bool) -> Self {
+        Self {
+            readings: Map::new(),
+            reindex: Reindex::default(),
+            events: Events::new(events),
+        }
+    }
+
+    /// Answers a query, now or once rows are read. Returns it if it is not about views.
+    pub(crate) fn on_query(
+        &mut self,
+        ctx: &mut Ctx,
+        sources: &Sources<'_>,
+        ask: AskId,
+        query: Query,
+    ) -> Option<Unanswered> {
+        if ctx.loads_len() >= LOADS_MAX {
+            ctx.answer(ask, Answer::Refused(Refusal::Busy));
+            return None;
+        }
+        let step = match query {
+            Query::Me => Step::reply(Reply::Me(me_view(sources))),
+            Query::Timeline {
+                timeline,
+                after,
+                limit,
+            } => paging::begin(timeline, after, limit, ctx.now.wall),
+            Query::Thread { post } => thread::begin(post),
+            Query::Profile { account } => Step::reply(Reply::Profile(profile::whole(sources, &account))),
+            Query::Following => Step::reply(Reply::Profiles(profile::followed(sources))),
+            Query::Holders { post } => posts::locate(&post.id),
+            Query::Status => Step::reply(Reply::Status(status(ctx, sources))),
+            query => match sources.kinds.query(&query, sources.viewer) {
+                Some(step) => step.into(),
+                None => Step::Unknown(query),
+            },
+        };
+        self.go_on(ctx, ask, step)
+    }
+
+    /// Rows of a load of [`LoadOwner::View`]. Returns the query if they do not answer it.
+    pub(crate) fn on_rows(
+        &mut self,
+        ctx: &mut Ctx,
+        sources: &Sources<'_>,
+        load: LoadId,
+        rows: Rows,
+    ) -> Option<Unanswered> {
+        let (ask, reading) = self.readings.remove(&load)?;
+        let step = reading.on_rows(sources, rows);
+        self.go_on(ctx, ask, step)
+    }
+
+    /// A load of [`LoadOwner::View`] failed.
+    pub(crate) fn on_load_failed(&mut self, ctx: &mut Ctx, load: LoadId) {
+        if let Some((ask, _)) = self.readings.remove(&load) {
+            ctx.answer(ask, Answer::Refused(Refusal::Store(StoreState::Failing)));
+        }
+    }
+
+    fn go_on(&mut self, ctx: &mut Ctx, ask: AskId, step: Step) -> Option<Unanswered> {
+        match step {
+            Step::Answer(answer) => ctx.answer(ask, answer),
+            Step::Read(reads, reading) => {
+                let load = ctx.load(LoadOwner::View, reads);
+                self.readings.insert(load, (ask, reading));
+            }
+            Step::Unknown(query) => return Some(Unanswered { ask, query }),
+        }
+        None
+    }
+
+    /// An entry was appended to its feed: it is added to the views.
+    pub(crate) fn on_appended(
+        &mut self,
+        ctx: &mut Ctx,
+        log: &mut Log,
+        kinds: &mut Kinds,
+        entry: &VerifiedEntry,
+    ) -> Indexed {
+        let (header, viewer) = (entry.header(), Viewer::of(ctx));
+        let Some(feed) = log.feeds.get_mut(&header.device) else {
+            return Indexed::default();
+        };
+        let indexed = kinds.index(ctx, viewer, header, entry.id(), entry.body(), feed.number);
+        if let Some(post) = &indexed.post {
+            feed.posts += 1;
+            log.touch(header.device);
+            if viewer.is(&header.account) {
+                log.holders
+                    .record_own_post(header.device, header.seq, entry.entry_ref());
+            }
+            self.events.record_post(post);
+        }
+        indexed
+    }
+
+    /// Ends an input: gives the events of what it changed.
+    pub(crate) fn flush_events(&mut self, ctx: &mut Ctx, sources: &Sources<'_>) {
+        self.events.flush(ctx, sources);
+    }
+
+    /// The store was read.
+    pub(crate) fn on_ready(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &mut Kinds) {
+        self.events.on_ready(ctx);
+        self.reindex.go_on(ctx, log, kinds);
+    }
+
+    /// A row of [`crate::store::Table::Meta`]: work that the last run did not finish. `None`: it is none of this.
+    pub(crate) fn restore(&mut self, key: &[u8]) -> Option<()> {
+        self.reindex.restore(key)
+    }
+
+    /// Entries of the account became void: those that are left are indexed again.
+    pub(crate) fn reindex(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &mut Kinds, account: AccountId) {
+        self.reindex.begin(ctx, account);
+        self.reindex.go_on(ctx, log, kinds);
+    }
+
+    /// Throws all views away and indexes all entries again.
+    pub(crate) fn rebuild(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &mut Kinds) {
+        self.reindex.begin_all(ctx);
+        self.reindex.go_on(ctx, log, kinds);
+    }
+
+    /// Rows of a load of [`LoadOwner::Reindex`].
+    pub(crate) fn on_reindex_rows(
+        &mut self,
+        ctx: &mut Ctx,
+        log: &mut Log,
+        kinds: &mut Kinds,
+        load: LoadId,
+        rows: Rows,
+    ) {
+        self.reindex.on_rows(ctx, log, kinds, load, rows);
+    }
+
+    /// A load of [`LoadOwner::Reindex`] failed: it is tried again by [`Self::on_timer`].
+    pub(crate) fn on_reindex_failed(&mut self, load: LoadId) {
+        self.reindex.on_load_failed(load);
+    }
+
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
+        self.reindex.on_timer(ctx);
+    }
+
+    /// Whether entries are being indexed again, or are to be: until then an account may seem to have said nothing.
+    pub(crate) fn is_reindexing(&self) -> bool {
+        self.reindex.is_busy()
+    }
+}

@@ -1,292 +1,299 @@
-//! Building views again from stored entries: all of them on request, or one account's after entries of it became void (a
-//! fork, a revocation).
+//! Building views again from stored entries: all of them on request, or one account's after entries of it became void (a fork, a
+//! revocation).
 //!
-//! One step at a time: load some entries, fold them, load the next. What is being done is noted in the store, so a crash in
-//! the middle is made good at the next start; folding twice changes nothing.
+//! One step at a time: load some entries, index them, load the next. What is being done is written down in the store, so that the
+//! next start completes what a crash interrupted; indexing twice changes nothing.
 
 use std::collections::VecDeque;
 
 use protocol::{AccountId, DeviceId, Entry, codec};
 
 use crate::api::Event;
-use crate::log::keys;
+use crate::ctx::{Ctx, LoadOwner};
+use crate::facts::Fact;
+use crate::kinds::{Kinds, Viewer};
+use crate::log::Log;
+use crate::log::keys::{self, FeedNumber, id_at};
 use crate::log::records::meta;
-use crate::store::{Op, Read, Rows, Table};
-use crate::{Engine, Waiting};
+use crate::store::{LoadId, Op, Read, Row, Rows, Table};
 
 /// Rows per step.
 const STEP_ROWS: usize = 512;
-/// Tables that hold nothing but views of entries.
-const INDEX_TABLES: [Table; 7] = [
-    Table::Ids,
-    Table::ByTime,
-    Table::ByAccount,
-    Table::ByParent,
-    Table::Activity,
-    Table::Slugs,
-    Table::BySlug,
-];
 
-/// What is to be folded again.
+/// What is to be indexed again.
 #[derive(Debug, Default)]
-pub(crate) struct Refolding {
+pub(super) struct Reindex {
+    /// At most each account that is held once, and the one at work once more.
     accounts: VecDeque<AccountId>,
     /// Everything is to be thrown away first.
     all: bool,
-    running: bool,
-    /// For the progress of a rebuild.
+    /// The step at work.
+    step: Option<Step>,
+    /// The load it waits for. `None` with a step: the load failed, and is tried again.
+    load: Option<LoadId>,
+    /// Entries indexed, and entries there are, for the progress of a rebuild.
     progress: Option<(u64, u64)>,
 }
 
-impl Refolding {
-    pub(crate) fn resume(&mut self, account: AccountId) {
-        self.accounts.push_back(account);
-    }
-
-    pub(crate) fn resume_all(&mut self) {
-        self.all = true;
-    }
-
-    /// Whether something is being folded again, or is to be: until then an account may seem to have said nothing.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.running || self.all || !self.accounts.is_empty()
-    }
-}
-
-/// What a load was for.
-#[derive(Debug)]
-pub(crate) enum RefoldStep {
-    /// Rows of this index table, to be removed.
-    Clear(usize),
-    /// Entries of a feed below `upto`, to be folded; what comes later is folded as it comes.
-    Fold {
+#[derive(Clone, Debug)]
+enum Step {
+    /// The rows of one of [`Kinds::INDEX_TABLES`] are removed.
+    Clear { table: usize },
+    /// Entries of a feed from `from` to below `upto` are indexed; what comes later is indexed as it comes.
+    Feed {
         account: AccountId,
         device: DeviceId,
+        /// The feed's.
+        number: FeedNumber,
+        from: u64,
         upto: u64,
         posts: Posts,
+        /// Feeds of the account that come after.
         left: Vec<DeviceId>,
     },
 }
 
-/// The posts of a feed that is being folded: it has as many as before until all of them are counted.
+/// The posts of a feed that is being indexed: it has as many as before until all of them are counted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Posts {
+struct Posts {
     before: u64,
     counted: u64,
 }
 
-impl Engine {
-    /// An account's entries are no longer valid as they were: fold them again.
-    pub(crate) fn begin_refold(&mut self, account: AccountId) {
-        // What is being folded of it now was valid a moment ago: that is not enough.
-        let begun = usize::from(self.refold.running);
-        if !self.refold.accounts.iter().skip(begun).any(|it| *it == account) {
-            self.write(Op::Put {
-                table: Table::Meta,
-                key: refold_key(&account),
-                value: Vec::new(),
-            });
-            self.refold.accounts.push_back(account);
+impl Reindex {
+    pub(super) fn restore(&mut self, key: &[u8]) -> Option<()> {
+        if key == meta::REBUILD {
+            self.all = true;
+            return Some(());
         }
-        self.continue_refolding();
+        let account = key.strip_prefix(meta::REFOLD)?;
+        self.accounts.push_back(AccountId(id_at(account, 0)?));
+        Some(())
     }
 
-    /// Throw all views away and fold everything again.
-    pub(crate) fn begin_rebuild(&mut self) {
-        if self.refold.all {
-            return;
-        }
-        self.write(Op::Put {
-            table: Table::Meta,
-            key: meta::REBUILD.to_vec(),
-            value: Vec::new(),
-        });
-        self.refold.all = true;
-        self.continue_refolding();
+    pub(super) fn is_busy(&self) -> bool {
+        self.step.is_some() || self.all || !self.accounts.is_empty()
     }
 
-    /// Starts the next piece of work unless one is under way.
-    pub(crate) fn continue_refolding(&mut self) {
-        if self.refold.running || !matches!(self.stage, crate::boot::Stage::Ready) {
-            return;
+    pub(super) fn begin(&mut self, ctx: &mut Ctx, account: AccountId) {
+        // What is being indexed of it now was valid a moment ago: that is not enough.
+        let at_work = usize::from(self.step.is_some());
+        if !self.accounts.iter().skip(at_work).any(|it| *it == account) {
+            ctx.write(mark(account_key(&account)));
+            self.accounts.push_back(account);
         }
-        if self.refold.all {
-            self.refold.all = false;
-            self.refold.running = true;
-            self.refold.progress = Some((0, self.feeds.entries()));
-            self.refold.accounts = self.feeds.accounts().collect();
-            return self.clear_table(0);
+    }
+
+    pub(super) fn begin_all(&mut self, ctx: &mut Ctx) {
+        if !self.all {
+            ctx.write(mark(meta::REBUILD.to_vec()));
+            self.all = true;
         }
-        let Some(account) = self.refold.accounts.front().copied() else {
-            if let Some((_, total)) = self.refold.progress.take() {
-                self.write(Op::Delete {
-                    table: Table::Meta,
-                    key: meta::REBUILD.to_vec(),
-                });
-                self.event(Event::Rebuilding { done: total, total });
+    }
+
+    /// Starts the next piece of work unless one is at work.
+    pub(super) fn go_on(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &mut Kinds) {
+        while ctx.ready && self.step.is_none() {
+            if core::mem::take(&mut self.all) {
+                self.progress = Some((0, log.feeds.entries()));
+                self.accounts = log.feeds.accounts().collect();
+                self.clear_table(ctx, 0);
+                continue;
             }
-            return;
+            let Some(account) = self.accounts.front().copied() else {
+                if let Some((_, total)) = self.progress.take() {
+                    ctx.write(unmark(meta::REBUILD.to_vec()));
+                    ctx.event(Event::Rebuilding { done: total, total });
+                }
+                return;
+            };
+            kinds.clear_account(ctx, Viewer::of(ctx), &account);
+            self.next_feed(ctx, log, account, log.feeds.devices(&account).to_vec());
+        }
+    }
+
+    fn clear_table(&mut self, ctx: &mut Ctx, table: usize) {
+        match Kinds::INDEX_TABLES.get(table) {
+            Some(_) => self.begin_step(ctx, Step::Clear { table }),
+            None => self.step = None,
+        }
+    }
+
+    /// Indexes the last of these feeds from its beginning; or the account is done.
+    fn next_feed(&mut self, ctx: &mut Ctx, log: &Log, account: AccountId, mut left: Vec<DeviceId>) {
+        let Some(device) = left.pop() else {
+            return self.end_account(ctx, account);
         };
-        self.refold.running = true;
-        let held = self.feeds.account_mut(account);
-        held.profile = None;
-        held.named = None;
-        for table in [Table::Profiles, Table::Names] {
-            self.write(Op::Delete {
-                table,
-                key: account.0.to_vec(),
-            });
-        }
-        if self.me() == Some(account) {
-            for (followed, _) in core::mem::take(&mut self.follows) {
-                self.write(Op::Delete {
-                    table: Table::Follows,
-                    key: followed.0.to_vec(),
-                });
-            }
-        }
-        let mut left = self.feeds.devices(&account).to_vec();
-        match left.pop() {
-            Some(device) => self.fold_feed(account, device, left),
-            None => self.end_refold(account),
-        }
-    }
-
-    fn clear_table(&mut self, index: usize) {
-        match INDEX_TABLES.get(index) {
-            Some(table) => {
-                let read = Read::prefix(*table, &[], STEP_ROWS);
-                self.load(vec![read], Waiting::Refold(RefoldStep::Clear(index)));
-            }
-            None => {
-                self.refold.running = false;
-                self.continue_refolding();
-            }
-        }
-    }
-
-    /// Folds one of the account's feeds from its beginning.
-    fn fold_feed(&mut self, account: AccountId, device: DeviceId, left: Vec<DeviceId>) {
-        let feed = self.feeds.get(&device);
-        let (upto, before) = feed.map_or((0, 0), |feed| (feed.next_seq, feed.posts));
-        let posts = Posts { before, counted: 0 };
-        let step = RefoldStep::Fold {
+        let Some(feed) = log.feeds.get(&device) else {
+            return self.end_account(ctx, account);
+        };
+        let step = Step::Feed {
             account,
             device,
+            number: feed.number,
+            from: 0,
+            upto: feed.next_seq,
+            posts: Posts {
+                before: feed.posts,
+                counted: 0,
+            },
+            left,
+        };
+        self.begin_step(ctx, step);
+    }
+
+    fn begin_step(&mut self, ctx: &mut Ctx, step: Step) {
+        let read = match &step {
+            Step::Clear { table } => Read::prefix(Kinds::INDEX_TABLES[*table], &[], STEP_ROWS),
+            Step::Feed {
+                number, from, upto, ..
+            } => Read::Range {
+                table: Table::Entries,
+                start: keys::entry(*number, *from),
+                end: keys::entry(*number, *upto),
+                limit: STEP_ROWS,
+                bytes_max: usize::MAX,
+                reverse: false,
+            },
+        };
+        self.load = Some(ctx.load(LoadOwner::Reindex, vec![read]));
+        self.step = Some(step);
+    }
+
+    pub(super) fn on_load_failed(&mut self, load: LoadId) {
+        if self.load == Some(load) {
+            self.load = None;
+        }
+    }
+
+    /// Tries a load again that failed.
+    pub(super) fn on_timer(&mut self, ctx: &mut Ctx) {
+        if self.load.is_none()
+            && let Some(step) = self.step.take()
+        {
+            self.begin_step(ctx, step);
+        }
+    }
+
+    pub(super) fn on_rows(
+        &mut self,
+        ctx: &mut Ctx,
+        log: &mut Log,
+        kinds: &mut Kinds,
+        load: LoadId,
+        rows: Rows,
+    ) {
+        if self.load != Some(load) {
+            return;
+        }
+        self.load = None;
+        let rows = rows.into_iter().next().unwrap_or_default();
+        match self.step.take() {
+            Some(Step::Clear { table }) => {
+                let more = rows.len() == STEP_ROWS;
+                let of = Kinds::INDEX_TABLES[table];
+                ctx.write_all(rows.into_iter().map(|(key, _)| Op::Delete { table: of, key }));
+                self.clear_table(ctx, if more { table } else { table + 1 });
+            }
+            Some(step @ Step::Feed { .. }) => self.on_entries(ctx, log, kinds, step, &rows),
+            None => {}
+        }
+        self.go_on(ctx, log, kinds);
+    }
+
+    fn on_entries(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &mut Kinds, step: Step, rows: &[Row]) {
+        let Step::Feed {
+            account,
+            device,
+            number,
+            upto,
+            mut posts,
+            left,
+            ..
+        } = step
+        else {
+            return;
+        };
+        let Some(feed) = log.feeds.get_mut(&device).filter(|feed| feed.number == number) else {
+            // The feed is no longer held.
+            return self.end_account(ctx, account);
+        };
+        let more = rows.len() == STEP_ROWS;
+        let (viewer, limit) = (Viewer::of(ctx), feed.limit());
+        let mut from = upto;
+        for (key, value) in rows {
+            let Some(seq) = keys::seq_of(key) else { continue };
+            from = seq + 1;
+            let Ok(entry) = codec::decode::<Entry>(value) else {
+                continue;
+            };
+            let header = &entry.signed.header;
+            if seq >= limit {
+                kinds.unindex(ctx, viewer, header, header.id(), &entry.body, number);
+                continue;
+            }
+            let indexed = kinds.index(ctx, viewer, header, header.id(), &entry.body, number);
+            posts.counted += u64::from(indexed.post.is_some());
+            // Of the last one that is not void, or the last one there is, unless a later one came meanwhile.
+            if seq + 1 == limit.min(upto) && feed.next_seq == upto {
+                feed.signed_at = header.timestamp;
+            }
+        }
+        if !more {
+            // What came meanwhile was counted as it came.
+            feed.posts = posts.counted + feed.posts.saturating_sub(posts.before);
+        }
+        log.touch(device);
+        if let Some((done, total)) = &mut self.progress {
+            *done += rows.len() as u64;
+            let (done, total) = (*done, *total);
+            ctx.event(Event::Rebuilding { done, total });
+        }
+        if !more {
+            return self.next_feed(ctx, log, account, left);
+        }
+        let step = Step::Feed {
+            account,
+            device,
+            number,
+            from,
             upto,
             posts,
             left,
         };
-        self.fold_from(device, 0, upto, step);
+        self.begin_step(ctx, step);
     }
 
-    fn fold_from(&mut self, device: DeviceId, seq: u64, upto: u64, step: RefoldStep) {
-        let number = self.feeds.get(&device).map_or(0, |feed| feed.number);
-        let read = Read::Range {
-            table: Table::Entries,
-            start: keys::entry(number, seq),
-            end: keys::entry(number, upto),
-            limit: STEP_ROWS,
-            bytes_max: usize::MAX,
-            reverse: false,
-        };
-        self.load(vec![read], Waiting::Refold(step));
-    }
-
-    pub(crate) fn on_refold_rows(&mut self, step: RefoldStep, rows: Rows) {
-        let rows = rows.into_iter().next().unwrap_or_default();
-        match step {
-            RefoldStep::Clear(index) => {
-                let more = rows.len() == STEP_ROWS;
-                let table = INDEX_TABLES[index];
-                self.write_all(rows.into_iter().map(|(key, _)| Op::Delete { table, key }));
-                self.clear_table(if more { index } else { index + 1 });
-            }
-            RefoldStep::Fold {
-                account,
-                device,
-                upto,
-                mut posts,
-                mut left,
-            } => {
-                let more = rows.len() == STEP_ROWS;
-                let Some((number, limit)) = self.feeds.get(&device).map(|feed| (feed.number, feed.limit()))
-                else {
-                    return self.end_refold(account);
-                };
-                let (mut seq, mut signed_at) = (0, None);
-                for (key, value) in &rows {
-                    seq = keys::seq_of(key).unwrap_or(seq);
-                    let Ok(entry) = codec::decode::<Entry>(value) else {
-                        continue;
-                    };
-                    let header = &entry.signed.header;
-                    if seq < limit {
-                        let post = self.fold_entry(header, header.id(), &entry.body, number);
-                        posts.counted += u64::from(post.is_some());
-                        // The last one that is not void, or the last one there is.
-                        signed_at = (seq + 1 == limit.min(upto)).then_some(header.timestamp);
-                    } else {
-                        self.unfold_entry(header, header.id(), &entry.body);
-                    }
-                }
-                if let Some(feed) = self.feeds.get_mut(&device) {
-                    if !more {
-                        // What came meanwhile was counted as it came.
-                        feed.posts = posts.counted + feed.posts.saturating_sub(posts.before);
-                    }
-                    // And was signed later.
-                    if let Some(signed_at) = signed_at.filter(|_| feed.next_seq == upto) {
-                        feed.signed_at = signed_at;
-                    }
-                }
-                self.touch_feed(device);
-                if let Some((done, total)) = &mut self.refold.progress {
-                    *done += rows.len() as u64;
-                    let event = Event::Rebuilding {
-                        done: *done,
-                        total: *total,
-                    };
-                    self.event(event);
-                }
-                if more {
-                    let step = RefoldStep::Fold {
-                        account,
-                        device,
-                        upto,
-                        posts,
-                        left,
-                    };
-                    return self.fold_from(device, seq + 1, upto, step);
-                }
-                match left.pop() {
-                    Some(device) => self.fold_feed(account, device, left),
-                    None => self.end_refold(account),
-                }
-            }
+    fn end_account(&mut self, ctx: &mut Ctx, account: AccountId) {
+        self.accounts.pop_front();
+        if !self.accounts.contains(&account) {
+            ctx.write(unmark(account_key(&account)));
         }
-    }
-
-    fn end_refold(&mut self, account: AccountId) {
-        self.refold.accounts.pop_front();
-        self.refold.running = false;
-        if !self.refold.accounts.contains(&account) {
-            self.write(Op::Delete {
-                table: Table::Meta,
-                key: refold_key(&account),
-            });
-        }
-        self.changed_profiles.insert(account);
-        if self.me() == Some(account) {
-            self.me_changed = true;
-            for link in self.up_links() {
-                self.tell_interests(link);
-            }
-        }
-        self.continue_refolding();
+        ctx.changed.profiles.insert(account);
+        ctx.changed.me |= ctx.is_me(&account);
+        ctx.fact(Fact::Reindexed(account));
     }
 }
 
-fn refold_key(account: &AccountId) -> Vec<u8> {
+fn account_key(account: &AccountId) -> Vec<u8> {
     [meta::REFOLD, account.0.as_slice()].concat()
 }
+
+fn mark(key: Vec<u8>) -> Op {
+    Op::Put {
+        table: Table::Meta,
+        key,
+        value: Vec::new(),
+    }
+}
+
+fn unmark(key: Vec<u8>) -> Op {
+    Op::Delete {
+        table: Table::Meta,
+        key,
+    }
+}
+
+#[cfg(test)]
+#[path = "reindex_tests.rs"]
+mod tests;

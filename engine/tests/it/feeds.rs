@@ -1,6 +1,6 @@
 //! Forks and revocations.
 
-use starling_engine::api::{Answer, Command, Event, Outcome, Query, Refusal, Reply, Timeline};
+use starling_engine::api::{Answer, Command, Event, MeView, Outcome, Query, Refusal, Reply, Timeline};
 
 use crate::completeness::profile;
 use crate::network::{Network, seed};
@@ -29,10 +29,16 @@ fn copied_device() -> (Network, usize, usize, usize) {
 #[test]
 fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
     let (mut net, ada, bob, copy) = copied_device();
-    // The copy writes while the original is away, unseen by anybody; then both come online.
-    net.partition(&[0, 0, 0, 1]);
+    let carol = net.person("Carol");
+    let account = net.account(copy);
+    net.follow_account(carol, account);
+    net.introduce_all();
+    net.run_for_ms(3_000);
+    // The copy writes while the original is away, and another peer confirms it; then both come online.
+    net.partition(&[0, 0, 0, 1, 1]);
     net.post(copy, "from the copy");
     net.run_for_ms(1_000);
+    assert_eq!(net.texts(carol, Timeline::Home), ["from the copy", "before"]);
     net.start(ada);
     net.introduce_all();
     net.run_for_ms(100);
@@ -92,6 +98,134 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
     net.post(copy, "anew");
     net.run_for_ms(5_000);
     assert_eq!(net.texts(bob, Timeline::Home), ["anew", "before"]);
+}
+
+fn me(net: &mut Network, peer: usize) -> MeView {
+    match net.query(peer, Query::Me) {
+        Reply::Me(Some(me)) => me,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn publish(text: &str) -> Command {
+    Command::Publish {
+        token: [7; 16],
+        text: text.into(),
+        reply_to: None,
+        slug: None,
+    }
+}
+
+/// An old copy of a device wrote while no other peer saw it; then it came online.
+fn old_copy() -> (Network, usize, usize, usize) {
+    let (mut net, ada, bob, copy) = copied_device();
+    net.partition(&[0, 0, 0, 1]);
+    net.post(copy, "from the copy");
+    net.run_for_ms(1_000);
+    net.start(ada);
+    net.introduce_all();
+    net.run_for_ms(100);
+    net.post(ada, "from the original");
+    net.post(ada, "another");
+    net.run_for_ms(5_000);
+    net.heal();
+    net.introduce_all();
+    net.run_for_ms(60_000);
+    (net, ada, bob, copy)
+}
+
+#[test]
+fn an_old_copy_of_a_device_takes_back_what_no_other_peer_has() {
+    let (mut net, ada, bob, copy) = old_copy();
+    let account = net.account(ada);
+    for peer in [ada, bob, copy] {
+        assert_eq!(
+            net.texts(peer, Timeline::User(account)),
+            ["another", "from the original", "before"],
+            "peer {peer}, seed {}",
+            net.seed
+        );
+        assert!(!profile(&mut net, peer, ada).forked, "peer {peer}");
+    }
+    let old = me(&mut net, copy);
+    assert!(old.old_copy && old.set_aside == 1, "{old:?}");
+    assert_eq!(
+        net.command(copy, publish("no")),
+        Answer::Refused(Refusal::OldCopy)
+    );
+    let original = me(&mut net, ada);
+    assert!(!original.old_copy && !original.forked, "{original:?}");
+    net.post(ada, "the original goes on");
+}
+
+#[test]
+fn an_old_copy_becomes_a_device_of_its_own_and_keeps_its_posts() {
+    let (mut net, ada, bob, copy) = old_copy();
+    let account = net.account(ada);
+    // It is still an old copy after a restart, and what was set aside is still there.
+    net.crash(copy);
+    net.start(copy);
+    net.introduce_all();
+    net.run_for_ms(5_000);
+    assert!(me(&mut net, copy).old_copy);
+    let begin = Command::BeginAsNewDevice {
+        phrase: None,
+        device_name: "the copy".into(),
+    };
+    assert_eq!(net.command(copy, begin), Answer::Done(Outcome::Account(account)));
+    net.introduce_all();
+    net.run_for_ms(10_000);
+    net.post(copy, "and goes on");
+    net.run_for_ms(10_000);
+    for peer in [ada, bob, copy] {
+        let mut texts = net.texts(peer, Timeline::User(account));
+        texts.sort();
+        assert_eq!(
+            texts,
+            [
+                "and goes on",
+                "another",
+                "before",
+                "from the copy",
+                "from the original"
+            ],
+            "peer {peer}, seed {}",
+            net.seed
+        );
+    }
+    let new = me(&mut net, copy);
+    assert!(
+        !new.old_copy && new.set_aside == 0 && new.devices.len() == 2,
+        "{new:?}"
+    );
+}
+
+#[test]
+fn a_device_that_lags_behind_its_own_feed_fetches_it_before_it_signs() {
+    let (mut net, ada, bob, copy) = copied_device();
+    net.crash(copy);
+    net.start(ada);
+    net.introduce_all();
+    net.run_for_ms(1_000);
+    net.post(ada, "from the original");
+    net.run_for_ms(5_000);
+    net.crash(ada);
+    // The machine was set back: the same device, as it was before.
+    net.start(copy);
+    net.introduce_all();
+    net.run_for_ms(300);
+    net.post(copy, "after that");
+    net.run_for_ms(10_000);
+    let account = net.account(copy);
+    for peer in [bob, copy] {
+        assert_eq!(
+            net.texts(peer, Timeline::User(account)),
+            ["after that", "from the original", "before"],
+            "peer {peer}, seed {}",
+            net.seed
+        );
+    }
+    assert!(!me(&mut net, copy).old_copy);
 }
 
 #[test]

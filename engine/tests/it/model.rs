@@ -238,7 +238,15 @@ impl Model {
             return;
         }
         for id in self.saved.get(&peer).into_iter().flatten() {
-            self.check(self.on_disk(disk, id), peer, "lost a post it had called saved");
+            // A post that an old copy of a device took back waits to be issued again.
+            let aside = disk
+                .rows(Table::Meta)
+                .contains_key(&[b"aside:", id.0.as_slice()].concat());
+            self.check(
+                aside || self.on_disk(disk, id),
+                peer,
+                "lost a post it had called saved",
+            );
         }
         for ((_, device), (next_seq, head)) in self.receipts.iter().filter(|((of, _), _)| *of == peer) {
             let whole = disk.entries().below(*device, *next_seq) == *next_seq;

@@ -1,0 +1,121 @@
+//! Forks: two entries of one feed with the same number prove that its key is misused. Both headers are kept and passed on, and
+//! the feed is frozen there on every peer.
+
+use protocol::message::ForkProof;
+use protocol::{AccountId, Entry, SignedHeader, codec};
+
+use crate::api::Event;
+use crate::ctx::{Ctx, LoadOwner};
+use crate::facts::Fact;
+use crate::io::{LinkId, Log as Line};
+use crate::log::Log;
+use crate::log::keys;
+use crate::store::{LoadId, Op, Read, Rows, Table};
+
+/// Comparisons with stored entries under way at once. Policy when full: further suspicions are ignored until one is settled.
+const FORK_CHECKS_MAX: usize = 16;
+
+impl Log {
+    /// An entry with a number that is held may be another one: it is compared with what is stored.
+    pub(super) fn suspect_fork(&mut self, ctx: &mut Ctx, link: LinkId, suspect: SignedHeader, pushed: bool) {
+        let Some(feed) = self.feeds.get(&suspect.header.device) else {
+            return;
+        };
+        if feed.forked.is_some_and(|seq| seq <= suspect.header.seq) {
+            return;
+        }
+        let is_head = suspect.header.seq + 1 == feed.next_seq;
+        if self.fork_checks.len() >= FORK_CHECKS_MAX && !(is_head && pushed) {
+            return;
+        }
+        let read = Read::Get {
+            table: Table::Entries,
+            key: keys::entry(feed.number, suspect.header.seq),
+        };
+        let id = ctx.load(LoadOwner::ForkCheck, vec![read]);
+        self.fork_checks.insert(id, (link, Box::new(suspect)));
+    }
+
+    pub(crate) fn on_fork_check_failed(&mut self, id: LoadId) {
+        self.fork_checks.remove(&id);
+    }
+
+    pub(crate) fn on_fork_check_rows(&mut self, ctx: &mut Ctx, id: LoadId, rows: Rows) {
+        let Some((link, suspect)) = self.fork_checks.remove(&id) else {
+            return;
+        };
+        let Some((_, value)) = rows.into_iter().flatten().next() else {
+            return;
+        };
+        let Ok(held) = codec::decode::<Entry>(&value) else {
+            return ctx.log(Line::Corrupt {
+                table: Table::Entries,
+            });
+        };
+        if held.signed.header.id() == suspect.header.id() {
+            return;
+        }
+        match suspect.verify() {
+            Ok(_) if self.is_unconfirmed(ctx, &suspect.header.device, suspect.header.seq) => {
+                ctx.fact(Fact::OwnBranch);
+            }
+            Ok(_) => self.on_fork(
+                ctx,
+                ForkProof {
+                    one: held.signed,
+                    other: *suspect,
+                },
+            ),
+            Err(error) => ctx.misbehaved(link, error.to_string()),
+        }
+    }
+
+    /// A neighbour claims that a feed, of an account wanted here, is forked.
+    pub(crate) fn on_fork_proof(&mut self, ctx: &mut Ctx, link: LinkId, proof: ForkProof) {
+        let (one, other) = (&proof.one.header, &proof.other.header);
+        let same = one.device == other.device && one.account == other.account && one.seq == other.seq;
+        if !same || one.id() == other.id() {
+            return ctx.misbehaved(link, "a fork proof that proves nothing");
+        }
+        let known = self.forks.get(&one.device);
+        if known.is_some_and(|known| known.one.header.seq <= one.seq) {
+            return;
+        }
+        if proof.one.verify().is_err() || proof.other.verify().is_err() {
+            return ctx.misbehaved(link, "a fork proof with a wrong signature");
+        }
+        let held = self.feeds.get(&one.device);
+        if held.is_none_or(|feed| feed.account != one.account) {
+            // Nothing of the feed is held: the proof would be a row that costs its sender nothing. It comes again.
+            return;
+        }
+        self.on_fork(ctx, proof);
+    }
+
+    /// A proven fork: keep it, freeze the feed.
+    fn on_fork(&mut self, ctx: &mut Ctx, proof: ForkProof) {
+        let header = &proof.one.header;
+        let (device, account, seq) = (header.device, header.account, header.seq);
+        let Some(feed) = self.feeds.get_mut(&device) else {
+            return;
+        };
+        if feed.forked.is_some_and(|known| known <= seq) {
+            return;
+        }
+        feed.forked = Some(seq);
+        ctx.write(Op::put(Table::Forks, device.0.to_vec(), &proof));
+        ctx.log(Line::Forked { device, seq });
+        ctx.event(Event::Forked { account, device });
+        ctx.changed.profiles.insert(account);
+        ctx.changed.me |= ctx.is_me(&account);
+        self.forks.insert(device, proof);
+        ctx.fact(Fact::Forked(account));
+        ctx.fact(Fact::Voided(account));
+    }
+
+    /// The proofs that feeds of an account are forked.
+    pub(crate) fn forks_of(&self, account: &AccountId) -> impl Iterator<Item = &ForkProof> {
+        let devices = self.feeds.devices(account).iter();
+        devices.filter_map(|device| self.forks.get(device))
+    }
+}

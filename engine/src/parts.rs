@@ -1,0 +1,166 @@
+//! The parts that both roles share, and what concerns several of them at once.
+
+use std::time::Duration;
+
+use protocol::message::Relays;
+use protocol::{AccountId, Instant, VerifiedEntry};
+
+use crate::ctx::{Ctx, Setup};
+use crate::io::{Config, LinkId, Now};
+use crate::kinds::Kinds;
+use crate::log::Log;
+use crate::lookups::Lookups;
+use crate::net::Net;
+use crate::relays::directory::{Directory, Own, Sender};
+use crate::role::Role;
+use crate::sync::Sync;
+use crate::views::Views;
+
+/// How often the engine looks at what time alone changes: pings, fetches that stalled, claims, readiness.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// The same while a handshake is under way.
+const TIMEOUT_BUSY: Duration = Duration::from_millis(250);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) log: Log,
+    pub(crate) net: Net,
+    pub(crate) sync: Sync,
+    pub(crate) kinds: Kinds,
+    pub(crate) views: Views,
+    pub(crate) directory: Directory,
+    pub(crate) lookups: Lookups,
+    next_anti_entropy: Instant,
+}
+
+impl Parts {
+    pub(crate) fn new(config: &Config, now: Now, setup: &Setup) -> Self {
+        Self {
+            log: Log::new(setup.feeds_max),
+            net: Net::new(setup.keeper),
+            sync: Sync::new(),
+            kinds: Kinds::default(),
+            views: Views::new(setup.events),
+            directory: Directory::new(config, now.instant, setup.keeper),
+            lookups: Lookups::default(),
+            next_anti_entropy: now.instant + config.anti_entropy,
+        }
+    }
+
+    /// When one of them has something to do.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        let gossip = [self.net.next_deadline(), self.sync.spread.next_deadline()];
+        let gossip = gossip.into_iter().flatten().min();
+        let gossip = gossip.map(|at| Instant(u64::try_from(at.as_micros()).unwrap_or(u64::MAX)));
+        let directory = self.directory.next_deadline();
+        gossip.map_or(directory, |at| at.min(directory))
+    }
+
+    /// Lets the overlay and the trees act on time.
+    pub(crate) fn tick(&mut self, ctx: &mut Ctx) {
+        let (now, spread) = (ctx.clock(), &self.sync.spread);
+        self.net.tick(ctx, |link| spread.carries(link, now));
+        self.sync.tick(ctx);
+    }
+
+    /// What time alone does.
+    pub(crate) fn handle_timeout(&mut self, ctx: &mut Ctx, role: &mut Role) {
+        let now = ctx.now.instant;
+        ctx.next_timeout = now + TIMEOUT;
+        let wanting = role.wanting(&self.kinds);
+        self.net.on_timer(ctx);
+        self.sync.on_timer(ctx, &self.net, &self.log, wanting);
+        self.on_timer(ctx);
+        role.on_timer(ctx, self);
+        if now >= self.next_anti_entropy {
+            self.next_anti_entropy = now + ctx.config.anti_entropy;
+            self.sync.anti_entropy(ctx, &self.net, &self.log);
+            role.on_anti_entropy(ctx, self);
+        }
+        if role.is_busy() {
+            ctx.next_timeout = now;
+        } else if self.net.is_handshaking() {
+            ctx.next_timeout = ctx.next_timeout.min(now + TIMEOUT_BUSY);
+        }
+    }
+
+    fn on_timer(&mut self, ctx: &mut Ctx) {
+        self.directory.refill();
+        self.lookups.on_timer(ctx, &self.kinds);
+        self.views.on_timer(ctx);
+    }
+
+    /// What goes into a relay's own description.
+    pub(crate) fn own_description(&self) -> Own {
+        Own {
+            revision: self.log.feeds.entries(),
+            registry: self.kinds.registry.id(),
+        }
+    }
+
+    pub(crate) fn on_directory_timer(&mut self, ctx: &mut Ctx) {
+        let own = self.own_description();
+        let neighbours = self.net.neighbours();
+        let links: Vec<_> = neighbours.map(|session| (session.link, session.relay)).collect();
+        let near_relay = self.net.links_with_relay();
+        self.directory.on_timer(ctx, own, &links, near_relay);
+    }
+
+    /// A peer became a neighbour.
+    pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, link: LinkId) {
+        let Some(session) = self.net.session(link) else {
+            return;
+        };
+        let known = self.net.known.is_relay(&session.peer);
+        self.directory.send_living(ctx, link, session.relay);
+        self.net.ping(ctx, link);
+        if known {
+            self.lookups.send(ctx, &self.net);
+        }
+    }
+
+    pub(crate) fn on_relays(&mut self, ctx: &mut Ctx, link: LinkId, relays: Relays) {
+        let Some(session) = self.net.session(link) else {
+            return;
+        };
+        let from = Sender {
+            link,
+            peer: session.peer,
+            anchor: self.net.is_anchor(&self.directory, &session.peer),
+        };
+        let known = &self.net.known;
+        self.directory
+            .on_relays(ctx, from, relays, |peer| known.is_relay(peer));
+    }
+
+    pub(crate) fn on_appended(&mut self, ctx: &mut Ctx, entry: &VerifiedEntry) {
+        let Self {
+            views, log, kinds, ..
+        } = self;
+        views.on_appended(ctx, log, kinds, entry);
+    }
+
+    pub(crate) fn on_ready(&mut self, ctx: &mut Ctx) {
+        let Self {
+            views, log, kinds, ..
+        } = self;
+        views.on_ready(ctx, log, kinds);
+    }
+
+    /// Entries of the account became void.
+    pub(crate) fn reindex(&mut self, ctx: &mut Ctx, account: AccountId) {
+        let Self {
+            views, log, kinds, ..
+        } = self;
+        views.reindex(ctx, log, kinds, account);
+    }
+
+    /// Every view is thrown away and indexed again.
+    pub(crate) fn rebuild(&mut self, ctx: &mut Ctx) {
+        let Self {
+            views, log, kinds, ..
+        } = self;
+        views.rebuild(ctx, log, kinds);
+    }
+}

@@ -1,0 +1,120 @@
+//! What other peers confirm to hold of this account's feeds.
+
+use protocol::message::FeedHead;
+use protocol::receipt::Receipt;
+use protocol::{AccountId, DeviceId};
+
+use crate::api::Event;
+use crate::ctx::Ctx;
+use crate::io::LinkId;
+use crate::log::Log;
+use crate::log::durability::Confirmed;
+use crate::net::Net;
+use crate::relays::directory::Directory;
+
+use super::Person;
+
+impl Person {
+    /// How many relays should hold this device's entries: as many as there are, up to the usual number of replicas.
+    pub(crate) fn relays_known(ctx: &Ctx, net: &Net, directory: &Directory) -> u32 {
+        let workers = directory.living_workers().count();
+        let wanted = workers.min(ctx.config.replicas).max(net.known.len().min(1));
+        u32::try_from(wanted).unwrap_or(u32::MAX)
+    }
+
+    /// A peer says how far it holds own feeds. The accounts it has spoken of.
+    pub(crate) fn on_have(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &mut Log,
+        directory: &Directory,
+        link: LinkId,
+        heads: &[FeedHead],
+    ) -> Option<AccountId> {
+        let peer = net.session(link)?.peer;
+        let mut mentioned = None;
+        for head in heads {
+            if ctx.is_me(&head.account) {
+                mentioned = Some(head.account);
+            }
+            let confirmed = Confirmed {
+                peer,
+                relay: false,
+                device: head.device,
+                next_seq: head.next_seq,
+                head: head.head,
+            };
+            confirm(ctx, net, log, directory, confirmed);
+        }
+        mentioned
+    }
+
+    /// A receipt. It counts as durable only from a relay this device knows, or one that such a relay lists and passes on, since
+    /// any peer can call itself a relay; and not if that relay describes itself as keeping no feeds. The account it is about, if the
+    /// signer itself sent it.
+    pub(crate) fn on_receipt(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &mut Log,
+        directory: &Directory,
+        link: LinkId,
+        receipt: &Receipt,
+    ) -> Option<AccountId> {
+        let session = net.session(link)?;
+        if receipt.verify().is_err() {
+            ctx.misbehaved(link, "a receipt with a wrong signature");
+            return None;
+        }
+        let known = net.known.is_relay(&session.peer);
+        let direct = receipt.relay == session.peer;
+        let account = log.feeds.get(&receipt.device).map(|feed| feed.account);
+        let mine = account.filter(|account| ctx.is_me(account));
+        if direct || (known && directory.vouches_for(&receipt.relay)) {
+            let keeps = known && directory.may_keep(&receipt.relay);
+            let confirmed = Confirmed {
+                peer: receipt.relay,
+                relay: keeps,
+                device: receipt.device,
+                next_seq: receipt.next_seq,
+                head: receipt.head,
+            };
+            let before = confirm(ctx, net, log, directory, confirmed);
+            let news = before.is_some_and(|before| before < receipt.next_seq);
+            if keeps && news && ctx.device() == Some(receipt.device) {
+                let (since, now) = (Some(session.opened), ctx.now.instant);
+                self.choice.signed(receipt.relay, receipt.next_seq, since, now);
+            }
+        }
+        mine.filter(|_| direct)
+    }
+
+    /// Own entries from `before` on may be safer than they were.
+    pub(crate) fn report_durability(
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        directory: &Directory,
+        device: DeviceId,
+        before: u64,
+    ) {
+        let relays_known = Self::relays_known(ctx, net, directory);
+        for (seq, post) in log.holders.own_posts_from(device, before) {
+            let durability = log.durability(&device, seq, relays_known);
+            ctx.event(Event::Durability { post, durability });
+        }
+    }
+}
+
+fn confirm(
+    ctx: &mut Ctx,
+    net: &Net,
+    log: &mut Log,
+    directory: &Directory,
+    confirmed: Confirmed,
+) -> Option<u64> {
+    let before = log.confirm(ctx, confirmed)?;
+    Person::report_durability(ctx, net, log, directory, confirmed.device, before);
+    Some(before)
+}

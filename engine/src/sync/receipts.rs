@@ -1,0 +1,61 @@
+//! Confirmations: telling authors what is held, durably, of their feeds. A relay that keeps feeds signs receipts; any other peer
+//! says "have".
+
+use protocol::message::{FeedHead, Heads, Message};
+use protocol::receipt::Receipt;
+use protocol::{AccountId, DeviceId};
+
+use crate::ctx::Ctx;
+use crate::io::LinkId;
+use crate::log::Log;
+use crate::net::Net;
+
+use super::Sync;
+
+impl Sync {
+    /// A feed has more on disk: its author, and the relay it came from, learn of it.
+    pub(crate) fn confirm_durable(&self, ctx: &mut Ctx, net: &Net, log: &Log, device: &DeviceId) {
+        let Some(feed) = log.feeds.get(device) else {
+            return;
+        };
+        let mut links = net.links_whose(|session| session.account == Some(feed.account));
+        // To relays only what is signed means something. The relay it came from passes it on to the author.
+        let source = feed.source.filter(|_| ctx.signs_receipts);
+        links.extend(source.filter(|link| net.session(*link).is_some()));
+        if links.is_empty() {
+            return;
+        }
+        if let Some(message) = confirmation(ctx, log, device) {
+            for link in links {
+                ctx.send(link, &message);
+            }
+        }
+    }
+
+    /// Tells a neighbour what is durable here of its account's feeds.
+    pub(super) fn confirm_held(&self, ctx: &mut Ctx, log: &Log, link: LinkId, account: &AccountId) {
+        for device in log.feeds.devices(account) {
+            if let Some(message) = confirmation(ctx, log, device) {
+                ctx.send(link, &message);
+            }
+        }
+    }
+}
+
+/// "I hold this". Nothing that is not on disk: a feed that is ahead of its disk is confirmed as far as the disk has it.
+fn confirmation(ctx: &Ctx, log: &Log, device: &DeviceId) -> Option<Message> {
+    let (account, next_seq, head) = log.durable(device)?;
+    if ctx.signs_receipts {
+        let key = &ctx.local.as_ref()?.key;
+        let receipt = Receipt::issue(key, *device, next_seq, head, ctx.now.wall);
+        return Some(Message::Receipt(receipt));
+    }
+    Some(Message::Have(Heads {
+        heads: vec![FeedHead {
+            account,
+            device: *device,
+            next_seq,
+            head,
+        }],
+    }))
+}

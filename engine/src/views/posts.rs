@@ -1,0 +1,87 @@
+//! Posts as interfaces see them, and where own ones are stored.
+
+use protocol::EntryId;
+
+use crate::api::{Answer, PostView, Refusal, Reply};
+use crate::kinds::{Kinds, PostEntry, place_of};
+use crate::log::keys::Place;
+use crate::store::{Read, Row, Rows, Table};
+
+use super::{Reading, Sources, Step};
+
+/// A post without what is read beside it: as in events.
+pub(crate) fn post_view(sources: &Sources<'_>, post: &PostEntry) -> PostView {
+    let mut view = sources.kinds.post_view(post, sources.viewer);
+    if view.mine {
+        let relays_known = sources.standing.relays_known();
+        view.durability = Some(sources.log.durability(&post.device, post.seq, relays_known));
+        view.slug_claim = sources.standing.slug_claim(&post.entry.id);
+    }
+    view
+}
+
+/// Reads the entries at `places`.
+pub(super) fn read_places(places: &[Place]) -> Vec<Read> {
+    let read = |place: &Place| Read::Get {
+        table: Table::Entries,
+        key: place.key(),
+    };
+    places.iter().map(read).collect()
+}
+
+/// The posts in the rows of [`read_places`], in the order of the places; what is not a valid post any more is left out.
+pub(super) fn posts_at(sources: &Sources<'_>, places: &[Place], rows: Rows) -> Vec<PostView> {
+    let posts = places.iter().zip(rows).filter_map(|(place, rows)| {
+        let post = PostEntry::parse(rows.first()?)?;
+        let (_, feed) = sources.log.feeds.by_number(place.feed)?;
+        (place.seq < feed.limit()).then(|| post_view(sources, &post))
+    });
+    posts.collect()
+}
+
+/// What is read beside each of these posts.
+pub(super) fn read_beside<'a>(sources: &Sources<'_>, posts: impl Iterator<Item = &'a PostView>) -> Vec<Read> {
+    posts
+        .flat_map(|post| Kinds::around(&post.entry, sources.viewer))
+        .collect()
+}
+
+/// Adds the rows of [`read_beside`] to the same posts.
+pub(super) fn add_beside<'a>(
+    sources: &Sources<'_>,
+    posts: impl Iterator<Item = &'a mut PostView>,
+    rows: Rows,
+) {
+    let mut rows = rows.into_iter();
+    for post in posts {
+        sources.kinds.decorate(post, sources.viewer, &mut rows);
+    }
+}
+
+/// The place in a row of an index table.
+pub(super) fn place((_, value): &Row) -> Option<Place> {
+    protocol::codec::decode(value).ok()
+}
+
+/// The place in the rows of [`place_of`].
+pub(super) fn found(rows: &Rows) -> Option<Place> {
+    place(rows.first()?.first()?)
+}
+
+/// Begins to answer who holds an own post.
+pub(super) fn locate(post: &EntryId) -> Step {
+    Step::Read(vec![place_of(post)], Reading::Holders)
+}
+
+pub(super) fn on_place_rows(sources: &Sources<'_>, rows: &Rows) -> Step {
+    let place = found(rows);
+    let at = place.and_then(|place| Some((sources.log.feeds.device(place.feed)?, place.seq)));
+    match at {
+        Some((device, seq)) => Step::reply(Reply::Holders(sources.log.holder_views(&device, seq))),
+        None => Step::Answer(Answer::Refused(Refusal::NotFound)),
+    }
+}
+
+#[cfg(test)]
+#[path = "posts_tests.rs"]
+mod tests;
