@@ -34,6 +34,7 @@ mod relay;
 mod relays;
 mod role;
 mod sync;
+mod timer;
 mod views;
 
 use protocol::{Instant, KeyPair};
@@ -87,7 +88,7 @@ impl Engine {
         self.on_input(input);
         self.settle();
         if self.ctx.ready && now.instant >= self.ctx.next_timeout {
-            self.parts.handle_timeout(&mut self.ctx, &mut self.role);
+            timer::handle_timeout(&mut self.ctx, &mut self.role, &mut self.parts);
         }
         if self.ctx.ready && now.instant >= self.parts.directory.next_deadline() {
             self.parts.on_directory_timer(&mut self.ctx);

@@ -1,7 +1,5 @@
 //! The parts that both roles share, and what concerns several of them at once.
 
-use std::time::Duration;
-
 use protocol::message::Relays;
 use protocol::{AccountId, Instant, VerifiedEntry};
 
@@ -12,14 +10,8 @@ use crate::log::Log;
 use crate::lookups::Lookups;
 use crate::net::Net;
 use crate::relays::directory::{Directory, Own, Sender};
-use crate::role::Role;
 use crate::sync::Sync;
 use crate::views::Views;
-
-/// How often the engine looks at what time alone changes: pings, fetches that stalled, claims, readiness.
-const TIMEOUT: Duration = Duration::from_secs(1);
-/// The same while a handshake is under way.
-const TIMEOUT_BUSY: Duration = Duration::from_millis(250);
 
 /// See the module.
 #[derive(Debug)]
@@ -31,7 +23,8 @@ pub(crate) struct Parts {
     pub(crate) views: Views,
     pub(crate) directory: Directory,
     pub(crate) lookups: Lookups,
-    next_anti_entropy: Instant,
+    /// When one random neighbour is compared with next.
+    pub(crate) next_anti_entropy: Instant,
 }
 
 impl Parts {
@@ -64,28 +57,8 @@ impl Parts {
         self.sync.tick(ctx);
     }
 
-    /// What time alone does.
-    pub(crate) fn handle_timeout(&mut self, ctx: &mut Ctx, role: &mut Role) {
-        let now = ctx.now.instant;
-        ctx.next_timeout = now + TIMEOUT;
-        let wanting = role.wanting(&self.kinds);
-        self.net.on_timer(ctx);
-        self.sync.on_timer(ctx, &self.net, &self.log, wanting);
-        self.on_timer(ctx);
-        role.on_timer(ctx, self);
-        if now >= self.next_anti_entropy {
-            self.next_anti_entropy = now + ctx.config.anti_entropy;
-            self.sync.anti_entropy(ctx, &self.net, &self.log);
-            role.on_anti_entropy(ctx, self);
-        }
-        if role.is_busy() {
-            ctx.next_timeout = now;
-        } else if self.net.is_handshaking() {
-            ctx.next_timeout = ctx.next_timeout.min(now + TIMEOUT_BUSY);
-        }
-    }
-
-    fn on_timer(&mut self, ctx: &mut Ctx) {
+    /// Once a second.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
         self.directory.refill();
         self.lookups.on_timer(ctx, &self.kinds);
         self.views.on_timer(ctx);

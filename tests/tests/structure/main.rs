@@ -1,6 +1,8 @@
 //! The shape of the workspace: which crate may know which, what the sans-I/O crates must not pull in, and the few
 //! rules of the house that a machine can check.
 
+mod engine;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

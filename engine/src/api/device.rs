@@ -1,0 +1,104 @@
+//! The own account, this device, and the state of its connection and store.
+
+use protocol::{AccountId, DeviceId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{ClaimView, OfferView};
+
+/// One's own account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeView {
+    /// The account.
+    pub account: AccountId,
+    /// This device.
+    pub device: DeviceId,
+    /// Display name.
+    pub name: String,
+    /// Self-description.
+    pub bio: String,
+    /// Name in the registry; empty if there is none.
+    pub handle: String,
+    /// What was asked of the registry about the name, and is not decided or was refused.
+    pub claim: Option<ClaimView>,
+    /// To whom the name is offered; or shall be, if [`Self::claim`] is about that.
+    pub offer: Option<OfferView>,
+    /// The recovery phrase was written down; the account key is no longer here.
+    pub phrase_confirmed: bool,
+    /// All devices of the account, this one first.
+    pub devices: Vec<DeviceView>,
+    /// How many people are followed.
+    pub following: u32,
+    /// This device was withdrawn: it can read, not write.
+    pub revoked: bool,
+    /// This device's feed is forked: it can read, not write.
+    pub forked: bool,
+    /// This device's store is an old copy (a copied browser profile, a machine that was set back): it can read, not write, until
+    /// [`Command::BeginAsNewDevice`](super::Command::BeginAsNewDevice).
+    pub old_copy: bool,
+    /// Posts written on the old copy that no other peer has: they are issued again then.
+    pub set_aside: u32,
+    /// Link to relays alone.
+    pub relays_only: bool,
+}
+
+/// A device of one's own account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceView {
+    /// Its key.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Since when, by its own clock.
+    pub since: Timestamp,
+    /// This very device.
+    pub this: bool,
+    /// Withdrawn.
+    pub revoked: bool,
+    /// Entries of its feed stored here.
+    pub entries: u64,
+}
+
+/// The state of the connection, in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Connection {
+    /// No link, and the device says it has no network.
+    #[default]
+    Offline,
+    /// No link yet; trying.
+    Connecting,
+    /// At least one link.
+    Online,
+}
+
+/// How the store is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreState {
+    /// Writes succeed.
+    #[default]
+    Ok,
+    /// No space: nothing new is kept until there is.
+    Full,
+    /// Writes fail for another reason; they are tried again.
+    Failing,
+}
+
+/// The status chip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// In one word.
+    pub connection: Connection,
+    /// Linked peers, relays included.
+    pub peers: u32,
+    /// Linked relays.
+    pub relays: u32,
+    /// Own entries that nobody else has confirmed to hold: lost if this device is lost.
+    pub waiting: u32,
+    /// Own entries without any relay's receipt.
+    pub not_durable: u32,
+    /// Entries are being fetched.
+    pub syncing: bool,
+    /// The store.
+    pub store: StoreState,
+    /// Whether the recovery phrase was confirmed (true without an account).
+    pub phrase_confirmed: bool,
+}

@@ -1,0 +1,96 @@
+//! People, how much of what they signed is here, and which peers hold an own post.
+
+use protocol::{AccountId, DeviceId, EntryId, PeerId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileView {
+    /// Who.
+    pub account: AccountId,
+    /// Display name; empty if not known yet.
+    pub name: String,
+    /// Self-description.
+    pub bio: String,
+    /// Name in the registry; empty if there is none that is proven.
+    pub handle: String,
+    /// Oneself.
+    pub mine: bool,
+    /// Followed by oneself.
+    pub followed: bool,
+    /// Entries stored here, of all devices.
+    pub entries: u64,
+    /// One of the feeds is forked and frozen.
+    pub forked: bool,
+    /// Nothing of this person is stored here yet; peers are being asked.
+    pub searching: bool,
+    /// The feeds of the person's devices, the last written first. This and what follows is found for [`Query::Profile`](super::Query::Profile) alone.
+    pub feeds: Vec<FeedView>,
+    /// Linked peers that said how far they have them.
+    pub told_by: u32,
+    /// When one last did, since this device was started.
+    pub compared: Option<Timestamp>,
+}
+
+impl ProfileView {
+    /// Posts stored here and shown.
+    #[must_use]
+    pub fn posts(&self) -> u64 {
+        self.feeds.iter().map(|feed| feed.posts).sum()
+    }
+
+    /// Entries that linked peers say they have and this one has not.
+    #[must_use]
+    pub fn ahead(&self) -> u64 {
+        self.feeds
+            .iter()
+            .fold(0, |sum, feed| feed.ahead.saturating_add(sum))
+    }
+
+    /// When the newest entry stored here was signed, by its author's clock.
+    #[must_use]
+    pub fn signed_at(&self) -> Option<Timestamp> {
+        self.feeds
+            .iter()
+            .filter(|feed| feed.entries > 0)
+            .map(|feed| feed.signed_at)
+            .max()
+    }
+
+    /// All that was signed until then is here, each entry linked to the one before, and of the peers asked none has more.
+    /// Never so for a feed that contradicts itself, or as long as nobody was asked.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.compared.is_some() && !self.forked && self.signed_at().is_some() && self.ahead() == 0
+    }
+}
+
+/// A device's feed. What is stored of it is its beginning, without a gap, each entry of it signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedView {
+    /// Which device.
+    pub device: DeviceId,
+    /// What it is called.
+    pub name: String,
+    /// Entries stored here and valid.
+    pub entries: u64,
+    /// Posts among them.
+    pub posts: u64,
+    /// The newest of them; all zero if that is not known.
+    pub head: EntryId,
+    /// When that was signed, by the author's clock.
+    pub signed_at: Timestamp,
+    /// Entries beyond, which linked peers say they have.
+    pub ahead: u64,
+}
+
+/// Who holds an own post.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HolderView {
+    /// Which peer.
+    pub peer: PeerId,
+    /// A relay, with a signed receipt; otherwise a peer that said so over its link.
+    pub relay: bool,
+    /// When it was told.
+    pub at: Timestamp,
+}

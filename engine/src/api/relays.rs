@@ -1,0 +1,91 @@
+//! Relays: what they say of themselves, how they do, and which of them keep what.
+
+use protocol::PeerId;
+use protocol::directory::Description;
+use serde::{Deserialize, Serialize};
+
+/// How a relay seems to do. Who does better comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RelayState {
+    /// Heard of lately.
+    Alive,
+    /// Two heartbeats are missing.
+    Suspect,
+    /// Silent for long.
+    Dead,
+}
+
+/// A relay of the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayView {
+    /// What it says of itself.
+    pub description: Description,
+    /// How it seems to do.
+    pub state: RelayState,
+    /// It is this peer.
+    pub this: bool,
+}
+
+/// The copies of somebody's feeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicasView {
+    /// The relays that keep them. The first one that lives is the primary, and stands first.
+    pub replicas: Vec<ReplicaView>,
+    /// The relays that serve the app and that a device of the account is linked with, as far as the one that is asked was
+    /// told: those that keep names are.
+    pub served_by: Vec<PeerId>,
+}
+
+/// A copy of somebody's feeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaView {
+    /// Who keeps it.
+    pub relay: PeerId,
+    /// How that relay seems to do.
+    pub state: RelayState,
+    /// Entries it lacks of those held by the relay that answers, as far as that relay knows ([`Command::CheckReplicas`](super::Command::CheckReplicas) updates
+    /// it). `None`: the two are not linked, or it never said.
+    pub lag: Option<u64>,
+    /// Milliseconds from when the relay that is asked took an entry in until this one had signed for it: the longest of the
+    /// last ones measured of each of these feeds, or else what is usual over all feeds. `None`: not measured.
+    pub delay_ms: Option<u32>,
+}
+
+/// How far a relay is with what it should hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairView {
+    /// It has had everything its neighbours had of its share, since it was started.
+    pub caught_up: bool,
+    /// Feeds it lacks a part of.
+    pub feeds: u64,
+    /// Entries it lacks.
+    pub entries: u64,
+    /// The relays it has them from.
+    pub from: Vec<PeerId>,
+    /// Relays with a share.
+    pub relays: u32,
+    /// How many of them keep each account's feeds.
+    pub replicas: u32,
+    /// How many should, if there are so many.
+    pub wanted: u32,
+    /// How many of the relays with a share live.
+    pub living: u32,
+    /// Accounts held beside its share.
+    pub cached: u64,
+    /// So many relays fell silent at once that this one is probably cut off.
+    pub doubts: bool,
+    /// It is to end, and hands over what it has: feeds that others lack a part of. `None`: it is not.
+    pub to_hand_over: Option<u64>,
+}
+
+/// How good a relay seems to be, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreView {
+    /// Which.
+    pub relay: PeerId,
+    /// In ten-thousandths: higher is better.
+    pub score: u32,
+    /// What it is one divided by, term by term, in tenths: replication delay, response time, distance and errors, each with
+    /// its weight.
+    pub parts: [u32; 4],
+}
