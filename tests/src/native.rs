@@ -287,7 +287,7 @@ impl NativePeer {
 
 fn on_event(reports: &watch::Sender<Seen>, event: &Event) {
     match event {
-        Event::Status(status) => reports.send_modify(|seen| seen.status = status.clone()),
+        Event::Status(status) => reports.send_modify(|seen| seen.status = *status),
         Event::Posts { posts, .. } => {
             let texts = posts
                 .iter()

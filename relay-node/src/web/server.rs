@@ -1,7 +1,7 @@
 //! What every listener of the relay does before and after its routes.
 //!
 //! Invariants: an HTTP/1.1 request without exactly one valid `Host` is refused (RFC 9112 section 3.2); every failure has a body
-//! ([`error`]) and every response its headers ([`policy`]).
+//! (`error`) and every response its headers (`policy`).
 
 use axum::Router;
 use axum::body::HttpBody as _;

@@ -5,7 +5,7 @@
 //! - `/api/names/NAME`: the account that has a name of the registry;
 //! - `/api/profile/ACCOUNT`, `/api/timeline/…`, `/api/thread/ACCOUNT/ENTRY`: what this relay holds.
 //!
-//! Failures are problem documents ([`super::error`]). What makes the relay read its store or ask others is limited per client
+//! Failures are problem documents (`error`). What makes the relay read its store or ask others is limited per client
 //! address.
 
 mod held;
