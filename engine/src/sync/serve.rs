@@ -140,6 +140,10 @@ impl Sync {
             }
         }
         if raw.is_empty() || serve.from >= serve.to {
+            // A proof that came before its feed was dropped there.
+            if let Some(proof) = log.forks.get(&serve.device) {
+                ctx.send(link, &Message::ForkProof(proof.clone()));
+            }
             send_end(ctx, link, serve.request);
         } else if let Some(serving) = self.serving.links.get_mut(&link) {
             serving.waiting.push_front(serve);

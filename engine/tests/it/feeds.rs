@@ -81,6 +81,14 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
     };
     assert_eq!(net.command(copy, publish), Answer::Refused(Refusal::Forked));
 
+    // A newcomer gets the proof with the feed.
+    let dora = net.person("Dora");
+    net.follow_account(dora, account);
+    net.introduce_all();
+    net.run_for_ms(10_000);
+    assert_eq!(net.texts(dora, Timeline::User(account)), ["before"]);
+    assert!(profile(&mut net, dora, copy).forked);
+
     // The phrase makes a new device out of the broken one, and life goes on.
     let Reply::Phrase(Some(words)) = net.query(copy, Query::Phrase) else {
         panic!()

@@ -16,6 +16,7 @@ pub mod follow;
 pub mod handles;
 pub mod home;
 pub mod network;
+pub mod old_copy;
 pub mod post;
 pub mod profile;
 pub mod recovery_phrase;
@@ -39,6 +40,7 @@ pub const FEATURES: &[Feature] = &[
     activity::FEATURE,
     network::FEATURE,
     account::FEATURE,
+    old_copy::FEATURE,
     recovery_phrase::FEATURE,
     follow::FEATURE,
     handles::FEATURE,

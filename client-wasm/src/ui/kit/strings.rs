@@ -113,8 +113,7 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::Revoked => REVOKED.to_owned(),
         Refusal::Forked => FORKED_SELF.to_owned(),
         Refusal::OldCopy => {
-            "This is an older copy of a device that went on writing. Make it a device of its own first."
-                .to_owned()
+            "This is an older copy of a device that went on writing. Make it a new device first.".to_owned()
         }
         Refusal::Store(state) => store(*state).unwrap_or(STORE_FAILING).to_owned(),
         Refusal::Busy => "Too much is under way at once. Try again in a moment.".to_owned(),

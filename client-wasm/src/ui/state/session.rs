@@ -119,7 +119,9 @@ impl Session {
 
     /// Whether this device may write at all.
     pub fn may_write(&self) -> bool {
-        self.me.as_ref().is_some_and(|me| !me.revoked && !me.forked)
+        self.me
+            .as_ref()
+            .is_some_and(|me| !me.revoked && !me.forked && !me.old_copy)
     }
 
     /// The session after an action.

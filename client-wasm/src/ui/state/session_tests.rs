@@ -18,6 +18,8 @@ fn me() -> MeView {
         revoked: false,
         forked: false,
         relays_only: false,
+        old_copy: false,
+        set_aside: 0,
     }
 }
 
