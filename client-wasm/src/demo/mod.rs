@@ -72,6 +72,15 @@ impl Demo {
                     world.fill();
                     Outcome::Account(own.account)
                 }
+                Command::BeginAsNewDevice { .. } => {
+                    let own = me(&world.scenario, PEOPLE[0].0);
+                    world.me = Some(MeView {
+                        old_copy: false,
+                        set_aside: 0,
+                        ..own.clone()
+                    });
+                    Outcome::Account(own.account)
+                }
                 Command::ConfirmPhrase => {
                     if let Some(me) = &mut world.me {
                         me.phrase_confirmed = true;

@@ -481,7 +481,7 @@ pub(super) fn me(scenario: &Scenario, name: &str) -> MeView {
         revoked: scenario.has("revoked"),
         forked: scenario.has("forked"),
         relays_only: false,
-        old_copy: false,
-        set_aside: 0,
+        old_copy: scenario.has("old-copy"),
+        set_aside: 2,
     }
 }
