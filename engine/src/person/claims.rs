@@ -243,7 +243,10 @@ impl Claims {
                 pending.claim.sent = true;
             }
             self.write(ctx, subject);
-        } else if undecided && claim.request.action == NameAction::Claim {
+        } else if claim.withdrawn || (undecided && claim.request.action == NameAction::Release) {
+            // What is being given back may have another owner already: that is seen through, or the feed and the registry would
+            // differ for good.
+        } else if undecided {
             claim.withdrawn = true;
             self.update(ctx, subject);
         } else {

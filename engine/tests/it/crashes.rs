@@ -4,14 +4,15 @@
 //! What must hold is in [`crate::model`]; beyond that, of every history, however often its peers died:
 //!
 //! - what was typed exists, once, and every peer shows the same;
-//! - who asked for a name has it, and no name or slug is held for an account or a post that does not know of it;
+//! - who asked for a name has it, and the registry holds no name or slug for an account or a post that does not know of it, even
+//!   if the claim was dropped right after a crash;
 //! - no honest peer refuses what another sends.
 
 use protocol::directory::{Description, role};
 use protocol::name::RegistryId;
 use protocol::{EntryId, EntryRef};
 use rand_core::Rng;
-use starling_engine::api::{Answer, Ask, Command, Outcome, Query, Reply, Timeline};
+use starling_engine::api::{Answer, Ask, Command, MeView, Outcome, Query, Reply, Timeline};
 use starling_engine::{Input, Log};
 
 use crate::directory::description;
@@ -40,7 +41,7 @@ pub(crate) struct App {
     drafts: Vec<Draft>,
     /// Everything that was typed, and the slug it was to have.
     pub(crate) typed: Vec<(String, Option<String>)>,
-    name: Option<String>,
+    wants_name: bool,
 }
 
 impl App {
@@ -49,7 +50,7 @@ impl App {
             peer,
             drafts: Vec::new(),
             typed: Vec::new(),
-            name: None,
+            wants_name: false,
         }
     }
 
@@ -82,9 +83,36 @@ impl App {
         }
     }
 
-    fn ask_for_name(&mut self, net: &mut Network, name: String) {
-        self.name = Some(name.clone());
+    fn me(&self, net: &mut Network) -> Option<MeView> {
+        match net.try_ask(self.peer, Ask::Query(Query::Me)) {
+            Some(Answer::Reply(reply)) => match *reply {
+                Reply::Me(me) => me,
+                other => panic!("{other:?} (seed {})", net.seed),
+            },
+            _ => None,
+        }
+    }
+
+    fn ask_for_name(&mut self, net: &mut Network) {
+        self.wants_name = true;
+        let name = self.name();
         net.try_ask(self.peer, Ask::Command(Command::ClaimName { name }));
+    }
+
+    /// Asks for a name, or gives it back, or does not want either any more.
+    fn change_name(&mut self, net: &mut Network) {
+        let Some(me) = self.me(net) else { return };
+        self.wants_name = false;
+        let command = match (me.claim, me.handle.is_empty()) {
+            (Some(_), _) => Command::DropClaim,
+            (None, false) => Command::ReleaseName,
+            (None, true) => return self.ask_for_name(net),
+        };
+        net.try_ask(self.peer, Ask::Command(command));
+    }
+
+    fn name(&self) -> String {
+        format!("name{}", self.peer)
     }
 
     /// What is saved need not be kept.
@@ -100,14 +128,12 @@ impl App {
         for at in 0..self.drafts.len() {
             self.publish(net, at);
         }
-        let asked = net.try_ask(self.peer, Ask::Query(Query::Me));
-        if let Some(Answer::Reply(reply)) = asked
-            && let Reply::Me(Some(me)) = *reply
+        if self.wants_name
+            && let Some(me) = self.me(net)
             && me.handle.is_empty()
             && me.claim.is_none()
-            && let Some(name) = self.name.clone()
         {
-            self.ask_for_name(net, name);
+            self.ask_for_name(net);
         }
     }
 }
@@ -134,7 +160,7 @@ pub(crate) fn doom(net: &mut Network, peer: usize, outputs_max: u32) {
 pub(crate) fn reopen(net: &mut Network, app: &mut App) {
     app.forget_saved(net);
     net.start(app.peer);
-    match dice(net, 3) {
+    match dice(net, 4) {
         // Nothing is typed, and the list is handed over at once.
         0 => app.publish_again(net),
         // The next post comes before the list.
@@ -142,6 +168,8 @@ pub(crate) fn reopen(net: &mut Network, app: &mut App) {
             app.type_post(net, None);
             app.publish_again(net);
         }
+        // A claim that was under way is not wanted any more.
+        2 => app.change_name(net),
         // Only much later.
         _ => {}
     }
@@ -201,9 +229,8 @@ fn history(seed: u64) -> Unsafe {
                 app.type_post(&mut net, Some(format!("slug-{}-{step}", app.peer)));
             }
             7 => {
-                doom(&mut net, app.peer, 30);
-                let name = format!("name{}", app.peer);
-                app.ask_for_name(&mut net, name);
+                doom(&mut net, app.peer, 20);
+                app.change_name(&mut net);
             }
             8 => doom(&mut net, app.peer, 200),
             9 => {
@@ -277,7 +304,22 @@ fn check(net: &mut Network, apps: &[App], relays: &[usize]) {
             panic!("an account, seed {seed}");
         };
         assert_eq!(me.claim, None, "every claim is decided, seed {seed}");
-        assert_eq!(me.handle, app.name.clone().unwrap_or_default(), "seed {seed}");
+        let holder = net
+            .registry
+            .held
+            .get(&(false, app.name()))
+            .map(|(account, _)| *account);
+        let expected_holder = (!me.handle.is_empty()).then_some(me.account);
+        assert_eq!(
+            holder, expected_holder,
+            "{} knows of its name, seed {seed}",
+            app.peer
+        );
+        assert!(
+            !app.wants_name || holder.is_some(),
+            "{} has its name, seed {seed}",
+            app.peer
+        );
         for (text, slug) in &app.typed {
             let Some(slug) = slug else { continue };
             let post = expected
@@ -292,17 +334,13 @@ fn check(net: &mut Network, apps: &[App], relays: &[usize]) {
             assert_eq!(holder, Some(post), "the slug of {text}, seed {seed}");
         }
     }
-    let asked = apps.iter().filter(|app| app.name.is_some()).count();
     let slugs = apps
         .iter()
         .flat_map(|app| &app.typed)
         .filter(|(_, slug)| slug.is_some())
         .count();
-    assert_eq!(
-        net.registry.held.len(),
-        asked + slugs,
-        "nothing is held for nobody, seed {seed}"
-    );
+    let held = net.registry.held.keys().filter(|(slug, _)| *slug).count();
+    assert_eq!(held, slugs, "no slug is held for nothing, seed {seed}");
     for peer in &net.peers {
         let refused = |log: &&Log| matches!(log, Log::Refused { .. } | Log::Corrupt { .. });
         let refused: Vec<_> = peer.log.iter().filter(refused).collect();
