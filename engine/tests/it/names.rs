@@ -4,7 +4,7 @@ use protocol::KeyPair;
 use protocol::directory::{Description, role};
 use protocol::name::{NameAnswer, RegistryId};
 use starling_engine::api::{ClaimView, Command, MeView, Query, Reply};
-use starling_engine::{Candidate, Config, Input};
+use starling_engine::{Candidate, Config, Input, Log};
 
 use crate::directory::description;
 use crate::network::{Network, seed};
@@ -158,13 +158,84 @@ fn names_of_another_registry_are_shown_to_nobody() {
     claim(&mut net, ada, "ada");
     net.run_for_ms(5_000);
     assert_eq!(handle_of(&mut net, bob, ada), "ada", "seed {}", net.seed);
-    // A stranger's registry, named by a relay nobody knows.
+    // Another registry gives Ada's name to Eve, by a relay that is hers alone.
     net.registry.key = KeyPair::from_seed(&[0x66; 32]);
-    let impostor = net.add_relay();
-    net.input(impostor, Input::Registry(RegistryId(net.registry.key.public())));
-    net.input(impostor, Input::Describe(Box::new(description("street", 2))));
+    net.registry.held.clear();
+    let other = RegistryId(net.registry.key.public());
+    let config = Config {
+        registrar: true,
+        ..Config::relay(KeyPair::from_seed(&[0x67; 32]))
+    };
+    let impostor = net.add(config);
+    let keeps = Description {
+        roles: role::WORKER | role::INDEX,
+        ..description("street", 2)
+    };
+    net.input(impostor, Input::Registry(other));
+    net.input(impostor, Input::Describe(Box::new(keeps)));
+    let (eve, dan) = (net.person("Eve"), net.person("Dan"));
+    visit(&mut net, eve, impostor);
     net.run_for_ms(10_000);
+    claim(&mut net, eve, "ada");
+    net.run_for_ms(5_000);
+    assert_eq!(me(&mut net, eve).handle, "ada", "that registry works");
+    // Bob and Dan hear of it from that relay itself and hold her feed; Dan has heard of no other registry.
+    for person in [bob, dan] {
+        net.follow(person, eve);
+        net.connect(person, eve);
+        net.connect(person, impostor);
+    }
+    net.run_for_ms(20_000);
+    let street = net.peer_id(impostor).expect("a key");
+    for person in [bob, dan] {
+        let Reply::Network(network) = net.query(person, Query::Network) else {
+            panic!()
+        };
+        let mut heard = network.relays.iter().map(|relay| &relay.description);
+        assert!(
+            heard.any(|heard| heard.relay == street && heard.registry == Some(other)),
+            "{person} heard of it"
+        );
+        assert_eq!(handle_of(&mut net, person, eve), "", "seed {}", net.seed);
+    }
     assert_eq!(handle_of(&mut net, bob, ada), "ada");
+    // It becomes one of Bob's relays: he takes names from the registry he heard of first.
+    visit(&mut net, bob, impostor);
+    net.run_for_ms(20_000);
+    let noticed = |log: &Log| matches!(log, Log::OtherRegistry { other: it, .. } if *it == other);
+    assert!(
+        net.peers[bob].log.iter().any(noticed),
+        "and says that there is another"
+    );
+    assert_eq!(handle_of(&mut net, bob, eve), "", "seed {}", net.seed);
+    assert_eq!(handle_of(&mut net, bob, ada), "ada");
+}
+
+#[test]
+fn an_answer_of_a_registry_that_nobody_has_named_yet_is_waited_for_without_blame() {
+    let mut net = Network::new(seed());
+    let config = Config {
+        registrar: true,
+        ..Config::relay(KeyPair::from_seed(&[9; 32]))
+    };
+    let index = net.add(config);
+    net.input(index, Input::Registry(RegistryId(net.registry.key.public())));
+    let ada = net.person("Ada");
+    visit(&mut net, ada, index);
+    net.run_for_ms(10_000);
+    // It answers before it has said what it is: the answer cannot be checked.
+    claim(&mut net, ada, "ada");
+    net.run_for_ms(10_000);
+    assert!(!net.registry.held.is_empty(), "it was asked");
+    let refused = |log: &Log| matches!(log, Log::Refused { .. });
+    assert!(
+        !net.peers[ada].log.iter().any(refused),
+        "and it did nothing wrong"
+    );
+    assert!(me(&mut net, ada).claim.is_some(), "the claim waits");
+    net.input(index, Input::Describe(Box::new(description("cellar", 0))));
+    net.run_for_ms(150_000);
+    assert_eq!(me(&mut net, ada).handle, "ada", "seed {}", net.seed);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use starling_engine::api::{Query, Reply, Timeline};
 use starling_engine::io::{Figures, Input, Routing, Terms};
+use starling_engine::store::Table;
 
 use crate::network::{Network, seed};
 use crate::placement::{know, relays};
@@ -82,12 +83,51 @@ fn what_strangers_say_of_relays_makes_nobody_link_with_them() {
         other => panic!("{other:?}"),
     };
     assert_eq!(view.relays.len(), 4, "seed {}", net.seed);
+    assert_eq!(
+        relays_of(&mut net, ada, &relays),
+        [relays[1]],
+        "seed {}",
+        net.seed
+    );
     net.post(ada, "who signs for this?");
-    net.run_for_ms(5_000);
+    // Long enough for several rounds of everything that looks for links.
+    net.run_for_ms(300_000);
+    assert_eq!(
+        relays_of(&mut net, ada, &relays),
+        [relays[1]],
+        "seed {}",
+        net.seed
+    );
     assert!(
         not_durable(&mut net, ada) > 0,
         "a stranger's receipt is a peer's word"
     );
+}
+
+#[test]
+fn a_relay_that_is_told_of_as_an_ordinary_peer_is_not_linked_with() {
+    let mut net = Network::new(seed());
+    let relays = relays(&mut net, 8);
+    let bob = net.person("Bob");
+    know(&mut net, bob, relays[0]);
+    net.run_for_ms(30_000);
+    // Each is linked with a relay that nobody told her of, and speaks of it as of any neighbour.
+    for relay in &relays[1..] {
+        let eve = net.person("Eve");
+        net.connect(eve, *relay);
+        net.connect(eve, bob);
+    }
+    net.run_for_ms(300_000);
+    let known = net.peers[bob].disk.rows(Table::Relays);
+    for relay in relays_of(&mut net, bob, &relays) {
+        let peer = net.peer_id(relay).unwrap();
+        assert!(
+            known.contains_key(peer.0.as_slice()),
+            "relay {relay} is none of Bob's, seed {}",
+            net.seed
+        );
+    }
+    assert!(known.len() < 8, "he did not choose them all");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! What people do, in small networks.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use protocol::entry::Body;
 use protocol::{Entry, EntryId, VerifiedEntry, codec};
 use starling_engine::api::{Answer, Ask, Command, Event, Outcome, Page, Query, Refusal, Reply, Timeline};
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
+use starling_engine::{AskId, Input};
 
 use crate::network::{Network, seed};
 
@@ -409,33 +411,38 @@ fn a_thread_shows_what_is_answered_and_what_answers() {
 #[test]
 fn a_post_from_the_future_waits_for_its_time() {
     let (mut net, _, ada, bob) = trio();
-    // Ada's clock is a day ahead: her peer lives in a world of its own time.
-    let now = net.now();
-    let mut ahead = now;
-    ahead.wall = now.wall.plus(std::time::Duration::from_secs(86_400));
-    let ask = starling_engine::api::Ask::Command(Command::Publish {
-        token: [1; 16],
-        text: "tomorrow".into(),
-        reply_to: None,
-        slug: None,
-    });
-    if let Some(engine) = &mut net.peers[ada].engine {
-        engine.handle(
-            ahead,
-            starling_engine::Input::Ask {
-                id: starling_engine::AskId(1),
-                ask,
-            },
+    // Ada's clock is ahead, by little and by much: what she posts is handed to her engine in a time of its own.
+    for (token, minutes) in [(1, 9), (2, 20)] {
+        let mut ahead = net.now();
+        ahead.wall = ahead.wall.plus(Duration::from_secs(minutes * 60));
+        let ask = Ask::Command(Command::Publish {
+            token: [token; 16],
+            text: format!("in {minutes} minutes"),
+            reply_to: None,
+            slug: None,
+        });
+        if let Some(engine) = &mut net.peers[ada].engine {
+            engine.handle(ahead, Input::Ask { id: AskId(1), ask });
+        }
+        net.input(ada, Input::Tick);
+    }
+    net.post(ada, "now");
+    net.run_for_ms(1_000);
+    let early = ["in 9 minutes", "now"];
+    for peer in [ada, bob] {
+        assert_eq!(
+            net.texts(peer, Timeline::Home),
+            early,
+            "ten minutes are believed, more pins nothing to the top"
         );
     }
-    net.input(ada, starling_engine::Input::Tick);
-    net.post(ada, "today");
-    net.run_for_ms(1_000);
-    assert_eq!(
-        net.texts(bob, Timeline::Home),
-        ["today"],
-        "nothing is pinned to the top by a claim"
-    );
+    net.run_for_ms(9 * 60_000);
+    assert_eq!(net.texts(bob, Timeline::Home), early);
+    net.run_for_ms(60_000);
+    for peer in [ada, bob] {
+        let late = ["in 20 minutes", "in 9 minutes", "now"];
+        assert_eq!(net.texts(peer, Timeline::Home), late, "its time has come");
+    }
 }
 
 #[test]
