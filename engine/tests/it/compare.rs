@@ -12,6 +12,7 @@ use crate::network::{Network, seed};
 use crate::placement::{describe, know};
 
 /// Kinds of messages.
+const WANT: u8 = 3;
 const INTERESTS: u8 = 1;
 const DIGEST: u8 = 2;
 const SKETCH: u8 = 27;
@@ -188,4 +189,43 @@ fn a_browser_that_comes_back_says_little_and_misses_nothing() {
     net.run_for_ms(60_000);
     assert_eq!(entries(&net, ada), before + 30, "seed {}", net.seed);
     assert!(net.traffic.contains_key(&FORGOTTEN), "seed {}", net.seed);
+}
+
+#[test]
+fn a_sketch_tells_of_no_own_entry_that_is_not_on_disk() {
+    let mut net = Network::new(seed());
+    let relay = net.add_relay();
+    for n in 0..30 {
+        give(&mut net, relay, n, 2);
+    }
+    net.run_for_ms(1_000);
+    let ada = net.person("Ada");
+    know(&mut net, ada, relay);
+    for n in 0..30 {
+        let account = feed(n, 1)[0].signed.header.account;
+        net.follow_account(ada, account);
+    }
+    net.run_for_ms(10_000);
+    // She posts while her disk is slow, and is linked anew before it has written.
+    net.persist_us = (90_000_000, 90_000_000);
+    let post = net.post(ada, "slow");
+    net.traffic.clear();
+    net.cut(ada, relay);
+    net.run_for_ms(60_000);
+    assert!(
+        net.traffic.contains_key(&SKETCH),
+        "they compared, seed {}",
+        net.seed
+    );
+    assert!(
+        !net.traffic.contains_key(&WANT),
+        "nothing differs, seed {}",
+        net.seed
+    );
+    net.run_for_ms(35_000);
+    let held = net.peers[relay].disk.view.rows(Table::Ids);
+    assert!(
+        held.contains_key(post.entry.id.0.as_slice()),
+        "it came once it was written"
+    );
 }

@@ -367,6 +367,103 @@ fn histories(part: u64) {
     );
 }
 
+/// What a person does after the browser was killed.
+#[derive(Clone, Copy, Debug)]
+enum Reopened {
+    /// Nothing is typed; the interface hands over what it kept.
+    List,
+    /// The next post is typed before that.
+    NextFirst,
+    /// The next post is typed offline, and what was kept comes later.
+    Offline,
+}
+
+/// The key is pressed, and the browser dies after every number of outputs there is.
+#[test]
+fn a_browser_killed_at_any_moment_after_the_key_press_never_forks_its_feed() {
+    let mut deaths = Unsafe::default();
+    for death in [Death::Killed, Death::PowerCut] {
+        for reopened in [Reopened::List, Reopened::NextFirst, Reopened::Offline] {
+            for outputs in 0..14 {
+                let mut net = Network::new(seed() + u64::from(outputs));
+                let relay = net.add_relay();
+                let mut ada = App::new(net.person("Ada"));
+                let bob = net.person("Bob");
+                net.follow(bob, ada.peer);
+                net.introduce_all();
+                net.run_for_ms(3_000);
+                net.crash_after(ada.peer, outputs, death);
+                ada.type_post(&mut net, None);
+                while !is_dead(&net, ada.peer) {
+                    net.run_for_ms(1);
+                }
+                if matches!(reopened, Reopened::Offline) {
+                    net.partition(&[0, 1, 0]);
+                }
+                net.start(ada.peer);
+                match reopened {
+                    Reopened::List => ada.publish_again(&mut net),
+                    Reopened::NextFirst | Reopened::Offline => ada.type_post(&mut net, None),
+                }
+                net.run_for_ms(1_000);
+                net.heal();
+                net.introduce_all();
+                ada.publish_again(&mut net);
+                net.run_for_ms(30_000);
+                for (peer, timeline) in [(relay, Timeline::Public), (bob, Timeline::Home)] {
+                    let mut shown = net.texts(peer, timeline);
+                    shown.sort();
+                    let typed: Vec<&String> = ada.typed.iter().map(|(text, _)| text).collect();
+                    assert_eq!(
+                        shown.iter().collect::<Vec<_>>(),
+                        typed,
+                        "{death:?} after {outputs} outputs, then {reopened:?}, seed {}",
+                        net.seed
+                    );
+                }
+                deaths.lost += net.model.deaths.lost;
+                deaths.kept += net.model.deaths.kept;
+            }
+        }
+    }
+    assert!(deaths.lost > 0 && deaths.kept > 0, "{deaths:?}");
+}
+
+#[test]
+fn a_claim_dropped_after_a_crash_at_any_moment_leaves_nothing_behind() {
+    let mut given = 0;
+    for outputs in 0..25 {
+        let mut net = Network::new(seed() + u64::from(outputs));
+        let (_, worker) = relays(&mut net);
+        let mut ada = App::new(net.person("Ada"));
+        visit(&mut net, ada.peer, worker);
+        net.run_for_ms(10_000);
+        net.crash_after(ada.peer, outputs, Death::Killed);
+        ada.ask_for_name(&mut net);
+        while !is_dead(&net, ada.peer) {
+            net.run_for_ms(1);
+        }
+        net.run_for_ms(5_000);
+        given += net.registry.held.len();
+        net.start(ada.peer);
+        net.try_ask(ada.peer, Ask::Command(Command::DropClaim));
+        net.run_for_ms(60_000);
+        let me = ada.me(&mut net).expect("it lives");
+        assert_eq!(me.claim, None, "after {outputs} outputs, seed {}", net.seed);
+        assert_eq!(
+            net.registry.held.is_empty(),
+            me.handle.is_empty(),
+            "after {outputs} outputs the registry holds {:?}, seed {}",
+            net.registry.held,
+            net.seed
+        );
+    }
+    assert!(
+        (1..25).contains(&given),
+        "some died before the registry knew, some after: {given}"
+    );
+}
+
 #[test]
 fn devices_may_die_between_any_two_outputs_1() {
     histories(0);

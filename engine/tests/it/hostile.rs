@@ -9,10 +9,13 @@ use protocol::message::{
     Relays, SKETCH_CELL_LEN, Sketch, Verdict, Want,
 };
 use protocol::overlay::{Request, Wish};
+use protocol::receipt::Receipt;
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
-use starling_engine::api::{Answer, Ask, Command, Event, NetworkView, Query, RepairView, Reply, Transport};
+use starling_engine::api::{
+    Answer, Ask, Command, Event, NetworkView, Outcome, Query, RepairView, Reply, Transport,
+};
 use starling_engine::memory::MemoryStore;
-use starling_engine::store::Table;
+use starling_engine::store::{Batch, Table};
 use starling_engine::{AskId, Config, Engine, Input, LinkId, Log, Now, Output};
 
 /// A relay's engine with a disk that answers at once, and a raw neighbour on link 1.
@@ -25,6 +28,10 @@ pub(crate) struct Victim {
     repair: RepairView,
     answers: Vec<Answer>,
     now: Now,
+    /// What reads see: the disk and what waits for it.
+    view: MemoryStore,
+    /// While there is one, the disk writes nothing: what it was given waits here.
+    waiting: Option<Vec<Batch>>,
 }
 
 impl Victim {
@@ -44,6 +51,8 @@ impl Victim {
             repair: RepairView::default(),
             answers: vec![],
             now,
+            view: MemoryStore::default(),
+            waiting: None,
         };
         victim.drain();
         victim
@@ -58,11 +67,16 @@ impl Victim {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Persist(batch) => {
+                    self.view.apply(&batch);
+                    if let Some(waiting) = &mut self.waiting {
+                        waiting.push(batch);
+                        continue;
+                    }
                     self.disk.apply(&batch);
                     self.engine.handle(self.now, Input::Persisted { id: batch.id });
                 }
                 Output::Load(load) => {
-                    let rows = self.disk.load(&load);
+                    let rows = self.view.load(&load);
                     self.engine.handle(self.now, Input::Loaded { id: load.id, rows });
                 }
                 Output::Send { bytes, .. } => self.sent.push(bytes),
@@ -73,6 +87,29 @@ impl Victim {
                 _ => {}
             }
         }
+    }
+
+    /// The disk goes on writing.
+    fn release_disk(&mut self) {
+        for batch in self.waiting.take().unwrap_or_default() {
+            self.disk.apply(&batch);
+            self.input(Input::Persisted { id: batch.id });
+        }
+    }
+
+    /// The messages sent since the `from`th frame.
+    fn messages(&self, from: usize) -> Vec<Message> {
+        let mut whole = Reassembly::default();
+        let mut messages = Vec::new();
+        for bytes in &self.sent[from..] {
+            let (kind, payload) = frame::split(bytes).unwrap();
+            if let Ok(Some(message)) = whole.push(kind, payload)
+                && let Ok(Decoded::Known(message)) = Message::decode(&message)
+            {
+                messages.push(message);
+            }
+        }
+        messages
     }
 
     fn command(&mut self, command: Command) {
@@ -457,18 +494,172 @@ fn a_push_is_charged_what_it_weighs() {
             slug: None,
         });
     }
-    let mut whole = Reassembly::default();
-    let mut pushed = 0;
-    for bytes in &author.sent[before..] {
-        let (kind, payload) = frame::split(bytes).unwrap();
-        if let Some(message) = whole.push(kind, payload).unwrap()
-            && let Ok(Decoded::Known(Message::Push(_))) = Message::decode(&message)
-        {
-            pushed += message.len();
-        }
-    }
+    let pushes = author.messages(before).into_iter();
+    let pushes = pushes.filter(|message| matches!(message, Message::Push(_)));
+    let pushed: usize = pushes.map(|push| push.encode().len()).sum();
     // The last one begins within it.
     assert!((WINDOW..WINDOW + 2 * TEXT).contains(&pushed), "{pushed} bytes");
+}
+
+#[test]
+fn whatever_a_neighbour_asks_it_hears_of_no_own_entry_that_is_not_on_disk() {
+    let (_, device) = keys();
+    let mut author = Victim::with(Config::browser());
+    author.command(Command::CreateAccount {
+        name: "Ada".into(),
+        device_name: "d".into(),
+    });
+    author.link(&device);
+    let everything = Message::Interests(Interests {
+        reset: true,
+        everything: true,
+        ..Interests::default()
+    });
+    author.message(&everything);
+    let heads = author.messages(0).into_iter().find_map(|message| match message {
+        Message::Digest(digest) => digest.heads.first().copied(),
+        _ => None,
+    });
+    let before = heads.expect("the certificate and the profile are told of");
+    assert_eq!(before.next_seq, 2);
+
+    author.waiting = Some(Vec::new());
+    let asked_at = author.sent.len();
+    author.command(Command::Publish {
+        token: [1; 16],
+        text: "not on disk".into(),
+        reply_to: None,
+        slug: None,
+    });
+    // A neighbour that was told of it by nobody asks in every way there is.
+    author.message(&everything);
+    author.message(&Message::Want(Want {
+        request: 7,
+        device: before.device,
+        from: 2,
+        to: 3,
+    }));
+    author.message(&Message::Want(Want {
+        request: 8,
+        device: before.device,
+        from: 0,
+        to: u64::MAX,
+    }));
+    author.idle(40, |n| Message::Ping(Ping { token: n }));
+    let mut answered = 0;
+    for message in author.messages(asked_at) {
+        match message {
+            Message::Digest(digest) => assert_eq!(digest.heads, [before]),
+            Message::Entries(entries) => {
+                answered += entries.entries.len();
+                assert_eq!(entries.request, 8);
+                assert!(entries.entries.iter().all(|entry| entry.signed.header.seq < 2));
+            }
+            Message::Push(_) | Message::Announce(_) | Message::Have(_) => panic!("{message:?}"),
+            _ => {}
+        }
+    }
+    assert_eq!(answered, 2, "what is on disk is answered with");
+
+    let saved_at = author.sent.len();
+    author.release_disk();
+    let pushed = author
+        .messages(saved_at)
+        .into_iter()
+        .any(|message| match message {
+            Message::Push(push) => push.entry.signed.header.seq == 2,
+            _ => false,
+        });
+    assert!(pushed, "it leaves in the step that hears that it is on disk");
+}
+
+#[test]
+fn receipts_signed_by_keys_that_nobody_vouches_for_make_no_holders() {
+    let (_, device) = keys();
+    let mut author = Victim::with(Config::browser());
+    author.command(Command::CreateAccount {
+        name: "Ada".into(),
+        device_name: "d".into(),
+    });
+    author.link(&device);
+    author.command(Command::Publish {
+        token: [1; 16],
+        text: "who holds this?".into(),
+        reply_to: None,
+        slug: None,
+    });
+    let Some(Answer::Done(Outcome::Published(post))) = author.answers.pop() else {
+        panic!()
+    };
+    let mut holders = |of: &KeyPair| {
+        let at = Timestamp(1);
+        let receipt = Receipt::issue(of, post.device, post.seq + 1, post.entry.id, at);
+        author.message(&Message::Receipt(receipt));
+        let ask = Ask::Query(Query::Holders { post: post.entry });
+        author.input(Input::Ask { id: AskId(1), ask });
+        match author.answers.pop() {
+            Some(Answer::Reply(reply)) => match *reply {
+                Reply::Holders(holders) => holders,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    };
+    for n in 0..5 {
+        let made_up = KeyPair::from_seed(&[0x80 + n; 32]);
+        assert_eq!(holders(&made_up), [], "anybody can make up keys");
+    }
+    let own = holders(&device);
+    assert_eq!(own.len(), 1, "its own is the word of a peer");
+    assert!(!own[0].relay);
+}
+
+#[test]
+fn bulk_is_granted_again_once_it_is_on_disk() {
+    let (account, device) = keys();
+    let mut victim = Victim::new();
+    victim.link(&device);
+    victim.waiting = Some(Vec::new());
+    let linked_at = victim.sent.len();
+    let granted = |victim: &Victim| -> usize {
+        let messages = victim.messages(linked_at).into_iter();
+        let bytes = messages.map(|message| match message {
+            Message::Credit(credit) => credit.bytes as usize,
+            _ => 0,
+        });
+        bytes.sum()
+    };
+    let mut last = certificate(&account, &device);
+    victim.message(&push(last.entry()));
+    // A third of the window, of which a quarter is granted at a time.
+    let mut sent = 0;
+    while sent < protocol::limits::CREDIT_WINDOW_BYTES as usize / 3 {
+        let at = Position {
+            seq: last.header().seq + 1,
+            prev: last.id(),
+            lamport: 1,
+        };
+        let body = Body::Post(Post {
+            text: "a".repeat(2_000),
+            reply: None,
+        });
+        last = VerifiedEntry::create(&device, at, last.header().account, Timestamp(2), &body);
+        let message = push(last.entry());
+        sent += message.encode().len();
+        victim.message(&message);
+    }
+    assert_eq!(
+        granted(&victim),
+        0,
+        "it fills memory as long as it is not on disk"
+    );
+    victim.release_disk();
+    let quarter = protocol::limits::CREDIT_WINDOW_BYTES as usize / 4;
+    assert!(
+        (quarter..=sent + 1_000).contains(&granted(&victim)),
+        "{}",
+        granted(&victim)
+    );
 }
 
 #[test]
