@@ -79,7 +79,7 @@ pub fn App(props: &AppProps) -> Html {
             };
             ui.session.dispatch(Action::Host(bridge.host()));
             ask_who(&ui);
-            // What the engine had not taken when the page was last open; a repeated token is the same post.
+            // What was not saved when the page was last open; a repeated token is the same post.
             for pending in unsent.posts() {
                 publish(&ui, pending.post.clone());
             }

@@ -63,7 +63,7 @@ pub struct Session {
     pub rebuilding: Option<(u64, u64)>,
     /// The person closed the note about the other tab.
     pub tab_note_closed: bool,
-    /// Posts on their way to the engine.
+    /// Posts on their way to this device's disk.
     pub outbox: Outbox,
     /// Whether there is activity that was not looked at.
     pub activity: Unread,
@@ -98,7 +98,7 @@ pub enum Action {
     Unsay(u32),
     /// The note about the other tab was closed.
     CloseTabNote,
-    /// Something happened to a post on its way to the engine.
+    /// Something happened to a post in the outbox.
     Outbox(OutboxAction),
     /// The activity page was looked at.
     ActivitySeen,
@@ -181,6 +181,7 @@ impl Session {
                 }
             }
             Event::Status(status) => self.status = *status,
+            Event::Durability { post, durability } if durability.saved => self.outbox.on_saved(*post),
             Event::Rebuilding { done, total } => {
                 self.rebuilding = (done < total).then_some((*done, *total));
             }

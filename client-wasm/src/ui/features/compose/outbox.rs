@@ -17,8 +17,7 @@ use crate::ui::state::{Action, AppContext};
 pub fn pending_posts(app: &AppContext, reply_to: Option<EntryRef>) -> Html {
     app.session
         .outbox
-        .posts()
-        .iter()
+        .unaccepted()
         .rev()
         .filter(|pending| reply_to.is_none() || pending.post.reply_to.map(|to| to.parent) == reply_to)
         .map(|pending| pending_post(app, pending))

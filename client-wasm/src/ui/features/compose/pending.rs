@@ -1,9 +1,14 @@
-//! Posts on their way to the engine. They are remembered until the engine accepted them, so that a reload in between loses
-//! nothing; their token makes sending one twice the same as sending it once.
+//! Posts on their way to this device's disk. They are remembered until they are saved, so that a reload, or a browser that is
+//! killed, loses nothing in between; their token makes sending one twice the same as sending it once.
+//!
+//! The engine accepts a post before it is on disk. From then on the timelines show it, and the outbox only remembers it.
 //!
 //! Invariant: a token is in the outbox at most once, and its posts stand in the order they were written.
 
+use std::collections::VecDeque;
+
 use engine::api::{Command, Event, Outcome, Refusal};
+use protocol::EntryRef;
 use protocol::entry::ReplyTo;
 use wasm_bindgen_futures::spawn_local;
 
@@ -12,8 +17,10 @@ use crate::ui::state::storage::{self, Kept};
 use crate::ui::state::{Action, Ui};
 
 const KEY: &str = "starling.unsent";
-/// Posts remembered until they are accepted; the composer accepts no more of them.
+/// Posts remembered until they are saved; the composer accepts no more of them.
 pub const PENDING_MAX: usize = 50;
+/// Posts remembered as saved, in case that is heard before the engine's answer. The oldest goes.
+const SAVED_EARLY_MAX: usize = 16;
 /// Stand between records, and between the parts of one. Control characters that no key writes.
 const RECORDS: char = '\u{1e}';
 const PARTS: char = '\u{1f}';
@@ -31,25 +38,47 @@ pub struct NewPost {
     pub slug: String,
 }
 
-/// A post the engine has not accepted yet.
+/// A post that is not saved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingPost {
     /// The post.
     pub post: NewPost,
     /// Why it was refused; `None` while it is on its way.
     pub refused: Option<Refusal>,
+    /// What the engine made of it; `None` until it accepted it.
+    accepted: Option<EntryRef>,
+}
+
+impl PendingPost {
+    fn new(post: NewPost) -> Self {
+        Self {
+            post,
+            refused: None,
+            accepted: None,
+        }
+    }
 }
 
 /// All such posts, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outbox(Vec<PendingPost>);
+pub struct Outbox {
+    pending: Vec<PendingPost>,
+    saved_early: VecDeque<EntryRef>,
+}
 
 /// What happens to a post in the outbox.
 pub enum OutboxAction {
     /// It is on its way, for the first time or again.
     Sending(NewPost),
     /// The engine accepted it.
-    Accepted([u8; 16]),
+    Accepted {
+        /// Which.
+        token: [u8; 16],
+        /// What it is called from now on.
+        entry: EntryRef,
+        /// It is on disk already, since it was sent before.
+        saved: bool,
+    },
     /// The engine refused it.
     Refused([u8; 16], Refusal),
     /// The person gave it up.
@@ -57,7 +86,7 @@ pub enum OutboxAction {
 }
 
 impl Outbox {
-    /// Posts the engine had not accepted when the page was last open.
+    /// Posts that were not saved when the page was last open.
     pub fn load() -> Self {
         Self::from_text(&storage::get(Kept::Always, KEY).unwrap_or_default())
     }
@@ -67,14 +96,20 @@ impl Outbox {
         storage::put(Kept::Always, KEY, &self.to_text());
     }
 
-    /// The posts, oldest first.
+    /// The posts that are remembered, oldest first.
     pub fn posts(&self) -> &[PendingPost] {
-        &self.0
+        &self.pending
+    }
+
+    /// The posts that the engine has not accepted: nothing else shows them.
+    pub fn unaccepted(&self) -> impl DoubleEndedIterator<Item = &PendingPost> {
+        let pending = self.pending.iter();
+        pending.filter(|pending| pending.accepted.is_none())
     }
 
     /// Whether there is room for another one.
     pub fn has_room(&self) -> bool {
-        self.0.len() < PENDING_MAX
+        self.pending.len() < PENDING_MAX
     }
 
     /// The outbox after an action.
@@ -82,11 +117,21 @@ impl Outbox {
         match action {
             OutboxAction::Sending(post) => {
                 self.remove(&post.token);
-                self.0.push(PendingPost { post, refused: None });
+                self.pending.push(PendingPost::new(post));
             }
-            OutboxAction::Accepted(token) | OutboxAction::Discarded(token) => self.remove(&token),
+            OutboxAction::Accepted { token, entry, saved } => {
+                if saved || self.saved_early.contains(&entry) {
+                    self.remove(&token);
+                }
+                for pending in &mut self.pending {
+                    if pending.post.token == token {
+                        pending.accepted = Some(entry);
+                    }
+                }
+            }
+            OutboxAction::Discarded(token) => self.remove(&token),
             OutboxAction::Refused(token, refusal) => {
-                for pending in &mut self.0 {
+                for pending in &mut self.pending {
                     if pending.post.token == token {
                         pending.refused = Some(refusal.clone());
                     }
@@ -95,18 +140,34 @@ impl Outbox {
         }
     }
 
+    /// An own post is on disk.
+    pub fn on_saved(&mut self, entry: EntryRef) {
+        let before = self.pending.len();
+        self.pending.retain(|pending| pending.accepted != Some(entry));
+        if self.pending.len() < before || before == 0 {
+            return;
+        }
+        self.saved_early.push_back(entry);
+        if self.saved_early.len() > SAVED_EARLY_MAX {
+            self.saved_early.pop_front();
+        }
+    }
+
     fn remove(&mut self, token: &[u8; 16]) {
-        self.0.retain(|pending| pending.post.token != *token);
+        self.pending.retain(|pending| pending.post.token != *token);
     }
 
     fn to_text(&self) -> String {
-        let records: Vec<String> = self.0.iter().map(|pending| record(&pending.post)).collect();
+        let records: Vec<String> = self.pending.iter().map(|pending| record(&pending.post)).collect();
         records.join(&RECORDS.to_string())
     }
 
     fn from_text(text: &str) -> Self {
         let posts = text.split(RECORDS).filter_map(post_from).take(PENDING_MAX);
-        Self(posts.map(|post| PendingPost { post, refused: None }).collect())
+        Self {
+            pending: posts.map(PendingPost::new).collect(),
+            saved_early: VecDeque::new(),
+        }
     }
 }
 
@@ -141,7 +202,7 @@ fn post_from(record: &str) -> Option<NewPost> {
     })
 }
 
-/// Publishes a post. It stays in the outbox until the engine accepted it.
+/// Publishes a post. It stays in the outbox until it is saved.
 pub fn publish(ui: &Ui, post: NewPost) {
     let ui = ui.clone();
     ui.session
@@ -155,16 +216,17 @@ pub fn publish(ui: &Ui, post: NewPost) {
             slug: (!post.slug.is_empty()).then_some(post.slug),
         };
         let outcome = match ui.bridge.send(command).await {
-            Ok(outcome) => {
-                if let Outcome::Published(view) = outcome {
-                    // Every list learns of it the same way, whether or not the engine also emits it as an event.
-                    ui.bridge.event(Event::Posts {
-                        posts: vec![*view],
-                        more: false,
-                    });
-                }
-                OutboxAction::Accepted(token)
+            Ok(Outcome::Published(view)) => {
+                let entry = view.entry;
+                let saved = view.durability.is_some_and(|durability| durability.saved);
+                // Every list learns of it the same way, whether or not the engine also emits it as an event.
+                ui.bridge.event(Event::Posts {
+                    posts: vec![*view],
+                    more: false,
+                });
+                OutboxAction::Accepted { token, entry, saved }
             }
+            Ok(_) => OutboxAction::Discarded(token),
             Err(refusal) => OutboxAction::Refused(token, refusal),
         };
         ui.session.dispatch(Action::Outbox(outcome));
@@ -173,7 +235,7 @@ pub fn publish(ui: &Ui, post: NewPost) {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{AccountId, EntryId, EntryRef};
+    use protocol::{AccountId, EntryId};
 
     use super::*;
 
@@ -194,15 +256,61 @@ mod tests {
         outbox
     }
 
+    fn entry(number: u8) -> EntryRef {
+        EntryRef {
+            account: AccountId([number; 32]),
+            id: EntryId([number; 32]),
+        }
+    }
+
+    fn accepted(number: u8, saved: bool) -> OutboxAction {
+        OutboxAction::Accepted {
+            token: [number; 16],
+            entry: entry(number),
+            saved,
+        }
+    }
+
+    fn unaccepted(outbox: &Outbox) -> Vec<u8> {
+        outbox.unaccepted().map(|pending| pending.post.token[0]).collect()
+    }
+
     #[test]
-    fn a_post_stays_until_it_is_accepted_or_given_up() {
+    fn a_post_stays_until_it_is_saved_or_given_up() {
         let mut outbox = outbox([post(1), post(2), post(3)]);
-        outbox.apply(OutboxAction::Accepted([2; 16]));
+        outbox.apply(accepted(2, false));
         outbox.apply(OutboxAction::Refused([3; 16], Refusal::Busy));
         assert_eq!(outbox.posts()[0].refused, None);
-        assert_eq!(outbox.posts()[1].refused, Some(Refusal::Busy));
+        assert_eq!(outbox.posts()[2].refused, Some(Refusal::Busy));
+        assert_eq!(unaccepted(&outbox), [1, 3], "the timelines show what is accepted");
+        let reopened = Outbox::from_text(&outbox.to_text());
+        assert_eq!(
+            unaccepted(&reopened),
+            [1, 2, 3],
+            "what is not saved is sent again"
+        );
+        outbox.on_saved(entry(2));
         outbox.apply(OutboxAction::Discarded([3; 16]));
         assert_eq!(outbox.posts().len(), 1);
+    }
+
+    #[test]
+    fn a_post_that_is_sent_again_and_was_saved_is_forgotten() {
+        let mut outbox = outbox([post(1)]);
+        outbox.apply(accepted(1, true));
+        assert!(outbox.posts().is_empty());
+    }
+
+    #[test]
+    fn that_a_post_is_saved_may_be_heard_before_the_answer() {
+        let mut outbox = outbox([post(1), post(2)]);
+        outbox.on_saved(entry(1));
+        outbox.apply(accepted(1, false));
+        assert_eq!(outbox.posts().len(), 1);
+        for number in 3..100 {
+            outbox.on_saved(entry(number));
+        }
+        assert_eq!(outbox.saved_early.len(), SAVED_EARLY_MAX);
     }
 
     #[test]
@@ -215,10 +323,6 @@ mod tests {
 
     #[test]
     fn a_reload_brings_all_of_them_back_as_not_refused() {
-        let entry = |number| EntryRef {
-            account: AccountId([number; 32]),
-            id: EntryId([number; 32]),
-        };
         let reply = NewPost {
             reply_to: Some(ReplyTo {
                 root: entry(8),
