@@ -4,6 +4,7 @@ mod offerer;
 mod path;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -170,18 +171,34 @@ async fn a_slow_reader_holds_the_peer_back_and_loses_nothing() {
     let endpoint = endpoint().await;
     let check = async |length: usize| {
         let (offerer, mut link) = connect(&endpoint).await;
-        // Several times what may be on the way.
-        let messages = (3 << 20) / length as u32;
+        // Several times what may be on the way: the peer's buffer and the window.
+        let messages = (6 << 20) / length as u32;
+        let sent = AtomicU32::new(0);
         let flood = async {
             for index in 0..messages {
                 let mut message = index.to_be_bytes().to_vec();
                 message.resize(length, 0);
                 offerer.send(&message).await;
+                sent.store(index + 1, Ordering::Relaxed);
             }
         };
         let read = async {
-            // By now the window is closed and the peer waits.
-            sleep(Duration::from_millis(1_500)).await;
+            // The window closes, and the peer waits for as long as nothing is read.
+            let held_back = async {
+                loop {
+                    let before = sent.load(Ordering::Relaxed);
+                    sleep(Duration::from_millis(500)).await;
+                    if before > 0 && before == sent.load(Ordering::Relaxed) {
+                        return before;
+                    }
+                }
+            };
+            let before = timeout(SOON, held_back).await.expect("the peer stops in time");
+            let bytes = before as usize * length;
+            assert!(
+                before < messages,
+                "all {bytes} bytes were taken, and nobody had read any"
+            );
             for index in 0..messages {
                 let message = timeout(SOON, link.recv()).await.expect("in time").expect("open");
                 assert_eq!(message[..4], index.to_be_bytes());
