@@ -22,6 +22,28 @@ pub async fn first_visit(page: &Page, name: &str) -> Result<String> {
     Ok(words)
 }
 
+/// Opens the recovery words and passes the check, so that they are no longer kept on the device.
+pub async fn confirm_words(page: &Page, words: &str) -> Result<()> {
+    let words: Vec<&str> = words.split(' ').collect();
+    page.click("a[href='/you/phrase']").await?;
+    page.click(&testid("phrase-confirm")).await?;
+    let question = testid("phrase-question");
+    page.wait_element(&question).await?;
+    while page.count(&question).await? > 0 {
+        let position: usize = page
+            .eval(&format!("+document.querySelector('{question}').dataset.position"))
+            .await?;
+        let word = words.get(position - 1).context("a position in the phrase")?;
+        page.click(&format!("[data-testid=phrase-option][data-word={word}]"))
+            .await?;
+        page.wait_for(&format!(
+            "document.querySelector('{question}')?.dataset.position !== '{position}'"
+        ))
+        .await?;
+    }
+    page.wait_gone(&testid("phrase-reminder")).await
+}
+
 /// The account comes back from its words.
 pub async fn restore(page: &Page, words: &str) -> Result<()> {
     page.click(&testid("restore-open")).await?;

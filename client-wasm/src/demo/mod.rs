@@ -72,14 +72,16 @@ impl Demo {
                     world.fill();
                     Outcome::Account(own.account)
                 }
-                Command::BeginAsNewDevice { .. } => {
-                    let own = me(&world.scenario, PEOPLE[0].0);
-                    world.me = Some(MeView {
-                        old_copy: false,
-                        set_aside: 0,
-                        ..own.clone()
-                    });
-                    Outcome::Account(own.account)
+                Command::BeginAsNewDevice { phrase, .. } => {
+                    if phrase.as_ref().is_some_and(|words| words != WORDS) {
+                        return Err(Refusal::PhraseOfOther);
+                    }
+                    let Some(me) = &mut world.me else {
+                        return Err(Refusal::NoAccount);
+                    };
+                    (me.old_copy, me.forked, me.set_aside) = (false, false, 0);
+                    events.push(Event::Me(me.clone()));
+                    Outcome::Account(me.account)
                 }
                 Command::ConfirmPhrase => {
                     if let Some(me) = &mut world.me {

@@ -8,7 +8,7 @@ pub(super) struct Scenario {
     words: [bool; SCENARIO_WORDS.len()],
 }
 
-const SCENARIO_WORDS: [&str; 20] = [
+const SCENARIO_WORDS: [&str; 21] = [
     "stranger",
     "empty",
     "offline",
@@ -20,6 +20,7 @@ const SCENARIO_WORDS: [&str; 20] = [
     "update",
     "revoked",
     "forked",
+    "old-copy",
     "blocked",
     "nostore",
     "stopped",

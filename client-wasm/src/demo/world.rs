@@ -482,6 +482,6 @@ pub(super) fn me(scenario: &Scenario, name: &str) -> MeView {
         forked: scenario.has("forked"),
         relays_only: false,
         old_copy: scenario.has("old-copy"),
-        set_aside: 2,
+        set_aside: if scenario.has("old-copy") { 2 } else { 0 },
     }
 }

@@ -10,6 +10,8 @@ mod mesh;
 mod migration;
 mod names;
 mod offline_shell;
+mod old_copy;
 mod pages;
 mod relay_process;
 mod slugs;
+mod stored;

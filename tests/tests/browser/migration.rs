@@ -10,34 +10,9 @@ use serde::Deserialize;
 use starling_tests::people::{all_at, first_visit, linked, post, texts};
 use starling_tests::{Browser, Relay, testid};
 
-const STORE: &str = include_str!("fixtures/store-1.json");
+use crate::stored::import;
 
-/// Puts a database in place, as IndexedDB holds it.
-const IMPORT: &str = "(async ({ version, stores }) => {
-    const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
-    const database = await new Promise((done, failed) => {
-        const request = indexedDB.open('starling', version);
-        request.onupgradeneeded = () => {
-            for (const [name, { keyPath, autoIncrement }] of Object.entries(stores)) {
-                request.result.createObjectStore(name, { keyPath, autoIncrement });
-            }
-        };
-        request.onsuccess = () => done(request.result);
-        request.onerror = () => failed(request.error);
-    });
-    for (const [name, { rows }] of Object.entries(stores)) {
-        const transaction = database.transaction(name, 'readwrite');
-        for (const [key, value] of rows) {
-            transaction.objectStore(name).add(value?.bytes === undefined ? value : bytes(value.bytes), key);
-        }
-        await new Promise((done, failed) => {
-            transaction.oncomplete = done;
-            transaction.onabort = () => failed(transaction.error);
-        });
-    }
-    database.close();
-    return Object.values(stores).reduce((sum, { rows }) => sum + rows.length, 0);
-})";
+const STORE: &str = include_str!("fixtures/store-1.json");
 
 /// What the fixture says of itself, beside the database.
 #[derive(Deserialize)]
@@ -53,10 +28,8 @@ async fn a_store_of_the_first_version_is_carried_over() -> Result<()> {
     let store: Store = serde_json::from_str(STORE)?;
     let relay = Relay::start().await?;
     let browser = Browser::launch().await?;
-    // A page of the same origin without the app.
-    let page = browser.open(&relay.url("/icons/mark.svg")).await?;
-    let rows: u32 = page.eval(&format!("{IMPORT}({})", store.database)).await?;
-    assert!(rows > 0);
+    let page = browser.open("about:blank").await?;
+    import(&page, &relay, &store.database).await?;
 
     // No first visit: she is at home, and what she wrote and what Bob wrote is there.
     page.goto(&relay.url("/")).await?;

@@ -10,6 +10,8 @@ use protocol::pages::ROUTES;
 use starling_tests::people::{all_at, first_visit, linked, post, restore};
 use starling_tests::{Browser, Page, Relay, Scheme, axe, shots_dir, testid, workspace_root};
 
+use crate::old_copy::old_copy;
+
 /// Ada's account, as far as its addresses need it.
 struct Ada {
     profile: String,
@@ -147,6 +149,17 @@ async fn every_dialog_is_accessible_and_has_its_picture_taken() -> Result<()> {
     fold(&page, "profile-held", &mut seen).await?;
     page.click(&testid("profile-edit")).await?;
     sheet(&page, "profile-edit", &mut seen).await?;
+
+    let copied = old_copy(&relay, &browser, "Grace Hopper", true).await?;
+    copied
+        .copy
+        .click(&format!(
+            "{} {}",
+            testid("old-copy-note"),
+            testid("notice-action")
+        ))
+        .await?;
+    sheet(&copied.copy, "old-copy", &mut seen).await?;
 
     assert_eq!(seen, named_in_source()?, "each of these is opened here");
     Ok(())

@@ -56,8 +56,7 @@ pub const STORE_FULL: &str = "This device's storage is full. You can read, but n
 pub const STORE_FAILING: &str = "This browser is not storing what you write at the moment. Starling keeps trying; leave \
      this tab open.";
 pub const REVOKED: &str = "This device was withdrawn from your account. You can read here, but not write.";
-pub const FORKED_SELF: &str = "This device's feed contradicts itself, perhaps because an old backup was put back. You can \
-     read here, but not write. Bring your account back from your recovery words to carry on.";
+pub const FORKED_SELF: &str = "This device's feed contradicts itself. Make it a new device first.";
 
 /// A round trip.
 pub fn milliseconds(ms: u32) -> String {

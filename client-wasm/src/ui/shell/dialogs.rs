@@ -4,6 +4,7 @@ use yew::prelude::*;
 
 use super::{keyboard, strings};
 use crate::ui::features::compose::compose_sheet;
+use crate::ui::features::old_copy::old_copy_sheet;
 use crate::ui::kit::sheet::Sheet;
 use crate::ui::state::{Action, AppContext, Dialog};
 
@@ -17,6 +18,7 @@ pub fn session_dialog(app: &AppContext) -> Html {
         Dialog::None => html! {},
         Dialog::Compose => compose_sheet(None, &on_close),
         Dialog::Reply(post) => compose_sheet(Some(post), &on_close),
+        Dialog::OldCopy => old_copy_sheet(app, &on_close),
         Dialog::Keys => html! {
             <Sheet name="keys" title={strings::KEYS} {on_close}>{ keyboard::list() }</Sheet>
         },

@@ -12,6 +12,7 @@ use crate::ui::bridge::HostView;
 use crate::ui::features::account::theme::Theme;
 use crate::ui::features::activity::Unread;
 use crate::ui::features::compose::pending::{Outbox, OutboxAction};
+use crate::ui::features::old_copy::is_due;
 
 /// How far the app is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Dialog {
     Compose,
     /// A reply to this post.
     Reply(Rc<PostView>),
+    /// The recovery words, with which this browser becomes a new device.
+    OldCopy,
     /// The list of keyboard shortcuts.
     Keys,
 }
@@ -119,9 +122,7 @@ impl Session {
 
     /// Whether this device may write at all.
     pub fn may_write(&self) -> bool {
-        self.me
-            .as_ref()
-            .is_some_and(|me| !me.revoked && !me.forked && !me.old_copy)
+        self.me.as_ref().is_some_and(|me| !me.revoked && !is_due(me))
     }
 
     /// The session after an action.

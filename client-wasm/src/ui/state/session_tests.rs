@@ -129,15 +129,20 @@ fn a_refused_account_leads_back_to_the_form() {
 }
 
 #[test]
-fn a_revoked_or_forked_device_may_not_write() {
+fn a_device_that_is_revoked_forked_or_an_old_copy_may_not_write() {
     let revoked = MeView {
         revoked: true,
+        ..me()
+    };
+    let old_copy = MeView {
+        old_copy: true,
         ..me()
     };
     let forked = MeView { forked: true, ..me() };
     assert!(after([Action::Me(Some(me()))]).may_write());
     assert!(!after([Action::Me(Some(revoked))]).may_write());
     assert!(!after([Action::Me(Some(forked))]).may_write());
+    assert!(!after([Action::Me(Some(old_copy))]).may_write());
 }
 
 #[test]

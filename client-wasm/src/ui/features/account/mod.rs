@@ -26,7 +26,7 @@ use crate::ui::shell::layout::{NavItem, Page};
 use crate::ui::shell::notices::{Gravity, Notice};
 use crate::ui::state::{Action, AppContext, Dialog, use_app};
 
-/// The page, and the notice of a device that was withdrawn or whose feed is forked.
+/// The page, and the notice of a device that was withdrawn.
 pub const FEATURE: Feature = Feature {
     nav: Some(NavItem::Page {
         to: Route::You,
@@ -139,21 +139,13 @@ fn appearance(app: &AppContext) -> Html {
 }
 
 fn notice(app: &AppContext) -> Option<Notice> {
-    let me = app.session.me.as_ref().filter(|me| me.revoked || me.forked)?;
-    let (icon, testid, text, action) = if me.revoked {
-        ("device", "revoked-note", kit::strings::REVOKED, html! {})
-    } else {
-        let start_over = html! {
-            <a href={Route::You.path()} class="btn notice__action">{ strings::START_OVER }</a>
-        };
-        ("warn", "forked-note", kit::strings::FORKED_SELF, start_over)
-    };
-    Some(Notice {
+    let revoked = app.session.me.as_ref().is_some_and(|me| me.revoked);
+    revoked.then(|| Notice {
         gravity: Gravity::Account,
         class: "notice--bad",
-        icon,
-        testid,
-        text: html! { text },
-        action,
+        icon: "device",
+        testid: "revoked-note",
+        text: html! { kit::strings::REVOKED },
+        action: html! {},
     })
 }

@@ -3,7 +3,6 @@
 use crate::ui::kit::strings::counted;
 
 pub const YOU: &str = "You";
-pub const START_OVER: &str = "Start over on this device";
 pub const DEVICES: &str = "Devices";
 pub const THIS_DEVICE: &str = "This device";
 pub const WITHDRAWN: &str = "Withdrawn";

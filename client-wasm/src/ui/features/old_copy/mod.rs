@@ -1,108 +1,100 @@
-//! A store that is an old copy of its device, as after a browser profile was copied: a notice says so, and one tap makes it a device
-//! of its own, which sends what only this copy has.
+//! A browser whose store is an old copy of a device (a copied profile, a machine that was set back), or whose feed is
+//! forked, becomes a new device of the same account. While the recovery words are unconfirmed the account's key is still
+//! here, and one tap does it; afterwards the words are asked for.
 
 mod strings;
 
-use engine::api::Command;
+use engine::api::{Command, MeView};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
 use crate::ui::dom;
 use crate::ui::features::{Feature, recovery_phrase};
+use crate::ui::kit;
 use crate::ui::kit::form::Form;
 use crate::ui::kit::sheet::Sheet;
 use crate::ui::shell::notices::{self, Gravity, Notice};
-use crate::ui::state::{AppContext, Ui};
+use crate::ui::state::{Action, AppContext, Dialog, Ui};
 
-/// The notice.
+/// The notice with its button.
 pub const FEATURE: Feature = Feature {
     notice,
     ..Feature::NONE
 };
 
+/// Whether this device has to become a new one before it may write again.
+pub fn is_due(me: &MeView) -> bool {
+    !me.revoked && (me.old_copy || me.forked)
+}
+
 fn notice(app: &AppContext) -> Option<Notice> {
-    let me = app.session.me.as_ref().filter(|me| me.old_copy)?;
+    let me = app.session.me.as_ref().filter(|me| is_due(me))?;
+    let (testid, text) = if me.forked {
+        ("forked-note", strings::FORKED.to_owned())
+    } else {
+        ("old-copy-note", strings::notice(me.set_aside))
+    };
+    let begin = {
+        let (ui, with_words) = (app.ui.clone(), me.phrase_confirmed);
+        Callback::from(move |_: MouseEvent| {
+            if with_words {
+                ui.session.dispatch(Action::Open(Dialog::OldCopy));
+            } else {
+                begin_with_key(ui.clone());
+            }
+        })
+    };
     Some(Notice {
         gravity: Gravity::Account,
         class: "notice--bad",
         icon: "device",
-        testid: "old-copy-note",
-        text: html! { strings::notice(me.set_aside) },
-        action: html! { <Begin ui={app.ui.clone()} needs_words={me.phrase_confirmed} /> },
+        testid,
+        text: html! { text },
+        action: notices::button(strings::BEGIN, begin),
     })
 }
 
-#[derive(Properties, PartialEq)]
-struct BeginProps {
-    ui: Ui,
-    /// The account's key is not on this device any more: its recovery words are asked for.
-    needs_words: bool,
-}
-
-/// The button, and the sheet that asks for the recovery words where they are needed.
-#[component]
-fn Begin(props: &BeginProps) -> Html {
-    let open = use_state(|| false);
-    if !props.needs_words {
-        return form(&props.ui, false, &Callback::noop());
-    }
-    let show = {
-        let open = open.clone();
-        Callback::from(move |_: MouseEvent| open.set(true))
-    };
-    let close = {
-        let open = open.clone();
-        Callback::from(move |()| open.set(false))
-    };
-    html! {
-        <>
-            { notices::button(strings::BEGIN, show) }
-            if *open {
-                <Sheet name="old-copy" title={strings::TITLE} on_close={close.clone()}>
-                    <div class="stack stack--wide">
-                        <p>{ strings::LEAD }</p>
-                        { form(&props.ui, true, &close) }
-                    </div>
-                </Sheet>
-            }
-        </>
+fn command(phrase: Option<String>) -> Command {
+    Command::BeginAsNewDevice {
+        phrase,
+        device_name: dom::device_name(),
     }
 }
 
-fn form(ui: &Ui, with_words: bool, done: &Callback<()>) -> Html {
-    let make = Callback::from(move |values: Vec<String>| {
-        Ok(Command::BeginAsNewDevice {
-            phrase: values.first().cloned(),
-            device_name: dom::device_name(),
-        })
+fn begin_with_key(ui: Ui) {
+    spawn_local(async move {
+        match ui.bridge.send(command(None)).await {
+            Ok(_) => ui.say(strings::DONE),
+            Err(refusal) => ui.say(kit::strings::refusal(&refusal)),
+        }
     });
+}
+
+/// Asks for the recovery words.
+pub fn old_copy_sheet(app: &AppContext, on_close: &Callback<()>) -> Html {
     let on_done = {
-        let (ui, done) = (ui.clone(), done.clone());
+        let (ui, on_close) = (app.ui.clone(), on_close.clone());
         Callback::from(move |_: Vec<String>| {
             ui.say(strings::DONE);
-            done.emit(());
+            on_close.emit(());
         })
     };
-    let fields = match with_words {
-        true => vec![recovery_phrase::field("old-copy-phrase")],
-        false => Vec::new(),
-    };
-    let button_class = if with_words {
-        "btn btn--primary"
-    } else {
-        "btn notice__action"
-    };
     html! {
-        <Form
-            ui={ui.clone()}
-            {fields}
-            {make}
-            {on_done}
-            submit={strings::BEGIN}
-            working={strings::WORKING}
-            {button_class}
-            submit_testid="old-copy-begin"
-            inline={!with_words}
-        />
+        <Sheet name="old-copy" title={strings::TITLE} on_close={on_close.clone()}>
+            <div class="stack stack--wide">
+                <p>{ strings::LEAD }</p>
+                <Form
+                    ui={app.ui.clone()}
+                    fields={vec![recovery_phrase::field("old-copy-phrase")]}
+                    make={Callback::from(|values: Vec<String>| Ok(command(values.into_iter().next())))}
+                    {on_done}
+                    submit={strings::BEGIN}
+                    working={strings::WORKING}
+                    submit_testid="old-copy-begin"
+                    focus=true
+                />
+            </div>
+        </Sheet>
     }
 }

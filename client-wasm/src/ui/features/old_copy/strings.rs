@@ -3,6 +3,8 @@
 use crate::ui::kit::strings::counted;
 
 pub const BEGIN: &str = "Make it a new device";
+pub const FORKED: &str = "This device's feed contradicts itself, perhaps because an old backup was put back. You can read here; to \
+     write, make it a new device.";
 pub const WORKING: &str = "Making it a new device…";
 pub const TITLE: &str = "Make this a device of its own";
 pub const LEAD: &str = "Another copy of this device went on writing, so this one cannot. As a new device of your account it can. \

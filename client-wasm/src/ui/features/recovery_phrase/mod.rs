@@ -11,7 +11,7 @@ use web_sys::MouseEvent;
 use yew::prelude::*;
 
 use crate::ui::dom;
-use crate::ui::features::Feature;
+use crate::ui::features::{Feature, old_copy};
 use crate::ui::kit;
 use crate::ui::kit::form::{Field, Kind};
 use crate::ui::route::Route;
@@ -257,7 +257,7 @@ fn reminder(app: &AppContext) -> Option<Notice> {
     let me = app.session.me.as_ref()?;
     let due = !me.phrase_confirmed
         && !me.revoked
-        && !me.forked
+        && !old_copy::is_due(me)
         && app.session.phase == Phase::Member
         && app.location.route != Route::Phrase;
     due.then(|| Notice {
