@@ -6,9 +6,6 @@ pub(crate) mod known;
 pub(crate) mod overlay;
 pub(crate) mod sessions;
 
-#[cfg(test)]
-mod tests;
-
 use std::time::Duration;
 
 use gossip::membership::Membership;

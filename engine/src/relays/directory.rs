@@ -457,7 +457,3 @@ impl Directory {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "directory_tests.rs"]
-mod tests;

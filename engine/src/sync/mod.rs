@@ -15,9 +15,6 @@ pub(crate) mod serve;
 pub(crate) mod sketch;
 pub(crate) mod spread;
 
-#[cfg(test)]
-mod tests;
-
 use ordered::Map;
 use protocol::message::{FeedHead, Message, Push};
 use protocol::{AccountId, Timestamp};
