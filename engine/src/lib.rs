@@ -34,6 +34,8 @@ mod relay;
 mod relays;
 mod role;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod timer;
 mod views;
 

@@ -134,3 +134,7 @@ pub(crate) fn verified(
     kinds.registry.learn_revision(revision);
     Some(answer)
 }
+
+#[cfg(test)]
+#[path = "lookups_tests.rs"]
+mod tests;

@@ -166,3 +166,7 @@ impl Log {
         Some(before)
     }
 }
+
+#[cfg(test)]
+#[path = "durability_tests.rs"]
+mod tests;

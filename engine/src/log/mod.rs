@@ -13,6 +13,9 @@ pub(crate) mod own;
 pub(crate) mod records;
 mod unsaved;
 
+#[cfg(test)]
+mod tests;
+
 use ordered::{Map, Set};
 use protocol::identity::Revocation;
 use protocol::key::PublicKey;

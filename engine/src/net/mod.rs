@@ -6,6 +6,9 @@ pub(crate) mod known;
 pub(crate) mod overlay;
 pub(crate) mod sessions;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use gossip::membership::Membership;

@@ -11,6 +11,9 @@ pub(crate) mod relay_choice;
 mod tokens;
 mod visits;
 
+#[cfg(test)]
+mod tests;
+
 use ordered::{Map, Set};
 use protocol::message::FeedHead;
 use protocol::name::NameAnswer;

@@ -28,11 +28,11 @@ use crate::net::Net;
 use crate::store::{Op, Read, Rows, Table};
 
 /// Neighbours are given this long to say how far they hold the own feed.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// What they hold beyond this copy is waited for this long.
-const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Commands that wait for the check. Policy when full: further ones are carried out at once.
-const WAITING_MAX: usize = 64;
+pub(super) const WAITING_MAX: usize = 64;
 
 /// How sure it is that the own feed is complete here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

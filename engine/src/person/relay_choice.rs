@@ -258,3 +258,7 @@ fn own_replicas(ctx: &Ctx, directory: &Directory) -> Vec<PeerId> {
     });
     Assignment::fair(&workers.collect::<Vec<_>>()).replicas(&me, ctx.config.replicas)
 }
+
+#[cfg(test)]
+#[path = "relay_choice_tests.rs"]
+mod tests;

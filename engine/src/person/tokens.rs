@@ -10,7 +10,7 @@ use crate::ctx::Ctx;
 use crate::store::{Op, Table};
 
 /// Tokens remembered: a repeated command comes within moments. Policy when full: the one of the oldest post goes.
-const TOKENS_MAX: usize = 256;
+pub(super) const TOKENS_MAX: usize = 256;
 
 /// The post that a token made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

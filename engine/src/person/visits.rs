@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::{AccountId, Instant};
 
 /// People whose feeds are wanted because an interface looks at them. Policy when full: the one not looked at for the longest goes.
-const VISITS_MAX: usize = 64;
+pub(super) const VISITS_MAX: usize = 64;
 /// Neighbours are given this long to come up with a person before the interface learns that nothing was found.
 const SEARCH: Duration = Duration::from_secs(8);
 

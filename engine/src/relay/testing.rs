@@ -3,18 +3,15 @@
 use core::time::Duration;
 
 use protocol::kinds::{Body, Certificate, Post};
-use protocol::link::frame::{self, Reassembly};
-use protocol::link::handshake::{
-    Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, feature,
-};
+use protocol::link::handshake::{Role, feature};
 use protocol::messages::directory::{Description, role};
 use protocol::messages::overlay::{Request, Wish};
-use protocol::messages::{Decoded, Interests, Message, Relays};
+use protocol::messages::{Interests, Message, Relays};
 use protocol::{
     AccountId, DeviceId, Entry, EntryId, Instant, KeyPair, PeerId, Timestamp, VerifiedEntry, entry::Position,
 };
 
-use crate::api::{Outcome, Transport};
+use crate::api::Outcome;
 use crate::ctx::{Ctx, Local, Setup};
 use crate::facts::{Ended, Fact};
 use crate::io::{AskId, Config, LinkId, Log as Line, Now, Output};
@@ -25,6 +22,7 @@ use crate::net::Net;
 use crate::relays::directory::{Directory, Own, Sender};
 use crate::store::{Load, Op, Rows};
 use crate::sync::{Sync, Wanting};
+use crate::testing::{Remote, Wire, receive};
 
 use super::{Parts, Relay};
 
@@ -121,9 +119,7 @@ pub(crate) struct World {
     pub(crate) kinds: Kinds,
     pub(crate) relay: Relay,
     heartbeat: u64,
-    last_link: u64,
-    /// What the relay did since it was last looked at.
-    outputs: Vec<Output>,
+    wire: Wire,
 }
 
 impl World {
@@ -147,8 +143,7 @@ impl World {
             relay: Relay::new(&config, own, now.instant),
             ctx: Ctx::new(config, [7; 32], now, setup),
             heartbeat: 1,
-            last_link: 0,
-            outputs: Vec::new(),
+            wire: Wire::default(),
         };
         world.ctx.ready = true;
         world.net.begin_overlay(&mut world.ctx);
@@ -190,35 +185,20 @@ impl World {
 
     /// Opens a link to a peer, which proves its key and is no neighbour so far.
     pub(crate) fn prove(&mut self, key: KeyPair, relay: bool, certificate: Option<Certificate>) -> LinkId {
-        self.last_link += 1;
-        let link = LinkId(self.last_link);
-        let hello = Hello {
-            magic: MAGIC,
-            version_min: VERSION_MIN,
-            version_max: VERSION_MAX,
-            features: if relay { feature::RELAY } else { 0 },
-            peer: PeerId(key.public()),
-            nonce: [self.last_link as u8; 32],
+        let remote = Remote {
+            key,
+            relay,
             certificate,
-            wall: self.ctx.now.wall,
         };
-        self.net.on_link_up(
-            &mut self.ctx,
-            link,
-            Role::Responder,
-            Binding::Memory,
-            Transport::Memory,
-        );
-        let mut peer = Handshake::new(Role::Initiator, Binding::Memory, key, &hello);
-        for frame in peer.frames() {
-            self.net.on_frame(&mut self.ctx, &self.directory, link, &frame);
-        }
-        for frame in self.take_frames(link) {
-            let (kind, payload) = frame::split(&frame).expect("a frame");
-            if let Ok(Step::Send(frame)) = peer.on_frame(kind, payload) {
-                self.net.on_frame(&mut self.ctx, &self.directory, link, &frame);
-            }
-        }
+        let Self {
+            ctx,
+            net,
+            directory,
+            wire,
+            ..
+        } = self;
+        let link = wire.open(ctx, net, Role::Responder);
+        wire.prove(ctx, net, directory, link, Role::Responder, remote);
         self.sent(link);
         link
     }
@@ -240,10 +220,7 @@ impl World {
 
     /// A message arrives on a link.
     pub(crate) fn receive(&mut self, link: LinkId, message: &Message) {
-        let frames: Vec<Vec<u8>> = frame::fragment(&message.encode()).collect();
-        for frame in frames {
-            self.net.on_frame(&mut self.ctx, &self.directory, link, &frame);
-        }
+        receive(&mut self.ctx, &mut self.net, &self.directory, link, message);
     }
 
     /// A link ends.
@@ -434,50 +411,14 @@ impl World {
         core::iter::from_fn(|| self.ctx.next_fact()).collect()
     }
 
-    /// Ends the input, and takes all outputs.
-    fn drain(&mut self) {
-        self.ctx.flush(Vec::new());
-        while let Some(output) = self.ctx.poll_output() {
-            self.outputs.push(output);
-        }
-    }
-
-    fn take_frames(&mut self, link: LinkId) -> Vec<Vec<u8>> {
-        self.drain();
-        let mut frames = Vec::new();
-        self.outputs.retain(|output| match output {
-            Output::Send { link: to, bytes } if *to == link => {
-                frames.push(bytes.clone());
-                false
-            }
-            _ => true,
-        });
-        frames
-    }
-
     /// The messages sent on a link since this was last asked.
     pub(crate) fn sent(&mut self, link: LinkId) -> Vec<Message> {
-        let mut reassembly = Reassembly::default();
-        let mut messages = Vec::new();
-        for frame in self.take_frames(link) {
-            let (kind, payload) = frame::split(&frame).expect("a frame");
-            if let Ok(Some(message)) = reassembly.push(kind, payload)
-                && let Ok(Decoded::Known(message)) = Message::decode(&message)
-            {
-                messages.push(message);
-            }
-        }
-        messages
+        self.wire.sent(&mut self.ctx, link)
     }
 
     /// Outputs other than frames since this was last asked.
     pub(crate) fn outputs(&mut self) -> Vec<Output> {
-        self.drain();
-        let (frames, outputs) = core::mem::take(&mut self.outputs)
-            .into_iter()
-            .partition(|output| matches!(output, Output::Send { .. }));
-        self.outputs = frames;
-        outputs
+        self.wire.outputs(&mut self.ctx)
     }
 
     /// Lines of the log since outputs were last taken.

@@ -457,3 +457,7 @@ impl Directory {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

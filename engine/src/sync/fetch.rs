@@ -21,7 +21,7 @@ use super::{Sync, Wanting};
 /// Requests under way to one neighbour.
 const REQUESTS_MAX: usize = 64;
 /// A request without progress for this long is given to another neighbour.
-const STALLED: Duration = Duration::from_secs(15);
+pub(super) const STALLED: Duration = Duration::from_secs(15);
 
 /// A request of ours that a neighbour is answering.
 #[derive(Clone, Copy, Debug)]

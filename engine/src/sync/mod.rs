@@ -15,6 +15,9 @@ pub(crate) mod serve;
 pub(crate) mod sketch;
 pub(crate) mod spread;
 
+#[cfg(test)]
+mod tests;
+
 use ordered::Map;
 use protocol::message::{FeedHead, Message, Push};
 use protocol::{AccountId, Timestamp};

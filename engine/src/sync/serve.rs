@@ -15,13 +15,13 @@ use crate::store::{LoadId, Read, Rows, Table};
 use super::Sync;
 
 /// Requests of one neighbour that wait to be answered. Policy when full: further ones are answered as empty.
-const WAITING_MAX: usize = 256;
+pub(super) const WAITING_MAX: usize = 256;
 /// Store reads under way for one neighbour.
 const LOADING_MAX: usize = 4;
 /// Bytes of entries in one message.
 const ENTRIES_BYTES: usize = 96 * 1024;
 /// Credit is granted again in pieces of this many bytes.
-const GRANT_BYTES: u32 = limits::CREDIT_WINDOW_BYTES / 4;
+pub(super) const GRANT_BYTES: u32 = limits::CREDIT_WINDOW_BYTES / 4;
 
 /// A request of a neighbour, or what is left of it.
 #[derive(Clone, Copy, Debug)]

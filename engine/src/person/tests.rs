@@ -1,0 +1,578 @@
+use core::time::Duration;
+
+use protocol::entry::Kind;
+use protocol::messages::FeedHead;
+use protocol::receipt::Receipt;
+use protocol::{AccountId, EntryId, VerifiedEntry};
+
+use super::Person;
+use super::commands::{Done, Parts};
+use super::own_feed::{CATCH_UP_TIMEOUT, CHECK_TIMEOUT, OwnFeed, WAITING_MAX};
+use super::tokens::TOKENS_MAX;
+use super::visits::VISITS_MAX;
+use crate::api::{Command, Outcome, Refusal};
+use crate::facts::Fact;
+use crate::io::AskId;
+use crate::kinds::PostEntry;
+use crate::kinds::testing::Author;
+use crate::log::durability::Confirmed;
+use crate::log::records::meta;
+use crate::store::{Op, Table};
+use crate::testing::{Node, Remote, spoil};
+
+struct Device {
+    node: Node,
+    person: Person,
+}
+
+impl Device {
+    /// A device without an account.
+    fn fresh() -> Self {
+        Self {
+            node: Node::without_account(),
+            person: Person::default(),
+        }
+    }
+
+    /// A device with an account, both of which are on disk.
+    fn new() -> Self {
+        let mut device = Self::fresh();
+        device.create().expect("an account");
+        device.node.persist();
+        device.node.facts();
+        device.node.net.begin_overlay(&mut device.node.ctx);
+        device
+    }
+
+    /// As [`Self::new`], after a restart: whether the own feed is complete is not known.
+    fn restarted() -> Self {
+        let mut device = Self::new();
+        device.person.own_feed = OwnFeed::default();
+        device
+    }
+
+    fn command(&mut self, command: Command) -> Result<Done, Refusal> {
+        let Node {
+            ctx, net, log, kinds, ..
+        } = &mut self.node;
+        let mut parts = Parts { net, log, kinds };
+        self.person.on_command(ctx, &mut parts, AskId(1), command)
+    }
+
+    fn create(&mut self) -> Result<Done, Refusal> {
+        let (name, device_name) = ("Ada".into(), "laptop".into());
+        self.command(Command::CreateAccount { name, device_name })
+    }
+
+    fn publish(&mut self, token: u16) -> Result<PostEntry, Refusal> {
+        let done = self.command(publish(token))?;
+        let Done::Published(post) = done else {
+            panic!("not published: {done:?}");
+        };
+        Ok(post)
+    }
+
+    /// Whether a command that writes waits.
+    fn waits(&mut self, ask: u64) -> bool {
+        let Node { ctx, net, .. } = &self.node;
+        self.person
+            .keep_waiting(ctx, net, AskId(ask), publish(1))
+            .is_none()
+    }
+
+    fn ready(&mut self) -> Vec<u64> {
+        let ready = self.person.own_feed.take_ready();
+        ready.iter().map(|(ask, _)| ask.0).collect()
+    }
+
+    /// Whether neighbours may learn of the whole feed from now on.
+    fn on_timer(&mut self) -> bool {
+        let Node { ctx, net, log, .. } = &mut self.node;
+        self.person.own_feed.on_timer(ctx, net, log)
+    }
+
+    /// A neighbour says how far it holds the own feed.
+    fn heard(&mut self, next_seq: u64, head: EntryId) {
+        let head = FeedHead {
+            account: self.node.ctx.me().expect("an account"),
+            device: self.node.ctx.device().expect("a device"),
+            next_seq,
+            head,
+        };
+        let Node { ctx, log, .. } = &mut self.node;
+        self.person.on_own_feed_at(ctx, log, head);
+    }
+
+    /// Another peer confirms the first `next_seq` entries of the own feed.
+    fn confirm(&mut self, next_seq: u64) {
+        let device = self.node.ctx.device().expect("a device");
+        let confirmed = Confirmed {
+            peer: Remote::peer(90).id(),
+            relay: false,
+            device,
+            next_seq,
+            head: self.node.log.holders.own_id(device, next_seq - 1).expect("held"),
+        };
+        self.node.log.confirm(&mut self.node.ctx, confirmed);
+    }
+
+    /// The rows of a cut are read; `false`: none is under way.
+    fn cut(&mut self) -> bool {
+        let loads = self.node.loads();
+        let Some(load) = loads.first() else {
+            return false;
+        };
+        let rows = self.node.store.load(load);
+        let Node { ctx, log, kinds, .. } = &mut self.node;
+        self.person.on_cut_rows(ctx, log, kinds, Some(rows));
+        self.node.persist();
+        true
+    }
+
+    fn next_seq(&self) -> u64 {
+        let device = self.node.ctx.device().expect("a device");
+        self.node.log.feeds.get(&device).map_or(0, |feed| feed.next_seq)
+    }
+
+    fn shared(&self) -> u64 {
+        let device = self.node.ctx.device().expect("a device");
+        self.node.log.feeds.get(&device).map_or(0, |feed| feed.shared().0)
+    }
+
+    fn own_entries(&mut self) -> Vec<VerifiedEntry> {
+        let facts = self.node.facts().into_iter();
+        let own = facts.filter_map(|fact| match fact {
+            Fact::Appended { entry, .. } => Some(entry),
+            _ => None,
+        });
+        own.collect()
+    }
+}
+
+fn publish(token: u16) -> Command {
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&token.to_be_bytes());
+    Command::Publish {
+        token: bytes,
+        text: format!("post {token}"),
+        reply_to: None,
+        slug: None,
+    }
+}
+
+fn writes(ops: &[Op], of: Table) -> usize {
+    let writes = ops
+        .iter()
+        .filter(|op| matches!(op, Op::Put { table, .. } if *table == of));
+    writes.count()
+}
+
+// Identity.
+
+#[test]
+fn an_account_begins_with_its_identity_certificate_and_profile_in_one_batch() {
+    let mut device = Device::fresh();
+    let created = device.create();
+    assert!(
+        matches!(created, Ok(Done::Outcome(Outcome::Account(_)))),
+        "{created:?}"
+    );
+    device.node.log.flush(&mut device.node.ctx);
+    let ops = device.node.flush();
+    let identity = ops
+        .iter()
+        .any(|op| matches!(op, Op::Put { table: Table::Meta, key, .. } if key == meta::IDENTITY));
+    assert!(identity);
+    assert_eq!(writes(&ops, Table::Entries), 2);
+    let kinds: Vec<_> = device
+        .own_entries()
+        .iter()
+        .map(|entry| entry.header().kind)
+        .collect();
+    assert_eq!(kinds, [Kind::CERTIFICATE, Kind::PROFILE]);
+    assert_eq!(device.create().err(), Some(Refusal::HasAccount));
+}
+
+#[test]
+fn the_identity_is_the_same_after_a_restart_and_the_phrase_goes_with_its_confirmation() {
+    let mut device = Device::new();
+    let words = device.person.phrase().expect("not confirmed yet");
+    assert_eq!(words.len(), 24);
+    let again = |device: &Device| {
+        let mut other = Device::fresh();
+        for (key, row) in device.node.store.rows(Table::Meta) {
+            let Node { ctx, net, .. } = &mut other.node;
+            let restored = other.person.restore_row(ctx, net, Table::Meta, &key, &row);
+            assert!(restored.is_some());
+        }
+        assert_eq!(other.node.ctx.device(), device.node.ctx.device());
+        assert_eq!(other.node.ctx.me(), device.node.ctx.me());
+        other.person.phrase()
+    };
+    assert_eq!(again(&device), Some(words));
+    device.command(Command::ConfirmPhrase).expect("confirmed");
+    device.node.flush();
+    assert_eq!(again(&device), None);
+}
+
+// Tokens.
+
+#[test]
+fn a_token_is_stored_in_the_batch_of_its_post_and_makes_no_second_one() {
+    let mut device = Device::new();
+    let first = device.publish(1).expect("published");
+    let ops = device.node.flush();
+    assert_eq!(
+        (writes(&ops, Table::Entries), writes(&ops, Table::Tokens)),
+        (1, 1)
+    );
+    let again = device.publish(1).expect("published before");
+    assert_eq!((again.entry, again.seq), (first.entry, first.seq));
+    assert!(device.node.flush().is_empty());
+    let other = device.publish(2).expect("published");
+    assert_ne!(other.entry, first.entry);
+}
+
+#[test]
+fn a_token_is_remembered_after_a_restart() {
+    let mut device = Device::new();
+    let first = device.publish(1).expect("published");
+    device.node.flush();
+    device.person.tokens = super::Tokens::default();
+    for (key, row) in device.node.store.rows(Table::Tokens) {
+        assert!(device.person.tokens.restore(&key, &row).is_some());
+    }
+    assert_eq!(device.publish(1).map(|post| post.entry), Ok(first.entry));
+}
+
+#[test]
+fn the_token_of_the_oldest_post_is_forgotten_first() {
+    let mut device = Device::new();
+    let most = TOKENS_MAX as u16;
+    let first = device.publish(0).expect("published");
+    for token in 1..most {
+        device.publish(token).expect("published");
+    }
+    assert_eq!(device.publish(0).map(|post| post.entry), Ok(first.entry));
+    let second = device.publish(most).expect("published");
+    device.node.flush();
+    assert_eq!(device.node.store.len(Table::Tokens), TOKENS_MAX);
+    assert_ne!(device.publish(0).map(|post| post.entry), Ok(first.entry));
+    assert_eq!(device.publish(most).map(|post| post.entry), Ok(second.entry));
+}
+
+// Visits.
+
+#[test]
+fn a_visit_is_an_interest_until_too_many_came_after_it() {
+    let mut device = Device::new();
+    let account = |n: usize| AccountId([n as u8 + 1; 32]);
+    let visit = |device: &mut Device, n| {
+        let ctx = &device.node.ctx;
+        device.person.visit(ctx, account(n), |_| false)
+    };
+    assert_eq!(visit(&mut device, 0), [(account(0), true)]);
+    assert!(device.person.wants_unfollowed(&account(0)));
+    assert_eq!(visit(&mut device, 0), [], "looked at again");
+    for n in 1..VISITS_MAX {
+        assert_eq!(visit(&mut device, n), [(account(n), true)]);
+    }
+    let over = visit(&mut device, VISITS_MAX);
+    assert_eq!(over, [(account(VISITS_MAX), true), (account(0), false)]);
+    assert!(!device.person.wants_unfollowed(&account(0)));
+}
+
+#[test]
+fn a_visit_to_oneself_or_to_a_followed_person_changes_no_interest() {
+    let mut device = Device::new();
+    let me = device.node.ctx.me().expect("an account");
+    let followed = AccountId([3; 32]);
+    let Device { node, person } = &mut device;
+    assert_eq!(person.visit(&node.ctx, me, |_| false), []);
+    assert_eq!(
+        person.visit(&node.ctx, followed, |account| *account == followed),
+        []
+    );
+    assert!(!person.wants_unfollowed(&followed));
+}
+
+// The own feed.
+
+#[test]
+fn a_device_that_was_just_made_has_nothing_to_wait_for() {
+    let mut device = Device::new();
+    device.node.link(&Remote::peer(20));
+    assert!(!device.waits(1));
+}
+
+#[test]
+fn nothing_waits_without_a_neighbour_to_ask() {
+    let mut device = Device::restarted();
+    assert!(!device.waits(1));
+    assert!(!device.on_timer());
+}
+
+#[test]
+fn after_a_restart_commands_that_sign_wait_until_the_neighbours_had_time_to_answer() {
+    let mut device = Device::restarted();
+    device.node.link(&Remote::peer(20));
+    assert!(device.waits(1));
+    let Node { ctx, net, .. } = &device.node;
+    let unsigned = device
+        .person
+        .keep_waiting(ctx, net, AskId(2), Command::ConfirmPhrase);
+    assert!(unsigned.is_some(), "it signs nothing");
+    device.node.pass(CHECK_TIMEOUT - Duration::from_millis(1));
+    assert!(!device.on_timer());
+    assert!(device.ready().is_empty());
+    device.node.pass(Duration::from_millis(1));
+    assert!(device.on_timer());
+    assert_eq!(device.ready(), [1]);
+    assert!(!device.waits(3));
+}
+
+#[test]
+fn commands_go_on_as_soon_as_a_neighbour_has_said_all() {
+    let mut device = Device::restarted();
+    device.node.link(&Remote::peer(20));
+    assert!(device.waits(1));
+    let Node { ctx, log, .. } = &mut device.node;
+    assert!(device.person.own_feed.on_compared(ctx, log));
+    assert_eq!(device.ready(), [1]);
+}
+
+#[test]
+fn commands_beyond_the_bound_do_not_wait() {
+    let mut device = Device::restarted();
+    device.node.link(&Remote::peer(20));
+    for ask in 0..WAITING_MAX as u64 {
+        assert!(device.waits(ask));
+    }
+    assert!(!device.waits(1_000));
+}
+
+#[test]
+fn what_neighbours_hold_beyond_this_copy_is_waited_for_only_so_long() {
+    let mut device = Device::restarted();
+    device.node.link(&Remote::peer(20));
+    assert!(device.waits(1));
+    let next_seq = device.next_seq();
+    device.heard(next_seq + 1, EntryId([5; 32]));
+    device.node.pass(CHECK_TIMEOUT);
+    assert!(!device.on_timer(), "more is to come");
+    let Node { ctx, log, .. } = &mut device.node;
+    assert!(!device.person.own_feed.on_compared(ctx, log));
+    device.node.pass(CATCH_UP_TIMEOUT - CHECK_TIMEOUT);
+    assert!(device.on_timer());
+    assert_eq!(device.ready(), [1]);
+}
+
+#[test]
+fn writing_goes_on_once_the_feed_has_caught_up() {
+    let mut device = Device::restarted();
+    device.node.link(&Remote::peer(20));
+    assert!(device.waits(1));
+    device.heard(device.next_seq() + 1, EntryId([5; 32]));
+    assert!(!device.on_timer());
+    // Stands for the entry that was fetched.
+    device.publish(9).expect("published");
+    assert!(device.on_timer());
+}
+
+#[test]
+fn after_a_restart_neighbours_learn_only_of_what_was_confirmed() {
+    let mut device = Device::new();
+    device.publish(1).expect("published");
+    device.node.persist();
+    device.confirm(2);
+    assert_eq!(device.shared(), 3);
+    device.person.own_feed = OwnFeed::default();
+    let Node { ctx, log, .. } = &mut device.node;
+    device.person.on_ready(ctx, log);
+    assert_eq!(device.shared(), 2);
+    device.node.link(&Remote::peer(20));
+    device.on_timer();
+    device.node.pass(CHECK_TIMEOUT);
+    assert!(device.on_timer());
+    assert_eq!(device.shared(), 3);
+}
+
+/// A copy of a device of which the others hold another third entry. The fourth one was confirmed by no other peer either.
+fn old_copy() -> Device {
+    let mut device = Device::new();
+    device.confirm(2);
+    for token in [1, 2] {
+        device.publish(token).expect("published");
+    }
+    device.node.persist();
+    device.node.outputs();
+    device.person.own_feed = OwnFeed::default();
+    device.heard(3, EntryId([7; 32]));
+    device
+}
+
+#[test]
+fn an_old_copy_takes_back_what_no_other_peer_confirmed_and_writes_no_more() {
+    let mut device = old_copy();
+    assert!(device.person.own_feed.is_old_copy());
+    assert!(device.cut());
+    assert_eq!(
+        (device.next_seq(), device.person.own_feed.set_aside_len()),
+        (2, 2)
+    );
+    assert_eq!(device.publish(3).err(), Some(Refusal::OldCopy));
+    assert!(!device.waits(4), "it is refused at once");
+    let number = device
+        .node
+        .log
+        .feeds
+        .get(&device.node.ctx.device().expect("a device"));
+    let number = number.expect("held").number;
+    let left = device.node.store.rows(Table::Entries);
+    let left = left.keys().filter(|key| key.starts_with(&number.to_be_bytes()));
+    assert_eq!(left.count(), 2);
+}
+
+#[test]
+fn an_old_copy_is_one_after_a_restart_and_begins_to_cut_again() {
+    let mut device = old_copy();
+    device.node.outputs();
+    device.person.own_feed = OwnFeed::default();
+    for (key, row) in device.node.store.rows(Table::Meta) {
+        let Node { ctx, net, .. } = &mut device.node;
+        device.person.restore_row(ctx, net, Table::Meta, &key, &row);
+    }
+    assert!(device.person.own_feed.is_old_copy());
+    let Node { ctx, log, .. } = &mut device.node;
+    device.person.on_ready(ctx, log);
+    assert!(device.cut());
+    assert_eq!(device.person.own_feed.set_aside_len(), 2);
+}
+
+#[test]
+fn what_another_peer_confirmed_while_it_was_read_is_not_taken_back() {
+    let mut device = old_copy();
+    device.confirm(3);
+    assert!(device.cut());
+    assert_eq!(
+        (device.next_seq(), device.person.own_feed.set_aside_len()),
+        (3, 1)
+    );
+}
+
+#[test]
+fn the_same_head_as_here_is_no_sign_of_an_old_copy() {
+    let mut device = Device::restarted();
+    let own = device.node.ctx.device().expect("a device");
+    let (next_seq, head) = device.node.log.feeds.get(&own).expect("held").shared();
+    device.heard(next_seq, head);
+    device.heard(next_seq, EntryId::default());
+    assert!(!device.person.own_feed.is_old_copy());
+    device.heard(next_seq, EntryId([7; 32]));
+    assert!(device.person.own_feed.is_old_copy());
+}
+
+#[test]
+fn an_old_copy_becomes_a_device_of_its_own_and_issues_its_posts_again_in_order() {
+    let mut device = old_copy();
+    device.cut();
+    device.node.facts();
+    let (account, before) = (device.node.ctx.me(), device.node.ctx.device());
+    let begin = Command::BeginAsNewDevice {
+        phrase: None,
+        device_name: "copy".into(),
+    };
+    device.command(begin).expect("a new device");
+    assert_eq!(device.node.ctx.me(), account);
+    assert_ne!(device.node.ctx.device(), before);
+    let posts: Vec<_> = device
+        .own_entries()
+        .iter()
+        .filter_map(
+            |entry| match protocol::Body::decode(entry.header().kind, entry.body()) {
+                Some(protocol::Body::Post(post)) => Some(post.text),
+                _ => None,
+            },
+        )
+        .collect();
+    assert_eq!(posts, ["post 1", "post 2"]);
+    device.node.flush();
+    let left = device.node.store.rows(Table::Meta);
+    let left = left
+        .keys()
+        .filter(|key| key.starts_with(meta::SET_ASIDE) || *key == meta::OLD_COPY);
+    assert_eq!((left.count(), device.person.own_feed.set_aside_len()), (0, 0));
+}
+
+#[test]
+fn a_device_that_can_write_does_not_become_another() {
+    let mut device = Device::new();
+    let begin = Command::BeginAsNewDevice {
+        phrase: None,
+        device_name: "copy".into(),
+    };
+    assert_eq!(device.command(begin).err(), Some(Refusal::HasAccount));
+}
+
+#[test]
+fn a_post_that_arrives_after_all_is_not_issued_again() {
+    let mut device = old_copy();
+    let taken_back: Vec<_> = device.own_entries();
+    device.cut();
+    let post = taken_back.last().expect("a post");
+    device.person.on_arrived(&mut device.node.ctx, post);
+    assert_eq!(device.person.own_feed.set_aside_len(), 1);
+}
+
+// Receipts.
+
+#[test]
+fn a_receipt_counts_as_that_of_a_relay_only_if_this_device_knows_the_signer() {
+    let mut device = Device::new();
+    let own = device.node.ctx.device().expect("a device");
+    let (next_seq, head) = device.node.log.feeds.get(&own).expect("held").shared();
+    let (known, stranger) = (Remote::relay(20), Remote::relay(21));
+    let links = [device.node.link_known(&known), device.node.link(&stranger)];
+    let receipt =
+        |signer: &Remote| Receipt::issue(&signer.key, own, next_seq, head, device.node.ctx.now.wall);
+    let (mut forged, of_stranger, of_known) = (receipt(&known), receipt(&stranger), receipt(&known));
+    spoil(&mut forged.signature);
+    let mut take = |link, receipt: &Receipt| {
+        let Node {
+            ctx,
+            net,
+            log,
+            directory,
+            ..
+        } = &mut device.node;
+        device.person.on_receipt(ctx, net, log, directory, link, receipt);
+        let durability = log.durability(&own, 0, 0);
+        (durability.relays, durability.peers)
+    };
+    assert_eq!(take(links[0], &forged), (0, 0));
+    assert_eq!(take(links[1], &of_stranger), (0, 1));
+    assert_eq!(
+        take(links[1], &of_known),
+        (0, 1),
+        "not sent by its signer, nor by a known relay"
+    );
+    assert_eq!(take(links[0], &of_known), (1, 1));
+    let facts = device.node.facts();
+    let misbehaved = facts
+        .iter()
+        .filter(|fact| matches!(fact, Fact::Misbehaved { .. }));
+    assert_eq!(misbehaved.count(), 1);
+}
+
+#[test]
+fn a_device_wants_itself_and_whom_it_follows() {
+    let mut device = Device::new();
+    let me = device.node.ctx.me().expect("an account");
+    assert!(device.person.wants_unfollowed(&me));
+    assert!(!device.person.wants_unfollowed(&Author::new(2).account()));
+    device.person.claims.offered = Some(Author::new(2).account());
+    assert!(
+        device.person.wants_unfollowed(&Author::new(2).account()),
+        "its name is offered"
+    );
+}
