@@ -9,12 +9,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant as Clock;
 
-use protocol::entry::{Body, Position, Post};
-use protocol::frame;
-use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
-use protocol::identity::Certificate;
-use protocol::message::{Message, Push};
-use protocol::overlay::{Request, Wish};
+use protocol::entry::Position;
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
+use protocol::link::frame;
+use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
+use protocol::messages::overlay::{Request, Wish};
+use protocol::messages::{Message, Push};
 use protocol::{AccountId, DeviceId, Entry, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_engine::api::Transport;
 use starling_engine::store::Op;

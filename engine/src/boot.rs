@@ -1,6 +1,6 @@
 //! Reading the store at the start: the tables that are held in memory, then the newest own entries. Other entries stay on disk.
 
-use protocol::identity::Revocation;
+use protocol::kinds::Revocation;
 use protocol::{AccountId, DeviceId, PeerId, codec};
 
 use crate::api::Event;

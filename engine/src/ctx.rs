@@ -7,17 +7,17 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ordered::{Map, Set};
-use protocol::frame;
-use protocol::identity::Certificate;
+use protocol::kinds::Certificate;
+use protocol::link::frame;
 use protocol::link::handshake::NoCommonVersion;
-use protocol::message::Message;
+use protocol::messages::Message;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, Instant, KeyPair, PeerId};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::api::{Answer, Event, StoreState};
+use crate::api::{Event, Response, StoreState};
 use crate::facts::Fact;
-use crate::io::{AskId, Config, LinkId, Log, Now, Output};
+use crate::io::{Config, LinkId, Log, Now, Output, RequestId};
 use crate::store::{Batch, BatchId, Load, LoadId, Op, Read, Strictness};
 
 /// Who this peer is.
@@ -25,7 +25,7 @@ use crate::store::{Batch, BatchId, Load, LoadId, Op, Read, Strictness};
 pub(crate) struct Local {
     /// The key it proves on its links.
     pub(crate) key: KeyPair,
-    /// [`protocol::handshake::feature`] bits of its kind.
+    /// [`protocol::link::handshake::feature`] bits of its kind.
     pub(crate) features: u64,
     /// For a person's device: its certificate.
     pub(crate) certificate: Option<Certificate>,
@@ -97,9 +97,10 @@ pub(crate) struct Reached {
     pub(crate) head: EntryId,
 }
 
-/// What becomes true once a batch is persisted.
+/// What becomes true once batches are persisted.
 #[derive(Debug, Default)]
 pub(crate) struct Commit {
+    /// A feed that several of the batches carry further is listed once for each, in order.
     pub(crate) feeds: Vec<Reached>,
     /// Bytes of entries from neighbours that no longer fill memory then.
     pub(crate) consumed: Map<LinkId, u32>,
@@ -236,8 +237,8 @@ impl Ctx {
         self.emit(Output::Event(event));
     }
 
-    pub(crate) fn answer(&mut self, id: AskId, answer: Answer) {
-        self.emit(Output::Answer { id, answer });
+    pub(crate) fn answer(&mut self, id: RequestId, answer: Response) {
+        self.emit(Output::Response { id, answer });
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
@@ -388,16 +389,23 @@ impl Ctx {
         first.map_or(self.last_batch, |(first, _)| BatchId(first.0 - 1))
     }
 
-    /// This batch and all before it are durable: what became true.
-    pub(crate) fn on_persisted(&mut self, id: BatchId) -> Vec<Commit> {
-        let mut commits = Vec::new();
+    /// This batch and all before it are durable: what became true with them together, in order.
+    pub(crate) fn on_persisted(&mut self, id: BatchId) -> Commit {
+        let mut all = Commit::default();
         while self
             .commits
             .first_key_value()
             .is_some_and(|(first, _)| *first <= id)
         {
-            commits.extend(self.commits.pop_first().map(|(_, commit)| commit));
+            let Some((_, commit)) = self.commits.pop_first() else {
+                break;
+            };
+            all.feeds.extend(commit.feeds);
+            for (link, bytes) in commit.consumed {
+                let consumed = all.consumed.or_default(link);
+                *consumed = consumed.saturating_add(bytes);
+            }
         }
-        commits
+        all
     }
 }

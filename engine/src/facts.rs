@@ -1,7 +1,7 @@
 //! What one part of the engine tells the others. Parts do not call upwards: they record a fact, and [`crate::Engine`] routes it.
 
-use protocol::message::{FeedHead, Message};
-use protocol::name::RegistryId;
+use protocol::messages::{FeedHead, Message};
+use protocol::names::RegistryId;
 use protocol::{AccountId, DeviceId, PeerId, VerifiedEntry};
 
 use crate::io::LinkId;

@@ -8,10 +8,10 @@
 //!
 //! Adapters translate and never decide. Outputs are executed in order.
 
-use protocol::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Role};
 use protocol::{Instant, PeerId, Timestamp};
 
-use crate::api::{Answer, Ask, Event, StoreState, Transport};
+use crate::api::{Event, Request, Response, StoreState, Transport};
 use crate::store::{Batch, BatchId, Load, LoadId, Rows};
 
 /// The time of an input, read by the adapter.
@@ -27,9 +27,9 @@ pub struct Now {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
 
-/// Names an ask, to route its answer. Chosen by the adapter.
+/// Names a request, to route its answer. Chosen by the adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AskId(pub u64);
+pub struct RequestId(pub u64);
 
 /// Names a question to this relay's registry, to route its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +108,7 @@ pub enum Input {
     Candidates(Vec<Candidate>),
     /// What this relay says of itself to everybody, from now on; its key, heartbeat and revision are the engine's to
     /// know. Browsers ignore it.
-    Describe(Box<protocol::directory::Description>),
+    Describe(Box<protocol::messages::directory::Description>),
     /// How this relay does, as its adapter measured lately: part of what it says of itself.
     Figures(Figures),
     /// Entries from a backup, taken in like those of a neighbour.
@@ -122,13 +122,13 @@ pub enum Input {
     /// from [`Routing::weighing`].
     Routing(Routing),
     /// This relay keeps a registry of names; it signs with this key.
-    Registry(protocol::name::RegistryId),
+    Registry(protocol::names::RegistryId),
     /// That registry answers.
     Named {
         /// Which question.
         ticket: NameTicket,
         /// The answer.
-        answer: protocol::name::NameAnswer,
+        answer: protocol::names::NameAnswer,
     },
     /// The device says that it has, or has not, a network; or it woke from sleep. `true` makes everything that waits
     /// for a retry try at once.
@@ -137,11 +137,11 @@ pub enum Input {
         online: bool,
     },
     /// The interface wants something.
-    Ask {
+    Request {
         /// Its name.
-        id: AskId,
+        id: RequestId,
         /// What.
-        ask: Ask,
+        request: Request,
     },
     /// A deadline passed.
     Tick,
@@ -197,14 +197,14 @@ pub enum Output {
         /// Which question.
         ticket: NameTicket,
         /// What is asked.
-        question: protocol::name::NameQuestion,
+        question: protocol::names::NameQuestion,
     },
-    /// The answer to an ask.
-    Answer {
+    /// The answer to a request.
+    Response {
         /// Which.
-        id: AskId,
+        id: RequestId,
         /// The answer.
-        answer: Answer,
+        answer: Response,
     },
     /// Tell every interface.
     Event(Event),
@@ -291,9 +291,9 @@ pub enum Log {
     /// A known relay takes names from another registry than this peer does: names of that one are not shown here.
     OtherRegistry {
         /// The one this peer takes names from.
-        known: protocol::name::RegistryId,
+        known: protocol::names::RegistryId,
         /// The other.
-        other: protocol::name::RegistryId,
+        other: protocol::names::RegistryId,
     },
     /// A fork was found.
     Forked {

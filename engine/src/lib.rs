@@ -41,18 +41,18 @@ mod views;
 
 use protocol::{Instant, KeyPair};
 
-use api::{Answer, Ask, Refusal, StoreState};
+use api::{Error, Request, Response, StoreState};
 use boot::Boot;
 use ctx::{Ctx, LoadOwner};
 use facts::{Fact, Source};
-pub use io::{AskId, Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output, PeerKind};
+pub use io::{Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output, PeerKind, RequestId};
 use parts::Parts;
 pub use relays::assignment;
 use role::Role;
 use store::{LoadId, Rows};
 
 /// Requests of interfaces kept while the store is being read. Policy when full: further ones are refused.
-const EARLY_ASKS_MAX: usize = 256;
+const EARLY_REQUESTS_MAX: usize = 256;
 
 /// A whole peer, without its sockets, disk and clock.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub struct Engine {
     role: Role,
     parts: Parts,
     boot: Boot,
-    early_asks: Vec<(AskId, Ask)>,
+    early_requests: Vec<(RequestId, Request)>,
 }
 
 impl Engine {
@@ -78,7 +78,7 @@ impl Engine {
             role,
             parts,
             boot,
-            early_asks: Vec::new(),
+            early_requests: Vec::new(),
         };
         engine.flush();
         engine
@@ -137,9 +137,8 @@ impl Engine {
             }
             Input::Persisted { id } => {
                 let before = ctx.persisted();
-                for commit in ctx.on_persisted(id) {
-                    role.on_commit(ctx, parts, &commit);
-                }
+                let commit = ctx.on_persisted(id);
+                role.on_commit(ctx, parts, &commit);
                 role.on_persisted(ctx, before);
             }
             Input::Store(state) => ctx.store_state = state,
@@ -162,7 +161,7 @@ impl Engine {
             Input::Registry(registry) => parts.kinds.learn_registry(ctx, registry, true),
             Input::Named { ticket, answer } => role.on_registry_answer(ctx, ticket, answer),
             Input::Network { online } => net.set_online(ctx, online),
-            Input::Ask { id, ask } => self.on_ask(id, ask),
+            Input::Request { id, request } => self.on_request(id, request),
             Input::Tick => {}
         }
     }
@@ -203,15 +202,16 @@ impl Engine {
             Fact::Received { link, message, len } => role.on_received(ctx, parts, link, message, len),
             Fact::Appended { entry, from } => {
                 if from == Source::Backup {
+                    let header = entry.header();
+                    if header.seq == 0 {
+                        sync.on_account_seen(net, log, wanting, header.account);
+                    }
                     sync.announce(ctx, log, &entry, None);
                 }
                 parts.on_appended(ctx, &entry);
                 role.on_appended(ctx, parts, &entry, from);
             }
-            Fact::AccountSeen(account) => {
-                sync.on_account_seen(net, log, wanting, account);
-                role.on_account_seen(ctx, parts, account);
-            }
+            Fact::AccountSeen(account) => role.on_account_seen(ctx, parts, account),
             Fact::Forked(account) => sync.on_forked(ctx, log, &account),
             Fact::Voided(account) => parts.reindex(ctx, account),
             Fact::Reindexed(account) if ctx.is_me(&account) => {
@@ -255,8 +255,8 @@ impl Engine {
                 if boot.on_rows(ctx, role, parts, rows) {
                     parts.on_ready(ctx);
                     role.on_ready(ctx, parts);
-                    for (id, ask) in core::mem::take(&mut self.early_asks) {
-                        self.on_ask(id, ask);
+                    for (id, request) in core::mem::take(&mut self.early_requests) {
+                        self.on_request(id, request);
                     }
                 }
             }
@@ -265,19 +265,19 @@ impl Engine {
         }
     }
 
-    fn on_ask(&mut self, id: AskId, ask: Ask) {
+    fn on_request(&mut self, id: RequestId, request: Request) {
         let Self { ctx, role, parts, .. } = self;
         if !ctx.ready {
-            if self.early_asks.len() >= EARLY_ASKS_MAX {
-                ctx.answer(id, Answer::Refused(Refusal::Starting));
+            if self.early_requests.len() >= EARLY_REQUESTS_MAX {
+                ctx.answer(id, Response::Error(Error::Starting));
             } else {
-                self.early_asks.push((id, ask));
+                self.early_requests.push((id, request));
             }
             return;
         }
-        match ask {
-            Ask::Command(command) => role.on_command(ctx, parts, id, command),
-            Ask::Query(query) => role.on_query(ctx, parts, id, query),
+        match request {
+            Request::Command(command) => role.on_command(ctx, parts, id, command),
+            Request::Query(query) => role.on_query(ctx, parts, id, query),
         }
     }
 

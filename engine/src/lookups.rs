@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use ordered::Map;
-use protocol::message::{Message, NameAsked};
-use protocol::name::{NameAnswer, NameQuestion};
+use protocol::messages::{Message, NameAsked};
+use protocol::names::{NameAnswer, NameQuestion};
 use protocol::{Instant, limits};
 
-use crate::api::{Answer, Refusal, Reply};
+use crate::api::{Error, QueryResult, Response};
 use crate::ctx::Ctx;
-use crate::io::{AskId, LinkId};
+use crate::io::{LinkId, RequestId};
 use crate::kinds::Kinds;
 use crate::net::Net;
 
@@ -20,7 +20,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(8);
 
 #[derive(Clone, Debug)]
 struct Lookup {
-    ask: AskId,
+    request: RequestId,
     slug: bool,
     name: String,
     until: Instant,
@@ -35,20 +35,20 @@ pub(crate) struct Lookups {
 
 impl Lookups {
     /// An interface asks whose a handle, or (`slug`) which post's a slug is.
-    pub(crate) fn begin(&mut self, ctx: &mut Ctx, net: &Net, ask: AskId, slug: bool, name: &str) {
+    pub(crate) fn begin(&mut self, ctx: &mut Ctx, net: &Net, request: RequestId, slug: bool, name: &str) {
         let name = match slug {
             true => name.trim_matches('/'),
             false => name.trim().trim_start_matches('@'),
         };
         let name = name.to_ascii_lowercase();
         if name.is_empty() || name.len() > limits::UNIQUE_NAME_LEN_MAX {
-            return ctx.answer(ask, Answer::Refused(Refusal::NotFound));
+            return ctx.answer(request, Response::Error(Error::NotFound));
         }
         if self.lookups.len() >= LOOKUPS_MAX {
-            return ctx.answer(ask, Answer::Refused(Refusal::Busy));
+            return ctx.answer(request, Response::Error(Error::Busy));
         }
         let lookup = Lookup {
-            ask,
+            request,
             slug,
             name,
             until: ctx.now.instant + LOOKUP_TIMEOUT,
@@ -103,7 +103,10 @@ impl Lookups {
             }
             answer => answer,
         };
-        ctx.answer(lookup.ask, Answer::Reply(Box::new(Reply::Name(answer))));
+        ctx.answer(
+            lookup.request,
+            Response::Result(Box::new(QueryResult::Name(answer))),
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 use super::{LOOKUP_TIMEOUT, LOOKUPS_MAX, Lookups, verified};
-use crate::api::{Answer, Refusal, Reply};
+use crate::api::{Error, QueryResult, Response};
 use crate::facts::Fact;
-use crate::io::{AskId, LinkId, Output};
+use crate::io::{LinkId, Output, RequestId};
 use crate::kinds::testing::{Author, handle, registry};
 use crate::testing::{Node, Remote, spoil};
 use protocol::messages::{Message, NameAsked};
@@ -20,9 +20,9 @@ impl Device {
         }
     }
 
-    fn begin(&mut self, ask: u64, slug: bool, name: &str) {
+    fn begin(&mut self, request: u64, slug: bool, name: &str) {
         let Node { ctx, net, .. } = &mut self.node;
-        self.lookups.begin(ctx, net, AskId(ask), slug, name);
+        self.lookups.begin(ctx, net, RequestId(request), slug, name);
     }
 
     fn end(&mut self, request: u32, answer: NameAnswer) {
@@ -40,10 +40,10 @@ impl Device {
         verified(ctx, kinds, LinkId(1), answer)
     }
 
-    fn answers(&mut self) -> Vec<(u64, Answer)> {
+    fn answers(&mut self) -> Vec<(u64, Response)> {
         let outputs = self.node.outputs().into_iter();
         let answers = outputs.filter_map(|output| match output {
-            Output::Answer { id, answer } => Some((id.0, answer)),
+            Output::Response { id, answer } => Some((id.0, answer)),
             _ => None,
         });
         answers.collect()
@@ -63,8 +63,8 @@ impl Device {
     }
 }
 
-fn reply(answer: NameAnswer) -> Answer {
-    Answer::Reply(Box::new(Reply::Name(answer)))
+fn reply(answer: NameAnswer) -> Response {
+    Response::Result(Box::new(QueryResult::Name(answer)))
 }
 
 #[test]
@@ -84,9 +84,9 @@ fn names_are_asked_for_in_their_normal_form() {
 #[test]
 fn what_cannot_be_a_name_is_answered_at_once() {
     let mut device = Device::new();
-    for (ask, name) in [(1, ""), (2, " @ "), (3, "x".repeat(121).as_str())] {
-        device.begin(ask, false, name);
-        assert_eq!(device.answers(), [(ask, Answer::Refused(Refusal::NotFound))]);
+    for (request, name) in [(1, ""), (2, " @ "), (3, "x".repeat(121).as_str())] {
+        device.begin(request, false, name);
+        assert_eq!(device.answers(), [(request, Response::Error(Error::NotFound))]);
     }
     device.begin(4, false, &"x".repeat(120));
     assert!(device.answers().is_empty());
@@ -95,12 +95,12 @@ fn what_cannot_be_a_name_is_answered_at_once() {
 #[test]
 fn lookups_beyond_the_bound_are_refused_as_busy() {
     let mut device = Device::new();
-    for ask in 0..LOOKUPS_MAX as u64 {
-        device.begin(ask, false, "ada");
+    for request in 0..LOOKUPS_MAX as u64 {
+        device.begin(request, false, "ada");
     }
     assert!(device.answers().is_empty());
     device.begin(1_000, false, "ada");
-    assert_eq!(device.answers(), [(1_000, Answer::Refused(Refusal::Busy))]);
+    assert_eq!(device.answers(), [(1_000, Response::Error(Error::Busy))]);
     device.end(1, NameAnswer::Free);
     device.answers();
     device.begin(1_001, false, "ada");

@@ -1,6 +1,6 @@
 //! The parts that both roles share, and what concerns several of them at once.
 
-use protocol::message::Relays;
+use protocol::messages::Relays;
 use protocol::{AccountId, Instant, VerifiedEntry};
 
 use crate::ctx::{Ctx, Setup};

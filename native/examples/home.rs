@@ -13,11 +13,12 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use engine::Engine;
-use engine::api::{Answer, Ask, Command as Act, Event, Page, Query, Reply, Timeline};
-use engine::io::{AskId, Config, Input, Now, Output};
+use engine::api::{Command as Act, Event, Page, Query, QueryResult, Request, Response, Timeline};
+use engine::io::{Config, Input, Now, Output, RequestId};
 use engine::store::BatchId;
-use protocol::entry::{Body, Position, Post};
-use protocol::identity::Certificate;
+use protocol::entry::Position;
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, Timestamp, VerifiedEntry};
 use starling_native::store::{Command, Store};
 use tokio::sync::mpsc;
@@ -81,7 +82,7 @@ struct Peer {
     given: BatchId,
     written: BatchId,
     asked: u64,
-    answer: Option<Answer>,
+    answer: Option<Response>,
 }
 
 impl Peer {
@@ -126,8 +127,8 @@ impl Peer {
                     self.ready = true;
                     continue;
                 }
-                Output::Answer { id, answer } => {
-                    assert_eq!(id, AskId(self.asked));
+                Output::Response { id, answer } => {
+                    assert_eq!(id, RequestId(self.asked));
                     self.answer = Some(answer);
                     continue;
                 }
@@ -142,10 +143,10 @@ impl Peer {
         self.handle(answer).await;
     }
 
-    async fn ask(&mut self, ask: Ask) -> Answer {
+    async fn ask(&mut self, request: Request) -> Response {
         self.asked += 1;
-        let id = AskId(self.asked);
-        self.handle(Input::Ask { id, ask }).await;
+        let id = RequestId(self.asked);
+        self.handle(Input::Request { id, request }).await;
         loop {
             match self.answer.take() {
                 Some(answer) => return answer,
@@ -193,9 +194,9 @@ async fn fill(folder: &Path, entries: usize) {
         relay.written(UNWRITTEN_MAX).await;
     }
     relay.written(0).await;
-    match relay.ask(Ask::Query(Query::Network)).await {
-        Answer::Reply(reply) => match *reply {
-            Reply::Network(view) => assert_eq!(view.entries, entries as u64, "all were taken in"),
+    match relay.ask(Request::Query(Query::Network)).await {
+        Response::Result(reply) => match *reply {
+            QueryResult::Network(view) => assert_eq!(view.entries, entries as u64, "all were taken in"),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -215,8 +216,8 @@ async fn follow(folder: &Path) {
         account: AccountId(account_key(n * (ACCOUNTS / FOLLOWED)).public()),
     }));
     for act in acts {
-        let answer = person.ask(Ask::Command(act)).await;
-        assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
+        let answer = person.ask(Request::Command(act)).await;
+        assert!(matches!(answer, Response::Done(_)), "{answer:?}");
     }
     person.close().await;
 }
@@ -233,12 +234,12 @@ async fn read(folder: &Path) -> Vec<Duration> {
             after,
             limit: PAGE,
         };
-        let answer = person.ask(Ask::Query(query)).await;
+        let answer = person.ask(Request::Query(query)).await;
         took.push(began.elapsed());
-        let Answer::Reply(reply) = answer else {
+        let Response::Result(reply) = answer else {
             panic!("{answer:?}");
         };
-        let Reply::Page(Page { posts, next }) = *reply else {
+        let QueryResult::Page(Page { posts, next }) = *reply else {
             panic!("no page");
         };
         assert_eq!(posts.len(), PAGE as usize, "a whole page");

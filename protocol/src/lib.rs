@@ -30,16 +30,3 @@ pub use id::{AccountId, DeviceId, EntryId, EntryRef, PeerId};
 pub use key::{KeyPair, Signature};
 pub use kinds::{Body, Kind};
 pub use time::{Instant, Timestamp};
-
-// Earlier paths of the same items, until their users have moved.
-#[doc(hidden)]
-pub use link::{frame, handshake};
-#[doc(hidden)]
-pub use messages::{self as message, directory, introduction, overlay, receipt};
-#[doc(hidden)]
-pub use names as name;
-#[doc(hidden)]
-pub mod identity {
-    //! See [`crate::kinds`].
-    pub use crate::kinds::{Certificate, Revocation};
-}

@@ -17,9 +17,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp};
-use protocol::entry::{Body, Position, Post};
-use protocol::identity::Certificate;
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
+use protocol::entry::Position;
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
+use protocol::names::{NameAction, NameAnswer, NameQuestion, NameRequest};
 use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry};
 use starling_relay_node::names::{Credentials, Embedded, Etcd, EtcdAddress, Registry, Settings, TxnStore};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use engine::io::Config;
 use protocol::PeerId;
-use protocol::directory::Description;
+use protocol::messages::directory::Description;
 use protocol::signal::{Refusal, RoomId};
 use signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer};
 use tokio::net::TcpListener;

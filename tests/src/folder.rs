@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command as Process;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use engine::api::{Answer, Command, Outcome, Query, Reply, Timeline};
-use protocol::frame;
-use protocol::message::{Message, Push};
+use engine::api::{Command, CommandResult, Query, QueryResult, Response, Timeline};
+use protocol::link::frame;
+use protocol::messages::{Message, Push};
 use protocol::{AccountId, VerifiedEntry};
 use serde::{Deserialize, Serialize};
 
@@ -125,7 +125,7 @@ async fn fill(relay: &Relay) -> Result<Contents> {
     eventually("the slug", DEADLINE, slug).await?;
 
     // A second device writes, and is revoked.
-    let Reply::Phrase(Some(words)) = ada.query(Query::Phrase).await? else {
+    let QueryResult::Phrase(Some(words)) = ada.query(Query::Phrase).await? else {
         bail!("no recovery phrase");
     };
     let phrase = words.join(" ");
@@ -140,7 +140,7 @@ async fn fill(relay: &Relay) -> Result<Contents> {
     let known = || async { (ada.me().await.ok()?.devices.len() == 2).then_some(()) };
     eventually("the first device to know the second", DEADLINE, known).await?;
     match ada.command(Command::RevokeDevice { phrase, device }).await? {
-        Answer::Done(Outcome::Ok) => {}
+        Response::Done(CommandResult::Ok) => {}
         other => bail!("not revoked: {other:?}"),
     }
 

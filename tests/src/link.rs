@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
-use protocol::frame::{self, Reassembly};
-use protocol::handshake::{
+use protocol::kinds::Certificate;
+use protocol::link::frame::{self, Reassembly};
+use protocol::link::handshake::{
     Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, pair_salt,
 };
-use protocol::identity::Certificate;
-use protocol::message::{Decoded, Interests, Message, SaltedAccount};
-use protocol::overlay::{Request, Wish};
+use protocol::messages::overlay::{Request, Wish};
+use protocol::messages::{Decoded, Interests, Message, SaltedAccount};
 use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp, limits};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;

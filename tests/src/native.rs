@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use engine::api::{
-    Answer, Ask, Command, Event, MeView, Outcome, Page, PostView, Query, Reply, StatusView, Timeline,
+    Command, CommandResult, Event, MeView, Page, PostView, Query, QueryResult, Request, Response, StatusView,
+    Timeline,
 };
 use engine::{Candidate, Config};
 use native::driver::{self, DriverHandle, DriverThread, Options};
@@ -74,7 +75,7 @@ impl NativePeer {
             })
             .await?
         {
-            Answer::Done(Outcome::Account(_)) => Ok(peer),
+            Response::Done(CommandResult::Account(_)) => Ok(peer),
             other => bail!("no account: {other:?}"),
         }
     }
@@ -92,7 +93,7 @@ impl NativePeer {
             })
             .await?
         {
-            Answer::Done(Outcome::Account(_)) => Ok(peer),
+            Response::Done(CommandResult::Account(_)) => Ok(peer),
             other => bail!("not restored: {other:?}"),
         }
     }
@@ -165,8 +166,8 @@ impl NativePeer {
     ///
     /// # Errors
     /// If none comes.
-    pub async fn ask(&self, ask: Ask) -> Result<Answer> {
-        tokio::time::timeout(ASK_DEADLINE, self.driver.request(ask))
+    pub async fn ask(&self, request: Request) -> Result<Response> {
+        tokio::time::timeout(ASK_DEADLINE, self.driver.request(request))
             .await
             .context("no answer in time")?
             .context("the peer stopped")
@@ -176,17 +177,17 @@ impl NativePeer {
     ///
     /// # Errors
     /// If no answer comes.
-    pub async fn command(&self, command: Command) -> Result<Answer> {
-        self.ask(Ask::Command(command)).await
+    pub async fn command(&self, command: Command) -> Result<Response> {
+        self.ask(Request::Command(command)).await
     }
 
     /// A query.
     ///
     /// # Errors
     /// If it is refused.
-    pub async fn query(&self, query: Query) -> Result<Reply> {
-        match self.ask(Ask::Query(query)).await? {
-            Answer::Reply(reply) => Ok(*reply),
+    pub async fn query(&self, query: Query) -> Result<QueryResult> {
+        match self.ask(Request::Query(query)).await? {
+            Response::Result(reply) => Ok(*reply),
             other => bail!("not a reply: {other:?}"),
         }
     }
@@ -207,7 +208,7 @@ impl NativePeer {
             })
             .await?
         {
-            Answer::Done(Outcome::Published(post)) => Ok(*post),
+            Response::Done(CommandResult::Published(post)) => Ok(*post),
             other => bail!("not published: {other:?}"),
         }
     }
@@ -218,7 +219,7 @@ impl NativePeer {
     /// If it is refused.
     pub async fn follow(&self, account: AccountId) -> Result<()> {
         match self.command(Command::Follow { account }).await? {
-            Answer::Done(Outcome::Ok) => Ok(()),
+            Response::Done(CommandResult::Ok) => Ok(()),
             other => bail!("not followed: {other:?}"),
         }
     }
@@ -229,7 +230,7 @@ impl NativePeer {
     /// If it has none.
     pub async fn me(&self) -> Result<MeView> {
         match self.query(Query::Me).await? {
-            Reply::Me(Some(me)) => Ok(me),
+            QueryResult::Me(Some(me)) => Ok(me),
             other => bail!("no account: {other:?}"),
         }
     }
@@ -249,7 +250,7 @@ impl NativePeer {
                 })
                 .await?
             {
-                Reply::Page(Page { posts: page, next }) => {
+                QueryResult::Page(Page { posts: page, next }) => {
                     posts.extend(page);
                     match next {
                         Some(next) => after = Some(next),

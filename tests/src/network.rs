@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use engine::api::{Query, Reply};
+use engine::api::{Query, QueryResult};
 use futures_util::future::try_join_all;
 use protocol::AccountId;
 
@@ -136,7 +136,7 @@ pub async fn populate(
 pub async fn holds(peer: &NativePeer, account: AccountId, entries: u64) -> Result<()> {
     let complete = || async {
         match peer.query(Query::Profile { account }).await.ok()? {
-            Reply::Profile(profile) => (profile.entries >= entries).then_some(()),
+            QueryResult::Profile(profile) => (profile.entries >= entries).then_some(()),
             _ => None,
         }
     };

@@ -4,10 +4,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use protocol::entry::{Body, Position, Post};
-use protocol::frame;
-use protocol::message::{Message, Push};
-use protocol::receipt::Receipt;
+use protocol::entry::Position;
+use protocol::kinds::{Body, Post};
+use protocol::link::frame;
+use protocol::messages::receipt::Receipt;
+use protocol::messages::{Message, Push};
 use protocol::{AccountId, DeviceId, EntryId, VerifiedEntry};
 
 use crate::link::{Link, Person, WRITTEN};

@@ -8,7 +8,7 @@ use engine::api::Timeline;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use protocol::entry::Entry;
-use protocol::message::{Digest, Entries, FeedHead, Message};
+use protocol::messages::{Digest, Entries, FeedHead, Message};
 use protocol::{AccountId, VerifiedEntry};
 use rustix::process::Signal;
 use starling_tests::figures::percentile;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use engine::api::{Command, Timeline};
-use protocol::message::{Message, NameAsked};
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
+use protocol::messages::{Message, NameAsked};
+use protocol::names::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
 use starling_tests::inside::{self, Namespace};
 use starling_tests::link::{Link, Person};
 use starling_tests::network::Clock;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use engine::api::{Query, Reply, Timeline};
+use engine::api::{Query, QueryResult, Timeline};
 use protocol::AccountId;
 use starling_tests::folder::{ARCHIVE, CONTENTS, Contents, EXPORT, export};
 use starling_tests::wait::{DEADLINE, eventually};
@@ -82,7 +82,7 @@ async fn a_folder_of_the_first_format_is_opened_and_all_of_it_is_served() -> Res
     reader.link_with(&relay).await?;
     let frozen = || async {
         match reader.query(Query::Profile { account: forked }).await.ok()? {
-            Reply::Profile(profile) => profile.forked.then_some(()),
+            QueryResult::Profile(profile) => profile.forked.then_some(()),
             _ => None,
         }
     };

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use engine::api::{Command, Query, Reply};
-use protocol::entry::{Body, Header, Position, Post};
-use protocol::message::{Message, NameAsked};
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest, RegistryId};
+use engine::api::{Command, Query, QueryResult};
+use protocol::entry::{Header, Position};
+use protocol::kinds::{Body, Post};
+use protocol::messages::{Message, NameAsked};
+use protocol::names::{NameAction, NameAnswer, NameQuestion, NameRequest, RegistryId};
 use protocol::{AccountId, VerifiedEntry, codec};
 use rustix::process::Signal;
 use starling_tests::certificates::Certificates;
@@ -516,7 +517,7 @@ async fn without_any_index_relay_everything_but_claims_goes_on_and_claims_wait()
     let account = ada.me().await?.account;
     let known = || async {
         match bob.query(Query::Profile { account }).await {
-            Ok(Reply::Profile(profile)) => (profile.handle == "ada").then_some(()),
+            Ok(QueryResult::Profile(profile)) => (profile.handle == "ada").then_some(()),
             _ => None,
         }
     };

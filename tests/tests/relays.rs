@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use engine::api::{Command, Query, Reply, Timeline};
+use engine::api::{Command, Query, QueryResult, Timeline};
 use protocol::PeerId;
-use protocol::message::Message;
+use protocol::messages::Message;
 use starling_tests::certificates::Certificates;
 use starling_tests::link::{Link, Person};
 use starling_tests::network::{keepers, key, populate, repair, restored};
@@ -474,7 +474,7 @@ async fn a_relay_that_is_worker_and_index_alone_keeps_feeds_and_names_and_says_w
     bob.wait("the post", |seen| seen.posts == ["to a worker"]).await?;
     let known = || async {
         match bob.query(Query::Profile { account }).await.ok()? {
-            Reply::Profile(profile) => (profile.handle == "ada").then_some(()),
+            QueryResult::Profile(profile) => (profile.handle == "ada").then_some(()),
             _ => None,
         }
     };

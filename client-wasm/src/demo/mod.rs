@@ -10,7 +10,8 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use engine::api::{
-    Answer, Ask, Command, Connection, Durability, Event, MeView, Outcome, Refusal, ReplyView, StoreState,
+    Command, CommandResult, Connection, Durability, Error, Event, MeView, ReplyView, Request, Response,
+    StoreState,
 };
 use gloo_timers::callback::Timeout;
 use protocol::{EntryRef, Timestamp};
@@ -34,33 +35,33 @@ impl Demo {
         }
     }
 
-    fn command(self: &Rc<Self>, command: &Command) -> Result<Outcome, Refusal> {
+    fn command(self: &Rc<Self>, command: &Command) -> Result<CommandResult, Error> {
         let mut events = Vec::new();
         let outcome = {
             let mut world = self.world.borrow_mut();
             match command {
                 Command::CreateAccount { name, .. } => {
                     if name.is_empty() {
-                        return Err(Refusal::Empty);
+                        return Err(Error::Empty);
                     }
                     let own = me(&world.scenario, name);
                     world.me = Some(MeView {
                         following: 0,
                         ..own.clone()
                     });
-                    Outcome::Account(own.account)
+                    CommandResult::Account(own.account)
                 }
                 Command::Restore { phrase, .. } => {
                     let known: Vec<&str> = WORDS.split_whitespace().collect();
                     let words: Vec<String> = phrase.split_whitespace().map(str::to_ascii_lowercase).collect();
                     if let Some(position) = words.iter().position(|word| !known.contains(&word.as_str())) {
-                        return Err(Refusal::PhraseWord {
+                        return Err(Error::PhraseWord {
                             position: position as u32,
                             word: words[position].clone(),
                         });
                     }
                     if words.len() != known.len() {
-                        return Err(Refusal::PhraseLength {
+                        return Err(Error::PhraseLength {
                             words: words.len() as u32,
                         });
                     }
@@ -70,29 +71,29 @@ impl Demo {
                         ..own.clone()
                     });
                     world.fill();
-                    Outcome::Account(own.account)
+                    CommandResult::Account(own.account)
                 }
                 Command::BeginAsNewDevice { phrase, .. } => {
                     if phrase.as_ref().is_some_and(|words| words != WORDS) {
-                        return Err(Refusal::PhraseOfOther);
+                        return Err(Error::PhraseOfOther);
                     }
                     let Some(me) = &mut world.me else {
-                        return Err(Refusal::NoAccount);
+                        return Err(Error::NoAccount);
                     };
                     (me.old_copy, me.forked, me.set_aside) = (false, false, 0);
                     events.push(Event::Me(me.clone()));
-                    Outcome::Account(me.account)
+                    CommandResult::Account(me.account)
                 }
                 Command::ConfirmPhrase => {
                     if let Some(me) = &mut world.me {
                         me.phrase_confirmed = true;
                         events.push(Event::Me(me.clone()));
                     }
-                    Outcome::Ok
+                    CommandResult::Ok
                 }
                 Command::Publish { text, reply_to, .. } => {
                     if world.scenario.has("refuse") {
-                        return Err(Refusal::Store(StoreState::Full));
+                        return Err(Error::Store(StoreState::Full));
                     }
                     let mut post = world.make(0, text, Timestamp(now_ms()));
                     post.durability = Some(Durability {
@@ -109,19 +110,19 @@ impl Demo {
                     });
                     world.posts.insert(0, post.clone());
                     self.grow_safer(post.entry, world.status.connection == Connection::Online);
-                    Outcome::Published(Box::new(post))
+                    CommandResult::Published(Box::new(post))
                 }
                 Command::Follow { account } => {
                     events = world.follow(*account, true);
-                    Outcome::Ok
+                    CommandResult::Ok
                 }
                 Command::Unfollow { account } => {
                     events = world.follow(*account, false);
-                    Outcome::Ok
+                    CommandResult::Ok
                 }
                 Command::EditProfile { name, bio } => {
                     if name.is_empty() {
-                        return Err(Refusal::Empty);
+                        return Err(Error::Empty);
                     }
                     name.clone_into(&mut world.profiles[0].name);
                     bio.clone_into(&mut world.profiles[0].bio);
@@ -131,24 +132,24 @@ impl Demo {
                         bio.clone_into(&mut me.bio);
                         events.push(Event::Me(me.clone()));
                     }
-                    Outcome::Ok
+                    CommandResult::Ok
                 }
                 Command::SetRelaysOnly { on } => {
                     if let Some(me) = &mut world.me {
                         me.relays_only = *on;
                         events.push(Event::Me(me.clone()));
                     }
-                    Outcome::Ok
+                    CommandResult::Ok
                 }
-                Command::RevokeDevice { .. } => return Err(Refusal::PhraseLength { words: 3 }),
-                Command::RebuildViews | Command::CheckReplicas { .. } => Outcome::Ok,
+                Command::RevokeDevice { .. } => return Err(Error::PhraseLength { words: 3 }),
+                Command::RebuildViews | Command::CheckReplicas { .. } => CommandResult::Ok,
                 // There is no registry behind this.
                 Command::ClaimName { .. }
                 | Command::ReleaseName
                 | Command::OfferName { .. }
                 | Command::DropClaim
                 | Command::SetSlug { .. } => {
-                    return Err(Refusal::Busy);
+                    return Err(Error::Busy);
                 }
             }
         };
@@ -219,19 +220,21 @@ pub fn run() {
         bridge: OnceCell::new(),
     });
     let bridge = Bridge::new(Carrier {
-        ask: {
+        request: {
             let demo = demo.clone();
-            Box::new(move |number, ask| {
+            Box::new(move |number, request| {
                 if demo.world.borrow().scenario.has("opening") {
                     return;
                 }
-                let (demo, ask) = (demo.clone(), ask.clone());
+                let (demo, request) = (demo.clone(), request.clone());
                 spawn_local(async move {
-                    let answer = match &ask {
-                        Ask::Query(query) => Answer::Reply(Box::new(demo.world.borrow_mut().query(query))),
-                        Ask::Command(command) => match demo.command(command) {
-                            Ok(outcome) => Answer::Done(outcome),
-                            Err(refusal) => Answer::Refused(refusal),
+                    let answer = match &request {
+                        Request::Query(query) => {
+                            Response::Result(Box::new(demo.world.borrow_mut().query(query)))
+                        }
+                        Request::Command(command) => match demo.command(command) {
+                            Ok(outcome) => Response::Done(outcome),
+                            Err(refusal) => Response::Error(refusal),
                         },
                     };
                     if let Some(bridge) = demo.bridge.get() {

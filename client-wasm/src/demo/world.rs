@@ -2,11 +2,11 @@
 
 use engine::api::{
     Connection, Cursor, DeviceView, Durability, Event, HolderView, LinkView, MeView, NetworkView, Page,
-    PostView, ProfileView, Query, RelayState, RelayView, Reply, ReplyView, ScoreView, StatusView, StoreState,
-    ThreadView, Timeline, Transport,
+    PostView, ProfileView, Query, QueryResult, RelayState, RelayView, ReplyView, ScoreView, StatusView,
+    StoreState, ThreadView, Timeline, Transport,
 };
-use protocol::directory::Description;
-use protocol::name::NameAnswer;
+use protocol::messages::directory::Description;
+use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 
 use super::cast::{self, PEOPLE, TEXTS, WORDS};
@@ -311,12 +311,12 @@ impl World {
         }
     }
 
-    pub(super) fn query(&mut self, query: &Query) -> Reply {
+    pub(super) fn query(&mut self, query: &Query) -> QueryResult {
         match query {
-            Query::Replicas { .. } => Reply::Replicas(Default::default()),
-            Query::Name { .. } | Query::Slug { .. } => Reply::Name(NameAnswer::Unavailable),
-            Query::Me => Reply::Me(self.me.clone()),
-            Query::Phrase => Reply::Phrase(
+            Query::Replicas { .. } => QueryResult::Replicas(Default::default()),
+            Query::Name { .. } | Query::Slug { .. } => QueryResult::Name(NameAnswer::Unavailable),
+            Query::Me => QueryResult::Me(self.me.clone()),
+            Query::Phrase => QueryResult::Phrase(
                 self.me
                     .as_ref()
                     .filter(|me| !me.phrase_confirmed)
@@ -326,21 +326,21 @@ impl World {
                 timeline,
                 after,
                 limit,
-            } => Reply::Page(self.page(*timeline, after.as_ref(), *limit)),
-            Query::Thread { post } => Reply::Thread(self.thread(*post)),
-            Query::Profile { account } => Reply::Profile(self.profile(*account)),
-            Query::Following => Reply::Profiles(
+            } => QueryResult::Page(self.page(*timeline, after.as_ref(), *limit)),
+            Query::Thread { post } => QueryResult::Thread(self.thread(*post)),
+            Query::Profile { account } => QueryResult::Profile(self.profile(*account)),
+            Query::Following => QueryResult::Profiles(
                 self.profiles
                     .iter()
                     .filter(|profile| profile.followed)
                     .cloned()
                     .collect(),
             ),
-            Query::Holders { post } => Reply::Holders(self.holders(*post)),
-            Query::Status => Reply::Status(self.status),
+            Query::Holders { post } => QueryResult::Holders(self.holders(*post)),
+            Query::Status => QueryResult::Status(self.status),
             Query::Network => {
                 let links = self.links();
-                Reply::Network(NetworkView {
+                QueryResult::Network(NetworkView {
                     links,
                     feeds: 14,
                     entries: self.posts.len() as u64 * 3,

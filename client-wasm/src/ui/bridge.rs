@@ -1,11 +1,11 @@
 //! The only connection between the interface and everything else.
 //!
-//! The interface asks, the adapters carry. [`Bridge`] numbers every [`Ask`], keeps it until its one [`Answer`] came, and
+//! The interface asks, the adapters carry. [`Bridge`] numbers every [`Request`], keeps it until its one [`Response`] came, and
 //! hands [`Event`]s to all subscribers. How the bytes travel (a worker, another tab) is the business of the two
 //! functions in [`Carrier`]; after a change of carrier [`Bridge::unanswered`] says what has to be asked again.
 //!
-//! Invariant: every ask is answered at most once, and no answer is dropped silently: a bridge
-//! keeps at most [`UNANSWERED_MAX`] asks and refuses more with [`Refusal::Busy`].
+//! Invariant: every request is answered at most once, and no answer is dropped silently: a bridge
+//! keeps at most [`UNANSWERED_MAX`] requests and refuses more with [`Error::Busy`].
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -13,21 +13,21 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use engine::api::{Answer, Ask, Command, Event, Outcome, Query, Refusal, Reply};
+use engine::api::{Command, CommandResult, Error, Event, Query, QueryResult, Request, Response};
 use yew::Callback;
 
 /// Asks that may wait for an answer at one time. More means that nothing answers any more.
 pub const UNANSWERED_MAX: usize = 1_024;
 
 /// Brings a numbered ask to the engine.
-pub type AskCarrier = Box<dyn Fn(u64, &Ask)>;
+pub type RequestCarrier = Box<dyn Fn(u64, &Request)>;
 /// Brings a request to the browser.
 pub type HostCarrier = Box<dyn Fn(HostCommand)>;
 
 /// What carries asks to the engine and requests to the browser. Both return at once.
 pub struct Carrier {
-    /// Brings an ask to the engine; its answer comes back through [`Bridge::answered`] with the same number.
-    pub ask: AskCarrier,
+    /// Brings a request to the engine; its answer comes back through [`Bridge::answered`] with the same number.
+    pub request: RequestCarrier,
     /// Asks something of the browser itself; what changes comes back through [`Bridge::host_changed`].
     pub host: HostCarrier,
 }
@@ -101,7 +101,7 @@ pub struct Bridge(Rc<Inner>);
 struct Inner {
     carrier: Carrier,
     next_number: Cell<u64>,
-    unanswered: RefCell<Vec<(u64, Ask, Rc<Slot>)>>,
+    unanswered: RefCell<Vec<(u64, Request, Rc<Slot>)>>,
     events: Listeners<Rc<Event>>,
     hosts: Listeners<HostView>,
     host: RefCell<HostView>,
@@ -129,20 +129,20 @@ impl Bridge {
     // For the interface.
 
     /// Changes something.
-    pub async fn send(&self, command: Command) -> Result<Outcome, Refusal> {
-        match self.ask(Ask::Command(command)).await {
-            Answer::Done(outcome) => Ok(outcome),
-            Answer::Refused(refusal) => Err(refusal),
-            Answer::Reply(_) => Ok(Outcome::Ok),
+    pub async fn send(&self, command: Command) -> Result<CommandResult, Error> {
+        match self.ask(Request::Command(command)).await {
+            Response::Done(outcome) => Ok(outcome),
+            Response::Error(refusal) => Err(refusal),
+            Response::Result(_) => Ok(CommandResult::Ok),
         }
     }
 
     /// Reads something.
-    pub async fn query(&self, query: Query) -> Result<Reply, Refusal> {
-        match self.ask(Ask::Query(query)).await {
-            Answer::Reply(reply) => Ok(*reply),
-            Answer::Refused(refusal) => Err(refusal),
-            Answer::Done(_) => Err(Refusal::NotFound),
+    pub async fn query(&self, query: Query) -> Result<QueryResult, Error> {
+        match self.ask(Request::Query(query)).await {
+            Response::Result(reply) => Ok(*reply),
+            Response::Error(refusal) => Err(refusal),
+            Response::Done(_) => Err(Error::NotFound),
         }
     }
 
@@ -168,8 +168,8 @@ impl Bridge {
 
     // For the adapters.
 
-    /// The answer to the ask with this number arrived. An unknown number is ignored.
-    pub fn answered(&self, number: u64, answer: Answer) {
+    /// The answer to the request with this number arrived. An unknown number is ignored.
+    pub fn answered(&self, number: u64, answer: Response) {
         let waiting = {
             let mut unanswered = self.0.unanswered.borrow_mut();
             let place = unanswered.iter().position(|(waiting, ..)| *waiting == number);
@@ -196,19 +196,19 @@ impl Bridge {
     }
 
     /// Every ask without an answer, in order: what a new leader has to be asked again.
-    pub fn unanswered(&self) -> Vec<(u64, Ask)> {
+    pub fn unanswered(&self) -> Vec<(u64, Request)> {
         self.0
             .unanswered
             .borrow()
             .iter()
-            .map(|(number, ask, _)| (*number, ask.clone()))
+            .map(|(number, request, _)| (*number, request.clone()))
             .collect()
     }
 
-    fn ask(&self, ask: Ask) -> AnswerFuture {
+    fn ask(&self, request: Request) -> AnswerFuture {
         let slot = Rc::new(Slot::default());
         if self.0.unanswered.borrow().len() >= UNANSWERED_MAX {
-            slot.fill(Answer::Refused(Refusal::Busy));
+            slot.fill(Response::Error(Error::Busy));
             return AnswerFuture(slot);
         }
         let number = self.0.next_number.get();
@@ -216,8 +216,8 @@ impl Bridge {
         self.0
             .unanswered
             .borrow_mut()
-            .push((number, ask.clone(), slot.clone()));
-        (self.0.carrier.ask)(number, &ask);
+            .push((number, request.clone(), slot.clone()));
+        (self.0.carrier.request)(number, &request);
         AnswerFuture(slot)
     }
 }
@@ -225,12 +225,12 @@ impl Bridge {
 /// Where one answer arrives.
 #[derive(Default)]
 struct Slot {
-    answer: RefCell<Option<Answer>>,
+    answer: RefCell<Option<Response>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Slot {
-    fn fill(&self, answer: Answer) {
+    fn fill(&self, answer: Response) {
         *self.answer.borrow_mut() = Some(answer);
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
@@ -241,9 +241,9 @@ impl Slot {
 struct AnswerFuture(Rc<Slot>);
 
 impl Future for AnswerFuture {
-    type Output = Answer;
+    type Output = Response;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         if let Some(answer) = self.0.answer.borrow_mut().take() {
             return Poll::Ready(answer);
         }

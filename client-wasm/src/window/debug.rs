@@ -1,6 +1,6 @@
 //! `window.starling`: a few things to look at from a console or a test. It shows what the interface shows and changes nothing.
 
-use engine::api::{LinkView, NetworkView, Query, Reply, Transport};
+use engine::api::{LinkView, NetworkView, Query, QueryResult, Transport};
 use protocol::key::{Domain, KeyPair, verify};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -46,7 +46,7 @@ fn asked(bridge: &Bridge, shown: fn(&NetworkView) -> JsValue) -> JsValue {
     let bridge = bridge.clone();
     let asking = async move {
         match bridge.query(Query::Network).await {
-            Ok(Reply::Network(network)) => Ok(shown(&network)),
+            Ok(QueryResult::Network(network)) => Ok(shown(&network)),
             _ => Err("no answer".into()),
         }
     };

@@ -11,7 +11,7 @@ use core::time::Duration;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use engine::api::{Answer, Outcome};
+use engine::api::{CommandResult, Response};
 use protocol::Instant;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -44,12 +44,12 @@ pub fn run() {
     });
     let (asking, commanding) = (Rc::downgrade(&page), Rc::downgrade(&page));
     let bridge = Bridge::new(Carrier {
-        ask: Box::new(move |number, ask| {
-            // Before this tab knows its role there would be no answer; the bridge keeps the ask until then.
+        request: Box::new(move |number, request| {
+            // Before this tab knows its role there would be no answer; the bridge keeps the request until then.
             if let Some(page) = asking.upgrade().filter(|page| page.placed.get()) {
-                page.post(&ToWorker::Ask {
+                page.post(&ToWorker::Request {
                     number,
-                    ask: ask.clone(),
+                    request: request.clone(),
                 });
             }
         }),
@@ -137,12 +137,12 @@ impl Page {
                     };
                     host.trouble = None;
                 });
-                for (number, ask) in bridge.unanswered() {
-                    self.post(&ToWorker::Ask { number, ask });
+                for (number, request) in bridge.unanswered() {
+                    self.post(&ToWorker::Request { number, request });
                 }
             }
-            ToPage::Answer { number, answer } => {
-                if matches!(answer, Answer::Done(Outcome::Account(_))) {
+            ToPage::Response { number, answer } => {
+                if matches!(answer, Response::Done(CommandResult::Account(_))) {
                     // There is something worth keeping now.
                     self.keep_storage();
                 }

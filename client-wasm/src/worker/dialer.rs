@@ -17,7 +17,7 @@
 //! - an attempt lives on when signaling goes away, and so does every channel.
 
 use core::time::Duration;
-use protocol::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Role};
 use protocol::signal::Payload;
 use protocol::{Instant, PeerId};
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use protocol::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Role};
 use protocol::signal::Payload;
 use protocol::{Instant, PeerId};
 

@@ -8,9 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use engine::api::{Answer, Event};
-use engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, Output};
-use protocol::handshake::Binding;
+use engine::api::{Event, Response};
+use engine::{Candidate, Config, Engine, Input, LinkId, Log, Output, RequestId};
+use protocol::link::handshake::Binding;
 use protocol::signal::{self, Member, Payload};
 use protocol::{PeerId, Timestamp, codec};
 use wasm_bindgen_futures::spawn_local;
@@ -38,7 +38,7 @@ pub struct Around {
     /// Posts to the page.
     pub page: Box<dyn Fn(&ToPage)>,
     /// Brings an answer to the tab that asked.
-    pub answer: Box<dyn Fn(TabId, u64, Answer)>,
+    pub answer: Box<dyn Fn(TabId, u64, Response)>,
     /// Tells every tab.
     pub event: Box<dyn Fn(Event)>,
     /// `https://relay.example`, from which everything else follows.
@@ -55,7 +55,7 @@ pub struct Driver {
     dialer: RefCell<Dialer>,
     signaling: Rc<Signaling>,
     page_channels: RefCell<VecMap<ConnectionId, Rc<PageChannel>>>,
-    asks: RefCell<VecMap<AskId, (TabId, u64)>>,
+    asks: RefCell<VecMap<RequestId, (TabId, u64)>>,
     last_ask: Cell<u64>,
     inbox: RefCell<VecDeque<Input>>,
     running: Cell<bool>,
@@ -160,11 +160,11 @@ impl Driver {
     }
 
     /// An interface asks.
-    pub fn ask(&self, tab: TabId, number: u64, ask: engine::api::Ask) {
-        let id = AskId(self.last_ask.get() + 1);
+    pub fn ask(&self, tab: TabId, number: u64, request: engine::api::Request) {
+        let id = RequestId(self.last_ask.get() + 1);
         self.last_ask.set(id.0);
         self.asks.borrow_mut().insert(id, (tab, number));
-        self.feed(Input::Ask { id, ask });
+        self.feed(Input::Request { id, request });
     }
 
     /// Whether the store is read, and then whether there is an account.
@@ -349,7 +349,7 @@ impl Driver {
                     });
                 }
             }
-            Output::Answer { id, answer } => {
+            Output::Response { id, answer } => {
                 let asked = self.asks.borrow_mut().remove(id);
                 if let Some((tab, number)) = asked {
                     (self.around.answer)(tab, number, answer);

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use engine::api::{Answer, Event};
+use engine::api::{Event, Response};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, RtcDataChannel};
@@ -93,11 +93,11 @@ impl WorkerHost {
         let driver = self.driver();
         match (message, driver) {
             (ToWorker::Start(surroundings), _) => self.start(surroundings),
-            (ToWorker::Ask { number, ask }, Some(driver)) => driver.ask(self.me(), number, ask),
-            (ToWorker::Ask { number, ask }, None) => self.broadcast(&TabMessage::Ask {
+            (ToWorker::Request { number, request }, Some(driver)) => driver.ask(self.me(), number, request),
+            (ToWorker::Request { number, request }, None) => self.broadcast(&TabMessage::Request {
                 tab: self.me(),
                 number,
-                ask,
+                request,
             }),
             (ToWorker::Online(online), driver) => {
                 self.surroundings.borrow_mut().online = online;
@@ -172,9 +172,9 @@ impl WorkerHost {
                     self.broadcast(&TabMessage::Event(Event::Ready { account }));
                 }
             }
-            (TabMessage::Ask { tab, number, ask }, Some(driver)) => {
+            (TabMessage::Request { tab, number, request }, Some(driver)) => {
                 self.followed.set(true);
-                driver.ask(tab, number, ask);
+                driver.ask(tab, number, request);
             }
             (TabMessage::Wake, Some(driver)) => driver.wake(),
             (TabMessage::Erase, Some(_)) => self.erase(),
@@ -189,8 +189,8 @@ impl WorkerHost {
                     self.post(&ToPage::Event(Event::Ready { account }));
                 }
             }
-            (TabMessage::Answer { tab, number, answer }, None) if tab == self.me() => {
-                self.post(&ToPage::Answer { number, answer });
+            (TabMessage::Response { tab, number, answer }, None) if tab == self.me() => {
+                self.post(&ToPage::Response { number, answer });
             }
             (TabMessage::Event(event), None) => self.post(&ToPage::Event(event)),
             (TabMessage::Erased, _) => self.post(&ToPage::Erased),
@@ -264,11 +264,11 @@ impl WorkerHost {
         }
     }
 
-    fn pass_answer(&self, tab: TabId, number: u64, answer: Answer) {
+    fn pass_answer(&self, tab: TabId, number: u64, answer: Response) {
         if tab == self.me() {
-            self.post(&ToPage::Answer { number, answer });
+            self.post(&ToPage::Response { number, answer });
         } else {
-            self.broadcast(&TabMessage::Answer { tab, number, answer });
+            self.broadcast(&TabMessage::Response { tab, number, answer });
         }
     }
 

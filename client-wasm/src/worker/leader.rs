@@ -10,7 +10,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use engine::api::{Answer, Ask, Event};
+use engine::api::{Event, Request, Response};
 use futures_channel::oneshot;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -49,22 +49,22 @@ pub enum TabMessage {
     /// To a new leader: this tab follows and wants to hear what happens.
     Following,
     /// To the leader.
-    Ask {
+    Request {
         /// From which tab.
         tab: TabId,
         /// As that tab numbers it.
         number: u64,
         /// What.
-        ask: Ask,
+        request: Request,
     },
     /// From the leader.
-    Answer {
+    Response {
         /// To which tab.
         tab: TabId,
         /// As that tab numbered it.
         number: u64,
         /// The answer.
-        answer: Answer,
+        answer: Response,
     },
     /// From the leader's engine, to all.
     Event(Event),

@@ -3,7 +3,7 @@
 //! The page is the only place where peer connections live, so part of it is the worker ordering and the page reporting.
 //! A data channel itself travels beside a [`ToWorker::Channel`] message, as a transferred object.
 
-use engine::api::{Answer, Ask, Event};
+use engine::api::{Event, Request, Response};
 use protocol::codec;
 use serde::{Deserialize, Serialize};
 
@@ -29,11 +29,11 @@ pub enum ToWorker {
     /// The first message.
     Start(Surroundings),
     /// An interface's ask, under its number.
-    Ask {
+    Request {
         /// Comes back with the answer.
         number: u64,
         /// What is asked.
-        ask: Ask,
+        request: Request,
     },
     /// The browser gained or lost its network.
     Online(bool),
@@ -103,12 +103,12 @@ pub enum ToPage {
         /// Whether this tab runs the engine.
         leading: bool,
     },
-    /// To the ask with this number.
-    Answer {
+    /// To the request with this number.
+    Response {
         /// As asked.
         number: u64,
         /// The answer.
-        answer: Answer,
+        answer: Response,
     },
     /// From the engine.
     Event(Event),
@@ -186,17 +186,17 @@ mod tests {
 
     #[test]
     fn messages_survive_the_port() {
-        let ask = Ask::Command(Command::Publish {
+        let request = Request::Command(Command::Publish {
             token: [3; 16],
             text: "hé".into(),
             reply_to: None,
             slug: None,
         });
         for message in [
-            ToWorker::Ask { number: 7, ask },
-            ToWorker::Ask {
+            ToWorker::Request { number: 7, request },
+            ToWorker::Request {
                 number: u64::MAX,
-                ask: Ask::Query(Query::Network),
+                request: Request::Query(Query::Network),
             },
             ToWorker::Bytes {
                 connection: 1,

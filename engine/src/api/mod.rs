@@ -1,7 +1,7 @@
 //! What an interface may ask of the engine, and what it is told.
 //!
-//! Three streams cross this edge: an [`Ask`] (a [`Command`] changes something, a [`Query`] reads something), exactly one
-//! [`Answer`] to each ask, and [`Event`]s nobody asked for. All of them are plain serialisable values, so that an
+//! Three streams cross this edge: an [`Request`] (a [`Command`] changes something, a [`Query`] reads something), exactly one
+//! [`Response`] to each request, and [`Event`]s nobody asked for. All of them are plain serialisable values, so that an
 //! interface may live in another thread, tab or process. Text is untrusted text: show it, never interpret it.
 
 mod device;
@@ -11,8 +11,8 @@ mod people;
 mod posts;
 mod relays;
 
-use protocol::entry::ReplyTo;
-use protocol::name::NameAnswer;
+use protocol::kinds::ReplyTo;
+use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryRef};
 use serde::{Deserialize, Serialize};
 
@@ -25,23 +25,23 @@ pub use relays::{RelayState, RelayView, RepairView, ReplicaView, ReplicasView, S
 
 /// One request of an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ask {
+pub enum Request {
     /// Change something.
     Command(Command),
     /// Read something.
     Query(Query),
 }
 
-/// The one answer to an [`Ask`].
+/// The one answer to an [`Request`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum Response {
     /// The command took effect. For everything that creates an entry this comes at once, before the entry is on disk:
     /// its durability follows as [`Event::Durability`].
-    Done(Outcome),
+    Done(CommandResult),
     /// What the query read.
-    Reply(Box<Reply>),
+    Result(Box<QueryResult>),
     /// Nothing changed, and why.
-    Refused(Refusal),
+    Error(Error),
 }
 
 /// Something the person wants changed.
@@ -149,7 +149,7 @@ pub enum Command {
 
 /// What a command did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum CommandResult {
     /// Done, nothing to tell.
     Ok,
     /// An account stands ready on this device (created or restored).
@@ -160,7 +160,7 @@ pub enum Outcome {
 
 /// Why nothing was changed. Each has a plain-language counterpart in the interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
+pub enum Error {
     /// The engine is still reading its store.
     Starting,
     /// There is no account on this device yet.
@@ -210,11 +210,11 @@ pub enum Refusal {
 /// it at its peers; what arrives is told by events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
-    /// Who this is → [`Reply::Me`].
+    /// Who this is → [`QueryResult::Me`].
     Me,
-    /// The recovery phrase, as long as it was not confirmed → [`Reply::Phrase`].
+    /// The recovery phrase, as long as it was not confirmed → [`QueryResult::Phrase`].
     Phrase,
-    /// A timeline, newest first → [`Reply::Page`].
+    /// A timeline, newest first → [`QueryResult::Page`].
     Timeline {
         /// Which.
         timeline: Timeline,
@@ -223,48 +223,48 @@ pub enum Query {
         /// At most this many; 100 at most.
         limit: u32,
     },
-    /// A post with what it answers and what answers it → [`Reply::Thread`].
+    /// A post with what it answers and what answers it → [`QueryResult::Thread`].
     Thread {
         /// The post.
         post: EntryRef,
     },
-    /// A person → [`Reply::Profile`].
+    /// A person → [`QueryResult::Profile`].
     Profile {
         /// Whom.
         account: AccountId,
     },
-    /// Which relays keep an account's feeds, the primary first → [`Reply::Replicas`]. For relays.
+    /// Which relays keep an account's feeds, the primary first → [`QueryResult::Replicas`]. For relays.
     Replicas {
         /// Whose.
         account: AccountId,
     },
-    /// Whose a name is, by the registry's word → [`Reply::Name`]. Takes as long as the network takes.
+    /// Whose a name is, by the registry's word → [`QueryResult::Name`]. Takes as long as the network takes.
     Name {
         /// The name; a leading `@` and capitals do not matter.
         name: String,
     },
-    /// Which post a slug leads to → [`Reply::Name`] with a receipt that names the post. Feeds held here are looked at first;
+    /// Which post a slug leads to → [`QueryResult::Name`] with a receipt that names the post. Feeds held here are looked at first;
     /// otherwise it takes as long as the network takes.
     Slug {
         /// The slug; slashes around it and capitals do not matter.
         slug: String,
     },
-    /// Whom this account follows → [`Reply::Profiles`].
+    /// Whom this account follows → [`QueryResult::Profiles`].
     Following,
-    /// Who holds this own post → [`Reply::Holders`].
+    /// Who holds this own post → [`QueryResult::Holders`].
     Holders {
         /// The post.
         post: EntryRef,
     },
-    /// The chip: connection, peers, what waits → [`Reply::Status`].
+    /// The chip: connection, peers, what waits → [`QueryResult::Status`].
     Status,
-    /// Links, feeds, traffic → [`Reply::Network`].
+    /// Links, feeds, traffic → [`QueryResult::Network`].
     Network,
 }
 
 /// The answer to a [`Query`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reply {
+pub enum QueryResult {
     /// `None`: no account yet.
     Me(Option<MeView>),
     /// The words, or `None` when they are no longer kept here.
@@ -292,7 +292,7 @@ pub enum Reply {
 /// Told without being asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// The store is read: asks are answered from now on.
+    /// The store is read: requests are answered from now on.
     Ready {
         /// Whether there is an account on this device.
         account: bool,

@@ -1,7 +1,7 @@
 //! Claims and offers of names in the registry.
 
 use protocol::AccountId;
-use protocol::name::NameAnswer;
+use protocol::names::NameAnswer;
 use serde::{Deserialize, Serialize};
 
 /// A name or slug that was asked for, or is to be given back.

@@ -1,6 +1,6 @@
 //! Links and traffic.
 
-use protocol::handshake::NoCommonVersion;
+use protocol::link::handshake::NoCommonVersion;
 use protocol::{AccountId, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 

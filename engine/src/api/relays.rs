@@ -1,7 +1,7 @@
 //! Relays: what they say of themselves, how they do, and which of them keep what.
 
 use protocol::PeerId;
-use protocol::directory::Description;
+use protocol::messages::directory::Description;
 use serde::{Deserialize, Serialize};
 
 /// How a relay seems to do. Who does better comes first.

@@ -29,7 +29,7 @@ use protocol::names::RegistryId;
 use protocol::{AccountId, Body, DeviceId, EntryId, EntryRef};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Answer, Command, MeView, PostView, ProfileView, Query, Refusal};
+use crate::api::{Command, Error, MeView, PostView, ProfileView, Query, Response};
 use crate::ctx::Ctx;
 use crate::log::keys::{FeedNumber, Place};
 use crate::store::{Op, Read, Row, Rows, Table};
@@ -465,12 +465,12 @@ pub(crate) struct ViewContext<'a> {
 }
 
 /// What a command wants written; `None`: nothing, it is so already.
-pub(crate) type Draft = Result<Option<Body>, Refusal>;
+pub(crate) type Draft = Result<Option<Body>, Error>;
 
 /// What comes next in answering a query.
 #[derive(Debug)]
 pub(crate) enum Step {
-    Answer(Answer),
+    Response(Response),
     /// Rows are needed.
     Read(Vec<Read>, Box<dyn Reading>),
     /// It is not known here: this is what the network may know.
@@ -483,17 +483,17 @@ pub(crate) trait Reading: Debug {
 }
 
 /// Text as people write it: trimmed, not empty, not too long.
-pub(crate) fn text(text: &str, chars_max: usize) -> Result<String, Refusal> {
+pub(crate) fn text(text: &str, chars_max: usize) -> Result<String, Error> {
     let text = text.trim();
     match text.chars().count() {
-        0 => Err(Refusal::Empty),
+        0 => Err(Error::Empty),
         n if n > chars_max => Err(too_long(chars_max)),
         _ => Ok(text.to_owned()),
     }
 }
 
-fn too_long(chars_max: usize) -> Refusal {
-    Refusal::TooLong {
+fn too_long(chars_max: usize) -> Error {
+    Error::TooLong {
         max: u32::try_from(chars_max).unwrap_or(u32::MAX),
     }
 }

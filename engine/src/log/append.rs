@@ -1,9 +1,10 @@
 //! Taking in entries of neighbours and backups: verify, store, then let the rest of the engine know; in this order on every path.
 
-use protocol::entry::{EntryError, Kind};
-use protocol::identity::Certificate;
+use protocol::entry::EntryError;
 use protocol::key::PublicKey;
-use protocol::message::FeedHead;
+use protocol::kinds::Certificate;
+use protocol::kinds::Kind;
+use protocol::messages::FeedHead;
 use protocol::{AccountId, Body, DeviceId, Entry, EntryId, VerifiedEntry, codec};
 
 use crate::ctx::Ctx;

@@ -1,7 +1,7 @@
 //! Forks: two entries of one feed with the same number prove that its key is misused. Both headers are kept and passed on, and
 //! the feed is frozen there on every peer.
 
-use protocol::message::ForkProof;
+use protocol::messages::ForkProof;
 use protocol::{AccountId, Entry, SignedHeader, codec};
 
 use crate::api::Event;

@@ -17,9 +17,9 @@ mod unsaved;
 mod tests;
 
 use ordered::{Map, Set};
-use protocol::identity::Revocation;
 use protocol::key::PublicKey;
-use protocol::message::ForkProof;
+use protocol::kinds::Revocation;
+use protocol::messages::ForkProof;
 use protocol::{AccountId, DeviceId, EntryId, SignedHeader, Timestamp};
 
 use crate::ctx::{Ctx, Reached};
@@ -98,22 +98,22 @@ impl Log {
         reached
     }
 
-    /// A batch is durable: which feeds it carries further.
+    /// Batches are durable: which feeds they carry further. Each feed is listed once, however many batches carry it.
     pub(crate) fn on_persisted(&mut self, feeds: &[Reached]) -> Vec<Advanced> {
-        let mut advanced = Vec::new();
+        let mut advanced = Map::new();
         for reached in feeds {
             if let Some(feed) = self.feeds.get_mut(&reached.device)
                 && feed.durable < reached.next_seq
                 && reached.next_seq <= feed.next_seq
             {
-                advanced.push(Advanced {
-                    device: reached.device,
-                    before: feed.durable,
-                });
+                advanced.entry(reached.device).or_insert(feed.durable);
                 (feed.durable, feed.durable_head) = (reached.next_seq, reached.head);
             }
         }
+        let advanced = advanced.into_iter();
         advanced
+            .map(|(device, before)| Advanced { device, before })
+            .collect()
     }
 
     /// Applies forks and revocations to the feeds read from the store.

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use protocol::entry::{Kind, Position};
-use protocol::identity::Certificate;
+use protocol::entry::Position;
+use protocol::kinds::Certificate;
+use protocol::kinds::Kind;
 use protocol::{Body, DeviceId, Entry, EntryId, EntryRef, Timestamp, VerifiedEntry, codec};
 
-use crate::api::{Refusal, StoreState};
+use crate::api::{Error, StoreState};
 use crate::ctx::Ctx;
 use crate::facts::{Fact, Source};
 use crate::log::Log;
@@ -22,14 +23,14 @@ const CLOCK_STEP_MAX: Duration = Duration::from_secs(5);
 
 impl Log {
     /// Whether this device's feed can be written.
-    pub(crate) fn may_write(&self, ctx: &Ctx) -> Result<(), Refusal> {
-        let device = ctx.device().ok_or(Refusal::NoAccount)?;
+    pub(crate) fn may_write(&self, ctx: &Ctx) -> Result<(), Error> {
+        let device = ctx.device().ok_or(Error::NoAccount)?;
         match self.feeds.get(&device) {
-            Some(feed) if feed.forked.is_some() => Err(Refusal::Forked),
-            Some(feed) if feed.revoked.is_some() => Err(Refusal::Revoked),
-            Some(_) if ctx.store_state == StoreState::Full => Err(Refusal::Store(StoreState::Full)),
+            Some(feed) if feed.forked.is_some() => Err(Error::Forked),
+            Some(feed) if feed.revoked.is_some() => Err(Error::Revoked),
+            Some(_) if ctx.store_state == StoreState::Full => Err(Error::Store(StoreState::Full)),
             Some(_) => Ok(()),
-            None => Err(Refusal::NoAccount),
+            None => Err(Error::NoAccount),
         }
     }
 

@@ -3,7 +3,7 @@ use protocol::kinds::Revocation;
 use protocol::messages::ForkProof;
 use protocol::{Body, Entry, EntryId, KeyPair, Timestamp, VerifiedEntry};
 
-use crate::api::Refusal;
+use crate::api::Error;
 use crate::facts::Fact;
 use crate::io::LinkId;
 use crate::kinds::testing::{Author, post};
@@ -396,8 +396,8 @@ fn a_forked_or_revoked_device_cannot_write() {
         (feed.forked, feed.revoked) = (forked, revoked);
         node.log.may_write(&node.ctx)
     };
-    assert_eq!(limit(&mut node, Some(1), None), Err(Refusal::Forked));
-    assert_eq!(limit(&mut node, None, Some(1)), Err(Refusal::Revoked));
+    assert_eq!(limit(&mut node, Some(1), None), Err(Error::Forked));
+    assert_eq!(limit(&mut node, None, Some(1)), Err(Error::Revoked));
     assert_eq!(limit(&mut node, None, None), Ok(()));
     node.ctx.store_state = crate::api::StoreState::Full;
     assert!(node.log.may_write(&node.ctx).is_err());

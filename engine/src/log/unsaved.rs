@@ -43,7 +43,8 @@ impl Unsaved {
 
 #[cfg(test)]
 mod tests {
-    use protocol::entry::{Position, Profile};
+    use protocol::entry::Position;
+    use protocol::kinds::Profile;
     use protocol::{AccountId, Body, EntryId, KeyPair, Timestamp};
 
     use super::*;

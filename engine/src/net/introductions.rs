@@ -10,8 +10,8 @@
 use std::collections::VecDeque;
 
 use ordered::{Map, Set};
-use protocol::introduction::Introduction;
-use protocol::message::Message;
+use protocol::messages::Message;
+use protocol::messages::introduction::Introduction;
 use protocol::{PeerId, Timestamp, limits};
 use rand_core::Rng;
 

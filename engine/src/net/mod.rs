@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use gossip::membership::Membership;
 use ordered::Map;
-use protocol::handshake::{Binding, Role};
-use protocol::message::{Message, Ping};
+use protocol::link::handshake::{Binding, Role};
+use protocol::messages::{Message, Ping};
 use protocol::{AccountId, Instant, PeerId};
 
 use crate::api::{LinkView, Transport};

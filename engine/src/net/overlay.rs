@@ -7,9 +7,11 @@
 use std::time::Duration;
 
 use gossip::membership::{self, Membership};
-use protocol::handshake::Role;
-use protocol::message::Message;
-use protocol::overlay::{Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish};
+use protocol::link::handshake::Role;
+use protocol::messages::Message;
+use protocol::messages::overlay::{
+    Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
+};
 use protocol::{Instant, PeerId, limits};
 
 use crate::ctx::Ctx;

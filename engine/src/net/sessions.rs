@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use protocol::frame::{self, Reassembly};
-use protocol::handshake::{
+use protocol::link::frame::{self, Reassembly};
+use protocol::link::handshake::{
     Binding, Established, Handshake, HandshakeError, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN,
     feature, pair_salt,
 };
-use protocol::message::{Decoded, Message, Ping};
+use protocol::messages::{Decoded, Message, Ping};
 use protocol::{AccountId, Instant, PeerId, Timestamp};
 
 use crate::api::{LinkView, Transport};

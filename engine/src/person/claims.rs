@@ -9,13 +9,14 @@
 
 use std::time::Duration;
 
-use protocol::entry::{Header, Name, Slug};
-use protocol::message::{Message, NameAsked};
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
+use protocol::entry::Header;
+use protocol::kinds::{Name, Slug};
+use protocol::messages::{Message, NameAsked};
+use protocol::names::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
 use protocol::{AccountId, Body, EntryId, EntryRef, Instant, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{ClaimView, Outcome, Refusal};
+use crate::api::{ClaimView, CommandResult, Error};
 use crate::ctx::Ctx;
 use crate::io::LinkId;
 use crate::kinds::Kinds;
@@ -74,16 +75,16 @@ pub(crate) struct Claims {
 }
 
 /// A slug as people write it, made right as far as that is certain; the registry knows the rest of the rules.
-pub(super) fn wished_slug(slug: &str) -> Result<String, Refusal> {
+pub(super) fn wished_slug(slug: &str) -> Result<String, Error> {
     fits(slug.trim().trim_matches('/').replace(' ', "-"))
 }
 
-fn fits(name: String) -> Result<String, Refusal> {
+fn fits(name: String) -> Result<String, Error> {
     let name = name.to_ascii_lowercase();
     match name.len() {
-        0 => Err(Refusal::Empty),
+        0 => Err(Error::Empty),
         1..=limits::UNIQUE_NAME_LEN_MAX => Ok(name),
-        _ => Err(Refusal::TooLong { max: 30 }),
+        _ => Err(Error::TooLong { max: 30 }),
     }
 }
 
@@ -171,11 +172,11 @@ impl Claims {
         ctx: &mut Ctx,
         kinds: &Kinds,
         handle: Option<String>,
-    ) -> Result<Outcome, Refusal> {
-        let me = ctx.me().ok_or(Refusal::NoAccount)?;
+    ) -> Result<CommandResult, Error> {
+        let me = ctx.me().ok_or(Error::NoAccount)?;
         let own = kinds.handle_of(&me).to_owned();
         let (handle, action) = match handle {
-            None if own.is_empty() => return Err(Refusal::NotFound),
+            None if own.is_empty() => return Err(Error::NotFound),
             None => (own, NameAction::Release),
             Some(handle) => {
                 let handle = handle.trim().trim_start_matches('@').to_owned();
@@ -186,13 +187,13 @@ impl Claims {
     }
 
     /// Makes room for one more claim of a slug.
-    pub(super) fn make_room(&mut self, ctx: &mut Ctx, post: Option<EntryId>) -> Result<(), Refusal> {
+    pub(super) fn make_room(&mut self, ctx: &mut Ctx, post: Option<EntryId>) -> Result<(), Error> {
         let slugs = || self.all.iter().filter(|it| it.subject.is_some());
         if slugs().count() < SLUG_CLAIMS_MAX || (post.is_some() && self.get(post).is_some()) {
             return Ok(());
         }
         let refused = slugs().find(|it| it.claim.refused.is_some());
-        let subject = refused.ok_or(Refusal::Busy)?.subject;
+        let subject = refused.ok_or(Error::Busy)?.subject;
         self.end(ctx, subject);
         report(ctx, subject);
         Ok(())
@@ -207,10 +208,10 @@ impl Claims {
         post: Option<Header>,
         action: NameAction,
         withdrawn: bool,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<CommandResult, Error> {
         let (nonce, known) = (ctx.random(), kinds.registry.revision());
-        let local = ctx.local.as_ref().ok_or(Refusal::NoAccount)?;
-        let certificate = local.certificate.clone().ok_or(Refusal::NoAccount)?;
+        let local = ctx.local.as_ref().ok_or(Error::NoAccount)?;
+        let certificate = local.certificate.clone().ok_or(Error::NoAccount)?;
         let request = NameRequest::issue(&local.key, certificate, name, post, action, nonce, known);
         let subject = request.post_id();
         self.forget(subject);
@@ -222,14 +223,14 @@ impl Claims {
         });
         self.update(ctx, subject);
         ctx.wake();
-        Ok(Outcome::Ok)
+        Ok(CommandResult::Ok)
     }
 
     /// The claim is not wanted any more. If the registry may have decided already, it is asked to take that back.
-    pub(super) fn withdraw(&mut self, ctx: &mut Ctx, kinds: &Kinds, subject: Subject) -> Outcome {
+    pub(super) fn withdraw(&mut self, ctx: &mut Ctx, kinds: &Kinds, subject: Subject) -> CommandResult {
         let offered = self.offered;
         let Some(pending) = self.get_mut(subject) else {
-            return Outcome::Ok;
+            return CommandResult::Ok;
         };
         let claim = &mut pending.claim;
         let undecided = claim.sent && claim.refused.is_none();
@@ -253,7 +254,7 @@ impl Claims {
             self.end(ctx, subject);
             report(ctx, subject);
         }
-        Outcome::Ok
+        CommandResult::Ok
     }
 
     fn end(&mut self, ctx: &mut Ctx, subject: Subject) {

@@ -1,15 +1,15 @@
 //! What a person changes: every command becomes one or more entries of this device's feed, or a setting.
 
-use protocol::entry::{Post, Profile, ReplyTo};
-use protocol::identity::Revocation;
-use protocol::name::NameAction;
+use protocol::kinds::Revocation;
+use protocol::kinds::{Post, Profile, ReplyTo};
+use protocol::names::NameAction;
 use protocol::phrase::{self, PhraseError};
 use protocol::{Body, DeviceId, EntryRef, KeyPair, limits};
 
-use crate::api::{Command, Outcome, Refusal};
+use crate::api::{Command, CommandResult, Error};
 use crate::ctx::Ctx;
 use crate::facts::Fact;
-use crate::io::AskId;
+use crate::io::RequestId;
 use crate::kinds::{self, Kinds, PostEntry, Viewer};
 use crate::log::Log;
 use crate::log::records::meta;
@@ -24,16 +24,16 @@ use super::{Person, Preferences};
 /// What became of a command.
 #[derive(Debug)]
 pub(crate) enum Done {
-    Outcome(Outcome),
+    CommandResult(CommandResult),
     /// A post was published: its view is the answer.
     Published(PostEntry),
     /// The answer is given later.
     Later,
 }
 
-impl From<Outcome> for Done {
-    fn from(outcome: Outcome) -> Self {
-        Self::Outcome(outcome)
+impl From<CommandResult> for Done {
+    fn from(outcome: CommandResult) -> Self {
+        Self::CommandResult(outcome)
     }
 }
 
@@ -49,16 +49,16 @@ impl Person {
         &mut self,
         ctx: &mut Ctx,
         parts: &mut Parts<'_>,
-        ask: AskId,
+        request: RequestId,
         command: Command,
-    ) -> Result<Done, Refusal> {
+    ) -> Result<Done, Error> {
         let Parts { net, log, kinds } = parts;
         if let Some(draft) = kinds.draft(&command, Viewer::of(ctx)) {
             self.may_write(ctx, log)?;
             if let Some(body) = draft? {
                 log.append_own(ctx, &body);
             }
-            return Ok(Outcome::Ok.into());
+            return Ok(CommandResult::Ok.into());
         }
         let outcome = match command {
             Command::CreateAccount { name, device_name } => self.create(ctx, log, &name, &device_name)?,
@@ -69,11 +69,11 @@ impl Person {
                 self.begin_as_new_device(ctx, net, log, phrase.as_deref(), &device_name)?
             }
             Command::ConfirmPhrase => {
-                let identity = self.identity.as_mut().ok_or(Refusal::NoAccount)?;
+                let identity = self.identity.as_mut().ok_or(Error::NoAccount)?;
                 identity.account_key = None;
                 identity.write(ctx);
                 ctx.changed.me = true;
-                Outcome::Ok
+                CommandResult::Ok
             }
             Command::Publish {
                 token,
@@ -86,7 +86,7 @@ impl Person {
             }
             Command::SetSlug { post, slug } => {
                 self.may_write(ctx, log)?;
-                return self.set_slug(ctx, kinds, ask, post, slug);
+                return self.set_slug(ctx, kinds, request, post, slug);
             }
             Command::ClaimName { name } => {
                 self.may_write(ctx, log)?;
@@ -107,17 +107,17 @@ impl Person {
                 ctx.write(Op::put(Table::Meta, meta::PREFERENCES.to_vec(), &preferences));
                 net.set_relays_only(ctx, on);
                 ctx.changed.me = true;
-                Outcome::Ok
+                CommandResult::Ok
             }
             Command::RebuildViews => {
                 ctx.fact(Fact::RebuildViews);
-                Outcome::Ok
+                CommandResult::Ok
             }
             // Drafted above, or for relays.
             Command::Follow { .. }
             | Command::Unfollow { .. }
             | Command::EditProfile { .. }
-            | Command::CheckReplicas { .. } => Outcome::Ok,
+            | Command::CheckReplicas { .. } => CommandResult::Ok,
         };
         Ok(outcome.into())
     }
@@ -128,10 +128,10 @@ impl Person {
         log: &mut Log,
         name: &str,
         device_name: &str,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<CommandResult, Error> {
         let name = kinds::text(name, limits::NAME_CHARS_MAX)?;
         if self.identity.is_some() {
-            return Err(Refusal::HasAccount);
+            return Err(Error::HasAccount);
         }
         let account_key = KeyPair::from_seed(&ctx.random());
         let account = self.become_device(ctx, log, &account_key, true, device_name);
@@ -147,15 +147,15 @@ impl Person {
         log: &mut Log,
         words: &str,
         device_name: &str,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<CommandResult, Error> {
         let account_key = phrase::from_words(words).map_err(phrase_refusal)?;
         if let Some(identity) = &self.identity {
             // Only a device that can no longer write makes room for a new one of the same account.
-            if !matches!(self.may_write(ctx, log), Err(Refusal::Forked | Refusal::Revoked)) {
-                return Err(Refusal::HasAccount);
+            if !matches!(self.may_write(ctx, log), Err(Error::Forked | Error::Revoked)) {
+                return Err(Error::HasAccount);
             }
             if !identity.is_of(&account_key) {
-                return Err(Refusal::PhraseOfOther);
+                return Err(Error::PhraseOfOther);
             }
             net.close_all(ctx, "this device begins anew");
             log.leave_own(ctx);
@@ -171,7 +171,7 @@ impl Person {
         account_key: &KeyPair,
         keep: bool,
         device_name: &str,
-    ) -> Outcome {
+    ) -> CommandResult {
         let identity = Identity::new_device(ctx, account_key, keep, device_name);
         identity.write(ctx);
         ctx.local = Some(identity.local());
@@ -181,13 +181,13 @@ impl Person {
         self.own_feed.on_created();
         ctx.changed.me = true;
         ctx.wake();
-        Outcome::Account(account)
+        CommandResult::Account(account)
     }
 
     /// Whether this device can write now.
-    pub(super) fn may_write(&self, ctx: &Ctx, log: &Log) -> Result<(), Refusal> {
+    pub(super) fn may_write(&self, ctx: &Ctx, log: &Log) -> Result<(), Error> {
         if self.own_feed.is_old_copy() {
-            return Err(Refusal::OldCopy);
+            return Err(Error::OldCopy);
         }
         log.may_write(ctx)
     }
@@ -197,7 +197,7 @@ impl Person {
         &mut self,
         ctx: &Ctx,
         net: &Net,
-        ask: AskId,
+        request: RequestId,
         command: Command,
     ) -> Option<Command> {
         let signs = !matches!(
@@ -211,7 +211,7 @@ impl Person {
                 | Command::CheckReplicas { .. }
         );
         if self.identity.is_some() && signs && self.own_feed.must_wait(ctx, net) {
-            self.own_feed.wait(ask, command);
+            self.own_feed.wait(request, command);
             return None;
         }
         Some(command)
@@ -225,19 +225,19 @@ impl Person {
         log: &mut Log,
         words: Option<&str>,
         device_name: &str,
-    ) -> Result<Outcome, Refusal> {
-        let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
+    ) -> Result<CommandResult, Error> {
+        let identity = self.identity.as_ref().ok_or(Error::NoAccount)?;
         let blocked = self.may_write(ctx, log);
-        if !matches!(blocked, Err(Refusal::OldCopy | Refusal::Forked)) {
-            return Err(Refusal::HasAccount);
+        if !matches!(blocked, Err(Error::OldCopy | Error::Forked)) {
+            return Err(Error::HasAccount);
         }
         let (account_key, keep) = match (words, &identity.account_key) {
             (Some(words), _) => (phrase::from_words(words).map_err(phrase_refusal)?, false),
             (None, Some(key)) => (key.clone(), true),
-            (None, None) => return Err(Refusal::PhraseLength { words: 0 }),
+            (None, None) => return Err(Error::PhraseLength { words: 0 }),
         };
         if !identity.is_of(&account_key) {
-            return Err(Refusal::PhraseOfOther);
+            return Err(Error::PhraseOfOther);
         }
         net.close_all(ctx, "this device begins anew");
         log.leave_own(ctx);
@@ -258,10 +258,10 @@ impl Person {
         text: &str,
         reply: Option<ReplyTo>,
         slug: Option<String>,
-    ) -> Result<PostEntry, Refusal> {
+    ) -> Result<PostEntry, Error> {
         let text = kinds::text(text, limits::POST_CHARS_MAX)?;
         let slug = slug.map(|slug| wished_slug(&slug)).transpose()?;
-        let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
+        let identity = self.identity.as_ref().ok_or(Error::NoAccount)?;
         let post = Post { text, reply };
         if let Some(known) = self.tokens.get(&token) {
             let account = identity.account();
@@ -282,7 +282,7 @@ impl Person {
         }
         let entry = log
             .append_own(ctx, &Body::Post(post.clone()))
-            .ok_or(Refusal::NoAccount)?;
+            .ok_or(Error::NoAccount)?;
         let (header, id) = (entry.header(), entry.id());
         let record = TokenRecord { seq: header.seq, id };
         self.tokens.remember(ctx, token, record);
@@ -300,29 +300,29 @@ impl Person {
         log: &mut Log,
         words: &str,
         device: DeviceId,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<CommandResult, Error> {
         self.may_write(ctx, log)?;
         let account_key = phrase::from_words(words).map_err(phrase_refusal)?;
-        let identity = self.identity.as_ref().ok_or(Refusal::NoAccount)?;
+        let identity = self.identity.as_ref().ok_or(Error::NoAccount)?;
         if !identity.is_of(&account_key) {
-            return Err(Refusal::PhraseOfOther);
+            return Err(Error::PhraseOfOther);
         }
         let account = identity.account();
         let feed = log.feeds.get(&device).filter(|feed| feed.account == account);
-        let feed = feed.ok_or(Refusal::NotFound)?;
+        let feed = feed.ok_or(Error::NotFound)?;
         let revocation = Revocation::issue(&account_key, device, feed.next_seq, feed.head, ctx.now.wall);
         log.append_own(ctx, &Body::Revocation(revocation));
-        Ok(Outcome::Ok)
+        Ok(CommandResult::Ok)
     }
 }
 
-pub(super) fn phrase_refusal(error: PhraseError) -> Refusal {
+pub(super) fn phrase_refusal(error: PhraseError) -> Error {
     match error {
-        PhraseError::Length(words) => Refusal::PhraseLength { words: words as u32 },
-        PhraseError::UnknownWord { position, word } => Refusal::PhraseWord {
+        PhraseError::Length(words) => Error::PhraseLength { words: words as u32 },
+        PhraseError::UnknownWord { position, word } => Error::PhraseWord {
             position: position as u32,
             word,
         },
-        PhraseError::Checksum => Refusal::PhraseChecksum,
+        PhraseError::Checksum => Error::PhraseChecksum,
     }
 }

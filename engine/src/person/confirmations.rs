@@ -1,7 +1,7 @@
 //! What other peers confirm to hold of this account's feeds.
 
-use protocol::message::FeedHead;
-use protocol::receipt::Receipt;
+use protocol::messages::FeedHead;
+use protocol::messages::receipt::Receipt;
 use protocol::{AccountId, DeviceId};
 
 use crate::api::Event;
@@ -16,9 +16,9 @@ use super::Person;
 
 impl Person {
     /// How many relays should hold this device's entries: as many as there are, up to the usual number of replicas.
-    pub(crate) fn relays_known(ctx: &Ctx, net: &Net, directory: &Directory) -> u32 {
+    pub(crate) fn relays_known(replicas: usize, net: &Net, directory: &Directory) -> u32 {
         let workers = directory.living_workers().count();
-        let wanted = workers.min(ctx.config.replicas).max(net.known.len().min(1));
+        let wanted = workers.min(replicas).max(net.known.len().min(1));
         u32::try_from(wanted).unwrap_or(u32::MAX)
     }
 
@@ -99,7 +99,7 @@ impl Person {
         device: DeviceId,
         before: u64,
     ) {
-        let relays_known = Self::relays_known(ctx, net, directory);
+        let relays_known = Self::relays_known(ctx.config.replicas, net, directory);
         for (seq, post) in log.holders.own_posts_from(device, before) {
             let durability = log.durability(&device, seq, relays_known);
             ctx.event(Event::Durability { post, durability });

@@ -1,6 +1,6 @@
 //! Who this device is: its account, its key, and, until the recovery phrase is confirmed, the account's key.
 
-use protocol::identity::Certificate;
+use protocol::kinds::Certificate;
 use protocol::{AccountId, DeviceId, KeyPair, limits};
 use serde::{Deserialize, Serialize};
 

@@ -15,8 +15,8 @@ mod visits;
 mod tests;
 
 use ordered::{Map, Set};
-use protocol::message::FeedHead;
-use protocol::name::NameAnswer;
+use protocol::messages::FeedHead;
+use protocol::names::NameAnswer;
 use protocol::{AccountId, PeerId, VerifiedEntry, codec, phrase};
 use serde::{Deserialize, Serialize};
 

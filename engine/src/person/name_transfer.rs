@@ -4,11 +4,11 @@
 //! The offer is known to the device that made it. As long as it stands, the feeds of the other account are wanted here: they tell
 //! when the handle was taken, and then this account's feed says that it has none any more.
 
-use protocol::entry::Name;
-use protocol::name::NameAction;
+use protocol::kinds::Name;
+use protocol::names::NameAction;
 use protocol::{AccountId, Body};
 
-use crate::api::{OfferView, Outcome, Refusal};
+use crate::api::{CommandResult, Error, OfferView};
 use crate::ctx::Ctx;
 use crate::facts::Fact;
 use crate::kinds::Kinds;
@@ -25,15 +25,15 @@ impl Claims {
         ctx: &mut Ctx,
         kinds: &Kinds,
         to: Option<AccountId>,
-    ) -> Result<Outcome, Refusal> {
-        let me = ctx.me().ok_or(Refusal::NoAccount)?;
+    ) -> Result<CommandResult, Error> {
+        let me = ctx.me().ok_or(Error::NoAccount)?;
         let handle = kinds.handle_of(&me).to_owned();
         if handle.is_empty() || to == Some(me) {
-            return Err(Refusal::NotFound);
+            return Err(Error::NotFound);
         }
         // What is under way for the handle is decided first.
         if self.view(None).is_some_and(|claim| claim.refused.is_none()) {
-            return Err(Refusal::Busy);
+            return Err(Error::Busy);
         }
         self.ask_registry(ctx, kinds, handle, None, NameAction::Offer { to }, false)
     }

@@ -12,14 +12,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ordered::Map;
-use protocol::message::FeedHead;
+use protocol::messages::FeedHead;
 use protocol::{Body, DeviceId, Entry, EntryId, Instant, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::api::Command;
 use crate::ctx::{Ctx, LoadOwner};
 use crate::facts::Fact;
-use crate::io::AskId;
+use crate::io::RequestId;
 use crate::kinds::{Kinds, Viewer};
 use crate::log::Log;
 use crate::log::keys;
@@ -56,7 +56,7 @@ enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SetAside {
     seq: u64,
-    post: protocol::entry::Post,
+    post: protocol::kinds::Post,
 }
 
 /// See the module.
@@ -68,7 +68,7 @@ pub(crate) struct OwnFeed {
     /// The entries that contradict theirs are being read, from this number on.
     cutting: Option<u64>,
     set_aside: Map<EntryId, SetAside>,
-    waiting: VecDeque<(AskId, Command)>,
+    waiting: VecDeque<(RequestId, Command)>,
 }
 
 impl OwnFeed {
@@ -129,12 +129,12 @@ impl OwnFeed {
         pending && !self.old_copy && self.waiting.len() < WAITING_MAX
     }
 
-    pub(super) fn wait(&mut self, ask: AskId, command: Command) {
-        self.waiting.push_back((ask, command));
+    pub(super) fn wait(&mut self, request: RequestId, command: Command) {
+        self.waiting.push_back((request, command));
     }
 
     /// The commands that need not wait any more.
-    pub(crate) fn take_ready(&mut self) -> VecDeque<(AskId, Command)> {
+    pub(crate) fn take_ready(&mut self) -> VecDeque<(RequestId, Command)> {
         match self.state {
             State::Checked => core::mem::take(&mut self.waiting),
             _ if self.old_copy => core::mem::take(&mut self.waiting),
@@ -297,7 +297,7 @@ impl OwnFeed {
     }
 
     /// This copy becomes a device of its own: the posts to issue again, in their order.
-    pub(super) fn take_set_aside(&mut self, ctx: &mut Ctx) -> Vec<protocol::entry::Post> {
+    pub(super) fn take_set_aside(&mut self, ctx: &mut Ctx) -> Vec<protocol::kinds::Post> {
         let mut posts: Vec<(EntryId, SetAside)> = core::mem::take(&mut self.set_aside).into_iter().collect();
         posts.sort_by_key(|(_, post)| post.seq);
         for (id, _) in &posts {

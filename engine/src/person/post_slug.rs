@@ -1,11 +1,11 @@
 //! Giving an own post another slug, or none: the post and its slug are read from the store, then the registry is asked.
 
-use protocol::name::NameAction;
+use protocol::names::NameAction;
 use protocol::{Entry, EntryRef, codec};
 
-use crate::api::{Answer, Outcome, Refusal, StoreState};
+use crate::api::{CommandResult, Error, Response, StoreState};
 use crate::ctx::{Ctx, LoadOwner};
-use crate::io::AskId;
+use crate::io::RequestId;
 use crate::kinds::{self, Kinds, Slugs};
 use crate::log::keys::Place;
 use crate::store::{LoadId, Read, Rows, Table};
@@ -17,7 +17,7 @@ use super::commands::Done;
 /// A slug that is to change, on its way through the store.
 #[derive(Debug)]
 pub(super) struct SlugChange {
-    ask: AskId,
+    request: RequestId,
     post: EntryRef,
     wish: Option<String>,
     /// The place of the post is known: its entry and slug are being read.
@@ -30,13 +30,13 @@ impl Person {
         &mut self,
         ctx: &mut Ctx,
         kinds: &Kinds,
-        ask: AskId,
+        request: RequestId,
         post: EntryRef,
         wish: Option<String>,
-    ) -> Result<Done, Refusal> {
+    ) -> Result<Done, Error> {
         let wish = wish.map(|wish| wished_slug(&wish)).transpose()?;
         if !ctx.is_me(&post.account) {
-            return Err(Refusal::NotFound);
+            return Err(Error::NotFound);
         }
         if wish.is_none() && self.claims.view(Some(post.id)).is_some() {
             return Ok(self.claims.withdraw(ctx, kinds, Some(post.id)).into());
@@ -46,7 +46,7 @@ impl Person {
         self.slug_changes.insert(
             load,
             SlugChange {
-                ask,
+                request,
                 post,
                 wish,
                 located,
@@ -60,16 +60,16 @@ impl Person {
             return;
         };
         if change.located {
-            let ask = change.ask;
+            let request = change.request;
             let answer = match self.change_slug(ctx, kinds, change, &rows) {
-                Ok(outcome) => Answer::Done(outcome),
-                Err(refusal) => Answer::Refused(refusal),
+                Ok(outcome) => Response::Done(outcome),
+                Err(refusal) => Response::Error(refusal),
             };
-            return ctx.answer(ask, answer);
+            return ctx.answer(request, answer);
         }
         let row = rows.first().and_then(|rows| rows.first());
         let Some(place) = row.and_then(|(_, value)| codec::decode::<Place>(value).ok()) else {
-            return ctx.answer(change.ask, Answer::Refused(Refusal::NotFound));
+            return ctx.answer(change.request, Response::Error(Error::NotFound));
         };
         let entry = Read::Get {
             table: Table::Entries,
@@ -82,8 +82,8 @@ impl Person {
 
     pub(crate) fn on_slug_load_failed(&mut self, ctx: &mut Ctx, load: LoadId) {
         if let Some(change) = self.slug_changes.remove(&load) {
-            let refusal = Refusal::Store(StoreState::Failing);
-            ctx.answer(change.ask, Answer::Refused(refusal));
+            let refusal = Error::Store(StoreState::Failing);
+            ctx.answer(change.request, Response::Error(refusal));
         }
     }
 
@@ -93,19 +93,19 @@ impl Person {
         kinds: &mut Kinds,
         change: SlugChange,
         rows: &Rows,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<CommandResult, Error> {
         let entry = rows.first().and_then(|rows| rows.first());
         let entry = entry.and_then(|(_, value)| codec::decode::<Entry>(value).ok());
-        let header = entry.ok_or(Refusal::NotFound)?.signed.header;
+        let header = entry.ok_or(Error::NotFound)?.signed.header;
         let own = rows.get(1).and_then(|rows| Slugs::proven(rows, &kinds.registry));
         let (slug, action) = match (change.wish, own) {
-            (Some(wish), Some(own)) if own.name == wish => return Ok(Outcome::Ok),
+            (Some(wish), Some(own)) if own.name == wish => return Ok(CommandResult::Ok),
             (Some(wish), _) => (wish, NameAction::Claim),
             (None, Some(own)) => {
                 kinds.registry.learn_revision(own.revision);
                 (own.name, NameAction::Release)
             }
-            (None, None) => return Err(Refusal::NotFound),
+            (None, None) => return Err(Error::NotFound),
         };
         self.claims.make_room(ctx, Some(header.id()))?;
         self.claims

@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use ordered::Map;
-use protocol::directory::{Description, role};
+use protocol::messages::directory::{Description, role};
 use protocol::{Instant, PeerId};
 
 use crate::api::ScoreView;

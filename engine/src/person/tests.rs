@@ -1,8 +1,8 @@
 use core::time::Duration;
 
-use protocol::entry::Kind;
+use protocol::kinds::Kind;
 use protocol::messages::FeedHead;
-use protocol::receipt::Receipt;
+use protocol::messages::receipt::Receipt;
 use protocol::{AccountId, EntryId, VerifiedEntry};
 
 use super::Person;
@@ -10,9 +10,9 @@ use super::commands::{Done, Parts};
 use super::own_feed::{CATCH_UP_TIMEOUT, CHECK_TIMEOUT, OwnFeed, WAITING_MAX};
 use super::tokens::TOKENS_MAX;
 use super::visits::VISITS_MAX;
-use crate::api::{Command, Outcome, Refusal};
+use crate::api::{Command, CommandResult, Error};
 use crate::facts::Fact;
-use crate::io::AskId;
+use crate::io::RequestId;
 use crate::kinds::PostEntry;
 use crate::kinds::testing::Author;
 use crate::log::durability::Confirmed;
@@ -51,20 +51,20 @@ impl Device {
         device
     }
 
-    fn command(&mut self, command: Command) -> Result<Done, Refusal> {
+    fn command(&mut self, command: Command) -> Result<Done, Error> {
         let Node {
             ctx, net, log, kinds, ..
         } = &mut self.node;
         let mut parts = Parts { net, log, kinds };
-        self.person.on_command(ctx, &mut parts, AskId(1), command)
+        self.person.on_command(ctx, &mut parts, RequestId(1), command)
     }
 
-    fn create(&mut self) -> Result<Done, Refusal> {
+    fn create(&mut self) -> Result<Done, Error> {
         let (name, device_name) = ("Ada".into(), "laptop".into());
         self.command(Command::CreateAccount { name, device_name })
     }
 
-    fn publish(&mut self, token: u16) -> Result<PostEntry, Refusal> {
+    fn publish(&mut self, token: u16) -> Result<PostEntry, Error> {
         let done = self.command(publish(token))?;
         let Done::Published(post) = done else {
             panic!("not published: {done:?}");
@@ -73,16 +73,16 @@ impl Device {
     }
 
     /// Whether a command that writes waits.
-    fn waits(&mut self, ask: u64) -> bool {
+    fn waits(&mut self, request: u64) -> bool {
         let Node { ctx, net, .. } = &self.node;
         self.person
-            .keep_waiting(ctx, net, AskId(ask), publish(1))
+            .keep_waiting(ctx, net, RequestId(request), publish(1))
             .is_none()
     }
 
     fn ready(&mut self) -> Vec<u64> {
         let ready = self.person.own_feed.take_ready();
-        ready.iter().map(|(ask, _)| ask.0).collect()
+        ready.iter().map(|(request, _)| request.0).collect()
     }
 
     /// Whether neighbours may learn of the whole feed from now on.
@@ -174,7 +174,7 @@ fn an_account_begins_with_its_identity_certificate_and_profile_in_one_batch() {
     let mut device = Device::fresh();
     let created = device.create();
     assert!(
-        matches!(created, Ok(Done::Outcome(Outcome::Account(_)))),
+        matches!(created, Ok(Done::CommandResult(CommandResult::Account(_)))),
         "{created:?}"
     );
     device.node.log.flush(&mut device.node.ctx);
@@ -190,7 +190,7 @@ fn an_account_begins_with_its_identity_certificate_and_profile_in_one_batch() {
         .map(|entry| entry.header().kind)
         .collect();
     assert_eq!(kinds, [Kind::CERTIFICATE, Kind::PROFILE]);
-    assert_eq!(device.create().err(), Some(Refusal::HasAccount));
+    assert_eq!(device.create().err(), Some(Error::HasAccount));
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn after_a_restart_commands_that_sign_wait_until_the_neighbours_had_time_to_answ
     let Node { ctx, net, .. } = &device.node;
     let unsigned = device
         .person
-        .keep_waiting(ctx, net, AskId(2), Command::ConfirmPhrase);
+        .keep_waiting(ctx, net, RequestId(2), Command::ConfirmPhrase);
     assert!(unsigned.is_some(), "it signs nothing");
     device.node.pass(CHECK_TIMEOUT - Duration::from_millis(1));
     assert!(!device.on_timer());
@@ -345,8 +345,8 @@ fn commands_go_on_as_soon_as_a_neighbour_has_said_all() {
 fn commands_beyond_the_bound_do_not_wait() {
     let mut device = Device::restarted();
     device.node.link(&Remote::peer(20));
-    for ask in 0..WAITING_MAX as u64 {
-        assert!(device.waits(ask));
+    for request in 0..WAITING_MAX as u64 {
+        assert!(device.waits(request));
     }
     assert!(!device.waits(1_000));
 }
@@ -420,7 +420,7 @@ fn an_old_copy_takes_back_what_no_other_peer_confirmed_and_writes_no_more() {
         (device.next_seq(), device.person.own_feed.set_aside_len()),
         (2, 2)
     );
-    assert_eq!(device.publish(3).err(), Some(Refusal::OldCopy));
+    assert_eq!(device.publish(3).err(), Some(Error::OldCopy));
     assert!(!device.waits(4), "it is refused at once");
     let number = device
         .node
@@ -511,7 +511,7 @@ fn a_device_that_can_write_does_not_become_another() {
         phrase: None,
         device_name: "copy".into(),
     };
-    assert_eq!(device.command(begin).err(), Some(Refusal::HasAccount));
+    assert_eq!(device.command(begin).err(), Some(Error::HasAccount));
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use protocol::messages::Message;
 use protocol::{AccountId, Entry, Instant};
 
-use crate::api::{Answer, Outcome};
+use crate::api::{CommandResult, Response};
 use crate::ctx::Ctx;
-use crate::io::{AskId, LinkId, Log as Line};
+use crate::io::{LinkId, Log as Line, RequestId};
 use crate::log::Log;
 
 use super::audit::Question;
@@ -25,7 +25,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// A check of an account's replicas that waits for the answers of neighbours.
 #[derive(Debug)]
 struct Check {
-    ask: AskId,
+    request: RequestId,
     links: Vec<LinkId>,
     until: Instant,
 }
@@ -57,7 +57,7 @@ impl Checks {
 
     fn answer(&mut self, ctx: &mut Ctx, is_over: impl Fn(&Check) -> bool) {
         for check in self.checks.extract_if(.., |check| is_over(check)) {
-            ctx.answer(check.ask, Answer::Done(Outcome::Ok));
+            ctx.answer(check.request, Response::Done(CommandResult::Ok));
         }
     }
 }
@@ -133,11 +133,11 @@ impl Relay {
         &mut self,
         ctx: &mut Ctx,
         parts: &mut Parts<'_>,
-        ask: AskId,
+        request: RequestId,
         account: &AccountId,
-    ) -> Option<Outcome> {
+    ) -> Option<CommandResult> {
         if self.checks.is_full() {
-            return Some(Outcome::Ok);
+            return Some(CommandResult::Ok);
         }
         let Parts { net, log, sync, .. } = parts;
         let devices = log.feeds.devices(account);
@@ -161,10 +161,14 @@ impl Relay {
             links.push(link);
         }
         if links.is_empty() {
-            return Some(Outcome::Ok);
+            return Some(CommandResult::Ok);
         }
         let until = ctx.now.instant + CHECK_TIMEOUT;
-        self.checks.checks.push(Check { ask, links, until });
+        self.checks.checks.push(Check {
+            request,
+            links,
+            until,
+        });
         None
     }
 }

@@ -1,5 +1,5 @@
 use super::CHECKS_MAX;
-use crate::api::{Answer, Outcome};
+use crate::api::{CommandResult, Response};
 use crate::io::{LinkId, Output};
 use crate::relay::testing::{World, device, feed, relay_key};
 use protocol::messages::{Digest, Entries, Heads, Message, RangeEnd, Want};
@@ -29,9 +29,9 @@ fn wants(world: &mut World, link: LinkId) -> Vec<Want> {
 fn answered(world: &mut World) -> Vec<u64> {
     let outputs = world.outputs().into_iter();
     let answered = outputs.filter_map(|output| match output {
-        Output::Answer {
+        Output::Response {
             id,
-            answer: Answer::Done(Outcome::Ok),
+            answer: Response::Done(CommandResult::Ok),
         } => Some(id.0),
         _ => None,
     });
@@ -75,7 +75,7 @@ fn a_replica_that_seems_to_be_behind_is_asked_once_and_counts_when_it_shows_the_
     assert_eq!(world.ctx.totals.audits, 0, "it was a question, not an audit");
     assert_eq!(
         world.check_replicas(3, 1),
-        Some(Outcome::Ok),
+        Some(CommandResult::Ok),
         "no replica seems to be behind"
     );
 }
@@ -105,7 +105,7 @@ fn a_check_waits_for_every_replica_and_ends_with_their_links() {
     world.unlink(two);
     assert_eq!(
         world.check_replicas(2, 1),
-        Some(Outcome::Ok),
+        Some(CommandResult::Ok),
         "no replica is linked"
     );
 }
@@ -117,18 +117,18 @@ fn a_peer_that_is_no_neighbour_is_not_asked_since_it_would_not_answer() {
     world.hold(1, 5);
     world.tick();
     let link = world.prove(relay_key(1), true, None);
-    assert_eq!(world.check_replicas(1, 1), Some(Outcome::Ok));
+    assert_eq!(world.check_replicas(1, 1), Some(CommandResult::Ok));
     assert!(wants(&mut world, link).is_empty());
 }
 
 #[test]
 fn checks_are_bounded() {
     let (mut world, link) = world();
-    for ask in 0..CHECKS_MAX as u64 {
-        assert_eq!(world.check_replicas(ask, 1), None);
+    for request in 0..CHECKS_MAX as u64 {
+        assert_eq!(world.check_replicas(request, 1), None);
     }
     let one_more = CHECKS_MAX as u64;
-    assert_eq!(world.check_replicas(one_more, 1), Some(Outcome::Ok));
+    assert_eq!(world.check_replicas(one_more, 1), Some(CommandResult::Ok));
     world.unlink(link);
     assert_eq!(answered(&mut world).len(), CHECKS_MAX);
 }

@@ -11,10 +11,10 @@ use protocol::{
     AccountId, DeviceId, Entry, EntryId, Instant, KeyPair, PeerId, Timestamp, VerifiedEntry, entry::Position,
 };
 
-use crate::api::Outcome;
+use crate::api::CommandResult;
 use crate::ctx::{Ctx, Local, Setup};
 use crate::facts::{Ended, Fact};
-use crate::io::{AskId, Config, LinkId, Log as Line, Now, Output};
+use crate::io::{Config, LinkId, Log as Line, Now, Output, RequestId};
 use crate::kinds::Kinds;
 use crate::log::Log;
 use crate::log::append::Taken;
@@ -262,8 +262,8 @@ impl World {
     }
 
     /// An interface asks for a check of the replicas of person `n`.
-    pub(crate) fn check_replicas(&mut self, ask: u64, n: u16) -> Option<Outcome> {
-        self.with_parts(|relay, ctx, parts| relay.check_replicas(ctx, parts, AskId(ask), &account(n)))
+    pub(crate) fn check_replicas(&mut self, request: u64, n: u16) -> Option<CommandResult> {
+        self.with_parts(|relay, ctx, parts| relay.check_replicas(ctx, parts, RequestId(request), &account(n)))
     }
 
     /// Rows to delete were read.

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use gossip::detector::{Change, Detector, State};
 use ordered::Map;
-use protocol::directory::{Description, SignedDescription, role};
-use protocol::message::{Message, Relays};
-use protocol::name::RegistryId;
+use protocol::messages::directory::{Description, SignedDescription, role};
+use protocol::messages::{Message, Relays};
+use protocol::names::RegistryId;
 use protocol::{Instant, PeerId, limits};
 
 use crate::api::{Event, RelayState, RelayView};

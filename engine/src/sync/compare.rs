@@ -9,7 +9,7 @@
 //! [`limits::SKETCH_CELLS_MAX`], and each request for more must ask for a quarter more than before.
 
 use ordered::{Map, Set};
-use protocol::message::{Compared, Differences, FeedHead, FeedKey, Message, Sketch, Verdict};
+use protocol::messages::{Compared, Differences, FeedHead, FeedKey, Message, Sketch, Verdict};
 use protocol::{AccountId, DeviceId, EntryId, limits};
 
 use crate::ctx::Ctx;

@@ -1,6 +1,6 @@
 //! Digests: how far the feeds of common interest are held.
 
-use protocol::message::{Digest, FeedHead, Message};
+use protocol::messages::{Digest, FeedHead, Message};
 use protocol::{AccountId, DeviceId, limits};
 
 use crate::ctx::Ctx;

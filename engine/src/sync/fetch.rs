@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gossip::broadcast::Route;
 use ordered::Map;
-use protocol::message::{Entries, FeedHead, Message, Want};
+use protocol::messages::{Entries, FeedHead, Message, Want};
 use protocol::{AccountId, DeviceId, Entry, Instant};
 
 use crate::ctx::Ctx;

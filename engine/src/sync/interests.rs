@@ -4,7 +4,7 @@
 use core::mem::take;
 
 use ordered::Set;
-use protocol::message::{Interests, Message, ResumeFailed, SaltedAccount};
+use protocol::messages::{Interests, Message, ResumeFailed, SaltedAccount};
 use protocol::{AccountId, limits};
 
 use crate::ctx::Ctx;

@@ -19,7 +19,7 @@ pub(crate) mod spread;
 mod tests;
 
 use ordered::Map;
-use protocol::message::{FeedHead, Message, Push};
+use protocol::messages::{FeedHead, Message, Push};
 use protocol::{AccountId, Timestamp};
 
 use crate::ctx::Ctx;

@@ -1,8 +1,8 @@
 //! Confirmations: telling authors what is held, durably, of their feeds. A relay that keeps feeds signs receipts; any other peer
 //! says "have".
 
-use protocol::message::{FeedHead, Heads, Message};
-use protocol::receipt::Receipt;
+use protocol::messages::receipt::Receipt;
+use protocol::messages::{FeedHead, Heads, Message};
 use protocol::{AccountId, DeviceId};
 
 use crate::ctx::Ctx;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use ordered::Map;
-use protocol::message::{Credit, Entries, Message, RangeEnd, Want};
+use protocol::messages::{Credit, Entries, Message, RangeEnd, Want};
 use protocol::{DeviceId, limits};
 
 use crate::ctx::{Ctx, LoadOwner};

@@ -14,7 +14,7 @@
 //! Sums are taken modulo the prime 2⁶¹ − 1, where a key is the quotient of the two. Nobody but the two ends of a link knows its
 //! salt, so nobody can choose devices whose differences cancel each other.
 
-use protocol::message::{FEED_KEY_LEN, FeedKey, SKETCH_CELL_LEN};
+use protocol::messages::{FEED_KEY_LEN, FeedKey, SKETCH_CELL_LEN};
 use protocol::{DeviceId, EntryId};
 
 use crate::log::keys::FeedNumber;
@@ -217,7 +217,7 @@ fn times(a: u64, b: u64) -> u64 {
 
 #[cfg(feature = "relay")]
 mod solve {
-    use protocol::message::{FeedKey, SKETCH_CELL_LEN};
+    use protocol::messages::{FeedKey, SKETCH_CELL_LEN};
 
     use super::{Cell, HEAD_BITS, Item, Items, PRIME, Places, check, short, times};
 

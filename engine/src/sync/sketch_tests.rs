@@ -1,6 +1,6 @@
 //! Sketches tell all differences, and cost what the paper says.
 
-use protocol::message::SKETCH_CELL_LEN;
+use protocol::messages::SKETCH_CELL_LEN;
 use protocol::{DeviceId, EntryId};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use gossip::broadcast::{self, Broadcast, Item, Pace, Rank, Route, Tree};
-use protocol::message::{Announced, Announcements, FeedHead, Message, OnTree, Push};
+use protocol::messages::{Announced, Announcements, FeedHead, Message, OnTree, Push};
 use protocol::{DeviceId, VerifiedEntry, limits};
 
 use crate::ctx::Ctx;

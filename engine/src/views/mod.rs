@@ -21,9 +21,9 @@ mod thread;
 use ordered::Map;
 use protocol::{AccountId, DeviceId, EntryId, VerifiedEntry};
 
-use crate::api::{Answer, ClaimView, OfferView, Query, Refusal, Reply, StoreState, Timeline};
+use crate::api::{ClaimView, Error, OfferView, Query, QueryResult, Response, StoreState, Timeline};
 use crate::ctx::{Ctx, LoadOwner};
-use crate::io::AskId;
+use crate::io::RequestId;
 use crate::kinds::{self, Indexed, Kinds, Viewer};
 use crate::log::Log;
 use crate::net::Net;
@@ -95,29 +95,29 @@ pub(crate) struct Own {
 /// A query that is not about views, or that the network has to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unanswered {
-    pub(crate) ask: AskId,
+    pub(crate) request: RequestId,
     pub(crate) query: Query,
 }
 
 /// What comes next in answering a query.
 #[derive(Debug)]
 enum Step {
-    Answer(Answer),
+    Response(Response),
     Read(Vec<Read>, Reading),
     /// Nothing here answers it.
     Unknown(Query),
 }
 
 impl Step {
-    fn reply(reply: Reply) -> Self {
-        Self::Answer(Answer::Reply(Box::new(reply)))
+    fn reply(reply: QueryResult) -> Self {
+        Self::Response(Response::Result(Box::new(reply)))
     }
 }
 
 impl From<kinds::Step> for Step {
     fn from(step: kinds::Step) -> Self {
         match step {
-            kinds::Step::Answer(answer) => Self::Answer(answer),
+            kinds::Step::Response(answer) => Self::Response(answer),
             kinds::Step::Read(reads, reading) => Self::Read(reads, Reading::Kind(reading)),
             kinds::Step::Unknown(query) => Self::Unknown(query),
         }
@@ -160,7 +160,7 @@ pub(crate) fn subject(query: &Query) -> Option<AccountId> {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Views {
-    readings: Map<LoadId, (AskId, Reading)>,
+    readings: Map<LoadId, (RequestId, Reading)>,
     reindex: Reindex,
     events: Events,
 }
@@ -180,31 +180,33 @@ impl Views {
         &mut self,
         ctx: &mut Ctx,
         sources: &Sources<'_>,
-        ask: AskId,
+        request: RequestId,
         query: Query,
     ) -> Option<Unanswered> {
         if ctx.loads_len() >= LOADS_MAX {
-            ctx.answer(ask, Answer::Refused(Refusal::Busy));
+            ctx.answer(request, Response::Error(Error::Busy));
             return None;
         }
         let step = match query {
-            Query::Me => Step::reply(Reply::Me(me_view(sources))),
+            Query::Me => Step::reply(QueryResult::Me(me_view(sources))),
             Query::Timeline {
                 timeline,
                 after,
                 limit,
             } => paging::begin(timeline, after, limit, ctx.now.wall),
             Query::Thread { post } => thread::begin(post),
-            Query::Profile { account } => Step::reply(Reply::Profile(profile::whole(sources, &account))),
-            Query::Following => Step::reply(Reply::Profiles(profile::followed(sources))),
+            Query::Profile { account } => {
+                Step::reply(QueryResult::Profile(profile::whole(sources, &account)))
+            }
+            Query::Following => Step::reply(QueryResult::Profiles(profile::followed(sources))),
             Query::Holders { post } => posts::locate(&post.id),
-            Query::Status => Step::reply(Reply::Status(status(ctx, sources))),
+            Query::Status => Step::reply(QueryResult::Status(status(ctx, sources))),
             query => match sources.kinds.query(&query, sources.viewer) {
                 Some(step) => step.into(),
                 None => Step::Unknown(query),
             },
         };
-        self.go_on(ctx, ask, step)
+        self.go_on(ctx, request, step)
     }
 
     /// Rows of a load of [`LoadOwner::View`]. Returns the query if they do not answer it.
@@ -215,26 +217,26 @@ impl Views {
         load: LoadId,
         rows: Rows,
     ) -> Option<Unanswered> {
-        let (ask, reading) = self.readings.remove(&load)?;
+        let (request, reading) = self.readings.remove(&load)?;
         let step = reading.on_rows(sources, rows);
-        self.go_on(ctx, ask, step)
+        self.go_on(ctx, request, step)
     }
 
     /// A load of [`LoadOwner::View`] failed.
     pub(crate) fn on_load_failed(&mut self, ctx: &mut Ctx, load: LoadId) {
-        if let Some((ask, _)) = self.readings.remove(&load) {
-            ctx.answer(ask, Answer::Refused(Refusal::Store(StoreState::Failing)));
+        if let Some((request, _)) = self.readings.remove(&load) {
+            ctx.answer(request, Response::Error(Error::Store(StoreState::Failing)));
         }
     }
 
-    fn go_on(&mut self, ctx: &mut Ctx, ask: AskId, step: Step) -> Option<Unanswered> {
+    fn go_on(&mut self, ctx: &mut Ctx, request: RequestId, step: Step) -> Option<Unanswered> {
         match step {
-            Step::Answer(answer) => ctx.answer(ask, answer),
+            Step::Response(answer) => ctx.answer(request, answer),
             Step::Read(reads, reading) => {
                 let load = ctx.load(LoadOwner::View, reads);
-                self.readings.insert(load, (ask, reading));
+                self.readings.insert(load, (request, reading));
             }
-            Step::Unknown(query) => return Some(Unanswered { ask, query }),
+            Step::Unknown(query) => return Some(Unanswered { request, query }),
         }
         None
     }

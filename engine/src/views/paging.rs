@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::Timestamp;
 
-use crate::api::{self, Answer, Cursor, PostView, Refusal, Reply, Timeline};
+use crate::api::{self, Cursor, Error, PostView, QueryResult, Response, Timeline};
 use crate::kinds::{TimelineRows, timeline as timeline_rows};
 use crate::log::keys::Place;
 use crate::store::{Read, Row, Rows, prefix_end};
@@ -56,7 +56,7 @@ pub(super) fn begin(timeline: Timeline, after: Option<Cursor>, limit: u32, now: 
     let start = match after {
         // A place of another timeline: from there on its rows would be read.
         Some(Cursor(key)) if !key.starts_with(&rows.prefix) => {
-            return Step::Answer(Answer::Refused(Refusal::NotFound));
+            return Step::Response(Response::Error(Error::NotFound));
         }
         // No cursor shows what is not to be seen yet.
         Some(Cursor(key)) => behind(key).max(first),
@@ -93,7 +93,7 @@ impl Page {
             }
             Self::Beside { next, mut posts } => {
                 add_beside(sources, posts.iter_mut(), rows);
-                Step::reply(Reply::Page(api::Page { posts, next }))
+                Step::reply(QueryResult::Page(api::Page { posts, next }))
             }
         }
     }

@@ -1,7 +1,7 @@
 use protocol::{AccountId, Body};
 
 use super::*;
-use crate::api::{Answer, Query, Refusal, StoreState};
+use crate::api::{Error, Query, Response, StoreState};
 use crate::kinds::testing::{Author, slug};
 use crate::store::{Op, Table};
 use crate::views::testing::{Peer, feed_of, follow, texts};
@@ -101,7 +101,7 @@ fn a_cursor_of_another_timeline_is_refused() {
             after,
             limit,
         };
-        let refused = Answer::Refused(Refusal::NotFound);
+        let refused = Response::Error(Error::NotFound);
         assert_eq!(peer.ask(query), Some(refused));
     }
 }
@@ -238,6 +238,6 @@ fn a_store_that_cannot_be_read_refuses_the_page() {
         after: None,
         limit: 9,
     };
-    let refused = Answer::Refused(Refusal::Store(StoreState::Failing));
+    let refused = Response::Error(Error::Store(StoreState::Failing));
     assert_eq!(peer.ask(query), Some(refused));
 }

@@ -2,7 +2,7 @@
 
 use protocol::EntryId;
 
-use crate::api::{Answer, PostView, Refusal, Reply};
+use crate::api::{Error, PostView, QueryResult, Response};
 use crate::kinds::{Kinds, PostEntry, place_of};
 use crate::log::keys::Place;
 use crate::store::{Read, Row, Rows, Table};
@@ -77,8 +77,8 @@ pub(super) fn on_place_rows(sources: &Sources<'_>, rows: &Rows) -> Step {
     let place = found(rows);
     let at = place.and_then(|place| Some((sources.log.feeds.device(place.feed)?, place.seq)));
     match at {
-        Some((device, seq)) => Step::reply(Reply::Holders(sources.log.holder_views(&device, seq))),
-        None => Step::Answer(Answer::Refused(Refusal::NotFound)),
+        Some((device, seq)) => Step::reply(QueryResult::Holders(sources.log.holder_views(&device, seq))),
+        None => Step::Response(Response::Error(Error::NotFound)),
     }
 }
 

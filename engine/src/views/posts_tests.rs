@@ -46,8 +46,8 @@ fn an_own_post_lists_its_holders_and_a_post_that_is_not_here_is_not_found() {
     let mut holders = |n: usize| {
         let post = entries[n].entry_ref();
         match peer.ask(Query::Holders { post }) {
-            Some(Answer::Reply(reply)) => match *reply {
-                Reply::Holders(holders) => holders.len(),
+            Some(Response::Result(reply)) => match *reply {
+                QueryResult::Holders(holders) => holders.len(),
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -55,7 +55,7 @@ fn an_own_post_lists_its_holders_and_a_post_that_is_not_here_is_not_found() {
     };
     assert_eq!([holders(1), holders(2)], [1, 0]);
     let post = Author::new(2).post("elsewhere").entry_ref();
-    let refused = Answer::Refused(Refusal::NotFound);
+    let refused = Response::Error(Error::NotFound);
     assert_eq!(peer.ask(Query::Holders { post }), Some(refused));
 }
 
@@ -93,7 +93,7 @@ fn a_slug_that_is_not_here_is_handed_back_as_it_is_to_be_looked_up() {
     entries.push(ada.write(&protocol::Body::Slug(body)));
     peer.take(&entries);
     let found = peer.ask(slug_query("/Thing/"));
-    assert!(matches!(found, Some(Answer::Reply(_))), "{found:?}");
+    assert!(matches!(found, Some(Response::Result(_))), "{found:?}");
     assert_eq!(peer.unanswered, []);
 }
 
@@ -109,7 +109,7 @@ fn too_many_reads_at_once_are_refused_as_busy() {
     for _ in 0..LOADS_MAX {
         assert_eq!(peer.ask(query.clone()), None);
     }
-    let refused = Answer::Refused(Refusal::Busy);
+    let refused = Response::Error(Error::Busy);
     assert_eq!(peer.ask(query), Some(refused));
     assert_eq!(peer.unanswered, []);
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::{Answer, Query, Reply};
+use crate::api::{Query, QueryResult, Response};
 use crate::kinds::testing::Author;
 use crate::views::Own;
 use crate::views::testing::{Peer, feed_of, follow};
@@ -83,10 +83,10 @@ fn the_people_one_follows_are_listed_with_their_names() {
     let begin = ada.begin();
     peer.take(&[begin, follow(&mut ada, bob.account())]);
     peer.take(&[bob.begin(), bob.call("Bob")]);
-    let Some(Answer::Reply(reply)) = peer.ask(Query::Following) else {
+    let Some(Response::Result(reply)) = peer.ask(Query::Following) else {
         panic!("an answer");
     };
-    let Reply::Profiles(people) = *reply else {
+    let QueryResult::Profiles(people) = *reply else {
         panic!("{reply:?}");
     };
     let people: Vec<_> = people.iter().map(|it| (it.name.as_str(), it.followed)).collect();

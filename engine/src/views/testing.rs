@@ -4,10 +4,12 @@ use protocol::names::RegistryId;
 use protocol::{AccountId, Body, DeviceId, EntryId, EntryRef, Timestamp, VerifiedEntry};
 
 use super::{Own, Sources, Standing, Unanswered, Views};
-use crate::api::{Answer, ClaimView, Cursor, Event, Page, PostView, Query, Reply, ThreadView, Timeline};
+use crate::api::{
+    ClaimView, Cursor, Event, Page, PostView, Query, QueryResult, Response, ThreadView, Timeline,
+};
 use crate::ctx::{Ctx, LoadOwner};
 use crate::facts::Fact;
-use crate::io::{AskId, Now, Output};
+use crate::io::{Now, Output, RequestId};
 use crate::kinds::testing::{Author, ctx, registry};
 use crate::kinds::{Kinds, Viewer};
 use crate::log::Log;
@@ -80,7 +82,7 @@ pub(super) struct Peer {
     pub(super) slow: bool,
     waiting: Vec<Load>,
     pub(super) events: Vec<Event>,
-    answers: Vec<(AskId, Answer)>,
+    answers: Vec<(RequestId, Response)>,
     pub(super) unanswered: Vec<Unanswered>,
     /// Accounts that were indexed again.
     pub(super) reindexed: Vec<AccountId>,
@@ -199,7 +201,7 @@ impl Peer {
                     Output::Persist(batch) => self.store.apply(&batch),
                     Output::Load(load) => self.waiting.push(load),
                     Output::Event(event) => self.events.push(event),
-                    Output::Answer { id, answer } => self.answers.push((id, answer)),
+                    Output::Response { id, answer } => self.answers.push((id, answer)),
                     _ => {}
                 }
             }
@@ -235,21 +237,21 @@ impl Peer {
     }
 
     /// Asks; the answer, if there is one.
-    pub(super) fn ask(&mut self, query: Query) -> Option<Answer> {
-        let ask = AskId(9);
+    pub(super) fn ask(&mut self, query: Query) -> Option<Response> {
+        let request = RequestId(9);
         let sources = sources!(self);
-        let unanswered = self.views.on_query(&mut self.ctx, &sources, ask, query);
+        let unanswered = self.views.on_query(&mut self.ctx, &sources, request, query);
         self.unanswered.extend(unanswered);
         self.settle();
         self.answers.pop().map(|(id, answer)| {
-            assert_eq!((id, self.answers.len()), (ask, 0), "one answer to each ask");
+            assert_eq!((id, self.answers.len()), (request, 0), "one answer to each ask");
             answer
         })
     }
 
-    fn reply(&mut self, query: Query) -> Reply {
+    fn reply(&mut self, query: Query) -> QueryResult {
         match self.ask(query) {
-            Some(Answer::Reply(reply)) => *reply,
+            Some(Response::Result(reply)) => *reply,
             other => panic!("{other:?}"),
         }
     }
@@ -261,7 +263,7 @@ impl Peer {
             limit,
         };
         match self.reply(query) {
-            Reply::Page(page) => page,
+            QueryResult::Page(page) => page,
             other => panic!("{other:?}"),
         }
     }
@@ -278,7 +280,7 @@ impl Peer {
 
     pub(super) fn thread(&mut self, post: EntryRef) -> ThreadView {
         match self.reply(Query::Thread { post }) {
-            Reply::Thread(thread) => thread,
+            QueryResult::Thread(thread) => thread,
             other => panic!("{other:?}"),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ordered::sorted_by_key;
 use protocol::{EntryId, EntryRef};
 
-use crate::api::{PostView, Reply, ThreadView};
+use crate::api::{PostView, QueryResult, ThreadView};
 use crate::kinds::{answers, place_of};
 use crate::log::keys::Place;
 use crate::store::Rows;
@@ -134,7 +134,7 @@ impl Thread {
         let posts = post.iter_mut().chain(&mut ancestors).chain(&mut replies);
         add_beside(sources, posts, rows);
         let searching = post.is_none() && sources.standing.searching(&entry.account);
-        Step::reply(Reply::Thread(ThreadView {
+        Step::reply(QueryResult::Thread(ThreadView {
             entry,
             post,
             ancestors,

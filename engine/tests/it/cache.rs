@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::{AccountId, KeyPair};
 use starling_engine::Config;
-use starling_engine::api::{Event, Query, RepairView, Reply};
+use starling_engine::api::{Event, Query, QueryResult, RepairView};
 use starling_engine::store::Table;
 
 use crate::compare::{entries, feed, give};
@@ -45,7 +45,7 @@ fn account(n: u16) -> AccountId {
 /// How many entries of an account a peer holds, by its own word.
 fn held(net: &mut Network, at: usize, account: AccountId) -> u64 {
     match net.query(at, Query::Profile { account }) {
-        Reply::Profile(profile) => profile.entries,
+        QueryResult::Profile(profile) => profile.entries,
         other => panic!("{other:?}"),
     }
 }

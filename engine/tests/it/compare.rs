@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use protocol::entry::{Body, Position, Post};
-use protocol::identity::Certificate;
+use protocol::entry::Position;
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, Timestamp, VerifiedEntry};
 use starling_engine::store::Table;
 use starling_engine::{Config, Input};

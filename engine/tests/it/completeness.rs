@@ -1,6 +1,6 @@
 //! What a profile claims of a person's posts: that all of them are there is said only when it is so.
 
-use starling_engine::api::{Command, ProfileView, Query, Reply, Timeline};
+use starling_engine::api::{Command, ProfileView, Query, QueryResult, Timeline};
 use starling_engine::store::{Batch, BatchId, Op, Strictness, Table};
 
 use crate::network::{Network, seed};
@@ -8,7 +8,7 @@ use crate::network::{Network, seed};
 pub(crate) fn profile(net: &mut Network, at: usize, of: usize) -> ProfileView {
     let account = net.account(of);
     match net.query(at, Query::Profile { account }) {
-        Reply::Profile(profile) => profile,
+        QueryResult::Profile(profile) => profile,
         other => panic!("{other:?}"),
     }
 }

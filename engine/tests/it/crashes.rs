@@ -8,11 +8,11 @@
 //!   if the claim was dropped right after a crash;
 //! - no honest peer refuses what another sends.
 
-use protocol::directory::{Description, role};
-use protocol::name::RegistryId;
+use protocol::messages::directory::{Description, role};
+use protocol::names::RegistryId;
 use protocol::{EntryId, EntryRef};
 use rand_core::Rng;
-use starling_engine::api::{Answer, Ask, Command, MeView, Outcome, Query, Reply, Timeline};
+use starling_engine::api::{Command, CommandResult, MeView, Query, QueryResult, Request, Response, Timeline};
 use starling_engine::{Input, Log};
 
 use crate::directory::description;
@@ -76,17 +76,17 @@ impl App {
             reply_to: None,
             slug: draft.slug.clone(),
         };
-        match net.try_ask(self.peer, Ask::Command(command)) {
-            Some(Answer::Done(Outcome::Published(post))) => draft.entry = Some(post.entry.id),
+        match net.try_ask(self.peer, Request::Command(command)) {
+            Some(Response::Done(CommandResult::Published(post))) => draft.entry = Some(post.entry.id),
             Some(other) => panic!("{other:?} (seed {})", net.seed),
             None => {}
         }
     }
 
     fn me(&self, net: &mut Network) -> Option<MeView> {
-        match net.try_ask(self.peer, Ask::Query(Query::Me)) {
-            Some(Answer::Reply(reply)) => match *reply {
-                Reply::Me(me) => me,
+        match net.try_ask(self.peer, Request::Query(Query::Me)) {
+            Some(Response::Result(reply)) => match *reply {
+                QueryResult::Me(me) => me,
                 other => panic!("{other:?} (seed {})", net.seed),
             },
             _ => None,
@@ -96,7 +96,7 @@ impl App {
     fn ask_for_name(&mut self, net: &mut Network) {
         self.wants_name = true;
         let name = self.name();
-        net.try_ask(self.peer, Ask::Command(Command::ClaimName { name }));
+        net.try_ask(self.peer, Request::Command(Command::ClaimName { name }));
     }
 
     /// Asks for a name, or gives it back, or does not want either any more.
@@ -108,7 +108,7 @@ impl App {
             (None, false) => Command::ReleaseName,
             (None, true) => return self.ask_for_name(net),
         };
-        net.try_ask(self.peer, Ask::Command(command));
+        net.try_ask(self.peer, Request::Command(command));
     }
 
     fn name(&self) -> String {
@@ -300,7 +300,7 @@ fn check(net: &mut Network, apps: &[App], relays: &[usize]) {
     for app in apps {
         let home = shown(net, app.peer, Timeline::Home);
         assert_eq!(home, expected, "person {}, seed {seed}", app.peer);
-        let Reply::Me(Some(me)) = net.query(app.peer, Query::Me) else {
+        let QueryResult::Me(Some(me)) = net.query(app.peer, Query::Me) else {
             panic!("an account, seed {seed}");
         };
         assert_eq!(me.claim, None, "every claim is decided, seed {seed}");
@@ -446,7 +446,7 @@ fn a_claim_dropped_after_a_crash_at_any_moment_leaves_nothing_behind() {
         net.run_for_ms(5_000);
         given += net.registry.held.len();
         net.start(ada.peer);
-        net.try_ask(ada.peer, Ask::Command(Command::DropClaim));
+        net.try_ask(ada.peer, Request::Command(Command::DropClaim));
         net.run_for_ms(60_000);
         let me = ada.me(&mut net).expect("it lives");
         assert_eq!(me.claim, None, "after {outputs} outputs, seed {}", net.seed);

@@ -1,8 +1,8 @@
 //! The directory of relays: all know all, and everybody judges alone.
 
 use protocol::PeerId;
-use protocol::directory::{Description, role};
-use starling_engine::api::{Query, RelayState, RelayView, Reply};
+use protocol::messages::directory::{Description, role};
+use starling_engine::api::{Query, QueryResult, RelayState, RelayView};
 use starling_engine::{Candidate, Input, Log};
 
 use crate::network::{Network, seed};
@@ -33,7 +33,7 @@ fn line(net: &mut Network, n: usize) -> Vec<usize> {
 
 fn directory(net: &mut Network, peer: usize) -> Vec<RelayView> {
     match net.query(peer, Query::Network) {
-        Reply::Network(view) => view.relays,
+        QueryResult::Network(view) => view.relays,
         other => panic!("{other:?}"),
     }
 }

@@ -1,6 +1,8 @@
 //! Forks and revocations.
 
-use starling_engine::api::{Answer, Command, Event, MeView, Outcome, Query, Refusal, Reply, Timeline};
+use starling_engine::api::{
+    Command, CommandResult, Error, Event, MeView, Query, QueryResult, Response, Timeline,
+};
 
 use crate::completeness::profile;
 use crate::network::{Network, seed};
@@ -61,7 +63,7 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
             ["before"],
             "frozen where it forked"
         );
-        let Reply::Profile(profile) = net.query(peer, Query::Profile { account }) else {
+        let QueryResult::Profile(profile) = net.query(peer, Query::Profile { account }) else {
             panic!()
         };
         assert!(profile.forked && !profile.is_complete(), "{profile:?}");
@@ -79,7 +81,7 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
         reply_to: None,
         slug: None,
     };
-    assert_eq!(net.command(copy, publish), Answer::Refused(Refusal::Forked));
+    assert_eq!(net.command(copy, publish), Response::Error(Error::Forked));
 
     // A newcomer gets the proof with the feed.
     let dora = net.person("Dora");
@@ -90,7 +92,7 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
     assert!(profile(&mut net, dora, copy).forked);
 
     // The phrase makes a new device out of the broken one, and life goes on.
-    let Reply::Phrase(Some(words)) = net.query(copy, Query::Phrase) else {
+    let QueryResult::Phrase(Some(words)) = net.query(copy, Query::Phrase) else {
         panic!()
     };
     let restore = Command::Restore {
@@ -99,7 +101,7 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
     };
     assert_eq!(
         net.command(copy, restore),
-        Answer::Done(Outcome::Account(account))
+        Response::Done(CommandResult::Account(account))
     );
     net.introduce_all();
     net.run_for_ms(5_000);
@@ -110,7 +112,7 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
 
 fn me(net: &mut Network, peer: usize) -> MeView {
     match net.query(peer, Query::Me) {
-        Reply::Me(Some(me)) => me,
+        QueryResult::Me(Some(me)) => me,
         other => panic!("{other:?}"),
     }
 }
@@ -157,10 +159,7 @@ fn an_old_copy_of_a_device_takes_back_what_no_other_peer_has() {
     }
     let old = me(&mut net, copy);
     assert!(old.old_copy && old.set_aside == 1, "{old:?}");
-    assert_eq!(
-        net.command(copy, publish("no")),
-        Answer::Refused(Refusal::OldCopy)
-    );
+    assert_eq!(net.command(copy, publish("no")), Response::Error(Error::OldCopy));
     let original = me(&mut net, ada);
     assert!(!original.old_copy && !original.forked, "{original:?}");
     net.post(ada, "the original goes on");
@@ -180,7 +179,10 @@ fn an_old_copy_becomes_a_device_of_its_own_and_keeps_its_posts() {
         phrase: None,
         device_name: "the copy".into(),
     };
-    assert_eq!(net.command(copy, begin), Answer::Done(Outcome::Account(account)));
+    assert_eq!(
+        net.command(copy, begin),
+        Response::Done(CommandResult::Account(account))
+    );
     net.introduce_all();
     net.run_for_ms(10_000);
     net.post(copy, "and goes on");
@@ -242,7 +244,7 @@ fn a_revoked_device_is_void_from_there_on_and_its_past_stays() {
     net.add_relay();
     let (ada, bob) = (net.person("Ada"), net.person("Bob"));
     net.follow(bob, ada);
-    let Reply::Phrase(Some(words)) = net.query(ada, Query::Phrase) else {
+    let QueryResult::Phrase(Some(words)) = net.query(ada, Query::Phrase) else {
         panic!()
     };
     let phone = net.add_browser();
@@ -257,7 +259,7 @@ fn a_revoked_device_is_void_from_there_on_and_its_past_stays() {
     net.run_for_ms(5_000);
     net.post(phone, "mine");
     net.run_for_ms(3_000);
-    let Reply::Me(Some(me)) = net.query(phone, Query::Me) else {
+    let QueryResult::Me(Some(me)) = net.query(phone, Query::Me) else {
         panic!()
     };
     // The phone is stolen; offline it writes on.
@@ -272,13 +274,13 @@ fn a_revoked_device_is_void_from_there_on_and_its_past_stays() {
                 device: me.device
             }
         ),
-        Answer::Refused(Refusal::PhraseChecksum | Refusal::PhraseOfOther)
+        Response::Error(Error::PhraseChecksum | Error::PhraseOfOther)
     ));
     let revoke = Command::RevokeDevice {
         phrase: words.join(" "),
         device: me.device,
     };
-    assert_eq!(net.command(ada, revoke), Answer::Done(Outcome::Ok));
+    assert_eq!(net.command(ada, revoke), Response::Done(CommandResult::Ok));
     net.run_for_ms(2_000);
     net.heal();
     net.introduce_all();
@@ -298,14 +300,15 @@ fn a_revoked_device_is_void_from_there_on_and_its_past_stays() {
         reply_to: None,
         slug: None,
     };
-    assert_eq!(net.command(phone, publish), Answer::Refused(Refusal::Revoked));
+    assert_eq!(net.command(phone, publish), Response::Error(Error::Revoked));
 }
 
 #[test]
 fn nobody_revokes_another_persons_device() {
-    use protocol::entry::{Body, Position};
-    use protocol::identity::Revocation;
-    use protocol::message::{Message, Push};
+    use protocol::entry::Position;
+    use protocol::kinds::Body;
+    use protocol::kinds::Revocation;
+    use protocol::messages::{Message, Push};
     use protocol::{AccountId, DeviceId, EntryId, KeyPair, Timestamp, VerifiedEntry};
 
     use crate::hostile::{Victim, certificate};

@@ -1,23 +1,25 @@
 //! A hostile neighbour: whatever it sends, nothing of it is stored, the link is closed with a reason, others notice nothing.
 
-use protocol::entry::{Body, Position, Post};
-use protocol::frame::{self, Reassembly};
-use protocol::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, feature};
-use protocol::identity::Certificate;
-use protocol::message::{
+use protocol::entry::Position;
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
+use protocol::link::frame::{self, Reassembly};
+use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, feature};
+use protocol::messages::overlay::{Request, Wish};
+use protocol::messages::receipt::Receipt;
+use protocol::messages::{
     Announced, Announcements, Compared, Decoded, Digest, FeedHead, Interests, Message, Ping, Push, RangeEnd,
     Relays, SKETCH_CELL_LEN, Sketch, Verdict, Want,
 };
-use protocol::overlay::{Request, Wish};
-use protocol::receipt::Receipt;
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_engine::api::{
-    Answer, Ask, Command, Event, NetworkView, Outcome, Query, RepairView, Reply, Transport,
+    Command, CommandResult, Event, NetworkView, Query, QueryResult, RepairView, Request, Response, Transport,
 };
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::{Batch, Table};
-use starling_engine::{AskId, Config, Engine, Input, LinkId, Log, Now, Output};
+use starling_engine::{Config, Engine, Input, LinkId, Log, Now, Output, RequestId};
 
+mod commits;
 mod relays;
 
 /// A relay's engine with a disk that answers at once, and a raw neighbour on link 1.
@@ -28,7 +30,7 @@ pub(crate) struct Victim {
     closed: Vec<String>,
     refused: Vec<String>,
     repair: RepairView,
-    answers: Vec<Answer>,
+    answers: Vec<Response>,
     now: Now,
     /// What reads see: the disk and what waits for it.
     view: MemoryStore,
@@ -85,7 +87,7 @@ impl Victim {
                 Output::Close { reason, .. } => self.closed.push(reason),
                 Output::Log(Log::Refused { reason, .. }) => self.refused.push(reason),
                 Output::Event(Event::Repair(repair)) => self.repair = repair,
-                Output::Answer { answer, .. } => self.answers.push(answer),
+                Output::Response { answer, .. } => self.answers.push(answer),
                 _ => {}
             }
         }
@@ -115,17 +117,20 @@ impl Victim {
     }
 
     fn command(&mut self, command: Command) {
-        let (id, ask) = (AskId(1), Ask::Command(command));
-        self.input(Input::Ask { id, ask });
+        let (id, request) = (RequestId(1), Request::Command(command));
+        self.input(Input::Request { id, request });
     }
 
     /// Entries of an account that are said to be missing here.
     fn ahead(&mut self, account: AccountId) -> u64 {
-        let ask = Ask::Query(Query::Profile { account });
-        self.input(Input::Ask { id: AskId(1), ask });
+        let request = Request::Query(Query::Profile { account });
+        self.input(Input::Request {
+            id: RequestId(1),
+            request,
+        });
         match self.answers.pop() {
-            Some(Answer::Reply(reply)) => match *reply {
-                Reply::Profile(profile) => profile.ahead(),
+            Some(Response::Result(reply)) => match *reply {
+                QueryResult::Profile(profile) => profile.ahead(),
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -133,11 +138,14 @@ impl Victim {
     }
 
     fn network(&mut self) -> NetworkView {
-        let ask = Ask::Query(Query::Network);
-        self.input(Input::Ask { id: AskId(1), ask });
+        let request = Request::Query(Query::Network);
+        self.input(Input::Request {
+            id: RequestId(1),
+            request,
+        });
         match self.answers.pop() {
-            Some(Answer::Reply(reply)) => match *reply {
-                Reply::Network(view) => view,
+            Some(Response::Result(reply)) => match *reply {
+                QueryResult::Network(view) => view,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -590,18 +598,21 @@ fn receipts_signed_by_keys_that_nobody_vouches_for_make_no_holders() {
         reply_to: None,
         slug: None,
     });
-    let Some(Answer::Done(Outcome::Published(post))) = author.answers.pop() else {
+    let Some(Response::Done(CommandResult::Published(post))) = author.answers.pop() else {
         panic!()
     };
     let mut holders = |of: &KeyPair| {
         let at = Timestamp(1);
         let receipt = Receipt::issue(of, post.device, post.seq + 1, post.entry.id, at);
         author.message(&Message::Receipt(receipt));
-        let ask = Ask::Query(Query::Holders { post: post.entry });
-        author.input(Input::Ask { id: AskId(1), ask });
+        let request = Request::Query(Query::Holders { post: post.entry });
+        author.input(Input::Request {
+            id: RequestId(1),
+            request,
+        });
         match author.answers.pop() {
-            Some(Answer::Reply(reply)) => match *reply {
-                Reply::Holders(holders) => holders,
+            Some(Response::Result(reply)) => match *reply {
+                QueryResult::Holders(holders) => holders,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),

@@ -17,11 +17,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::frame::{self, Reassembly};
-use protocol::message::{Decoded, FeedHead, Message};
-use protocol::name::NameQuestion;
+use protocol::link::frame::{self, Reassembly};
+use protocol::messages::{Decoded, FeedHead, Message};
+use protocol::names::NameQuestion;
 use protocol::{DeviceId, EntryId, PeerId};
-use starling_engine::api::{Answer, Event, Outcome};
+use starling_engine::api::{CommandResult, Event, Response};
 use starling_engine::store::Table;
 use starling_engine::{LinkId, Output};
 
@@ -101,8 +101,8 @@ impl Model {
 
     /// A step of an engine wants this done; it may die before it is.
     pub(crate) fn on_output(&mut self, peer: usize, output: &Output) {
-        if let Output::Answer {
-            answer: Answer::Done(Outcome::Published(post)),
+        if let Output::Response {
+            answer: Response::Done(CommandResult::Published(post)),
             ..
         } = output
             && !self.is_saved(peer, &post.entry.id)

@@ -1,9 +1,9 @@
 //! Names of the registry: claimed once, known to all who hold the feed, shown to nobody without proof.
 
 use protocol::KeyPair;
-use protocol::directory::{Description, role};
-use protocol::name::{NameAnswer, RegistryId};
-use starling_engine::api::{ClaimView, Command, MeView, Query, Reply};
+use protocol::messages::directory::{Description, role};
+use protocol::names::{NameAnswer, RegistryId};
+use starling_engine::api::{ClaimView, Command, MeView, Query, QueryResult};
 use starling_engine::{Candidate, Config, Input, Log};
 
 use crate::directory::description;
@@ -39,7 +39,7 @@ pub(crate) fn visit(net: &mut Network, person: usize, relay: usize) {
 
 pub(crate) fn me(net: &mut Network, peer: usize) -> MeView {
     match net.query(peer, Query::Me) {
-        Reply::Me(Some(me)) => me,
+        QueryResult::Me(Some(me)) => me,
         other => panic!("{other:?}"),
     }
 }
@@ -47,7 +47,7 @@ pub(crate) fn me(net: &mut Network, peer: usize) -> MeView {
 fn handle_of(net: &mut Network, at: usize, of: usize) -> String {
     let account = me(net, of).account;
     match net.query(at, Query::Profile { account }) {
-        Reply::Profile(profile) => profile.handle,
+        QueryResult::Profile(profile) => profile.handle,
         other => panic!("{other:?}"),
     }
 }
@@ -188,7 +188,7 @@ fn names_of_another_registry_are_shown_to_nobody() {
     net.run_for_ms(20_000);
     let street = net.peer_id(impostor).expect("a key");
     for person in [bob, dan] {
-        let Reply::Network(network) = net.query(person, Query::Network) else {
+        let QueryResult::Network(network) = net.query(person, Query::Network) else {
             panic!()
         };
         let mut heard = network.relays.iter().map(|relay| &relay.description);
@@ -250,7 +250,7 @@ fn a_lookup_asks_the_registry_and_says_so_when_there_is_none() {
     let look = |net: &mut Network, peer: usize, name: &str| {
         let name = name.to_owned();
         match net.query(peer, Query::Name { name }) {
-            Reply::Name(answer) => answer,
+            QueryResult::Name(answer) => answer,
             other => panic!("{other:?}"),
         }
     };
@@ -349,8 +349,8 @@ fn a_new_link_does_not_let_anybody_ask_more_in_a_minute() {
     let may_ask = |net: &mut Network| {
         let name = "somebody".to_owned();
         match net.query(ada, Query::Name { name }) {
-            Reply::Name(NameAnswer::Free) => true,
-            Reply::Name(NameAnswer::TooFast) => false,
+            QueryResult::Name(NameAnswer::Free) => true,
+            QueryResult::Name(NameAnswer::TooFast) => false,
             other => panic!("{other:?}"),
         }
     };

@@ -1,8 +1,8 @@
 //! A name is handed to somebody else: offered by one, claimed by the other, and known to everybody as theirs.
 
 use protocol::AccountId;
-use protocol::name::NameAnswer;
-use starling_engine::api::{Answer, Command, OfferView, Outcome, Query, Refusal, Reply};
+use protocol::names::NameAnswer;
+use starling_engine::api::{Command, CommandResult, Error, OfferView, Query, QueryResult, Response};
 
 use crate::names::{me, relays, visit};
 use crate::network::{Network, seed};
@@ -13,7 +13,7 @@ fn claim(net: &mut Network, peer: usize, name: &str) {
     net.run_for_ms(5_000);
 }
 
-fn offer(net: &mut Network, peer: usize, to: Option<AccountId>) -> Answer {
+fn offer(net: &mut Network, peer: usize, to: Option<AccountId>) -> Response {
     net.command(peer, Command::OfferName { to })
 }
 
@@ -35,7 +35,7 @@ fn ada_and_others() -> (Network, [usize; 3]) {
 fn a_name_that_is_offered_stays_until_the_other_one_asks_for_it() {
     let (mut net, [ada, bob, cleo]) = ada_and_others();
     let to = Some(net.account(bob));
-    assert_eq!(offer(&mut net, ada, to), Answer::Done(Outcome::Ok));
+    assert_eq!(offer(&mut net, ada, to), Response::Done(CommandResult::Ok));
     net.run_for_ms(5_000);
     let own = me(&mut net, ada);
     assert_eq!(
@@ -75,7 +75,7 @@ fn a_name_that_is_offered_stays_until_the_other_one_asks_for_it() {
     net.follow(cleo, ada);
     net.run_for_ms(10_000);
     match net.query(cleo, Query::Profile { account }) {
-        Reply::Profile(profile) => assert_eq!(profile.handle, ""),
+        QueryResult::Profile(profile) => assert_eq!(profile.handle, ""),
         other => panic!("{other:?}"),
     }
 }
@@ -86,7 +86,7 @@ fn an_offer_is_taken_back() {
     let to = Some(net.account(bob));
     offer(&mut net, ada, to);
     net.run_for_ms(5_000);
-    assert_eq!(offer(&mut net, ada, None), Answer::Done(Outcome::Ok));
+    assert_eq!(offer(&mut net, ada, None), Response::Done(CommandResult::Ok));
     net.run_for_ms(5_000);
     let own = me(&mut net, ada);
     assert_eq!((own.handle.as_str(), own.offer, own.claim), ("ada", None, None));
@@ -105,7 +105,7 @@ fn an_offer_waits_for_the_registry_and_is_dropped_without_a_trace() {
     let own = me(&mut net, ada);
     assert!(own.claim.is_some_and(|claim| claim.refused.is_none()), "it waits");
     assert!(own.offer.is_some_and(|offer| offer.to == to && !offer.stands));
-    assert_eq!(offer(&mut net, ada, to), Answer::Refused(Refusal::Busy));
+    assert_eq!(offer(&mut net, ada, to), Response::Error(Error::Busy));
     // The registry may have heard of it: that is undone as well.
     net.command(ada, Command::DropClaim);
     net.registry.answers = true;
@@ -120,7 +120,7 @@ fn an_offer_waits_for_the_registry_and_is_dropped_without_a_trace() {
 fn who_has_no_name_has_none_to_offer() {
     let (mut net, [ada, bob, _]) = ada_and_others();
     let (to_ada, to_bob) = (Some(net.account(ada)), Some(net.account(bob)));
-    let nothing = Answer::Refused(Refusal::NotFound);
+    let nothing = Response::Error(Error::NotFound);
     assert_eq!(offer(&mut net, bob, to_ada), nothing);
     assert_eq!(offer(&mut net, bob, to_bob), nothing, "nor to oneself");
 }

@@ -7,17 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use protocol::frame;
-use protocol::handshake::{Binding, Role};
-use protocol::name::NameAnswer;
+use protocol::link::frame;
+use protocol::link::handshake::{Binding, Role};
+use protocol::names::NameAnswer;
 use protocol::{AccountId, Instant, KeyPair, PeerId, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use starling_engine::api::{
-    Answer, Ask, Command, Event, Outcome, Page, PostView, Query, Reply, Timeline, Transport,
+    Command, CommandResult, Event, Page, PostView, Query, QueryResult, Request, Response, Timeline, Transport,
 };
 use starling_engine::store::Rows;
-use starling_engine::{AskId, Candidate, Config, Engine, Input, LinkId, Log, NameTicket, Now, Output};
+use starling_engine::{Candidate, Config, Engine, Input, LinkId, Log, NameTicket, Now, Output, RequestId};
 
 use crate::disk::Disk;
 use crate::model::Model;
@@ -45,7 +45,7 @@ pub(crate) struct Peer {
     pub(crate) group: u32,
     pub(crate) events: Vec<Event>,
     pub(crate) log: Vec<Log>,
-    answers: BTreeMap<u64, Answer>,
+    answers: BTreeMap<u64, Response>,
     /// Channels: own name of it → (other peer, its name there).
     channels: BTreeMap<LinkId, (usize, LinkId)>,
     runs: u64,
@@ -414,7 +414,7 @@ impl Network {
                         },
                     );
                 }
-                Output::Answer { id, answer } => {
+                Output::Response { id, answer } => {
                     self.peers[peer].answers.insert(id.0, answer);
                 }
                 Output::Event(event) => {
@@ -528,7 +528,7 @@ impl Network {
     /// How many neighbours a peer has, as it says itself.
     pub(crate) fn neighbours(&mut self, peer: usize) -> usize {
         match self.query(peer, Query::Network) {
-            Reply::Network(network) => network.links.len(),
+            QueryResult::Network(network) => network.links.len(),
             other => panic!("no network: {other:?}"),
         }
     }
@@ -604,16 +604,22 @@ impl Network {
     }
 
     /// Asks and waits for the answer.
-    pub(crate) fn ask(&mut self, peer: usize, ask: Ask) -> Answer {
-        let answer = self.try_ask(peer, ask);
+    pub(crate) fn ask(&mut self, peer: usize, request: Request) -> Response {
+        let answer = self.try_ask(peer, request);
         answer.unwrap_or_else(|| panic!("no answer within ten seconds (seed {})", self.seed))
     }
 
     /// Asks and waits for the answer. `None`: the peer dies without giving one.
-    pub(crate) fn try_ask(&mut self, peer: usize, ask: Ask) -> Option<Answer> {
+    pub(crate) fn try_ask(&mut self, peer: usize, request: Request) -> Option<Response> {
         self.counter += 1;
         let (id, run) = (self.counter, self.peers[peer].runs);
-        self.input(peer, Input::Ask { id: AskId(id), ask });
+        self.input(
+            peer,
+            Input::Request {
+                id: RequestId(id),
+                request,
+            },
+        );
         for _ in 0..10_000 {
             if let Some(answer) = self.peers[peer].answers.remove(&id) {
                 return Some(answer);
@@ -626,13 +632,13 @@ impl Network {
         None
     }
 
-    pub(crate) fn command(&mut self, peer: usize, command: Command) -> Answer {
-        self.ask(peer, Ask::Command(command))
+    pub(crate) fn command(&mut self, peer: usize, command: Command) -> Response {
+        self.ask(peer, Request::Command(command))
     }
 
-    pub(crate) fn query(&mut self, peer: usize, query: Query) -> Reply {
-        match self.ask(peer, Ask::Query(query)) {
-            Answer::Reply(reply) => *reply,
+    pub(crate) fn query(&mut self, peer: usize, query: Query) -> QueryResult {
+        match self.ask(peer, Request::Query(query)) {
+            Response::Result(reply) => *reply,
             other => panic!("not a reply: {other:?} (seed {})", self.seed),
         }
     }
@@ -651,14 +657,14 @@ impl Network {
         };
         assert!(matches!(
             self.command(peer, command),
-            Answer::Done(Outcome::Account(_))
+            Response::Done(CommandResult::Account(_))
         ));
         peer
     }
 
     pub(crate) fn account(&mut self, peer: usize) -> protocol::AccountId {
         match self.query(peer, Query::Me) {
-            Reply::Me(Some(me)) => me.account,
+            QueryResult::Me(Some(me)) => me.account,
             other => panic!("no account: {other:?}"),
         }
     }
@@ -675,21 +681,21 @@ impl Network {
                 slug: None,
             },
         ) {
-            Answer::Done(Outcome::Published(post)) => *post,
+            Response::Done(CommandResult::Published(post)) => *post,
             other => panic!("not published: {other:?} (seed {})", self.seed),
         }
     }
 
     pub(crate) fn follow_account(&mut self, follower: usize, account: AccountId) {
         let answer = self.command(follower, Command::Follow { account });
-        assert_eq!(answer, Answer::Done(Outcome::Ok), "seed {}", self.seed);
+        assert_eq!(answer, Response::Done(CommandResult::Ok), "seed {}", self.seed);
     }
 
     pub(crate) fn follow(&mut self, follower: usize, followed: usize) {
         let account = self.account(followed);
         assert_eq!(
             self.command(follower, Command::Follow { account }),
-            Answer::Done(Outcome::Ok)
+            Response::Done(CommandResult::Ok)
         );
     }
 
@@ -702,7 +708,7 @@ impl Network {
                 after: after.take(),
                 limit: 50,
             };
-            let Reply::Page(Page { posts: page, next }) = self.query(peer, query) else {
+            let QueryResult::Page(Page { posts: page, next }) = self.query(peer, query) else {
                 panic!("not a page")
             };
             posts.extend(page);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use protocol::directory::Description;
+use protocol::messages::directory::Description;
 use protocol::{AccountId, KeyPair, PeerId};
-use starling_engine::api::{Event, Query, Reply, Timeline};
+use starling_engine::api::{Event, Query, QueryResult, Timeline};
 use starling_engine::{Candidate, Config, Input, Log};
 
 use crate::directory::description;
@@ -53,7 +53,7 @@ pub(crate) fn know(net: &mut Network, peer: usize, relay: usize) {
 /// Entries of an account that a peer holds.
 fn held(net: &mut Network, at: usize, account: AccountId) -> u64 {
     match net.query(at, Query::Profile { account }) {
-        Reply::Profile(profile) => profile.entries,
+        QueryResult::Profile(profile) => profile.entries,
         other => panic!("{other:?}"),
     }
 }
@@ -199,7 +199,7 @@ fn an_author_hears_of_the_replicas_through_the_relay_it_is_linked_with() {
     let post = net.post(ada, "safe?");
     net.run_for_ms(10_000);
     let held = match net.query(ada, Query::Holders { post: post.entry }) {
-        Reply::Holders(holders) => holders,
+        QueryResult::Holders(holders) => holders,
         other => panic!("{other:?}"),
     };
     let by: Vec<PeerId> = held
@@ -279,7 +279,7 @@ fn a_relay_that_cannot_show_what_it_says_it_has_is_noticed() {
     assert_eq!(copies(&mut net, &relays, accounts[0], ENTRIES), 2);
     net.run_for_ms(120_000);
     let figures = |net: &mut Network, relay: usize| match net.query(relay, Query::Network) {
-        Reply::Network(view) => (view.audits, view.audits_failed),
+        QueryResult::Network(view) => (view.audits, view.audits_failed),
         other => panic!("{other:?}"),
     };
     let (asked, failed) = figures(&mut net, relays[0]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::name::{NameAction, NameAnswer, NameMark, NameQuestion, NameReceipt};
+use protocol::names::{NameAction, NameAnswer, NameMark, NameQuestion, NameReceipt};
 use protocol::{AccountId, EntryId, KeyPair, Timestamp};
 
 /// A registry of names, shared by all relays that keep one; `answers` is whether it can be reached.

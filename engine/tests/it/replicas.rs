@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use protocol::directory::{Description, role};
+use protocol::messages::directory::{Description, role};
 use protocol::{AccountId, KeyPair, PeerId};
 use starling_engine::api::{
-    Answer, Command, Event, HolderView, Outcome, Query, RelayState, RepairView, ReplicaView, Reply,
+    Command, CommandResult, Event, HolderView, Query, QueryResult, RelayState, RepairView, ReplicaView,
+    Response,
 };
 use starling_engine::{Config, Input, Log};
 
@@ -15,7 +16,7 @@ use crate::placement::{know, relays};
 
 fn replicas(net: &mut Network, at: usize, account: AccountId) -> Vec<ReplicaView> {
     match net.query(at, Query::Replicas { account }) {
-        Reply::Replicas(view) => view.replicas,
+        QueryResult::Replicas(view) => view.replicas,
         other => panic!("{other:?}"),
     }
 }
@@ -23,14 +24,14 @@ fn replicas(net: &mut Network, at: usize, account: AccountId) -> Vec<ReplicaView
 /// Bytes a peer has sent.
 fn sent(net: &mut Network, at: usize) -> u64 {
     match net.query(at, Query::Network) {
-        Reply::Network(view) => view.bytes_out,
+        QueryResult::Network(view) => view.bytes_out,
         other => panic!("{other:?}"),
     }
 }
 
 fn served_by(net: &mut Network, at: usize, account: AccountId) -> Vec<PeerId> {
     match net.query(at, Query::Replicas { account }) {
-        Reply::Replicas(view) => view.served_by,
+        QueryResult::Replicas(view) => view.served_by,
         other => panic!("{other:?}"),
     }
 }
@@ -130,7 +131,7 @@ fn a_copy_that_falls_behind_says_so_and_repair_is_no_delay() {
                 net.seed
             );
             let answer = net.command(*at, Command::CheckReplicas { account });
-            assert_eq!(answer, Answer::Done(Outcome::Ok), "seed {}", net.seed);
+            assert_eq!(answer, Response::Done(CommandResult::Ok), "seed {}", net.seed);
             checked |= lag > Some(0) && sent(&mut net, *at) > before;
             let view = replicas(&mut net, *at, account);
             let view = view.iter().find(|replica| replica.relay == behind);
@@ -256,7 +257,7 @@ fn holders(net: &mut Network, person: usize, text: &str) -> (Vec<PeerId>, Vec<Pe
     let post = net.post(person, text);
     net.run_for_ms(15_000);
     let held = match net.query(person, Query::Holders { post: post.entry }) {
-        Reply::Holders(holders) => holders,
+        QueryResult::Holders(holders) => holders,
         other => panic!("{other:?}"),
     };
     let (relays, others): (Vec<HolderView>, Vec<HolderView>) = held.into_iter().partition(|held| held.relay);
@@ -278,7 +279,7 @@ fn a_relay_that_is_no_worker_holds_what_people_there_want_and_signs_for_nothing(
     assert_eq!(signed.len(), 3, "the workers; seed {}", net.seed);
     assert!(!signed.contains(&lobby_id) && told.contains(&lobby_id));
     let held = |net: &mut Network, at, account| match net.query(at, Query::Profile { account }) {
-        Reply::Profile(profile) => profile.entries,
+        QueryResult::Profile(profile) => profile.entries,
         other => panic!("{other:?}"),
     };
     let (ada_is, bob_is) = (net.account(ada), net.account(bob));

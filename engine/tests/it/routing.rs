@@ -1,6 +1,6 @@
 //! Browsers turn to other relays of the network when their own dies, also after they were closed meanwhile.
 
-use starling_engine::api::{Query, Reply, Timeline};
+use starling_engine::api::{Query, QueryResult, Timeline};
 use starling_engine::io::{Figures, Input, Routing, Terms};
 use starling_engine::store::Table;
 
@@ -20,7 +20,7 @@ fn relays_of(net: &mut Network, person: usize, relays: &[usize]) -> Vec<usize> {
 /// Posts that no relay has signed for.
 fn not_durable(net: &mut Network, person: usize) -> u32 {
     match net.query(person, Query::Status) {
-        Reply::Status(status) => status.not_durable,
+        QueryResult::Status(status) => status.not_durable,
         other => panic!("{other:?}"),
     }
 }
@@ -79,7 +79,7 @@ fn what_strangers_say_of_relays_makes_nobody_link_with_them() {
     net.connect(ada, relays[1]);
     net.run_for_ms(30_000);
     let view = match net.query(ada, Query::Network) {
-        Reply::Network(view) => view,
+        QueryResult::Network(view) => view,
         other => panic!("{other:?}"),
     };
     assert_eq!(view.relays.len(), 4, "seed {}", net.seed);
@@ -144,7 +144,7 @@ fn a_relay_that_only_strangers_speak_of_counts_for_nothing() {
     net.connect(ada, eve);
     net.run_for_ms(120_000);
     let listed = |net: &mut Network, node| match net.query(node, Query::Network) {
-        Reply::Network(view) => view.relays.len(),
+        QueryResult::Network(view) => view.relays.len(),
         other => panic!("{other:?}"),
     };
     assert_eq!(listed(&mut net, ada), 4, "Eve spoke of it, seed {}", net.seed);
@@ -164,7 +164,7 @@ fn a_relay_that_only_strangers_speak_of_counts_for_nothing() {
 /// What the replication delay costs each relay, in tenths.
 fn delay_parts(net: &mut Network, person: usize) -> Vec<u32> {
     match net.query(person, Query::Network) {
-        Reply::Network(view) => view.scores.iter().map(|score| score.parts[0]).collect(),
+        QueryResult::Network(view) => view.scores.iter().map(|score| score.parts[0]).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -281,7 +281,7 @@ fn chosen_by(weights: [f32; 4]) -> Vec<usize> {
     net.input(ada, Input::Routing(Routing::weighing(weights).expect("weights")));
     know(&mut net, ada, relays[0]);
     net.run_for_ms(30_000);
-    let Reply::Network(view) = net.query(ada, Query::Network) else {
+    let QueryResult::Network(view) = net.query(ada, Query::Network) else {
         panic!("no view");
     };
     assert_eq!(view.weights, weights.map(|weight| (weight * 1_000.0) as u32));

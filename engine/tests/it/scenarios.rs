@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol::entry::Body;
+use protocol::kinds::Body;
 use protocol::{Entry, EntryId, VerifiedEntry, codec};
-use starling_engine::api::{Answer, Ask, Command, Event, Outcome, Page, Query, Refusal, Reply, Timeline};
+use starling_engine::api::{
+    Command, CommandResult, Error, Event, Page, Query, QueryResult, Request, Response, Timeline,
+};
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::Table;
-use starling_engine::{AskId, Input};
+use starling_engine::{Input, RequestId};
 
 use crate::network::{Network, seed};
 
@@ -79,14 +81,14 @@ fn posts_written_alone_arrive_in_order_when_the_relay_returns() {
         net.post(ada, text);
         net.run_for_ms(10);
     }
-    let Reply::Status(status) = net.query(ada, Query::Status) else {
+    let QueryResult::Status(status) = net.query(ada, Query::Status) else {
         panic!()
     };
     assert!(status.waiting >= 3, "they wait, and it is said: {status:?}");
     net.start(relay);
     net.run_for_ms(60_000);
     assert_eq!(net.texts(bob, Timeline::Home), ["three", "two", "one"]);
-    let Reply::Status(status) = net.query(ada, Query::Status) else {
+    let QueryResult::Status(status) = net.query(ada, Query::Status) else {
         panic!()
     };
     assert_eq!((status.waiting, status.not_durable), (0, 0));
@@ -150,7 +152,7 @@ fn durability_is_told_step_by_step() {
 #[test]
 fn a_second_device_has_its_own_feed_and_both_show_as_one_person() {
     let (mut net, _, ada, bob) = trio();
-    let Reply::Phrase(Some(words)) = net.query(ada, Query::Phrase) else {
+    let QueryResult::Phrase(Some(words)) = net.query(ada, Query::Phrase) else {
         panic!()
     };
     let second = net.add_browser();
@@ -162,7 +164,7 @@ fn a_second_device_has_its_own_feed_and_both_show_as_one_person() {
         },
     );
     let account = net.account(ada);
-    assert_eq!(restored, Answer::Done(Outcome::Account(account)));
+    assert_eq!(restored, Response::Done(CommandResult::Account(account)));
     settle(&mut net);
     net.post(ada, "from the phone");
     net.run_for_ms(50);
@@ -177,7 +179,7 @@ fn a_second_device_has_its_own_feed_and_both_show_as_one_person() {
     let page = net.page(bob, Timeline::User(account));
     assert_ne!(page[0].device, page[1].device);
     assert_eq!(page[0].name, "Ada");
-    let Reply::Me(Some(me)) = net.query(ada, Query::Me) else {
+    let QueryResult::Me(Some(me)) = net.query(ada, Query::Me) else {
         panic!()
     };
     assert_eq!(me.devices.len(), 2);
@@ -198,7 +200,7 @@ fn a_place_in_one_timeline_is_none_in_another() {
         let timeline = Timeline::User(account);
         net.ask(
             ada,
-            Ask::Query(Query::Timeline {
+            Request::Query(Query::Timeline {
                 timeline,
                 after,
                 limit: 1,
@@ -207,15 +209,15 @@ fn a_place_in_one_timeline_is_none_in_another() {
     };
     let mut places = Vec::new();
     for account in [ada_is, bob_is] {
-        let Answer::Reply(reply) = page(&mut net, account, None) else {
+        let Response::Result(reply) = page(&mut net, account, None) else {
             panic!()
         };
-        let Reply::Page(Page { next: Some(next), .. }) = *reply else {
+        let QueryResult::Page(Page { next: Some(next), .. }) = *reply else {
             panic!()
         };
         assert!(matches!(
             page(&mut net, account, Some(next.clone())),
-            Answer::Reply(_)
+            Response::Result(_)
         ));
         places.push(next);
     }
@@ -223,7 +225,7 @@ fn a_place_in_one_timeline_is_none_in_another() {
     for (account, place) in [ada_is, bob_is].into_iter().zip(places) {
         assert_eq!(
             page(&mut net, account, Some(place)),
-            Answer::Refused(Refusal::NotFound)
+            Response::Error(Error::NotFound)
         );
     }
 }
@@ -236,14 +238,14 @@ fn everything_that_had_synced_comes_back_from_the_phrase_alone() {
         name: "Ada L.".into(),
         bio: "counts".into(),
     };
-    assert_eq!(net.command(ada, bio), Answer::Done(Outcome::Ok));
+    assert_eq!(net.command(ada, bio), Response::Done(CommandResult::Ok));
     for n in 0..40 {
         net.post(ada, &format!("post {n}"));
         net.run_for_ms(20);
     }
     net.post(bob, "hello Ada");
     net.run_for_ms(3_000);
-    let Reply::Phrase(Some(words)) = net.query(ada, Query::Phrase) else {
+    let QueryResult::Phrase(Some(words)) = net.query(ada, Query::Phrase) else {
         panic!()
     };
     let before = net.texts(ada, Timeline::Home);
@@ -251,19 +253,19 @@ fn everything_that_had_synced_comes_back_from_the_phrase_alone() {
     net.crash(ada);
     net.peers[ada].disk.replace(MemoryStore::default());
     net.start(ada);
-    assert!(matches!(net.query(ada, Query::Me), Reply::Me(None)));
+    assert!(matches!(net.query(ada, Query::Me), QueryResult::Me(None)));
     let restore = Command::Restore {
         phrase: words.join("  ").to_uppercase(),
         device_name: "new".into(),
     };
     assert!(matches!(
         net.command(ada, restore),
-        Answer::Done(Outcome::Account(_))
+        Response::Done(CommandResult::Account(_))
     ));
     settle(&mut net);
     net.run_for_ms(5_000);
     assert_eq!(net.texts(ada, Timeline::Home), before);
-    let Reply::Me(Some(me)) = net.query(ada, Query::Me) else {
+    let QueryResult::Me(Some(me)) = net.query(ada, Query::Me) else {
         panic!()
     };
     assert_eq!(
@@ -294,13 +296,13 @@ fn a_repeated_token_is_the_same_post() {
         reply_to: None,
         slug: None,
     };
-    let Answer::Done(Outcome::Published(first)) = net.command(ada, publish.clone()) else {
+    let Response::Done(CommandResult::Published(first)) = net.command(ada, publish.clone()) else {
         panic!()
     };
     net.run_for_ms(1_000);
     net.crash(ada);
     net.start(ada);
-    let Answer::Done(Outcome::Published(second)) = net.command(ada, publish) else {
+    let Response::Done(CommandResult::Published(second)) = net.command(ada, publish) else {
         panic!()
     };
     assert_eq!(first.entry, second.entry);
@@ -333,12 +335,12 @@ fn looking_at_a_stranger_fetches_and_a_nobody_is_given_up() {
     net.post(ada, "public");
     net.run_for_ms(1_000);
     let account = net.account(ada);
-    let Reply::Profile(profile) = net.query(eve, Query::Profile { account }) else {
+    let QueryResult::Profile(profile) = net.query(eve, Query::Profile { account }) else {
         panic!()
     };
     assert!(profile.searching && profile.name.is_empty());
     net.run_for_ms(2_000);
-    let Reply::Profile(profile) = net.query(eve, Query::Profile { account }) else {
+    let QueryResult::Profile(profile) = net.query(eve, Query::Profile { account }) else {
         panic!()
     };
     assert_eq!((profile.name.as_str(), profile.searching), ("Ada", false));
@@ -348,7 +350,7 @@ fn looking_at_a_stranger_fetches_and_a_nobody_is_given_up() {
     let nobody = protocol::AccountId([9; 32]);
     net.query(eve, Query::Profile { account: nobody });
     net.run_for_ms(10_000);
-    let Reply::Profile(profile) = net.query(eve, Query::Profile { account: nobody }) else {
+    let QueryResult::Profile(profile) = net.query(eve, Query::Profile { account: nobody }) else {
         panic!()
     };
     assert!(!profile.searching);
@@ -361,7 +363,7 @@ fn a_thread_shows_what_is_answered_and_what_answers() {
     net.run_for_ms(1_000);
     let root = net.post(ada, "question");
     net.run_for_ms(1_000);
-    let reply_to = |post: &starling_engine::api::PostView| protocol::entry::ReplyTo {
+    let reply_to = |post: &starling_engine::api::PostView| protocol::kinds::ReplyTo {
         root: post.reply.as_ref().map_or(post.entry, |reply| reply.root),
         parent: post.entry,
     };
@@ -371,7 +373,8 @@ fn a_thread_shows_what_is_answered_and_what_answers() {
         reply_to: Some(to),
         slug: None,
     };
-    let Answer::Done(Outcome::Published(answer)) = net.command(bob, publish("answer", 1, reply_to(&root)))
+    let Response::Done(CommandResult::Published(answer)) =
+        net.command(bob, publish("answer", 1, reply_to(&root)))
     else {
         panic!()
     };
@@ -379,7 +382,7 @@ fn a_thread_shows_what_is_answered_and_what_answers() {
     net.command(ada, publish("thanks", 2, reply_to(&answer)));
     net.run_for_ms(1_000);
     for peer in [ada, bob] {
-        let Reply::Thread(thread) = net.query(peer, Query::Thread { post: answer.entry }) else {
+        let QueryResult::Thread(thread) = net.query(peer, Query::Thread { post: answer.entry }) else {
             panic!()
         };
         let texts = |posts: &[starling_engine::api::PostView]| {
@@ -415,14 +418,20 @@ fn a_post_from_the_future_waits_for_its_time() {
     for (token, minutes) in [(1, 9), (2, 20)] {
         let mut ahead = net.now();
         ahead.wall = ahead.wall.plus(Duration::from_secs(minutes * 60));
-        let ask = Ask::Command(Command::Publish {
+        let request = Request::Command(Command::Publish {
             token: [token; 16],
             text: format!("in {minutes} minutes"),
             reply_to: None,
             slug: None,
         });
         if let Some(engine) = &mut net.peers[ada].engine {
-            engine.handle(ahead, Input::Ask { id: AskId(1), ask });
+            engine.handle(
+                ahead,
+                Input::Request {
+                    id: RequestId(1),
+                    request,
+                },
+            );
         }
         net.input(ada, Input::Tick);
     }
@@ -449,18 +458,18 @@ fn a_post_from_the_future_waits_for_its_time() {
 fn bad_commands_change_nothing_and_say_why() {
     let (mut net, _, ada, _) = trio();
     let check =
-        |net: &mut Network, command, refusal| assert_eq!(net.command(ada, command), Answer::Refused(refusal));
+        |net: &mut Network, command, refusal| assert_eq!(net.command(ada, command), Response::Error(refusal));
     let publish = |text: String| Command::Publish {
         token: [1; 16],
         text,
         reply_to: None,
         slug: None,
     };
-    check(&mut net, publish("  \n ".into()), Refusal::Empty);
+    check(&mut net, publish("  \n ".into()), Error::Empty);
     check(
         &mut net,
         publish("x".repeat(3_001)),
-        Refusal::TooLong { max: 3_000 },
+        Error::TooLong { max: 3_000 },
     );
     check(
         &mut net,
@@ -468,32 +477,32 @@ fn bad_commands_change_nothing_and_say_why() {
             name: "x".into(),
             device_name: String::new(),
         },
-        Refusal::HasAccount,
+        Error::HasAccount,
     );
     let stranger = net.add_browser();
     let restore = |phrase: &str| Command::Restore {
         phrase: phrase.into(),
         device_name: String::new(),
     };
-    let word = Refusal::PhraseWord {
+    let word = Error::PhraseWord {
         position: 1,
         word: "bandon".into(),
     };
     assert_eq!(
         net.command(stranger, restore("abandon bandon")),
-        Answer::Refused(word)
+        Response::Error(word)
     );
     assert_eq!(
         net.command(stranger, restore("abandon")),
-        Answer::Refused(Refusal::PhraseLength { words: 1 })
+        Response::Error(Error::PhraseLength { words: 1 })
     );
     assert_eq!(
         net.command(stranger, restore(&"abandon ".repeat(24))),
-        Answer::Refused(Refusal::PhraseChecksum)
+        Response::Error(Error::PhraseChecksum)
     );
     assert_eq!(
         net.command(stranger, publish("x".into())),
-        Answer::Refused(Refusal::NoAccount)
+        Response::Error(Error::NoAccount)
     );
 }
 
@@ -509,7 +518,7 @@ fn rebuilt_views_equal_the_first_ones() {
         let before = net.peers[peer].disk.view.clone();
         assert_eq!(
             net.command(peer, Command::RebuildViews),
-            Answer::Done(Outcome::Ok)
+            Response::Done(CommandResult::Ok)
         );
         net.run_for_ms(3_000);
         for table in [
@@ -556,7 +565,7 @@ fn relays_only_links_with_no_person() {
     net.run_for_ms(3_000);
     net.introduce_all();
     net.run_for_ms(3_000);
-    let Reply::Network(network) = net.query(bob, Query::Network) else {
+    let QueryResult::Network(network) = net.query(bob, Query::Network) else {
         panic!()
     };
     assert!(!network.links.is_empty() && network.links.iter().all(|link| link.relay));

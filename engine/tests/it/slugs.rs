@@ -1,9 +1,9 @@
 //! Slugs of posts: asked for when publishing or later, with or without a network, and known to all who hold the feed.
 
-use protocol::name::{NameAnswer, RegistryId};
+use protocol::names::{NameAnswer, RegistryId};
 use protocol::{EntryRef, KeyPair};
 use starling_engine::api::{
-    Answer, ClaimView, Command, Event, Outcome, PostView, Query, Refusal, Reply, Timeline,
+    ClaimView, Command, CommandResult, Error, Event, PostView, Query, QueryResult, Response, Timeline,
 };
 use starling_engine::store::Table;
 use starling_engine::{Config, Input};
@@ -12,7 +12,7 @@ use crate::directory::description;
 use crate::names::{me, relays, visit};
 use crate::network::{Network, seed};
 
-fn publish(net: &mut Network, peer: usize, text: &str, slug: &str) -> Answer {
+fn publish(net: &mut Network, peer: usize, text: &str, slug: &str) -> Response {
     let mut token = [0; 16];
     token[..text.len().min(16)].copy_from_slice(&text.as_bytes()[..text.len().min(16)]);
     let (text, slug) = (text.to_owned(), Some(slug.to_owned()));
@@ -29,12 +29,12 @@ fn publish(net: &mut Network, peer: usize, text: &str, slug: &str) -> Answer {
 
 fn published(net: &mut Network, peer: usize, text: &str, slug: &str) -> PostView {
     match publish(net, peer, text, slug) {
-        Answer::Done(Outcome::Published(post)) => *post,
+        Response::Done(CommandResult::Published(post)) => *post,
         other => panic!("{other:?} (seed {})", net.seed),
     }
 }
 
-fn set(net: &mut Network, peer: usize, post: EntryRef, slug: Option<&str>) -> Answer {
+fn set(net: &mut Network, peer: usize, post: EntryRef, slug: Option<&str>) -> Response {
     let slug = slug.map(str::to_owned);
     net.command(peer, Command::SetSlug { post, slug })
 }
@@ -42,7 +42,7 @@ fn set(net: &mut Network, peer: usize, post: EntryRef, slug: Option<&str>) -> An
 /// The post as its own page shows it.
 fn post_at(net: &mut Network, peer: usize, post: EntryRef) -> PostView {
     match net.query(peer, Query::Thread { post }) {
-        Reply::Thread(thread) => thread.post.expect("it is held"),
+        QueryResult::Thread(thread) => thread.post.expect("it is held"),
         other => panic!("{other:?}"),
     }
 }
@@ -50,7 +50,7 @@ fn post_at(net: &mut Network, peer: usize, post: EntryRef) -> PostView {
 fn look(net: &mut Network, peer: usize, slug: &str) -> NameAnswer {
     let slug = slug.to_owned();
     match net.query(peer, Query::Slug { slug }) {
-        Reply::Name(answer) => answer,
+        QueryResult::Name(answer) => answer,
         other => panic!("{other:?}"),
     }
 }
@@ -171,7 +171,7 @@ fn a_slug_wished_for_offline_outlives_a_restart_and_is_lost_to_whoever_came_firs
     // Another one works, and the refused one is forgotten.
     assert_eq!(
         set(&mut net, ada, hers.entry, Some("murmurs")),
-        Answer::Done(Outcome::Ok)
+        Response::Done(CommandResult::Ok)
     );
     net.run_for_ms(5_000);
     let shown = post_at(&mut net, ada, hers.entry);
@@ -199,10 +199,13 @@ fn a_slug_is_given_back_and_had_by_another_post() {
     );
     assert_eq!(
         set(&mut net, ada, two.entry, None),
-        Answer::Refused(Refusal::NotFound),
+        Response::Error(Error::NotFound),
         "it has none"
     );
-    assert_eq!(set(&mut net, ada, one.entry, None), Answer::Done(Outcome::Ok));
+    assert_eq!(
+        set(&mut net, ada, one.entry, None),
+        Response::Done(CommandResult::Ok)
+    );
     net.run_for_ms(5_000);
     assert_eq!(post_at(&mut net, bob, one.entry).slug, "");
     assert_eq!(found(&mut net, bob, "flocks"), None);
@@ -231,7 +234,7 @@ fn nobody_gets_a_slug_for_a_post_that_is_not_theirs() {
     net.run_for_ms(10_000);
     let hers = net.post(ada, "hers");
     net.run_for_ms(1_000);
-    let refused = Answer::Refused(Refusal::NotFound);
+    let refused = Response::Error(Error::NotFound);
     assert_eq!(set(&mut net, bob, hers.entry, Some("flocks")), refused);
     let account = me(&mut net, bob).account;
     let as_his = EntryRef {
@@ -254,7 +257,7 @@ fn many_slugs_wait_and_all_are_decided_in_the_end() {
         .collect();
     assert_eq!(
         publish(&mut net, ada, "more", "more"),
-        Answer::Refused(Refusal::Busy)
+        Response::Error(Error::Busy)
     );
     assert_eq!(net.texts(ada, Timeline::Home).len(), 100, "nothing was published");
     net.run_for_ms(1_000);
@@ -284,7 +287,10 @@ fn a_wish_that_is_not_wanted_any_more_leaves_nothing_behind() {
     let (_, worker) = relays(&mut net);
     let ada = net.person("Ada");
     let post = published(&mut net, ada, "post", "flocks");
-    assert_eq!(set(&mut net, ada, post.entry, None), Answer::Done(Outcome::Ok));
+    assert_eq!(
+        set(&mut net, ada, post.entry, None),
+        Response::Done(CommandResult::Ok)
+    );
     assert_eq!(
         post_at(&mut net, ada, post.entry).slug_claim,
         None,

@@ -10,8 +10,9 @@ use engine::Engine;
 use engine::io::{Config, Input, Now, Output};
 use engine::memory::MemoryStore;
 use engine::store::Op;
-use protocol::entry::{Body, Position, Post};
-use protocol::identity::Certificate;
+use protocol::entry::Position;
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
 use protocol::{AccountId, DeviceId, EntryId, Instant, KeyPair, Timestamp, VerifiedEntry, codec};
 
 /// Where pseudo-random numbers begin, here and in the crash tests.

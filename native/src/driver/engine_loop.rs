@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use engine::Engine;
-use engine::api::{Answer, Ask, Event, Query, RelayView, RepairView, Reply, StoreState};
-use engine::io::{AskId, Candidate, Input, LinkId, NameTicket, Output};
+use engine::api::{Event, Query, QueryResult, RelayView, RepairView, Request, Response, StoreState};
+use engine::io::{Candidate, Input, LinkId, NameTicket, Output, RequestId};
 use engine::store::BatchId;
-use protocol::name::{NameAnswer, NameQuestion};
-use protocol::{PeerId, frame};
+use protocol::PeerId;
+use protocol::link::frame;
+use protocol::names::{NameAnswer, NameQuestion};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::load_meter::LoadMeter;
@@ -54,9 +55,9 @@ pub(super) struct EngineLoop {
     address_book: Arc<AddressBook>,
     registry_queue: Option<RegistryQueue>,
     on_event: EventListener,
-    asks: HashMap<u64, oneshot::Sender<Answer>>,
+    asks: HashMap<u64, oneshot::Sender<Response>>,
     /// This machine's own questions to the registry, as many as its queue takes.
-    lookups: HashMap<u64, oneshot::Sender<Answer>>,
+    lookups: HashMap<u64, oneshot::Sender<Response>>,
     last_ask: u64,
     load_meter: LoadMeter,
     /// Links this side dialled whose peer has not proved its key yet.
@@ -198,14 +199,16 @@ impl EngineLoop {
             DriverInput::DialFailed(peer) => self.handle(Input::DialFailed { peer }),
             DriverInput::Candidates(candidates) => self.handle(Input::Candidates(candidates)),
             DriverInput::Describe(description) => self.handle(Input::Describe(description)),
-            DriverInput::Ask(Ask::Query(Query::Name { name }), reply) if self.registry_queue.is_some() => {
+            DriverInput::Request(Request::Query(Query::Name { name }), reply)
+                if self.registry_queue.is_some() =>
+            {
                 self.look_up(name, reply);
             }
-            DriverInput::Ask(ask, reply) => {
+            DriverInput::Request(request, reply) => {
                 self.last_ask += 1;
                 self.asks.insert(self.last_ask, reply);
-                let id = AskId(self.last_ask);
-                self.handle(Input::Ask { id, ask });
+                let id = RequestId(self.last_ask);
+                self.handle(Input::Request { id, request });
             }
             DriverInput::Entries(entries) => self.handle(Input::Entries(entries)),
             DriverInput::HandOver { for_good } => self.handle(Input::HandOver { for_good }),
@@ -231,7 +234,7 @@ impl EngineLoop {
 
     /// Asks this relay's own registry for the owner of a name. When the registry's queue is full, the question is refused, so
     /// there are never more of these than the queue holds.
-    fn look_up(&mut self, name: String, reply: oneshot::Sender<Answer>) {
+    fn look_up(&mut self, name: String, reply: oneshot::Sender<Response>) {
         let Some(queue) = &self.registry_queue else {
             return;
         };
@@ -299,7 +302,7 @@ impl EngineLoop {
                     }
                 }
                 Output::Event(event) => self.on_event(event),
-                Output::Answer { id, answer } => {
+                Output::Response { id, answer } => {
                     if let Some(reply) = self.asks.remove(&id.0) {
                         answers.push((reply, answer));
                     }
@@ -424,8 +427,8 @@ impl EngineLoop {
     }
 }
 
-fn name_reply(answer: NameAnswer) -> Answer {
-    Answer::Reply(Box::new(Reply::Name(answer)))
+fn name_reply(answer: NameAnswer) -> Response {
+    Response::Result(Box::new(QueryResult::Name(answer)))
 }
 
 async fn sleep_until(clock: Clock, deadline: Option<protocol::Instant>) {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use engine::api::{Answer, Ask, Query, RelayView, RepairView, Reply, StoreState, Transport};
+use engine::api::{Query, QueryResult, RelayView, RepairView, Request, Response, StoreState, Transport};
 use engine::io::{Candidate, LinkId, NameTicket};
 use protocol::PeerId;
-use protocol::directory::Description;
-use protocol::handshake::{Binding, Role};
-use protocol::name::{NameAnswer, RegistryId};
+use protocol::link::handshake::{Binding, Role};
+use protocol::messages::directory::Description;
+use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::{Availability, DriverInput};
@@ -103,17 +103,20 @@ impl DriverHandle {
     }
 
     /// Gives the engine a command or a query. `None`: the peer is stopping.
-    pub async fn request(&self, ask: Ask) -> Option<Answer> {
+    pub async fn request(&self, request: Request) -> Option<Response> {
         let (reply, answer) = oneshot::channel();
-        self.inputs.send(DriverInput::Ask(ask, reply)).await.ok()?;
+        self.inputs
+            .send(DriverInput::Request(request, reply))
+            .await
+            .ok()?;
         answer.await.ok()
     }
 
     /// Reads something of the engine. `None`: it cannot be read now, or the peer is stopping.
-    pub async fn ask(&self, query: Query) -> Option<Reply> {
-        match self.request(Ask::Query(query)).await? {
-            Answer::Reply(reply) => Some(*reply),
-            Answer::Done(_) | Answer::Refused(_) => None,
+    pub async fn ask(&self, query: Query) -> Option<QueryResult> {
+        match self.request(Request::Query(query)).await? {
+            Response::Result(reply) => Some(*reply),
+            Response::Done(_) | Response::Error(_) => None,
         }
     }
 

@@ -22,12 +22,12 @@ mod registry_queue;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use engine::api::{Answer, Ask, Event, RepairView, StoreState, Transport};
+use engine::api::{Event, RepairView, Request, Response, StoreState, Transport};
 use engine::io::{Candidate, Config, Input, LinkId, NameTicket};
 use protocol::PeerId;
-use protocol::directory::Description;
-use protocol::handshake::{Binding, Role};
-use protocol::name::{NameAnswer, RegistryId};
+use protocol::link::handshake::{Binding, Role};
+use protocol::messages::directory::Description;
+use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use engine_loop::{EngineLoop, Watches};
@@ -68,7 +68,7 @@ pub(crate) enum DriverInput {
     /// This relay's description.
     Describe(Box<Description>),
     /// A command or query of this machine.
-    Ask(Ask, oneshot::Sender<Answer>),
+    Request(Request, oneshot::Sender<Response>),
     /// Entries of a backup.
     Entries(Vec<protocol::Entry>),
     /// This relay is about to stop, for good or for a while.

@@ -4,7 +4,7 @@
 //! [`super::DriverHandle::answer_name`]. When the queue is full, the question is answered at once with "too fast".
 
 use engine::io::NameTicket;
-use protocol::name::{NameAnswer, NameQuestion};
+use protocol::names::{NameAnswer, NameQuestion};
 use tokio::sync::{mpsc, watch};
 
 /// Questions that may wait for the registry.

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use engine::api::Transport;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
-use protocol::frame;
-use protocol::handshake::{Binding, Role};
+use protocol::link::frame;
+use protocol::link::handshake::{Binding, Role};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::driver::DriverHandle;

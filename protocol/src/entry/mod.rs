@@ -9,7 +9,3 @@ mod verify;
 
 pub use header::{ENTRY_VERSION, Entry, Header, Position, SignedHeader};
 pub use verify::{EntryError, VerifiedEntry};
-
-// Earlier paths of the same items, until their users have moved.
-#[doc(hidden)]
-pub use crate::kinds::{Body, Follow, Kind, Name, Post, Profile, ReplyTo, Slug};

@@ -325,7 +325,7 @@ fn bodies_may_be_extended_but_not_exceed_their_limits() {
     assert_eq!(Body::decode(Kind::POST, &post(String::new())), None);
 
     let profile = |name: usize, bio: usize| {
-        codec::encode(&protocol::entry::Profile {
+        codec::encode(&protocol::kinds::Profile {
             name: "n".repeat(name),
             bio: "b".repeat(bio),
         })

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use data_encoding::BASE64;
-use engine::api::{NetworkView, Query, Reply};
+use engine::api::{NetworkView, Query, QueryResult};
 use engine::io::Config;
 use protocol::{Entry, codec};
 use serde_json::{Value, json};
@@ -258,7 +258,7 @@ pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
 
 async fn held(handle: &DriverHandle) -> Result<NetworkView> {
     match handle.ask(Query::Network).await {
-        Some(Reply::Network(view)) => Ok(view),
+        Some(QueryResult::Network(view)) => Ok(view),
         _ => bail!("the store cannot be read"),
     }
 }

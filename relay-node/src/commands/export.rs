@@ -16,7 +16,8 @@ use std::path::Path;
 
 use data_encoding::BASE64;
 use engine::store::{Read, Table};
-use protocol::entry::{Body, Entry};
+use protocol::entry::Entry;
+use protocol::kinds::Body;
 use protocol::{EntryRef, VerifiedEntry, codec};
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use engine::io::{Routing, Terms};
 use protocol::AccountId;
-use protocol::directory::Location;
+use protocol::messages::directory::Location;
 
 use crate::commands::status::{agent, agent_within, counted, plain, table};
 use crate::config::Settings;

@@ -12,8 +12,8 @@ use clap::ValueEnum;
 use engine::io::Routing;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
-use protocol::directory::role;
 use protocol::limits::ZONE_LEN_MAX;
+use protocol::messages::directory::role;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::commands::cli::Flags;

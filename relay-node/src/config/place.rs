@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use protocol::PeerId;
-use protocol::directory::Location;
+use protocol::messages::directory::Location;
 use serde::{Deserialize, Serialize};
 
 /// A place on Earth as people write it: `52.5,13.4`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::name::{
+use protocol::names::{
     NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
 };
 use protocol::{AccountId, KeyPair, Timestamp, codec};

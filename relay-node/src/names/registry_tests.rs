@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use protocol::entry::{Body, Header, Position, Post};
-use protocol::identity::Certificate;
-use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameRequest};
+use protocol::entry::{Header, Position};
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
+use protocol::names::{NameAction, NameAnswer, NameFault, NameQuestion, NameRequest};
 use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry, codec};
 use tempfile::TempDir;
 

@@ -12,7 +12,7 @@
 //! Invariants: a row under `n/` or `s/` that is not released and its owner's row under `a/` or `p/` name each other; the count
 //! is right after every transaction, and 0 is no row.
 
-use protocol::name::NameRequest;
+use protocol::names::NameRequest;
 use protocol::{AccountId, EntryId, Timestamp, codec};
 use serde::{Deserialize, Serialize};
 

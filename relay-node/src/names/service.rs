@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use native::clock::{Monotonic, wall};
 use native::driver::{DriverHandle, Questions};
-use protocol::name::NameAnswer;
+use protocol::names::NameAnswer;
 use tokio::sync::{Semaphore, watch};
 
 use super::TxnStore;

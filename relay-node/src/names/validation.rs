@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use super::schema::Space;
-use protocol::name::NameFault;
+use protocol::names::NameFault;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::GeneralSecurityProfile as _;
 use unicode_security::confusable_detection::skeleton as uts39_skeleton;
@@ -122,7 +122,7 @@ pub(super) fn check_spelling(name: &str, space: Space) -> Result<(), NameFault> 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use protocol::name::NameFault;
+    use protocol::names::NameFault;
 
     use super::{Space, canonical, skeleton};
 

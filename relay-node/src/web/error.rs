@@ -16,7 +16,7 @@ use axum::http::header::{
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use engine::api::Refusal;
+use engine::api::Error;
 use serde::{Deserialize, Serialize};
 
 use super::negotiate;
@@ -54,7 +54,7 @@ pub(crate) enum WebError {
     Unavailable(String),
     /// The engine refused.
     #[error("{}", refusal_text(.0))]
-    Refused(Refusal),
+    Refused(Error),
     /// The engine's thread has ended, or is about to.
     #[error("the relay is stopping")]
     Stopping,
@@ -77,24 +77,24 @@ impl WebError {
     }
 }
 
-fn refusal_status(refusal: &Refusal) -> StatusCode {
+fn refusal_status(refusal: &Error) -> StatusCode {
     match refusal {
-        Refusal::Starting | Refusal::Busy | Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        Refusal::NotFound => StatusCode::NOT_FOUND,
-        Refusal::Empty | Refusal::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Starting | Error::Busy | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::NotFound => StatusCode::NOT_FOUND,
+        Error::Empty | Error::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         // About an account of this device's own, which a relay has not.
         _ => StatusCode::CONFLICT,
     }
 }
 
-fn refusal_text(refusal: &Refusal) -> &'static str {
+fn refusal_text(refusal: &Error) -> &'static str {
     match refusal {
-        Refusal::Starting => "the relay is reading its store",
-        Refusal::Busy => "the relay is busy",
-        Refusal::Store(_) => "the relay's store does not answer",
-        Refusal::NotFound => "nothing like that is stored here",
-        Refusal::Empty => "it is empty",
-        Refusal::TooLong { .. } => "it is too long",
+        Error::Starting => "the relay is reading its store",
+        Error::Busy => "the relay is busy",
+        Error::Store(_) => "the relay's store does not answer",
+        Error::NotFound => "nothing like that is stored here",
+        Error::Empty => "it is empty",
+        Error::TooLong { .. } => "it is too long",
         _ => "a relay has no account of its own",
     }
 }
@@ -219,7 +219,7 @@ fn log_failure(method: &Method, uri: &Uri, status: StatusCode, detail: Option<&s
 
 #[cfg(test)]
 mod tests {
-    use super::{Problem, Refusal, StatusCode, WebError, render};
+    use super::{Error, Problem, StatusCode, WebError, render};
     use axum::Router;
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
@@ -313,12 +313,12 @@ mod tests {
     #[test]
     fn refusals_of_the_engine_have_their_status() {
         for (refusal, status) in [
-            (Refusal::Starting, 503),
-            (Refusal::Busy, 503),
-            (Refusal::Store(StoreState::Failing), 503),
-            (Refusal::NotFound, 404),
-            (Refusal::TooLong { max: 1 }, 422),
-            (Refusal::NoAccount, 409),
+            (Error::Starting, 503),
+            (Error::Busy, 503),
+            (Error::Store(StoreState::Failing), 503),
+            (Error::NotFound, 404),
+            (Error::TooLong { max: 1 }, 422),
+            (Error::NoAccount, 409),
         ] {
             assert_eq!(WebError::Refused(refusal.clone()).status(), status, "{refusal:?}");
         }

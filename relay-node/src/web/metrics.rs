@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
-use engine::api::{Answer, Ask, NetworkView, Query, RelayState, RepairView, Reply, StoreState};
+use engine::api::{NetworkView, Query, QueryResult, RelayState, RepairView, Request, Response, StoreState};
 
 use super::error::WebError;
 use super::health;
@@ -38,13 +38,13 @@ struct RelayMetrics {
 
 impl RelayMetrics {
     async fn read(driver: &DriverHandle) -> Result<Self, WebError> {
-        let network = match driver.request(Ask::Query(Query::Network)).await {
-            Some(Answer::Reply(reply)) => match *reply {
-                Reply::Network(network) => network,
+        let network = match driver.request(Request::Query(Query::Network)).await {
+            Some(Response::Result(reply)) => match *reply {
+                QueryResult::Network(network) => network,
                 _ => return Err(WebError::Unexpected),
             },
-            Some(Answer::Refused(refusal)) => return Err(WebError::Refused(refusal)),
-            Some(Answer::Done(_)) => return Err(WebError::Unexpected),
+            Some(Response::Error(refusal)) => return Err(WebError::Refused(refusal)),
+            Some(Response::Done(_)) => return Err(WebError::Unexpected),
             None => return Err(WebError::Stopping),
         };
         Ok(Self {

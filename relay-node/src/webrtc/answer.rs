@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::api::Transport;
-use protocol::handshake::{Binding, Role};
+use protocol::link::frame;
+use protocol::link::handshake::{Binding, Role};
 use protocol::signal::{self, Payload};
-use protocol::{PeerId, codec, frame};
+use protocol::{PeerId, codec};
 use signaling::{LocalReceiver, LocalSender};
 
 use super::{RtcEndpoint, RtcLink, RtcReceiver, RtcSender};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-use protocol::name::NameAnswer;
+use protocol::names::NameAnswer;
 
 use crate::people::{Person, TODAY, holder, open};
 

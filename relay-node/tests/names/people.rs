@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use native::clock::{ManualClock, Monotonic};
 use native::store::{FjallDisk, Opener};
-use protocol::entry::{Body, Header, Position, Post};
-use protocol::identity::Certificate;
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
+use protocol::entry::{Header, Position};
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
+use protocol::names::{NameAction, NameAnswer, NameQuestion, NameRequest};
 use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry};
 use starling_relay_node::names::{EMBEDDED_FOLDER, Embedded, Registry, Settings, TxnStore};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use native::clock::Monotonic;
-use protocol::name::{NameAction, NameAnswer, NameQuestion, NameRequest};
+use protocol::names::{NameAction, NameAnswer, NameQuestion, NameRequest};
 use starling_relay_node::names::{Pace, Registry, Settings, Space, lead};
 
 use crate::people::{Person, TODAY, days, holder, open, open_with};

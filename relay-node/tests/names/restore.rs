@@ -1,7 +1,7 @@
 //! A registry that is restored goes on where it was, and only where there is none.
 
 use protocol::codec;
-use protocol::name::{NameAction, NameAnswer, NameQuestion};
+use protocol::names::{NameAction, NameAnswer, NameQuestion};
 use starling_relay_node::names::{
     Change, Check, Embedded, Holding, Registry, Settings, Space, Txn, TxnStore,
 };

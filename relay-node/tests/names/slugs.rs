@@ -2,7 +2,7 @@
 
 use native::clock::Monotonic;
 use protocol::EntryId;
-use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion};
+use protocol::names::{NameAction, NameAnswer, NameFault, NameQuestion};
 use starling_relay_node::names::{Pace, Registry, Settings, Space, lead};
 use std::time::{Duration, Instant};
 

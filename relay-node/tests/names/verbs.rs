@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion};
+use protocol::names::{NameAction, NameAnswer, NameFault, NameQuestion};
 use starling_relay_node::names::Settings;
 
 use crate::people::{Person, TODAY, days, holder, open, open_with};

@@ -10,9 +10,10 @@ use clap::Parser as _;
 use native::clock::Monotonic;
 use native::network::RelayUrl;
 use native::store::{Changes, Disk, DiskError, RowIter};
-use protocol::directory::SignedDescription;
-use protocol::entry::{Body, Position, Post};
-use protocol::name::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceipt, NameRequest};
+use protocol::entry::Position;
+use protocol::kinds::{Body, Post};
+use protocol::messages::directory::SignedDescription;
+use protocol::names::{NameAction, NameAnswer, NameFault, NameQuestion, NameReceipt, NameRequest};
 use protocol::{AccountId, DeviceId, KeyPair, Timestamp, VerifiedEntry, codec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -232,7 +233,7 @@ async fn claims(registry: &Registry, wanted: &str, slug: bool, now: Timestamp) {
         );
         let id = DeviceId(device.public());
         let certificate =
-            protocol::identity::Certificate::issue(&account, id, "device".to_owned(), Timestamp(1));
+            protocol::kinds::Certificate::issue(&account, id, "device".to_owned(), Timestamp(1));
         let body = Body::Post(Post {
             text: "a post".to_owned(),
             reply: None,

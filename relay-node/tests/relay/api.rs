@@ -1,6 +1,6 @@
 //! The JSON API over what a relay holds: profiles, timelines and threads, to read for everybody.
 
-use protocol::entry::{Body, Post, Profile, ReplyTo};
+use protocol::kinds::{Body, Post, Profile, ReplyTo};
 use protocol::{AccountId, VerifiedEntry};
 use serde_json::Value;
 

@@ -1,9 +1,9 @@
 //! Bad input at a live relay: the link is closed with a reason, nothing is stored, others notice nothing.
 
-use protocol::frame;
-use protocol::handshake::HandshakeError;
 use protocol::limits;
-use protocol::message::{Message, Ping};
+use protocol::link::frame;
+use protocol::link::handshake::HandshakeError;
+use protocol::messages::{Message, Ping};
 use tokio_tungstenite::tungstenite::Message as Ws;
 
 use crate::peer::{Author, Channel, Linked, connect, connect_with_small_buffer, link};
@@ -107,7 +107,7 @@ async fn a_forged_handshake_is_refused() {
             break String::from_utf8(payload.to_vec()).unwrap();
         }
         // The relay's own proof does not hold for the wrong host either; that is not what is tested here.
-        if let Ok(protocol::handshake::Step::Send(frame)) = handshake.on_frame(kind, payload) {
+        if let Ok(protocol::link::handshake::Step::Send(frame)) = handshake.on_frame(kind, payload) {
             channel.send_frame(frame).await;
         }
     };
@@ -175,7 +175,7 @@ async fn a_wrongly_signed_entry_is_not_stored() {
     let mut forged = author.post("said by me").entry().clone();
     forged.signed.header.lamport += 1;
     linked
-        .send(&Message::Push(protocol::message::Push {
+        .send(&Message::Push(protocol::messages::Push {
             tree: 0,
             hops: 1,
             entry: forged,

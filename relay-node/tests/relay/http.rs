@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use protocol::message::Message;
+use protocol::messages::Message;
 use rustix::process::Signal;
 
 use crate::peer::{Author, link};

@@ -1,15 +1,16 @@
 //! A peer made by hand: the protocol's handshake and frames over a WebSocket, and a feed of its own to send.
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use protocol::entry::{Body, Position, Post};
-use protocol::frame::{self, Reassembly};
-use protocol::handshake::{
+use protocol::entry::Position;
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
+use protocol::link::frame::{self, Reassembly};
+use protocol::link::handshake::{
     Binding, Established, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN,
 };
-use protocol::identity::Certificate;
-use protocol::message::{Decoded, Message, Push};
-use protocol::overlay::{Request, Wish};
-use protocol::receipt::Receipt;
+use protocol::messages::overlay::{Request, Wish};
+use protocol::messages::receipt::Receipt;
+use protocol::messages::{Decoded, Message, Push};
 use protocol::{AccountId, DeviceId, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -319,7 +320,7 @@ impl Linked {
     /// Asks for a range and takes the answer.
     pub async fn fetch(&mut self, device: DeviceId, from: u64, to: u64) -> Vec<protocol::Entry> {
         let request = 1;
-        self.send(&Message::Want(protocol::message::Want {
+        self.send(&Message::Want(protocol::messages::Want {
             request,
             device,
             from,

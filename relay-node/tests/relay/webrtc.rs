@@ -4,7 +4,7 @@
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::PeerId;
 use protocol::codec::{decode, encode};
-use protocol::handshake::{Binding, HandshakeError};
+use protocol::link::handshake::{Binding, HandshakeError};
 use protocol::signal::{Member, Payload, RoomId, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -132,12 +132,12 @@ async fn a_handshake_bound_to_another_channel_is_refused() {
     }
     loop {
         let frame = channel.next_frame().await.expect("closed without a reason");
-        let (kind, payload) = protocol::frame::split(&frame).unwrap();
-        if kind == protocol::frame::CLOSE {
+        let (kind, payload) = protocol::link::frame::split(&frame).unwrap();
+        if kind == protocol::link::frame::CLOSE {
             let reason = String::from_utf8(payload.to_vec()).unwrap();
             break assert_eq!(reason, HandshakeError::Proof.to_string());
         }
-        if let Ok(protocol::handshake::Step::Send(frame)) = handshake.on_frame(kind, payload) {
+        if let Ok(protocol::link::handshake::Step::Send(frame)) = handshake.on_frame(kind, payload) {
             channel.send_frame(frame).await;
         }
     }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use protocol::frame::{self, Reassembly};
+use protocol::link::frame::{self, Reassembly};
 use protocol::limits;
 
 fuzz_target!(|bytes: &[u8]| {

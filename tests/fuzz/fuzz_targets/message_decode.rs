@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use protocol::message::{Decoded, Message};
+use protocol::messages::{Decoded, Message};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(Decoded::Known(message)) = Message::decode(bytes) {

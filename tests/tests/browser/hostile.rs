@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
-use protocol::entry::{Body, Position};
-use protocol::frame::{self, FrameError};
-use protocol::handshake::{
+use protocol::entry::Position;
+use protocol::kinds::Body;
+use protocol::kinds::Certificate;
+use protocol::link::frame::{self, FrameError};
+use protocol::link::handshake::{
     Binding, Handshake, HandshakeError, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, feature,
 };
-use protocol::identity::Certificate;
-use protocol::message::{Message, Push};
-use protocol::overlay::Accept;
+use protocol::messages::overlay::Accept;
+use protocol::messages::{Message, Push};
 use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp, VerifiedEntry, limits};
 use starling_tests::{Browser, Relay};
 use tokio::net::{TcpListener, TcpStream};

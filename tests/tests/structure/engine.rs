@@ -47,8 +47,8 @@ const WALLS: &[(&str, &[&str])] = &[
     (
         "role",
         &[
-            "api", "ctx", "facts", "io", "kinds", "lookups", "parts", "person", "relay", "store", "sync",
-            "views",
+            "api", "ctx", "facts", "io", "kinds", "lookups", "net", "parts", "person", "relay", "relays",
+            "store", "sync", "views",
         ],
     ),
     ("timer", &["ctx", "parts", "role"]),

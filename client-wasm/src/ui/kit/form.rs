@@ -1,6 +1,6 @@
 //! A form that ends in one command: fields, a button, and an error beside the fields.
 
-use engine::api::{Command, Refusal};
+use engine::api::{Command, Error};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{HtmlElement, HtmlInputElement, HtmlTextAreaElement, InputEvent, MouseEvent, SubmitEvent};
@@ -150,7 +150,7 @@ pub fn Form(props: &FormProps) -> Html {
                         on_done.emit(typed);
                     }
                     Err(refusal) => {
-                        if let (Refusal::PhraseWord { position, .. }, Some(area)) =
+                        if let (Error::PhraseWord { position, .. }, Some(area)) =
                             (&refusal, dom::by_id(first))
                         {
                             select_word(&area, *position as usize);

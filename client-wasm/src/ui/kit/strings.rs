@@ -2,7 +2,7 @@
 //!
 //! The voice: plain, short, never blaming; says what happened, then what to do.
 
-use engine::api::{Refusal, StoreState};
+use engine::api::{Error, StoreState};
 
 pub const APP: &str = "Starling";
 pub const BACK: &str = "Back";
@@ -84,38 +84,38 @@ pub fn store(state: StoreState) -> Option<&'static str> {
 }
 
 /// Why something was not done, and what to do.
-pub fn refusal(refusal: &Refusal) -> String {
+pub fn refusal(refusal: &Error) -> String {
     match refusal {
-        Refusal::Starting => "Starling is still opening. Try again in a moment.".to_owned(),
-        Refusal::NoAccount => "There is no account on this device yet.".to_owned(),
-        Refusal::HasAccount => {
+        Error::Starting => "Starling is still opening. Try again in a moment.".to_owned(),
+        Error::NoAccount => "There is no account on this device yet.".to_owned(),
+        Error::HasAccount => {
             "There is an account on this device already. Reload the page to see it.".to_owned()
         }
-        Refusal::PhraseWord { position, word } => format!(
+        Error::PhraseWord { position, word } => format!(
             "Word {} (“{word}”) is not in the list of recovery words. Check its spelling.",
             position + 1
         ),
-        Refusal::PhraseLength { words } => {
+        Error::PhraseLength { words } => {
             format!(
                 "A recovery phrase has 24 words; this has {words}. Perhaps a word is missing or joined to another."
             )
         }
-        Refusal::PhraseChecksum => {
+        Error::PhraseChecksum => {
             "Every word is in the list, but together they do not fit: two may be swapped, or one \
              may be a different word from the list."
                 .to_owned()
         }
-        Refusal::PhraseOfOther => "These words belong to another account.".to_owned(),
-        Refusal::Empty => "Write something first.".to_owned(),
-        Refusal::TooLong { max } => format!("That is too long: {max} characters at most."),
-        Refusal::NotFound => "That is not here any more.".to_owned(),
-        Refusal::Revoked => REVOKED.to_owned(),
-        Refusal::Forked => FORKED_SELF.to_owned(),
-        Refusal::OldCopy => {
+        Error::PhraseOfOther => "These words belong to another account.".to_owned(),
+        Error::Empty => "Write something first.".to_owned(),
+        Error::TooLong { max } => format!("That is too long: {max} characters at most."),
+        Error::NotFound => "That is not here any more.".to_owned(),
+        Error::Revoked => REVOKED.to_owned(),
+        Error::Forked => FORKED_SELF.to_owned(),
+        Error::OldCopy => {
             "This is an older copy of a device that went on writing. Make it a new device first.".to_owned()
         }
-        Refusal::Store(state) => store(*state).unwrap_or(STORE_FAILING).to_owned(),
-        Refusal::Busy => "Too much is under way at once. Try again in a moment.".to_owned(),
+        Error::Store(state) => store(*state).unwrap_or(STORE_FAILING).to_owned(),
+        Error::Busy => "Too much is under way at once. Try again in a moment.".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use engine::api::{Command, Event, Query, Reply};
+use engine::api::{Command, Event, Query, QueryResult};
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
@@ -93,10 +93,10 @@ pub fn use_events(bridge: &Bridge, heard: Rc<dyn Fn(&Event)>) {
 pub fn ask_who(ui: &Ui) {
     let ui = ui.clone();
     spawn_local(async move {
-        if let Ok(Reply::Me(me)) = ui.bridge.query(Query::Me).await {
+        if let Ok(QueryResult::Me(me)) = ui.bridge.query(Query::Me).await {
             ui.session.dispatch(Action::Me(me));
         }
-        if let Ok(Reply::Status(status)) = ui.bridge.query(Query::Status).await {
+        if let Ok(QueryResult::Status(status)) = ui.bridge.query(Query::Status).await {
             ui.session.dispatch(Action::Status(status));
         }
     });

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use engine::api::{Event, Query, Reply};
+use engine::api::{Event, Query, QueryResult};
 use gloo_timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
@@ -18,7 +18,7 @@ pub struct Live {
     /// Whether an event may have changed the answer.
     pub concerns: Rc<dyn Fn(&Event) -> bool>,
     /// After how many milliseconds to ask again anyway, given the answer.
-    pub again_ms: fn(&Reply) -> Option<u32>,
+    pub again_ms: fn(&QueryResult) -> Option<u32>,
 }
 
 /// How far a [`use_live`] is.
@@ -34,8 +34,8 @@ struct Asking {
 /// on its way further reasons are collected, so that a burst of events costs two questions and not a hundred. The
 /// callback asks again at once.
 #[hook]
-pub fn use_live(app: &Rc<AppContext>, live: Live) -> (Option<Rc<Reply>>, Callback<()>) {
-    let reply = use_state(|| None::<(Query, Rc<Reply>)>);
+pub fn use_live(app: &Rc<AppContext>, live: Live) -> (Option<Rc<QueryResult>>, Callback<()>) {
+    let reply = use_state(|| None::<(Query, Rc<QueryResult>)>);
     let asking = use_mut_ref(Asking::default);
     let Live {
         query,
@@ -77,8 +77,8 @@ pub fn use_live(app: &Rc<AppContext>, live: Live) -> (Option<Rc<Reply>>, Callbac
 fn ask_live(
     bridge: Bridge,
     asking: Rc<RefCell<Asking>>,
-    set: UseStateSetter<Option<(Query, Rc<Reply>)>>,
-    again_ms: fn(&Reply) -> Option<u32>,
+    set: UseStateSetter<Option<(Query, Rc<QueryResult>)>>,
+    again_ms: fn(&QueryResult) -> Option<u32>,
 ) {
     let query = {
         let mut asking = asking.borrow_mut();

@@ -9,7 +9,7 @@ use ordered::Map;
 use protocol::{AccountId, Body, codec};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Command, MeView, PostView, ProfileView, Refusal};
+use crate::api::{Command, Error, MeView, PostView, ProfileView};
 use crate::ctx::Ctx;
 use crate::facts::Fact;
 use crate::kinds::{
@@ -129,7 +129,7 @@ impl KindState for Follows {
         };
         let news = self.follows(&account) != on;
         Some(match viewer.is(&account) {
-            true => Err(Refusal::NotFound),
+            true => Err(Error::NotFound),
             false => Ok(news.then_some(Body::Follow(Follow { account, on }))),
         })
     }

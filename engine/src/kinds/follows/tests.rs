@@ -104,7 +104,7 @@ fn only_a_change_is_written() {
     assert_eq!(draft(&bench, off), Some(Ok(Some(follow(bob, false)))));
     let account = ada.account();
     let own = draft(&bench, Command::Follow { account });
-    assert_eq!(own, Some(Err(Refusal::NotFound)));
+    assert_eq!(own, Some(Err(Error::NotFound)));
     assert_eq!(draft(&bench, Command::DropClaim), None);
 }
 

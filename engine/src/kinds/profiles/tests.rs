@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::Refusal;
+use crate::api::Error;
 use crate::kinds::testing::{Author, Bench, profile};
 
 pub(super) fn samples() -> Vec<Profile> {
@@ -73,13 +73,13 @@ fn a_profile_is_written_trimmed_and_within_its_limits() {
         (profile.name.as_str(), profile.bio.as_str()),
         ("Ada", "mathematics")
     );
-    assert_eq!(edit(" ", ""), Err(Refusal::Empty));
+    assert_eq!(edit(" ", ""), Err(Error::Empty));
     let max = u32::try_from(limits::NAME_CHARS_MAX).expect("small");
     let long = "ü".repeat(limits::NAME_CHARS_MAX + 1);
-    assert_eq!(edit(&long, ""), Err(Refusal::TooLong { max }));
+    assert_eq!(edit(&long, ""), Err(Error::TooLong { max }));
     let max = u32::try_from(limits::BIO_CHARS_MAX).expect("small");
     let long = "ü".repeat(limits::BIO_CHARS_MAX + 1);
-    assert_eq!(edit("Ada", &long), Err(Refusal::TooLong { max }));
+    assert_eq!(edit("Ada", &long), Err(Error::TooLong { max }));
     assert!(edit("Ada", &long[2..]).is_ok(), "characters count, not bytes");
 }
 

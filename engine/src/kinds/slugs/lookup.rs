@@ -2,7 +2,7 @@
 
 use protocol::names::NameAnswer;
 
-use crate::api::{Answer, Query, Reply};
+use crate::api::{Query, QueryResult, Response};
 use crate::kinds::{Reading, Step, ViewContext};
 use crate::store::Rows;
 
@@ -49,8 +49,8 @@ impl Reading for Lookup {
             Stage::Confirm => {
                 let receipt = Slugs::proven(&rows, context.registry);
                 if let Some(receipt) = receipt.filter(|receipt| receipt.name == self.slug) {
-                    let reply = Reply::Name(NameAnswer::Held(receipt));
-                    return Step::Answer(Answer::Reply(Box::new(reply)));
+                    let reply = QueryResult::Name(NameAnswer::Held(receipt));
+                    return Step::Response(Response::Result(Box::new(reply)));
                 }
             }
         }

@@ -2,7 +2,7 @@ use protocol::names::{NameAnswer, RegistryId};
 use protocol::{AccountId, Body, DeviceId, EntryId};
 
 use super::*;
-use crate::api::{Answer, Reply};
+use crate::api::{QueryResult, Response};
 use crate::kinds::Precedence;
 use crate::kinds::testing::{Author, Bench, registry, slug};
 
@@ -57,8 +57,8 @@ fn found(bench: &Bench, slug: &str) -> Option<EntryRef> {
                 assert!(matches!(query, Query::Slug { slug } if slug == slug.to_ascii_lowercase()));
                 return None;
             }
-            Step::Answer(Answer::Reply(reply)) => match *reply {
-                Reply::Name(NameAnswer::Held(receipt)) => {
+            Step::Response(Response::Result(reply)) => match *reply {
+                QueryResult::Name(NameAnswer::Held(receipt)) => {
                     let (account, id) = (receipt.account, receipt.post?);
                     return Some(EntryRef { account, id });
                 }

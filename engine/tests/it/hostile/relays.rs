@@ -79,7 +79,7 @@ fn a_relay_that_compares_for_ever_is_not_waited_for_for_ever() {
     let mut word = |_| {
         heartbeat += 1;
         if heartbeat % 4 == 1 {
-            let description = protocol::directory::Description {
+            let description = protocol::messages::directory::Description {
                 heartbeat,
                 ..crate::directory::description("cellar", 1)
             };

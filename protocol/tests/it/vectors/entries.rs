@@ -1,6 +1,6 @@
 //! Ada's feed: an entry of each kind, and one of a kind nobody knows yet.
 
-use protocol::entry::Body;
+use protocol::kinds::Body;
 use protocol::{Entry, EntryId, Kind};
 
 use super::{identity, same};

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use engine::api::{LinkView, NetworkView, RelayState, RelayView, RepairView, Transport};
 use maud::{Markup, html};
-use protocol::directory::role;
+use protocol::messages::directory::role;
 
 use super::Setup;
 use super::disk::{Disk, bytes};
@@ -326,7 +326,7 @@ mod tests {
     use super::{About, Disk, NetworkView, Overview, RegistryPlace, RelayView, RepairView, Role, Setup};
     use axum::body::to_bytes;
     use engine::api::{LinkView, RelayState, Transport};
-    use protocol::directory::Description;
+    use protocol::messages::directory::Description;
     use protocol::{PeerId, Timestamp};
 
     const EVIL: &str = "<script>alert(1)</script>'\"&";

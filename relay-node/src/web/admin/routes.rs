@@ -20,8 +20,8 @@ use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, any, get, post};
-use engine::api::{Query as Ask, RelayState, Reply};
-use protocol::directory::role;
+use engine::api::{Query, QueryResult, RelayState};
+use protocol::messages::directory::role;
 use serde::Deserialize;
 use signaling::{ConnectionGuard, GuardConfig};
 
@@ -196,8 +196,8 @@ async fn claim(
 }
 
 async fn overview(State(admin): State<Admin>, Session(session): Session) -> Response {
-    let view = match admin.driver.ask(Ask::Network).await {
-        Some(Reply::Network(view)) => Some(view),
+    let view = match admin.driver.ask(Query::Network).await {
+        Some(QueryResult::Network(view)) => Some(view),
         _ => None,
     };
     let folder = admin.setup.data_dir.clone();

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, Query as Parameters, State};
 use data_encoding::BASE64URL_NOPAD;
 use engine::api::{
-    Cursor, FeedView, Page, PostView, ProfileView, Query, Refusal, Reply, ReplyView, ThreadView, Timeline,
+    Cursor, Error, FeedView, Page, PostView, ProfileView, Query, QueryResult, ReplyView, ThreadView, Timeline,
 };
 use protocol::{AccountId, EntryRef};
 use serde::{Deserialize, Serialize};
@@ -234,8 +234,8 @@ pub(super) async fn profile(
 
 async fn held_profile(api: &Api, account: AccountId) -> Result<ProfileView, WebError> {
     match api.query(Query::Profile { account }).await? {
-        Reply::Profile(view) if view.entries == 0 => Err(NOTHING_HELD),
-        Reply::Profile(view) => Ok(view),
+        QueryResult::Profile(view) if view.entries == 0 => Err(NOTHING_HELD),
+        QueryResult::Profile(view) => Ok(view),
         _ => Err(WebError::Unexpected),
     }
 }
@@ -269,8 +269,8 @@ async fn page(api: &Api, timeline: Timeline, parameters: &PageParameters) -> Res
         limit,
     };
     match api.query(query).await {
-        Ok(Reply::Page(page)) => Ok(page.into()),
-        Err(WebError::Refused(Refusal::NotFound)) => Err(NOT_A_CURSOR),
+        Ok(QueryResult::Page(page)) => Ok(page.into()),
+        Err(WebError::Refused(Error::NotFound)) => Err(NOT_A_CURSOR),
         Err(error) => Err(error),
         Ok(_) => Err(WebError::Unexpected),
     }
@@ -287,7 +287,7 @@ pub(super) async fn thread(
             .map_err(|_| WebError::BadRequest("that is not the id of an entry"))?,
     };
     match api.query(Query::Thread { post }).await? {
-        Reply::Thread(view) => thread_of(view, post).map(Json),
+        QueryResult::Thread(view) => thread_of(view, post).map(Json),
         _ => Err(WebError::Unexpected),
     }
 }

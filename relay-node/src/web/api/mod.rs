@@ -22,7 +22,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
-use engine::api::{Answer, Ask, Query, Reply};
+use engine::api::{Query, QueryResult, Request, Response};
 use protocol::AccountId;
 use signaling::ConnectionGuard;
 
@@ -64,11 +64,11 @@ impl Api {
         }
     }
 
-    async fn query(&self, query: Query) -> Result<Reply, WebError> {
-        match self.driver.request(Ask::Query(query)).await {
-            Some(Answer::Reply(reply)) => Ok(*reply),
-            Some(Answer::Refused(refusal)) => Err(WebError::Refused(refusal)),
-            Some(Answer::Done(_)) => Err(WebError::Unexpected),
+    async fn query(&self, query: Query) -> Result<QueryResult, WebError> {
+        match self.driver.request(Request::Query(query)).await {
+            Some(Response::Result(reply)) => Ok(*reply),
+            Some(Response::Error(refusal)) => Err(WebError::Refused(refusal)),
+            Some(Response::Done(_)) => Err(WebError::Unexpected),
             None => Err(WebError::Stopping),
         }
     }

@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use engine::api::{Query, Reply};
+use engine::api::{Query, QueryResult};
 use protocol::limits;
-use protocol::name::NameAnswer;
+use protocol::names::NameAnswer;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -30,15 +30,15 @@ pub(super) async fn named(State(api): State<Api>, Path(name): Path<String>) -> R
         });
     }
     match api.query(Query::Name { name }).await? {
-        Reply::Name(NameAnswer::Held(receipt)) => Ok(Json(Named {
+        QueryResult::Name(NameAnswer::Held(receipt)) => Ok(Json(Named {
             name: receipt.name,
             account: receipt.account.to_string(),
         })),
-        Reply::Name(NameAnswer::Fault(_)) => Err(WebError::NotFound("that cannot be a name")),
-        Reply::Name(NameAnswer::Unavailable | NameAnswer::TooFast) => Err(WebError::Unavailable(
+        QueryResult::Name(NameAnswer::Fault(_)) => Err(WebError::NotFound("that cannot be a name")),
+        QueryResult::Name(NameAnswer::Unavailable | NameAnswer::TooFast) => Err(WebError::Unavailable(
             "the registry of names does not answer this relay now; try again later".to_owned(),
         )),
-        Reply::Name(_) => Err(WebError::NotFound("nobody has that name")),
+        QueryResult::Name(_) => Err(WebError::NotFound("nobody has that name")),
         _ => Err(WebError::Unexpected),
     }
 }

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use engine::api::{Query, RelayState, RelayView, RepairView, Reply};
-use protocol::directory::role;
+use engine::api::{Query, QueryResult, RelayState, RelayView, RepairView};
+use protocol::messages::directory::role;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -128,7 +128,7 @@ pub(super) async fn network(State(api): State<Api>) -> Result<Json<Vec<Member>>,
     // The engine announces the directory when other relays change. What this relay says of itself changes with every heartbeat.
     let relays = match api.driver.is_ready() {
         true => match api.query(Query::Network).await? {
-            Reply::Network(view) => view.relays,
+            QueryResult::Network(view) => view.relays,
             _ => return Err(WebError::Unexpected),
         },
         false => api.driver.relays(),

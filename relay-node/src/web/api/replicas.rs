@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use engine::api::{Ask, Command, Query, ReplicaView, ReplicasView, Reply};
+use engine::api::{Command, Query, QueryResult, ReplicaView, ReplicasView, Request};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
@@ -62,11 +62,11 @@ pub(super) async fn replicas(
     let account = super::account(&account)?;
     let check = api
         .driver
-        .request(Ask::Command(Command::CheckReplicas { account }));
+        .request(Request::Command(Command::CheckReplicas { account }));
     // Of relays that do not answer in time, the view says what was known before.
     let _ = timeout(CHECK_WITHIN, check).await;
     match api.query(Query::Replicas { account }).await? {
-        Reply::Replicas(view) => Ok(Json(view.into())),
+        QueryResult::Replicas(view) => Ok(Json(view.into())),
         _ => Err(WebError::Unexpected),
     }
 }

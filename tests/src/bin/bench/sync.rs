@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use engine::api::{Answer, Ask, Command, Outcome, Transport};
+use engine::api::{Command, CommandResult, Request, Response, Transport};
 use engine::memory::MemoryStore;
 use engine::store::Table;
-use engine::{AskId, Candidate, Config, Engine, Input, LinkId, Now, Output};
+use engine::{Candidate, Config, Engine, Input, LinkId, Now, Output, RequestId};
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
-use protocol::entry::{Body, Position, Post};
-use protocol::frame;
-use protocol::handshake::{Binding, Role};
-use protocol::identity::Certificate;
+use protocol::entry::Position;
+use protocol::kinds::Certificate;
+use protocol::kinds::{Body, Post};
+use protocol::link::frame;
+use protocol::link::handshake::{Binding, Role};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_tests::figures::{Figure, SEED, Target};
 
@@ -89,7 +90,7 @@ struct Peer {
     disk: MemoryStore,
     out: Vec<Vec<u8>>,
     dials: usize,
-    answers: VecDeque<Answer>,
+    answers: VecDeque<Response>,
     asked: u64,
 }
 
@@ -125,19 +126,19 @@ impl Peer {
                 }
                 Output::Send { bytes, .. } => self.out.push(bytes),
                 Output::Dial { .. } => self.dials += 1,
-                Output::Answer { answer, .. } => self.answers.push_back(answer),
+                Output::Response { answer, .. } => self.answers.push_back(answer),
                 _ => {}
             }
         }
     }
 
-    fn command(&mut self, now: Now, command: Command) -> Result<Outcome> {
+    fn command(&mut self, now: Now, command: Command) -> Result<CommandResult> {
         self.asked += 1;
-        let id = AskId(self.asked);
-        let ask = Ask::Command(command);
-        self.input(now, Input::Ask { id, ask });
+        let id = RequestId(self.asked);
+        let request = Request::Command(command);
+        self.input(now, Input::Request { id, request });
         match self.answers.pop_front() {
-            Some(Answer::Done(outcome)) => Ok(outcome),
+            Some(Response::Done(outcome)) => Ok(outcome),
             other => anyhow::bail!("not done: {other:?}"),
         }
     }

@@ -6,7 +6,7 @@ pub mod pending;
 pub mod strings;
 
 use engine::api::{Connection, PostView};
-use protocol::entry::ReplyTo;
+use protocol::kinds::ReplyTo;
 use protocol::limits::POST_CHARS_MAX;
 use web_sys::{HtmlInputElement, HtmlTextAreaElement, InputEvent, KeyboardEvent, MouseEvent, SubmitEvent};
 use yew::prelude::*;

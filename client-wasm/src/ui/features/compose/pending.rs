@@ -7,9 +7,9 @@
 
 use std::collections::VecDeque;
 
-use engine::api::{Command, Event, Outcome, Refusal};
+use engine::api::{Command, CommandResult, Error, Event};
 use protocol::EntryRef;
-use protocol::entry::ReplyTo;
+use protocol::kinds::ReplyTo;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::ui::route::{entry_from_text, entry_to_text};
@@ -44,7 +44,7 @@ pub struct PendingPost {
     /// The post.
     pub post: NewPost,
     /// Why it was refused; `None` while it is on its way.
-    pub refused: Option<Refusal>,
+    pub refused: Option<Error>,
     /// What the engine made of it; `None` until it accepted it.
     accepted: Option<EntryRef>,
 }
@@ -80,7 +80,7 @@ pub enum OutboxAction {
         saved: bool,
     },
     /// The engine refused it.
-    Refused([u8; 16], Refusal),
+    Refused([u8; 16], Error),
     /// The person gave it up.
     Discarded([u8; 16]),
 }
@@ -216,7 +216,7 @@ pub fn publish(ui: &Ui, post: NewPost) {
             slug: (!post.slug.is_empty()).then_some(post.slug),
         };
         let outcome = match ui.bridge.send(command).await {
-            Ok(Outcome::Published(view)) => {
+            Ok(CommandResult::Published(view)) => {
                 let entry = view.entry;
                 let saved = view.durability.is_some_and(|durability| durability.saved);
                 // Every list learns of it the same way, whether or not the engine also emits it as an event.
@@ -279,9 +279,9 @@ mod tests {
     fn a_post_stays_until_it_is_saved_or_given_up() {
         let mut outbox = outbox([post(1), post(2), post(3)]);
         outbox.apply(accepted(2, false));
-        outbox.apply(OutboxAction::Refused([3; 16], Refusal::Busy));
+        outbox.apply(OutboxAction::Refused([3; 16], Error::Busy));
         assert_eq!(outbox.posts()[0].refused, None);
-        assert_eq!(outbox.posts()[2].refused, Some(Refusal::Busy));
+        assert_eq!(outbox.posts()[2].refused, Some(Error::Busy));
         assert_eq!(unaccepted(&outbox), [1, 3], "the timelines show what is accepted");
         let reopened = Outbox::from_text(&outbox.to_text());
         assert_eq!(
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn sending_again_forgets_the_refusal_and_doubles_nothing() {
         let mut outbox = outbox([post(1)]);
-        outbox.apply(OutboxAction::Refused([1; 16], Refusal::Busy));
+        outbox.apply(OutboxAction::Refused([1; 16], Error::Busy));
         outbox.apply(OutboxAction::Sending(post(1)));
         assert_eq!(outbox, self::outbox([post(1)]));
     }
@@ -333,7 +333,7 @@ mod tests {
         };
         let written = outbox([post(1), reply]);
         let mut refused = written.clone();
-        refused.apply(OutboxAction::Refused([1; 16], Refusal::Busy));
+        refused.apply(OutboxAction::Refused([1; 16], Error::Busy));
         assert_eq!(Outbox::from_text(&refused.to_text()), written);
         assert_eq!(Outbox::from_text(""), Outbox::default());
         assert_eq!(Outbox::from_text("nonsense\u{1e}more"), Outbox::default());

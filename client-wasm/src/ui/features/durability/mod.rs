@@ -4,7 +4,7 @@ pub mod strings;
 
 use std::rc::Rc;
 
-use engine::api::{Durability, Event, Query, Reply};
+use engine::api::{Durability, Event, Query, QueryResult};
 use protocol::EntryRef;
 use web_sys::MouseEvent;
 use yew::prelude::*;
@@ -133,7 +133,7 @@ fn Holders(props: &HoldersProps) -> Html {
         },
     );
     let holders = match reply.as_deref() {
-        Some(Reply::Holders(holders)) => holders.as_slice(),
+        Some(QueryResult::Holders(holders)) => holders.as_slice(),
         _ => &[],
     };
     let lead = if !props.durability.saved {

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-use engine::api::{Event, PostView, Query, Reply, Timeline};
+use engine::api::{Event, PostView, Query, QueryResult, Timeline};
 use gloo_timers::callback::Timeout;
 use protocol::EntryRef;
 use wasm_bindgen_futures::spawn_local;
@@ -167,7 +167,7 @@ impl FeedController {
             return false;
         }
         match reply {
-            Ok(Reply::Page(page)) => {
+            Ok(QueryResult::Page(page)) => {
                 state.model.append(page);
                 true
             }
@@ -490,7 +490,7 @@ impl FeedController {
             let reply = act.ui.bridge.query(query).await;
             {
                 let mut state = act.state.borrow_mut();
-                let (Ok(Reply::Page(page)), true) = (reply, state.generation == generation) else {
+                let (Ok(QueryResult::Page(page)), true) = (reply, state.generation == generation) else {
                     return;
                 };
                 state.model = FeedModel::default();

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use engine::api::{Event, Query, Reply};
+use engine::api::{Event, Query, QueryResult};
 use yew::prelude::*;
 
 use super::{follow_form, person, strings};
@@ -24,12 +24,12 @@ pub fn Following() -> Html {
         },
     );
     let list = match reply.as_deref() {
-        Some(Reply::Profiles(list)) if list.is_empty() => {
+        Some(QueryResult::Profiles(list)) if list.is_empty() => {
             let rest =
                 html! { <a href={Route::Explore.path()} class="btn">{ kit::strings::LOOK_AROUND }</a> };
             kit::empty("empty-following", html! {}, "", strings::FOLLOWING_NONE, rest)
         }
-        Some(Reply::Profiles(list)) => html! {
+        Some(QueryResult::Profiles(list)) => html! {
             <ul>{ for list.iter().map(|profile| person(&app.ui, profile)) }</ul>
         },
         _ => html! {},

@@ -1,9 +1,9 @@
 //! What an address leads to that the registry knows. `/@ada`: asks whose handle it is and goes to the profile.
 //! `/why-they-flock/`: asks which post it is and shows it there, so that the address stays what it was.
 
-use engine::api::{Query, Reply};
+use engine::api::{Query, QueryResult};
 use protocol::EntryRef;
-use protocol::name::NameAnswer;
+use protocol::names::NameAnswer;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
@@ -54,14 +54,14 @@ pub fn Lookup(props: &LookupProps) -> Html {
             };
             spawn_local(async move {
                 found.set(match ui.bridge.query(query).await {
-                    Ok(Reply::Name(NameAnswer::Held(receipt))) => match receipt.post {
+                    Ok(QueryResult::Name(NameAnswer::Held(receipt))) => match receipt.post {
                         Some(id) => Found::Post(EntryRef {
                             account: receipt.account,
                             id,
                         }),
                         None => return ui.nav.replace(&Route::User(receipt.account).path()),
                     },
-                    Ok(Reply::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) => Found::Unknown,
+                    Ok(QueryResult::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) => Found::Unknown,
                     _ => Found::Nobody,
                 });
             });

@@ -3,9 +3,9 @@
 pub mod lookup;
 pub mod strings;
 
-use engine::api::{ClaimView, Command, MeView, OfferView, Query, Reply};
+use engine::api::{ClaimView, Command, MeView, OfferView, Query, QueryResult};
 use protocol::AccountId;
-use protocol::name::NameAnswer;
+use protocol::names::NameAnswer;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::MouseEvent;
 use yew::prelude::*;
@@ -126,13 +126,15 @@ fn offer_form(ui: &Ui, me: AccountId) -> Html {
 fn offer_to_name(ui: Ui, me: AccountId, name: String) {
     spawn_local(async move {
         match ui.bridge.query(Query::Name { name }).await {
-            Ok(Reply::Name(NameAnswer::Held(receipt))) if receipt.account == me => {
+            Ok(QueryResult::Name(NameAnswer::Held(receipt))) if receipt.account == me => {
                 ui.say(strings::OFFER_SELF);
             }
-            Ok(Reply::Name(NameAnswer::Held(receipt))) => ui.command(Command::OfferName {
+            Ok(QueryResult::Name(NameAnswer::Held(receipt))) => ui.command(Command::OfferName {
                 to: Some(receipt.account),
             }),
-            Ok(Reply::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) => ui.say(strings::HANDLE_UNKNOWN),
+            Ok(QueryResult::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) => {
+                ui.say(strings::HANDLE_UNKNOWN)
+            }
             _ => ui.say(strings::HANDLE_NOBODY),
         }
     });

@@ -1,7 +1,7 @@
 //! What this feature says.
 
 use engine::api::ClaimView;
-use protocol::name::{NameAnswer, NameFault};
+use protocol::names::{NameAnswer, NameFault};
 
 pub const HANDLE: &str = "Your name in the network";
 pub const HANDLE_LEAD: &str = "A short name that belongs to you alone, so that people can find you by it. You need none \

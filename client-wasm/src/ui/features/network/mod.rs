@@ -7,7 +7,7 @@ pub mod strings;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use engine::api::{Connection, Event, LinkView, NetworkView, Query, RelayState, Reply, Transport};
+use engine::api::{Connection, Event, LinkView, NetworkView, Query, QueryResult, RelayState, Transport};
 use ordered::sorted_by_key;
 use protocol::PeerId;
 use web_sys::MouseEvent;
@@ -77,7 +77,7 @@ fn Network() -> Html {
         },
     );
     let view = match reply.as_deref() {
-        Some(Reply::Network(view)) => view.clone(),
+        Some(QueryResult::Network(view)) => view.clone(),
         _ => NetworkView::default(),
     };
     let live = {

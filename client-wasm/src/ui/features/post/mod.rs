@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use engine::api::PostView;
 use protocol::EntryRef;
-use protocol::entry::ReplyTo;
+use protocol::kinds::ReplyTo;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, KeyboardEvent, MouseEvent};
 use yew::prelude::*;

@@ -4,7 +4,7 @@ pub mod strings;
 
 use std::rc::Rc;
 
-use engine::api::{Command, Event, MeView, ProfileView, Query, Reply, Timeline};
+use engine::api::{Command, Event, MeView, ProfileView, Query, QueryResult, Timeline};
 use protocol::limits::{BIO_CHARS_MAX, NAME_CHARS_MAX};
 use protocol::{AccountId, EntryId};
 use web_sys::MouseEvent;
@@ -62,8 +62,8 @@ pub fn Profile(props: &ProfileProps) -> Html {
                 _ => false,
             }),
             again_ms: |reply| match reply {
-                Reply::Profile(view) if view.ahead() > 0 => Some(REFRESH_MS),
-                Reply::Profile(view) if view.compared.is_none() && !view.forked => Some(UNASKED_MS),
+                QueryResult::Profile(view) if view.ahead() > 0 => Some(REFRESH_MS),
+                QueryResult::Profile(view) if view.compared.is_none() && !view.forked => Some(UNASKED_MS),
                 _ => None,
             },
         },
@@ -71,7 +71,7 @@ pub fn Profile(props: &ProfileProps) -> Html {
     let me = app.session.me.clone().filter(|me| me.account == account);
     let mine = me.is_some();
     let view = match reply.as_deref() {
-        Some(Reply::Profile(view)) => view.clone(),
+        Some(QueryResult::Profile(view)) => view.clone(),
         _ => ProfileView {
             account,
             mine,

@@ -5,7 +5,7 @@ pub mod strings;
 
 use std::rc::Rc;
 
-use engine::api::{Command, MeView, Query, Reply};
+use engine::api::{Command, MeView, Query, QueryResult};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::MouseEvent;
 use yew::prelude::*;
@@ -67,7 +67,7 @@ pub fn RecoveryPhrase(props: &RecoveryPhraseProps) -> Html {
             again_ms: |_| None,
         },
     );
-    let Some(Reply::Phrase(Some(words))) = reply.as_deref() else {
+    let Some(QueryResult::Phrase(Some(words))) = reply.as_deref() else {
         return html! {};
     };
     if let Some(question) = check.questions.last().cloned() {

@@ -4,7 +4,7 @@ pub mod strings;
 
 use std::rc::Rc;
 
-use engine::api::{Event, PostView, Query, Reply, ThreadView};
+use engine::api::{Event, PostView, Query, QueryResult, ThreadView};
 use protocol::EntryRef;
 use web_sys::MouseEvent;
 use yew::prelude::*;
@@ -61,13 +61,13 @@ pub fn Thread(props: &ThreadProps) -> Html {
                 other => post_change(other).is_some(),
             }),
             again_ms: |reply| match reply {
-                Reply::Thread(view) if view.post.is_none() && view.searching => Some(SEARCH_PAUSE_MS),
+                QueryResult::Thread(view) if view.post.is_none() && view.searching => Some(SEARCH_PAUSE_MS),
                 _ => None,
             },
         },
     );
     let view = match reply.as_deref() {
-        Some(Reply::Thread(view)) => Some(view),
+        Some(QueryResult::Thread(view)) => Some(view),
         _ => None,
     };
     let post = view.and_then(|view| view.post.as_ref());

@@ -5,7 +5,7 @@ mod strings;
 
 use std::rc::Rc;
 
-use engine::api::{Command, Event, Query, Reply};
+use engine::api::{Command, Event, Query, QueryResult};
 use protocol::AccountId;
 use protocol::limits::NAME_CHARS_MAX;
 use web_sys::{HtmlElement, MouseEvent};
@@ -215,7 +215,7 @@ fn PeopleStep() -> Html {
         },
     );
     let inviter = match reply.as_deref() {
-        Some(Reply::Profile(profile)) if !profile.mine => Some(profile),
+        Some(QueryResult::Profile(profile)) if !profile.mine => Some(profile),
         _ => None,
     };
     let address = Route::User(own).address();

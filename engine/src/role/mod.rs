@@ -12,16 +12,20 @@
     )
 )]
 
-use protocol::message::{FeedHead, Interests, Message, NameAnswered};
-use protocol::name::NameAnswer;
+mod standing;
+
+use protocol::messages::{FeedHead, Interests, Message, NameAnswered};
+use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, Entry, EntryId, VerifiedEntry};
 
-use crate::api::{Answer, ClaimView, Command, NetworkView, Outcome, Query, Refusal, ReplicasView, Reply};
+use crate::api::{
+    ClaimView, Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response,
+};
 #[cfg(feature = "relay")]
 use crate::ctx::Local;
 use crate::ctx::{Commit, Ctx, LoadOwner, Setup};
 use crate::facts::{Ended, Source};
-use crate::io::{AskId, Config, LinkId, NameTicket, Now, PeerKind};
+use crate::io::{Config, LinkId, NameTicket, Now, PeerKind, RequestId};
 use crate::kinds::{Kinds, Viewer};
 use crate::lookups;
 use crate::parts::Parts;
@@ -31,7 +35,9 @@ use crate::person::commands::Done;
 use crate::relay::Relay;
 use crate::store::{BatchId, LoadId, Rows, Table};
 use crate::sync::{FollowList, Interest, PeerInterest, Remembered, Wanting};
-use crate::views::{self, Own, Sources, Standing};
+use crate::views::{self, Sources};
+
+use standing::RoleStanding;
 
 /// See the module.
 #[derive(Debug)]
@@ -62,7 +68,7 @@ impl Role {
                 let setup = Setup {
                     local: Some(Local {
                         key: key.clone(),
-                        features: protocol::handshake::feature::RELAY,
+                        features: protocol::link::handshake::feature::RELAY,
                         certificate: None,
                     }),
                     feeds_max: config.feeds_max,
@@ -185,8 +191,8 @@ impl Role {
         let unanswered = self.with_views(ctx, parts, |views, ctx, sources| {
             views.on_rows(ctx, sources, load, rows)
         });
-        if let Some(views::Unanswered { ask, query }) = unanswered {
-            self.on_other_query(ctx, parts, ask, query);
+        if let Some(views::Unanswered { request, query }) = unanswered {
+            self.on_other_query(ctx, parts, request, query);
         }
     }
 
@@ -197,20 +203,21 @@ impl Role {
         parts: &mut Parts,
         read: impl FnOnce(&mut views::Views, &mut Ctx, &Sources<'_>) -> T,
     ) -> T {
-        let relays_known = Person::relays_known(ctx, &parts.net, &parts.directory);
         let Parts {
             log,
             net,
             sync,
             kinds,
             views,
+            directory,
             ..
         } = parts;
         let standing = RoleStanding {
             role: self,
             kinds,
-            relays_known,
-            relays_only: net.relays_only(),
+            net,
+            directory,
+            replicas: ctx.config.replicas,
         };
         let sources = Sources {
             viewer: Viewer::of(ctx),
@@ -235,7 +242,7 @@ impl Role {
         }
     }
 
-    /// A batch is durable.
+    /// Batches are durable.
     pub(crate) fn on_commit(&mut self, ctx: &mut Ctx, parts: &mut Parts, commit: &Commit) {
         for advanced in parts.log.on_persisted(&commit.feeds) {
             self.on_durable(ctx, parts, advanced.device, advanced.before);
@@ -550,8 +557,8 @@ impl Role {
             #[cfg(feature = "relay")]
             Self::Relay(_) => return,
         };
-        for (ask, command) in ready {
-            self.on_command(ctx, parts, ask, command);
+        for (request, command) in ready {
+            self.on_command(ctx, parts, request, command);
         }
     }
 
@@ -569,10 +576,16 @@ impl Role {
         }
     }
 
-    pub(crate) fn on_command(&mut self, ctx: &mut Ctx, parts: &mut Parts, ask: AskId, command: Command) {
+    pub(crate) fn on_command(
+        &mut self,
+        ctx: &mut Ctx,
+        parts: &mut Parts,
+        request: RequestId,
+        command: Command,
+    ) {
         let done = match self {
             Self::Person(person) => {
-                let Some(command) = person.keep_waiting(ctx, &parts.net, ask, command) else {
+                let Some(command) = person.keep_waiting(ctx, &parts.net, request, command) else {
                     return;
                 };
                 let mut of_person = crate::person::commands::Parts {
@@ -580,31 +593,31 @@ impl Role {
                     log: &mut parts.log,
                     kinds: &mut parts.kinds,
                 };
-                person.on_command(ctx, &mut of_person, ask, command)
+                person.on_command(ctx, &mut of_person, request, command)
             }
             #[cfg(feature = "relay")]
             Self::Relay(relay) => match command {
                 Command::CheckReplicas { account } => {
-                    relay.check_replicas(ctx, &mut parts.of_relay(), ask, &account)
+                    relay.check_replicas(ctx, &mut parts.of_relay(), request, &account)
                 }
                 Command::RebuildViews => {
                     ctx.fact(crate::facts::Fact::RebuildViews);
-                    Some(Outcome::Ok)
+                    Some(CommandResult::Ok)
                 }
-                _ => return ctx.answer(ask, Answer::Refused(Refusal::NoAccount)),
+                _ => return ctx.answer(request, Response::Error(Error::NoAccount)),
             }
-            .map_or(Ok(Done::Later), |outcome| Ok(Done::Outcome(outcome))),
+            .map_or(Ok(Done::Later), |outcome| Ok(Done::CommandResult(outcome))),
         };
         let answer = match done {
             Ok(Done::Later) => return,
-            Ok(Done::Outcome(outcome)) => Answer::Done(outcome),
+            Ok(Done::CommandResult(outcome)) => Response::Done(outcome),
             Ok(Done::Published(post)) => {
                 let view = self.with_views(ctx, parts, |_, _, sources| views::post_view(sources, &post));
-                Answer::Done(Outcome::Published(Box::new(view)))
+                Response::Done(CommandResult::Published(Box::new(view)))
             }
-            Err(refusal) => Answer::Refused(refusal),
+            Err(refusal) => Response::Error(refusal),
         };
-        ctx.answer(ask, answer);
+        ctx.answer(request, answer);
     }
 
     /// The account a query is about is wanted from now on, if this is a person's device.
@@ -624,33 +637,33 @@ impl Role {
         }
     }
 
-    pub(crate) fn on_query(&mut self, ctx: &mut Ctx, parts: &mut Parts, ask: AskId, query: Query) {
+    pub(crate) fn on_query(&mut self, ctx: &mut Ctx, parts: &mut Parts, request: RequestId, query: Query) {
         if let Some(account) = views::subject(&query) {
             self.visit(ctx, parts, account);
         }
         let unanswered = self.with_views(ctx, parts, |views, ctx, sources| {
-            views.on_query(ctx, sources, ask, query)
+            views.on_query(ctx, sources, request, query)
         });
-        if let Some(views::Unanswered { ask, query }) = unanswered {
-            self.on_other_query(ctx, parts, ask, query);
+        if let Some(views::Unanswered { request, query }) = unanswered {
+            self.on_other_query(ctx, parts, request, query);
         }
     }
 
     /// Answers a query that is not about views.
-    fn on_other_query(&mut self, ctx: &mut Ctx, parts: &mut Parts, ask: AskId, query: Query) {
+    fn on_other_query(&mut self, ctx: &mut Ctx, parts: &mut Parts, request: RequestId, query: Query) {
         let reply = match query {
-            Query::Name { name } => return parts.lookups.begin(ctx, &parts.net, ask, false, &name),
-            Query::Slug { slug } => return parts.lookups.begin(ctx, &parts.net, ask, true, &slug),
-            Query::Phrase => Reply::Phrase(match self {
+            Query::Name { name } => return parts.lookups.begin(ctx, &parts.net, request, false, &name),
+            Query::Slug { slug } => return parts.lookups.begin(ctx, &parts.net, request, true, &slug),
+            Query::Phrase => QueryResult::Phrase(match self {
                 Self::Person(person) => person.phrase(),
                 #[cfg(feature = "relay")]
                 Self::Relay(_) => None,
             }),
-            Query::Replicas { account } => Reply::Replicas(self.replicas(parts, &account)),
-            Query::Network => Reply::Network(self.network(ctx, parts)),
-            _ => return ctx.answer(ask, Answer::Refused(Refusal::NotFound)),
+            Query::Replicas { account } => QueryResult::Replicas(self.replicas(parts, &account)),
+            Query::Network => QueryResult::Network(self.network(ctx, parts)),
+            _ => return ctx.answer(request, Response::Error(Error::NotFound)),
         };
-        ctx.answer(ask, Answer::Reply(Box::new(reply)));
+        ctx.answer(request, Response::Result(Box::new(reply)));
     }
 
     fn replicas(&self, parts: &Parts, account: &AccountId) -> ReplicasView {
@@ -700,63 +713,6 @@ impl Role {
                 .weights()
                 .map(|weight| (weight * 1_000.0) as u32),
             synced: sync.compared_of(|account| kinds.follows.follows(account)),
-        }
-    }
-}
-
-/// What views show of the role.
-pub(crate) struct RoleStanding<'a> {
-    role: &'a Role,
-    kinds: &'a Kinds,
-    relays_known: u32,
-    relays_only: bool,
-}
-
-impl Standing for RoleStanding<'_> {
-    fn searching(&self, account: &AccountId) -> bool {
-        match self.role {
-            Role::Person(person) => person.is_searching(account),
-            #[cfg(feature = "relay")]
-            Role::Relay(_) => false,
-        }
-    }
-
-    fn relays_known(&self) -> u32 {
-        self.relays_known
-    }
-
-    fn slug_claim(&self, post: &EntryId) -> Option<ClaimView> {
-        match self.role {
-            Role::Person(person) => person.claims.view(Some(*post)),
-            #[cfg(feature = "relay")]
-            Role::Relay(_) => None,
-        }
-    }
-
-    fn phrase_confirmed(&self) -> bool {
-        match self.role {
-            Role::Person(person) => person.phrase_confirmed(),
-            #[cfg(feature = "relay")]
-            Role::Relay(_) => true,
-        }
-    }
-
-    fn own(&self) -> Option<Own> {
-        match self.role {
-            Role::Person(person) => {
-                let identity = person.identity()?;
-                Some(Own {
-                    account: identity.account(),
-                    device: identity.device(),
-                    claim: person.claim_view(),
-                    offer: person.offer_view(self.kinds),
-                    relays_only: self.relays_only,
-                    old_copy: person.own_feed.is_old_copy(),
-                    set_aside: person.own_feed.set_aside_len(),
-                })
-            }
-            #[cfg(feature = "relay")]
-            Role::Relay(_) => None,
         }
     }
 }

@@ -1,0 +1,71 @@
+//! What views show of the role.
+
+use protocol::{AccountId, EntryId};
+
+use crate::api::ClaimView;
+use crate::kinds::Kinds;
+use crate::net::Net;
+use crate::person::Person;
+use crate::relays::directory::Directory;
+use crate::views::{Own, Standing};
+
+use super::Role;
+
+/// See the module.
+pub(super) struct RoleStanding<'a> {
+    pub(super) role: &'a Role,
+    pub(super) kinds: &'a Kinds,
+    pub(super) net: &'a Net,
+    pub(super) directory: &'a Directory,
+    /// Replicas wanted of each feed.
+    pub(super) replicas: usize,
+}
+
+impl Standing for RoleStanding<'_> {
+    fn searching(&self, account: &AccountId) -> bool {
+        match self.role {
+            Role::Person(person) => person.is_searching(account),
+            #[cfg(feature = "relay")]
+            Role::Relay(_) => false,
+        }
+    }
+
+    fn relays_known(&self) -> u32 {
+        Person::relays_known(self.replicas, self.net, self.directory)
+    }
+
+    fn slug_claim(&self, post: &EntryId) -> Option<ClaimView> {
+        match self.role {
+            Role::Person(person) => person.claims.view(Some(*post)),
+            #[cfg(feature = "relay")]
+            Role::Relay(_) => None,
+        }
+    }
+
+    fn phrase_confirmed(&self) -> bool {
+        match self.role {
+            Role::Person(person) => person.phrase_confirmed(),
+            #[cfg(feature = "relay")]
+            Role::Relay(_) => true,
+        }
+    }
+
+    fn own(&self) -> Option<Own> {
+        match self.role {
+            Role::Person(person) => {
+                let identity = person.identity()?;
+                Some(Own {
+                    account: identity.account(),
+                    device: identity.device(),
+                    claim: person.claim_view(),
+                    offer: person.offer_view(self.kinds),
+                    relays_only: self.net.relays_only(),
+                    old_copy: person.own_feed.is_old_copy(),
+                    set_aside: person.own_feed.set_aside_len(),
+                })
+            }
+            #[cfg(feature = "relay")]
+            Role::Relay(_) => None,
+        }
+    }
+}
