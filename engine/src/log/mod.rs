@@ -106,7 +106,9 @@ impl Log {
                 && feed.durable < reached.next_seq
                 && reached.next_seq <= feed.next_seq
             {
-                advanced.entry(reached.device).or_insert(feed.durable);
+                if !advanced.contains_key(&reached.device) {
+                    advanced.insert(reached.device, feed.durable);
+                }
                 (feed.durable, feed.durable_head) = (reached.next_seq, reached.head);
             }
         }

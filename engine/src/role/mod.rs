@@ -16,11 +16,9 @@ mod standing;
 
 use protocol::messages::{FeedHead, Interests, Message, NameAnswered};
 use protocol::names::NameAnswer;
-use protocol::{AccountId, DeviceId, Entry, EntryId, VerifiedEntry};
+use protocol::{AccountId, DeviceId, Entry, VerifiedEntry};
 
-use crate::api::{
-    ClaimView, Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response,
-};
+use crate::api::{Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response};
 #[cfg(feature = "relay")]
 use crate::ctx::Local;
 use crate::ctx::{Commit, Ctx, LoadOwner, Setup};

@@ -13,7 +13,7 @@ use protocol::messages::{
 };
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_engine::api::{
-    Command, CommandResult, Event, NetworkView, Query, QueryResult, RepairView, Request, Response, Transport,
+    self, Command, CommandResult, Event, NetworkView, Query, QueryResult, RepairView, Response, Transport,
 };
 use starling_engine::memory::MemoryStore;
 use starling_engine::store::{Batch, Table};
@@ -117,13 +117,13 @@ impl Victim {
     }
 
     fn command(&mut self, command: Command) {
-        let (id, request) = (RequestId(1), Request::Command(command));
+        let (id, request) = (RequestId(1), api::Request::Command(command));
         self.input(Input::Request { id, request });
     }
 
     /// Entries of an account that are said to be missing here.
     fn ahead(&mut self, account: AccountId) -> u64 {
-        let request = Request::Query(Query::Profile { account });
+        let request = api::Request::Query(Query::Profile { account });
         self.input(Input::Request {
             id: RequestId(1),
             request,
@@ -138,7 +138,7 @@ impl Victim {
     }
 
     fn network(&mut self) -> NetworkView {
-        let request = Request::Query(Query::Network);
+        let request = api::Request::Query(Query::Network);
         self.input(Input::Request {
             id: RequestId(1),
             request,
@@ -605,7 +605,7 @@ fn receipts_signed_by_keys_that_nobody_vouches_for_make_no_holders() {
         let at = Timestamp(1);
         let receipt = Receipt::issue(of, post.device, post.seq + 1, post.entry.id, at);
         author.message(&Message::Receipt(receipt));
-        let request = Request::Query(Query::Holders { post: post.entry });
+        let request = api::Request::Query(Query::Holders { post: post.entry });
         author.input(Input::Request {
             id: RequestId(1),
             request,

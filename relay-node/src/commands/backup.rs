@@ -1,6 +1,9 @@
 //! Backup and restore. A backup is what a relay holds that nobody else can make again: the signed entries, line by line as
 //! [`crate::commands::export`] writes them, and the registry's rows. Restored entries go through the engine like those of a neighbour, so
-//! every signature is checked again and every index made anew.
+//! every signature is checked again and every index is built again.
+//!
+//! The first line says which format the file has. Files without it are of the versions before the formats were numbered, and are read
+//! as format 1.
 //!
 //! The registry's rows hold its secret key: a backup is as private as the data folder.
 
@@ -27,6 +30,8 @@ use native::driver::{self, DriverHandle};
 use native::network::AddressBook;
 use native::store::Store;
 
+/// The format that [`backup`] writes, and the latest that can be read.
+const FORMAT: u64 = 1;
 /// Entries given to the engine at once.
 const PART: usize = 512;
 /// The longest line: an entry of the greatest size, in base64 and said in words beside it, with every character escaped.
@@ -86,6 +91,8 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<()> {
         let _held = DataDir::take(data_dir)?;
         copied_registry(data_dir)?
     };
+    serde_json::to_writer(&mut out, &json!({"backup": {"format": FORMAT}}))?;
+    out.write_all(b"\n")?;
     let last = (!copied.rows.is_empty()).then_some(Line::Revision(copied.revision));
     let rows = copied.rows.into_iter().map(|(key, row)| Line::Row(key, row));
     for line in last.into_iter().chain(rows) {
@@ -174,6 +181,16 @@ fn read(
             report.refuse(number, "it is not JSON");
             continue;
         };
+        if let Some(header) = value.get("backup").filter(|_| number == 1) {
+            let format = header["format"].as_u64().unwrap_or(u64::MAX);
+            ensure!(
+                format <= FORMAT,
+                "{} was written by a later version of Starling: this one reads backups up to format {FORMAT}. Restore it with the \
+                 version that wrote it, or a later one; nothing was changed",
+                from.display()
+            );
+            continue;
+        }
         if let Some(found) = value.get("registry") {
             match Line::read(found) {
                 Some(line) => {

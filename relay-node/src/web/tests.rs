@@ -11,7 +11,7 @@ use axum::http::header::{
 };
 use axum::http::{Method, Request, Version};
 use axum::response::Response;
-use engine::api::{Query, Request};
+use engine::api::Query;
 use engine::io::Config;
 use protocol::{AccountId, EntryId, KeyPair};
 use signaling::{ConnectionGuard, GuardConfig};
@@ -46,7 +46,10 @@ async fn engine_in(dir: &TempDir) -> (DriverHandle, DriverThread) {
     let config = Config::relay(KeyPair::from_seed(&[1; 32]));
     let (driver, thread) = driver::start(driver::Options::new(config, [7; 32], store, book)).unwrap();
     // Answered when the store is read.
-    driver.request(Request::Query(Query::Network)).await.unwrap();
+    driver
+        .request(engine::api::Request::Query(Query::Network))
+        .await
+        .unwrap();
     (driver, thread)
 }
 

@@ -208,6 +208,8 @@ proptest! {
         vec(any::<u8>(), 0..40),
         Just(br#"{"registry":{"key":"AA==","value":"AA=="}}"#.to_vec()),
         Just(br#"{"entry":"AA=="}"#.to_vec()),
+        Just(br#"{"backup":{"format":1}}"#.to_vec()),
+        Just(br#"{"backup":{"format":2}}"#.to_vec()),
         Just(br#"{"registry":[]}"#.to_vec()),
         Just(b"[1]".to_vec()),
     ], 0..6)) {

@@ -92,8 +92,25 @@ async fn a_backup_is_checked_and_brings_everything_back() {
         "{said}"
     );
 
-    // One post is changed by a letter, its signature is not.
+    // A later format is refused whole; one from before formats were numbered is read.
     let good = std::fs::read_to_string(&file).unwrap();
+    let (header, lines) = good.split_once('\n').unwrap();
+    assert_eq!(header, r#"{"backup":{"format":1}}"#);
+    std::fs::write(&second, lines).unwrap();
+    let earlier = program(&["restore", second.to_str().unwrap(), "--verify"], place.path());
+    assert!(earlier.status.success() && earlier.stdout.starts_with(b"21 entries"));
+    std::fs::write(&second, format!("{{\"backup\":{{\"format\":2}}}}\n{lines}")).unwrap();
+    let later = program(
+        &["restore", second.to_str().unwrap()],
+        &place.path().join("third"),
+    );
+    let said = String::from_utf8(later.stderr).unwrap();
+    assert!(
+        !later.status.success() && said.contains("written by a later version"),
+        "{said}"
+    );
+
+    // One post is changed by a letter, its signature is not.
     let line = good.lines().last().unwrap();
     let entry: serde_json::Value = serde_json::from_str(line).unwrap();
     let mut bytes = BASE64

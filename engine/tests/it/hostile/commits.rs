@@ -6,7 +6,12 @@ use super::*;
 fn a_feed_in_many_batches_of_one_commit_is_confirmed_once() {
     let (account, device) = keys();
     let mut relay = Victim::new();
-    relay.link(&device);
+    let of_author = Certificate::issue(&account, DeviceId(device.public()), "d".into(), Timestamp(1));
+    let hello = Hello {
+        certificate: Some(of_author),
+        ..hello(&device)
+    };
+    relay.link_with(&device, &hello);
     relay.waiting = Some(Vec::new());
     let from = relay.sent.len();
     let mut last = certificate(&account, &device);

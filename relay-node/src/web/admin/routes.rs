@@ -20,7 +20,7 @@ use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, any, get, post};
-use engine::api::{Query, QueryResult, RelayState};
+use engine::api::{self, QueryResult, RelayState};
 use protocol::messages::directory::role;
 use serde::Deserialize;
 use signaling::{ConnectionGuard, GuardConfig};
@@ -196,7 +196,7 @@ async fn claim(
 }
 
 async fn overview(State(admin): State<Admin>, Session(session): Session) -> Response {
-    let view = match admin.driver.ask(Query::Network).await {
+    let view = match admin.driver.ask(api::Query::Network).await {
         Some(QueryResult::Network(view)) => Some(view),
         _ => None,
     };

@@ -22,7 +22,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
-use engine::api::{Query, QueryResult, Request, Response};
+use engine::api::{self as engine_api, Query, QueryResult};
 use protocol::AccountId;
 use signaling::ConnectionGuard;
 
@@ -65,10 +65,10 @@ impl Api {
     }
 
     async fn query(&self, query: Query) -> Result<QueryResult, WebError> {
-        match self.driver.request(Request::Query(query)).await {
-            Some(Response::Result(reply)) => Ok(*reply),
-            Some(Response::Error(refusal)) => Err(WebError::Refused(refusal)),
-            Some(Response::Done(_)) => Err(WebError::Unexpected),
+        match self.driver.request(engine_api::Request::Query(query)).await {
+            Some(engine_api::Response::Result(reply)) => Ok(*reply),
+            Some(engine_api::Response::Error(refusal)) => Err(WebError::Refused(refusal)),
+            Some(engine_api::Response::Done(_)) => Err(WebError::Unexpected),
             None => Err(WebError::Stopping),
         }
     }

@@ -133,7 +133,7 @@ fn offer_to_name(ui: Ui, me: AccountId, name: String) {
                 to: Some(receipt.account),
             }),
             Ok(QueryResult::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) => {
-                ui.say(strings::HANDLE_UNKNOWN)
+                ui.say(strings::HANDLE_UNKNOWN);
             }
             _ => ui.say(strings::HANDLE_NOBODY),
         }
