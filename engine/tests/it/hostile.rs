@@ -628,54 +628,6 @@ fn receipts_signed_by_keys_that_nobody_vouches_for_make_no_holders() {
 }
 
 #[test]
-fn bulk_is_granted_again_once_it_is_on_disk() {
-    let (account, device) = keys();
-    let mut victim = Victim::new();
-    victim.link(&device);
-    victim.waiting = Some(Vec::new());
-    let linked_at = victim.sent.len();
-    let granted = |victim: &Victim| -> usize {
-        let messages = victim.messages(linked_at).into_iter();
-        let bytes = messages.map(|message| match message {
-            Message::Credit(credit) => credit.bytes as usize,
-            _ => 0,
-        });
-        bytes.sum()
-    };
-    let mut last = certificate(&account, &device);
-    victim.message(&push(last.entry()));
-    // A third of the window, of which a quarter is granted at a time.
-    let mut sent = 0;
-    while sent < protocol::limits::CREDIT_WINDOW_BYTES as usize / 3 {
-        let at = Position {
-            seq: last.header().seq + 1,
-            prev: last.id(),
-            lamport: 1,
-        };
-        let body = Body::Post(Post {
-            text: "a".repeat(2_000),
-            reply: None,
-        });
-        last = VerifiedEntry::create(&device, at, last.header().account, Timestamp(2), &body);
-        let message = push(last.entry());
-        sent += message.encode().len();
-        victim.message(&message);
-    }
-    assert_eq!(
-        granted(&victim),
-        0,
-        "it fills memory as long as it is not on disk"
-    );
-    victim.release_disk();
-    let quarter = protocol::limits::CREDIT_WINDOW_BYTES as usize / 4;
-    assert!(
-        (quarter..=sent + 1_000).contains(&granted(&victim)),
-        "{}",
-        granted(&victim)
-    );
-}
-
-#[test]
 fn unknown_messages_and_unknown_entry_kinds_are_no_offence() {
     let (account, device) = keys();
     let mut victim = Victim::new();
