@@ -34,11 +34,17 @@ impl Clock {
 
 /// Which relays keep somebody's feeds, as this one sees it.
 pub async fn keepers(relay: &Relay, account: AccountId) -> Result<BTreeSet<String>> {
-    let text = http::get(relay.at(), &format!("/api/replicas/{account}"))
-        .await?
-        .text();
+    let answer = loop {
+        let answer = http::get(relay.at(), &format!("/api/replicas/{account}")).await?;
+        // A relay answers only so many requests of an address a minute, and says when to come again.
+        let Some(wait) = answer.header("retry-after") else {
+            break answer;
+        };
+        tokio::time::sleep(Duration::from_secs(wait.parse()?)).await;
+    };
+    let text = answer.text();
     let answer: serde_json::Value = serde_json::from_str(&text)?;
-    let keepers = answer["replicas"].as_array().context("a list of relays")?;
+    let keepers = answer["replicas"].as_array().with_context(|| text.clone())?;
     let keepers = keepers
         .iter()
         .map(|keeper| Some(keeper["peer"].as_str()?.to_owned()));
