@@ -244,7 +244,9 @@ impl Claims {
                 pending.claim.sent = true;
             }
             self.write(ctx, subject);
-        } else if claim.withdrawn || (undecided && claim.request.action == NameAction::Release) {
+        } else if claim.refused.is_none()
+            && (claim.withdrawn || (claim.sent && claim.request.action == NameAction::Release))
+        {
             // What is being given back may have another owner already: that is seen through, or the feed and the registry would
             // differ for good.
         } else if undecided {
@@ -444,3 +446,7 @@ fn claim_key(subject: Subject) -> Vec<u8> {
     key.extend(subject.iter().flat_map(|post| post.0));
     key
 }
+
+#[cfg(test)]
+#[path = "claims_tests.rs"]
+mod tests;

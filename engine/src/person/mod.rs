@@ -12,6 +12,8 @@ mod tokens;
 mod visits;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use ordered::{Map, Set};

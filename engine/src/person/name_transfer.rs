@@ -97,3 +97,7 @@ impl Claims {
         self.record_offer(ctx, None);
     }
 }
+
+#[cfg(test)]
+#[path = "name_transfer_tests.rs"]
+mod tests;

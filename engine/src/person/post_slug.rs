@@ -112,3 +112,7 @@ impl Person {
             .ask_registry(ctx, kinds, slug, Some(header), action, false)
     }
 }
+
+#[cfg(test)]
+#[path = "post_slug_tests.rs"]
+mod tests;

@@ -5,9 +5,9 @@ use protocol::messages::FeedHead;
 use protocol::messages::receipt::Receipt;
 use protocol::{AccountId, EntryId, VerifiedEntry};
 
-use super::Person;
-use super::commands::{Done, Parts};
+use super::commands::Done;
 use super::own_feed::{CATCH_UP_TIMEOUT, CHECK_TIMEOUT, OwnFeed, WAITING_MAX};
+use super::testing::Device;
 use super::tokens::TOKENS_MAX;
 use super::visits::VISITS_MAX;
 use crate::api::{Command, CommandResult, Error};
@@ -20,30 +20,7 @@ use crate::log::records::meta;
 use crate::store::{Op, Table};
 use crate::testing::{Node, Remote, spoil};
 
-struct Device {
-    node: Node,
-    person: Person,
-}
-
 impl Device {
-    /// A device without an account.
-    fn fresh() -> Self {
-        Self {
-            node: Node::without_account(),
-            person: Person::default(),
-        }
-    }
-
-    /// A device with an account, both of which are on disk.
-    fn new() -> Self {
-        let mut device = Self::fresh();
-        device.create().expect("an account");
-        device.node.persist();
-        device.node.facts();
-        device.node.net.begin_overlay(&mut device.node.ctx);
-        device
-    }
-
     /// As [`Self::new`], after a restart: whether the own feed is complete is not known.
     fn restarted() -> Self {
         let mut device = Self::new();
@@ -51,25 +28,8 @@ impl Device {
         device
     }
 
-    fn command(&mut self, command: Command) -> Result<Done, Error> {
-        let Node {
-            ctx, net, log, kinds, ..
-        } = &mut self.node;
-        let mut parts = Parts { net, log, kinds };
-        self.person.on_command(ctx, &mut parts, RequestId(1), command)
-    }
-
-    fn create(&mut self) -> Result<Done, Error> {
-        let (name, device_name) = ("Ada".into(), "laptop".into());
-        self.command(Command::CreateAccount { name, device_name })
-    }
-
     fn publish(&mut self, token: u16) -> Result<PostEntry, Error> {
-        let done = self.command(publish(token))?;
-        let Done::Published(post) = done else {
-            panic!("not published: {done:?}");
-        };
-        Ok(post)
+        self.post(token, None)
     }
 
     /// Whether a command that writes waits.
