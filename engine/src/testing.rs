@@ -242,9 +242,14 @@ impl Node {
         link
     }
 
-    /// Links with a peer, which becomes a neighbour.
+    /// A peer dials this one and becomes a neighbour.
     pub(crate) fn link(&mut self, remote: &Remote) -> LinkId {
-        let link = self.prove(Role::Responder, remote);
+        self.link_as(Role::Responder, remote)
+    }
+
+    /// Links with a peer, which becomes a neighbour. `role` is that of the node.
+    pub(crate) fn link_as(&mut self, role: Role, remote: &Remote) -> LinkId {
+        let link = self.prove(role, remote);
         self.receive(link, &Message::Request(Request::alone(Wish::Join)));
         self.pump();
         let session = self.net.session(link).expect("a proven peer");

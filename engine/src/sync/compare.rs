@@ -78,6 +78,12 @@ impl Comparisons {
         under_way.take_if(|comparing| comparing.round == round)
     }
 
+    /// Another comparison begins on the link.
+    #[cfg(feature = "relay")]
+    fn abandon(&mut self, link: LinkId) {
+        self.links.or_default(link).under_way = None;
+    }
+
     fn put(&mut self, link: LinkId, comparing: Box<Comparing>) {
         self.links.or_default(link).under_way = Some(comparing);
     }
@@ -306,6 +312,7 @@ impl Sync {
             Some(comparing) => comparing,
             None if first == 0 => {
                 interest.awaits_sketch = false;
+                self.comparisons.abandon(link);
                 Comparing::new(round, self.items(log, wanting, session))
             }
             None => return,
@@ -428,3 +435,7 @@ fn send_differences(ctx: &mut Ctx, link: LinkId, round: u32, mut told: Differenc
         told = Differences { asked, ahead, end };
     }
 }
+
+#[cfg(all(test, feature = "relay"))]
+#[path = "compare_tests.rs"]
+mod tests;

@@ -16,6 +16,8 @@ pub(crate) mod sketch;
 pub(crate) mod spread;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use ordered::Map;

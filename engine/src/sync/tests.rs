@@ -3,61 +3,18 @@ use core::time::Duration;
 use ordered::Set;
 use protocol::link::handshake::Role as Side;
 use protocol::messages::{
-    Credit, Digest, Entries, FeedHead, ForkProof, Interests, Message, Push, RangeEnd, SaltedAccount, Want,
+    Credit, Digest, FeedHead, ForkProof, Interests, Message, Push, RangeEnd, SaltedAccount, Want,
 };
-use protocol::{AccountId, EntryId, PeerId, VerifiedEntry, limits};
+use protocol::{AccountId, EntryId, VerifiedEntry, limits};
 
 use super::fetch::STALLED;
 use super::interests::{INTERESTS_MAX, RESUME_MIN};
 use super::serve::{GRANT_BYTES, WAITING_MAX};
-use super::{Interest, Remembered, Scope, Summary, Sync, Wanting};
-use crate::facts::{Ended, Fact};
+use super::testing::{Peer, entries, head, written};
+use super::{Remembered, Wanting};
 use crate::io::LinkId;
 use crate::kinds::testing::Author;
-use crate::net::Session;
 use crate::testing::{Node, Remote, spoil};
-
-/// Wants these accounts.
-#[derive(Default)]
-struct Role {
-    wants: Set<AccountId>,
-    serves_others: bool,
-}
-
-impl Interest for Role {
-    fn wants(&self, _: &Scope<'_>, account: &AccountId) -> bool {
-        self.wants.contains(account)
-    }
-
-    fn summary(&self, scope: &Scope<'_>, _: &Session) -> Summary {
-        Summary {
-            accounts: self.wanted(scope),
-            ..Summary::default()
-        }
-    }
-
-    fn wanted(&self, _: &Scope<'_>) -> Set<AccountId> {
-        self.wants.clone()
-    }
-
-    fn assigned_to(&self, _: &Scope<'_>, _: &PeerId) -> Vec<AccountId> {
-        Vec::new()
-    }
-
-    fn is_replica(&self, _: &Scope<'_>, _: &AccountId, _: &PeerId) -> bool {
-        false
-    }
-
-    fn serves_others(&self) -> bool {
-        self.serves_others
-    }
-}
-
-struct Peer {
-    node: Node,
-    sync: Sync,
-    role: Role,
-}
 
 /// What a test passes to every function of [`Sync`].
 macro_rules! call {
@@ -66,158 +23,6 @@ macro_rules! call {
         let Node { ctx, net, log, .. } = node;
         sync.$name(ctx, net, log, Wanting::without_follows(role), $($argument),*)
     }};
-}
-
-impl Peer {
-    fn new(wants: &[&Author]) -> Self {
-        let wants = wants.iter().map(|author| author.account()).collect();
-        Self {
-            node: Node::new(&Author::new(1)),
-            sync: Sync::new(),
-            role: Role {
-                wants,
-                serves_others: false,
-            },
-        }
-    }
-
-    fn link(&mut self, remote: &Remote) -> LinkId {
-        let link = self.node.link(remote);
-        self.sync.spread.on_up(link);
-        link
-    }
-
-    fn receive(&mut self, link: LinkId, message: Message) {
-        let len = message.encode().len();
-        let Self { node, sync, role } = self;
-        let Node { ctx, net, log, .. } = node;
-        let wanting = Wanting::without_follows(role);
-        let back = sync.on_message(ctx, net, log, wanting, link, message, len);
-        assert!(back.is_none(), "a message about feeds");
-    }
-
-    fn interests(&mut self, link: LinkId, interests: Interests, remembered: Option<Remembered>) {
-        let Self { node, sync, role } = self;
-        let Node { ctx, net, log, .. } = node;
-        let wanting = Wanting::without_follows(role);
-        sync.on_interests(ctx, net, log, wanting, link, interests, remembered);
-    }
-
-    fn salted(&self, link: LinkId, author: &Author) -> SaltedAccount {
-        let session = self.node.net.session(link).expect("a session");
-        SaltedAccount::new(&session.salt, &author.account())
-    }
-
-    /// The neighbour wants the feeds of these authors, and nothing else.
-    fn wanted_by(&mut self, link: LinkId, authors: &[&Author]) {
-        let add = authors.iter().map(|author| self.salted(link, author)).collect();
-        let interests = Interests {
-            reset: true,
-            add,
-            ..Interests::default()
-        };
-        self.interests(link, interests, None);
-    }
-
-    /// The neighbour says how far it holds a feed.
-    fn tells(&mut self, link: LinkId, entry: &VerifiedEntry) {
-        let digest = Digest {
-            heads: vec![head(entry)],
-            end: true,
-        };
-        self.receive(link, Message::Digest(digest));
-    }
-
-    fn on_timer(&mut self) {
-        let Self { node, sync, role } = self;
-        let Node { ctx, net, log, .. } = node;
-        sync.on_timer(ctx, net, log, Wanting::without_follows(role));
-    }
-
-    fn anti_entropy(&mut self) {
-        let Self { node, sync, .. } = self;
-        let Node { ctx, net, log, .. } = node;
-        sync.anti_entropy(ctx, net, log);
-    }
-
-    /// Reads what is to be served, and sends it.
-    fn serve(&mut self) -> usize {
-        let loads = self.node.loads();
-        for load in &loads {
-            let rows = self.node.store.load(load);
-            let Node { ctx, log, .. } = &mut self.node;
-            self.sync.on_serve_rows(ctx, log, load.id, rows);
-        }
-        loads.len()
-    }
-
-    fn down(&mut self, link: LinkId) {
-        self.node.net.end(&mut self.node.ctx, link, "the test ended it");
-        let ended: Vec<Ended> = self
-            .node
-            .facts()
-            .into_iter()
-            .filter_map(|fact| match fact {
-                Fact::SessionDown(ended) => Some(ended),
-                _ => None,
-            })
-            .collect();
-        for ended in &ended {
-            let Self { node, sync, role } = self;
-            let Node { ctx, net, log, .. } = node;
-            sync.on_session_down(ctx, net, log, Wanting::without_follows(role), ended);
-        }
-    }
-
-    fn wants(&mut self, link: LinkId) -> Vec<Want> {
-        let sent = self.node.sent(link).into_iter();
-        let wants = sent.filter_map(|message| match message {
-            Message::Want(want) => Some(want),
-            _ => None,
-        });
-        wants.collect()
-    }
-
-    /// The heads a neighbour was told.
-    fn told(&mut self, link: LinkId) -> Vec<FeedHead> {
-        let sent = self.node.sent(link).into_iter();
-        let heads = sent.filter_map(|message| match message {
-            Message::Digest(digest) => Some(digest.heads),
-            _ => None,
-        });
-        heads.flatten().collect()
-    }
-
-    fn misbehaved(&mut self) -> bool {
-        let facts = self.node.facts();
-        facts.iter().any(|fact| matches!(fact, Fact::Misbehaved { .. }))
-    }
-
-    fn held(&self, author: &Author) -> u64 {
-        let feed = self.node.log.feeds.get(&author.device());
-        feed.map_or(0, |feed| feed.next_seq)
-    }
-}
-
-fn head(entry: &VerifiedEntry) -> FeedHead {
-    let header = entry.header();
-    FeedHead {
-        account: header.account,
-        device: header.device,
-        next_seq: header.seq + 1,
-        head: entry.id(),
-    }
-}
-
-fn entries(request: u32, entries: &[VerifiedEntry]) -> Message {
-    let entries = entries.iter().map(|entry| entry.entry().clone()).collect();
-    Message::Entries(Entries { request, entries })
-}
-
-fn written(author: &mut Author, entries: usize) -> Vec<VerifiedEntry> {
-    let mut written = vec![author.begin()];
-    written.extend((1..entries).map(|n| author.post(&n.to_string())));
-    written
 }
 
 fn seconds(n: u64) -> Duration {
