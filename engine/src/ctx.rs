@@ -42,7 +42,7 @@ pub(crate) struct Setup {
     pub(crate) signs_receipts: bool,
     /// It lists relays for others, and trusts the directory as relays do.
     pub(crate) keeper: bool,
-    /// Interfaces are told of what changes.
+    /// Interfaces get events.
     pub(crate) events: bool,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Traffic {
     pub(crate) bytes_out: u64,
 }
 
-/// What interfaces are told at the end of the input.
+/// Changes that are reported to interfaces at the end of the input.
 #[derive(Debug, Default)]
 pub(crate) struct Changed {
     pub(crate) profiles: Set<AccountId>,

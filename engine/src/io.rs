@@ -38,7 +38,7 @@ pub struct NameTicket(pub u64);
 /// A peer one could dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Candidate {
-    /// Who.
+    /// The peer.
     pub peer: PeerId,
     /// A relay (a native peer that never sleeps).
     pub relay: bool,
@@ -49,17 +49,17 @@ pub struct Candidate {
 pub enum Input {
     /// A load was executed.
     Loaded {
-        /// Which.
+        /// The load.
         id: LoadId,
         /// Its rows.
         rows: Rows,
     },
     /// A load failed for good (the store cannot be read).
     LoadFailed {
-        /// Which.
+        /// The load.
         id: LoadId,
     },
-    /// A batch, and with it every one before it, is as durable as it asked to be. One word for many saves a relay many
+    /// A batch, and every one before it, is as durable as it asked to be. One input for several batches saves a relay
     /// signatures.
     Persisted {
         /// The last of them.
@@ -81,39 +81,39 @@ pub enum Input {
     },
     /// A frame arrived.
     Frame {
-        /// On which channel.
+        /// The channel.
         link: LinkId,
         /// Its bytes.
         bytes: Vec<u8>,
     },
     /// A channel closed or broke, from outside.
     LinkDown {
-        /// Which.
+        /// The channel.
         link: LinkId,
     },
     /// Dialling ended without a channel.
     DialFailed {
-        /// Whom.
+        /// The peer.
         peer: PeerId,
     },
-    /// The adapter has a word for a peer it has no channel to, to open one (see [`Output::Introduced`]): it travels over
-    /// the links there are, if it arrives at all.
+    /// The adapter wants to open a channel to a peer and has a signaling message for it (see [`Output::Introduced`]). Neighbours
+    /// forward it; it may be lost.
     Introduce {
-        /// To whom.
+        /// The receiver.
         to: PeerId,
         /// At most [`protocol::limits::SIGNAL_PAYLOAD_LEN_MAX`] bytes.
         payload: Vec<u8>,
     },
     /// Peers that could be dialled became known (by signaling, or by the address book of the adapter).
     Candidates(Vec<Candidate>),
-    /// What this relay says of itself to everybody, from now on; its key, heartbeat and revision are the engine's to
-    /// know. Browsers ignore it.
+    /// The description that this relay publishes from now on; the engine fills in the key, heartbeat and revision. Browsers
+    /// ignore it.
     Describe(Box<protocol::messages::directory::Description>),
-    /// How this relay does, as its adapter measured lately: part of what it says of itself.
-    Figures(Figures),
+    /// The adapter's latest measurement of this relay, which becomes part of its description.
+    RelayMetrics(RelayMetrics),
     /// Entries from a backup, taken in like those of a neighbour.
     Entries(Vec<protocol::Entry>),
-    /// This relay is to end: what only it has, others should have first. How far that is, is told by [`Event::Repair`].
+    /// This relay is to stop: what only it holds is handed over to others first. Progress is reported by [`Event::Repair`].
     HandOver {
         /// It will not come back: its share is given to others.
         for_good: bool,
@@ -140,7 +140,7 @@ pub enum Input {
     Request {
         /// Its name.
         id: RequestId,
-        /// What.
+        /// The request.
         request: Request,
     },
     /// A deadline passed.
@@ -160,7 +160,7 @@ pub enum Output {
     },
     /// Close a channel after sending what was given to it. No `LinkDown` follows.
     Close {
-        /// Which.
+        /// The channel.
         link: LinkId,
         /// Why, for the log.
         reason: String,
@@ -171,7 +171,7 @@ pub enum Output {
     Load(Load),
     /// Open a channel to a peer; answered by `LinkUp` or `DialFailed`.
     Dial {
-        /// Whom.
+        /// The peer.
         peer: PeerId,
         /// A relay.
         relay: bool,
@@ -185,11 +185,11 @@ pub enum Output {
         /// Whose key.
         peer: PeerId,
     },
-    /// A peer without a channel has a word for this one; the key of `from` is proven.
+    /// A peer without a channel sent this one a signaling message; the key of `from` is proven.
     Introduced {
-        /// Whose word.
+        /// The sender.
         from: PeerId,
-        /// What its adapter said.
+        /// The message of its adapter.
         payload: Vec<u8>,
     },
     /// Ask this relay's registry; answered by `Named`. Requests are verified.
@@ -201,7 +201,7 @@ pub enum Output {
     },
     /// The answer to a request.
     Response {
-        /// Which.
+        /// The request.
         id: RequestId,
         /// The answer.
         answer: Response,
@@ -230,7 +230,7 @@ pub enum Log {
         link: LinkId,
         /// Neighbour, if it was proven.
         peer: Option<PeerId>,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Something a neighbour sent was refused.
@@ -244,12 +244,12 @@ pub enum Log {
     },
     /// A row read from the store was not what was written there.
     Corrupt {
-        /// Where.
+        /// The table.
         table: crate::store::Table,
     },
-    /// A relay is judged otherwise than before.
+    /// The state of a relay changed.
     Relay {
-        /// Which.
+        /// The peer.
         peer: PeerId,
         /// Where it says it is.
         url: String,
@@ -260,21 +260,21 @@ pub enum Log {
         /// How long nothing was heard of it.
         silent: core::time::Duration,
     },
-    /// Feeds are divided anew among relays.
+    /// The assignment of feeds to relays was recomputed.
     Placement {
         /// Relays with a share.
         relays: usize,
         /// How many of them keep each account's feeds.
         replicas: usize,
     },
-    /// There begin to be fewer copies of each feed than wanted, since fewer relays live; or that is over.
+    /// The number of replicas of each feed fell below the wanted number, since too few relays are alive; or it was restored.
     Copies {
         /// Copies wanted.
         wanted: usize,
         /// Relays that could keep one.
         living: usize,
     },
-    /// A relay did not show an entry it said it had: it is offered the feed anew.
+    /// An audit failed: a relay did not show an entry that it said it holds. The feed is offered to it again.
     NotHeld {
         /// Which relay.
         peer: PeerId,
@@ -283,8 +283,8 @@ pub enum Log {
         /// Which entry.
         seq: u64,
     },
-    /// So many relays fell silent at once that this peer is more likely cut off; or that is over.
-    Doubt {
+    /// A partition is suspected, because many relays fell silent at once; or it is no longer suspected.
+    PartitionSuspected {
         /// Whether it is so.
         on: bool,
     },
@@ -325,18 +325,18 @@ pub struct Config {
     pub relays_allowed: Option<Vec<PeerId>>,
     /// How a browser ranks relays.
     pub routing: Routing,
-    /// Relays that keep each account's feeds, if there are so many.
+    /// Number of relays that keep each account's feeds, if there are enough.
     pub replicas: usize,
     /// How long a dead relay keeps its share before the next in line takes it over.
     pub repair_grace: core::time::Duration,
-    /// Bytes of entries a relay fetches from other relays per second, so that whoever uses it does not wait for it.
+    /// Bytes of entries a relay fetches from other relays per second, so that its clients do not have to wait.
     pub repair_bytes_per_s: u32,
     /// Accounts a relay holds beside its share, while there are enough other relays that keep them.
     pub cached_accounts_max: usize,
     /// A relay that keeps feeds, and signs for what it has. Others hold only those of the people linked with them and of whom
     /// these look at, and their word is that of any peer.
     pub worker: bool,
-    /// A relay that was told of others, and so has something to catch up with before it serves.
+    /// A relay that joins others, and so has to catch up with them before it serves.
     pub joins: bool,
     /// A relay whose adapter answers [`Output::Name`].
     pub registrar: bool,
@@ -355,9 +355,9 @@ pub const REPAIR_BYTES_PER_S: u32 = 4 * 1024 * 1024;
 /// Accounts a relay holds beside its share unless told otherwise: some 50 MB of memory.
 pub const CACHED_ACCOUNTS_MAX: usize = 100_000;
 
-/// How a relay does.
+/// A measurement of a relay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct RelayMetrics {
     /// How busy its engine is, in thousandths.
     pub load: u16,
     /// Mean time from an entry's arrival to its commit, in microseconds.

@@ -1,4 +1,4 @@
-//! The verbs of Starling: feeds, sync, views and social rules.
+//! Starling's engine: feeds, sync, views and social rules.
 //!
 //! Sans-I/O. One contract, stated in [`io`]: **one input, drain all outputs, then wait for the next deadline.** The same engine
 //! runs in a tab, in a relay, and many times over in one simulated network; the same seed and the same inputs give the same outputs.
@@ -154,7 +154,7 @@ impl Engine {
             Input::Introduce { to, payload } => net.introduce(ctx, to, payload),
             Input::Candidates(candidates) => net.on_candidates(ctx, &candidates),
             Input::Describe(description) => parts.directory.describe(ctx, *description),
-            Input::Figures(figures) => parts.directory.set_figures(figures),
+            Input::RelayMetrics(metrics) => parts.directory.set_metrics(metrics),
             Input::Entries(entries) => role.restore_entries(ctx, parts, entries),
             Input::HandOver { for_good } => role.hand_over(ctx, parts, for_good),
             Input::Routing(routing) => ctx.config.routing = routing,
@@ -281,7 +281,7 @@ impl Engine {
         }
     }
 
-    /// Ends an input: what it wrote goes to the store, what it changed is told.
+    /// Ends an input: its writes go to the store, and interfaces learn what it changed.
     fn flush(&mut self) {
         let Self { ctx, role, parts, .. } = self;
         let reached = parts.log.flush(ctx);

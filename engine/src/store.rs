@@ -93,18 +93,18 @@ tables! {
 pub enum Op {
     /// Set a key.
     Put {
-        /// Where.
+        /// The table.
         table: Table,
-        /// Key.
+        /// The key.
         key: Vec<u8>,
         /// Value.
         value: Vec<u8>,
     },
     /// Remove a key; removing what is not there is fine.
     Delete {
-        /// Where.
+        /// The table.
         table: Table,
-        /// Key.
+        /// The key.
         key: Vec<u8>,
     },
 }
@@ -151,14 +151,14 @@ pub struct Load {
 pub enum Read {
     /// One key: zero or one row.
     Get {
-        /// Where.
+        /// The table.
         table: Table,
-        /// Key.
+        /// The key.
         key: Vec<u8>,
     },
     /// The rows with `start <= key < end`, in key order.
     Range {
-        /// Where.
+        /// The table.
         table: Table,
         /// First key, included.
         start: Vec<u8>,

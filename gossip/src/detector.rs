@@ -11,12 +11,12 @@
 //! **False suspicions.** A living peer is suspected when no rise of its counter arrives for `missed_max` periods and a half: one
 //! heartbeat lost is never enough, nor one that is half a period late. With losses of one in ten on each of three ways, two
 //! heartbeats in a row are lost on all of them once in a million; in practice a link or a machine stalls for longer, and then
-//! the suspicion is justified. A false suspicion costs little: the next heartbeat revokes it. A dead peer is seen as alive for as long as `missed_max` periods and a half, plus the time
-//! gossip takes.
+//! the suspicion is justified. A false suspicion costs little: the next heartbeat revokes it. A dead peer is seen as alive for as
+//! long as `missed_max` periods and a half, plus the time gossip takes.
 //!
 //! **Suspected partition.** If this peer did not run for a while (a frozen tab, a sleeping machine), all others seem silent:
 //! time in which [`Detector::tick`] was not called does not count. If many seem to have died within [`Config::dead_after`],
-//! this peer is more likely cut off than they are dead: while [`Detector::doubts_itself`], nothing should be done about it,
+//! this peer is more likely cut off than they are dead: while [`Detector::suspects_partition`], nothing should be done about it,
 //! until enough of them are heard again or forgotten. If the suspicion ended earlier, it would end before a death has
 //! consequences, and be useless.
 
@@ -42,9 +42,9 @@ pub struct Config {
     /// Silence after which the dead are forgotten.
     pub gone_after: Duration,
     /// This peer suspects a partition when more than this share of all peers, itself included, fell silent at once …
-    pub doubt_share: f64,
+    pub partition_share: f64,
     /// … and at least this many: of three peers one may die.
-    pub doubt_min: usize,
+    pub partition_min: usize,
     /// Peers watched. Policy when full: the peer silent for longest is forgotten, unless all live; then new peers are not
     /// watched.
     pub peers_max: usize,
@@ -57,8 +57,8 @@ impl Default for Config {
             missed_max: 2,
             dead_after: Duration::from_secs(30),
             gone_after: Duration::from_mins(60),
-            doubt_share: 0.3,
-            doubt_min: 3,
+            partition_share: 0.3,
+            partition_min: 3,
             peers_max: 1_024,
         }
     }
@@ -87,7 +87,7 @@ pub enum State {
 /// A peer is judged otherwise than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change<P> {
-    /// Who.
+    /// The peer.
     pub peer: P,
     /// What it was; `None`: unknown.
     pub from: Option<State>,
@@ -112,18 +112,18 @@ pub struct Detector<P> {
     config: Config,
     peers: Map<P, Watched>,
     changes: VecDeque<Change<P>>,
-    /// The last counters of those who are gone, and since when, so that nobody lives again by what it said before. As many
-    /// as are watched; when full, the lowest goes.
+    /// The last counters of peers that are gone, and since when, so that old heartbeats do not revive them. At most
+    /// [`Config::peers_max`]; policy when full: the lowest counter goes.
     gone: Map<P, (u64, Duration)>,
     last_tick: Duration,
     /// Not later than the next change of state by silence.
     deadline: Duration,
-    /// While it doubts itself: who was heard of later than this and is silent is a reason for it.
-    doubts_since: Option<Duration>,
+    /// While a partition is suspected: peers that fell silent later than this are the reason.
+    suspected_since: Option<Duration>,
 }
 
 impl<P: Copy + Ord + Debug> Detector<P> {
-    /// Watches nobody yet.
+    /// A detector that watches no peers yet.
     #[must_use]
     pub const fn new(config: Config, now: Duration) -> Self {
         Self {
@@ -133,7 +133,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
             gone: Map::new(),
             last_tick: now,
             deadline: Duration::MAX,
-            doubts_since: None,
+            suspected_since: None,
         }
     }
 
@@ -283,19 +283,19 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         (watched.state == State::Dead).then(|| silent.saturating_sub(seemed_alive))
     }
 
-    /// Everybody watched, and what they seem to be.
+    /// The watched peers and their states.
     pub fn peers(&self) -> impl Iterator<Item = (&P, State)> {
         self.peers.iter().map(|(peer, watched)| (peer, watched.state))
     }
 
-    /// Whether a partition is suspected: so many peers fell silent at once that this peer is more likely cut off. Changes of
-    /// state are reported meanwhile, but should have no consequences.
+    /// Whether a partition is suspected: many peers fell silent at once, so this peer is more likely cut off. Changes of state are
+    /// reported meanwhile, but should have no consequences.
     #[must_use]
-    pub const fn doubts_itself(&self) -> bool {
-        self.doubts_since.is_some()
+    pub const fn suspects_partition(&self) -> bool {
+        self.suspected_since.is_some()
     }
 
-    /// Leaves time in which this peer did not run out of all silences.
+    /// Does not count time in which this peer did not run as silence of others.
     fn wake(&mut self, now: Duration) {
         let slept = now.saturating_sub(self.last_tick);
         self.last_tick = self.last_tick.max(now);
@@ -310,7 +310,7 @@ impl<P: Copy + Ord + Debug> Detector<P> {
     fn judge_itself(&mut self, now: Duration) {
         // Only peers that fell silent together count, not those that died long ago or left in order.
         let recent = now.saturating_sub(self.config.dead_after * 2);
-        let since = self.doubts_since.unwrap_or(recent);
+        let since = self.suspected_since.unwrap_or(recent);
         let silent = self
             .peers
             .values()
@@ -318,9 +318,10 @@ impl<P: Copy + Ord + Debug> Detector<P> {
             .filter(|watched| watched.heard >= since)
             .count();
         let all = self.peers.len() + 1;
-        let doubts = silent >= self.config.doubt_min && silent as f64 > self.config.doubt_share * all as f64;
-        self.doubts_since = doubts.then_some(since);
-        if doubts {
+        let suspected =
+            silent >= self.config.partition_min && silent as f64 > self.config.partition_share * all as f64;
+        self.suspected_since = suspected.then_some(since);
+        if suspected {
             // Some of them may leave in order.
             self.deadline = self.deadline.min(now + self.config.heartbeat_every);
         }

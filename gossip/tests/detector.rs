@@ -40,7 +40,7 @@ fn a_silent_peer_is_suspected_dead_and_forgotten_in_that_order_and_comes_back() 
     assert_eq!(steps(&mut detector), [(4, Some(State::Suspect))]);
     pass(&mut detector, 33, 50, &[1, 2, 3]);
     assert_eq!(steps(&mut detector), [(4, Some(State::Dead))]);
-    assert!(!detector.doubts_itself(), "one of five died");
+    assert!(!detector.suspects_partition(), "one of five died");
     pass(&mut detector, 50, 55, &[1, 2, 3, 4]);
     let back = detector.poll();
     let expected = Change {
@@ -83,7 +83,7 @@ fn what_the_gone_said_before_makes_them_alive_no_more() {
 }
 
 #[test]
-fn how_long_somebody_is_dead_is_counted_from_the_judgement() {
+fn the_time_a_peer_is_dead_is_counted_from_the_judgement() {
     let mut detector = Detector::new(Config::default(), s(0));
     pass(&mut detector, 0, 5, &[1, 2, 3, 4]);
     pass(&mut detector, 5, 34, &[1, 2, 3]);
@@ -97,7 +97,7 @@ fn how_long_somebody_is_dead_is_counted_from_the_judgement() {
 }
 
 #[test]
-fn whoever_slept_judges_nobody_by_it() {
+fn a_peer_that_slept_judges_no_other_by_it() {
     let mut detector = Detector::new(Config::default(), s(0));
     pass(&mut detector, 0, 20, &[1, 2]);
     steps(&mut detector);
@@ -117,36 +117,39 @@ fn when_many_fall_silent_at_once_it_is_us() {
     pass(&mut detector, 0, 20, &all);
     // Two of seven may die.
     pass(&mut detector, 20, 60, &all[2..]);
-    assert!(!detector.doubts_itself());
+    assert!(!detector.suspects_partition());
     assert_eq!(detector.state(&1), Some(State::Dead));
     // Then the other four seem to, at once.
     pass(&mut detector, 60, 80, &[]);
-    assert!(detector.doubts_itself());
+    assert!(detector.suspects_partition());
     pass(&mut detector, 80, 95, &all[2..]);
-    assert!(!detector.doubts_itself(), "they were there all the time");
+    assert!(!detector.suspects_partition(), "they were there all the time");
     // However long they are silent, until they are forgotten.
     pass(&mut detector, 95, 110, &[]);
-    assert!(detector.doubts_itself());
+    assert!(detector.suspects_partition());
     pass(&mut detector, 110, 3_600, &[]);
-    assert!(detector.doubts_itself());
+    assert!(detector.suspects_partition());
     pass(&mut detector, 3_600, 3_800, &[]);
-    assert!(!detector.doubts_itself(), "those who never came back are gone");
+    assert!(
+        !detector.suspects_partition(),
+        "those who never came back are gone"
+    );
 }
 
 #[test]
-fn those_who_died_one_by_one_are_no_reason_for_doubt() {
+fn members_that_die_one_by_one_are_no_sign_of_a_partition() {
     let mut detector = Detector::new(Config::default(), s(0));
     let all: Vec<u32> = (1..=6).collect();
     pass(&mut detector, 0, 20, &all);
     for dead in 1..=4 {
         let from = 20 + 120 * (dead as u64 - 1);
         pass(&mut detector, from, from + 120, &all[dead..]);
-        assert!(!detector.doubts_itself(), "{dead} died");
+        assert!(!detector.suspects_partition(), "{dead} died");
     }
 }
 
 #[test]
-fn a_goodbye_is_no_reason_for_doubt() {
+fn a_goodbye_is_no_sign_of_a_partition() {
     let mut detector = Detector::new(Config::default(), s(0));
     let all: Vec<u32> = (1..=6).collect();
     pass(&mut detector, 0, 20, &all);
@@ -156,7 +159,7 @@ fn a_goodbye_is_no_reason_for_doubt() {
     }
     assert_eq!(steps(&mut detector).len(), 5);
     pass(&mut detector, 20, 40, &[6]);
-    assert!(!detector.doubts_itself());
+    assert!(!detector.suspects_partition());
     assert_eq!(steps(&mut detector), []);
 }
 
@@ -191,7 +194,7 @@ fn the_table_is_bounded_and_the_living_stay() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever comes: steps follow each other without gaps, states are what was told, deadlines are kept.
+    /// After any input: steps follow each other without gaps, states are those that were reported, deadlines are kept.
     #[test]
     fn what_is_told_adds_up(
         events in proptest::collection::vec((0..6_u32, 0..40_u64, any::<bool>(), 0..9_000_u64), 0..200),

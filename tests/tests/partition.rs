@@ -23,7 +23,7 @@ use tokio::sync::watch;
 const CUT: Duration = Duration::from_secs(120);
 /// Relays at each site.
 const HALF: usize = 3;
-/// Between two posts of somebody who writes all the time.
+/// Pause between two posts of a user who writes all the time.
 const PAUSE: Duration = Duration::from_millis(500);
 /// A connection within the network takes less than a millisecond.
 const REACHED_WITHIN: Duration = Duration::from_secs(3);
@@ -60,7 +60,7 @@ async fn relays(lan: &Lan, etcd: &Etcd) -> Result<Vec<Relay>> {
             ..RelayOptions::default()
         };
         let relay = Relay::start_with(options).await?;
-        relay.log().wait(0, "the registry of names is open").await?;
+        relay.log().wait(0, "registry opened").await?;
         relays.push(relay);
     }
     Ok(relays)
@@ -142,7 +142,7 @@ fn receipt(answer: NameAnswer) -> Result<NameReceipt> {
     }
 }
 
-/// Somebody who writes until told to stop. Returns how much.
+/// A user who writes until stopped. Returns the number of posts.
 fn writes_on(
     author: NativePeer,
     word: &'static str,
@@ -191,7 +191,7 @@ async fn asks_in_vain(
     Ok(counted)
 }
 
-/// The posts of somebody that a peer holds.
+/// The posts of an account that a peer holds.
 async fn posts_of(reader: &NativePeer, author: AccountId) -> Result<Vec<String>> {
     let posts = reader.timeline(Timeline::User(author)).await?;
     Ok(posts.into_iter().rev().map(|post| post.text).collect())
@@ -265,7 +265,7 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
     let united = || async {
         for relay in &relays {
             let repair = repair(relay).await.ok()?;
-            let whole = repair["relays"] == relays.len() && repair["doubts"] == false;
+            let whole = repair["relays"] == relays.len() && repair["suspects_partition"] == false;
             (whole && repair["entries"] == 0 && states(relay).await.ok()? == alive).then_some(())?;
         }
         Some(())
@@ -349,12 +349,12 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
     };
     for relay in &relays {
         let noticed = || async {
-            let doubts = repair(relay).await.ok()?["doubts"] == true;
-            (doubts && states(relay).await.ok()? == cut_off(relay)).then_some(())
+            let suspects = repair(relay).await.ok()?["suspects_partition"] == true;
+            (suspects && states(relay).await.ok()? == cut_off(relay)).then_some(())
         };
         eventually("a half to see the other as dead", DEADLINE, noticed).await?;
     }
-    time.say("every relay sees the other half as dead and doubts itself");
+    time.say("every relay sees the other half as dead and suspects a partition");
 
     // The minority is asked for names all the time; it must not answer.
     let (hopeful, rival) = (Person::new(501), Person::new(502));
@@ -402,7 +402,10 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
         tokio::time::sleep(cut_for.saturating_sub(began.elapsed())).await;
         for relay in &relays {
             let repair = repair(relay).await?;
-            ensure!(repair["doubts"] == true, "it still doubts itself: {repair}");
+            ensure!(
+                repair["suspects_partition"] == true,
+                "it still suspects a partition: {repair}"
+            );
             ensure!(repair["relays"] == relays.len(), "nobody lost a share: {repair}");
             ensure!(states(relay).await? == cut_off(relay), "the cut lasts");
         }
@@ -464,7 +467,10 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
     eventually("the halves to become one", JOINED_WITHIN, united).await?;
     for (relay, mark) in relays.iter().zip(marks) {
         let trusts = relay.log().find(mark, "partition no longer suspected");
-        ensure!(!trusts.is_empty(), "it says that it doubts itself no more");
+        ensure!(
+            !trusts.is_empty(),
+            "it says that it suspects no partition any more"
+        );
     }
     time.say(format!(
         "every relay sees all others alive, {:.1} s after",
@@ -482,7 +488,7 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
     for author in authors {
         let most = try_join_all(relays.iter().map(|relay| held(relay, &authors))).await?;
         let most = most.iter().filter_map(|held| held.get(&author)).max();
-        entries.insert(author, *most.context("somebody holds it")?);
+        entries.insert(author, *most.context("a relay holds it")?);
     }
     become_alike(&relays, &entries).await?;
     let copies: usize = copies(&all, &entries).await?.values().sum();
@@ -495,7 +501,7 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
     let two = receipt(decided(&at_west[0], &hopeful, &for_hopeful).await?)?;
     ensure!(two.account == hopeful.account);
     let late = decided(&at_west[0], &rival, &for_rival).await?;
-    ensure!(late == NameAnswer::Taken, "the rival is told: {late:?}");
+    ensure!(late == NameAnswer::Taken, "the rival is refused: {late:?}");
     for relay in &relays {
         for (name, holder) in [
             ("starling-one", &early),

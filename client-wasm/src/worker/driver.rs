@@ -1,7 +1,7 @@
 //! Drives the engine by its contract: one input, drain all outputs, then wait for the next deadline.
 //!
-//! Adapters tell the driver what happened and are told what to do; none of them decides anything. An input that arises while
-//! outputs are being executed waits its turn in the inbox, which is empty again before control goes back to the browser.
+//! Adapters report events to the driver and execute its outputs; none of them decides anything. An input that arises while
+//! outputs are being executed is queued in the inbox, which is empty again before control goes back to the browser.
 
 use core::time::Duration;
 use std::cell::{Cell, RefCell};
@@ -28,18 +28,18 @@ use super::websocket::Socket;
 use crate::platform::{self, Alarm};
 use crate::vec_map::VecMap;
 
-/// How often to look whether the machine slept.
+/// Interval of the check whether the machine slept.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// A heartbeat so late means that it did.
+/// A check that is late by this much means that it did.
 const SLEPT: Duration = Duration::from_secs(20);
 
-/// What the driver needs from around it.
+/// The driver's interface to its surroundings.
 pub struct Around {
     /// Posts to the page.
     pub page: Box<dyn Fn(&ToPage)>,
     /// Brings an answer to the tab that asked.
     pub answer: Box<dyn Fn(TabId, u64, Response)>,
-    /// Tells every tab.
+    /// Sends an event to every tab.
     pub event: Box<dyn Fn(Event)>,
     /// `https://relay.example`, from which everything else follows.
     pub origin: String,
@@ -633,7 +633,10 @@ fn log(line: &Log) {
             ));
         }
         Log::Relay { url, from, to, .. } => platform::warn(&format!("relay {url}: {to}, was {from}")),
-        Log::Doubt { on } => platform::warn(&format!("probably cut off: {on}")),
+        Log::PartitionSuspected { on: true } => {
+            platform::warn("partition suspected: many relays fell silent at once");
+        }
+        Log::PartitionSuspected { on: false } => platform::warn("partition no longer suspected"),
         Log::OtherRegistry { .. } => platform::warn("a relay takes names from another registry"),
         Log::Forked { device, seq } => platform::warn(&format!("feed {device} is forked at {seq}")),
         // Of relays alone.

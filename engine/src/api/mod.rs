@@ -1,8 +1,8 @@
-//! What an interface may ask of the engine, and what it is told.
+//! The requests, responses and events between the engine and an interface.
 //!
-//! Three streams cross this edge: an [`Request`] (a [`Command`] changes something, a [`Query`] reads something), exactly one
-//! [`Response`] to each request, and [`Event`]s nobody asked for. All of them are plain serialisable values, so that an
-//! interface may live in another thread, tab or process. Text is untrusted text: show it, never interpret it.
+//! There are three streams: [`Request`]s (a [`Command`] changes something, a [`Query`] reads something), exactly one
+//! [`Response`] to each request, and unsolicited [`Event`]s. All of them are plain serialisable values, so that an interface may
+//! run in another thread, tab or process. Text comes from strangers: show it, never interpret it.
 
 mod device;
 mod names;
@@ -32,19 +32,19 @@ pub enum Request {
     Query(Query),
 }
 
-/// The one answer to an [`Request`].
+/// The response to a [`Request`]; there is exactly one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
     /// The command took effect. For everything that creates an entry this comes at once, before the entry is on disk:
     /// its durability follows as [`Event::Durability`].
     Done(CommandResult),
-    /// What the query read.
+    /// The result of a query.
     Result(Box<QueryResult>),
-    /// Nothing changed, and why.
+    /// The request failed and changed nothing.
     Error(Error),
 }
 
-/// Something the person wants changed.
+/// A change that the user requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// First visit: make an account and this device's feed.
@@ -83,9 +83,8 @@ pub enum Command {
         /// A slug to ask the registry for, as by [`Command::SetSlug`].
         slug: Option<String>,
     },
-    /// Ask the registry for a slug for an own post, an address that is short and nobody else's; or (`None`) give the one it
-    /// has back, or forget a claim that was refused or is not wanted any more. Works offline; how it goes is told by
-    /// [`Event::Slug`].
+    /// Claim a slug for an own post, a short address that is unique in the network; or (`None`) release its slug, or drop a claim
+    /// that was refused or is not wanted any more. Works offline; progress is reported by [`Event::Slug`].
     SetSlug {
         /// Which post.
         post: EntryRef,
@@ -94,12 +93,12 @@ pub enum Command {
     },
     /// Follow an account.
     Follow {
-        /// Whom.
+        /// The account.
         account: AccountId,
     },
     /// Stop following an account.
     Unfollow {
-        /// Whom.
+        /// The account.
         account: AccountId,
     },
     /// Change one's own name and self-description.
@@ -109,21 +108,20 @@ pub enum Command {
         /// Self-description, at most 500 characters.
         bio: String,
     },
-    /// Ask the registry for a name of one's own: nobody else in the network has it. Works offline; how it goes is told by
-    /// [`MeView::claim`].
+    /// Claim a name, which is unique in the network. Works offline; progress is shown by [`MeView::claim`].
     ClaimName {
         /// The name; a leading `@` and capitals do not matter.
         name: String,
     },
-    /// Give the name back.
+    /// Release the account's name.
     ReleaseName,
-    /// Let somebody else claim the name one has, or (`None`) nobody any more. It stays one's own until that happens. Works
-    /// offline; how it goes is told by [`MeView::offer`].
+    /// Allow another account to claim this account's name, or (`None`) withdraw that offer. The name keeps its owner until it is
+    /// claimed. Works offline; progress is shown by [`MeView::offer`].
     OfferName {
-        /// Whom.
+        /// The account that may claim the name.
         to: Option<AccountId>,
     },
-    /// Forget a claim or offer that was refused, or is not wanted any more.
+    /// Drop a claim or offer that was refused, or is not wanted any more.
     DropClaim,
     /// Withdraw a lost device. Needs the phrase, since a stolen device must not be able to do it.
     RevokeDevice {
@@ -137,12 +135,12 @@ pub enum Command {
         /// Whether to.
         on: bool,
     },
-    /// Throw every view away and fold all stored entries again.
+    /// Delete every view and index all stored entries again.
     RebuildViews,
     /// Ask the relays that seem to lack entries of an account whether they still do, so that [`Query::Replicas`] is up to date.
     /// Done when each has answered or its link has ended: a caller that cannot wait that long sets its own limit. For relays.
     CheckReplicas {
-        /// Whose.
+        /// The account.
         account: AccountId,
     },
 }
@@ -202,12 +200,12 @@ pub enum Error {
     OldCopy,
     /// The store takes no writes.
     Store(StoreState),
-    /// So much is under way that this had to be refused; try again.
+    /// Too many requests are in progress; try again.
     Busy,
 }
 
-/// Something an interface wants to read. Reading a person or a post that is not stored here makes the engine look for
-/// it at its peers; what arrives is told by events.
+/// A read request. If it is for a person or a post that is not stored here, the engine requests it from its peers; what
+/// arrives is reported by events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
     /// Who this is → [`QueryResult::Me`].
@@ -216,7 +214,7 @@ pub enum Query {
     Phrase,
     /// A timeline, newest first → [`QueryResult::Page`].
     Timeline {
-        /// Which.
+        /// The timeline.
         timeline: Timeline,
         /// Only posts after this place (older ones); `None` starts at the top.
         after: Option<Cursor>,
@@ -230,15 +228,15 @@ pub enum Query {
     },
     /// A person → [`QueryResult::Profile`].
     Profile {
-        /// Whom.
+        /// The account.
         account: AccountId,
     },
     /// Which relays keep an account's feeds, the primary first → [`QueryResult::Replicas`]. For relays.
     Replicas {
-        /// Whose.
+        /// The account.
         account: AccountId,
     },
-    /// Whose a name is, by the registry's word → [`QueryResult::Name`]. Takes as long as the network takes.
+    /// The owner of a name, according to the registry → [`QueryResult::Name`]. Takes as long as the network takes.
     Name {
         /// The name; a leading `@` and capitals do not matter.
         name: String,
@@ -275,7 +273,7 @@ pub enum QueryResult {
     Thread(ThreadView),
     /// A person.
     Profile(ProfileView),
-    /// The relays that keep somebody's feeds, the primary first.
+    /// The relays that keep an account's feeds, the primary first.
     Replicas(ReplicasView),
     /// The registry's answer; [`NameAnswer::Unavailable`] if none came.
     Name(NameAnswer),
@@ -289,7 +287,7 @@ pub enum QueryResult {
     Network(NetworkView),
 }
 
-/// Told without being asked.
+/// An unsolicited message to interfaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// The store is read: requests are answered from now on.
@@ -330,16 +328,16 @@ pub enum Event {
     Me(MeView),
     /// The chip changed.
     Status(StatusView),
-    /// A feed has two entries with one number: somebody misuses its key, or restored an old backup.
+    /// A feed has two entries with one number: its key is misused, or an old backup was restored.
     Forked {
-        /// Whose.
+        /// The account.
         account: AccountId,
         /// Which device.
         device: DeviceId,
     },
     /// Progress of a rebuild: `done` of `total` entries.
     Rebuilding {
-        /// Entries folded.
+        /// Entries indexed.
         done: u64,
         /// Entries there are.
         total: u64,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A name or slug that was asked for, or is to be given back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimView {
-    /// Which.
+    /// The name or slug.
     pub name: String,
     /// It is to be given back.
     pub release: bool,
@@ -15,7 +15,7 @@ pub struct ClaimView {
     pub refused: Option<NameAnswer>,
 }
 
-/// The account's name, offered to somebody else.
+/// An offer of the account's name to another account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferView {
     /// To whom. `None`: an offer is to be taken back.

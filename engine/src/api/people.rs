@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileView {
-    /// Who.
+    /// The account.
     pub account: AccountId,
     /// Display name; empty if not known yet.
     pub name: String,
@@ -91,6 +91,6 @@ pub struct HolderView {
     pub peer: PeerId,
     /// A relay, with a signed receipt; otherwise a peer that said so over its link.
     pub relay: bool,
-    /// When it was told.
+    /// When this device learned of it.
     pub at: Timestamp,
 }

@@ -26,17 +26,17 @@ pub struct RelayView {
     pub this: bool,
 }
 
-/// The copies of somebody's feeds.
+/// The replicas of an account's feeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicasView {
     /// The relays that keep them. The first one that lives is the primary, and stands first.
     pub replicas: Vec<ReplicaView>,
-    /// The relays that serve the app and that a device of the account is linked with, as far as the one that is asked was
-    /// told: those that keep names are.
+    /// The relays that serve the app and that a device of the account is linked with, as far as the relay that answers knows;
+    /// index relays do.
     pub served_by: Vec<PeerId>,
 }
 
-/// A copy of somebody's feeds.
+/// A replica of an account's feeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaView {
     /// Who keeps it.
@@ -66,14 +66,14 @@ pub struct RepairView {
     pub relays: u32,
     /// How many of them keep each account's feeds.
     pub replicas: u32,
-    /// How many should, if there are so many.
+    /// How many should keep them, if there are enough relays.
     pub wanted: u32,
     /// How many of the relays with a share live.
     pub living: u32,
     /// Accounts held beside its share.
     pub cached: u64,
-    /// So many relays fell silent at once that this one is probably cut off.
-    pub doubts: bool,
+    /// This relay suspects a network partition: many relays fell silent at once, so it is probably cut off from them.
+    pub suspects_partition: bool,
     /// It is to end, and hands over what it has: feeds that others lack a part of. `None`: it is not.
     pub to_hand_over: Option<u64>,
 }
@@ -81,7 +81,7 @@ pub struct RepairView {
 /// How good a relay seems to be, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoreView {
-    /// Which.
+    /// The relay.
     pub relay: PeerId,
     /// In ten-thousandths: higher is better.
     pub score: u32,

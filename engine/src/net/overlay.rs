@@ -48,7 +48,7 @@ fn settings(config: &Config) -> membership::Config {
             ..common
         },
         #[cfg(feature = "relay")]
-        // A relay takes in every peer that comes, lets none go and dials the relays it was told of.
+        // A relay accepts every peer, drops none and dials the relays it knows.
         PeerKind::Relay { .. } => membership::Config {
             anchor: true,
             active_target: config.links_max,

@@ -1,7 +1,7 @@
 //! Channels to other peers: handshake, frames, liveness.
 //!
 //! Invariant: until a channel's handshake is done nothing but handshake frames is accepted on it. A peer that breaks the
-//! protocol is told why and loses its link; the other links do not notice.
+//! protocol gets the reason and loses its link; other links are not affected.
 
 use std::time::Duration;
 

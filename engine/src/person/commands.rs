@@ -157,7 +157,7 @@ impl Person {
             if !identity.is_of(&account_key) {
                 return Err(Error::PhraseOfOther);
             }
-            net.close_all(ctx, "this device begins anew");
+            net.close_all(ctx, "this device becomes a new device");
             log.leave_own(ctx);
         }
         Ok(self.become_device(ctx, log, &account_key, false, device_name))
@@ -239,7 +239,7 @@ impl Person {
         if !identity.is_of(&account_key) {
             return Err(Error::PhraseOfOther);
         }
-        net.close_all(ctx, "this device begins anew");
+        net.close_all(ctx, "this device becomes a new device");
         log.leave_own(ctx);
         let posts = self.own_feed.take_set_aside(ctx);
         let outcome = self.become_device(ctx, log, &account_key, keep, device_name);

@@ -1,4 +1,4 @@
-//! Which relays a person's device links with: the one it was told of, and the best of those in that one's network.
+//! The relays a person's device links with: those of its address book, and the best of their network.
 //!
 //! Relays are ranked by `1 / (i·replication delay + j·response time + k·distance + l·error rate)`, each term with its weight, which
 //! the operator of the device's own relay may set. The replication delay is that of this very feed: how long after an entry was

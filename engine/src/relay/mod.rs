@@ -243,7 +243,7 @@ impl Relay {
         view.wanted = wanted as u32;
         view.living = living as u32;
         view.cached = self.cache.len() as u64;
-        view.doubts = directory.suspects_partition();
+        view.suspects_partition = directory.suspects_partition();
         view.to_hand_over = self.repair.handing_over().map(|for_good| {
             let relays: Vec<_> = missing.iter().map(|relay| (relay.link, relay.peer)).collect();
             repair::left_to_hand_over(for_good, &log.feeds, &self.placement, &self.peer_has, &relays)
@@ -589,7 +589,7 @@ impl Relay {
 
     // People.
 
-    /// The relays that a device of an account is linked with, as far as this one was told.
+    /// The relays that a device of an account is linked with, as far as this one knows.
     fn served_by(&self, net: &Net, directory: &Directory, account: &AccountId) -> Vec<PeerId> {
         self.presence.served_by(self.own, net, directory, account)
     }

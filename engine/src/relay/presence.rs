@@ -75,7 +75,7 @@ impl Presence {
         self.advertised.remove(&link);
     }
 
-    /// The relays that a device of an account is linked with, as far as this one was told.
+    /// The relays that a device of an account is linked with, as far as this one knows.
     pub(crate) fn served_by(
         &self,
         own: PeerId,

@@ -19,7 +19,7 @@ fn world(own: u8, other: u8) -> (World, LinkId) {
     (world, link)
 }
 
-/// The accounts relay 1 was told of, each time it was.
+/// The accounts in each report that relay 1 received.
 fn told(world: &mut World, link: LinkId) -> Vec<usize> {
     let sent = world.sent(link).into_iter();
     let told = sent.filter_map(|message| match message {

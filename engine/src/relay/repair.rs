@@ -62,7 +62,7 @@ pub(crate) struct Missing {
 #[derive(Debug)]
 pub(crate) struct Repair {
     began: Instant,
-    /// This relay was told of others, so there is something to catch up with.
+    /// This relay joins others, so it has to catch up with them.
     joins: bool,
     /// It has been one of several.
     networked: bool,

@@ -17,7 +17,7 @@ use protocol::{AccountId, PeerId};
 /// A relay that keeps feeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Worker<'a> {
-    /// Who.
+    /// The peer.
     pub peer: PeerId,
     /// Its share in relation to others. 0: it is given nothing.
     pub capacity: u32,
@@ -164,7 +164,7 @@ impl Winners {
             }
             None => put(&mut self.zones, drawn, workers, self.n),
         }
-        // With few zones none of them is ever full, and whoever is best of a zone must be seen.
+        // With few zones none of them is ever full, so the best relay of each zone must be considered.
         if let Some(all) = &mut self.all {
             put(all, drawn, workers, self.n);
         } else if self.zones.len() == self.n {

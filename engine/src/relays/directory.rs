@@ -23,7 +23,7 @@ use protocol::{Instant, PeerId, limits};
 use crate::api::{Event, RelayState, RelayView};
 use crate::ctx::Ctx;
 use crate::facts::Fact;
-use crate::io::{Config, Figures, LinkId, Log};
+use crate::io::{Config, LinkId, Log, RelayMetrics};
 
 /// How long a relay waits to pass descriptions on together, at most; otherwise a fifth of a heartbeat.
 const RELAYS_PASS_ON_MAX: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ pub(crate) struct Directory {
     checks: Map<LinkId, u32>,
     /// The description of this relay itself.
     own: Option<Known>,
-    figures: Figures,
+    metrics: RelayMetrics,
     /// A description is to be passed on.
     fresh: bool,
     next_beat: Instant,
@@ -88,7 +88,7 @@ impl Directory {
             known: Map::new(),
             checks: Map::new(),
             own: None,
-            figures: Figures::default(),
+            metrics: RelayMetrics::default(),
             fresh: false,
             next_beat: now,
             next_pass: now,
@@ -99,8 +99,8 @@ impl Directory {
     }
 
     /// Load and response time of this relay, as measured lately.
-    pub(crate) fn set_figures(&mut self, figures: Figures) {
-        self.figures = figures;
+    pub(crate) fn set_metrics(&mut self, metrics: RelayMetrics) {
+        self.metrics = metrics;
     }
 
     /// A second passed.
@@ -322,7 +322,7 @@ impl Directory {
             let before = &before.signed.description;
             before.url == after.url && before.zone == after.zone && before.capacity == after.capacity
         };
-        // Operators look at a relay's own list: its figures are fresh.
+        // Operators look at a relay's own list: its metrics are fresh.
         self.changed |= self.keeper || !before.as_ref().is_some_and(same);
         if self.keeper && !was_alive {
             // Relays link with relays; on the link the peer proves its key.
@@ -367,7 +367,7 @@ impl Directory {
         if ctx.now.instant < self.next_beat {
             return;
         }
-        let figures = self.figures;
+        let metrics = self.metrics;
         let Some(own) = &mut self.own else { return };
         let before = &own.signed.description;
         let description = Description {
@@ -375,9 +375,9 @@ impl Directory {
             heartbeat: ctx.now.wall.0.max(before.heartbeat + 1),
             revision: now.revision,
             registry: now.registry,
-            load: figures.load,
-            response_us: figures.response_us,
-            errors_ppm: figures.errors_ppm,
+            load: metrics.load,
+            response_us: metrics.response_us,
+            errors_ppm: metrics.errors_ppm,
             ..before.clone()
         };
         *own = Known {
@@ -450,10 +450,10 @@ impl Directory {
                 silent,
             });
         }
-        let partitioned = self.detector.doubts_itself();
+        let partitioned = self.detector.suspects_partition();
         if partitioned != self.partitioned {
             self.partitioned = partitioned;
-            ctx.log(Log::Doubt { on: partitioned });
+            ctx.log(Log::PartitionSuspected { on: partitioned });
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn head_of(device: DeviceId, feed: &Feed) -> Option<FeedHead> {
 }
 
 impl Sync {
-    /// How far a neighbour was told a feed.
+    /// How far a feed was advertised to a neighbour.
     pub(super) fn advertised(&self, link: LinkId, number: FeedNumber) -> Option<u64> {
         self.advertised.get(&link)?.get(&number).copied()
     }
@@ -34,7 +34,7 @@ impl Sync {
         self.advertised.or_default(link).insert(number, next_seq);
     }
 
-    /// The neighbour has, or was told, at least this much.
+    /// The neighbour holds at least this much, or it was advertised to it.
     pub(super) fn raise_advertised(&mut self, link: LinkId, number: FeedNumber, next_seq: u64) {
         let advertised = self.advertised.or_default(link).or_default(number);
         *advertised = next_seq.max(*advertised);
@@ -47,7 +47,7 @@ impl Sync {
         }
     }
 
-    /// Tells a neighbour how far the feeds of `accounts` are held here; `all`: even what it was told before.
+    /// Tells a neighbour how far the feeds of `accounts` are held here; `all`: including what was advertised to it before.
     pub(crate) fn send_digest(
         &mut self,
         ctx: &mut Ctx,
@@ -100,7 +100,7 @@ impl Sync {
         }
     }
 
-    /// Tells a neighbour what changed since it was told last.
+    /// Tells a neighbour what changed since the last digest.
     pub(super) fn digest_changes(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, link: LinkId) {
         let Some(interest) = self.interest(link) else {
             return;

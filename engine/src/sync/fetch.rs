@@ -59,7 +59,7 @@ pub(super) struct Fetches {
 }
 
 impl Fetches {
-    /// A neighbour holds more of a wanted feed than is held here. Policy when full: it is told of again by anti-entropy.
+    /// A neighbour holds more of a wanted feed than is held here. Policy when full: anti-entropy reports it again later.
     pub(super) fn record_missing(&mut self, ctx: &Ctx, link: LinkId, head: FeedHead) {
         let missing = &mut self.links.or_default(link).missing;
         if missing.len() < ctx.config.feeds_max || missing.contains_key(&head.device) {

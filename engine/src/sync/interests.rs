@@ -263,7 +263,7 @@ impl Sync {
                 self.send_sketch(ctx, net, log, wanting, link);
             }
         } else if !by_theirs {
-            // The neighbour may have forgotten what it was told of these accounts before: tell it again.
+            // The neighbour may have forgotten what was advertised of these accounts: advertise it again.
             self.send_digest(ctx, net, log, link, &fresh, true);
         }
         for account in fresh {

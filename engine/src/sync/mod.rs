@@ -43,7 +43,7 @@ use spread::Spread;
 #[derive(Debug)]
 pub(crate) struct Sync {
     interests: Map<LinkId, PeerInterest>,
-    /// How far each neighbour was told, or sent, each feed.
+    /// How far each feed was advertised, or sent, to each neighbour.
     advertised: Map<LinkId, Map<FeedNumber, u64>>,
     fetches: Fetches,
     serving: Serving,

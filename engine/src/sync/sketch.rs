@@ -234,7 +234,7 @@ mod solve {
     /// Cells that do not tell all differences.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct TooFew {
-        /// So many might.
+        /// How many cells are probably enough.
         pub(crate) enough: usize,
     }
 
@@ -295,7 +295,7 @@ mod solve {
             let ours = at.ok().map(|at| self.0[at]);
             let value = ours.map_or(0, |item| i128::from(item.value)) + change;
             let theirs = u64::try_from(value).ok().filter(|value| *value < PRIME)? >> HEAD_BITS;
-            // Whoever has a feed has one entry of it.
+            // A feed that the other end holds has at least one entry.
             (theirs > 0 || (value == 0 && ours.is_some())).then_some(Difference {
                 key: short(key),
                 theirs,

@@ -16,7 +16,7 @@ fn id(random: &mut ChaCha20Rng) -> [u8; 32] {
     id
 }
 
-/// Feeds as two peers have them: `same` alike, and of each kind of difference so many.
+/// The feeds of two peers: `same` equal ones, and a number of each kind of difference.
 struct Both {
     theirs: Items,
     ours: Items,

@@ -83,7 +83,7 @@ fn a_loss_moves_what_was_lost_and_nothing_else() {
 }
 
 #[test]
-fn whoever_has_no_capacity_gets_nothing_and_nobody_is_no_error() {
+fn a_relay_without_capacity_gets_nothing_and_no_relays_are_no_error() {
     let mut of = relays(3, 3);
     of[1].1 = 0;
     let assignment = Assignment::new(workers(&of));

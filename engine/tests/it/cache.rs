@@ -119,9 +119,9 @@ fn what_nobody_wants_goes_when_all_replicas_have_it() {
     for n in 0..20 {
         assert_eq!(held(&mut net, relays[0], account(n)), 3, "{n}, seed {}", net.seed);
     }
-    // Whoever was dropped is fetched again for somebody who asks.
+    // An account that was dropped is fetched again for a person who asks.
     let dropped = (20..PEOPLE).find(|n| held(&mut net, relays[0], account(*n)) == 0);
-    let dropped = dropped.expect("somebody went");
+    let dropped = dropped.expect("an account was dropped");
     net.follow_account(ada, account(dropped));
     net.run_for_ms(60_000);
     assert_eq!(held(&mut net, ada, account(dropped)), 3, "seed {}", net.seed);

@@ -95,7 +95,7 @@ fn relays_find_what_differs_and_do_not_tell_the_rest() {
     println!("{spent} bytes for 50 of 600 feeds");
     assert!(spent < 12_000, "{spent} bytes, seed {}", net.seed);
     assert!(net.traffic.contains_key(&SKETCH));
-    // Linked anew, with nothing new.
+    // Linked again, with nothing new.
     net.traffic.clear();
     net.cut(relays[0], relays[1]);
     net.run_for_ms(60_000);
@@ -177,7 +177,7 @@ fn a_browser_that_comes_back_says_little_and_misses_nothing() {
     println!("{spent} bytes for 10 of 200 feeds");
     assert!(spent < 2_000, "{spent} bytes, seed {}", net.seed);
     assert!(!net.traffic.contains_key(&FORGOTTEN), "seed {}", net.seed);
-    // A relay that was restarted meanwhile has forgotten what she wants, and is told.
+    // A relay that was restarted meanwhile has forgotten what she wants, and she says it again.
     net.crash(relay);
     net.run_for_ms(30_000);
     net.traffic.clear();
@@ -207,7 +207,7 @@ fn a_sketch_tells_of_no_own_entry_that_is_not_on_disk() {
         net.follow_account(ada, account);
     }
     net.run_for_ms(10_000);
-    // She posts while her disk is slow, and is linked anew before it has written.
+    // She posts while her disk is slow, and is linked again before it has written.
     net.persist_us = (90_000_000, 90_000_000);
     let post = net.post(ada, "slow");
     net.traffic.clear();

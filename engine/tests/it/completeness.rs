@@ -45,7 +45,7 @@ fn a_neighbour_that_is_ahead_makes_a_feed_incomplete_until_all_is_here() {
         (3, 0),
         "nobody is there to ask: {away:?}"
     );
-    assert!(away.compared.is_some(), "but somebody was");
+    assert!(away.compared.is_some(), "but another account was");
     let mut last = None;
     for n in 0..5 {
         last = Some(net.post(ada, &format!("unseen {n}")).timestamp);

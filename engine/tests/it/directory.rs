@@ -17,7 +17,7 @@ pub(crate) fn description(zone: &str, n: usize) -> Description {
     }
 }
 
-/// Relays of which each was told of the one before it.
+/// Relays of which each knows the one before it.
 fn line(net: &mut Network, n: usize) -> Vec<usize> {
     let relays: Vec<usize> = (0..n).map(|_| net.add_relay()).collect();
     for (n, relay) in relays.iter().enumerate() {
@@ -119,27 +119,27 @@ fn a_relay_that_dies_is_suspect_then_dead_and_alive_again_when_it_returns() {
 }
 
 #[test]
-fn whoever_is_cut_off_doubts_itself() {
+fn a_relay_that_is_cut_off_suspects_a_partition() {
     let mut net = Network::new(seed());
     let relays = line(&mut net, 7);
     let mut groups = vec![0; 7];
     groups[3] = 1;
     net.partition(&groups);
     net.run_for_ms(20_000);
-    let doubts = |net: &Network, peer: usize| {
+    let suspicions = |net: &Network, peer: usize| {
         net.peers[peer]
             .log
             .iter()
-            .filter(|log| matches!(log, Log::Doubt { on: true }))
+            .filter(|log| matches!(log, Log::PartitionSuspected { on: true }))
             .count()
     };
     assert_eq!(
-        doubts(&net, relays[3]),
+        suspicions(&net, relays[3]),
         1,
         "all others are silent: it is the one that is cut off"
     );
     for other in relays.iter().filter(|relay| **relay != relays[3]) {
-        assert_eq!(doubts(&net, *other), 0, "one of seven may fall silent");
+        assert_eq!(suspicions(&net, *other), 0, "one of seven may fall silent");
     }
     net.heal();
     net.run_for_ms(90_000);
@@ -163,12 +163,12 @@ fn a_browser_without_a_relay_judges_by_the_pace_at_which_it_hears() {
     net.connect(bob, ada);
     net.run_for_ms(200_000);
     assert_eq!(states(&mut net, bob, &relays), [Some(RelayState::Alive)]);
-    let doubted = net.peers[bob]
+    let suspected = net.peers[bob]
         .log
         .iter()
         .filter(|log| matches!(log, Log::Relay { to: "suspect", .. }));
     assert_eq!(
-        doubted.count(),
+        suspected.count(),
         0,
         "half a minute between heartbeats is what it hears"
     );

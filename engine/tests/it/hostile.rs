@@ -205,7 +205,7 @@ impl Victim {
         panic!("the handshake did not finish");
     }
 
-    /// So many seconds pass, in each of which the neighbour says something of no use.
+    /// This many seconds pass, in each of which the neighbour sends something of no use.
     fn idle(&mut self, seconds: u64, mut word: impl FnMut(u64) -> Message) {
         for second in 0..seconds {
             self.now.instant.0 += 1_000_000;
@@ -478,7 +478,7 @@ fn greedy_wants_are_bounded() {
     );
 }
 
-/// Whoever wants entries gets as many bytes of them as it granted: were more charged than was sent, a link would fall silent
+/// A peer that wants entries gets as many bytes of them as it granted: were more charged than was sent, a link would fall silent
 /// some day.
 #[test]
 fn a_push_is_charged_what_it_weighs() {
@@ -530,7 +530,7 @@ fn whatever_a_neighbour_asks_it_hears_of_no_own_entry_that_is_not_on_disk() {
         Message::Digest(digest) => digest.heads.first().copied(),
         _ => None,
     });
-    let before = heads.expect("the certificate and the profile are told of");
+    let before = heads.expect("the certificate and the profile are advertised");
     assert_eq!(before.next_seq, 2);
 
     author.waiting = Some(Vec::new());
@@ -541,7 +541,7 @@ fn whatever_a_neighbour_asks_it_hears_of_no_own_entry_that_is_not_on_disk() {
         reply_to: None,
         slug: None,
     });
-    // A neighbour that was told of it by nobody asks in every way there is.
+    // A neighbour to which it was not advertised asks in every way there is.
     author.message(&everything);
     author.message(&Message::Want(Want {
         request: 7,

@@ -5,7 +5,7 @@ use starling_engine::{Candidate, Input};
 
 use crate::network::{Network, seed};
 
-/// So many people who all follow the first, linked by a signaling server that then dies.
+/// This many people who all follow the first, linked by a signaling server that then dies.
 fn crowd(n: usize) -> (Network, Vec<usize>) {
     let mut net = Network::new(seed());
     let people: Vec<usize> = (0..n).map(|i| net.person(&format!("P{i}"))).collect();
@@ -59,7 +59,7 @@ fn lost_neighbours_are_replaced_without_signaling() {
 }
 
 #[test]
-fn whoever_loses_all_neighbours_finds_others_by_signaling() {
+fn a_peer_that_loses_all_neighbours_finds_others_by_signaling() {
     let (mut net, people) = crowd(16);
     net.signaling = true;
     let one = people[15];

@@ -10,7 +10,7 @@
 //! 3. **On disk before it is confirmed.** What a peer says that it holds ("have", receipt) is on its disk.
 //! 4. **A promise outlives every crash.** A relay has what it signed a receipt for, until it drops the feed; a device has the own
 //!    posts it called saved. Looked at when a process ends and when the power is cut.
-//! 5. **No number is made up.** A person is told of no more relays that hold a post than signed for it.
+//! 5. **No number is made up.** A person sees no more relays that hold a post than signed for it.
 //!
 //! Rules about whole histories (what was typed exists exactly once, all peers show the same, the registry gave nothing to
 //! nobody) need to know what people did: they are in [`crate::crashes`] and [`crate::random`].

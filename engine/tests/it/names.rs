@@ -9,7 +9,7 @@ use starling_engine::{Candidate, Config, Input, Log};
 use crate::directory::description;
 use crate::network::{Network, seed};
 
-/// A relay that keeps the registry, and one that does not and was told of the first.
+/// A relay that keeps the registry, and one that does not and knows the first.
 pub(crate) fn relays(net: &mut Network) -> (usize, usize) {
     let config = Config {
         registrar: true,
@@ -292,21 +292,21 @@ fn a_wish_is_signed_anew_when_the_registry_changed_the_name_meanwhile() {
     let ada = net.person("Ada");
     visit(&mut net, ada, worker);
     net.run_for_ms(10_000);
-    // Somebody had it and gave it back.
+    // Another account had it and released it.
     net.registry.changed.insert((false, "ada".to_owned()), 70);
     net.registry.revision = 70;
     claim(&mut net, ada, "ada");
     net.run_for_ms(1_000);
     assert_eq!(me(&mut net, ada).handle, "ada", "seed {}", net.seed);
     assert_eq!(net.registry.revision, 72, "asked twice");
-    // What she was told last is enough to give it back.
+    // The latest revision she knows is enough to release it.
     net.command(ada, Command::ReleaseName);
     net.run_for_ms(1_000);
     assert_eq!(
         (me(&mut net, ada).handle.as_str(), net.registry.revision),
         ("", 73)
     );
-    // Somebody's old claim was repeated and another device changed it since: she gives it back all the same.
+    // An old claim was replayed and another device changed it since: she releases it all the same.
     claim(&mut net, ada, "ada");
     net.run_for_ms(1_000);
     net.registry.revision = 90;
@@ -347,7 +347,7 @@ fn a_new_link_does_not_let_anybody_ask_more_in_a_minute() {
     visit(&mut net, ada, index);
     net.run_for_ms(10_000);
     let may_ask = |net: &mut Network| {
-        let name = "somebody".to_owned();
+        let name = "unclaimed".to_owned();
         match net.query(ada, Query::Name { name }) {
             QueryResult::Name(NameAnswer::Free) => true,
             QueryResult::Name(NameAnswer::TooFast) => false,

@@ -1,4 +1,4 @@
-//! A name is handed to somebody else: offered by one, claimed by the other, and known to everybody as theirs.
+//! A name is transferred: offered by one account, claimed by the other, and known to everybody as the other's.
 
 use protocol::AccountId;
 use protocol::names::NameAnswer;
@@ -70,7 +70,7 @@ fn a_name_that_is_offered_stays_until_the_other_one_asks_for_it() {
         ("", None),
         "Ada sees that it was taken"
     );
-    // Whoever holds her feed alone knows as well.
+    // A peer that holds her feed alone knows as well.
     let account = own.account;
     net.follow(cleo, ada);
     net.run_for_ms(10_000);

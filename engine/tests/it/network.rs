@@ -225,7 +225,7 @@ impl Network {
         self.end(peer, false);
     }
 
-    /// Lets a peer execute so many outputs, and kills it before the next one, in the middle of a step or between two.
+    /// Lets a peer execute this many outputs, and kills it before the next one, in the middle of a step or between two.
     pub(crate) fn crash_after(&mut self, peer: usize, outputs: u32, death: Death) {
         self.peers[peer].fuse = Some((outputs, death));
     }

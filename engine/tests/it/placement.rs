@@ -278,16 +278,16 @@ fn a_relay_that_cannot_show_what_it_says_it_has_is_noticed() {
     let accounts = people(&mut net, &relays);
     assert_eq!(copies(&mut net, &relays, accounts[0], ENTRIES), 2);
     net.run_for_ms(120_000);
-    let figures = |net: &mut Network, relay: usize| match net.query(relay, Query::Network) {
+    let metrics = |net: &mut Network, relay: usize| match net.query(relay, Query::Network) {
         QueryResult::Network(view) => (view.audits, view.audits_failed),
         other => panic!("{other:?}"),
     };
-    let (asked, failed) = figures(&mut net, relays[0]);
+    let (asked, failed) = metrics(&mut net, relays[0]);
     assert!(asked > 0 && failed == 0, "{asked} {failed}, seed {}", net.seed);
     // Its records are there, its entries are not: a disk that lies.
     net.peers[relays[1]].disk.lose_entries();
     net.run_for_ms(120_000);
-    let (_, failed) = figures(&mut net, relays[0]);
+    let (_, failed) = metrics(&mut net, relays[0]);
     assert!(failed > 0, "seed {}", net.seed);
     let log = &net.peers[relays[0]].log;
     assert!(log.iter().any(|log| matches!(log, Log::NotHeld { .. })));

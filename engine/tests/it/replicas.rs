@@ -1,4 +1,4 @@
-//! What relays say of the copies of somebody's feeds, and who of them keeps any.
+//! What relays report of the replicas of an account's feeds, and which of them keep any.
 
 use std::time::Duration;
 
@@ -200,7 +200,7 @@ fn fewer_copies_than_wanted_are_said_once_and_so_is_the_end_of_it() {
 }
 
 #[test]
-fn whoever_doubts_itself_neither_takes_nor_gives_a_share() {
+fn a_relay_that_suspects_a_partition_neither_takes_nor_gives_a_share() {
     let mut net = Network::new(seed());
     let relays = relays(&mut net, 7);
     let members = |net: &Network| {
@@ -221,7 +221,8 @@ fn whoever_doubts_itself_neither_takes_nor_gives_a_share() {
     net.run_for_ms(60_000);
     let log = &net.peers[relays[0]].log;
     assert!(
-        log.iter().any(|log| matches!(log, Log::Doubt { on: true })),
+        log.iter()
+            .any(|log| matches!(log, Log::PartitionSuspected { on: true })),
         "seed {}",
         net.seed
     );
@@ -231,7 +232,7 @@ fn whoever_doubts_itself_neither_takes_nor_gives_a_share() {
         "the long dead stay dead, seed {}",
         net.seed
     );
-    assert!(repair(&net, relays[0]).doubts);
+    assert!(repair(&net, relays[0]).suspects_partition);
 }
 
 /// Three relays that keep feeds, and one that says it does not.

@@ -1,7 +1,7 @@
 //! Browsers turn to other relays of the network when their own dies, also after they were closed meanwhile.
 
 use starling_engine::api::{Query, QueryResult, Timeline};
-use starling_engine::io::{Figures, Input, Routing, Terms};
+use starling_engine::io::{Input, RelayMetrics, Routing, Terms};
 use starling_engine::store::Table;
 
 use crate::network::{Network, seed};
@@ -213,11 +213,11 @@ fn opening_the_app_again_later_says_nothing_of_the_relays() {
 
 /// Each link request fails, says this relay of itself.
 fn failing(net: &mut Network, relay: usize) {
-    let figures = Figures {
+    let metrics = RelayMetrics {
         errors_ppm: 1_000_000,
-        ..Figures::default()
+        ..RelayMetrics::default()
     };
-    net.input(relay, Input::Figures(figures));
+    net.input(relay, Input::RelayMetrics(metrics));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_chosen_relay_that_does_far_worse_than_others_is_left_and_the_apps_own_never
     }
     net.run_for_ms(10_000);
     let now = relays_of(&mut net, ada, &relays);
-    net.input(chosen[0], Input::Figures(Figures::default()));
+    net.input(chosen[0], Input::RelayMetrics(RelayMetrics::default()));
     net.run_for_ms(200_000);
     assert_eq!(relays_of(&mut net, ada, &relays), now, "seed {}", net.seed);
 }
@@ -269,12 +269,12 @@ fn chosen_by(weights: [f32; 4]) -> Vec<usize> {
     let relays = relays(&mut net, 5);
     for (n, relay) in relays.iter().enumerate() {
         let slow = n < 3;
-        let figures = Figures {
+        let metrics = RelayMetrics {
             load: 0,
             response_us: if slow { 400_000 } else { 1_000 },
             errors_ppm: if slow { 0 } else { 50_000 },
         };
-        net.input(*relay, Input::Figures(figures));
+        net.input(*relay, Input::RelayMetrics(metrics));
     }
     net.run_for_ms(30_000);
     let ada = net.person("Ada");

@@ -44,7 +44,7 @@ fn a_post_reaches_a_follower_and_is_shown_with_its_author() {
         .events
         .iter()
         .any(|event| matches!(event, Event::Posts { posts, .. } if posts[0].text == "hello"));
-    assert!(told, "the interface is told without asking");
+    assert!(told, "the interface gets an event without asking");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn waiting(name: &str) -> Option<ClaimView> {
     })
 }
 
-/// What was told of a post's slug, in order.
+/// The events of a post's slug, in order.
 fn told(net: &Network, peer: usize, post: EntryRef) -> Vec<(Option<String>, Option<ClaimView>)> {
     let of_post = net.peers[peer].events.iter().filter_map(|event| match event {
         Event::Slug {
@@ -100,7 +100,7 @@ fn a_slug_wished_for_with_a_post_is_had_and_known_to_all_who_hold_the_feed() {
     net.run_for_ms(10_000);
     let post = published(&mut net, ada, "they flock", " /Why they flock/ ");
     assert_eq!(post.slug_claim, waiting("why-they-flock"), "seed {}", net.seed);
-    // An interface may know the post by its event alone: what is told of its claim comes after that.
+    // An interface may know the post by its event alone: the event of its claim comes after that.
     let told_of = net.peers[ada].events.iter().filter_map(|event| match event {
         Event::Posts { .. } => Some("post"),
         Event::Slug { .. } => Some("slug"),
@@ -129,7 +129,7 @@ fn a_slug_wished_for_with_a_post_is_had_and_known_to_all_who_hold_the_feed() {
 }
 
 #[test]
-fn a_slug_wished_for_offline_outlives_a_restart_and_is_lost_to_whoever_came_first() {
+fn a_slug_claimed_offline_outlives_a_restart_and_is_lost_to_an_earlier_claim() {
     let mut net = Network::new(seed());
     let (_, worker) = relays(&mut net);
     let (ada, bob) = (net.person("Ada"), net.person("Bob"));
@@ -212,7 +212,7 @@ fn a_slug_is_given_back_and_had_by_another_post() {
     set(&mut net, ada, two.entry, Some("flocks"));
     net.run_for_ms(5_000);
     assert_eq!(found(&mut net, bob, "flocks"), Some(two.entry));
-    // What is folded anew says the same.
+    // Rebuilt views say the same.
     net.command(bob, Command::RebuildViews);
     net.run_for_ms(1_000);
     net.crash(index);
@@ -243,7 +243,7 @@ fn nobody_gets_a_slug_for_a_post_that_is_not_theirs() {
     };
     set(&mut net, bob, as_his, Some("flocks"));
     net.run_for_ms(5_000);
-    assert!(net.registry.held.is_empty(), "the registry was told whose it is");
+    assert!(net.registry.held.is_empty(), "the registry knows whose it is");
     assert_eq!(post_at(&mut net, ada, hers.entry).slug, "");
 }
 

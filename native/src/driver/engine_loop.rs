@@ -257,8 +257,8 @@ impl EngineLoop {
         }
         self.engine.handle(self.clock.now(), input);
         self.execute_outputs();
-        if let Some(figures) = self.load_meter.record_work(began) {
-            self.next_inputs.push_back(Input::Figures(figures));
+        if let Some(metrics) = self.load_meter.record_work(began) {
+            self.next_inputs.push_back(Input::RelayMetrics(metrics));
         }
     }
 

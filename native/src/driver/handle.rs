@@ -1,4 +1,4 @@
-//! The handle to a running driver: for transports, for whoever asks the engine, and for the services around it.
+//! The handle to a running driver: for transports, for code that sends requests to the engine, and for the services around it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,7 +88,7 @@ impl DriverHandle {
     }
 }
 
-/// For whoever uses the peer.
+/// For users of the peer.
 impl DriverHandle {
     /// Whether the engine has read its store.
     #[must_use]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use engine::io::Figures;
+use engine::io::RelayMetrics;
 use engine::store::BatchId;
 
 /// Length of one measurement.
@@ -58,7 +58,7 @@ impl LoadMeter {
 
     /// Records that the engine worked from `began` until now. Returns the measurement if its period is over, and starts the
     /// next one.
-    pub(super) fn record_work(&mut self, began: Instant) -> Option<Figures> {
+    pub(super) fn record_work(&mut self, began: Instant) -> Option<RelayMetrics> {
         let now = Instant::now();
         self.busy += now - began;
         let passed = now - self.began;
@@ -70,7 +70,7 @@ impl LoadMeter {
         let load = ratio(self.busy.as_micros(), passed.as_micros(), 1_000);
         let response = ratio(self.commit_time.as_micros(), u128::from(self.commits), 1);
         let errors = ratio(u128::from(refused), u128::from(refused + self.links), 1_000_000);
-        let figures = Figures {
+        let metrics = RelayMetrics {
             load: load.min(1_000) as u16,
             response_us: u32::try_from(response).unwrap_or(u32::MAX),
             errors_ppm: errors as u32,
@@ -80,7 +80,7 @@ impl LoadMeter {
             unpersisted,
             ..Self::new(Arc::clone(&self.refused))
         };
-        Some(figures)
+        Some(metrics)
     }
 }
 
@@ -102,10 +102,10 @@ mod tests {
         meter.record_persist(BatchId(1));
         meter.record_persist(BatchId(2));
         meter.record_persisted(BatchId(2), Instant::now() + Duration::from_millis(8));
-        let figures = meter.record_work(Instant::now()).unwrap();
-        assert!((450..=550).contains(&figures.load), "{figures:?}");
-        assert!((8_000..9_000).contains(&figures.response_us), "{figures:?}");
-        assert_eq!(figures.errors_ppm, 250_000);
+        let metrics = meter.record_work(Instant::now()).unwrap();
+        assert!((450..=550).contains(&metrics.load), "{metrics:?}");
+        assert!((8_000..9_000).contains(&metrics.response_us), "{metrics:?}");
+        assert_eq!(metrics.errors_ppm, 250_000);
         assert_eq!((meter.commits, refused.load(Ordering::Relaxed)), (0, 0));
     }
 }

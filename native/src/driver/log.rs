@@ -42,12 +42,12 @@ pub(super) fn write(log: &Log) {
             %peer,
             %device,
             seq,
-            "audit failed: a relay did not show an entry it said it had; the feed is offered to it again"
+            "audit failed: a relay did not show an entry that it said it holds; the feed is offered to it again"
         ),
-        Log::Doubt { on: true } => tracing::warn!(
+        Log::PartitionSuspected { on: true } => tracing::warn!(
             "partition suspected: many relays fell silent at once, so assignments stay as they are"
         ),
-        Log::Doubt { on: false } => tracing::info!("partition no longer suspected"),
+        Log::PartitionSuspected { on: false } => tracing::info!("partition no longer suspected"),
         Log::OtherRegistry { known, other } => tracing::warn!(
             known = data_encoding::HEXLOWER.encode(&known.0),
             other = data_encoding::HEXLOWER.encode(&other.0),

@@ -37,7 +37,7 @@ pub(crate) fn agent_within(within: Duration) -> ureq::Agent {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    /// Nobody answers, or somebody else does.
+    /// No program answers, or one that is not this relay.
     #[error("no relay answers at {url}: {reason}; is it running? --at names another address")]
     NoAnswer {
         /// Where it was asked.
@@ -161,7 +161,7 @@ pub(crate) fn share_text(repair: &Repair) -> String {
         wanted,
         living,
         cached,
-        doubts,
+        suspects_partition,
         to_hand_over,
         ..
     } = repair;
@@ -184,9 +184,9 @@ pub(crate) fn share_text(repair: &Repair) -> String {
         let cached = counted(*cached, "account", "accounts");
         share += &format!("; beside its share this one holds {cached}");
     }
-    if *doubts {
+    if *suspects_partition {
         return format!(
-            "{share}; so many relays fell silent at once that this one is probably cut off: nobody's share is given away"
+            "{share}; a partition is suspected: many relays fell silent at once, so assignments stay as they are"
         );
     }
     match entries {
@@ -200,7 +200,7 @@ pub(crate) fn share_text(repair: &Repair) -> String {
     }
 }
 
-/// So many of something, in words.
+/// A number with its noun.
 pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
@@ -269,7 +269,7 @@ mod tests {
                 wanted: 3,
                 living: 2,
                 cached: 1,
-                doubts: false,
+                suspects_partition: false,
                 to_hand_over: None,
             },
             members: vec![

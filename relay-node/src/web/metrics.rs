@@ -151,10 +151,10 @@ fn text(view: &NetworkView, repair: &RepairView, health: &RelayMetrics) -> Strin
         ],
     );
     family(
-        "doubts",
+        "partition_suspected",
         "gauge",
         "Whether a network partition is suspected: too many relays fell silent at once.",
-        &[("", u64::from(repair.doubts))],
+        &[("", u64::from(repair.suspects_partition))],
     );
     family(
         "missing_feeds",

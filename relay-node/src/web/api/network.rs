@@ -82,7 +82,7 @@ pub(super) fn state_name(state: RelayState) -> &'static str {
 /// What `/api/repair` says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Repair {
-    /// It has had everything the others had of its share, since it was started.
+    /// It has caught up with the others' entries of its share since its start.
     pub caught_up: bool,
     /// Feeds it lacks a part of.
     pub feeds: u64,
@@ -94,14 +94,14 @@ pub struct Repair {
     pub relays: u32,
     /// How many of them keep each account's feeds.
     pub replicas: u32,
-    /// How many should, if there are so many.
+    /// How many should keep them, if there are enough relays.
     pub wanted: u32,
     /// How many of the relays with a share live.
     pub living: u32,
     /// Accounts held beside its share.
     pub cached: u64,
-    /// So many relays fell silent at once that this one is probably cut off, and gives nobody's share away.
-    pub doubts: bool,
+    /// This relay suspects a network partition: many relays fell silent at once. It changes no assignment meanwhile.
+    pub suspects_partition: bool,
     /// It is to end, and hands over what it has: feeds that others lack a part of.
     pub to_hand_over: Option<u64>,
 }
@@ -118,7 +118,7 @@ impl From<RepairView> for Repair {
             wanted: view.wanted,
             living: view.living,
             cached: view.cached,
-            doubts: view.doubts,
+            suspects_partition: view.suspects_partition,
             to_hand_over: view.to_hand_over,
         }
     }
