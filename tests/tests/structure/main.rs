@@ -1,6 +1,7 @@
 //! The shape of the workspace: which crate may know which, what the sans-I/O crates must not pull in, and the few
 //! rules of the house that a machine can check.
 
+mod documents;
 mod engine;
 
 use std::collections::{BTreeMap, BTreeSet};
