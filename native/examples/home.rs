@@ -1,7 +1,7 @@
-//! How long a page of somebody's home timeline takes when a million entries are stored, one JSON object per line:
+//! How long a page of a home timeline takes when a million entries are stored, one JSON object per line:
 //!
 //! - `home_page_p50`, `home_page_p99`: a page of 50 for a person who follows 2,000 of 10,000 accounts, in the engine a tab runs,
-//!   on the relay's own store, from the question to the answer; pages from the newest down, opened anew before.
+//!   on the relay's own store, from the request to the response; pages from the newest down, on a reopened store.
 //!
 //! ```text
 //! cargo run --release -p starling-native --example home [ENTRIES]
@@ -27,7 +27,7 @@ const CACHE_BYTES: usize = 128 << 20;
 const ACCOUNTS: usize = 10_000;
 const FOLLOWED: usize = 2_000;
 const PAGE: u32 = 50;
-/// Pages read: what somebody scrolls through in an evening.
+/// Pages read: what a person scrolls through in an evening.
 const PAGES: usize = 200;
 const TARGET_MS: f64 = 10.0;
 /// When the first post was written; the others follow second by second.
@@ -155,7 +155,7 @@ impl Peer {
         }
     }
 
-    /// Waits until at most so many batches are not on the disk.
+    /// Waits until at most this many batches are not on the disk.
     async fn written(&mut self, left: u64) {
         while self.written.0 + left < self.given.0 {
             self.wait().await;

@@ -22,7 +22,7 @@ pub enum DataDirError {
     Io {
         /// Which folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Another process uses it.

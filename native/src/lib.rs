@@ -4,7 +4,7 @@
 //!  transports ── link::LinkEnd ──►┌────────┐──► store: one thread writes fjall (or memory)
 //!  websocket (here), WebRTC (the  │ driver │
 //!  relay's), memory (tests)       │ engine │──► network: address book, dials other relays
-//!                                 └────────┘──► events, for whoever shows or logs them
+//!                                 └────────┘──► events, for interfaces and logs
 //! ```
 //!
 //! - [`driver`]: the thread that runs the engine, and the handle to it;

@@ -76,7 +76,7 @@ fn requests(round: usize, slugs: bool) -> Vec<NameRequest> {
         .collect()
 }
 
-/// Does `each` for all items, so many at once; how many a second.
+/// Runs `each` for all items with this concurrency. Returns the rate per second.
 async fn rate<T: Send + Sync + 'static, F: Future<Output = ()> + Send>(
     items: Vec<T>,
     each: impl Fn(Arc<Vec<T>>, usize) -> F + Clone + Send + 'static,

@@ -28,7 +28,7 @@ const CYCLES: usize = 1_000;
 const AT_ONCE: usize = 10;
 const TRANSFER: Duration = Duration::from_secs(5);
 
-/// What the child is told, one line each: `{"do": …}`. It answers with one line.
+/// The commands to the child, one line each: `{"do": …}`. It answers with one line.
 const OPEN: &str = "open";
 const ANSWER: &str = "answer";
 const DRAIN: &str = "drain";

@@ -1,7 +1,7 @@
 //! The relay's key: made at the first start, kept in one file that only its owner may read.
 //!
-//! Whoever has the file is the relay: receipts are signed with it. Lost, the relay becomes another one, and receipts it
-//! gave before say nothing about it.
+//! The file is the relay's identity, with which receipts are signed. A relay that loses it becomes another one, to which its
+//! earlier receipts do not apply.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -24,7 +24,7 @@ pub enum IdentityError {
     Io {
         /// Which file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Not 64 hexadecimal digits.
@@ -52,7 +52,7 @@ pub fn load_or_create(data_dir: &Path) -> Result<KeyPair, IdentityError> {
         Ok(text) => {
             let mode = fs::metadata(&path).map_err(failed)?.permissions().mode();
             if mode & 0o077 != 0 {
-                tracing::warn!(path = %path.display(), "others could read the relay's key; now only its owner can");
+                tracing::warn!(path = %path.display(), "file permissions of the relay's key restricted to its owner");
                 fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
             }
             let seed = HEXLOWER_PERMISSIVE

@@ -32,7 +32,7 @@ use native::websocket::dial::Connector;
 /// At a stop, how long others may take to fetch what only this relay has.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(15);
 
-/// What peers and people are told when the relay ends in order.
+/// The reason that peers and users get when the relay stops in order.
 const STOPPING: &str = "the relay is stopping";
 
 /// Why a relay did not start. Each says what to do.
@@ -53,25 +53,25 @@ pub enum StartError {
     /// The HTTP port.
     #[error("cannot listen on {address}: {}", advice(source, "--listen"))]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The port for figures.
+    /// The port for metrics.
     #[error("cannot listen on {address}: {}", advice(source, "--metrics-listen"))]
     Metrics {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The UDP port.
     #[error("cannot use UDP {address} for WebRTC: {}", rtc_advice(source))]
     Rtc {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: RtcError,
     },
     /// The relay's own place in the lobby.
@@ -256,8 +256,8 @@ impl Relay {
         let metrics_at = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let admin_at = admin::place(settings, http, metrics_at);
         let claim = admin::open(data_dir.path(), admin_at.as_deref(), &keys).unwrap_or_else(|error| {
-            // A full disk, most likely: people are served all the same.
-            tracing::error!(%error, "no address for an admin can be made; `relay-node admin-url` makes one later");
+            // Most likely the disk is full; the relay serves users all the same.
+            tracing::error!(%error, "cannot create the admin address; `relay-node admin-url` creates one later");
             None
         });
         let serves_app = roles.contains(&Role::Web);
@@ -378,11 +378,11 @@ impl Relay {
         self.thread.ended().await;
     }
 
-    /// Stops: hands over what only this relay has, takes nothing new, says goodbye to links, and writes everything to the disk. Returns whether all of it is
-    /// there.
+    /// Stops: hands over what only this relay holds, accepts nothing new, closes links in order, and writes everything to the
+    /// disk. Returns whether all of it is there.
     pub async fn stop(self) -> bool {
         if !self.driver.hand_over(false, HAND_OVER_WITHIN).await {
-            tracing::warn!("not everything this relay has is at others; it comes back with it");
+            tracing::warn!("stopping with entries that no other relay holds yet");
         }
         let _ = self.stop_http.send(());
         self.signaling.stop();

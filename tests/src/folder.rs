@@ -53,7 +53,7 @@ pub struct Contents {
 pub async fn make(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out)?;
     let mut relay = Relay::start_with(RelayOptions::default()).await?;
-    relay.log().wait(0, "the registry of names is open").await?;
+    relay.log().wait(0, "registry opened").await?;
     let contents = fill(&relay).await?;
     relay.stop().await?;
     let folder = relay.data_dir();

@@ -146,10 +146,7 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
         written.push(text);
     }
     relay.log().wait(mark, "the store cannot be used").await?;
-    let line = relay
-        .log()
-        .wait(mark, "the registry's disk takes no changes")
-        .await?;
+    let line = relay.log().wait(mark, "registry store not writable").await?;
     time.say(line);
     // Reading goes on, for newcomers too, and so does looking up.
     for n in 0..3 {
@@ -189,7 +186,7 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
         written.len()
     ));
 
-    // What was signed for is really there: killed while full, and read by somebody who never saw it.
+    // What has a receipt is really there: killed while full, and read by a peer that never saw it.
     relay.kill().await?;
     relay.restart().await?;
     ensure!(is_full(disk.path()), "it is started on a full disk");
@@ -220,12 +217,9 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
     let mark = relay.log().mark();
     let (mut given, refused) = claim_until_refused(&relay, 1_000).await?;
     given.extend(early.0);
-    relay
-        .log()
-        .wait(mark, "the registry's disk takes no changes")
-        .await?;
+    relay.log().wait(mark, "registry store not writable").await?;
     time.say(format!(
-        "full again: after {} more names a claim is told to come later",
+        "full again: after {} more names a claim is answered as unavailable",
         given.len()
     ));
     // All of them together send more than the relay has queues for.
@@ -248,7 +242,7 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
     ensure!(is_full(disk.path()), "it is still full");
     std::fs::remove_file(&ballast)?;
     flood.await??;
-    relay.log().wait(mark, "the store takes writes again").await?;
+    relay.log().wait(mark, "store writable again").await?;
     time.say("with room again all they wrote is signed for");
     let decided = || async {
         match ask(&relay, &refused, claim_by(&refused)).await.ok()? {

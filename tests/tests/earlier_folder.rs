@@ -29,7 +29,7 @@ fn entries(exported: &str) -> Result<BTreeMap<String, String>> {
     exported.lines().map(entry).collect()
 }
 
-/// The texts of an account's posts, oldest first, once there are so many.
+/// The texts of an account's posts, oldest first, once there are this many.
 async fn texts(reader: &NativePeer, account: AccountId, count: usize) -> Result<Vec<String>> {
     let all_there = || async {
         let posts = reader.timeline(Timeline::User(account)).await.ok()?;
@@ -47,7 +47,7 @@ async fn a_folder_of_the_first_format_is_opened_and_all_of_it_is_served() -> Res
         ..RelayOptions::default()
     })
     .await?;
-    relay.log().wait(0, "the registry of names is open").await?;
+    relay.log().wait(0, "registry opened").await?;
 
     // Names: the registry knows the owner.
     let known = http::get(relay.at(), &format!("/api/names/{}", contents.handle)).await?;

@@ -1,4 +1,4 @@
-//! Names and slugs, with real relays and a real etcd: one winner each, whoever dies meanwhile.
+//! Names and slugs, with real relays and a real etcd: one winner each, whichever relay or etcd node dies meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ async fn index_relays(n: usize, etcd: &Etcd, more: &[&str]) -> Result<Vec<Relay>
             all.extend(["--join", first]);
         }
         let relay = Relay::start_with(args(&all)).await?;
-        relay.log().wait(0, "the registry of names is open").await?;
+        relay.log().wait(0, "registry opened").await?;
         relays.push(relay);
     }
     Ok(relays)
@@ -64,7 +64,7 @@ struct Asked {
     answer: NameAnswer,
 }
 
-/// Somebody with a link to one of several relays.
+/// A person with a link to one of several relays.
 struct Client {
     ports: Vec<u16>,
     me: Person,
@@ -119,7 +119,7 @@ impl Client {
     }
 }
 
-/// Between two attempts of a client that was told to come later.
+/// Pause between two attempts of a client that has to try again later.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Every other one is the slug of a post.
@@ -154,7 +154,8 @@ fn claim(person: &Person, n: usize) -> NameQuestion {
 }
 
 /// Whether all answers could have come from one register per name that is written once (Herlihy and Wing, "Linearizability",
-/// 1990), and that of one registry: one winner; nobody is told "taken" before the winner asked, and nobody "free" after the winner was told.
+/// 1990), and that of one registry: one winner; no answer is "taken" before the winner asked, and none is "free" after the winner got its
+/// answer.
 fn is_linearizable(history: &[Asked]) -> Result<BTreeMap<usize, AccountId>> {
     let mut winners: BTreeMap<usize, &Asked> = BTreeMap::new();
     let mut registry: Option<RegistryId> = None;
@@ -182,7 +183,7 @@ fn is_linearizable(history: &[Asked]) -> Result<BTreeMap<usize, AccountId>> {
                 ensure!(winner.asked <= asked.answered, "known before it was asked for");
             }
             NameAnswer::Taken => ensure!(winner.asked <= asked.answered, "taken before anybody asked"),
-            NameAnswer::Free => ensure!(asked.asked <= winner.answered, "free after somebody had it"),
+            NameAnswer::Free => ensure!(asked.asked <= winner.answered, "free after it was claimed"),
             other => anyhow::bail!("{other:?}"),
         }
     }
@@ -257,7 +258,7 @@ async fn five_hundred_names_and_slugs_have_one_winner_each_while_an_index_relay_
     says("everybody has an answer");
     ensure!(!relays[2].is_running(), "the relay is dead");
     let next = etcd.leader().await?;
-    ensure!(next != leader, "somebody else leads");
+    ensure!(next != leader, "another relay leads");
     let winners = is_linearizable(&history)?;
     assert_eq!(winners.len(), NAMES);
     // The relay that comes back, and the node, say the same.
@@ -344,7 +345,7 @@ async fn a_leader_that_was_paused_for_a_minute_changes_nothing_when_it_wakes() -
     Ok(())
 }
 
-/// What somebody asks for the one name there is, knowing so much.
+/// A person's request for the only name, with this known revision.
 fn asks(person: &Person, action: NameAction, nonce: u8, known: u64) -> NameQuestion {
     let (certificate, name) = (person.certificate.clone(), name(0));
     let request = NameRequest::issue(
@@ -424,7 +425,7 @@ async fn what_etcd_did_and_could_not_say_is_done_once_and_answered_as_it_was_don
 }
 
 #[tokio::test]
-async fn a_request_that_somebody_kept_does_nothing_later_with_names_in_etcd_either() -> Result<()> {
+async fn a_replayed_request_does_nothing_with_names_in_etcd_either() -> Result<()> {
     let etcd = Etcd::start(1).await?;
     let quick = ["--name-rest-days", "0", "--registry-sweep-s", "1"];
     let relays = index_relays(1, &etcd, &quick).await?;
@@ -532,7 +533,7 @@ async fn without_any_index_relay_everything_but_claims_goes_on_and_claims_wait()
     Ok(())
 }
 
-/// What `relay-node route` says about somebody.
+/// The output of `relay-node route` about an account.
 async fn route(user: &str, at: &Relay) -> Result<(bool, String)> {
     let output = tokio::process::Command::new(starling_tests::relay::program()?)
         .args(["route", user, "--explain", "--at"])
@@ -646,7 +647,7 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
         })
     };
     let relay = start(&address, &tls, "a secret", false).await?;
-    relay.log().wait(0, "the registry of names is open").await?;
+    relay.log().wait(0, "registry opened").await?;
     relay.log().wait(0, "expired names swept").await?;
     let ada = Person::new(1);
     let port = relay.port();
@@ -655,7 +656,7 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
     };
     assert_eq!(receipt.account, ada.account);
 
-    // Whoever lacks one of the three is told what is wrong, and its claims wait.
+    // A relay that lacks one of the three logs what is wrong, and its claims wait.
     let plain = address.replace("etcds://", "etcd://");
     for (what, registry, more, password, says) in [
         (
@@ -676,7 +677,7 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
         ("TLS", &plain, &[][..], "a secret", "etcds://"),
     ] {
         let relay = start(registry, more, password, true).await?;
-        let line = relay.log().wait(0, "the registry cannot be opened yet").await?;
+        let line = relay.log().wait(0, "registry cannot be opened").await?;
         println!("without {what}: {line}");
         ensure!(line.contains(says), "without {what}: {line}");
         let ready = http::get(relay.at(), "/readyz").await?;
@@ -692,7 +693,7 @@ async fn names_are_kept_in_an_etcd_that_wants_tls_a_certificate_and_a_password_a
             NameAnswer::Unavailable,
             "without {what}"
         );
-        let opened = relay.log().find(0, "the registry of names is open");
+        let opened = relay.log().find(0, "registry opened");
         assert!(opened.is_empty(), "without {what}");
     }
     let answer = Client::new(3, &[port]).ask(lookup(0)).await;

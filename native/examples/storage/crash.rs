@@ -87,7 +87,7 @@ fn held<D: Disk>(disk: &D) -> Result<u64, Failure> {
     Ok(count)
 }
 
-/// Commits without end, saying how many batches are on the disk after each commit. After a failure it opens anew and
+/// Commits without end, printing how many batches are on the disk after each commit. After a failure it reopens the store and
 /// commits what was not reported again, as the relay does.
 pub(crate) fn flood<D: Disk>(folder: &Path, seed: u64) -> Result<(), Failure> {
     let mut disk = Some(D::open(folder, CACHE_BYTES)?);

@@ -59,7 +59,7 @@ pub async fn run(
             },
             Some(ended) = tasks.join_next() => {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a dialling task panicked");
+                    tracing::error!(%error, "dialling task panicked");
                 }
             }
         }
@@ -72,7 +72,7 @@ async fn join_through(driver: DriverHandle, book: Arc<AddressBook>, url: RelayUr
     loop {
         match dial::open(&url, &connector).await {
             Ok(dialled) => dialled.run(&driver).await,
-            Err(error) => tracing::warn!(%url, %error, "cannot join through this relay yet; trying again"),
+            Err(error) => tracing::warn!(%url, %error, "cannot join through this relay; retrying"),
         }
         if book.is_proven(&url) {
             return;

@@ -259,7 +259,7 @@ impl FjallDisk {
         if !folder.try_exists()? {
             make(folder)?;
         }
-        // Without it fjall would create a new database among the files that are there.
+        // Without this file fjall would create a new database among the existing files.
         if !folder.join(MARKER).try_exists()? {
             return Err(DiskError::Damaged(format!("{MARKER} is missing in it")));
         }

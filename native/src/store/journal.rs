@@ -1,18 +1,19 @@
-//! The end of fjall's journal, mended before fjall reads it.
+//! Repairs the end of fjall's journal before fjall reads it.
 //!
-//! When the power fails in the middle of a commit, any part of what it wrote may be missing. fjall 3.1 leaves out an end that
-//! breaks off, but refuses to open if parts are missing within a value; and it leaves out everything behind damage,
-//! where it should refuse. So the journal is read here first:
+//! When the power fails during a commit, any part of the bytes it wrote may be missing. fjall 3.1 ignores a truncated end, but
+//! refuses to open a journal with bytes missing inside a value; and it silently drops everything after damage, where it should
+//! refuse. So the journal is checked here first:
 //!
-//! - nothing whole comes after a commit that is not: it was under way, nobody was told of it, and it is cut off;
-//! - something does: commits are written one by one, each synced before the next, so what is broken was whole once. The
-//!   disk lost it, and that is said.
+//! - if no complete commit follows an incomplete one, the incomplete one was in progress and was never acknowledged: it is
+//!   truncated;
+//! - if a complete commit follows, the incomplete one was complete once, since each commit is synced before the next is written:
+//!   the disk lost data, and opening fails with an error.
 //!
-//! People choose a part of what is in a commit, and could put into a post what looks like a commit of its own: torn in the
-//! middle, theirs would count as damage. So each folder has a mark made by chance, which never leaves it, and each
-//! commit begins with it: it removes the row of that key, which never was.
+//! Users choose part of the bytes in a commit: a post could contain what looks like a complete commit, and an interrupted commit
+//! that contains it would count as damage. So each folder has a random mark that never leaves the machine, and each commit
+//! begins with the deletion of a row whose key is the mark and that never exists.
 //!
-//! A journal is a row of commits, numbers in little-endian:
+//! A journal is a sequence of commits, numbers in little-endian:
 //!
 //! ```text
 //! commit = 1, u32 items, u64 number │ item × items │ 3, u64 XXH3 of the items, "FJL", 3
@@ -34,19 +35,19 @@ const ITEM: u8 = 2;
 const END: u8 = 3;
 const TRAILER: &[u8] = b"FJL\x03";
 const EXTENSION: &str = "jnl";
-/// More than any commit takes: what is longer was no commit under way, but something this does not understand.
+/// Upper limit of the bytes in a commit. A longer incomplete end is not a commit of this store, and opening fails.
 const COMMIT_MAX: usize = 64 << 20;
 
-/// The file the mark is in.
+/// The file that contains the mark.
 const MARK_FILE: &str = "mark";
-/// Above the number of every table, and above every key of the registry: nobody who reads a range passes it.
+/// First byte of the mark: above the number of every table and every key of the registry, so that no read of a range meets it.
 const MARK_FIRST: u8 = 0xff;
 const MARK_BYTES: usize = 17;
 
-/// What the first key of each commit in a folder is, and what nobody can guess.
+/// The first key of each commit in a folder: random, so that no user can guess it.
 pub type Mark = [u8; MARK_BYTES];
 
-/// Makes a folder's mark.
+/// Creates a folder's mark.
 ///
 /// # Errors
 /// If the disk fails, or there is no randomness.
@@ -59,7 +60,7 @@ pub(super) fn make_mark(folder: &Path) -> Result<(), DiskError> {
     Ok(File::open(folder)?.sync_all()?)
 }
 
-/// A folder's mark.
+/// Reads a folder's mark.
 ///
 /// # Errors
 /// If there is none, or the disk fails.
@@ -76,7 +77,7 @@ pub(super) fn mark(folder: &Path) -> Result<Mark, DiskError> {
     }
 }
 
-/// Cuts a commit that was under way off the newest journal.
+/// Truncates an incomplete commit at the end of the newest journal.
 ///
 /// # Errors
 /// If a journal is damaged elsewhere, or the disk fails.
@@ -93,7 +94,7 @@ pub(super) fn cut_torn_end(folder: &Path, mark: &Mark) -> Result<(), DiskError> 
     journals.sort();
     let newest = journals.pop();
     for (_, path) in &journals {
-        // It was synced before the next was begun.
+        // An older journal was synced before the next one was begun, so it must be complete.
         let bytes = read(path)?;
         if let Some(at) = unfinished(&bytes, mark)? {
             return Err(damaged(path, at));
@@ -104,7 +105,7 @@ pub(super) fn cut_torn_end(folder: &Path, mark: &Mark) -> Result<(), DiskError> 
     match unfinished(&bytes, mark) {
         Ok(None) => {}
         Ok(Some(at)) => {
-            tracing::warn!(journal = %path.display(), at, "what was being written when the relay was cut off is left out");
+            tracing::warn!(journal = %path.display(), at, "incomplete commit truncated");
             let file = OpenOptions::new().write(true).open(&path)?;
             file.set_len(at as u64)?;
             file.sync_all()?;
@@ -127,7 +128,7 @@ fn damaged(path: &Path, at: usize) -> DiskError {
     ))
 }
 
-/// Where something is broken that was whole once.
+/// Damage: bytes that were complete once are not any more.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Damage(pub usize);
 
@@ -137,22 +138,22 @@ impl From<Damage> for DiskError {
     }
 }
 
-/// Where a commit begins in this journal that was never finished, if there is one.
+/// The offset of an incomplete commit at the end of this journal, if there is one.
 ///
 /// # Errors
-/// If what is not whole was whole once.
+/// If a commit that was complete once is damaged.
 pub fn unfinished(bytes: &[u8], mark: &Mark) -> Result<Option<usize>, Damage> {
     let mut at = 0;
     while let Some(end) = commit(bytes, at, mark) {
         at = end;
     }
     let Some(left) = bytes[at..].iter().position(|byte| *byte != 0) else {
-        // The rest is space that was set aside.
+        // The rest is preallocated space.
         return Ok(None);
     };
     let last = bytes.iter().rposition(|byte| *byte != 0).unwrap_or_default();
-    // One that is whole but for its mark was not written in this folder, or it is the mark that was damaged: nobody but the
-    // relay chooses where a commit begins.
+    // A commit that is complete except for its mark was written in another folder, or its mark is damaged: users cannot choose
+    // where a commit begins.
     if last - at > COMMIT_MAX || whole(bytes, at, None).is_some() {
         return Err(Damage(at));
     }
@@ -167,12 +168,12 @@ pub fn unfinished(bytes: &[u8], mark: &Mark) -> Result<Option<usize>, Damage> {
     Ok(Some(at))
 }
 
-/// Where the commit that begins at `at` ends; `None` if there is no whole one of this folder.
+/// The end of the commit that begins at `at`. `None`: there is no complete commit of this folder.
 fn commit(bytes: &[u8], at: usize, mark: &Mark) -> Option<usize> {
     whole(bytes, at, Some(mark))
 }
 
-/// The same, with this mark or with any.
+/// As above, with this mark, or (`None`) with any.
 fn whole(bytes: &[u8], at: usize, mark: Option<&Mark>) -> Option<usize> {
     let mut rest = Rest(bytes.get(at..)?);
     rest.tag(START)?;
@@ -246,7 +247,7 @@ mod tests {
         bytes
     }
 
-    /// A commit that begins as all of ours do, with this value in it.
+    /// A commit with the mark and this value in it.
     fn one(number: u64, value: &[u8]) -> Vec<u8> {
         commit_of(number, &[(&MARK, &[]), (b"key", value)])
     }
@@ -320,10 +321,10 @@ mod tests {
         for planted in [
             commit_of(u64::MAX, &[]),
             commit_of(9, &[(b"key", b"value")]),
-            // Right in all but the mark, which its author cannot know.
+            // Correct except for the mark, which its author cannot know.
             commit_of(9, &[(&mark, &[]), (b"key", b"value")]),
         ] {
-            // One behind the other and with space between, wherever it ends.
+            // Adjacent commits, and commits with space between them, ending anywhere.
             let mut post = Vec::new();
             for space in (0..100).step_by(9) {
                 post.extend(&planted);
@@ -334,7 +335,7 @@ mod tests {
             assert_eq!(unfinished(&bytes, &MARK), Ok(None));
             for lost in last..bytes.len() {
                 let mut torn = bytes.clone();
-                // Its end did not arrive; or a sector in the middle; or its beginning.
+                // Its end is missing, or a sector in the middle, or its beginning.
                 torn[lost..].fill(0);
                 assert_eq!(
                     unfinished(&torn, &MARK),

@@ -40,7 +40,7 @@ use worker::Worker;
 
 /// The store's folder in the data folder.
 pub const STORE_FOLDER: &str = "posts";
-/// Where relays kept posts before: in a format this one cannot read.
+/// The folder of earlier versions, whose format this version cannot read.
 const OLD_FILE: &str = "starling.redb";
 
 /// Commands given to the thread and not yet taken by it. When full, the driver takes no more inputs until it is not.
@@ -75,7 +75,7 @@ pub enum StoreError {
     Open {
         /// Which folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: DiskError,
     },
     /// The thread could not be started.

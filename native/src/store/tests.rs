@@ -56,7 +56,7 @@ impl Fixture {
         Self { store, answers }
     }
 
-    /// On a disk that fails as it is told to.
+    /// On a disk with an injectable fault.
     fn faulty(dir: &Path) -> (Self, Faults) {
         let (path, faults) = (dir.join("disk"), Faults::default());
         let opener = FaultyDisk::opener(path.clone(), &faults);
@@ -83,7 +83,7 @@ impl Fixture {
         }
     }
 
-    /// All batches after `persisted` up to `last` are on the disk, in order, and the store is told to be well again.
+    /// All batches after `persisted` up to `last` are on the disk, in order, and the store is reported as healthy again.
     async fn is_well_again_with(&mut self, mut persisted: u64, last: u64) {
         let mut well_again = false;
         while persisted < last || !well_again {
@@ -288,7 +288,7 @@ async fn damage_before_the_end_is_said_and_nothing_is_cut_off() {
     assert!(std::fs::read(&journal).unwrap() == bytes, "left as it was");
 }
 
-/// A disk that takes no writes for a while, for this reason, which the engine is told as this state.
+/// A disk that takes no writes for a while, for this reason, which is reported to the engine as this state.
 async fn nothing_is_lost_while_writing_fails(kind: std::io::ErrorKind, state: StoreState) {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, faults) = Fixture::faulty(dir.path());

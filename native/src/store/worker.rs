@@ -95,16 +95,13 @@ impl Worker {
                     self.broken = true;
                     let state = state_of(&error);
                     if self.state != state {
-                        tracing::error!(%error, ?state, "the store cannot be used; trying again");
+                        tracing::error!(%error, ?state, "store not writable; retrying");
                     }
                     self.report_state(state);
                     if self.commands.is_closed() {
                         let give_up = *give_up.get_or_insert(Instant::now() + CLOSE_WITHIN);
                         if Instant::now() > give_up {
-                            tracing::error!(
-                                unwritten = self.queue.len(),
-                                "stopped without everything being on disk"
-                            );
+                            tracing::error!(unwritten = self.queue.len(), "stopped with unwritten batches");
                             return false;
                         }
                     }
@@ -261,7 +258,7 @@ impl Worker {
         if self.state != state {
             self.state = state;
             if state == StoreState::Ok {
-                tracing::info!("the store takes writes again");
+                tracing::info!("store writable again");
             }
             report(&self.results, Input::Store(state));
         }

@@ -1,9 +1,9 @@
-//! Backup and restore. A backup is what a relay holds that nobody else can make again: the signed entries, line by line as
-//! [`crate::commands::export`] writes them, and the registry's rows. Restored entries go through the engine like those of a neighbour, so
-//! every signature is checked again and every index is built again.
+//! Backup and restore. A backup contains what cannot be derived from other data: the signed entries, one per line as
+//! [`crate::commands::export`] writes them, and the registry's rows. Restored entries go through the engine like those of a
+//! neighbour, so every signature is verified again and every index is rebuilt.
 //!
-//! The first line says which format the file has. Files without it are of the versions before the formats were numbered, and are read
-//! as format 1.
+//! The first line names the version of the file's format. A file without it is from before formats were numbered, and is read as
+//! format 1.
 //!
 //! The registry's rows hold its secret key: a backup is as private as the data folder.
 

@@ -42,7 +42,7 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
     },
-    /// Say which relays keep somebody's feeds, and which of all is best asked from here.
+    /// Show which relays keep an account's feeds, and which relay answers fastest from here.
     Route {
         /// A name of the registry such as `@ada`, an account, or a profile link.
         user: String,
@@ -96,7 +96,7 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "IP:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<SocketAddr>,
-    /// Where figures for Prometheus are served, at /metrics [default: nowhere].
+    /// Address of the listener for Prometheus metrics, at /metrics [default: none].
     #[arg(long, global = true, value_name = "IP:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics_listen: Option<SocketAddr>,
@@ -229,7 +229,7 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_sweep_s: Option<u64>,
-    /// Days before a name that was given back can be claimed by somebody else [default: 30].
+    /// Days before a released name can be claimed by another account [default: 30].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     name_rest_days: Option<u32>,

@@ -137,7 +137,7 @@ fn network(settings: &Settings, findings: &mut Findings) {
         return;
     }
     findings.bad(
-        "other relays and browsers cannot be told where this one is",
+        "this relay cannot tell other relays and browsers its address",
         "name its public address with --advertise https://relay.example",
     );
 }
@@ -197,7 +197,7 @@ data_dir = \"/var/lib/starling\"
 # Several relays that give out names share an etcd.
 # registry = \"etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379\"
 
-# Figures for Prometheus.
+# Metrics for Prometheus.
 # metrics_listen = \"127.0.0.1:9090\"
 "
 }

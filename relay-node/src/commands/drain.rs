@@ -13,18 +13,18 @@ use native::data_dir;
 use native::driver::DriverHandle;
 use native::network::RelayUrl;
 
-/// Between two looks at how far it is.
+/// Interval between two requests for the progress.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Gives this relay's share to others. It goes on serving meanwhile and afterwards.
+/// Hands this relay's share over to others. It continues to serve meanwhile and afterwards.
 pub async fn drain(driver: &DriverHandle) {
-    tracing::info!("this relay gives its share to others");
+    tracing::info!("draining: this relay hands its share over to others");
     if driver.hand_over(true, Duration::MAX).await {
-        tracing::info!("others have everything this relay has: it can be stopped for good");
+        tracing::info!("drained: other relays hold everything this relay holds");
     }
 }
 
-/// Tells the relay that uses these settings' data folder to empty itself, and waits until it has.
+/// Tells the relay that uses these settings' data folder to drain, and waits until it has.
 ///
 /// # Errors
 /// If no relay uses the folder, or it stops meanwhile.
@@ -40,7 +40,7 @@ pub fn ask(settings: &Settings, url: &RelayUrl) -> anyhow::Result<()> {
         .ok()
         .and_then(Pid::from_raw)
         .context("no process has that number")?;
-    kill_process(pid, Signal::USR1).with_context(|| format!("process {holder} cannot be told"))?;
+    kill_process(pid, Signal::USR1).with_context(|| format!("cannot send SIGUSR1 to process {holder}"))?;
     let agent = crate::commands::status::agent();
     let mut last = None;
     loop {

@@ -4,10 +4,10 @@
 //! {"account":"…","device":"…","seq":3,"id":"…","kind":2,"timestamp":1767225600000,"says":{"text":"…"},"entry":"BASE64"}
 //! ```
 //!
-//! `entry` holds the entry's canonical bytes, as they travel between peers: signatures included, so whoever reads them back
-//! in can check every one. What stands before it says the same for people and other programs: ids in text form,
-//! `timestamp` in milliseconds since 1970 as its author claims, `kind` a number (0 certificate, 1 profile, 2 post, 3
-//! follow, 4 revocation), and `says` what is in it, `null` if this version does not know the kind.
+//! `entry` holds the entry's canonical bytes, as they travel between peers, including the signature, which an import verifies.
+//! The other fields repeat its content in readable form: ids as text, `timestamp` in milliseconds since 1970 as its author
+//! claims, `kind` as a number (0 certificate, 1 profile, 2 post, 3 follow, 4 revocation), and `says` as its body, `null` if this
+//! version does not know the kind.
 //!
 //! Invariant: only entries that verify are written; a damaged one is reported and left out.
 

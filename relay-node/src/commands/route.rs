@@ -1,4 +1,4 @@
-//! Where somebody's feeds are, and which relay is best asked from here: `relay-node route`.
+//! `relay-node route`: which relays keep an account's feeds, and which relay answers fastest from here.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
@@ -162,7 +162,7 @@ fn probe(candidates: &mut [Candidate], within: Duration) {
         .iter_mut()
         .filter(|candidate| candidate.state == "alive");
     let waiting = Mutex::new(alive);
-    // Whoever holds it only takes the next one.
+    // The lock is held only to take the next candidate.
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     std::thread::scope(|scope| {
         for _ in 0..PROBES_MAX {

@@ -70,7 +70,7 @@ fn announce(relay: &Relay) {
         "Starling is at http://{host}{app}; its data is in {}",
         relay.data_dir().display()
     );
-    // Not in the log: whoever reads that may be somebody else.
+    // Not in the log, which others may read.
     if let Some(url) = relay.claim_url() {
         let _ = writeln!(
             std::io::stdout(),

@@ -1,4 +1,4 @@
-//! What a relay is told by its operator: defaults < TOML file < environment < flags.
+//! A relay's settings: defaults < TOML file < environment < flags.
 //!
 //! One name per setting everywhere: `udp_port` in the file, `STARLING_UDP_PORT` in the environment, `--udp-port` as a
 //! flag. A misspelt setting in the file is an error rather than silence.
@@ -27,7 +27,7 @@ pub use place::{Place, RelayKey};
 /// Faster than this is noise, slower helps nobody.
 const HEARTBEATS_MS: core::ops::RangeInclusive<u64> = 100..=600_000;
 
-/// A leader that falls silent leads on for so many seconds at least: etcd grants no shorter lease.
+/// The shortest lease of a leader, in seconds: etcd grants no shorter one.
 const LEAD_S_MIN: u64 = 2;
 
 /// Above these a setting is a slip of the hand: about a year, and a tebibyte.
@@ -131,7 +131,7 @@ pub enum LogFormat {
 pub struct Settings {
     /// Where HTTP listens.
     pub listen: SocketAddr,
-    /// Where figures are served.
+    /// Address of the listener for metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_listen: Option<SocketAddr>,
     /// The folder everything is kept in.
@@ -304,7 +304,7 @@ pub enum ConfigError {
     /// A value that cannot work.
     #[error("the setting `{setting}` is not right: {problem}")]
     Value {
-        /// Which.
+        /// The name of the setting.
         setting: &'static str,
         /// Why, and what to do.
         problem: String,
@@ -414,7 +414,7 @@ impl Settings {
             return wrong("zone", problem);
         }
         if self.replicas == 0 {
-            return wrong("replicas", "somebody has to keep feeds: at least 1".to_owned());
+            return wrong("replicas", "at least 1 relay has to keep each feed".to_owned());
         }
         if !HEARTBEATS_MS.contains(&self.heartbeat_ms) {
             let (least, most) = (HEARTBEATS_MS.start(), HEARTBEATS_MS.end());
@@ -479,8 +479,7 @@ impl Settings {
         Ok(())
     }
 
-    /// What this relay does: what it was told, or everything, except that one which joins others keeps no names in a file of
-    /// its own.
+    /// The roles of this relay: the configured ones, or all, except that a relay that joins others keeps no embedded registry.
     #[must_use]
     pub fn roles(&self) -> Vec<Role> {
         if !self.roles.is_empty() {
@@ -648,7 +647,7 @@ mod tests {
         check_refused(&["--listen", "8080"], "--listen");
         check_refused(&["--join", "relay.example"], "https://relay.example");
         check_refused(&["--location", "91,0"], "52.5,13.4");
-        check_refused(&["--allow-relay", "somebody"], "/api/relay");
+        check_refused(&["--allow-relay", "no-key"], "/api/relay");
         check_refused(&["--heartbeat-ms", "1"], "heartbeat_ms");
         check_refused(&["--zone", &"z".repeat(33)], "zone");
         check_refused(&["--roles", "boss"], "worker");

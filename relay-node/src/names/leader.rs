@@ -1,4 +1,4 @@
-//! What only one index relay at a time does: it deletes released names and slugs whose rest is over.
+//! The work of the leader, which one index relay at a time is: deleting released names and slugs whose rest is over.
 //!
 //! The holder of the lock leads. A leader that was suspended and wakes up does not know that it lost the lock; its writes
 //! compare the lock's creation and have no effect (Kleppmann, "How to do distributed locking", 2016: fencing).
@@ -15,9 +15,9 @@ use super::store::Change;
 
 /// The name of the lock.
 const LEAD: &str = "leader";
-/// The row that says when the last sweep was, and whose.
+/// The row with the time of the last sweep and the relay that made it.
 const SWEPT: &[u8] = b"swept";
-/// Names read at a time.
+/// Names read at once during a sweep.
 const PART: usize = 256;
 
 /// The periods of a leader.
@@ -44,8 +44,8 @@ struct Swept {
     at: protocol::Timestamp,
 }
 
-/// Leads, as `me`, whenever no other relay does. Ends only with its task. `clock` measures the lease and the periods; `now` is
-/// the time of day, by which names have rested long enough.
+/// Becomes the leader, as `me`, whenever no other relay is. Ends only with its task. `clock` measures the lease and the periods;
+/// `now` is the time of day, by which the rest of names is over.
 pub async fn lead(
     registry: Registry,
     me: String,
@@ -79,7 +79,7 @@ pub async fn lead(
     }
 }
 
-/// From taking the lock to losing it. Returns the reason.
+/// One term of leadership. Returns the reason for its end.
 async fn term(
     registry: &Registry,
     lock: &Lock,
@@ -89,7 +89,8 @@ async fn term(
 ) -> RegistryError {
     let (mut beat_at, mut sweep_at) = (clock.now(), clock.now());
     loop {
-        // A sweep that is due goes first: after a long stop it is the fence that must hold, not the clock.
+        // A sweep that is due is made before the lease is checked: after a long suspension the fencing token must protect the
+        // rows, not the clock.
         let outcome = tokio::select! {
             biased;
             () = clock.sleep_until(sweep_at) => {
@@ -110,7 +111,7 @@ async fn term(
             Err(RegistryError::Fenced) => return RegistryError::Fenced,
             // Whether the term is over depends on the lease.
             Err(RegistryError::Store(error)) => {
-                tracing::warn!(%error, "the leader does not reach the registry");
+                tracing::warn!(%error, "registry leader cannot reach the store");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What may be done with names and slugs, on either store.
+//! The rules for claiming, releasing and transferring names and slugs, the same on either store.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use super::schema::{Count, FORGOT, Holding, KEY, LOCKS, Owner, Space, put};
 use super::store::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError, TxnStore};
 use super::validation;
 
-/// Attempts at a transaction whose outcome is lost, or that others were faster than.
+/// Attempts at a transaction whose outcome is unknown, or that lost to a concurrent one.
 const ATTEMPTS_MAX: u32 = 5;
-/// Between two of them.
+/// Pause after the first attempt; each later pause is longer by this.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Slugs of one account unless told otherwise.
+/// Default limit of slugs per account.
 pub const SLUGS_MAX: u32 = 1_000;
 
-/// What an operator decides about names.
+/// Settings of the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Work asked for with a claim.
+    /// Bits of proof of work that a claim needs.
     pub work_bits: u8,
-    /// How long a name or slug that was given back rests.
+    /// How long only its previous owner can claim a released name or slug.
     pub rest: Duration,
-    /// Slugs of one account, those that rest among them; more are refused.
+    /// Limit of slugs per account, including released ones that still rest. Further claims are refused.
     pub slugs_max: u32,
 }
 
@@ -40,23 +40,23 @@ impl Default for Settings {
     }
 }
 
-/// A lock held.
+/// A lock that this relay holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
     key: Key,
     lease: LeaseId,
-    /// The revision that made it: a later holder's is higher.
+    /// Fencing token: the revision that created the lock. A later holder has a higher one.
     pub fence: u64,
 }
 
-/// Why the registry did not do it.
+/// Why a write of a lock holder failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] TxnError),
-    /// Somebody else holds the lock by now.
-    #[error("the lock is lost; somebody else leads")]
+    /// The lock was lost.
+    #[error("the lock is lost; another relay is the leader")]
     Fenced,
 }
 
@@ -69,16 +69,16 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry kept in `store`; it is made if there is none yet.
+    /// Opens the registry in `store`, and creates it with the secret key `fresh` if there is none.
     ///
     /// # Errors
     /// [`TxnError`] when the store cannot be reached.
     pub async fn open(store: TxnStore, settings: Settings, fresh: [u8; 32]) -> Result<Self, TxnError> {
         let seed_in = |row: Option<Row>| {
             let seed = row.and_then(|row| <[u8; 32]>::try_from(row.value).ok());
-            seed.ok_or_else(|| TxnError::Damaged("its key is not one".to_owned()))
+            seed.ok_or_else(|| TxnError::Damaged("the secret key is malformed".to_owned()))
         };
-        // Read first: a full disk takes nothing, and can be looked up in all the same.
+        // Read first: a full disk refuses writes but can still be read.
         let there = store.read(vec![KEY.to_vec()]).await?.pop().flatten();
         let txn = Txn {
             checks: vec![Check::Absent(KEY.to_vec())],
@@ -99,13 +99,13 @@ impl Registry {
         })
     }
 
-    /// What it signs with.
+    /// The public key of the registry's signatures.
     #[must_use]
     pub fn id(&self) -> RegistryId {
         RegistryId(self.key.public())
     }
 
-    /// Whether it answers.
+    /// Checks that the store answers.
     ///
     /// # Errors
     /// [`TxnError`] if it does not.
@@ -122,12 +122,12 @@ impl Registry {
             NameQuestion::Request(request) => self.request(request, now).await,
         };
         answer.unwrap_or_else(|error| {
-            tracing::warn!(%error, "a question about a name has no answer");
+            tracing::warn!(%error, "registry request failed");
             NameAnswer::Unavailable
         })
     }
 
-    /// Whose a name is.
+    /// Looks up the owner of a name.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -135,7 +135,7 @@ impl Registry {
         self.look_up(Space::Names, name).await
     }
 
-    /// Which post a slug leads to.
+    /// Looks up the post of a slug.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -158,8 +158,8 @@ impl Registry {
         })
     }
 
-    /// Whether a request comes to nothing because the name is reserved. An account or post that held the name before it was
-    /// reserved keeps it: its claim is confirmed and it can release the name. It cannot hand the name on.
+    /// Whether a request is refused because the name is reserved. An account or post that held the name before it was
+    /// reserved keeps it: its claim is confirmed and it can release the name, but it cannot transfer it.
     async fn is_refused_as_reserved(&self, request: &NameRequest) -> Result<bool, TxnError> {
         if !validation::is_reserved(&request.name) {
             return Ok(false);
@@ -199,9 +199,9 @@ impl Registry {
             };
             match outcome {
                 Ok(Some(answer)) => return Ok(answer),
-                // Somebody was faster; look again.
+                // A concurrent transaction changed the rows: try again.
                 Ok(None) => {}
-                // It may have been done: the row is read again, and its nonce says so.
+                // The transaction may have been committed: the next attempt reads the row and compares its nonce.
                 Err(error @ (TxnError::Unknown(_) | TxnError::Unavailable(_))) => lost = Some(error),
                 Err(error) => return Err(error),
             }
@@ -209,7 +209,7 @@ impl Registry {
         lost.map_or(Ok(NameAnswer::Unavailable), Err)
     }
 
-    /// `None`: it changed meanwhile. `again`: it was tried before, and may have been done.
+    /// `None`: the rows changed concurrently. `again`: an earlier attempt may have been committed.
     async fn claim(
         &self,
         request: &NameRequest,
@@ -238,7 +238,7 @@ impl Registry {
         ];
         let mut keys = vec![name_key.clone(), owner_key.clone(), FORGOT.to_vec()];
         let rows = match owner.space() {
-            // Most names are free: that is tried first, and reads what there is if it is not so.
+            // Most names are free: the first transaction assumes so, and returns the rows if it is not.
             Space::Names if !again => {
                 let mut checks = unseen.clone();
                 checks.push(Check::Absent(owner_key.clone()));
@@ -252,7 +252,7 @@ impl Registry {
                     Outcome::Refused(rows) => rows,
                 }
             }
-            // Slugs are counted, so that must be read in any case.
+            // Slugs are counted, so the count must be read in any case.
             Space::Names | Space::Slugs => {
                 keys.push(Count::key(&account));
                 self.store.read(keys).await?
@@ -271,7 +271,7 @@ impl Registry {
             && holding.owner() == owner
             && !holding.released
         {
-            // Asked for by another device of the account, or by another request of this one: there is nothing to do.
+            // Another request of the account has claimed it already.
             let mine = holding.name == request.name;
             let other = holding.name.clone();
             return Ok(Some(if mine {
@@ -327,7 +327,7 @@ impl Registry {
         }
     }
 
-    /// Why an account that is not its owner cannot have it now.
+    /// Why an account that does not own the name cannot claim it now.
     fn keeps_from(&self, holding: &Holding, account: &AccountId, now: Timestamp) -> Option<NameAnswer> {
         let until = holding.at.plus(self.settings.rest);
         if !holding.released {
@@ -337,12 +337,13 @@ impl Registry {
         (holding.account != *account && now < until).then_some(NameAnswer::Resting { until })
     }
 
-    /// What a request is told that does not know of the last change, which has this revision.
+    /// The answer to a request whose signer does not know of revision `last`, which changed the name.
     fn outdated(&self, request: &NameRequest, last: u64) -> Option<NameAnswer> {
         (last > request.known).then(|| NameAnswer::Outdated(NameMark::issue(&self.key, last)))
     }
 
-    /// The answer to a request that was done already, as its nonce in the row shows: the answer was lost, or it came twice.
+    /// The answer to a request that was committed before, as its nonce in the row shows: the answer was lost, or the request was
+    /// sent twice.
     fn settled(&self, request: &NameRequest, holding: &Holding, revision: u64) -> Option<NameAnswer> {
         let same = holding.nonce == request.nonce
             && holding.owner() == Owner::asking(request)
@@ -357,7 +358,7 @@ impl Registry {
         }
     }
 
-    /// A slug is not this account's any more.
+    /// Decrements the account's count of slugs.
     async fn count_off(&self, account: &AccountId, txn: &mut Txn) -> Result<(), TxnError> {
         let row = self.store.read(vec![Count::key(account)]).await?.pop().flatten();
         let count = Count::new(account, row)?;
@@ -366,7 +367,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The account or post has one already: which.
+    /// The answer to a claim of an account or post that has another name or slug.
     async fn other_name(&self, name_key: Key) -> Result<NameAnswer, TxnError> {
         let known = self.holding(name_key).await?;
         Ok(
@@ -415,7 +416,7 @@ impl Registry {
         }
     }
 
-    /// Lets somebody else claim a name: the first half of a transfer, the other's claim is the second.
+    /// Allows another account to claim a name: the first half of a transfer. The claim of that account is the second.
     async fn offer(
         &self,
         request: &NameRequest,
@@ -472,7 +473,7 @@ impl Registry {
         NameReceipt::issue(&self.key, name, post, account, revision, at)
     }
 
-    /// Takes a lock, if nobody has it. It is lost when it is not kept alive for `ttl`.
+    /// Acquires a lock, unless it is held. It is lost when it is not kept alive for `ttl`.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -492,7 +493,7 @@ impl Registry {
         if let Ok(Outcome::Done(fence)) = taken {
             return Ok(Some(Lock { key, lease, fence }));
         }
-        // Whatever became of it, it goes with its lease.
+        // If the lock was acquired after all, ending its lease releases it.
         let _ = self.store.end_lease(lease).await;
         taken.map(|_| None)
     }
@@ -507,7 +508,7 @@ impl Registry {
         Ok(row.map(|row| (String::from_utf8_lossy(&row.value).into_owned(), row.created)))
     }
 
-    /// Keeps a lock; whether it is still held.
+    /// Keeps a lock alive. Returns whether it is still held.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -515,7 +516,7 @@ impl Registry {
         self.store.keep_alive(lock.lease).await
     }
 
-    /// Gives a lock back.
+    /// Releases a lock.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -533,10 +534,10 @@ impl Registry {
             .await
     }
 
-    /// Changes rows as the holder of a lock: nothing happens if it is lost.
+    /// Changes rows if the lock is still held. Returns `false` if one of `checks` did not hold.
     ///
     /// # Errors
-    /// [`RegistryError::Fenced`] if it is.
+    /// [`RegistryError::Fenced`] if the lock is lost.
     pub async fn write_as(
         &self,
         lock: &Lock,
@@ -561,7 +562,7 @@ impl Registry {
         }
     }
 
-    /// A part of all names or slugs, after the one with this key, with their revisions.
+    /// A page of all names or slugs with their revisions, after the row with this key.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -577,7 +578,7 @@ impl Registry {
             .collect()
     }
 
-    /// Forgets a name or slug that was given back and has rested, as the holder of a lock; whether it was still so.
+    /// Deletes a released name or slug that has rested, as the holder of a lock. Returns `false` if its row changed meanwhile.
     ///
     /// # Errors
     /// [`RegistryError::Fenced`] if the lock is lost.
@@ -593,8 +594,8 @@ impl Registry {
             changes: vec![Change::Delete(key.clone())],
             otherwise: Vec::new(),
         };
-        // Whoever asked for it before knew less than this revision. One mark serves for all that changed before it was made: were it
-        // made anew for each, nobody could claim anything during a long sweep.
+        // Requests signed earlier know a lower revision than this mark and are refused as outdated. One mark serves for all
+        // names changed before it was written: with a new one for each, every claim during a long sweep would be outdated.
         let forgot = self.store.read(vec![FORGOT.to_vec()]).await?;
         let marked = forgot.into_iter().flatten().next();
         if marked.is_none_or(|mark| mark.revision < revision) {
@@ -606,14 +607,14 @@ impl Registry {
         self.write_as(lock, txn.changes, txn.checks).await
     }
 
-    /// How long a name rests.
+    /// See [`Settings::rest`].
     #[must_use]
     pub fn rest(&self) -> Duration {
         self.settings.rest
     }
 }
 
-/// Its owner has it no more: the owner's row goes with it, if it is this one that it names.
+/// Deletes the owner's row in the same transaction, if it names this name or slug.
 fn let_go(name_key: &Key, owner_key: Key, row: Option<Row>, txn: &mut Txn) {
     if let Some(row) = row.filter(|row| row.value == *name_key) {
         txn.checks.push(Check::Unchanged(owner_key.clone(), row.revision));

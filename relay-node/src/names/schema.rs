@@ -1,16 +1,17 @@
-//! The registry's rows: whose a name or slug is, what an account or a post has, how many slugs an account has.
+//! The registry's rows: the owner of each name and slug, the name of each account, the slug of each post, and the number of slugs
+//! of each account.
 //!
 //! | key | value |
 //! |---|---|
 //! | `n/` skeleton of a name, `s/` skeleton of a slug | [`Holding`] |
 //! | `a/` account, `p/` post | the key of its name's or slug's row |
-//! | `c/` account | how many rows under `s/` are this account's, those that rest among them |
-//! | `l/` lock | who holds it |
-//! | `key`, `swept` | the secret key; when and by whom rows were last looked through |
-//! | `forgot` | nothing: its revision is that of the last time a row under `n/` or `s/` was forgotten |
+//! | `c/` account | the number of rows under `s/` that belong to this account, including released ones that still rest |
+//! | `l/` lock | its holder |
+//! | `key`, `swept` | the secret key; the time of the last sweep and the relay that made it |
+//! | `forgot` | empty: its revision is that of the last deletion of a row under `n/` or `s/` |
 //!
 //! Invariants: a row under `n/` or `s/` that is not released and its owner's row under `a/` or `p/` name each other; the count
-//! is right after every transaction, and 0 is no row.
+//! is right after every transaction, and a count of 0 has no row.
 
 use protocol::names::NameRequest;
 use protocol::{AccountId, EntryId, Timestamp, codec};
@@ -22,16 +23,16 @@ use super::validation;
 const ACCOUNTS: &[u8] = b"a/";
 const POSTS: &[u8] = b"p/";
 const COUNTS: &[u8] = b"c/";
-/// Locks: `l/` and what is locked.
+/// Prefix of locks.
 pub(super) const LOCKS: &[u8] = b"l/";
-/// The first key after them.
+/// The first key after all locks.
 pub(super) const LOCKS_END: &[u8] = b"l0";
-/// The secret key receipts are signed with.
+/// The secret key that signs receipts.
 pub(super) const KEY: &[u8] = b"key";
-/// When a name or slug was last forgotten: of those nothing else is left to compare an old request with.
+/// Marks the last deletion of a name or slug: for a deleted one there is no other revision to compare an old request with.
 pub(super) const FORGOT: &[u8] = b"forgot";
 
-/// What is given away once: names to accounts, slugs to posts.
+/// The two namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Space {
     /// Names of accounts.
@@ -48,28 +49,28 @@ impl Space {
         }
     }
 
-    /// The row of a name or slug, and of all that look like it.
+    /// The key of a name's or slug's row. Names that look alike share it.
     pub(super) fn key(self, name: &str) -> Key {
         [self.prefix(), validation::skeleton(name).as_bytes()].concat()
     }
 }
 
-/// A name's or slug's row.
+/// The row of a name or slug.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
-    /// As it is written.
+    /// The name or slug, in canonical form.
     pub name: String,
-    /// Whose it is, or was.
+    /// Its owner; of a released one, the last owner.
     pub account: AccountId,
-    /// The post it is the slug of.
+    /// The post of a slug.
     pub post: Option<EntryId>,
-    /// Of the request that made it so.
+    /// Nonce of the request that changed it last.
     pub nonce: [u8; 16],
-    /// When it became so.
+    /// Time of that change.
     pub at: Timestamp,
-    /// Who may claim it besides.
+    /// The account that may claim it besides its owner.
     pub offered: Option<AccountId>,
-    /// It was given back.
+    /// It was released.
     pub released: bool,
 }
 
@@ -82,13 +83,13 @@ impl Holding {
     }
 
     pub(super) fn from_row(row: &Row) -> Result<(Self, u64), TxnError> {
-        let holding =
-            codec::decode(&row.value).map_err(|_| TxnError::Damaged("a name's row is not one".to_owned()))?;
+        let holding = codec::decode(&row.value)
+            .map_err(|_| TxnError::Damaged("a name's row is malformed".to_owned()))?;
         Ok((holding, row.revision))
     }
 }
 
-/// Who has a name or slug: an account, or one post of it.
+/// The owner of a name or slug: an account, or one of its posts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) account: AccountId,
@@ -110,7 +111,7 @@ impl Owner {
         }
     }
 
-    /// The row that says what it has.
+    /// The key of the row that names its name or slug.
     pub(super) fn key(&self) -> Key {
         match &self.post {
             None => [ACCOUNTS, &self.account.0].concat(),
@@ -119,7 +120,7 @@ impl Owner {
     }
 }
 
-/// How many slugs an account has.
+/// The number of slugs of an account.
 #[derive(Debug)]
 pub(super) struct Count {
     key: Key,
@@ -137,11 +138,11 @@ impl Count {
         Ok(Self {
             key: Self::key(account),
             row,
-            slugs: slugs.map_err(|_| TxnError::Damaged("a count is not one".to_owned()))?,
+            slugs: slugs.map_err(|_| TxnError::Damaged("a count of slugs is malformed".to_owned()))?,
         })
     }
 
-    /// Makes it so many, if it is still what was read.
+    /// Adds the change of the count to a transaction, on condition that it is still the one that was read.
     pub(super) fn change_to(self, slugs: u32, txn: &mut Txn) {
         txn.checks.push(match self.row {
             Some(row) => Check::Unchanged(self.key.clone(), row.revision),

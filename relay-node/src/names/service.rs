@@ -1,7 +1,7 @@
 //! Answers the engine's questions about names from the registry.
 //!
-//! The engine takes the questions from links and the driver queues them ([`native::driver::RegistryQueue`]); this answers them
-//! when the registry's store has.
+//! The engine takes the questions from links and the driver queues them ([`native::driver::RegistryQueue`]). Each is answered once
+//! the registry's store has decided.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,17 +40,17 @@ pub async fn serve(
         match Registry::open(store.clone(), settings.clone(), fresh).await {
             Ok(registry) => break registry,
             Err(error) => {
-                tracing::warn!(%error, "the registry cannot be opened yet; trying again");
+                tracing::warn!(%error, "registry cannot be opened; retrying");
                 problem.send_replace(Some(error.to_string()));
             }
         }
-        // Questions that arrive meanwhile are answered at once.
+        // Questions that arrive meanwhile are answered as unavailable.
         let until = tokio::time::Instant::now() + PAUSE;
         while let Ok(Some((ticket, _))) = tokio::time::timeout_at(until, questions.recv()).await {
             driver.answer_name(ticket, NameAnswer::Unavailable).await;
         }
     };
-    tracing::info!(registry = %data_encoding::HEXLOWER.encode(&registry.id().0), "the registry of names is open");
+    tracing::info!(registry = %data_encoding::HEXLOWER.encode(&registry.id().0), "registry opened");
     problem.send_replace(None);
     driver.set_registry(registry.id()).await;
     let checking = tokio::spawn(check(registry.clone(), problem));
@@ -72,14 +72,14 @@ pub async fn serve(
     checking.abort();
 }
 
-/// Checks repeatedly whether the registry answers.
+/// Checks periodically whether the registry answers.
 async fn check(registry: Registry, state: watch::Sender<Option<String>>) {
     loop {
         let problem = registry.reach().await.err().map(|error| error.to_string());
         let before = state.send_replace(problem.clone());
         match (before, problem) {
-            (None, Some(error)) => tracing::warn!(error, "the registry does not answer"),
-            (Some(_), None) => tracing::info!("the registry answers"),
+            (None, Some(error)) => tracing::warn!(error, "registry unavailable"),
+            (Some(_), None) => tracing::info!("registry available"),
             _ => {}
         }
         tokio::time::sleep(CHECK_EVERY).await;

@@ -1,5 +1,5 @@
-//! What can be a name or a slug: one spelling for each, and none that passes for another. Slugs follow the rules of names,
-//! but have no `.`: a path that ends in one with a `.` is a file's.
+//! The rules for the spelling of names and slugs: each has one canonical form, and none can be mistaken for another. Slugs follow
+//! the rules of names but must not contain a `.`, since a path whose last part contains one is the path of a file.
 //!
 //! Names are compared by eye, so the rules are those of Unicode's report on security (UTS #39): allowed characters, one
 //! script (or a usual mixture, "highly restrictive"), no name in other letters that reads like one in Latin letters. Two
@@ -15,28 +15,28 @@ use unicode_security::GeneralSecurityProfile as _;
 use unicode_security::confusable_detection::skeleton as uts39_skeleton;
 use unicode_security::restriction_level::{RestrictionLevel, RestrictionLevelDetection as _};
 
-/// Characters of a name, at least.
+/// Minimum number of characters.
 const CHARS_MIN: u8 = 2;
-/// Characters of a name, at most: four bytes each keep within `UNIQUE_NAME_LEN_MAX`.
+/// Maximum number of characters: at four bytes each they fit into `UNIQUE_NAME_LEN_MAX`.
 const CHARS_MAX: u8 = 30;
 
-/// Skeletons of the names that nobody can claim ([`protocol::pages`]).
+/// Skeletons of the reserved names ([`protocol::pages`]).
 static RESERVED_SKELETONS: LazyLock<BTreeSet<String>> =
     LazyLock::new(|| protocol::pages::unclaimable().map(skeleton).collect());
 
-/// The one spelling of a name: compatibility forms are replaced (NFKC), capitals are not kept.
+/// The canonical form of a name: NFKC and lower case.
 #[must_use]
 pub fn canonical(name: &str) -> String {
-    // Lower case can come apart again, as in `İ`: twice is enough (Unicode 15, section 3.13).
+    // Lower-casing can decompose a character, as in `İ`. Normalizing twice is enough (Unicode 15, section 3.13).
     let folded: String = name.nfkc().collect::<String>().to_lowercase();
     folded.nfkc().collect::<String>().to_lowercase()
 }
 
-/// What a name looks like: names of one skeleton cannot be told apart by eye.
+/// The skeleton of a name: names with the same skeleton look alike.
 #[must_use]
 pub fn skeleton(name: &str) -> String {
     let seen: String = uts39_skeleton(name).collect();
-    // The skeleton of `0` is `O`: once more in lower case.
+    // The skeleton of `0` is `O`, so it is lower-cased again.
     uts39_skeleton(&seen.to_lowercase())
         .collect::<String>()
         .to_lowercase()
@@ -48,7 +48,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED_SKELETONS.contains(&skeleton(name))
 }
 
-/// Whether this can be claimed as a name or slug.
+/// Checks whether this can be claimed as a name or slug.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -65,7 +65,7 @@ pub fn check(name: &str, space: Space) -> Result<(), NameFault> {
     spelling
 }
 
-/// Whether this is spelled like a name or slug. A reserved name can be: it may have been claimed before it was reserved.
+/// Checks the spelling alone. Reserved names pass, since one may have been claimed before it was reserved.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -92,7 +92,7 @@ pub(super) fn check_spelling(name: &str, space: Space) -> Result<(), NameFault> 
     };
     let mut before = '-';
     for character in name.chars() {
-        // A separator stands between two letters.
+        // A separator must stand between two letters.
         let wrong = !letter(character) && (!separator(character) || separator(before));
         if wrong {
             return Err(NameFault::Character { character });

@@ -80,7 +80,7 @@ impl Web {
     }
 }
 
-/// What the listener for figures serves: those, and the admin page of a relay that serves no app.
+/// The routes of the listener for metrics: the metrics, and the admin page of a relay that does not serve the app.
 pub fn metrics_router(driver: DriverHandle, admin: Option<Admin>) -> Router {
     let nothing = async || WebError::NotFound("there is nothing at this address");
     let mut routes = group(metrics::routes(), driver, Policy::Plain).fallback(nothing);

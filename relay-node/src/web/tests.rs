@@ -220,7 +220,7 @@ async fn check_route(router: &Router, path: &str, policy: &Policy) {
             let expected = match (&page, policy) {
                 // A page with its style inside, whichever route it is for.
                 (Some(page), _) if page.contains("<style>") => &Policy::Page,
-                // Without a body it cannot be told which of the two it is.
+                // Without a body the two cannot be distinguished.
                 (Some(page), _) if page.is_empty() && accept == BROWSER && failed => continue,
                 // The app's policy is for its files.
                 (_, Policy::App(_)) if failed => &Policy::Plain,

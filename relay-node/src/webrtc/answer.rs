@@ -30,15 +30,15 @@ pub async fn answer_offers(
     while let Some((from, payload)) = calls.recv().await {
         let (session, sdp) = match signal::decode(&payload) {
             Ok(Payload::Offer { session, sdp }) => (session, sdp),
-            // A relay never offers: whoever wants a link offers one itself, whatever its key.
+            // A relay never sends offers: a peer that wants a link sends one itself, whatever its key.
             Ok(Payload::Call { session }) => {
                 decline(&room, from, session);
                 continue;
             }
-            // All that is needed of a peer stands in its offer.
+            // The offer contains everything that is needed of a peer.
             Ok(Payload::Candidate { .. } | Payload::Answer { .. } | Payload::Decline { .. }) => continue,
             Err(_) => {
-                tracing::debug!(peer = %from, "a malformed call");
+                tracing::debug!(peer = %from, "malformed signal");
                 continue;
             }
         };
@@ -49,7 +49,7 @@ pub async fn answer_offers(
         let accepted = match endpoint.accept(&sdp).await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::info!(peer = %from, %error, "an offer was declined");
+                tracing::info!(peer = %from, %error, "WebRTC offer declined");
                 decline(&room, from, session);
                 continue;
             }
@@ -64,7 +64,7 @@ pub async fn answer_offers(
                     run(link, &driver).await;
                 }
                 Err(error) => {
-                    tracing::info!(peer = %from, %error, "a link did not open");
+                    tracing::info!(peer = %from, %error, "WebRTC link did not open");
                     decline(&room, from, session);
                 }
             }
@@ -95,7 +95,7 @@ async fn run(link: RtcLink, driver: &DriverHandle) {
     };
     let (sink, mut outgoing) = (end.sink, end.outgoing);
     let abandoned = outgoing.abandoned();
-    // Whichever direction ends, ends the link. Neither waits for the other.
+    // The link ends when either direction ends. Neither waits for the other.
     tokio::select! {
         () = write(&sender, &mut outgoing) => {}
         () = read(&mut receiver, &sink) => {}

@@ -68,7 +68,7 @@ impl RtcLink {
         self.receiver.recv().await
     }
 
-    /// Gives each direction to its own owner.
+    /// Splits the link into its directions.
     #[must_use]
     pub fn split(self) -> (RtcSender, RtcReceiver) {
         (self.sender, self.receiver)
@@ -100,7 +100,8 @@ impl RtcSender {
     /// cancelled: then the message is not sent.
     pub async fn send(&self, message: Bytes) -> Result<(), RtcError> {
         let length = checked_length(&message)?;
-        // The place first: cancelled while waiting for room, it frees itself, and forgotten room would not.
+        // Reserve the place in the queue first: it is freed if this is cancelled while waiting for room in the buffer, while
+        // reserved room would leak.
         let place = self.queue.reserve().await.map_err(|_| RtcError::Closed)?;
         self.buffer
             .room
@@ -152,8 +153,8 @@ impl RtcSender {
         self.queue.is_closed()
     }
 
-    /// Closes the link, whoever else holds a part of it, and waits until it is gone. What was sent before has
-    /// a second to arrive.
+    /// Closes the link, even if others hold a part of it, and waits until it is gone. What was sent before has a second to
+    /// arrive.
     pub async fn close(&self) {
         self.buffer.closing.notify_one();
         self.queue.closed().await;
@@ -256,11 +257,11 @@ impl Driver {
             }
         };
         self.leave(Done::Closed, None).await;
-        // Nobody waiting is one of the reasons to be here.
+        // That no caller waits any more is one of the reasons to be here.
         let _ = opened.send(Err(error));
     }
 
-    /// Says goodbye and leaves the tables; only then do the application's ends learn of it.
+    /// Closes the session and removes it from the tables; only then are the application's ends notified.
     async fn leave(mut self, done: Done, ports: Option<Ports>) {
         if let Done::Session(ended) = &done {
             tracing::debug!(%ended, "link ended");
@@ -339,7 +340,7 @@ impl Driver {
                 ports.buffer.room.add_permits(acknowledged);
             }
             if receiver_gone {
-                // Unread, it would close the window and with it the direction that is still wanted.
+                // Unread messages would close the receive window, and with it the other direction.
                 while self.session.read(Instant::now())?.is_some() {}
             }
             if senders_gone && receiver_gone && linger_until.is_none() {

@@ -24,7 +24,7 @@ fn routes(links_max: usize, half_open_max: usize) -> Arc<Routes> {
 }
 
 #[test]
-fn a_record_goes_to_whoever_proved_its_address_last() {
+fn a_record_goes_to_the_link_that_proved_its_address_last() {
     let routes = routes(8, 8);
     let (mut old, mut old_inbox) = routes.admit(ufrag(b'a')).expect("room");
     let (mut new, mut new_inbox) = routes.admit(ufrag(b'b')).expect("room");

@@ -462,7 +462,7 @@ impl Session {
         Ok(())
     }
 
-    /// The next message. Not asking is back-pressure: unread bytes shrink the window the peer is told of.
+    /// The next message. Not calling this is back-pressure: unread bytes shrink the advertised receive window.
     pub(super) fn read(&mut self, now: Instant) -> Result<Option<Bytes>, Ended> {
         let Some(channel) = self.channel.as_mut().filter(|_| self.open) else {
             return Ok(None);
@@ -487,9 +487,9 @@ impl Session {
         Ok(Some(message.freeze()))
     }
 
-    /// Tells the peer that there is room again. The SCTP layer only says so when data arrives, so a peer that was
-    /// told of no room would wait for a retransmission, or for ever if it has nothing to retransmit. It hears its
-    /// last packet once more: a duplicate is acknowledged, and that names the window (RFC 9260 section 6.2).
+    /// Advertises the window again. The SCTP layer only does so when data arrives, so a peer that saw a closed window would
+    /// wait for a retransmission, or for ever if it has nothing to retransmit. So the last packet is processed once more: a
+    /// duplicate is acknowledged, and the acknowledgement contains the window (RFC 9260 section 6.2).
     fn reopen_window(&mut self, now: Instant) -> Result<(), Ended> {
         match self.window_reopener.take() {
             Some(packet) => self.hear(now, packet),
@@ -539,7 +539,7 @@ impl Session {
         self.drain_events()
     }
 
-    /// Turns what SCTP has to say into datagrams. Once per batch of inputs, so that one SACK answers them all.
+    /// Turns SCTP's output into datagrams. Once per batch of inputs, so that one SACK answers them all.
     pub(super) fn flush(&mut self, now: Instant) -> Result<(), Ended> {
         let (Some(channel), Some(dtls)) = (self.channel.as_mut(), self.dtls.as_mut()) else {
             return Ok(());
@@ -557,12 +557,12 @@ impl Session {
         Ok(())
     }
 
-    /// Says goodbye on both layers: browsers fire `close` on the channel at once.
+    /// Closes both layers: browsers fire `close` on the channel at once.
     pub(super) fn close(&mut self, now: Instant) {
         if let Some(channel) = self.channel.as_mut() {
             let _ = channel.association.abort();
         }
-        // The session is over either way; a goodbye that cannot be made is the silence timeout's work.
+        // The session is over either way: if the peer cannot be notified, it times out.
         let _ = self.flush(now);
         if let Some(dtls) = self.dtls.as_mut() {
             let _ = dtls.close(now);

@@ -96,7 +96,7 @@ async fn claims_survive_a_kill_and_each_name_has_one_winner() {
             "an answer was taken back"
         );
     }
-    // Everybody asks once more: whoever had it has it, and every name finds its one holder.
+    // Everybody asks once more: the holder has kept it, and every name leads to its one holder.
     for n in 0..NAMES {
         let mut holders = 0;
         for rival in 0..RIVALS {

@@ -61,7 +61,7 @@ impl Person {
         }
     }
 
-    /// A request by somebody who knows all the registry ever did.
+    /// A request of a person who knows the latest revision of the registry.
     pub(crate) fn request(&self, name: &str, action: NameAction, nonce: u8) -> NameRequest {
         self.request_for(None, name, action, nonce, u64::MAX)
     }

@@ -1,4 +1,4 @@
-//! Requests that somebody kept and repeats later: whoever passes them on can.
+//! Replayed requests: a relay that forwards a request can keep it and repeat it later.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use starling_relay_node::names::{Pace, Registry, Settings, Space, lead};
 
 use crate::people::{Person, TODAY, days, holder, open, open_with};
 
-/// Somebody's requests, each signed with what is known when it is made, and all of them kept.
+/// The requests of a person, each signed with the revision known at that time, and all of them kept.
 struct Kept<'r> {
     registry: &'r Registry,
     person: Person,
@@ -31,7 +31,7 @@ impl<'r> Kept<'r> {
         }
     }
 
-    /// Does it, as a device does: what is outdated is signed anew.
+    /// Makes a request as a device does: an outdated one is signed again.
     async fn does(&mut self, action: NameAction) -> NameAnswer {
         loop {
             let post = self.post.map(|n| self.person.post(n));
@@ -147,7 +147,7 @@ async fn a_claim_of_a_name_that_was_given_back_and_forgotten_cannot_be_repeated(
             .unwrap();
         leading.abort();
         ada.is_repeated_in_vain("after it was forgotten").await;
-        // Whoever wishes for it today, or for one that nobody ever had, gets it.
+        // A claim of today succeeds, for this name and for one that nobody ever had.
         let mut eve = Kept::new(&registry, 3, post, "starling-bird");
         let given = eve.does(NameAction::Claim).await;
         assert_eq!(holder(&registry, &given), eve.person.account);
@@ -157,7 +157,7 @@ async fn a_claim_of_a_name_that_was_given_back_and_forgotten_cannot_be_repeated(
     }
 }
 
-/// Were it made anew for each, whoever claims during a long sweep would always know too little.
+/// With a new one for each name, every claim during a long sweep would be outdated.
 #[tokio::test]
 async fn one_mark_serves_for_all_that_is_forgotten_in_a_sweep() {
     let dir = tempfile::tempdir().unwrap();
@@ -181,7 +181,7 @@ async fn one_mark_serves_for_all_that_is_forgotten_in_a_sweep() {
     for (n, (key, holding, revision)) in rows(&registry).await.into_iter().enumerate() {
         assert!(registry.forget(&lock, &key, &holding, revision).await.unwrap());
         if n == 0 {
-            // She is told the mark here.
+            // She gets the mark here.
             eve.does(NameAction::Claim).await;
             eve.does(NameAction::Release).await;
         }

@@ -64,7 +64,7 @@ async fn what_is_restored_says_the_same_and_what_is_given_later_counts_for_more_
     let given = bob.claim(&restored, "eve", TODAY).await;
     assert!(
         revision(&given) > revision(&lost),
-        "whoever has seen the lost receipt believes the new one"
+        "a peer that has seen the lost receipt believes the new one"
     );
 }
 

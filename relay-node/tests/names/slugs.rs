@@ -95,7 +95,7 @@ async fn a_slug_given_back_rests_for_others_and_serves_another_post_of_ones_own(
 }
 
 #[tokio::test]
-async fn a_slug_is_passed_on_to_somebody_elses_post() {
+async fn a_slug_is_transferred_to_a_post_of_another_account() {
     let dir = tempfile::tempdir().unwrap();
     let registry = open(dir.path()).await;
     let (ada, bob) = (Person::new(1), Person::new(2));
@@ -145,7 +145,7 @@ async fn an_account_has_so_many_slugs_and_those_that_rest_count_until_they_are_f
         "a rested one of one's own is not one more"
     );
     ada.release_slug(&registry, 3, "flocks", TODAY).await;
-    // Somebody else takes one that has rested, before the leader comes by: it is hers no more.
+    // Another account takes one that has rested, before the leader sweeps: it is hers no more.
     let bobs = bob.claim_slug(&registry, 0, "flocks", days(2)).await;
     assert_eq!(leads_to(&registry, &bobs), bob.post(0).id());
     ada.claim_slug(&registry, 3, "nests", days(2)).await;
@@ -214,7 +214,7 @@ async fn many_who_want_one_slug_at_once_leave_one_winner_and_right_counts() {
                 slug(*n)
             );
         }
-        // So many it has, and no more may be had: the rest up to the limit is free.
+        // It has this many; the rest up to the limit is free.
         let mut more = 0;
         while let NameAnswer::Held(_) = person
             .claim_slug(

@@ -153,7 +153,7 @@ pub(crate) fn backup_file(file: &Path, bytes: &[u8]) {
     assert!(!report.text().is_empty());
 }
 
-/// A disk in memory, on which somebody wrote anything.
+/// A disk in memory with arbitrary content.
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<Changes>>);
 
@@ -190,7 +190,7 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
         .unwrap()
 });
 
-/// A registry's file in which somebody wrote anything: `raw` are rows as the file has them, `rows` their values alone, as etcd
+/// A registry's file with arbitrary content: `raw` are rows as the file has them, `rows` their values alone, as etcd
 /// has them. It answers, or says that something is damaged, and gives nothing to two people.
 pub(crate) fn ledger(rows: &[(Vec<u8>, Vec<u8>)], raw: &[(Vec<u8>, Vec<u8>)], wanted: &str) {
     let memory = Memory::default();

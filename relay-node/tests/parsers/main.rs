@@ -137,7 +137,7 @@ fn offer() -> impl Strategy<Value = String> {
     })
 }
 
-/// What somebody would store who wants it to look like a commit.
+/// A value that is made to look like a commit.
 fn stored() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         vec(any::<u8>(), 0..60),

@@ -142,7 +142,7 @@ fn commit(mark: &Mark, number: u64, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A journal: it is mended by one cut, or damaged. And whatever somebody has stored, the power may fail while it is
+/// A journal: it is repaired by one truncation, or damaged. And whatever is stored, the power may fail while it is
 /// written, at any place.
 pub(crate) fn journal(bytes: &[u8], at: usize) {
     match unfinished(bytes, &MARK) {

@@ -16,7 +16,7 @@ fn sealed(payload: &[u8], number: u32, ops: u32) -> Vec<u8> {
 }
 
 /// Anything as a record, and as the operations of one: all of it is read or it is said to be broken, and what is read is
-/// read the same when it is written anew.
+/// read the same when it is written again.
 pub(crate) fn segment(bytes: &[u8], number: u32, ops: u32) {
     if let Ok(mut reader) = SegmentReader::open(bytes, number) {
         while let Ok(Some(_)) = reader.next() {}

@@ -11,7 +11,7 @@ fn claim_path(text: &str) -> Option<String> {
     Some(format!("/admin/claim?{}", path.split_whitespace().next()?))
 }
 
-/// The paths that were printed at its starts, once there are so many.
+/// The paths that were printed at its starts, once there are this many.
 async fn printed(relay: &Relay, n: usize) -> Vec<String> {
     let started = Instant::now();
     loop {
@@ -263,7 +263,7 @@ async fn behind_a_proxy_that_speaks_tls_the_cookie_goes_over_tls_alone() {
 }
 
 #[tokio::test]
-async fn whoever_tries_too_much_is_told_to_wait_and_nobody_else_is() {
+async fn an_address_that_tries_too_often_has_to_wait_and_no_other_has() {
     let relay = Relay::start().await;
     let session = become_admin(&relay).await;
     let from = |address| [("X-Forwarded-For", address)];

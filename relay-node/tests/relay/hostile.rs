@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message as Ws;
 use crate::peer::{Author, Channel, Linked, connect, connect_with_small_buffer, link};
 use crate::process::Relay;
 
-/// A relay, and a link of somebody honest that must survive everything.
+/// A relay, and a link of an honest peer that must survive everything.
 struct Scene {
     relay: Relay,
     honest: Linked,
@@ -83,7 +83,7 @@ async fn text_is_no_frame() {
 async fn a_forged_handshake_is_refused() {
     let mut scene = Scene::new().await;
     let proof = HandshakeError::Proof.to_string();
-    // Somebody else's certificate and key named, one's own used.
+    // The certificate and key of another device are named, and the own key is used.
     let (victim, mut thief) = (Author::new(2), Author::new(3));
     thief.certificate = victim.certificate.clone();
     let mut channel = scene.channel().await;
@@ -135,7 +135,7 @@ async fn a_replayed_handshake_is_refused() {
 #[tokio::test]
 async fn after_the_handshake_the_rules_go_on() {
     let mut scene = Scene::new().await;
-    // Whoever broke the rules is not linked with again for a while: each breach by somebody else.
+    // A peer that broke the protocol is refused for a while, so each breach comes from another peer.
     let mut seed = 2;
     let mut check = async |frames: Vec<Vec<u8>>, reason: &str| {
         seed += 1;

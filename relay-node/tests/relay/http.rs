@@ -43,7 +43,7 @@ async fn it_says_who_and_how_it_is() {
 }
 
 #[tokio::test]
-async fn it_says_who_keeps_somebodys_feeds_and_who_serves_them() {
+async fn it_says_which_relays_keep_an_accounts_feeds_and_which_serve_it() {
     for (roles, keeps, serves) in [("worker", true, false), ("web,signal", false, true)] {
         let relay = Relay::start_with(&["--roles", roles]).await;
         let mut author = Author::new(1);
@@ -81,7 +81,7 @@ async fn it_serves_the_app() {
     let dir = tempfile::tempdir().unwrap();
     app(dir.path());
     let relay = Relay::start_with(&["--app-dir", dir.path().to_str().unwrap()]).await;
-    let page = relay.get("/u/somebody", &[("Accept", "text/html")]).await;
+    let page = relay.get("/u/unknown", &[("Accept", "text/html")]).await;
     assert_eq!(
         (page.status, page.header("content-type")),
         (200, "text/html; charset=utf-8")
@@ -289,7 +289,7 @@ async fn names_are_looked_up_and_a_flood_of_questions_is_told_to_wait() {
     assert_eq!(ask(&"a".repeat(1_000)).await.status, 400);
     let mut statuses = Vec::new();
     while statuses.last() != Some(&429) {
-        assert!(statuses.len() < 1_000, "nobody is told to wait");
+        assert!(statuses.len() < 1_000, "no request is limited");
         statuses.push(ask("ada").await.status);
     }
     assert!(statuses.len() > 50, "{statuses:?}");

@@ -21,7 +21,7 @@ pub struct Relay {
     reader: Option<JoinHandle<()>>,
     pub dir: TempDir,
     pub address: SocketAddr,
-    /// What it said to whoever started it, across restarts.
+    /// Its standard output, across restarts.
     pub said: Said,
     arguments: Vec<String>,
 }

@@ -1,12 +1,12 @@
 //! The store on this relay's disk: enough for a network with one index relay.
 //!
-//! One thread owns the disk. It executes all waiting transactions in order, commits them together, and answers after that, so many
-//! simultaneous claims cost one commit. Reads see the last commit. Leases live in memory; rows under leases of an earlier run are
-//! deleted at the start.
+//! One thread owns the disk. It executes all queued transactions in order, commits them together, and then answers: simultaneous
+//! claims share one commit. Reads see the last commit. Leases live in memory; rows under leases of an earlier run are deleted at
+//! the start.
 //!
-//! When the disk fails (it is full, or worse), changes are refused and nothing is acknowledged. Committed rows can still be read,
-//! and the disk is reopened once it has space, since it accepts nothing after a failure. Changes are tried again after a pause,
-//! which doubles until one succeeds.
+//! When the disk is full or fails, writes are refused and nothing is acknowledged. Committed rows can still be read, and the disk
+//! is reopened once it has space, since it accepts no writes after a failure. Writes are tried again after a pause, which doubles
+//! until one succeeds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,30 +22,29 @@ use native::store::{self, Changes, Disk, DiskError, FjallDisk, Merged, Opener};
 
 use super::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError};
 
-/// Its folder in the data folder.
+/// The store's folder in the data folder.
 pub const FOLDER: &str = "names";
-/// Where relays kept names before: in a format this one cannot read.
+/// The folder of earlier versions, whose format this version cannot read.
 const OLD_FILE: &str = "registry.redb";
-/// Bytes of it kept in memory besides what was written last.
+/// Size of the block cache in bytes.
 const CACHE_BYTES: usize = 8 << 20;
-/// The key of the last change's revision; no row has it.
+/// The key under which the revision of the last change is stored; no row of the registry has it.
 const REVISION: &[u8] = b"revision";
-/// Transactions waiting; more are refused.
+/// Length of the queue of transactions. Policy when full: further ones are refused.
 const WAITING_MAX: usize = 4_096;
-/// Transactions in one commit.
+/// Largest number of transactions in one commit.
 const GROUP_MAX: usize = 1_024;
-/// How often leases are looked at when nothing else happens.
+/// Interval between two checks for expired leases while the store is idle.
 const LEASES_EVERY: Duration = Duration::from_millis(250);
-/// Between two attempts to change something on a disk that refuses: short at first, since most failures that pass do so
-/// quickly.
+/// First pause between two attempts to write to a failing disk: short, because most temporary failures end quickly.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
-/// The longest wait between two attempts.
+/// Longest pause between two attempts.
 const RETRY_MAX: Duration = Duration::from_secs(5);
-/// How long [`Embedded::watch`] waits at most.
+/// Longest time that [`Embedded::watch`] waits.
 const WATCH_MAX: Duration = Duration::from_secs(5);
-/// Rows copied at a time.
+/// Rows copied at once by a backup.
 const COPIED_AT_ONCE: usize = 1_000;
-/// Changes there may have been between a backup and the loss it is for.
+/// By how much a restore raises the revision: more changes than there can be between a backup and the loss of the data.
 const LOST_MAX: u64 = 1 << 32;
 
 /// A handle to the thread. Clones are handles to the same one.
@@ -58,9 +57,9 @@ pub struct Embedded {
 /// What a store holds, for a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
-    /// All rows but locks, in order.
+    /// All rows except locks, in order.
     pub rows: Vec<(Key, Row)>,
-    /// The last change's.
+    /// The revision of the last change.
     pub revision: u64,
 }
 
@@ -101,7 +100,7 @@ impl From<Stored> for Row {
 }
 
 impl Embedded {
-    /// Opens the store in this folder, or makes it.
+    /// Opens the store in this folder, or creates it.
     ///
     /// # Errors
     /// When it cannot be opened, or is no store.
@@ -144,10 +143,10 @@ impl Embedded {
     async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, TxnError> {
         let (reply, answer) = oneshot::channel();
         self.orders.try_send(order(reply)).map_err(|error| match error {
-            TrySendError::Full(_) => TxnError::Unavailable("too much waits for the disk".to_owned()),
-            TrySendError::Disconnected(_) => TxnError::Unavailable("its thread ended".to_owned()),
+            TrySendError::Full(_) => TxnError::Unavailable("the queue of the disk is full".to_owned()),
+            TrySendError::Disconnected(_) => TxnError::Unavailable("the store's thread has ended".to_owned()),
         })?;
-        let gone = |_| Err(TxnError::Unknown("its thread ended".to_owned()));
+        let gone = |_| Err(TxnError::Unknown("the store's thread has ended".to_owned()));
         answer.await.unwrap_or_else(gone)
     }
 
@@ -155,7 +154,7 @@ impl Embedded {
         self.order(|reply| Order::Txn(txn, reply)).await
     }
 
-    /// All that is worth keeping. Locks are not: they end with the run.
+    /// A copy of the store for a backup, without locks, which end with the process.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -176,8 +175,7 @@ impl Embedded {
         Ok(Copied { rows, revision })
     }
 
-    /// Sets everything as it was copied, into a store in which there is nothing. What comes after has higher revisions than
-    /// whatever was given after the copy was made, and is lost with it.
+    /// Restores a copy into an empty store. Later changes get higher revisions than any that was made after the copy and is lost.
     ///
     /// # Errors
     /// [`TxnError`]; then nothing is set, unless the outcome is unknown.
@@ -217,12 +215,12 @@ impl Embedded {
         self.order(|reply| Order::EndLease(lease, reply)).await
     }
 
-    /// Any change wakes: there is one file, and whoever waits looks again.
+    /// Every change wakes all watchers, which then read their row again.
     pub(super) async fn watch(&self, _key: &[u8], after: u64) -> Result<(), TxnError> {
         let mut revision = self.revision.clone();
         let changed = revision.wait_for(|revision| *revision > after);
         match tokio::time::timeout(WATCH_MAX, changed).await {
-            Ok(Err(_)) => Err(TxnError::Unavailable("its thread ended".to_owned())),
+            Ok(Err(_)) => Err(TxnError::Unavailable("the store's thread has ended".to_owned())),
             Ok(Ok(_)) | Err(_) => Ok(()),
         }
     }
@@ -249,15 +247,15 @@ struct Lease {
 struct Shelf {
     clock: Monotonic,
     opener: Opener,
-    /// `None`: it could not be opened, and is at the next need.
+    /// `None`: it could not be opened; the next access tries again.
     disk: Option<Box<dyn Disk + Send>>,
     /// It refuses writes: it is only read until it can be reopened.
     broken: bool,
-    /// Of the last change.
+    /// The revision of the last change.
     revision: u64,
     leases: BTreeMap<i64, Lease>,
     last_lease: i64,
-    /// Rows of leases that are over may be there.
+    /// The store may hold rows of leases that have ended.
     leftovers: bool,
     /// After a failed change: the reason, and when changes are tried again.
     refuses: Option<(String, Instant)>,
@@ -286,7 +284,7 @@ impl Shelf {
             broken: false,
             revision,
             leases: BTreeMap::new(),
-            // Ids of the last run are not given again.
+            // The ids of leases of earlier runs are not reused.
             last_lease: leased.iter().map(|(_, lease)| *lease).max().unwrap_or(0),
             leftovers: !leased.is_empty(),
             refuses: None,
@@ -296,7 +294,7 @@ impl Shelf {
         Ok((shelf, told))
     }
 
-    /// The disk for changes, reopened if it failed.
+    /// The disk for writing, reopened after a failure.
     fn writable(&mut self) -> Result<Box<dyn Disk + Send>, DiskError> {
         match self.disk.take() {
             Some(disk) if !self.broken => return Ok(disk),
@@ -305,7 +303,7 @@ impl Shelf {
                 self.disk = Some(disk);
                 return Err(DiskError::Full("it still is".into()));
             }
-            // It can be open only once.
+            // Close it first: the disk can be open only once.
             before => drop(before),
         }
         self.reopen()
@@ -320,7 +318,7 @@ impl Shelf {
         Ok(disk)
     }
 
-    /// The disk for reading: what was last committed.
+    /// The disk for reading: its last committed state.
     fn readable(&mut self) -> Result<&dyn Disk, DiskError> {
         let disk = match self.disk.take() {
             Some(disk) => disk,
@@ -433,7 +431,7 @@ impl Shelf {
         }
     }
 
-    /// Does all of them in order, each seeing what those before it did.
+    /// Executes all transactions in order; each sees the changes of those before it.
     fn commit(&mut self, txns: &[(Txn, Reply<Outcome>)]) -> Result<Vec<Outcome>, DiskError> {
         self.write(|open, leases| {
             let mut outcomes = Vec::with_capacity(txns.len());
@@ -453,13 +451,13 @@ impl Shelf {
             Ok(_) => {
                 self.retry = RETRY_FIRST;
                 if self.refuses.take().is_some() {
-                    tracing::info!("the registry's disk takes changes again");
+                    tracing::info!("registry store writable again");
                 }
             }
             Err(error) => {
                 self.broken = true;
                 if self.refuses.is_none() {
-                    tracing::error!(%error, "the registry's disk takes no changes; trying again");
+                    tracing::error!(%error, "registry store not writable; retrying");
                 }
                 self.refuses = Some((error.to_string(), self.clock.now() + self.retry));
                 self.retry = (self.retry * 2).min(RETRY_MAX);
@@ -499,7 +497,7 @@ impl Shelf {
         done
     }
 
-    /// Ends leases that were not kept alive, and drops the rows under those that are over. If the disk refuses, later.
+    /// Ends leases that were not kept alive and deletes their rows. If the disk refuses, a later call tries again.
     fn end_leases(&mut self) {
         let now = self.clock.now();
         let before = self.leases.len();
@@ -524,7 +522,7 @@ impl Shelf {
 
     fn restore(&mut self, copied: Copied) -> Result<(), DiskError> {
         if !self.scan(b"", None, 1)?.is_empty() {
-            return Err(DiskError::Damaged("there is a registry already".to_owned()));
+            return Err(DiskError::Damaged("the store is not empty".to_owned()));
         }
         self.write(|open, _| {
             open.revision = copied.revision;
@@ -576,15 +574,15 @@ fn after_all(prefix: &[u8]) -> Key {
     end
 }
 
-/// The revision of the last change on a disk.
+/// Reads the revision of the last change from a disk.
 fn revision(disk: &dyn Disk) -> Result<u64, DiskError> {
     let Some(stored) = disk.get(REVISION)? else {
         return Ok(0);
     };
-    codec::decode(&stored).map_err(|_| DiskError::Damaged("its revision cannot be read".to_owned()))
+    codec::decode(&stored).map_err(|_| DiskError::Damaged("the stored revision is malformed".to_owned()))
 }
 
-/// Rows that go with a lease. Only locks have leases, and they begin alike.
+/// The rows that are deleted with a lease. Only locks have leases, and all locks have the same prefix.
 fn leased(disk: &dyn Disk, changes: &Changes) -> Result<Vec<(Key, i64)>, DiskError> {
     let (start, end) = (
         super::super::schema::LOCKS.to_vec(),
@@ -604,7 +602,7 @@ fn leased(disk: &dyn Disk, changes: &Changes) -> Result<Vec<(Key, i64)>, DiskErr
 impl Open<'_> {
     fn row(&self, key: &[u8]) -> Result<Option<Stored>, DiskError> {
         let value = store::value(self.disk, &self.changes, key)?;
-        // What cannot be read is in nobody's way; it is replaced by the next who claims it.
+        // A malformed lock does not block others; the next claim replaces it.
         Ok(value.and_then(|value| codec::decode(&value).ok()))
     }
 
@@ -632,7 +630,7 @@ impl Open<'_> {
     }
 
     fn txn(&mut self, txn: &Txn, leases: &BTreeMap<i64, Lease>) -> Result<Outcome, DiskError> {
-        // A lease that is over writes nothing that would have to go again.
+        // A write under an ended lease is refused: its row would have to be deleted at once.
         let over = |change: &Change| match change {
             Change::Put { lease, .. } => lease.is_some_and(|LeaseId(id)| !leases.contains_key(&id)),
             Change::Delete(_) => false,

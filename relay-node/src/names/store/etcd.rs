@@ -1,10 +1,10 @@
-//! The store in etcd: several index relays share it, and it survives what its majority survives.
+//! The store in etcd: several index relays share it, and it is available as long as a majority of the etcd members is.
 //!
-//! A request that fails on its way may have taken effect: that is said so ([`TxnError::Unknown`]) and settled by whoever
-//! asked. Reads are linearizable.
+//! A request that fails in transit may have taken effect: the caller gets [`TxnError::Unknown`] and has to find out. Reads are
+//! linearizable.
 //!
-//! Transactions that wait for the same node travel together: nested in one request, each with its own checks and its own
-//! outcome. So a round of etcd's consensus serves many claims when many come at once, and one when one comes.
+//! Transactions that wait for the same node are sent in one request, as nested transactions with their own checks and outcomes. So
+//! one round of etcd's consensus serves many simultaneous claims.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -23,21 +23,22 @@ use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
 use super::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError};
 
-/// Before every key, so that others may use the same etcd.
+/// Prefix of every key, so that the etcd cluster can be shared with other programs.
 const PREFIX: &[u8] = b"starling/";
-/// A request that takes longer is given up; what became of it is unknown.
+/// Timeout of a request; afterwards its outcome is unknown.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// Transactions waiting; more are refused.
+/// Length of the queue of transactions. Policy when full: further ones are refused.
 const WAITING_MAX: usize = 4_096;
-/// Transactions in one request: etcd takes 128 operations (`--max-txn-ops`), and each of these is one with a few within.
+/// Transactions in one request. etcd allows 128 operations (`--max-txn-ops`); each nested transaction counts as one, with a few
+/// operations inside.
 const GROUP_MAX: usize = 32;
-/// Requests under way at once: the next is prepared while etcd decides about one.
+/// Concurrent requests: the next one is prepared while etcd decides about another.
 const REQUESTS_MAX: usize = 4;
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// A watch is begun anew after this long: one that hangs is not noticed otherwise.
+/// Lifetime of a watch; then it is opened again, because one that hangs would not be noticed otherwise.
 const WATCH_MAX: Duration = Duration::from_secs(4);
 
-/// Where etcd is: `etcd://a:2379,b:2379`, or `etcds://` for TLS.
+/// The address of an etcd cluster: `etcd://a:2379,b:2379`, or `etcds://` for TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EtcdAddress {
@@ -45,9 +46,9 @@ pub struct EtcdAddress {
     hosts: Vec<String>,
 }
 
-/// Not where an etcd is.
+/// The text is not the address of an etcd cluster.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no etcd; one looks like etcd://a:2379,b:2379,c:2379, or etcds:// for TLS")]
+#[error("`{0}` is not an etcd address; expected etcd://a:2379,b:2379,c:2379, or etcds:// for TLS")]
 pub struct EtcdAddressError(String);
 
 impl EtcdAddress {
@@ -111,19 +112,19 @@ impl From<EtcdAddress> for String {
     }
 }
 
-/// How to prove oneself to etcd, and how it proves itself.
+/// How this relay authenticates itself to etcd, and how etcd's certificate is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// A user of etcd, and the password.
+    /// The etcd user and password.
     pub user: Option<(String, String)>,
-    /// The certificate authority etcd's certificate is from; none: those of the web.
+    /// The certificate authority of etcd's certificate. `None`: the public ones.
     pub ca: Option<PathBuf>,
     /// This relay's certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Credentials {
-    /// Those of these settings.
+    /// Reads them from the relay's settings.
     #[must_use]
     pub fn of(settings: &crate::config::Settings) -> Self {
         let user = settings.registry_user.clone();
@@ -142,16 +143,16 @@ pub struct Etcd {
     waiting: mpsc::Sender<Waiting>,
 }
 
-/// One node is talked to until it fails, then the next.
+/// The connections to all nodes. One node is used until it fails, then the next.
 struct Nodes {
     address: EtcdAddress,
     credentials: Credentials,
-    /// A connection to each, made at the first need: etcd may come up later than the relay.
+    /// A connection to each, opened at its first use: etcd may start later than the relay.
     clients: Vec<Mutex<Option<Client>>>,
     current: AtomicUsize,
 }
 
-/// A transaction on its way.
+/// A transaction in the queue.
 struct Waiting {
     txn: Txn,
     reply: oneshot::Sender<Result<Outcome, TxnError>>,
@@ -164,7 +165,7 @@ impl fmt::Debug for Etcd {
 }
 
 impl Etcd {
-    /// The store at this address. Nothing is asked of it yet.
+    /// The store at this address. No request is made yet.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -186,7 +187,7 @@ impl Etcd {
             return self.nodes.look(txn).await;
         }
         let (reply, outcome) = oneshot::channel();
-        let full = |_| TxnError::Unavailable("too much waits for it".to_owned());
+        let full = |_| TxnError::Unavailable("the queue of requests to etcd is full".to_owned());
         self.waiting.try_send(Waiting { txn, reply }).map_err(full)?;
         let gone = |_| Err(TxnError::Unknown("the connection ended".to_owned()));
         outcome.await.unwrap_or_else(gone)
@@ -218,7 +219,7 @@ impl Etcd {
     }
 }
 
-/// Sends what waits, together where it can go together, until nobody is left to send anything.
+/// Sends queued transactions, as many as possible in one request, until all senders are gone.
 async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<Waiting>) {
     let places = Arc::new(Semaphore::new(REQUESTS_MAX));
     let mut later: VecDeque<Waiting> = VecDeque::new();
@@ -230,7 +231,7 @@ async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<Waiting>) {
                 None => return,
             },
         };
-        // While all requests are under way, more gather.
+        // While the limit of concurrent requests is reached, more transactions are queued.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
@@ -242,8 +243,8 @@ async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<Waiting>) {
             let Some(next) = later.pop_front().or_else(|| inbox.try_recv().ok()) else {
                 break;
             };
-            // etcd writes no key twice in one request, and looks at all of them before it writes any: the second should see
-            // what the first did.
+            // etcd rejects a request that writes a key twice, and evaluates all checks before it writes: a transaction that has to
+            // see the changes of an earlier one goes into a later request.
             let clashes = looked_at(&next.txn).any(|key| written.contains(key))
                 || changed(&next.txn).any(|key| written.contains(key) || compared.contains(key));
             if clashes {
@@ -264,7 +265,7 @@ async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<Waiting>) {
     }
 }
 
-/// What a transaction compares.
+/// The keys that a transaction compares.
 fn looked_at(txn: &Txn) -> impl Iterator<Item = &Key> {
     txn.checks.iter().map(|check| match check {
         Check::Absent(key) | Check::Unchanged(key, _) | Check::Created(key, _) | Check::NotAfter(key, _) => {
@@ -280,14 +281,14 @@ fn changed(txn: &Txn) -> impl Iterator<Item = &Key> {
 }
 
 impl Nodes {
-    /// Asks the current node. If it fails, the next is the current one from then on.
+    /// Sends a request to the current node. If it fails, the next node becomes the current one.
     async fn ask<T, F>(&self, changes: bool, mut ask: impl FnMut(Client) -> F) -> Result<T, TxnError>
     where
         F: Future<Output = Result<T, Error>>,
     {
-        // What changes nothing is tried with every node.
+        // A request that changes nothing is tried with every node.
         let tries = if changes { 1 } else { self.clients.len() };
-        let mut outcome = Err(TxnError::Unavailable("there is no node".to_owned()));
+        let mut outcome = Err(TxnError::Unavailable("no etcd node is configured".to_owned()));
         for _ in 0..tries {
             let node = self.current.load(Ordering::Relaxed) % self.clients.len();
             outcome = match self.client(node).await {
@@ -300,7 +301,7 @@ impl Nodes {
             };
             let next = (node + 1) % self.clients.len();
             let order = Ordering::Relaxed;
-            // Somebody else may have moved on already.
+            // Another request may have changed the current node already.
             let _ = self.current.compare_exchange(node, next, order, order);
         }
         outcome
@@ -351,11 +352,11 @@ impl Nodes {
                 let hint = if is_refusal(&error) { "" } else { self.hint() };
                 Err(TxnError::Unavailable(said(&error) + hint))
             }
-            Err(_) => Err(TxnError::Unavailable("it does not answer".to_owned())),
+            Err(_) => Err(TxnError::Unavailable("etcd does not answer".to_owned())),
         }
     }
 
-    /// What is likely missing when etcd hangs up, which is all it does then.
+    /// A hint for the operator: etcd closes the connection without a reason when TLS settings do not match.
     fn hint(&self) -> &'static str {
         match (self.address.tls, &self.credentials.identity) {
             (false, _) => "; if it speaks TLS, its address begins with etcds://",
@@ -375,7 +376,7 @@ impl Nodes {
         outcome(&answer.await?, wanted)
     }
 
-    /// Sends transactions that touch different rows in one request, and tells each what became of it.
+    /// Sends transactions on different rows in one request, and returns each outcome to its sender.
     async fn carry(&self, group: Vec<Waiting>) {
         let single = group.len() == 1;
         let request = match &group[..] {
@@ -412,7 +413,9 @@ impl Nodes {
                     Ok(Outcome::Done(unsigned(revision)))
                 }
                 Some(TxnOpResponse::Txn(nested)) => outcome(&nested, one.txn.otherwise.len()),
-                _ => Err(TxnError::Damaged("etcd answered something else".to_owned())),
+                _ => Err(TxnError::Damaged(
+                    "etcd's answer does not match the request".to_owned(),
+                )),
             };
             let _ = one.reply.send(nested);
         }
@@ -445,9 +448,9 @@ impl Nodes {
     }
 
     async fn lease(&self, ttl: Duration) -> Result<LeaseId, TxnError> {
-        // Whole seconds, and no less than etcd's own election takes.
+        // Whole seconds, and no less than etcd's election timeout allows.
         let seconds = i64::try_from(ttl.as_secs().max(2)).unwrap_or(i64::MAX);
-        // One that is granted and not heard of ends by itself.
+        // A lease whose grant is lost in transit expires by itself.
         let granted = self.ask(false, |mut client| async move {
             client.lease_grant(seconds, None).await
         });
@@ -457,9 +460,9 @@ impl Nodes {
     async fn keep_alive(&self, lease: LeaseId) -> Result<bool, TxnError> {
         let kept = self.ask(false, |mut client| async move {
             match client.lease_keep_alive(lease.0).await {
-                // The stream begins with the first answer.
+                // The stream is open once its first answer has arrived.
                 Ok(_) => Ok(true),
-                // A lease that is over cannot be kept.
+                // An expired lease cannot be kept alive.
                 Err(Error::LeaseKeepAliveError(_)) => Ok(false),
                 Err(error) => Err(error),
             }
@@ -484,7 +487,7 @@ impl Nodes {
                 loop {
                     match stream.message().await? {
                         Some(answer) if answer.created() && answer.events().is_empty() => {}
-                        // Changed, cancelled, or compacted away: whoever waits looks again.
+                        // Changed, cancelled or compacted: the caller reads the row again.
                         _ => return Ok(()),
                     }
                 }
@@ -521,7 +524,9 @@ fn outcome(answer: &TxnResponse, wanted: usize) -> Result<Outcome, TxnError> {
     });
     let rows: Vec<Option<Row>> = rows.collect();
     if rows.len() != wanted {
-        return Err(TxnError::Damaged("etcd answered something else".to_owned()));
+        return Err(TxnError::Damaged(
+            "etcd's answer does not match the request".to_owned(),
+        ));
     }
     Ok(Outcome::Refused(rows))
 }
@@ -536,7 +541,7 @@ fn compare(check: &Check) -> Compare {
         Check::Created(key, revision) => {
             Compare::create_revision(full(key), CompareOp::Equal, signed(revision))
         }
-        // What is not there was last changed by 0.
+        // An absent key has revision 0.
         Check::NotAfter(key, revision) => {
             let later = i64::try_from(revision.saturating_add(1)).unwrap_or(i64::MAX);
             Compare::mod_revision(full(key), CompareOp::Less, later)
@@ -574,7 +579,7 @@ fn said(error: &Error) -> String {
 }
 
 fn failed_late(changes: bool) -> TxnError {
-    let text = "it does not answer".to_owned();
+    let text = "etcd does not answer".to_owned();
     if changes {
         TxnError::Unknown(text)
     } else {
@@ -582,12 +587,12 @@ fn failed_late(changes: bool) -> TxnError {
     }
 }
 
-/// Invalid argument, permission denied, unauthenticated (google.rpc.Code).
+/// gRPC codes of a refused request: invalid argument, permission denied, unauthenticated (google.rpc.Code).
 fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::GRpcStatus(status) if matches!(status.code() as i32, 3 | 7 | 16))
 }
 
-/// What never left this machine, or was refused before it was looked at, did nothing.
+/// The error of a failed request. One that never left this machine, or was refused before it was executed, had no effect.
 fn failed(error: &Error, changes: bool) -> TxnError {
     let text = said(error);
     let refused = match error {

@@ -1,4 +1,4 @@
-//! The registry's store: rows that change in transactions which compare before they write.
+//! The registry's store: rows that change in compare-and-write transactions.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ pub use etcd::{Credentials, Etcd, EtcdAddress};
 /// A row's key.
 pub type Key = Vec<u8>;
 
-/// A row as it was read.
+/// A stored row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Its value.
+    /// The value.
     pub value: Vec<u8>,
-    /// The revision of the change that made the key.
+    /// The revision that created the key.
     pub created: u64,
-    /// The revision of the last change to it.
+    /// The revision of its last change.
     pub revision: u64,
 }
 
@@ -29,29 +29,29 @@ pub struct LeaseId(pub i64);
 /// A condition of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// There is no such row.
+    /// The row does not exist.
     Absent(Key),
-    /// The row was last changed by this revision.
+    /// The row's last change has this revision.
     Unchanged(Key, u64),
-    /// The row was made by this revision: the fence of a lock.
+    /// The row was created by this revision: the fencing token of a lock.
     Created(Key, u64),
-    /// There is no such row, or it was last changed by this revision or an earlier one.
+    /// The row does not exist, or its last change has this revision or a lower one.
     NotAfter(Key, u64),
 }
 
-/// What a transaction does.
+/// A write of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Sets a row.
     Put {
-        /// Which.
+        /// The key.
         key: Key,
-        /// To what.
+        /// The new value.
         value: Vec<u8>,
-        /// Under which lease, if any.
+        /// The lease that the row belongs to, if any.
         lease: Option<LeaseId>,
     },
-    /// Removes a row; there may be none.
+    /// Deletes a row, if it exists.
     Delete(Key),
 }
 
@@ -60,31 +60,31 @@ pub enum Change {
 pub struct Txn {
     /// The conditions.
     pub checks: Vec<Check>,
-    /// Changes to make if all conditions hold.
+    /// Writes to make if all conditions hold.
     pub changes: Vec<Change>,
-    /// Rows to read, in the same moment, if one does not.
+    /// Rows to read in the same snapshot if one does not hold.
     pub otherwise: Vec<Key>,
 }
 
 /// The outcome of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Done, durably, at this revision.
+    /// Committed durably at this revision.
     Done(u64),
-    /// A condition did not hold; the rows asked for.
+    /// A condition did not hold. The rows of [`Txn::otherwise`].
     Refused(Vec<Option<Row>>),
 }
 
-/// Why a store did not answer.
+/// Why a request to the store failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TxnError {
-    /// Nothing happened.
+    /// The request had no effect.
     #[error("the registry cannot be reached: {0}")]
     Unavailable(String),
-    /// It is not known whether it happened.
+    /// The request may have taken effect.
     #[error("the registry's answer is lost: {0}")]
     Unknown(String),
-    /// What is stored there is not what a registry writes.
+    /// The stored data is malformed.
     #[error("the registry's data is damaged: {0}")]
     Damaged(String),
 }
@@ -99,7 +99,7 @@ pub enum TxnStore {
 }
 
 impl TxnStore {
-    /// Does a transaction.
+    /// Executes a transaction.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -110,12 +110,12 @@ impl TxnStore {
         }
     }
 
-    /// Reads rows, all in the same moment.
+    /// Reads rows from one snapshot.
     ///
     /// # Errors
     /// [`TxnError`].
     pub async fn read(&self, keys: Vec<Key>) -> Result<Vec<Option<Row>>, TxnError> {
-        // A check that never holds: no row is made by revision 0.
+        // A check that never holds, since no row is created by revision 0: the rows of `otherwise` are returned.
         let never = Check::Created(b"never".to_vec(), u64::MAX);
         let txn = Txn {
             checks: vec![never],
@@ -144,7 +144,7 @@ impl TxnStore {
         }
     }
 
-    /// A lease that ends when it is not kept alive for this long.
+    /// Grants a lease that ends when it is not kept alive for this long.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -155,7 +155,7 @@ impl TxnStore {
         }
     }
 
-    /// Keeps a lease alive; whether it still lives.
+    /// Keeps a lease alive. Returns whether it still exists.
     ///
     /// # Errors
     /// [`TxnError`].
@@ -166,7 +166,7 @@ impl TxnStore {
         }
     }
 
-    /// Ends a lease: its rows go.
+    /// Ends a lease, which deletes its rows.
     ///
     /// # Errors
     /// [`TxnError`].

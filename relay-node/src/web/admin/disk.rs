@@ -11,7 +11,7 @@ const FILES_MAX: usize = 10_000;
 pub(super) struct Disk {
     /// Bytes of the files in the data folder.
     pub(super) used: u64,
-    /// Bytes free on its file system, if that can be told.
+    /// Free bytes of its file system, if known.
     pub(super) free: Option<u64>,
 }
 

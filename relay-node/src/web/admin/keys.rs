@@ -1,13 +1,13 @@
-//! Who administers this relay: the one-time token by which a browser becomes its admin, and the sessions of those that did.
+//! Authentication of admins: the one-time token by which a browser becomes an admin, and the sessions of those that did.
 //!
-//! Both are kept in the data folder as hashes, so that whoever reads a copy of it is nobody's admin:
+//! Both are stored in the data folder as hashes, so that a copy of it does not give access:
 //!
-//! - `admin.claim`: the one token that is good now, and until when. Also written by `relay-node admin-url` while the relay runs;
+//! - `admin.claim`: the valid token, and until when. Also written by `relay-node admin-url` while the relay runs;
 //! - `admin.json`: the sessions. Written by the running relay alone.
 //!
-//! Invariants: a token opens one session at most, since its file is gone from the disk before the session is written, and
-//! the session is on the disk before anybody is told of it; tokens are compared in constant time; there are at most
-//! `SESSIONS_MAX` sessions (policy when full: the oldest ends).
+//! Invariants: a token opens one session at most, since its file is deleted from the disk before the session is written, and
+//! the session is on the disk before the browser gets it; tokens are compared in constant time; there are at most `SESSIONS_MAX`
+//! sessions (policy when full: the oldest ends).
 
 use std::fs;
 use std::io;
@@ -88,13 +88,13 @@ impl Good {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Sessions {
-    /// Somebody has been the admin: from then on only `relay-node admin-url` makes another.
+    /// There has been an admin: from then on only `relay-node admin-url` creates tokens.
     claimed: bool,
     /// The oldest first.
     sessions: Vec<Good>,
 }
 
-/// Makes the one token that is good from now on for [`CLAIM_WITHIN`], in place of any before it.
+/// Creates a token that is valid for [`CLAIM_WITHIN`], and replaces any earlier one.
 ///
 /// # Errors
 /// If the folder cannot be written.
@@ -113,17 +113,18 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// What the data folder says.
+    /// Reads the sessions from the data folder.
     ///
     /// # Errors
-    /// If it cannot be read. What is damaged is nobody's session, and no reason to offer the relay to the next who comes.
+    /// If it cannot be read. A damaged file contains no sessions, but the relay counts as claimed, so that it is not offered to
+    /// the next visitor.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join(SESSIONS_FILE);
         let sessions = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
                 tracing::warn!(
                     path = %path.display(), %error,
-                    "who administers this relay cannot be read: nobody does, until `relay-node admin-url` makes a new address"
+                    "admin sessions unreadable: nobody is logged in until `relay-node admin-url` creates a new address"
                 );
                 Sessions {
                     claimed: true,
@@ -140,11 +141,11 @@ impl Keys {
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        // It is changed only when the disk has taken the change: whoever panicked left it whole.
+        // It is changed only after the change is on disk, so a panic leaves it consistent.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody is, or was, the admin.
+    /// Whether there is, or was, an admin.
     #[must_use]
     pub fn is_claimed(&self) -> bool {
         self.sessions().claimed
@@ -153,7 +154,7 @@ impl Keys {
     /// Whether this token would be taken. Reads the disk.
     #[must_use]
     pub fn is_claim(&self, token: &str) -> bool {
-        // Written by another process perhaps, so it is read each time. Nobody knows a token for one that is damaged.
+        // Another process may write it, so it is read each time. No token matches a damaged file.
         let claim = fs::read_to_string(self.folder.join(CLAIM_FILE));
         let claim = claim
             .ok()
@@ -161,12 +162,12 @@ impl Keys {
         claim.is_some_and(|claim| claim.is(CLAIM_CONTEXT, token, now()))
     }
 
-    /// Uses the token up and opens a session; `None` if it is not the one that is good.
+    /// Invalidates the token and opens a session. `None`: the token is not valid.
     ///
     /// # Errors
-    /// If the disk does not take it. The token may be used up then.
+    /// If the disk fails. The token may be invalid afterwards.
     pub fn claim(&self, token: &str) -> io::Result<Option<String>> {
-        // One at a time: two with the same token are told apart here.
+        // One at a time, so that of two requests with the same token one fails.
         let mut sessions = self.sessions();
         if !self.is_claim(token) {
             return Ok(None);

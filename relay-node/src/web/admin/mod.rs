@@ -61,11 +61,11 @@ pub fn host(address: SocketAddr) -> String {
 /// Where a running relay's admin page is, for programs on its machine: whatever flags it was started with.
 const PLACE_FILE: &str = "admin.url";
 
-/// Where the admin page of a relay with these settings is: beside the app, else beside the figures, else nowhere.
+/// The address of the admin page of a relay with these settings: that of the app, else that of the metrics, else none.
 #[must_use]
 pub fn place(settings: &Settings, http: SocketAddr, metrics: Option<SocketAddr>) -> Option<String> {
     if settings.roles().contains(&Role::Web) {
-        // Whoever names the hosts it is reached by has a proxy before it that speaks TLS, or only means this machine.
+        // If hosts are configured, there is a TLS proxy in front of the relay, or the host is this machine.
         let here = || match settings.host.first() {
             Some(host) if host.starts_with("localhost") || host.starts_with("127.") => {
                 format!("http://{host}")

@@ -75,7 +75,7 @@ impl IntoResponse for AdminError {
                 "There is nothing at this address.",
             ),
             Self::Disk(error) => {
-                tracing::error!(%error, "the admin's change could not be written to the data folder");
+                tracing::error!(%error, "cannot write the admin's change to the data folder");
                 message(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "That did not work",
@@ -135,8 +135,8 @@ fn used_up() -> Response {
         section.section {
             p {
                 "Each such address works once and for an hour, and a new one replaces those before it. If it was not you who \
-                 used it, somebody else is the admin now: make a new address, and log the other browsers out on the page it \
-                 opens."
+                 used it, another person is the admin now: create a new address, and log the other browsers out on the page \
+                 it opens."
             }
             (how_to_become_admin())
         }

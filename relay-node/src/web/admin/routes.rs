@@ -64,7 +64,7 @@ impl Admin {
         setup: Setup,
         guard: GuardConfig,
     ) -> Self {
-        // Pages of other origins have no part in this, whoever else may open sockets.
+        // Pages of other origins are refused here, even if they may open sockets.
         let guard = ConnectionGuard::new(GuardConfig {
             allowed_origins: Vec::new(),
             sockets_per_address_max: AT_ONCE_MAX,
@@ -190,7 +190,7 @@ async fn claim(
 ) -> Result<Response, AdminError> {
     let session = on_disk(&admin.keys, move |keys| keys.claim(&token)).await?;
     let session = session.ok_or(AdminError::ClaimUsed)?;
-    tracing::info!("a browser became the admin of this relay");
+    tracing::info!("admin session opened");
     let cookie = cookie(&headers, &session, keys::SESSION.as_secs());
     Ok(([(SET_COOKIE, cookie)], Redirect::to("/admin")).into_response())
 }

@@ -255,7 +255,7 @@ pub(super) async fn account_timeline(
     let account = super::account(&account)?;
     let page = page(&api, Timeline::User(account), &parameters).await?;
     if page.posts.is_empty() && page.next.is_none() {
-        // Somebody without posts, or nobody this relay knows.
+        // The account has no posts, or is unknown to this relay.
         held_profile(&api, account).await?;
     }
     Ok(Json(page))
