@@ -159,7 +159,7 @@ impl Demo {
         Ok(outcome)
     }
 
-    /// A post's way outwards, as it would be told.
+    /// Simulates the events of a post that spreads.
     fn grow_safer(self: &Rc<Self>, entry: EntryRef, online: bool) {
         let steps: &[(u32, u32, u32)] = if online {
             &[(60, 0, 0), (900, 2, 0), (2_200, 4, 2)]

@@ -145,7 +145,7 @@ pub fn from_pasted(text: &str) -> Option<Route> {
 /// A location to a place. Each has its own number, so that going to the same place again is a new location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// Where.
+    /// The route.
     pub route: Route,
     /// Which change this is.
     pub number: u32,

@@ -28,8 +28,8 @@ use crate::worker::port::{ConnectionId, ToPage, ToWorker};
 const LABEL: &str = "starling";
 /// Candidates that wait for a description, each way. Policy when full: further ones are dropped.
 const EARLY_CANDIDATES_MAX: usize = 64;
-/// A connection that lost its peer may find it again for so long. Chromium says "disconnected" some 7 s after the last
-/// sign of life, and "failed" only 15 s later; a fresh connection takes 30 ms.
+/// Time for a connection to find a lost peer again. Chromium reports "disconnected" some 7 s after the last packet, and "failed"
+/// only 15 s later; a new connection takes 30 ms.
 const DISCONNECTED: Duration = Duration::from_secs(2);
 /// A channel that stays here and has something waiting is looked at this often.
 const POLL: Duration = Duration::from_millis(15);
@@ -46,8 +46,8 @@ struct Connection {
     peer: RtcPeerConnection,
     /// Candidates of the other side that came before its description.
     early: RefCell<Option<Vec<(String, String)>>>,
-    /// Candidates of this side that came before its description was told.
-    untold: RefCell<Option<Vec<(String, String)>>>,
+    /// Candidates of this side that came before its description was sent.
+    unsent: RefCell<Option<Vec<(String, String)>>>,
     /// Rings when the peer was lost for too long.
     lost: Rc<Alarm>,
     stays: RefCell<Option<Stays>>,
@@ -152,7 +152,7 @@ impl Broker {
             match described {
                 Ok(sdp) => {
                     broker.worker.post(&ToWorker::Described { connection: id, sdp });
-                    for (candidate, mid) in connection.untold.take().unwrap_or_default() {
+                    for (candidate, mid) in connection.unsent.take().unwrap_or_default() {
                         broker.worker.post(&ToWorker::Candidate {
                             connection: id,
                             candidate,
@@ -187,7 +187,7 @@ impl Broker {
                 id,
                 peer,
                 early: RefCell::new(Some(Vec::new())),
-                untold: RefCell::new(Some(Vec::new())),
+                unsent: RefCell::new(Some(Vec::new())),
                 lost: Alarm::new(move || {
                     if let (Some(connection), Some(broker)) = (me.upgrade(), broker.upgrade()) {
                         broker.end(&connection);
@@ -229,14 +229,14 @@ impl Broker {
 
     fn on_candidate(&self, connection: &Rc<Connection>, event: Event) {
         let event: RtcPeerConnectionIceEvent = event.unchecked_into();
-        // The end of candidates tells the other side nothing it needs.
+        // The other side does not need to know that there are no more candidates.
         let Some(found) = event.candidate().filter(|found| !found.candidate().is_empty()) else {
             return;
         };
         let (candidate, mid) = (found.candidate(), found.sdp_mid().unwrap_or_default());
-        if let Some(untold) = connection.untold.borrow_mut().as_mut() {
-            if untold.len() < EARLY_CANDIDATES_MAX {
-                untold.push((candidate, mid));
+        if let Some(unsent) = connection.unsent.borrow_mut().as_mut() {
+            if unsent.len() < EARLY_CANDIDATES_MAX {
+                unsent.push((candidate, mid));
             }
             return;
         }
@@ -379,7 +379,7 @@ impl Connection {
             .peer
             .add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&init));
         spawn_local(async move {
-            // One that the browser does not like is one way less.
+            // A candidate that the browser refuses is not needed.
             let _ = JsFuture::from(adding).await;
         });
     }

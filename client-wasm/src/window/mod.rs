@@ -23,11 +23,11 @@ use broker::Broker;
 use updates::Updates;
 use worker::WorkerHandle;
 
-/// A worker that died is started again so often in a row, not more: what kills it every time needs a person.
+/// Restarts of a crashed worker in a row; then the user has to act.
 const RESTARTS_MAX: u32 = 5;
-/// One that lived so long before did not die in that row.
+/// A worker that ran for this long ends such a row.
 const HEALTHY: Duration = Duration::from_secs(60);
-/// The pause before that.
+/// Pause before a restart.
 const RESTART_MS: f64 = 500.0;
 
 /// Starts everything and puts the interface on the page.
@@ -264,8 +264,8 @@ impl Page {
     }
 }
 
-/// What the worker cannot see for itself. `?transport=websocket`, `?direct=off` and `?links=4` in the
-/// address are aids for testing.
+/// The environment, which the worker cannot inspect itself. `?transport=websocket`, `?direct=off` and `?links=4` in the
+/// address are for tests.
 fn surroundings() -> Surroundings {
     let window = web_sys::window();
     let query = window

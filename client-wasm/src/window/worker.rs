@@ -19,7 +19,7 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Starts it. `crashed` hears of an error that nothing in the worker caught: it must be assumed dead.
+    /// Starts it. `crashed` is called on an uncaught error in the worker, which must then be assumed dead.
     pub fn start(
         hear: impl Fn(ToPage) + 'static,
         crashed: impl Fn(String) + 'static,

@@ -1,5 +1,5 @@
-//! Opens channels to other peers: by WebRTC, with a signaling server or the neighbours in between to carry the first
-//! words; to a relay that cannot be reached so over a WebSocket.
+//! Opens channels to other peers: by WebRTC, with signaling through a signaling server or neighbours; to a relay that cannot be
+//! reached by WebRTC over a WebSocket.
 //!
 //! Pure: events go in, [`Action`]s come out.
 //!
@@ -25,13 +25,14 @@ use super::port::{ConnectionId, ToPage};
 use super::sdp;
 use crate::vec_map::VecMap;
 
-/// A connection to another browser that is not through by then will not be.
+/// Timeout of a connection to another browser.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(10);
-/// WebRTC to a relay takes well under a second where UDP passes at all; then comes the WebSocket, which gets as long.
+/// Timeout of WebRTC to a relay, which takes well under a second where UDP is not blocked; then a WebSocket is tried, with the same
+/// timeout.
 pub const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A relay is dialled over a WebSocket if signaling is not there by then: both are the same server, so this is rare.
 const SIGNALING_PATIENCE: Duration = Duration::from_secs(2);
-/// After WebRTC to a relay failed, its next dials begin with the WebSocket for so long.
+/// After WebRTC to a relay failed, its next dials begin with the WebSocket for this time.
 const WEBRTC_PAUSE: Duration = Duration::from_secs(300);
 /// A channel this young is still proving who is at its other end: another to the same peer would only replace it.
 const FRESH: Duration = Duration::from_secs(4);
@@ -40,16 +41,16 @@ const STRANGERS_MAX: usize = 8;
 /// Connections in all, open ones included; Chromium allows 500 to a page. Policy when full: declined, or the dial fails.
 const CONNECTIONS_MAX: usize = 48;
 
-/// Something for the worker to do.
+/// An action for the worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Say something to a peer there is no channel to.
+    /// Send a signaling message to a peer without a channel.
     Signal {
-        /// Whom.
+        /// The receiver.
         to: PeerId,
-        /// Who carries it.
+        /// How it is carried.
         via: Via,
-        /// What.
+        /// The message.
         payload: Payload,
     },
     /// Something for the page's broker.
@@ -63,12 +64,12 @@ pub enum Action {
     },
     /// Give up on a WebSocket that is not open.
     DropSocket {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
     /// The channel is open.
     Up {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
         /// Who offered.
         role: Role,
@@ -77,14 +78,14 @@ pub enum Action {
         /// Where the WebSocket leads; empty: where the app is from.
         url: String,
     },
-    /// A dial of the engine came to nothing.
+    /// A dial of the engine failed.
     Failed {
-        /// Whom.
+        /// The peer.
         peer: PeerId,
     },
 }
 
-/// Who carries what two peers without a channel say to each other.
+/// How signaling messages between two peers without a channel are carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     /// The signaling server.
@@ -167,7 +168,7 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Nothing under way.
+    /// No attempts.
     pub fn new(capabilities: TransportCapabilities) -> Self {
         Self {
             capabilities,
@@ -221,7 +222,7 @@ impl Dialer {
             if attempt.dialled {
                 return;
             }
-            // The peer was faster: what becomes of its offer is the answer.
+            // The peer's offer came first: its outcome is the outcome of this dial.
             attempt.dialled = true;
             return;
         }
@@ -304,7 +305,7 @@ impl Dialer {
         }
     }
 
-    /// A peer said something, by way of `via`; it is answered the same way.
+    /// A peer sent a signaling message by `via`; it is answered the same way.
     pub fn on_signal(&mut self, from: PeerId, payload: Payload, via: Via, now: Instant) {
         match payload {
             Payload::Call { session } => self.on_call(from, session, via, now),
@@ -634,7 +635,7 @@ impl Dialer {
         found.map(|(connection, _)| connection)
     }
 
-    /// It came to nothing this way; a relay has another.
+    /// This way to the peer failed. A relay has another one.
     fn fail(&mut self, connection: ConnectionId, now: Instant) {
         let Some(attempt) = self.attempts.remove(connection) else {
             return;

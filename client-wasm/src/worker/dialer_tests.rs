@@ -127,7 +127,7 @@ fn two() -> Net {
 }
 
 #[test]
-fn the_lower_key_offers_whoever_dials() {
+fn the_lower_key_offers_no_matter_which_end_dials() {
     for dialling in [vec![1], vec![2], vec![1, 2], vec![2, 1]] {
         let mut net = two();
         for me in &dialling {

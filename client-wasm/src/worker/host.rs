@@ -307,7 +307,7 @@ impl WorkerHost {
             if let Err(error) = store::erase().await {
                 platform::warn(&format!("store: it was not deleted: {error:?}"));
             }
-            // The lock is kept: no tab may open a new store before every page was told to load again.
+            // The lock is kept: no tab may open a new store before every page was instructed to reload.
             host.broadcast(&TabMessage::Erased);
             host.post(&ToPage::Erased);
         });

@@ -1,7 +1,7 @@
 //! The channels of this peer, whatever carries their bytes.
 //!
-//! Invariants: order is kept per link; a link that is closed sends what it was given first; a link whose queue is full is
-//! let go and reported as down; nothing is reported of a link that was closed from here.
+//! Invariants: order is kept per link; a link that is closed first sends what is queued; a link whose queue is full is dropped and
+//! reported as down; nothing is reported of a link that was closed from here.
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -17,7 +17,7 @@ use crate::vec_map::VecMap;
 
 /// A link that waits for its buffer is looked at this often, since `bufferedamountlow` may fail to fire.
 const POLL: Duration = Duration::from_millis(15);
-/// How long a link that was closed may take to send its last words.
+/// How long a closed link may take to send what is queued.
 const LINGER: Duration = Duration::from_secs(2);
 /// A closed channel's connection is kept this long after its last bytes went to the browser, for them to arrive.
 const FAREWELL: Duration = Duration::from_millis(300);
@@ -45,12 +45,12 @@ pub enum PipeEvent {
     Closed,
 }
 
-/// What becomes of links by themselves.
+/// Changes of links that the engine did not ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkEvent {
     /// Its neighbour takes bytes too slowly, or it broke while sending: it is gone.
     Down(ConnectionId),
-    /// It was closed from here and has sent its last words: its connection is no longer needed.
+    /// It was closed from here and has sent everything: its connection is no longer needed.
     Over(ConnectionId),
 }
 
@@ -174,7 +174,7 @@ impl Links {
         }
     }
 
-    /// Gives the browser what waits and fits; ends what has said its last words.
+    /// Gives the browser what waits and fits, and ends closed links that have sent everything.
     pub fn pump(&self) {
         let now = platform::instant();
         let mut events = Vec::new();

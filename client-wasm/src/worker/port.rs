@@ -43,7 +43,7 @@ pub enum ToWorker {
     Erase,
     /// The description this side made for a connection: an offer or an answer.
     Described {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
         /// The SDP.
         sdp: String,
@@ -59,36 +59,36 @@ pub enum ToWorker {
     },
     /// The connection's data channel comes with this message.
     Channel {
-        /// Whose.
+        /// The connection.
         connection: ConnectionId,
     },
     /// The browser does not transfer channels: this one stays in the page, and its bytes pass through it.
     ChannelStays {
-        /// Whose.
+        /// The connection.
         connection: ConnectionId,
     },
     /// The connection is through (for a channel that stays: it is open).
     Connected {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
     /// The connection failed or was closed by the other side.
     Ended {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
     /// A message of a channel that stays.
     Bytes {
-        /// Whose.
+        /// The connection.
         connection: ConnectionId,
         /// One frame.
         bytes: Vec<u8>,
     },
     /// Bytes of a channel that stays are on their way.
     Sent {
-        /// Whose.
+        /// The connection.
         connection: ConnectionId,
-        /// How many.
+        /// The number of bytes.
         bytes: u32,
     },
 }
@@ -146,12 +146,12 @@ pub enum ToPage {
     },
     /// Close a connection and let go of everything it holds. Nothing more is reported of it.
     Close {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
     /// A message for a channel that stays.
     Bytes {
-        /// Whose.
+        /// The connection.
         connection: ConnectionId,
         /// One frame.
         bytes: Vec<u8>,

@@ -1,13 +1,12 @@
-//! The little that is read of a session description (RFC 8866): the certificate's fingerprint (RFC 8122) and the
-//! candidates (RFC 8839).
+//! Reads the certificate's fingerprint (RFC 8122) and the candidates (RFC 8839) of a session description (RFC 8866).
 
 use std::net::IpAddr;
 
 /// A candidate line longer than this is dropped.
 const CANDIDATE_LEN_MAX: usize = 512;
 
-/// The SHA-256 fingerprint of the one certificate a description names. `None` if it names none, names it by another hash, or names two: whoever
-/// may choose between certificates could prove one and use the other.
+/// The SHA-256 fingerprint of the certificate that a description names. `None`: it names none, uses another hash, or names two: a
+/// peer that may choose between certificates could prove one and use the other.
 pub fn fingerprint(sdp: &str) -> Option<[u8; 32]> {
     let mut found: Option<[u8; 32]> = None;
     for line in sdp.lines() {

@@ -16,13 +16,13 @@ use super::links::{Pipe, PipeEvent};
 use super::websocket::Socket;
 use crate::platform::{self, Alarm};
 
-/// From connecting to being welcome.
+/// Timeout for joining the room.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the members are listed again.
 const LIST_EVERY: Duration = Duration::from_secs(45);
-/// How long an answer to that may take.
+/// Timeout of the answer.
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same when there is reason to doubt the socket.
+/// Timeout of the answer when the socket may be broken.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What signaling brings.
@@ -36,7 +36,7 @@ pub enum SignalingEvent {
     Signal {
         /// Its proven key.
         from: PeerId,
-        /// What.
+        /// The message.
         payload: Payload,
     },
     /// A peer that was signalled to is not there.

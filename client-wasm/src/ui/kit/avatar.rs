@@ -26,7 +26,7 @@ const PLACES: [(u16, u16); 14] = [
 pub fn avatar(account: &AccountId, size: &'static str) -> Html {
     let bytes = account.as_bytes();
     let hue = u32::from(bytes[0]) * 360 / 256;
-    // Far enough from the first to be told apart, in either direction.
+    // Far enough from the first hue to be distinguishable, in either direction.
     let other = hue + 70 + u32::from(bytes[1]) * 220 / 256;
     let (ground, specks) = if bytes[2] & 1 == 0 {
         (

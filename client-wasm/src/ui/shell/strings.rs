@@ -73,7 +73,7 @@ pub const KEYS_OF_POSTS: [(&str, &str); 3] = [
 
 /// The other keys and what they do.
 pub const KEYS_OF_APP: [(&str, &str); 5] = [
-    ("/", "Follow or look somebody up"),
+    ("/", "Follow or look up a person"),
     (".", "Show new posts"),
     ("Ctrl ⏎", "Send what you are writing (on a Mac: ⌘ ⏎)"),
     ("Esc", "Close what is open"),

@@ -25,7 +25,7 @@ const LOG: &str = "log";
 /// name → bytes: the adapter's own small things.
 const NOTES: &str = "notes";
 
-/// Why the disk did not do it.
+/// Why a request to the disk failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiskError {
     /// No space.
@@ -38,7 +38,7 @@ pub enum DiskError {
     Other(String),
 }
 
-/// An answer of the disk that comes later.
+/// The pending answer of the disk.
 type Later<T> = core::pin::Pin<Box<dyn Future<Output = Result<T, DiskError>>>>;
 
 /// What happens to a database from outside.
@@ -194,7 +194,7 @@ impl Disk {
             })
             .collect();
         Ok(Box::pin(async move {
-            // Every answer is awaited, whatever the others were: a request that is let go too early calls into nothing.
+            // Every answer is awaited, even after an error: the callback of a dropped request must not run.
             let mut segments = Vec::with_capacity(requests.len());
             for request in requests {
                 segments.push(match request {

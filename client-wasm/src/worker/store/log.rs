@@ -50,7 +50,7 @@ pub struct Write {
     pub remove: Vec<SegmentNumber>,
     /// Report success only once it is on the disk.
     pub strict: bool,
-    /// It copies what is durable already: without it nothing is lost but space.
+    /// It copies what is durable already: if it fails, only space is lost.
     pub merge: bool,
 }
 
@@ -84,7 +84,7 @@ struct Open {
 pub enum Due {
     /// Nothing.
     Nothing,
-    /// It may wait for company.
+    /// It may wait for further batches.
     Soon,
     /// It should not.
     Now,
@@ -109,10 +109,10 @@ pub struct Sources {
     missing: Vec<SegmentNumber>,
 }
 
-/// What the log holds, for people.
+/// Statistics of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogStats {
-    /// Keys.
+    /// The number of keys.
     pub keys: usize,
     /// Segments.
     pub segments: usize,

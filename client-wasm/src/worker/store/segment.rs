@@ -14,7 +14,7 @@
 //! operation   table (one byte; 0x80 added: delete) · key length (LEB128) · key · [value length (LEB128) · value]
 //! ```
 //!
-//! Magic, version, number and checksum keep their places in all versions, so damage is told from a later version.
+//! Magic, version, number and checksum keep their places in all versions, so that damage can be distinguished from a later version.
 //!
 //! Invariant: [`SegmentReader::open`] accepts only what [`SegmentWriter::finish`] made, so that nothing behind it meets half a record.
 //! Positions are counted from the start of the record.
@@ -68,9 +68,9 @@ impl Broken {
 /// One decoded operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// Where.
+    /// The table.
     pub table: Table,
-    /// Key.
+    /// The key.
     pub key: &'a [u8],
     /// Position and length of the value in the record; `None` deletes.
     pub value: Option<(u32, u32)>,

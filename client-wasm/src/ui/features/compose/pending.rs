@@ -72,7 +72,7 @@ pub enum OutboxAction {
     Sending(NewPost),
     /// The engine accepted it.
     Accepted {
-        /// Which.
+        /// The token of the post.
         token: [u8; 16],
         /// What it is called from now on.
         entry: EntryRef,

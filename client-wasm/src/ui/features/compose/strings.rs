@@ -33,9 +33,9 @@ pub const COMPOSE_REPLY_PLACEHOLDER: &str = "Write your reply";
 pub const COMPOSE_SEND: &str = "Post";
 pub const COMPOSE_SEND_REPLY: &str = "Reply";
 pub const COMPOSE_OFFLINE: &str = "Will be sent when you are back online.";
-pub const COMPOSE_CONNECTING: &str = "Will be sent as soon as somebody is linked.";
-pub const SAID_OFFLINE: &str = "Saved on this device. It will go out when you are back online.";
-pub const SAID_CONNECTING: &str = "Saved on this device. It will go out as soon as somebody is linked.";
+pub const COMPOSE_CONNECTING: &str = "Will be sent as soon as a peer is connected.";
+pub const SAID_OFFLINE: &str = "Saved on this device. It will be sent when you are back online.";
+pub const SAID_CONNECTING: &str = "Saved on this device. It will be sent as soon as a peer is connected.";
 
 /// How many characters are left.
 pub fn characters_left(left: i64) -> String {

@@ -22,7 +22,7 @@ use crate::ui::state::{use_app, use_events};
 /// A timeline.
 #[derive(Properties, PartialEq)]
 pub struct FeedProps {
-    /// Which.
+    /// The timeline.
     pub timeline: Timeline,
     /// Its name for screen readers.
     pub label: &'static str,

@@ -10,10 +10,10 @@ pub const HANDLE_LABEL: &str = "The name you would like";
 pub const HANDLE_CLAIM: &str = "Ask for it";
 pub const HANDLE_DROP: &str = "Never mind";
 pub const HANDLE_RELEASE: &str = "Give it back";
-pub const OFFER: &str = "Give this name to somebody else";
+pub const OFFER: &str = "Give this name to someone else";
 pub const OFFER_LABEL: &str = "Their profile link or @name";
-pub const OFFER_HINT: &str = "Then they ask for the name in their own app, and have it. Somebody with a name gives that one \
-     back first. Until then this name stays yours, and you can take the offer back.";
+pub const OFFER_HINT: &str = "Then they claim the name in their own app. If they have a name already, they give that one back \
+     first. Until then this name stays yours, and you can take the offer back.";
 pub const OFFER_SUBMIT: &str = "Offer it";
 pub const OFFER_BACK: &str = "Take the offer back";
 pub const OFFER_SELF: &str = "That is you. Paste the profile link of who is to have the name.";

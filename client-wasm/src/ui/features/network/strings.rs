@@ -22,7 +22,7 @@ pub fn relay_weights(weights: [u32; 4]) -> String {
         digits.trim_end_matches('0').trim_end_matches('.').to_owned()
     });
     format!(
-        "{RELAYS_SCORE} Whoever runs your relay sets what counts: a millisecond until your posts are there {replication}, a \
+        "{RELAYS_SCORE} The operator of your relay sets the weights: a millisecond until your posts are there {replication}, a \
          millisecond to answer {response}, a kilometre {distance} (a browser does not know where it is), failing always {errors}."
     )
 }
@@ -60,7 +60,7 @@ pub const SYNCED: &str = "Last compared";
 pub const SYNCED_NONE: &str = "Nothing was compared with anybody yet.";
 pub const DIAGNOSTICS: &str = "Diagnostics";
 pub const DIAGNOSTICS_HINT: &str =
-    "Helps whoever runs your relay to find a fault. Contains no posts and no words of yours.";
+    "Helps the operator of your relay to find a fault. Contains none of your posts and no recovery words.";
 pub const DIAGNOSTICS_COPY: &str = "Copy diagnostics";
 pub const RECONNECT: &str = "Connect again now";
 

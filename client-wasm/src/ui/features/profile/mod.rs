@@ -40,7 +40,7 @@ const UNASKED_MS: u32 = 10_000;
 /// Whose page.
 #[derive(Properties, PartialEq)]
 pub struct ProfileProps {
-    /// Whose.
+    /// The account.
     pub account: AccountId,
 }
 

@@ -30,7 +30,9 @@ pub fn phrase_file(name: &str, account: &str, words: &[String]) -> String {
     for (index, word) in words.iter().enumerate() {
         text.push_str(&format!("{:>2}. {word}\n", index + 1));
     }
-    text.push_str("\nWhoever has these words has the account. Keep them where only you can find them.\n");
+    text.push_str(
+        "\nAnyone who has these words controls the account. Keep them where only you can find them.\n",
+    );
     text
 }
 pub const PHRASE_REMIND: &str =

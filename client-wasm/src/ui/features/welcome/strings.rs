@@ -11,7 +11,7 @@ pub const HAVE_ACCOUNT: &str = "Have an account already?";
 pub const RESTORE_OPEN: &str = "Enter your recovery words";
 pub const STEPS: &str = "Steps";
 pub const PEOPLE_TITLE: &str = "Find people";
-pub const PEOPLE_LEAD: &str = "Starling shows what the people you follow write. Paste the profile link of somebody you \
+pub const PEOPLE_LEAD: &str = "Starling shows the posts of the people you follow. Paste the profile link of someone you \
      know, or look around first.";
 pub const PEOPLE_YOURS: &str = "Your own profile link, to send to others:";
 pub const PEOPLE_DONE: &str = "Go to my timeline";
