@@ -49,11 +49,11 @@ gossip::messages! {
     /// What members of the chat say.
     #[derive(Debug)]
     enum Chat {
-        /// Somebody came.
+        /// A member joined.
         1 => Came(String),
-        /// Somebody says something.
+        /// A member says something.
         2 => Said(Said),
-        /// Somebody goes.
+        /// A member leaves.
         3 => Gone(String),
     }
 }

@@ -108,7 +108,10 @@ impl Owner {
                 Output::Reconcile { with } => with,
                 Output::Prune { to, .. } => to,
             };
-            assert!(self.up.contains(&to), "a word to somebody who is no neighbour");
+            assert!(
+                self.up.contains(&to),
+                "a message to a peer that is not a neighbour"
+            );
         }
     }
 }

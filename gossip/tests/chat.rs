@@ -97,7 +97,7 @@ async fn three_people_talk_although_the_first_has_gone() {
     ada.sees_line("Cleo: hello, both").await;
     bob.sees_line("Cleo: hello, both").await;
 
-    // Whoever began it is not needed.
+    // The member that began it is not needed.
     ada.says("/quit").await;
     ada.ends().await;
     bob.sees_line("* Ada left").await;

@@ -84,7 +84,7 @@ async fn a_killed_node_is_missed_and_its_newer_book_learned_when_it_returns() {
     let survivors = [seed.port, others[0].port, others[1].port];
     let all = [survivors[0], survivors[1], survivors[2], unlucky.port];
     let mut witness = Witness::default();
-    // Long enough for its versions to outrun the clock: after the restart it has to be told how far it was.
+    // Long enough for its versions to outrun the clock: after the restart it has to learn its last version from others.
     let first = witness.page(unlucky.port).await.books[&unlucky.port].0;
     eventually("some changes of mind", async || {
         witness.page(unlucky.port).await.books[&unlucky.port].0 > first + 12
@@ -428,7 +428,7 @@ async fn localhost_may_be_either_address() {
     get(node.port, &format!("/peers/{}", listener.port))
         .await
         .expect("peers");
-    eventually("a peer on ::1 is told", async || !listener.heard().is_empty()).await;
+    eventually("a peer on ::1 gets news", async || !listener.heard().is_empty()).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 """A favourite-books node in a page of Python: another reading of the wire format, for the tests of the Rust one.
 
 It keeps every message it absorbed and sends them all, each round, to two random peers; it never repeats anything under
-another TTL and drops whoever does not say OK. Prints what it knows as a line of JSON whenever that changes.
+another TTL and drops a peer that does not answer OK. Prints what it knows as a line of JSON whenever that changes.
 
 Usage: favorite_books_peer.py SEED BOOK...    (SEED is a port, or 0 for none)
 """

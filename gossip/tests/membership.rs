@@ -101,7 +101,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The world outside one view, by what the view was told and what it said.
+/// The world outside one view, by what the view received and what it sent.
 #[derive(Default)]
 struct Outside {
     connected: BTreeSet<u8>,
@@ -223,7 +223,7 @@ impl Few {
         }
     }
 
-    /// A member is gone without a word.
+    /// A member crashed.
     fn kill(&mut self, gone: u8) {
         self.down.insert(gone);
         let links: Vec<_> = self.links.iter().copied().collect();
@@ -435,7 +435,7 @@ fn anchors_that_are_full_make_room_for_each_other_and_for_no_more() {
     }
     few.pass(Duration::from_mins(1));
     assert!(few.views[&0].is_neighbour(&1) && few.views[&1].is_neighbour(&0));
-    // A third one, whoever it is, takes no more places of theirs.
+    // No third one takes more places of theirs.
     let (view, now, rng) = few.view(2);
     view.learn(0, true, now, rng);
     few.pass(Duration::from_mins(1));

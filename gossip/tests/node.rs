@@ -141,7 +141,7 @@ async fn who_leaves_is_missed_at_once_and_the_others_go_on() {
     let gone = two.address();
     two.leave().await;
     until(&one, |neighbours| !neighbours.contains(&gone)).await;
-    // Dropped without a word, as when a program ends.
+    // Dropped without leaving, as when a program crashes.
     three.broadcast(&Words::Number(5)).await.expect("said");
     assert_eq!(hears(&mut one).await.message, Words::Number(5));
     drop(three);
@@ -154,7 +154,7 @@ async fn what_was_kept_of_acquaintances_leads_back_after_a_restart() {
     two.join(one.address()).await.expect("joined");
     three.join(two.address()).await.expect("joined");
     until(&three, |neighbours| neighbours.len() == 2).await;
-    // Whoever leaves is an acquaintance from then on.
+    // A member that leaves is an acquaintance from then on.
     let gone = one.address();
     one.leave().await;
     until(&three, |neighbours| !neighbours.contains(&gone)).await;
@@ -246,7 +246,7 @@ async fn one_that_does_not_listen_costs_the_others_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn thirty_in_memory_all_hear_everything_whoever_dies() {
+async fn thirty_in_memory_all_hear_everything_although_some_die() {
     let network = Network::new();
     let mut nodes: Vec<Node<Words, u64>> = (0..30)
         .map(|name| network.bind(name, Config::default()))
@@ -269,7 +269,7 @@ async fn thirty_in_memory_all_hear_everything_whoever_dies() {
                 assert!(heard.insert(format!("{:?}", received.message)), "twice");
             }
         }
-        // A third of the rest dies without a word.
+        // A third of the rest crashes.
         let rest = nodes.len() - (nodes.len() - 10) / 3;
         nodes.truncate(rest);
         sleep(Duration::from_secs(60)).await;

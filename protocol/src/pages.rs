@@ -1,5 +1,5 @@
 //! Page names of the app: the first part of a path such as `/explore`. The app's router and the registry's validation both
-//! read them here, so a page cannot be added whose name somebody could claim as a handle or slug.
+//! read them here, so a page cannot be added whose name could be claimed as a handle or slug.
 //!
 //! Invariant: every name in [`PAGES`], [`SERVICES`] and [`RESERVED`] is lower-case ASCII and occurs once. The registry gives
 //! none of them out. A name that an account already held when it was added here stays with that account.

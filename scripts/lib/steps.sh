@@ -61,7 +61,7 @@ needs() {
   for i in "${!step_names[@]}"; do
     if [ "${step_names[$i]}" = "$wanted" ] && [[ "${step_results[$i]}" == ok\|* ]]; then "$@"; return; fi
   done
-  # Left out because of another failure: that one is counted, this one is told.
+  # Skipped because of another failure, which is the one that counts; this one is only mentioned.
   say "left out: $2 (needs $wanted)"
   step_names+=("$2")
   step_results+=("failed|${RED}left out${PLAIN} $2 (needs $wanted)")

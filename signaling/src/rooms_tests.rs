@@ -117,7 +117,7 @@ fn a_wrong_proof_is_refused() {
             signature,
         })
     };
-    // Somebody else's key.
+    // The key of another peer.
     let stolen = with(peer(2), lobby, sign_join(&key(1), &nonce, &lobby, HOST));
     check_ends(&mut rooms, socket, &stolen, Refusal::BadSignature);
     // Another room than the signed one.
@@ -216,7 +216,7 @@ fn the_newest_socket_of_a_key_wins() {
             reason
         }
     );
-    assert_eq!(members(&outputs), [], "nobody is told of itself");
+    assert_eq!(members(&outputs), [], "no member gets its own entry");
     // The older one's end arrives late and takes nothing with it.
     rooms.close(older);
     let (_, outputs) = enter(&mut rooms, 2);
@@ -254,7 +254,7 @@ fn the_relay_is_listed_first_and_never_replaced() {
         payload: b"answer".to_vec(),
     };
     assert_eq!(drain(&mut rooms), [Output::Send { socket: ada, message }]);
-    // Even whoever stole its key cannot take its place.
+    // Not even a thief of its key can take its place.
     let (thief, outputs) = enter(&mut rooms, 9);
     let reason = Refusal::Replaced;
     assert_eq!(
@@ -267,7 +267,7 @@ fn the_relay_is_listed_first_and_never_replaced() {
 }
 
 #[test]
-fn whoever_is_too_slow_is_refused() {
+fn a_socket_that_is_too_slow_is_refused() {
     let limits = Limits::default();
     let mut rooms = rooms(limits);
     let (slow, _) = open(&mut rooms);
@@ -363,7 +363,7 @@ fn full_means_refusing_newcomers() {
             reason
         }]
     );
-    // Who is inside may come again, and whoever leaves makes room.
+    // A member may join again, and one that leaves makes room.
     let (_, outputs) = enter(&mut full_room, 1);
     assert_eq!(members(&outputs), [(peer(2), false)]);
     full_room.close(bob);

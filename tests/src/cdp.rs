@@ -34,7 +34,7 @@ type Waiting = HashMap<u64, oneshot::Sender<Result<Value>>>;
 #[derive(Debug, Default)]
 struct Shared {
     next_id: AtomicU64,
-    /// `None` once the connection has ended: whoever calls then fails at once instead of waiting.
+    /// `None` once the connection has ended: later calls fail at once instead of waiting.
     waiting: Mutex<Option<Waiting>>,
 }
 

@@ -61,7 +61,7 @@ pub fn is_inside(namespace: Namespace) -> Result<bool> {
     }
 }
 
-/// Runs the test of this name inside, and waits for it. Whoever may, makes the namespace as it is; everybody else is root within
+/// Runs the test of this name inside, and waits for it. With permission the namespace is created directly; otherwise the test is root within
 /// a user namespace of its own first.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! The test runs itself once more inside (see [`crate::inside`]) a fresh network namespace. Each site is a further one with one
 //! address; what is to be cut off together runs at one site, people included. While the cable is out every packet between
-//! the sites is lost without a word, and nobody's interface goes down: as when a switch far away fails.
+//! the sites is lost silently, and no interface goes down: as when a switch far away fails.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -32,7 +32,7 @@ impl Clock {
     }
 }
 
-/// Which relays keep somebody's feeds, as this one sees it.
+/// Which relays keep an account's feeds, as this one sees it.
 pub async fn keepers(relay: &Relay, account: AccountId) -> Result<BTreeSet<String>> {
     let answer = loop {
         let answer = http::get(relay.at(), &format!("/api/replicas/{account}")).await?;
@@ -87,7 +87,7 @@ pub async fn copies(
     Ok(copies)
 }
 
-/// Until each account has so many complete copies at these relays.
+/// Waits until each account has this many complete replicas at these relays.
 pub async fn restored(relays: &[&Relay], entries: &BTreeMap<AccountId, u64>, n: usize) -> Result<()> {
     let last = Mutex::new(String::from("nothing"));
     let least = || async {
@@ -138,7 +138,7 @@ pub async fn populate(
     Ok(entries)
 }
 
-/// Waits until a peer holds so many entries of an account, looking at it as a person looks at a profile.
+/// Waits until a peer holds this many entries of an account, requesting them as a user does who looks at a profile.
 pub async fn holds(peer: &NativePeer, account: AccountId, entries: u64) -> Result<()> {
     let complete = || async {
         match peer.query(Query::Profile { account }).await.ok()? {

@@ -300,7 +300,7 @@ impl Page {
         let params =
             json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": mobile });
         self.call("Emulation.setDeviceMetricsOverride", params).await?;
-        // Whoever clicks next must not aim at where things were before.
+        // The next click must not aim at where things were before.
         let taken = format!(
             "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))\
              .then(() => outerWidth === {width} || innerWidth === {width})"

@@ -65,7 +65,7 @@ pub async fn profile_link(page: &Page) -> Result<String> {
     Ok(found.trim().to_owned())
 }
 
-/// Follows somebody by a link.
+/// Follows a person by a link.
 pub async fn follow(page: &Page, link: &str) -> Result<()> {
     page.click(&testid("nav-explore")).await?;
     page.paste_into(&testid("follow-input"), link).await?;
@@ -90,7 +90,7 @@ pub async fn post(page: &Page, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits until a post of somebody is on the screen, taking the "new posts" pill when it offers itself.
+/// Waits until a post of a person is on the screen, clicking the "new posts" pill when it appears.
 pub async fn sees(page: &Page, text: &str) -> Result<()> {
     sees_within(page, text, DEADLINE).await
 }
@@ -117,7 +117,7 @@ pub async fn texts(page: &Page) -> Result<Vec<String>> {
     page.texts(&testid("post-text")).await
 }
 
-/// Waits for so many links (relays included).
+/// Waits for this many links (relays included).
 pub async fn linked(page: &Page, peers: u32) -> Result<()> {
     page.wait_for(&format!(
         "+document.querySelector('[data-testid=status-chip]').dataset.peers >= {peers}"

@@ -28,7 +28,7 @@ impl Drop for TlsProxy {
 }
 
 impl TlsProxy {
-    /// Listens with this certificate. Whoever comes waits until it [leads](Self::lead_to) somewhere.
+    /// Listens with this certificate. Clients wait until it [leads](Self::lead_to) somewhere.
     ///
     /// # Errors
     /// If the certificate cannot be used, or no port is free.

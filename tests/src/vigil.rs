@@ -1,4 +1,4 @@
-//! What somebody who posts all the time sees of the relays: whether there is one, and how long each post waits for a relay's
+//! What a user who posts all the time sees of the relays: whether there is one, and how long each post waits for a relay's
 //! signature.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use crate::{NativePeer, native};
 /// The last posts are signed for in far less; the rest is a busy machine.
 const SIGNED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Somebody who posts until told to stop.
+/// A user who posts until stopped.
 #[derive(Debug)]
 pub struct Vigil {
     stop: oneshot::Sender<()>,
@@ -46,7 +46,7 @@ impl Vigil {
         Self { stop, task, sees }
     }
 
-    /// Waits until the author is linked with so many relays.
+    /// Waits until the author is linked with this many relays.
     ///
     /// # Errors
     /// If that takes too long.

@@ -140,7 +140,7 @@ async fn of_seven_relays_any_two_die_and_everybody_is_readable_and_writable_at_o
     let backlogs = (0..PEOPLE).map(|n| Backlog::new(n, POSTS + 1, "hello"));
     let backlogs: Vec<Backlog> = backlogs.collect();
 
-    // Relay 0 is the one all others were told of.
+    // Relay 0 is the one that all others join.
     let pids = dead.map(|n| relays[n].pid());
     for pid in pids {
         process::signal(pid.context("it runs")?, Signal::KILL);
@@ -247,7 +247,7 @@ async fn a_relay_that_was_away_is_ready_when_it_has_what_it_missed_and_takes_no_
     ));
     ensure!(second > 0 && first < bytes_at_once, "it was killed in the middle");
     // Comparing is done twice, and what was on its way when it died comes again.
-    ensure!(first + second < bytes_at_once * 5 / 4 + 200_000, "it began anew");
+    ensure!(first + second < bytes_at_once * 5 / 4 + 200_000, "it began again");
     Ok(())
 }
 
@@ -268,7 +268,7 @@ async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> R
     ada.wait("receipts", |seen| seen.status.not_durable == 0).await?;
     bob.link_with(&relays[1]).await?;
     holds(&bob, account, 413).await?;
-    // Somebody nobody follows, and somebody who follows one of the others.
+    // A person whom nobody follows, and a person who follows one of the others.
     let eve = NativePeer::person("Eve").await?;
     let lonely = eve.me().await?.account;
     eve.link_with(&relays[2]).await?;
@@ -440,18 +440,18 @@ fn wipe(relay: &Relay) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_relays_are_restarted_one_after_the_other_under_somebody_who_posts() -> Result<()> {
+async fn all_relays_are_restarted_one_after_the_other_while_a_user_posts() -> Result<()> {
     let time = Clock::new();
     let mut relays = relays(4, &[]).await?;
     let ada = NativePeer::person("Ada").await?;
     let account = ada.me().await?.account;
     ada.link_with(&relays[0]).await?;
     ada.wait("a second relay", |seen| seen.status.relays >= 2).await?;
-    time.say("somebody is linked with two of four relays");
+    time.say("a user is linked with two of four relays");
     ada.wait("receipts", |seen| seen.status.not_durable == 0).await?;
     let vigil = Vigil::begin(ada, Duration::from_millis(100));
     for (n, relay) in relays.iter_mut().enumerate() {
-        // As an operator is told to: not before what the last one left behind is mended.
+        // As the operations guide says: not before the repair after the last one is complete.
         vigil.linked_with(2).await?;
         relay.stop().await?;
         ensure!(!relay.is_running(), "it was stopped");

@@ -178,7 +178,7 @@ async fn a_post_reaches_a_follower_at_another_relay_and_what_one_missed_the_othe
 
 #[tokio::test]
 async fn a_relay_joins_late_through_one_that_is_not_there_yet() -> Result<()> {
-    // A port of somebody who is about to come.
+    // The port of a relay that is about to start.
     let mut first = relay().await?;
     first.kill().await?;
     let second = Relay::start_with(joining(&[&first])).await?;
@@ -296,7 +296,7 @@ async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_cou
         options.args.extend(["--heartbeat-ms", "1000"].map(str::to_owned));
         options
     };
-    // Each is told of the other's key, which it has from its first start.
+    // Each is configured with the other's key, which exists since its first start.
     let mut first = Relay::start_with(quick(&[])).await?;
     let mut second = Relay::start_with(quick(&[&first])).await?;
     let keys = [key(&first).await?, key(&second).await?];
@@ -333,7 +333,7 @@ async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_cou
         assert_eq!(keepers(&first, *account).await?, members, "it has a share");
     }
 
-    // Somebody who knows the network, linked with the stranger alone: it takes the posts, says so, and that does not count.
+    // A person who knows the network, linked with the stranger alone: it takes the posts, signs for them, and that does not count.
     let stays = PeerOptions {
         stays: true,
         ..PeerOptions::default()
@@ -392,7 +392,7 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
     // It is not reached any other way than through the proxy.
     let second = Relay::start_with(behind(&proxies[1], Some(&proxies[0]))).await?;
     proxies[1].lead_to(second.port());
-    // The third is told of the second alone, and finds the first where that one says it is. Nobody vouched for that authority
+    // The third is configured with the second alone, and finds the first at its advertised address. Nobody vouched for that authority
     // to the fourth.
     let third_proxy = TlsProxy::start(&certificates).await?;
     let mistrusts = RelayOptions {
@@ -423,7 +423,7 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
     fourth.log().wait(0, "UnknownIssuer").await?;
     assert!(fourth.log().find(0, "\"relay\":true").is_empty(), "it is linked");
 
-    // Whoever asks such a relay how it is trusts the same authorities.
+    // The commands that ask such a relay for its status trust the same authorities.
     for (trusts, answers) in [(Some(&authority), true), (None, false)] {
         let mut status = tokio::process::Command::new(starling_tests::relay::program()?);
         status.args(["status", "--at", &proxies[1].url()]);
@@ -446,7 +446,7 @@ async fn a_relay_that_is_worker_and_index_alone_keeps_feeds_and_names_and_says_w
     for (path, says) in [
         ("/", "it has not the role web"),
         ("/index.html", "it has not the role web"),
-        ("/u/somebody", "it has not the role web"),
+        ("/u/unknown", "it has not the role web"),
         ("/signal", "it has not the role signal"),
     ] {
         let answer = starling_tests::http::get(relay.port(), path).await?;

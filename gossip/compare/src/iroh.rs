@@ -14,7 +14,7 @@ use n0_future::time::Instant;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-/// What every member is told.
+/// The configuration of every member.
 #[derive(Debug)]
 pub(crate) struct Setup {
     config: Config,
@@ -26,7 +26,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// The library's defaults with `active` neighbours and a graft timeout; connections say something every `keep_alive`
-    /// and are given up after `idle` without a word.
+    /// and are given up after `idle` without a message.
     pub(crate) fn new(active: usize, graft: Duration, keep_alive: Duration, idle: Duration) -> Self {
         let membership = HyparviewConfig {
             active_view_capacity: active,
@@ -85,7 +85,7 @@ fn number(body: &[u8]) -> Option<u32> {
 
 impl IrohMember {
     fn tell(&mut self, event: InEvent<u32>, now: Duration, outputs: &mut Vec<Output<Message>>) {
-        // What it does may lose a peer, which it must be told.
+        // Its action may lose a peer, of which it must be notified.
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             let done: Vec<_> = self.state.handle(event, self.began + now).collect();

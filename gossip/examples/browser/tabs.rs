@@ -1,8 +1,8 @@
 //! Connections between tabs of one origin: a [`Transport`] over `BroadcastChannel`, as an example of writing one.
 //!
-//! Each tab listens on a channel named after itself; whoever knows the name can write to it. A word on it is a kind, the
+//! Each tab listens on a channel named after itself; any tab that knows the name can write to it. A message on it is a kind, the
 //! sender's name, the connection's and then a frame. Tabs do not say when they are killed; so each holds a Web Lock named
-//! after itself, and whoever is connected with it waits for that lock.
+//! after itself, and every tab connected with it waits for that lock.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -159,7 +159,7 @@ impl Shared {
         let _ = link.channel.post_message(&Uint8Array::from(word.as_slice()));
     }
 
-    /// Somebody wrote to this tab. Whatever is no word of a peer is ignored.
+    /// A message arrived for this tab. Anything that is not a message of a peer is ignored.
     fn hear(self: &Rc<Self>, word: &Bytes) {
         let Some((head, _)) = word.split_at_checked(HEAD_LEN) else {
             return;
@@ -246,7 +246,7 @@ impl Shared {
         let _ = self.locks.request(&peer.lock(), gone.unchecked_ref());
     }
 
-    /// A connection is no more; the other side may be told.
+    /// A connection has ended; the other side may be notified.
     fn end(&self, id: ConnectionId, tell: bool) {
         if let Some(link) = self.links.borrow_mut().remove(&id) {
             if tell {

@@ -13,7 +13,7 @@ pub(crate) const MESSAGES: u64 = 200_000;
 const NEIGHBOURS: u32 = 8;
 const BODY_LEN: usize = 400;
 
-/// A member that was told of nobody else, and its time, which stands still.
+/// A member that knows no other, and its clock, which stands still.
 pub(crate) struct Fed {
     swarm: Swarm<u32, u32>,
     rng: ChaCha8Rng,

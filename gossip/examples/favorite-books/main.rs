@@ -40,7 +40,7 @@ struct Arguments {
     /// The port of a node to ask for peers; without it the node waits to be found.
     #[arg(long)]
     seed: Option<NonZeroU16>,
-    /// How many peers are told the news in a round.
+    /// Peers that get the news in a round.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=128))]
     infection_factor: u16,
     /// How many nodes may pass this node's news on, one after the other.

@@ -1,13 +1,13 @@
-//! One node of the favourite-books network: what it knows, whom it tells and what it makes of what it is told.
+//! One node of the favourite-books network: what it knows, to which peers it sends that, and how it handles what it receives.
 //!
 //! A state machine without sockets, clocks or random sources of its own: one input ([`Node::wake`], [`Node::asked_for_peers`],
 //! [`Node::receive`], [`Node::told`], [`Node::answered`]), then all outputs ([`Node::poll`]), then a wait for the next
 //! deadline ([`Node::deadline`]). `now` is the time since the node started.
 //!
 //! How news travels. Each round the node tells `infection_factor` peers, picked at random, what it absorbed since the
-//! last round, with the TTL that is left: few hops, quickly. That alone may miss somebody, so the same batch is filled up
+//! last round, with the TTL that is left: few hops, quickly. That alone may miss a peer, so the same batch is filled up
 //! with everything else the node knows, under the ids the news came with: who has it skips it, who lacks it catches up.
-//! Peers that are new, or have just asked for peers as after a restart, are told everything in addition. As long as the
+//! Peers that are new, or have just asked for peers as after a restart, get everything in addition. As long as the
 //! peers hang together, every book reaches everybody.
 //!
 //! Invariants:
@@ -31,9 +31,9 @@ use crate::wire::{self, Message, Payload, PeerId};
 pub(crate) const BOOKS_MAX: usize = 4_096;
 /// Ids of messages that are remembered; see [`Seen`].
 pub(crate) const SEEN_MAX: usize = 65_536;
-/// New peers that are told everything in one round, besides those picked at random.
+/// New peers that get everything in one round, besides those picked at random.
 pub(crate) const GREETINGS_MAX: usize = 8;
-/// TTL of what is repeated: whoever lacked it passes it on once.
+/// TTL of what is repeated: a peer that lacked it passes it on once.
 pub(crate) const REPEAT_TTL: i64 = 2;
 
 /// How a node behaves.
@@ -62,14 +62,14 @@ pub(crate) struct Config {
 pub(crate) enum Output {
     /// `POST /gossip`; then [`Node::told`].
     Tell {
-        /// To whom.
+        /// The peer.
         peer: PeerId,
         /// What; never empty.
         messages: Vec<Message>,
     },
     /// `GET /peers/{own id}`; then [`Node::answered`].
     Ask {
-        /// Whom.
+        /// The peer.
         peer: PeerId,
     },
     /// Something a person may want to read.
@@ -210,7 +210,7 @@ impl Node {
         }
     }
 
-    /// `GET /peers/{caller}`: the caller becomes a peer and is told the others that were met.
+    /// `GET /peers/{caller}`: the caller becomes a peer and gets the others that were met.
     pub(crate) fn asked_for_peers(&mut self, caller: PeerId, now: Duration) -> Vec<PeerId> {
         self.hear(caller, Contact::Asked, now);
         self.peers
@@ -362,7 +362,7 @@ impl Node {
         Verdict::Absorbed
     }
 
-    /// News of this node that it does not know: it was sent before a restart, or somebody else uses this id.
+    /// News of this node that it does not know: it was sent before a restart, or another node uses this id.
     fn absorb_own(&mut self, uuid: &str, version: u64, book: &str, now: Duration) -> Verdict {
         let Some(own) = self.books.get(&self.config.id) else {
             return Verdict::Unfit;

@@ -81,7 +81,7 @@ fn round(node: &mut Node) -> Vec<Output> {
     drain(node)
 }
 
-/// A round; what the peers picked at random were told, as TTLs by id. All requests succeed.
+/// A round; what was sent to the peers picked at random, as TTLs by id. All requests succeed.
 fn passed_on(node: &mut Node) -> BTreeMap<String, i64> {
     let now = node.deadline();
     let outputs = round(node);
@@ -562,7 +562,7 @@ fn a_node_without_peers_asks_its_seed_again_each_round() {
     assert_eq!(asked(&round(&mut node)), [], "one question at a time");
     for _ in 0..50 {
         node.answered(seed, Err(Failure::Unreachable), ROUND);
-        assert!(!drain(&mut node).is_empty(), "somebody may want to know");
+        assert!(!drain(&mut node).is_empty(), "a peer may want to know");
         assert_eq!(asked(&round(&mut node)), [seed]);
     }
     let now = node.deadline() - ROUND / 2;

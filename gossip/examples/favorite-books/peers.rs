@@ -89,7 +89,7 @@ pub(crate) struct Peer {
     pub(crate) met: bool,
     /// When it was last heard itself, or else named.
     pub(crate) heard_at: Duration,
-    /// Whether it was told all there is since it appeared or last asked for peers.
+    /// Whether it got everything since it appeared or last asked for peers.
     pub(crate) greeted: bool,
     /// Not told anything before.
     ready_at: Duration,
@@ -191,7 +191,7 @@ impl Peers {
 
     fn named(&mut self, id: PeerId, now: Duration) -> bool {
         if let Some(dropped) = self.dropped.get_mut(&id) {
-            // Somebody holds it to be alive: it is tried soon, but those who do not know yet must not make us try at once.
+            // A peer considers it alive: it is tried soon, but peers that do not know yet must not make us try at once.
             let soon = dropped
                 .tried_at
                 .saturating_add(self.round.saturating_mul(RETRY_ROUNDS_MIN));
@@ -242,7 +242,7 @@ impl Peers {
         was_known
     }
 
-    /// Who can be told something now.
+    /// The peers to which something can be sent now.
     pub(crate) fn ready(&self, now: Duration) -> Vec<PeerId> {
         self.known
             .iter()
@@ -251,7 +251,7 @@ impl Peers {
             .collect()
     }
 
-    /// Whether this peer waits to be told all there is.
+    /// Whether this peer waits to get everything.
     pub(crate) fn is_new(&self, id: PeerId) -> bool {
         self.known.get(&id).is_some_and(|peer| !peer.greeted)
     }

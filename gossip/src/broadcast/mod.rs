@@ -99,7 +99,7 @@ pub struct Route {
 /// What a neighbour says it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announcement<K> {
-    /// What.
+    /// The item.
     pub item: Item<K>,
     /// The tree it came along.
     pub tree: Tree,
@@ -458,7 +458,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         }
     }
 
-    /// Notes that a neighbour is to be told of an item, apart from any push.
+    /// Notes that an item is to be announced to a neighbour, apart from any push.
     pub fn announce(&mut self, to: &P, item: Item<K>, tree: Tree, now: Duration) {
         if let Some(neighbour) = self.neighbours.get_mut(to) {
             neighbour.announce(item, tree, 0, now);
@@ -622,7 +622,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
                 continue;
             }
             if neighbour.credit <= 0 {
-                // It takes nothing at the moment: what it is to be told waits, one row per log.
+                // It takes nothing at the moment: announcements to it wait, one row per log.
                 self.next_flush = Some(now + ANNOUNCE_EVERY);
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What is kept for each neighbour: its seat in every tree, its credit, and what it must still be told.
+//! The state of each neighbour: its place in every tree, its credit, and the announcements that it has not got yet.
 
 use core::time::Duration;
 
@@ -31,7 +31,7 @@ pub(super) struct Neighbour<K> {
     pub(super) missing: usize,
 }
 
-/// News a neighbour is to be told.
+/// Pending announcements to a neighbour.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
     pub(super) upto: u64,
@@ -102,7 +102,7 @@ impl<K: Copy + Ord> Neighbour<K> {
         count
     }
 
-    /// It is to be told. Policy when the table is full: it gets a whole digest instead.
+    /// Adds an announcement. Policy when the table is full: the neighbour gets a whole digest instead.
     pub(super) fn announce(&mut self, item: Item<K>, tree: Tree, hops: u8, now: Duration) {
         if self.announcements.len() >= ANNOUNCEMENTS_MAX && !self.announcements.contains_key(&item.key) {
             self.announcements.clear();
@@ -138,7 +138,7 @@ impl<K: Copy + Ord> Neighbour<K> {
         }
     }
 
-    /// Takes up to `limit` of what it is to be told.
+    /// Takes up to `limit` pending announcements.
     pub(super) fn take(&mut self, limit: usize, now: Duration) -> Vec<Announcement<K>> {
         let mut taken = Vec::with_capacity(self.announcements.len().min(limit));
         while taken.len() < limit {

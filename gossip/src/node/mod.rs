@@ -132,7 +132,7 @@ pub struct Received<M, P> {
     pub from: P,
     /// How it came.
     pub way: Way,
-    /// What.
+    /// The message.
     pub message: M,
     /// Messages dropped since the last one, because nobody took them in time.
     pub missed: u64,

@@ -18,7 +18,7 @@ pub const BODY_LEN: usize = 400;
 pub enum Input<M> {
     /// It hears of a member to join through.
     Learn {
-        /// Who.
+        /// The number of the peer.
         peer: u32,
         /// It never sleeps.
         anchor: bool,
@@ -53,7 +53,7 @@ pub enum Output<M> {
     Close(u32),
     /// A broadcast message is news to it.
     Delivered {
-        /// Which.
+        /// The number of the message.
         message: u32,
         /// Links it travelled.
         hops: u16,

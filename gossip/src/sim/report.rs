@@ -37,7 +37,7 @@ impl Spread {
 /// What came of one block of broadcasts.
 #[derive(Clone, Debug, Serialize)]
 pub struct TrafficReport {
-    /// How many.
+    /// The number of messages.
     pub messages: u32,
     /// Redundant bodies per delivered body, from the first of these broadcasts to the next block or the end.
     pub rmr: f64,

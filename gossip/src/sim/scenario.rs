@@ -33,7 +33,7 @@ pub struct Scenario {
     /// Share of members that are hostile from the start.
     #[serde(default)]
     pub hostile: f64,
-    /// How.
+    /// What hostile members do.
     #[serde(default)]
     pub hostility: Vec<Hostility>,
     /// The links.
@@ -83,7 +83,7 @@ pub enum Senders {
 pub struct Traffic {
     /// From when on.
     pub at_s: f64,
-    /// How many.
+    /// The number of messages.
     pub messages: u32,
     /// Milliseconds between them.
     #[serde(default = "every_ms")]

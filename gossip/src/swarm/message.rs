@@ -3,10 +3,10 @@
 use crate::broadcast::{Announcement, Route, Tree};
 use crate::membership;
 
-/// The name of a message: who said it, and which of its messages it is.
+/// The id of a message: its origin and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId<P> {
-    /// Who.
+    /// The member that published it.
     pub origin: P,
     /// Counted from 1 by its origin, never used twice.
     pub seq: u64,
@@ -15,7 +15,7 @@ pub struct MessageId<P> {
 /// What a member holds of one origin's messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held<P> {
-    /// Whose.
+    /// The member that published them.
     pub origin: P,
     /// All of them below this, or had once.
     pub below: u64,

@@ -316,7 +316,7 @@ impl Witness {
         page
     }
 
-    /// A node has lost its memory: what it shows may start anew, and until it is told where it was, it may use versions
+    /// A node has lost its memory: what it shows may start again, and until it learns its last version, it may use versions
     /// again. What others show of it must still not go back.
     pub(crate) fn forgive(&mut self, port: u16) {
         self.forgetful.insert(port);

@@ -286,7 +286,7 @@ fn lists_end_at_their_limits() {
     refused(&want(4, 3));
 }
 
-/// Whoever receives a head or a header counts on from its number, even before it has verified anything.
+/// The receiver of a head or a header counts on from its number, even before it has verified anything.
 #[test]
 fn numbers_leave_room_to_count_on() {
     let head = |next_seq| {

@@ -1,4 +1,4 @@
-//! What this crate promises to whoever builds on it, and to other implementations of the protocol.
+//! What this crate promises to its users, and to other implementations of the protocol.
 //!
 //! The golden vectors are also checked in WebAssembly, where `usize` has 32 bits:
 //!

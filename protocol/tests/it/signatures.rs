@@ -89,7 +89,7 @@ fn a_slug_request_holds_to_the_bit_and_is_for_a_post_of_ones_own() {
     assert!(about(2, ada).is_ok());
     assert!(
         about(2, cast::account(cast::BOB)).is_err(),
-        "somebody else's post"
+        "the post of another account"
     );
     assert!(about(1, ada).is_err(), "no post");
 }

@@ -83,7 +83,7 @@ fn errors_in_ids_are_told_apart() {
     }
 }
 
-/// The checksum has 8 bits, so some wrong phrases pass by chance; whoever does gets another key, never a panic.
+/// The checksum has 8 bits, so some wrong phrases pass by chance; they give another key, never a panic.
 #[test]
 fn swapped_words_are_noticed() {
     let words = phrase::to_words(&KeyPair::from_seed(&[

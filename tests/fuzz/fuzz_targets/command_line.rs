@@ -1,4 +1,4 @@
-//! Command lines, a word a line.
+//! Command lines, one argument per line.
 #![no_main]
 
 #[path = "../../../relay-node/tests/parsers/checks.rs"]

@@ -1,4 +1,4 @@
-//! The store's journal after a power cut: mended by one cut or damaged, whatever somebody has stored in it.
+//! The store's journal after a power cut: repaired by one truncation, or damaged, whatever is stored in it.
 #![no_main]
 
 #[path = "../../../relay-node/tests/parsers/outside.rs"]

@@ -1,4 +1,4 @@
-//! Datagrams at the WebRTC port: no answer to whoever does not know the link's password.
+//! Datagrams at the WebRTC port: no answer to a sender that does not know the link's password.
 #![no_main]
 
 #[path = "../../../relay-node/tests/parsers/outside.rs"]

@@ -1,4 +1,4 @@
-//! A member of a gossip swarm that is told anything, by anybody, in any order: it never panics, never links with itself,
+//! A member of a gossip swarm that gets arbitrary messages from arbitrary members in any order: it never panics, never links with itself,
 //! and stays within its bounds.
 #![no_main]
 

@@ -25,7 +25,7 @@ async fn an_operator_becomes_the_admin_by_the_printed_address_and_drains_the_rel
     let other = Relay::start_with(options).await?;
     other.log().wait(0, "link established").await?;
 
-    // Somebody who uses the app in the same browser: its service worker has a hand in every page of this origin but these.
+    // A user of the app in the same browser: its service worker handles every page of this origin except these.
     let browser = Browser::launch().await?;
     let app = browser.open(&relay.url("/")).await?;
     first_visit(&app, "Ada").await?;

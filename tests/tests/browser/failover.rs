@@ -1,4 +1,4 @@
-//! The relay an app is from dies: the app turns to another of the network, also when it is opened anew.
+//! The relay that served the app dies: the app uses another relay of the network, also when it is opened again.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn an_app_turns_to_another_relay_when_its_own_dies() -> Result<()> {
     post(&page, "without the first").await?;
     all_at(&page, "relays").await?;
 
-    // Opened anew, from the browser's cache, it remembers whom to turn to.
+    // Opened again, from the browser's cache, it remembers the other relay.
     page.reload().await?;
     linked_with(&page, &other).await?;
     post(&page, "opened without it").await?;

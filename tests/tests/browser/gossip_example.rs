@@ -85,7 +85,7 @@ async fn tabs_talk_and_go_on_without_the_first() -> Result<()> {
     assert_eq!(first.text("#lines li:last-child b").await?, name);
     assert_eq!(third.text("#lines li:last-child b").await?, "you");
 
-    // Nobody is told; the others notice.
+    // No message is sent; the others notice.
     first.close().await?;
     second.wait_text("#status", "Linked with 1 tab").await?;
     third.wait_text("#status", "Linked with 1 tab").await?;

@@ -174,7 +174,7 @@ fn forged() -> Push {
     }
 }
 
-/// The beginning of a feed that claims to be of somebody the tab follows, and is signed by somebody else.
+/// The beginning of a feed that claims to be of an account the tab follows, and is signed by another.
 fn forged_by(victim: AccountId) -> Vec<Vec<u8>> {
     let mut push = forged();
     push.entry.signed.header.account = victim;

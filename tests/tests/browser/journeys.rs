@@ -42,7 +42,7 @@ async fn a_post_reaches_a_follower_and_still_does_when_the_relay_is_killed() -> 
     post(&ada, "without the relay").await?;
     sees(&bob, "without the relay").await?;
 
-    // Keys faster than the screen: text and Ctrl+Enter arrive before anything is drawn anew.
+    // Keys faster than the screen: text and Ctrl+Enter arrive before anything is drawn again.
     ada.eval::<bool>(&format!(
         "(() => {{ const area = document.querySelector('{}'); area.value = 'in a hurry'; \
          area.dispatchEvent(new InputEvent('input', {{ bubbles: true }})); \

@@ -80,7 +80,7 @@ async fn twelve_tabs_with_four_links_to_others_each_outlive_their_two_servers() 
     post(&tabs[0], "with no server anywhere").await?;
     everybody_sees(&tabs, "with no server anywhere").await?;
 
-    // A neighbour of the author closes. Whoever was linked with it links with somebody new, introduced by others.
+    // A neighbour of the author closes. Those linked with it link with another peer, introduced by others.
     let before = neighbours(&tabs[1], false).await?;
     let mut gone = None;
     for (n, tab) in tabs.iter().enumerate().skip(2) {

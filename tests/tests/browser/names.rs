@@ -47,7 +47,7 @@ async fn a_name_is_had_by_one_found_by_others_handed_on_and_given_back_when_nobo
     bob.wait_for("document.querySelector('[data-testid=profile-handle]')?.textContent === '@ada'")
         .await?;
     bob.screenshot(&shots.join("profile.png"), true).await?;
-    // A link somebody sent, opened anew.
+    // A link that was received, opened in a new tab.
     bob.goto(&relay.url("/@ada")).await?;
     bob.wait_for("document.querySelector('[data-testid=profile-name]')?.textContent === 'Ada'")
         .await?;

@@ -19,7 +19,7 @@ pub(crate) struct Copied {
     pub(crate) words: String,
 }
 
-/// Makes an old copy of somebody's browser. `confirmed`: the recovery words are no longer on it.
+/// Makes an old copy of a browser's data. `confirmed`: the recovery words are no longer on it.
 pub(crate) async fn old_copy(
     relay: &Relay,
     browser: &Browser,

@@ -100,7 +100,7 @@ async fn a_link_name_wished_for_offline_is_taken_meanwhile_and_another_one_is_ha
     shows(&ada, "held", "murmurs").await?;
     shot(&ada, "held").await?;
 
-    // The short link, as somebody who was sent it opens it.
+    // The short link, opened by its recipient.
     bob.goto(&relay.url("/murmurs/")).await?;
     bob.wait_for("document.querySelector('.post--focus')?.textContent.includes('Seven neighbours')")
         .await?;

@@ -42,11 +42,11 @@ struct Loaded {
 
 /// Posts whose arrival is timed for a newcomer.
 const FIRST: usize = 5_000;
-/// Posts of the first person followed, all stored when the page is opened anew.
+/// Posts of the first person followed, all stored when the page is opened again.
 const HISTORY: usize = 10_000;
 /// Posts of the second person followed, by which the rate is measured.
 const LONG_HISTORY: usize = 20_000;
-/// Times the page with everything stored is opened anew.
+/// Number of times the page with everything stored is opened again.
 const STARTS: usize = 10;
 
 /// Notes when the first post stands on the screen: after the frame that shows it, on the clock of the navigation.
@@ -64,7 +64,7 @@ pub(crate) async fn measure() -> Result<()> {
     history(&relay).await
 }
 
-/// Somebody new follows two people with long histories; then comes back, with all of it stored.
+/// A new user follows two people with long histories; then comes back, with all of it stored.
 async fn history(relay: &Relay) -> Result<()> {
     let ada = author("Ada", HISTORY, relay).await?;
     let bob = author("Bob", LONG_HISTORY, relay).await?;
@@ -115,7 +115,7 @@ async fn history(relay: &Relay) -> Result<()> {
     Ok(())
 }
 
-/// Somebody who wrote so many posts and left them with the relay. Returns the link to the profile.
+/// A person who wrote this many posts and left them with the relay. Returns the link to the profile.
 async fn author(name: &str, posts: usize, relay: &Relay) -> Result<String> {
     let author = NativePeer::person(name).await?;
     for n in 0..posts {
@@ -131,7 +131,7 @@ async fn author(name: &str, posts: usize, relay: &Relay) -> Result<String> {
     Ok(relay.url(&format!("/u/{account}")))
 }
 
-/// The page is opened anew, with everything stored.
+/// The page is opened again, with everything stored.
 async fn cold_starts(browser: &Browser, relay: &Relay) -> Result<()> {
     let mut samples_ms = Vec::with_capacity(STARTS);
     for _ in 0..STARTS {
@@ -151,7 +151,7 @@ async fn cold_starts(browser: &Browser, relay: &Relay) -> Result<()> {
     Ok(())
 }
 
-/// Seconds since `began` until so many entries are stored, which they are not before they are verified and in the views.
+/// Seconds since `began` until this many entries are stored, which they are not before they are verified and in the views.
 async fn stored(page: &Page, entries: usize, began: Instant) -> Result<f64> {
     let within = Duration::from_secs(120);
     page.wait_for_within(&format!("starling.stored().then(n => n >= {entries})"), within)

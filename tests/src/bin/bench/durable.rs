@@ -100,7 +100,7 @@ async fn million() -> Result<()> {
 }
 
 async fn writers(relay: &Relay, clients: usize, posts: usize) -> Result<Vec<Writer>> {
-    // All are signed before the first links: whoever is linked must answer, or is taken for gone.
+    // All are signed before the first links: a linked peer must answer, or it counts as gone.
     let backlogs = (0..u32::try_from(clients)?)
         .map(|n| Backlog::new(n, posts, &"x".repeat(TEXT_BYTES)))
         .collect::<Vec<_>>();

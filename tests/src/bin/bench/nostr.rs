@@ -36,7 +36,7 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 /// An answer that takes longer is none.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// Prints the rate at 1, 8 and 64 clients; or, if the program is not there, says so to whoever watches.
+/// Prints the rate at 1, 8 and 64 clients, or a note if the program is not installed.
 pub(crate) async fn measure() -> Result<()> {
     let program = std::env::var(PROGRAM).unwrap_or_else(|_| PEER.to_owned());
     let version = Command::new(&program).arg("--version").output().await;

@@ -41,7 +41,7 @@ fn key(kind: u8, n: usize) -> KeyPair {
     KeyPair::from_seed(&seed)
 }
 
-/// Somebody's feed, and how it goes on.
+/// The feed of a person, and its continuation.
 struct Author {
     device: KeyPair,
     account: AccountId,
