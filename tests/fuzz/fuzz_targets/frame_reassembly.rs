@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use protocol::link::frame::{self, Reassembly};
 use protocol::limits;
+use protocol::link::frame::{self, Reassembly};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut reassembly = Reassembly::default();

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use protocol::kinds::Certificate;
 use protocol::link::frame;
 use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN};
-use protocol::kinds::Certificate;
 use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp};
 
 fn end(role: Role, seed: u8) -> Handshake {
