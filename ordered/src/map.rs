@@ -7,6 +7,9 @@ use crate::CHUNK_MAX;
 use crate::iter::{Iter, Position};
 
 /// A map whose entries are sorted by key.
+///
+/// The three private methods that hold most of the code are not copied into their callers in what is downloaded: that made it
+/// 5.6 kB larger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map<K, V> {
     pub(crate) chunks: Vec<Vec<(K, V)>>,
@@ -108,6 +111,7 @@ impl<K, V> Map<K, V> {
         }
     }
 
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn take(&mut self, Position { chunk, at }: Position) -> (K, V) {
         let entry = self.chunks[chunk].remove(at);
         if self.chunks[chunk].is_empty() {
@@ -120,6 +124,7 @@ impl<K, V> Map<K, V> {
 
 impl<K: Ord, V> Map<K, V> {
     /// The position of a key, or where it would be inserted: in a chunk, or after the last one.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<Position, Position>
     where
         K: Borrow<Q>,
@@ -136,6 +141,7 @@ impl<K: Ord, V> Map<K, V> {
     }
 
     /// Inserts an entry at the position from [`Self::find`], and returns its final position.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn put(&mut self, Position { mut chunk, mut at }: Position, key: K, value: V) -> Position {
         if chunk == self.chunks.len() {
             // Behind the last entry: at the end of the last chunk.
