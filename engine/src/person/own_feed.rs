@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ordered::Map;
+use ordered::{Map, sorted_by_key};
 use protocol::messages::FeedHead;
 use protocol::{Body, DeviceId, Entry, EntryId, Instant, codec};
 use serde::{Deserialize, Serialize};
@@ -298,8 +298,7 @@ impl OwnFeed {
 
     /// This copy becomes a device of its own: the posts to issue again, in their order.
     pub(super) fn take_set_aside(&mut self, ctx: &mut Ctx) -> Vec<protocol::kinds::Post> {
-        let mut posts: Vec<(EntryId, SetAside)> = core::mem::take(&mut self.set_aside).into_iter().collect();
-        posts.sort_by_key(|(_, post)| post.seq);
+        let posts = sorted_by_key(core::mem::take(&mut self.set_aside), |(_, post)| post.seq);
         for (id, _) in &posts {
             ctx.write(Op::Delete {
                 table: Table::Meta,
