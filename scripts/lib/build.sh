@@ -13,14 +13,16 @@ app_stamp() {
     find client-wasm engine gossip ordered protocol www scripts/app -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     sha256sum Cargo.toml Cargo.lock Trunk.toml rust-toolchain.toml scripts/lib/build.sh
     wasm-opt --version
+    echo "$WASM_SPLIT_VERSION"
   } | sha256sum | cut -d' ' -f1
 }
 
 # Names of source files in what people download begin with the crate, not with the builder's home. SHA-2, which signatures
-# hash a few hundred bytes with, is a loop and not that loop written out.
+# hash a few hundred bytes with, is a loop and not that loop written out. What the linker replaced stays listed: without that list
+# nothing can be taken out of the program afterwards.
 app_rustflags() {
   local sources
-  printf -- '--cfg=sha2_backend_soft="compact" '
+  printf -- '--cfg=sha2_backend_soft="compact" -Clink-arg=--emit-relocs '
   for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
     printf -- '--remap-path-prefix=%s= ' "$sources"
   done
@@ -36,8 +38,10 @@ build_app() {
   rm -f "$file"
   # Trunk says when it calls the tools, which Cargo's progress bar does not count. It reads NO_COLOR as a flag that wants a
   # value of true or false.
-  RUSTFLAGS="$(app_rustflags)" RUST_LOG=error,trunk=info,trunk::pipelines::rust=debug build_step "Building the app" 120 \
-    env -u NO_COLOR trunk build --release --locked
+  # The wasm-bindgen that it finds first takes out of the program what is loaded later.
+  RUSTFLAGS="$(app_rustflags)" RUST_LOG=error,trunk=info,trunk::pipelines::rust=debug PATH="$ROOT/scripts/app/bin:$PATH" \
+    STARLING_APP_PARTS="$TARGET/app-parts" build_step "Building the app" 120 \
+    env -u NO_COLOR trunk build --release --locked --features split
   mkdir -p "$TARGET"
   printf '%s\n' "$stamp" >"$file"
 }

@@ -9,6 +9,7 @@ source "$ROOT/scripts/lib/progress.sh"
 WASM_BINDGEN_VERSION=0.2.130
 # Later lines of trunk ask for a newer compiler than rust-toolchain.toml names.
 TRUNK_VERSION=0.21.14
+WASM_SPLIT_VERSION=0.2.4
 NEXTEST_VERSION=0.9.143
 BINARYEN_VERSION=132.0.0
 AXE_VERSION=4.14.1
@@ -130,6 +131,8 @@ ensure_crate() {
   local command="$1" version="$2" crate="$3" seconds="$4"
   shift 4
   if "$command" --version 2>/dev/null | grep -qwF "$version"; then return; fi
+  # Some programs do not say their version.
+  if have "$command" && grep -qsF "\"$crate $version " "$TOOLS/.crates.toml"; then return; fi
   CARGO_TARGET_DIR="$TOOLS/build/$crate" build_step "Building $crate $version, once" "$seconds" \
     cargo install "$crate" --version "$version" "$@" --root "$TOOLS" --force
   rm -rf "$TOOLS/build/$crate"
@@ -155,6 +158,11 @@ ensure_wasm_bindgen() {
 # Without its default features: it would look for newer versions of itself and download the tools that are installed here.
 ensure_trunk() {
   ensure_tool trunk "$TRUNK_VERSION" trunk 120 --locked --no-default-features
+}
+
+# Takes out of the app what is loaded later.
+ensure_wasm_split() {
+  ensure_tool wasm-split-cli "$WASM_SPLIT_VERSION" wasm_split_cli_support 40 --locked --features build-binary
 }
 
 # Optional: without it the app is a little larger and works the same.
@@ -187,6 +195,7 @@ ensure_npm_package() {
 ensure_wasm_tools() {
   ensure_wasm_bindgen
   ensure_trunk
+  ensure_wasm_split
   ensure_wasm_opt
   ensure_brotli
   # The build's last step is a Python script.

@@ -23,6 +23,10 @@ pub const STORE_UNAVAILABLE: &str = "This browser does not let Starling store an
 pub const ENGINE_STOPPED: &str =
     "Starling stopped unexpectedly. Nothing that was saved is lost. Reload to carry on.";
 pub const RELOAD: &str = "Reload";
+pub const LOADING: &str = "Loading…";
+pub const LOAD_FAILED: &str = "This page could not be loaded";
+pub const LOAD_FAILED_HINT: &str =
+    "It is loaded from a relay when it is opened for the first time. Check your connection, then try again.";
 
 /// The status chip.
 pub fn chip(peers: u32, waiting: u32) -> String {

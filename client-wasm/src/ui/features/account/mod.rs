@@ -23,6 +23,7 @@ use crate::ui::kit::icons::icon;
 use crate::ui::route::Route;
 use crate::ui::shell;
 use crate::ui::shell::layout::{NavItem, Page};
+use crate::ui::shell::lazy::{lazy_page, loaded_later};
 use crate::ui::shell::notices::{Gravity, Notice};
 use crate::ui::state::{Action, AppContext, Dialog, use_app};
 
@@ -36,7 +37,9 @@ pub const FEATURE: Feature = Feature {
         wide_only: false,
         badge: |_| None,
     }),
-    page: |app| (app.location.route == Route::You).then(|| html! { <You /> }),
+    page: |app| {
+        (app.location.route == Route::You).then(|| lazy_page("account", strings::YOU, false, account_page))
+    },
     // What the page shows of the storage is measured when it is opened.
     on_visit: |app| {
         if app.location.route == Route::You {
@@ -46,6 +49,12 @@ pub const FEATURE: Feature = Feature {
     notice,
     ..Feature::NONE
 };
+
+loaded_later!(
+    fn account_page() {
+        html! { <You /> }
+    }
+);
 
 /// What is open above the page.
 #[derive(Clone, PartialEq)]

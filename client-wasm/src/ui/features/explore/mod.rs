@@ -12,7 +12,8 @@ use crate::ui::kit;
 use crate::ui::kit::icons::icon_with;
 use crate::ui::route::Route;
 use crate::ui::shell::layout::{NavItem, Page};
-use crate::ui::state::AppContext;
+use crate::ui::shell::lazy::{lazy_page, loaded_later};
+use crate::ui::state::use_app;
 
 /// The page.
 pub const FEATURE: Feature = Feature {
@@ -24,11 +25,22 @@ pub const FEATURE: Feature = Feature {
         wide_only: false,
         badge: |_| None,
     }),
-    page: |app| (app.location.route == Route::Explore).then(|| page(app)),
+    page: |app| {
+        (app.location.route == Route::Explore)
+            .then(|| lazy_page("explore", strings::EXPLORE, false, explore_page))
+    },
     ..Feature::NONE
 };
 
-fn page(app: &AppContext) -> Html {
+loaded_later!(
+    fn explore_page() {
+        html! { <Explore /> }
+    }
+);
+
+#[component]
+fn Explore() -> Html {
+    let app = use_app();
     let picture = icon_with("explore", "empty__icon");
     let empty = kit::empty(
         "empty-public",
@@ -39,7 +51,7 @@ fn page(app: &AppContext) -> Html {
     );
     html! {
         <Page title={strings::EXPLORE}>
-            <section class="section">{ follow_form(app, false) }</section>
+            <section class="section">{ follow_form(&app, false) }</section>
             <Feed key="public" timeline={Timeline::Public} label={strings::PUBLIC_FEED} {empty} />
         </Page>
     }

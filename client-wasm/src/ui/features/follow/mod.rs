@@ -13,13 +13,23 @@ use crate::ui::kit::form::{Field, Form, Kind};
 use crate::ui::kit::icons::icon_with;
 use crate::ui::kit::{self, shown_name};
 use crate::ui::route::{Route, from_pasted, path_of_handle};
+use crate::ui::shell::lazy::{lazy_page, loaded_later};
 use crate::ui::state::{AppContext, Ui};
 
 /// The list of people one follows.
 pub const FEATURE: Feature = Feature {
-    page: |app| (app.location.route == Route::Following).then(|| html! { <page::Following /> }),
+    page: |app| {
+        (app.location.route == Route::Following)
+            .then(|| lazy_page("following", strings::FOLLOWING_TITLE, true, following_page))
+    },
     ..Feature::NONE
 };
+
+loaded_later!(
+    fn following_page() {
+        html! { <page::Following /> }
+    }
+);
 
 /// A field for a profile link. A post's link leads to the post. `stay` keeps the reader on the page instead of going to
 /// the profile.

@@ -14,8 +14,21 @@ use crate::ui::kit;
 use crate::ui::kit::icons::mark;
 use crate::ui::route::{Route, registered_in_address};
 use crate::ui::shell::layout::Page;
+use crate::ui::shell::lazy::{lazy_page, loaded_later};
 use crate::ui::shell::not_found::not_found;
 use crate::ui::state::use_app;
+
+/// The page of the handle or the slug in the address bar.
+pub fn page(slug: bool) -> Html {
+    let name = registered_in_address();
+    lazy_page(name.clone(), name, true, move || lookup_page(slug))
+}
+
+loaded_later!(
+    fn lookup_page(slug: bool) {
+        html! { <Lookup {slug} /> }
+    }
+);
 
 /// How far the lookup is.
 #[derive(Clone, Copy, PartialEq)]
@@ -29,15 +42,14 @@ enum Found {
 
 /// A handle or a slug in the address bar.
 #[derive(Properties, PartialEq)]
-pub struct LookupProps {
+struct LookupProps {
     /// A slug.
-    #[prop_or_default]
-    pub slug: bool,
+    slug: bool,
 }
 
 /// See [`LookupProps`].
 #[component]
-pub fn Lookup(props: &LookupProps) -> Html {
+fn Lookup(props: &LookupProps) -> Html {
     let app = use_app();
     let found = use_state_eq(|| Found::Asking);
     let name = registered_in_address();

@@ -18,7 +18,7 @@ use crate::ui::state::Ui;
 
 /// The page of a handle.
 pub const FEATURE: Feature = Feature {
-    page: |app| (app.location.route == Route::Handle).then(|| html! { <lookup::Lookup /> }),
+    page: |app| (app.location.route == Route::Handle).then(|| lookup::page(false)),
     ..Feature::NONE
 };
 

@@ -22,6 +22,7 @@ use crate::ui::kit::{self, shown_name, time};
 use crate::ui::route::Route;
 use crate::ui::shell::connection_status::connection_word;
 use crate::ui::shell::layout::{NavItem, Page};
+use crate::ui::shell::lazy::{lazy_page, loaded_later};
 use crate::ui::shell::notices::{self, Gravity, Notice};
 use crate::ui::state::{AppContext, Live, Session, use_app, use_live};
 
@@ -35,7 +36,10 @@ pub const FEATURE: Feature = Feature {
         wide_only: true,
         badge: |_| None,
     }),
-    page: |app| (app.location.route == Route::Network).then(|| html! { <Network /> }),
+    page: |app| {
+        (app.location.route == Route::Network)
+            .then(|| lazy_page("network", strings::NETWORK, false, network_page))
+    },
     // What the page shows of the storage is measured when it is opened.
     on_visit: |app| {
         if app.location.route == Route::Network {
@@ -45,6 +49,12 @@ pub const FEATURE: Feature = Feature {
     notice: no_relay,
     ..Feature::NONE
 };
+
+loaded_later!(
+    fn network_page() {
+        html! { <Network /> }
+    }
+);
 
 /// How often the page is read again while it is open.
 const REFRESH_MS: u32 = 2_000;

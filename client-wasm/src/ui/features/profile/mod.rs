@@ -21,16 +21,26 @@ use crate::ui::kit::sheet::Sheet;
 use crate::ui::kit::{self, shown_name, time};
 use crate::ui::route::Route;
 use crate::ui::shell::layout::Page;
+use crate::ui::shell::lazy::{lazy_page, loaded_later};
 use crate::ui::state::{Live, Ui, use_app, use_live};
 
 /// The page of a person.
 pub const FEATURE: Feature = Feature {
     page: |app| match app.location.route {
-        Route::User(account) => Some(html! { <Profile key={account.to_string()} {account} /> }),
+        Route::User(account) => {
+            let load = move || profile_page(account);
+            Some(lazy_page(account.to_string(), strings::PROFILE, true, load))
+        }
         _ => None,
     },
     ..Feature::NONE
 };
+
+loaded_later!(
+    fn profile_page(account: AccountId) {
+        html! { <Profile {account} /> }
+    }
+);
 
 /// How often the page is read again as long as something is missing.
 const REFRESH_MS: u32 = 3_000;
@@ -39,14 +49,14 @@ const UNASKED_MS: u32 = 10_000;
 
 /// Whose page.
 #[derive(Properties, PartialEq)]
-pub struct ProfileProps {
+struct ProfileProps {
     /// The account.
-    pub account: AccountId,
+    account: AccountId,
 }
 
 /// See [`ProfileProps`].
 #[component]
-pub fn Profile(props: &ProfileProps) -> Html {
+fn Profile(props: &ProfileProps) -> Html {
     let app = use_app();
     let account = props.account;
     let editing = use_state_eq(|| false);

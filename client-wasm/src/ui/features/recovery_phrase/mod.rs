@@ -16,12 +16,16 @@ use crate::ui::kit;
 use crate::ui::kit::form::{Field, Kind};
 use crate::ui::route::Route;
 use crate::ui::shell::layout::Page;
+use crate::ui::shell::lazy::{lazy_page, lazy_part, loaded_later};
 use crate::ui::shell::notices::{Gravity, Notice};
 use crate::ui::state::{AppContext, Live, Phase, use_app, use_live};
 
 /// The page of the words, and the reminder.
 pub const FEATURE: Feature = Feature {
-    page: |app| (app.location.route == Route::Phrase).then(|| page(app)),
+    page: |app| {
+        (app.location.route == Route::Phrase)
+            .then(|| lazy_page("phrase", strings::PHRASE_TITLE, true, phrase_page))
+    },
     notice: reminder,
     ..Feature::NONE
 };
@@ -33,11 +37,11 @@ const CHOICES: usize = 4;
 
 /// The words with everything one does with them.
 #[derive(Properties, PartialEq)]
-pub struct RecoveryPhraseProps {
+struct RecoveryPhraseProps {
     /// Called when the words are confirmed.
-    pub on_done: Callback<()>,
+    on_done: Callback<()>,
     /// Called when the person wants to do this later.
-    pub on_later: Callback<()>,
+    on_later: Callback<()>,
 }
 
 /// A question: which word is at this position, and the words to choose from.
@@ -56,7 +60,7 @@ struct Check {
 
 /// See [`RecoveryPhraseProps`].
 #[component]
-pub fn RecoveryPhrase(props: &RecoveryPhraseProps) -> Html {
+fn RecoveryPhrase(props: &RecoveryPhraseProps) -> Html {
     let app = use_app();
     let check = use_state_eq(Check::default);
     let (reply, _) = use_live(
@@ -203,8 +207,27 @@ fn questions(words: &[String]) -> Vec<Question> {
     found
 }
 
+loaded_later!(
+    fn phrase_page() {
+        html! { <PhrasePage /> }
+    }
+);
+
+loaded_later!(
+    fn phrase_step(on_done: Callback<()>) {
+        html! { <RecoveryPhrase on_done={on_done.clone()} on_later={on_done} /> }
+    }
+);
+
+/// The words on the first visit. `on_done` is called when they are confirmed, or put off.
+pub fn first_visit(on_done: Callback<()>) -> Html {
+    lazy_part("phrase", move || phrase_step(on_done.clone()))
+}
+
 /// The words, after the first visit.
-fn page(app: &AppContext) -> Html {
+#[component]
+fn PhrasePage() -> Html {
+    let app = use_app();
     let confirmed = app.session.me.as_ref().is_some_and(|me| me.phrase_confirmed);
     let leave = {
         let nav = app.ui.nav.clone();

@@ -8,7 +8,7 @@ use yew::prelude::*;
 
 use crate::ui::dom;
 use crate::ui::features::Feature;
-use crate::ui::features::handles::lookup::Lookup;
+use crate::ui::features::handles::lookup;
 use crate::ui::features::handles::strings::{HANDLE_CLAIM, HANDLE_DROP, HANDLE_RELEASE, claim_refused};
 use crate::ui::features::post::{PostChange, PostContext, PostPart, Shown};
 use crate::ui::kit;
@@ -18,7 +18,7 @@ use crate::ui::route::{Route, slug_path};
 
 /// The page of a slug, and a post's slug on the post.
 pub const FEATURE: Feature = Feature {
-    page: |app| (app.location.route == Route::Slug).then(|| html! { <Lookup slug=true /> }),
+    page: |app| (app.location.route == Route::Slug).then(|| lookup::page(true)),
     post: PostPart {
         below: |context| {
             if context.shown == Shown::Focus {

@@ -19,16 +19,26 @@ use crate::ui::kit::icons::mark;
 use crate::ui::kit::{self, shown_name};
 use crate::ui::route::{Route, entry_to_text};
 use crate::ui::shell::layout::Page;
+use crate::ui::shell::lazy::{lazy_page, loaded_later};
 use crate::ui::state::{AppContext, Live, use_app, use_live};
 
 /// The page of a post.
 pub const FEATURE: Feature = Feature {
     page: |app| match app.location.route {
-        Route::Post(post) => Some(html! { <Thread key={post.id.to_string()} {post} /> }),
+        Route::Post(post) => {
+            let load = move || thread_page(post);
+            Some(lazy_page(post.id.to_string(), strings::THREAD, true, load))
+        }
         _ => None,
     },
     ..Feature::NONE
 };
+
+loaded_later!(
+    fn thread_page(post: EntryRef) {
+        html! { <Thread {post} /> }
+    }
+);
 
 /// While peers are asked, the thread is read again this often.
 const SEARCH_PAUSE_MS: u32 = 2_000;

@@ -13,11 +13,12 @@ use yew::prelude::*;
 
 use crate::ui::dom;
 use crate::ui::features::follow::{follow_form, person};
-use crate::ui::features::recovery_phrase::{self, RecoveryPhrase};
+use crate::ui::features::recovery_phrase;
 use crate::ui::kit;
 use crate::ui::kit::form::{Field, Form, Kind};
 use crate::ui::kit::icons::mark;
 use crate::ui::route::Route;
+use crate::ui::shell::lazy::{lazy_part, loaded_later};
 use crate::ui::state::{Action, AppContext, Live, Phase, ask_who, use_app, use_live};
 
 /// What the first visit shows.
@@ -88,10 +89,10 @@ pub fn Welcome() -> Html {
                         <>
                             <h1>{ recovery_phrase::strings::PHRASE_TITLE }</h1>
                             <p class="welcome__lead">{ recovery_phrase::strings::PHRASE_LEAD }</p>
-                            <RecoveryPhrase on_done={go(Step::People)} on_later={go(Step::People)} />
+                            { recovery_phrase::first_visit(go(Step::People)) }
                         </>
                     },
-                    Step::People => html! { <PeopleStep /> },
+                    Step::People => lazy_part("people", people_step),
                 } }
             </main>
         </div>
@@ -191,6 +192,12 @@ fn restore(app: &AppContext, on_back: &Callback<()>) -> Html {
         </>
     }
 }
+
+loaded_later!(
+    fn people_step() {
+        html! { <PeopleStep /> }
+    }
+);
 
 #[component]
 fn PeopleStep() -> Html {
