@@ -229,5 +229,24 @@ async fn download(relay: &Relay) -> Result<()> {
         "kB",
         Target::AtMost(400.0),
     );
+    loaded_later(relay).await
+}
+
+/// What the build says of itself, as far as it is measured.
+#[derive(Debug, Deserialize)]
+struct Build {
+    later: Vec<String>,
+}
+
+/// The pages that the first timeline does without.
+async fn loaded_later(relay: &Relay) -> Result<()> {
+    let build: Build = serde_json::from_slice(&http::get(relay.port(), "/build.json").await?.body)?;
+    let mut bytes = 0;
+    for path in &build.later {
+        let part = http::get_with(relay.port(), path, &[("accept-encoding", "br")]).await?;
+        ensure!(part.status == 200, "{path} is not served");
+        bytes += part.body.len();
+    }
+    print(BENCH, "loaded_later", bytes as f64 / 1000.0, "kB", Target::None);
     Ok(())
 }
