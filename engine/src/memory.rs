@@ -3,9 +3,10 @@
 //! A clone is what a disk would hold at that moment.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::Bound;
 
-use crate::store::{Batch, Load, Op, Read, Row, Rows, Table};
+use crate::store::{Batch, Load, Op, Read, Row, Rows, Table, first_of_each};
 
 /// An ordered map per table.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +71,22 @@ impl MemoryStore {
                     take(range, *limit, *bytes_max)
                 }
             }
+            Read::FirstOfEach {
+                table,
+                prefix,
+                group,
+                limit,
+            } => {
+                let Some(rows) = self.tables.get(table) else {
+                    return Vec::new();
+                };
+                let Ok(firsts) = first_of_each(prefix, *group, *limit, |start, end| {
+                    let bounds = (Bound::Included(start), Bound::Excluded(end));
+                    let first = rows.range::<[u8], _>(bounds).next();
+                    Ok::<_, Infallible>(first.map(|(key, value)| (key.clone(), value.clone())))
+                });
+                firsts
+            }
         }
     }
 
@@ -107,4 +124,67 @@ fn take<'a>(
         taken.push((key.clone(), value.clone()));
     }
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{BatchId, Strictness};
+
+    fn store(keys: &[&[u8]]) -> MemoryStore {
+        let put = |key: &&[u8]| Op::Put {
+            table: Table::Ids,
+            key: key.to_vec(),
+            value: key.to_vec(),
+        };
+        let mut store = MemoryStore::default();
+        store.apply(&Batch {
+            id: BatchId(1),
+            strictness: Strictness::Relaxed,
+            ops: keys.iter().map(put).collect(),
+        });
+        store
+    }
+
+    fn firsts(store: &MemoryStore, prefix: &[u8], group: usize, limit: usize) -> Vec<Vec<u8>> {
+        let rows = store.read(&Read::FirstOfEach {
+            table: Table::Ids,
+            prefix: prefix.to_vec(),
+            group,
+            limit,
+        });
+        rows.into_iter().map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn the_first_row_of_each_group_is_read_and_the_others_are_skipped() {
+        let store = store(&[
+            &[1, 0, 0],
+            &[2, 1, 7],
+            &[2, 1, 8],
+            &[2, 0xff, 1],
+            &[2, 0xff, 0xff],
+            &[3, 0, 0],
+        ]);
+        assert_eq!(firsts(&store, &[2], 1, 9), [[2, 1, 7], [2, 0xff, 1]]);
+        assert_eq!(firsts(&store, &[2], 1, 1), [[2, 1, 7]]);
+        assert_eq!(firsts(&store, &[2], 2, 9).len(), 4, "each row is a group");
+        assert_eq!(firsts(&store, &[], 1, 9), [[1, 0, 0], [2, 1, 7], [3, 0, 0]]);
+        assert_eq!(firsts(&store, &[2], 0, 9), [[2, 1, 7]], "one group");
+        assert_eq!(firsts(&store, &[4], 1, 9), [[0; 0]; 0]);
+        assert_eq!(firsts(&store, &[2], 1, 0), [[0; 0]; 0]);
+    }
+
+    #[test]
+    fn groups_at_the_end_of_all_keys_are_read_and_end_the_read() {
+        let store = store(&[&[0xff, 0xff, 0], &[0xff, 0xff, 1]]);
+        assert_eq!(firsts(&store, &[0xff], 1, 9), [[0xff, 0xff, 0]]);
+        assert_eq!(firsts(&store, &[], 2, 9), [[0xff, 0xff, 0]]);
+    }
+
+    #[test]
+    fn keys_shorter_than_a_group_are_read_once() {
+        let store = store(&[&[2], &[2, 1], &[3]]);
+        assert_eq!(firsts(&store, &[], 2, 9), [vec![2], vec![3]]);
+    }
 }

@@ -171,6 +171,18 @@ pub enum Read {
         /// From the end backwards.
         reverse: bool,
     },
+    /// Of the rows whose key starts with `prefix`, the first of each group, in key order. Rows are in one group if they agree in the
+    /// `group` bytes after the prefix as well. The other rows of a group are skipped unread, however many they are.
+    FirstOfEach {
+        /// Where.
+        table: Table,
+        /// What the keys start with.
+        prefix: Vec<u8>,
+        /// Bytes after the prefix that tell one group from another.
+        group: usize,
+        /// At most this many rows.
+        limit: usize,
+    },
 }
 
 /// A key and its value.
@@ -191,6 +203,29 @@ pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
         }
     }
     vec![0xff; 256]
+}
+
+/// Executes [`Read::FirstOfEach`] for an adapter; `first` finds the first row with `start <= key < end`.
+///
+/// # Errors
+/// Those of `first`.
+pub fn first_of_each<K: AsRef<[u8]>, V, E>(
+    prefix: &[u8],
+    group: usize,
+    limit: usize,
+    mut first: impl FnMut(&[u8], &[u8]) -> Result<Option<(K, V)>, E>,
+) -> Result<Vec<(K, V)>, E> {
+    let (mut start, end) = (prefix.to_vec(), prefix_end(prefix));
+    let mut rows = Vec::new();
+    while rows.len() < limit && start < end {
+        let Some((key, value)) = first(&start, &end)? else {
+            break;
+        };
+        let bytes = key.as_ref();
+        start = prefix_end(&bytes[..bytes.len().min(prefix.len() + group)]);
+        rows.push((key, value));
+    }
+    Ok(rows)
 }
 
 impl Read {

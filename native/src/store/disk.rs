@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use engine::store::{Op, Read, Row, Table};
+use engine::store::{Op, Read, Row, Table, first_of_each};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::journal::{self, Mark};
@@ -140,6 +140,19 @@ pub fn rows(disk: &dyn Disk, changes: &Changes, read: &Read) -> Result<Vec<Row>,
             }
             Ok(rows)
         }
+        Read::FirstOfEach {
+            table,
+            prefix,
+            group,
+            limit,
+        } => first_of_each(prefix, *group, *limit, |start, end| {
+            let (start, end) = (key(*table, start), key(*table, end));
+            let row = Merged::new(disk, changes, start, end, false)?.next_row()?;
+            Ok(row.map(|(mut key, value)| {
+                key.remove(0);
+                (key, value)
+            }))
+        }),
     }
 }
 

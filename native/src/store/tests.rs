@@ -197,6 +197,33 @@ async fn ranges_keep_their_limits() {
 }
 
 #[tokio::test]
+async fn the_first_row_of_each_group_is_read_from_the_disk_and_from_what_is_not_committed_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Fixture::open(dir.path());
+    let keys = [[1, 5], [1, 6], [2, 0], [2, 1], [4, 0]];
+    let puts = keys.iter().map(|key| put(key, key)).collect();
+    store.give(persist(1, puts)).await;
+    store.persisted(1).await;
+    let firsts = |limit| Read::FirstOfEach {
+        table: Table::Meta,
+        prefix: Vec::new(),
+        group: 1,
+        limit,
+    };
+    let expected = |keys: &[[u8; 2]]| keys.iter().map(|key| row(key, key)).collect::<Vec<_>>();
+    assert_eq!(store.rows(firsts(99)).await, expected(&[[1, 5], [2, 0], [4, 0]]));
+    assert_eq!(store.rows(firsts(2)).await, expected(&[[1, 5], [2, 0]]));
+    let delete = |key: [u8; 2]| Op::Delete {
+        table: Table::Meta,
+        key: key.to_vec(),
+    };
+    let ops = vec![put(&[1, 4], &[1, 4]), delete([2, 0]), delete([4, 0])];
+    store.give(persist(2, ops)).await;
+    assert_eq!(store.rows(firsts(99)).await, expected(&[[1, 4], [2, 1]]));
+    store.persisted(2).await;
+}
+
+#[tokio::test]
 async fn a_second_store_on_the_same_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let _first = Fixture::open(dir.path());

@@ -3,9 +3,10 @@
 //! Invariant: a slot names a segment listed here, and that segment's live bytes are the sum of the operations whose slots
 //! point to it, plus its deletes (kept until nothing older is left that they could bring back).
 
+use std::convert::Infallible;
 use std::ops::Bound;
 
-use engine::store::{Read, Table};
+use engine::store::{Read, Table, first_of_each};
 use ordered::Map;
 
 use super::segment::{Record, SegmentNumber};
@@ -143,6 +144,22 @@ impl Directory {
                 } else {
                     within(range, *limit, *bytes_max)
                 }
+            }
+            Read::FirstOfEach {
+                table,
+                prefix,
+                group,
+                limit,
+            } => {
+                let Some(rows) = self.tables.get(*table) else {
+                    return Vec::new();
+                };
+                let Ok(firsts) = first_of_each(prefix, *group, *limit, |start, end| {
+                    let bounds = (Bound::Included(start), Bound::Excluded(end));
+                    let first = rows.range::<[u8]>(bounds).next();
+                    Ok::<_, Infallible>(first.map(|(key, slot)| (key.clone(), *slot)))
+                });
+                firsts
             }
         }
     }

@@ -274,6 +274,31 @@ fn several_batches_travel_in_one_record_and_a_strict_one_does_not_wait() {
 }
 
 #[test]
+fn the_first_row_of_each_group_is_read_wherever_it_is_stored() {
+    let mut disk = Disk::new();
+    let mut log = Log::default();
+    for (id, key) in (1..).zip([[1, 5], [2, 0], [2, 1], [1, 4], [4, 0]]) {
+        log.append(&put(id, &key, vec![key[1]; 100]));
+        if id == 3 {
+            commit(&mut log, &mut disk);
+        }
+    }
+    let mut firsts = |limit| {
+        let read = Read::FirstOfEach {
+            table: Table::Ids,
+            prefix: Vec::new(),
+            group: 1,
+            limit,
+        };
+        let rows = rows(&mut log, &disk, read).into_iter();
+        rows.map(|(key, value)| (key, value[0])).collect::<Vec<_>>()
+    };
+    let expected = [(vec![1, 4], 4), (vec![2, 0], 0), (vec![4, 0], 0)];
+    assert_eq!(firsts(9), expected);
+    assert_eq!(firsts(2), expected[..2]);
+}
+
+#[test]
 fn ranges_keep_their_limits_in_both_directions() {
     let mut disk = Disk::new();
     let mut log = Log::default();
