@@ -99,7 +99,9 @@ fn restore_row(
         Table::Meta if key == meta::REGISTRY => {
             kinds.restore_registry(ctx, codec::decode_extensible(value).ok()?);
         }
-        Table::Meta if key == meta::REBUILD || key.starts_with(meta::REFOLD) => return views.restore(key),
+        Table::Meta if [meta::REBUILD, meta::KINDS].contains(&key) || key.starts_with(meta::REFOLD) => {
+            return views.restore(key, value);
+        }
         Table::Feeds => {
             let (record, counted) = FeedRecord::parse(value)?;
             log.feeds.restore(DeviceId(id_at(key, 0)?), record);

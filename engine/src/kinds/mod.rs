@@ -25,6 +25,7 @@ mod tests;
 use core::fmt::Debug;
 
 use protocol::entry::Header;
+use protocol::kinds::{EntryBody, Kind};
 use protocol::names::RegistryId;
 use protocol::{AccountId, Body, DeviceId, EntryId, EntryRef};
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,9 @@ macro_rules! kinds {
         const STATE: &[&[Table]] = &[$(<$folder::State as KindState>::TABLES),*];
 
         impl Kinds {
+            /// The kinds of entries that are indexed.
+            pub(crate) const INDEXED: &'static [Kind] = &[$($(<$folder::$kind as EntryBody>::KIND),+),*];
+
             /// Adds an entry to the views.
             pub(crate) fn index(
                 &mut self,

@@ -27,6 +27,8 @@ pub(crate) mod meta {
     pub(crate) const SET_ASIDE: &[u8] = b"aside:";
     /// All views are being rebuilt; present until that is done.
     pub(crate) const REBUILD: &[u8] = b"rebuild";
+    /// The kinds of which every stored entry is indexed.
+    pub(crate) const KINDS: &[u8] = b"kinds";
 }
 
 /// A feed, as stored. Rows of before posts were counted end with `since`.

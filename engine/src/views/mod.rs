@@ -274,12 +274,13 @@ impl Views {
     /// The store was read.
     pub(crate) fn on_ready(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &mut Kinds) {
         self.events.on_ready(ctx);
+        self.reindex.begin_new_kinds(log);
         self.reindex.go_on(ctx, log, kinds);
     }
 
-    /// A row of [`crate::store::Table::Meta`]: work that the last run did not finish. `None`: it is none of this.
-    pub(crate) fn restore(&mut self, key: &[u8]) -> Option<()> {
-        self.reindex.restore(key)
+    /// A row of [`crate::store::Table::Meta`]: work that the last run did not finish, or how far it was. `None`: it is none of this.
+    pub(crate) fn restore(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        self.reindex.restore(key, value)
     }
 
     /// Entries of the account became void: those that are left are indexed again.

@@ -1,11 +1,12 @@
-//! Building views again from stored entries: all of them on request, or one account's after entries of it became void (a fork, a
-//! revocation).
+//! Building views again from stored entries: all of them on request, one account's after entries of it became void (a fork, a
+//! revocation), and after an update of the program those of kinds that the version before did not know and therefore only stored.
 //!
 //! One step at a time: load some entries, index them, load the next. What is being done is written down in the store, so that the
 //! next start completes what a crash interrupted; indexing twice changes nothing.
 
 use std::collections::VecDeque;
 
+use protocol::kinds::Kind;
 use protocol::{AccountId, DeviceId, Entry, codec};
 
 use crate::api::Event;
@@ -20,9 +21,24 @@ use crate::store::{LoadId, Op, Read, Row, Rows, Table};
 /// Rows per step.
 const STEP_ROWS: usize = 512;
 
+/// The kinds that a store without [`meta::KINDS`] has indexed: those of the versions that did not write it. Never changes.
+const KINDS_UNRECORDED: &[Kind] = &[
+    Kind::CERTIFICATE,
+    Kind::PROFILE,
+    Kind::POST,
+    Kind::FOLLOW,
+    Kind::REVOCATION,
+    Kind::NAME,
+    Kind::SLUG,
+];
+
 /// What is to be indexed again.
 #[derive(Debug, Default)]
 pub(super) struct Reindex {
+    /// What [`meta::KINDS`] in the store says.
+    kinds: Option<Vec<Kind>>,
+    /// Accounts whose entries of kinds that are new to the store are not indexed yet. Each that is held once.
+    new_kinds: Vec<AccountId>,
     /// At most each account that is held once, and the one at work once more.
     accounts: VecDeque<AccountId>,
     /// Everything is to be thrown away first.
@@ -50,6 +66,8 @@ enum Step {
         posts: Posts,
         /// Feeds of the account that come after.
         left: Vec<DeviceId>,
+        /// Only entries of kinds that are new to the store.
+        new_only: bool,
     },
 }
 
@@ -61,9 +79,13 @@ struct Posts {
 }
 
 impl Reindex {
-    pub(super) fn restore(&mut self, key: &[u8]) -> Option<()> {
+    pub(super) fn restore(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         if key == meta::REBUILD {
             self.all = true;
+            return Some(());
+        }
+        if key == meta::KINDS {
+            self.kinds = Some(codec::decode_extensible(value).ok()?);
             return Some(());
         }
         let account = key.strip_prefix(meta::REFOLD)?;
@@ -71,13 +93,27 @@ impl Reindex {
         Some(())
     }
 
+    /// Entries of new kinds do not count: what others say is complete all the while.
     pub(super) fn is_busy(&self) -> bool {
-        self.step.is_some() || self.all || !self.accounts.is_empty()
+        let clears = matches!(self.step, Some(Step::Clear { .. }));
+        clears || self.all || !self.accounts.is_empty()
+    }
+
+    fn is_new(&self, kind: Kind) -> bool {
+        !self.kinds.as_deref().unwrap_or(KINDS_UNRECORDED).contains(&kind)
+    }
+
+    /// The store was read: what it holds of kinds that the version before did not know is to be indexed.
+    pub(super) fn begin_new_kinds(&mut self, log: &Log) {
+        if Kinds::INDEXED.iter().any(|kind| self.is_new(*kind)) {
+            self.new_kinds = log.feeds.accounts().collect();
+        }
     }
 
     pub(super) fn begin(&mut self, ctx: &mut Ctx, account: AccountId) {
         // What is being indexed of it now was valid a moment ago: that is not enough.
-        let at_work = usize::from(self.step.is_some());
+        let new_only = matches!(self.step, Some(Step::Feed { new_only: true, .. }));
+        let at_work = usize::from(self.step.is_some() && !new_only);
         if !self.accounts.iter().skip(at_work).any(|it| *it == account) {
             ctx.write(mark(account_key(&account)));
             self.accounts.push_back(account);
@@ -97,6 +133,7 @@ impl Reindex {
             if core::mem::take(&mut self.all) {
                 self.progress = Some((0, log.feeds.entries()));
                 self.accounts = log.feeds.accounts().collect();
+                self.new_kinds.clear();
                 self.clear_table(ctx, 0);
                 continue;
             }
@@ -105,10 +142,18 @@ impl Reindex {
                     ctx.write(unmark(meta::REBUILD.to_vec()));
                     ctx.event(Event::Rebuilding { done: total, total });
                 }
+                if let Some(account) = self.new_kinds.pop() {
+                    self.next_feed(ctx, log, account, log.feeds.devices(&account).to_vec(), true);
+                    continue;
+                }
+                if self.kinds.as_deref() != Some(Kinds::INDEXED) {
+                    ctx.write(Op::put(Table::Meta, meta::KINDS.to_vec(), &Kinds::INDEXED));
+                    self.kinds = Some(Kinds::INDEXED.to_vec());
+                }
                 return;
             };
             kinds.clear_account(ctx, Viewer::of(ctx), &account);
-            self.next_feed(ctx, log, account, log.feeds.devices(&account).to_vec());
+            self.next_feed(ctx, log, account, log.feeds.devices(&account).to_vec(), false);
         }
     }
 
@@ -120,12 +165,19 @@ impl Reindex {
     }
 
     /// Indexes the last of these feeds from its beginning; or the account is done.
-    fn next_feed(&mut self, ctx: &mut Ctx, log: &Log, account: AccountId, mut left: Vec<DeviceId>) {
-        let Some(device) = left.pop() else {
-            return self.end_account(ctx, account);
-        };
-        let Some(feed) = log.feeds.get(&device) else {
-            return self.end_account(ctx, account);
+    fn next_feed(
+        &mut self,
+        ctx: &mut Ctx,
+        log: &Log,
+        account: AccountId,
+        mut left: Vec<DeviceId>,
+        new_only: bool,
+    ) {
+        let next = left
+            .pop()
+            .and_then(|device| log.feeds.get(&device).map(|feed| (device, feed)));
+        let Some((device, feed)) = next else {
+            return self.end_account(ctx, account, new_only);
         };
         let step = Step::Feed {
             account,
@@ -138,6 +190,7 @@ impl Reindex {
                 counted: 0,
             },
             left,
+            new_only,
         };
         self.begin_step(ctx, step);
     }
@@ -209,6 +262,7 @@ impl Reindex {
             upto,
             mut posts,
             left,
+            new_only,
             ..
         } = step
         else {
@@ -216,7 +270,7 @@ impl Reindex {
         };
         let Some(feed) = log.feeds.get_mut(&device).filter(|feed| feed.number == number) else {
             // The feed is no longer held.
-            return self.end_account(ctx, account);
+            return self.end_account(ctx, account, new_only);
         };
         let more = rows.len() == STEP_ROWS;
         let (viewer, limit) = (Viewer::of(ctx), feed.limit());
@@ -228,6 +282,9 @@ impl Reindex {
                 continue;
             };
             let header = &entry.signed.header;
+            if new_only && !self.is_new(header.kind) {
+                continue;
+            }
             if seq >= limit {
                 kinds.unindex(ctx, viewer, header, header.id(), &entry.body, number);
                 continue;
@@ -235,11 +292,11 @@ impl Reindex {
             let indexed = kinds.index(ctx, viewer, header, header.id(), &entry.body, number);
             posts.counted += u64::from(indexed.post.is_some());
             // Of the last one that is not void, or the last one there is, unless a later one came meanwhile.
-            if seq + 1 == limit.min(upto) && feed.next_seq == upto {
+            if !new_only && seq + 1 == limit.min(upto) && feed.next_seq == upto {
                 feed.signed_at = header.timestamp;
             }
         }
-        if !more {
+        if !more && !new_only {
             // What came meanwhile was counted as it came.
             feed.posts = posts.counted + feed.posts.saturating_sub(posts.before);
         }
@@ -250,7 +307,7 @@ impl Reindex {
             ctx.event(Event::Rebuilding { done, total });
         }
         if !more {
-            return self.next_feed(ctx, log, account, left);
+            return self.next_feed(ctx, log, account, left, new_only);
         }
         let step = Step::Feed {
             account,
@@ -260,11 +317,15 @@ impl Reindex {
             upto,
             posts,
             left,
+            new_only,
         };
         self.begin_step(ctx, step);
     }
 
-    fn end_account(&mut self, ctx: &mut Ctx, account: AccountId) {
+    fn end_account(&mut self, ctx: &mut Ctx, account: AccountId, new_only: bool) {
+        if new_only {
+            return;
+        }
         self.accounts.pop_front();
         if !self.accounts.contains(&account) {
             ctx.write(unmark(account_key(&account)));

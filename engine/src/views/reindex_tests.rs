@@ -1,8 +1,8 @@
-use protocol::Timestamp;
+use protocol::{Body, EntryRef, Timestamp};
 
 use super::*;
 use crate::api::Timeline;
-use crate::kinds::testing::Author;
+use crate::kinds::testing::{Author, slug};
 use crate::views::testing::{Peer, feed_of, follow};
 
 fn void_from(peer: &mut Peer, author: &Author, seq: u64) {
@@ -86,7 +86,7 @@ fn what_a_crash_interrupted_is_completed_at_the_next_start() {
     assert_eq!(again.reindexed, [ada.account()]);
     assert_eq!(again.kinds.name_of(&ada.account()), "Ada");
     assert_eq!(again.store.len(Table::Profiles), 1);
-    assert_eq!(again.store.len(Table::Meta), 1, "the registry");
+    assert_eq!(again.store.len(Table::Meta), 2, "the registry and the kinds");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn an_interrupted_rebuild_begins_again() {
     let mut again = peer.restarted(None);
     assert_eq!(again.texts(Timeline::Public), ["2", "1", "0"]);
     assert!(!again.views.is_reindexing());
-    assert_eq!(again.store.len(Table::Meta), 1, "the registry");
+    assert_eq!(again.store.len(Table::Meta), 2, "the registry and the kinds");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn an_account_that_becomes_void_once_more_is_indexed_once_more() {
     assert_eq!(peer.reindexed, [ada.account(), ada.account()]);
     assert_eq!(posts(&peer, &ada), 2);
     assert_eq!(peer.store.len(Table::ByTime), 2);
-    assert_eq!(peer.store.len(Table::Meta), 1, "the registry");
+    assert_eq!(peer.store.len(Table::Meta), 2, "the registry and the kinds");
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_crash_between_the_two_rounds_of_an_account_loses_neither() {
     assert_eq!(peer.reindexed, [ada.account()], "the first round is over");
     let again = peer.restarted(None);
     assert_eq!(again.reindexed, [ada.account()]);
-    assert_eq!(again.store.len(Table::Meta), 1, "the registry");
+    assert_eq!(again.store.len(Table::Meta), 2, "the registry and the kinds");
 }
 
 #[test]
@@ -278,12 +278,126 @@ fn both_feeds_of_an_account_are_indexed() {
 #[test]
 fn only_own_rows_of_meta_are_taken_in() {
     let mut reindex = Reindex::default();
-    assert_eq!(reindex.restore(b"identity"), None);
-    assert_eq!(reindex.restore(&[meta::REFOLD, &[1; 9]].concat()), None);
+    assert_eq!(reindex.restore(b"identity", &[]), None);
+    assert_eq!(reindex.restore(&[meta::REFOLD, &[1; 9]].concat(), &[]), None);
+    assert_eq!(reindex.restore(meta::KINDS, &[9]), None, "a damaged row");
     assert!(!reindex.is_busy());
-    assert_eq!(reindex.restore(&[meta::REFOLD, &[1; 32]].concat()), Some(()));
+    assert_eq!(reindex.restore(&[meta::REFOLD, &[1; 32]].concat(), &[]), Some(()));
     assert!(reindex.is_busy());
     let mut reindex = Reindex::default();
-    assert_eq!(reindex.restore(meta::REBUILD), Some(()));
+    assert_eq!(reindex.restore(meta::REBUILD, &[]), Some(()));
     assert!(reindex.is_busy());
+}
+
+/// The store as a version leaves it that stored entries of these kinds and did not index them: their rows are missing, and the record
+/// does not name them (`recorded`) or is missing.
+fn written_before(peer: &mut Peer, unknown: &[Kind], tables: &[Table], recorded: bool) {
+    for table in tables {
+        for (key, _) in peer.store.rows(*table) {
+            peer.ctx.write(Op::Delete { table: *table, key });
+        }
+    }
+    let known = Kinds::INDEXED.iter().filter(|kind| !unknown.contains(kind));
+    let known: Vec<_> = known.copied().collect();
+    peer.ctx.write(match recorded {
+        true => Op::put(Table::Meta, meta::KINDS.to_vec(), &known),
+        false => unmark(meta::KINDS.to_vec()),
+    });
+    peer.settle();
+}
+
+/// Ada's post with a slug, and another feed.
+fn post_with_slug() -> (Author, Peer, EntryRef) {
+    let (mut ada, mut bob) = (Author::new(1), Author::new(2));
+    let mut peer = Peer::new(None);
+    let (begin, post) = (ada.begin(), ada.post("a post"));
+    let of = post.entry_ref();
+    let receipt = Some(slug("thing", of, 1));
+    let body = Body::Slug(protocol::kinds::Slug { post: of.id, receipt });
+    peer.take(&[begin, post, ada.write(&body), ada.call("Ada")]);
+    peer.take(&feed_of(&mut bob, STEP_ROWS + 2));
+    (ada, peer, of)
+}
+
+#[test]
+fn entries_of_a_kind_that_the_version_before_did_not_know_are_indexed_at_the_start() {
+    let (ada, mut peer, of) = post_with_slug();
+    let expected = peer.store.clone();
+    written_before(&mut peer, &[Kind::SLUG], &[Table::Slugs, Table::BySlug], true);
+    let mut again = peer.restarted(None);
+    for table in Table::ALL {
+        assert_eq!(again.store.rows(*table), expected.rows(*table), "{table:?}");
+    }
+    let post = again.thread(of).post.expect("held");
+    assert_eq!(post.slug, "thing");
+    assert_eq!(
+        (posts(&again, &ada), again.kinds.name_of(&ada.account())),
+        (1, "Ada")
+    );
+    assert_eq!(again.reindexed, [], "nobody's account was indexed again");
+}
+
+#[test]
+fn entries_of_known_kinds_are_left_alone_meanwhile() {
+    let (_, mut peer, _) = post_with_slug();
+    let tables = [Table::Slugs, Table::BySlug, Table::ByTime];
+    written_before(&mut peer, &[Kind::SLUG], &tables, true);
+    let again = peer.restarted(None);
+    assert_eq!(
+        (again.store.len(Table::Slugs), again.store.len(Table::ByTime)),
+        (1, 0)
+    );
+}
+
+#[test]
+fn an_interrupted_start_goes_on_with_the_new_kinds_at_the_next() {
+    let (_, mut peer, _) = post_with_slug();
+    written_before(&mut peer, &[Kind::SLUG], &[Table::Slugs, Table::BySlug], true);
+    let record = peer.store.rows(Table::Meta);
+    let interrupted = peer.restarted_slowly();
+    assert!(!interrupted.views.is_reindexing(), "what is known is complete");
+    assert_eq!(
+        interrupted.store.rows(Table::Meta),
+        record,
+        "not before all is done"
+    );
+    let again = interrupted.restarted(None);
+    assert_eq!(again.store.len(Table::Slugs), 1);
+    assert_ne!(again.store.rows(Table::Meta), record);
+}
+
+#[test]
+fn void_entries_of_new_kinds_stay_out() {
+    let (ada, mut peer, _) = post_with_slug();
+    void_from(&mut peer, &ada, 2);
+    written_before(&mut peer, &[Kind::SLUG], &[], true);
+    let mut again = peer.restarted_slowly();
+    again.log.feeds.get_mut(&ada.device()).expect("held").forked = Some(2);
+    again.slow = false;
+    again.serve();
+    again.settle();
+    assert_eq!(again.store.len(Table::Slugs), 0);
+}
+
+#[test]
+fn a_store_of_before_the_record_has_the_kinds_of_then() {
+    let (_, mut peer, _) = post_with_slug();
+    written_before(&mut peer, &[], &[Table::Slugs], false);
+    let again = peer.restarted(None);
+    assert_eq!(again.store.len(Table::Slugs), 0, "it knew of slugs");
+    assert_eq!(again.store.len(Table::Meta), 2, "and has a record from now on");
+}
+
+#[test]
+fn an_account_that_becomes_void_while_new_kinds_are_indexed_is_indexed_again() {
+    let (ada, mut peer, _) = post_with_slug();
+    written_before(&mut peer, &[Kind::SLUG], &[Table::Slugs, Table::BySlug], true);
+    let mut again = peer.restarted_slowly();
+    again.slow = false;
+    void_from(&mut again, &ada, 1);
+    again.serve();
+    again.settle();
+    assert_eq!(again.reindexed, [ada.account()]);
+    assert_eq!((posts(&again, &ada), again.store.len(Table::Slugs)), (0, 0));
+    assert_eq!(again.store.len(Table::Meta), 2, "no work is left");
 }

@@ -91,10 +91,10 @@ pub(super) struct Peer {
 impl Peer {
     /// The device of this author, or (`None`) a peer without an account.
     pub(super) fn new(me: Option<&Author>) -> Self {
-        Self::with_store(me, MemoryStore::default(), true)
+        Self::with_store(me, MemoryStore::default(), true, false)
     }
 
-    fn with_store(me: Option<&Author>, store: MemoryStore, events: bool) -> Self {
+    fn with_store(me: Option<&Author>, store: MemoryStore, events: bool, slow: bool) -> Self {
         let now = Now {
             wall: Timestamp(1_000_000),
             ..Now::default()
@@ -109,7 +109,7 @@ impl Peer {
             role: Role::default(),
             store,
             broken: false,
-            slow: false,
+            slow,
             waiting: Vec::new(),
             events: Vec::new(),
             answers: Vec::new(),
@@ -128,12 +128,17 @@ impl Peer {
 
     /// A peer that gives no events.
     pub(super) fn silent() -> Self {
-        Self::with_store(None, MemoryStore::default(), false)
+        Self::with_store(None, MemoryStore::default(), false, false)
     }
 
     /// The same peer after a crash: what is not in the store is gone.
     pub(super) fn restarted(&self, me: Option<&Author>) -> Self {
-        Self::with_store(me, self.store.clone(), true)
+        Self::with_store(me, self.store.clone(), true, false)
+    }
+
+    /// As [`Self::restarted`]; the loads of the start are kept for [`Self::serve`].
+    pub(super) fn restarted_slowly(&self) -> Self {
+        Self::with_store(None, self.store.clone(), true, true)
     }
 
     fn restore(&mut self) {
@@ -147,9 +152,9 @@ impl Peer {
                 self.kinds.restore_row(*table, &key, &value).expect("a row");
             }
         }
-        for (key, _) in self.store.rows(Table::Meta) {
+        for (key, value) in self.store.rows(Table::Meta) {
             // Rows of others are none of this.
-            let _ = self.views.restore(&key);
+            let _ = self.views.restore(&key, &value);
         }
     }
 
