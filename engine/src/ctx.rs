@@ -87,6 +87,20 @@ pub(crate) struct Changed {
     /// A post's slug, if it changed, or the claim for one.
     pub(crate) slugs: Vec<(EntryRef, Option<String>)>,
     pub(crate) me: bool,
+    /// Posts about which other entries say something else.
+    pub(crate) beside: Set<EntryRef>,
+}
+
+/// Posts in [`Changed::beside`]. Policy when full: there is no event for more.
+const BESIDE_MAX: usize = 256;
+
+impl Changed {
+    /// Other entries say something else about this post.
+    pub(crate) fn record_beside(&mut self, post: EntryRef) {
+        if self.beside.len() < BESIDE_MAX {
+            self.beside.insert(post);
+        }
+    }
 }
 
 /// A feed as far as a batch makes it durable.

@@ -285,6 +285,7 @@ impl Engine {
     fn flush(&mut self) {
         let Self { ctx, role, parts, .. } = self;
         let reached = parts.log.flush(ctx);
+        parts.views.read_changed(ctx);
         let due = ctx.flush(reached);
         if let Some(commit) = due {
             parts.sync.grant_consumed(ctx, &commit.consumed);

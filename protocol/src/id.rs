@@ -136,7 +136,7 @@ impl PeerId {
 }
 
 /// Identifies an entry together with its account, which is enough to request it from the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntryRef {
     /// The account.
     pub account: AccountId,

@@ -120,7 +120,7 @@ async fn fill(relay: &Relay) -> Result<Contents> {
     .await?;
     let slug = || async {
         let posts = ada.timeline(Timeline::User(account)).await.ok()?;
-        posts.iter().any(|post| post.slug == SLUG).then_some(())
+        posts.iter().any(|post| post.beside.slug == SLUG).then_some(())
     };
     eventually("the slug", DEADLINE, slug).await?;
 

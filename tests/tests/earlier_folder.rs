@@ -70,7 +70,7 @@ async fn a_folder_of_the_first_format_is_opened_and_all_of_it_is_served() -> Res
     let slug = || async {
         let posts = reader.timeline(Timeline::User(account)).await.ok()?;
         let post = posts.into_iter().find(|post| post.text == contents.texts[0])?;
-        (post.slug == contents.slug && post.handle == contents.handle).then_some(())
+        (post.beside.slug == contents.slug && post.handle == contents.handle).then_some(())
     };
     eventually("the slug and the name", DEADLINE, slug).await?;
 

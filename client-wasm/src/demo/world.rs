@@ -139,7 +139,7 @@ impl World {
                 parent_name: parent.name.clone(),
             });
             if let Some(parent) = self.posts.iter_mut().find(|p| p.entry == parent.entry) {
-                parent.replies += 1;
+                parent.beside.replies += 1;
             }
             self.posts.insert(0, reply);
         }
@@ -183,19 +183,15 @@ impl World {
             handle: self.profiles[author].handle.clone(),
             text: text.to_owned(),
             timestamp,
-            reply: None,
-            replies: 0,
             mine,
             in_home: self.profiles[author].followed || mine,
-            in_activity: false,
             durability: mine.then_some(Durability {
                 saved: true,
                 peers,
                 relays,
                 relays_known: 3,
             }),
-            slug: String::new(),
-            slug_claim: None,
+            ..PostView::default()
         }
     }
 

@@ -287,6 +287,15 @@ pub enum QueryResult {
     Network(NetworkView),
 }
 
+/// What entries of each kind say about a post. A kind adds a field; the JSON API of relays shows them all under these names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Posts that answer it, stored here; 100 means "100 or more".
+    pub replies: u32,
+    /// Its slug in the registry; empty if there is none that is proven.
+    pub slug: String,
+}
+
 /// An unsolicited message to interfaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -301,6 +310,14 @@ pub enum Event {
         posts: Vec<PostView>,
         /// There were more: read the timeline again when the reader asks for them.
         more: bool,
+    },
+    /// What other entries say about a post changed. If more than 256 posts change at once, there is no event for the rest: the next
+    /// query for them has it.
+    Beside {
+        /// Which post.
+        post: EntryRef,
+        /// What they say now.
+        beside: Beside,
     },
     /// The directory of relays changed: all of it.
     Relays(Vec<RelayView>),

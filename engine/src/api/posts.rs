@@ -3,7 +3,7 @@
 use protocol::{AccountId, DeviceId, EntryRef, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::ClaimView;
+use super::{Beside, ClaimView};
 
 /// A list of posts, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Durability {
 }
 
 /// A post, ready to be shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostView {
     /// Its permanent name.
     pub entry: EntryRef,
@@ -54,8 +54,6 @@ pub struct PostView {
     pub timestamp: Timestamp,
     /// What it answers.
     pub reply: Option<ReplyView>,
-    /// Posts that answer it, stored here; 100 means "100 or more".
-    pub replies: u32,
     /// Written by this account.
     pub mine: bool,
     /// Belongs into the home timeline.
@@ -64,10 +62,11 @@ pub struct PostView {
     pub in_activity: bool,
     /// For own posts.
     pub durability: Option<Durability>,
-    /// Its slug in the registry; empty if there is none that is proven, or it was not looked for: as in [`Event::Posts`](super::Event::Posts).
-    pub slug: String,
     /// For own posts: a slug that was asked for.
     pub slug_claim: Option<ClaimView>,
+    /// What other entries say about it. Not looked for in [`Event::Posts`](super::Event::Posts) and the result of
+    /// [`Command::Publish`](super::Command::Publish).
+    pub beside: Beside,
 }
 
 /// What a post answers.

@@ -30,7 +30,7 @@ use protocol::names::RegistryId;
 use protocol::{AccountId, Body, DeviceId, EntryId, EntryRef};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Command, Error, MeView, PostView, ProfileView, Query, Response};
+use crate::api::{Beside, Command, Error, MeView, PostView, ProfileView, Query, Response};
 use crate::ctx::Ctx;
 use crate::log::keys::{FeedNumber, Place};
 use crate::store::{Op, Read, Row, Rows, Table};
@@ -58,7 +58,12 @@ pub(crate) trait EntryKind: Sized {
     }
 
     /// Adds to a post's view what the reads of [`Self::around`] found, in their order.
-    fn decorate(_view: &mut PostView, _rows: &[Vec<Row>], _context: &ViewContext<'_>) {}
+    fn decorate(_beside: &mut Beside, _rows: &[Vec<Row>], _context: &ViewContext<'_>) {}
+
+    /// The post that the entry says something about: what [`Self::around`] finds there may have changed.
+    fn beside(&self, _entry: &EntryInfo<'_>) -> Option<EntryRef> {
+        None
+    }
 
     /// Bodies of every shape that matters to the rows.
     #[cfg(test)]
@@ -214,19 +219,21 @@ macro_rules! kinds {
                 reads
             }
 
-            /// Adds what was found by [`Self::around`] to the post's view, and takes just those rows.
-            pub(crate) fn decorate(
+            /// What was found by [`Self::around`] says about the post; takes just those rows.
+            pub(crate) fn beside(
                 &self,
-                view: &mut PostView,
+                post: &EntryRef,
                 viewer: Viewer,
                 rows: &mut dyn Iterator<Item = Vec<Row>>,
-            ) {
+            ) -> Beside {
+                let mut beside = Beside::default();
                 let context = self.context(viewer);
                 $($({
-                    let reads = <$folder::$kind as EntryKind>::around(&view.entry, viewer).len();
+                    let reads = <$folder::$kind as EntryKind>::around(post, viewer).len();
                     let found: Vec<_> = (&mut *rows).take(reads).collect();
-                    <$folder::$kind as EntryKind>::decorate(view, &found, &context);
+                    <$folder::$kind as EntryKind>::decorate(&mut beside, &found, &context);
                 })+)*
+                beside
             }
 
             fn on_registry(&mut self, ctx: &mut Ctx) {
@@ -312,6 +319,9 @@ fn index<K: EntryKind>(
     let rows = body.rows(entry, indexing.viewer);
     debug_assert!(rows.iter().all(|row| K::TABLES.contains(&row.table)));
     indexing.ctx.write_all(rows.into_iter().map(IndexRow::put));
+    if let Some(post) = body.beside(entry) {
+        indexing.ctx.changed.record_beside(post);
+    }
     body.apply(state, indexing, entry)
 }
 

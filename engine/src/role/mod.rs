@@ -183,9 +183,6 @@ impl Role {
         load: LoadId,
         rows: Option<Rows>,
     ) {
-        let Some(rows) = rows else {
-            return parts.views.on_load_failed(ctx, load);
-        };
         let unanswered = self.with_views(ctx, parts, |views, ctx, sources| {
             views.on_rows(ctx, sources, load, rows)
         });

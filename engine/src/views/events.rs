@@ -2,16 +2,23 @@
 
 use core::cmp::Reverse;
 
-use ordered::sorted_by_key;
+use ordered::{Set, sorted_by_key};
+use protocol::EntryRef;
 
 use crate::api::{Event, StatusView};
-use crate::ctx::Ctx;
-use crate::kinds::PostEntry;
+use crate::ctx::{Ctx, LoadOwner};
+use crate::kinds::{Kinds, PostEntry, Viewer};
+use crate::store::{LoadId, Rows};
 
 use super::{Sources, me_view, post_view, profile, status};
 
 /// Posts in one event. Policy when there are more: the event says so, and interfaces read the timeline again.
 const FRESH_POSTS_MAX: usize = 50;
+
+/// Posts that wait until what other entries say about them is read. Policy when full: there is no event for more.
+const BESIDE_MAX: usize = 256;
+/// Those that are read at once.
+const BESIDE_READ_MAX: usize = 32;
 
 /// See the module.
 #[derive(Debug)]
@@ -20,6 +27,10 @@ pub(super) struct Events {
     on: bool,
     posts: Vec<PostEntry>,
     more_posts: bool,
+    /// Posts about which other entries say something else.
+    beside: Set<EntryRef>,
+    /// What they say is being read: of these posts, in the order of the reads.
+    reading: Option<(LoadId, Vec<EntryRef>)>,
     /// What was said last.
     status: StatusView,
 }
@@ -30,6 +41,8 @@ impl Events {
             on,
             posts: Vec::new(),
             more_posts: false,
+            beside: Set::new(),
+            reading: None,
             status: StatusView {
                 phrase_confirmed: true,
                 ..StatusView::default()
@@ -46,6 +59,49 @@ impl Events {
         } else {
             self.more_posts = true;
         }
+    }
+
+    /// Before an input ends: reads what changed about posts. One load at a time.
+    pub(super) fn read_changed(&mut self, ctx: &mut Ctx) {
+        if !self.on || !ctx.ready {
+            return;
+        }
+        for post in core::mem::take(&mut ctx.changed.beside) {
+            if self.beside.len() < BESIDE_MAX {
+                self.beside.insert(post);
+            }
+        }
+        if self.reading.is_some() || self.beside.is_empty() {
+            return;
+        }
+        let mut waiting = core::mem::take(&mut self.beside).into_iter();
+        let posts: Vec<_> = waiting.by_ref().take(BESIDE_READ_MAX).collect();
+        self.beside = waiting.collect();
+        let viewer = Viewer::of(ctx);
+        let reads = posts.iter().flat_map(|post| Kinds::around(post, viewer));
+        let load = ctx.load(LoadOwner::View, reads.collect());
+        self.reading = Some((load, posts));
+    }
+
+    /// Rows of a load of [`LoadOwner::View`]; `None`: it failed, and there is no event. Gives the rows back if they are not of
+    /// [`Self::read_changed`].
+    pub(super) fn on_rows(
+        &mut self,
+        ctx: &mut Ctx,
+        sources: &Sources<'_>,
+        load: LoadId,
+        rows: Option<Rows>,
+    ) -> Result<(), Option<Rows>> {
+        let Some((_, posts)) = self.reading.take_if(|(reading, _)| *reading == load) else {
+            return Err(rows);
+        };
+        let Some(rows) = rows else { return Ok(()) };
+        let mut rows = rows.into_iter();
+        for post in posts {
+            let beside = sources.kinds.beside(&post, sources.viewer, &mut rows);
+            ctx.event(Event::Beside { post, beside });
+        }
+        Ok(())
     }
 
     /// Ends an input.

@@ -153,7 +153,75 @@ fn where_no_interface_listens_nothing_is_gathered() {
     peer.take(&feed_of(&mut ada, 2));
     peer.take(&[ada.call("Ada")]);
     assert_eq!(peer.events, []);
-    assert!(peer.ctx.changed.profiles.is_empty());
+    let post = ada.post("a post");
+    let of = post.entry_ref();
+    peer.take(&[post, ada.answer("an answer", of, of)]);
+    assert_eq!(peer.events, []);
+    assert!(peer.ctx.changed.profiles.is_empty() && peer.ctx.changed.beside.is_empty());
     // What is held can be read all the same.
-    assert_eq!(peer.texts(crate::api::Timeline::Public), ["1", "0"]);
+    assert_eq!(
+        peer.texts(crate::api::Timeline::Public),
+        ["an answer", "a post", "1", "0"]
+    );
+}
+
+/// The events about what other entries say, in order: how many answers each post has.
+fn beside_events(peer: &mut Peer) -> Vec<(protocol::EntryRef, u32)> {
+    let events = core::mem::take(&mut peer.events).into_iter();
+    let found = events.filter_map(|event| match event {
+        Event::Beside { post, beside } => Some((post, beside.replies)),
+        _ => None,
+    });
+    found.collect()
+}
+
+#[test]
+fn an_event_says_when_other_entries_change_what_is_shown_of_a_post() {
+    let (mut ada, mut bob) = (Author::new(1), Author::new(2));
+    let mut peer = Peer::new(Some(&ada));
+    let entries = feed_of(&mut ada, 1);
+    let of = entries[1].entry_ref();
+    peer.take(&entries);
+    assert_eq!(beside_events(&mut peer), [], "a new post says all itself");
+    let answers = [bob.begin(), bob.answer("one", of, of), bob.answer("two", of, of)];
+    peer.take(&answers);
+    assert_eq!(beside_events(&mut peer), [(of, 2)], "once for one input");
+    peer.take(&[bob.answer("three", of, of)]);
+    assert_eq!(beside_events(&mut peer), [(of, 3)]);
+}
+
+#[test]
+fn of_many_posts_that_changed_some_are_read_at_a_time_and_too_many_are_left_out() {
+    let (mut ada, mut bob) = (Author::new(1), Author::new(2));
+    let mut peer = Peer::new(Some(&ada));
+    let posts = feed_of(&mut ada, BESIDE_MAX + 1);
+    peer.take(&posts);
+    let mut answers = vec![bob.begin()];
+    for post in &posts[1..] {
+        answers.push(bob.answer("an answer", post.entry_ref(), post.entry_ref()));
+    }
+    peer.slow = true;
+    peer.take(&answers);
+    peer.serve();
+    peer.settle();
+    assert_eq!(beside_events(&mut peer).len(), BESIDE_READ_MAX);
+    peer.slow = false;
+    peer.serve();
+    peer.settle();
+    assert_eq!(beside_events(&mut peer).len(), BESIDE_MAX - BESIDE_READ_MAX);
+}
+
+#[test]
+fn what_cannot_be_read_gives_no_event_and_does_not_block_later_ones() {
+    let (mut ada, mut bob) = (Author::new(1), Author::new(2));
+    let mut peer = Peer::new(Some(&ada));
+    let entries = feed_of(&mut ada, 1);
+    let of = entries[1].entry_ref();
+    peer.take(&entries);
+    peer.broken = true;
+    peer.take(&[bob.begin(), bob.answer("one", of, of)]);
+    assert_eq!(beside_events(&mut peer), []);
+    peer.broken = false;
+    peer.take(&[bob.answer("two", of, of)]);
+    assert_eq!(beside_events(&mut peer), [(of, 2)]);
 }

@@ -209,24 +209,21 @@ impl Views {
         self.go_on(ctx, request, step)
     }
 
-    /// Rows of a load of [`LoadOwner::View`]. Returns the query if they do not answer it.
+    /// Rows of a load of [`LoadOwner::View`]; `None`: it failed. Returns the query if they do not answer it.
     pub(crate) fn on_rows(
         &mut self,
         ctx: &mut Ctx,
         sources: &Sources<'_>,
         load: LoadId,
-        rows: Rows,
+        rows: Option<Rows>,
     ) -> Option<Unanswered> {
+        let rows = self.events.on_rows(ctx, sources, load, rows).err()?;
         let (request, reading) = self.readings.remove(&load)?;
-        let step = reading.on_rows(sources, rows);
+        let step = match rows {
+            Some(rows) => reading.on_rows(sources, rows),
+            None => Step::Response(Response::Error(Error::Store(StoreState::Failing))),
+        };
         self.go_on(ctx, request, step)
-    }
-
-    /// A load of [`LoadOwner::View`] failed.
-    pub(crate) fn on_load_failed(&mut self, ctx: &mut Ctx, load: LoadId) {
-        if let Some((request, _)) = self.readings.remove(&load) {
-            ctx.answer(request, Response::Error(Error::Store(StoreState::Failing)));
-        }
     }
 
     fn go_on(&mut self, ctx: &mut Ctx, request: RequestId, step: Step) -> Option<Unanswered> {
@@ -264,6 +261,11 @@ impl Views {
             self.events.record_post(post);
         }
         indexed
+    }
+
+    /// Before an input ends: reads what its events need.
+    pub(crate) fn read_changed(&mut self, ctx: &mut Ctx) {
+        self.events.read_changed(ctx);
     }
 
     /// Ends an input: gives the events of what it changed.

@@ -219,9 +219,14 @@ fn posts_bear_what_stands_beside_them() {
     peer.take(&entries);
     peer.take(&[bob.begin(), bob.answer("an answer", post, post)]);
     let page = peer.page(Timeline::User(ada.account()), None, 9).posts;
-    let beside = page
-        .iter()
-        .map(|it| (it.name.as_str(), it.slug.as_str(), it.replies, it.durability));
+    let beside = page.iter().map(|it| {
+        (
+            it.name.as_str(),
+            it.beside.slug.as_str(),
+            it.beside.replies,
+            it.durability,
+        )
+    });
     let expected = [("Ada", "thing", 1, None), ("Ada", "", 0, None)];
     assert_eq!(beside.collect::<Vec<_>>(), expected);
     let own = peer.page(Timeline::User(bob.account()), None, 9).posts;

@@ -54,7 +54,7 @@ pub(super) fn add_beside<'a>(
 ) {
     let mut rows = rows.into_iter();
     for post in posts {
-        sources.kinds.decorate(post, sources.viewer, &mut rows);
+        post.beside = sources.kinds.beside(&post.entry, sources.viewer, &mut rows);
     }
 }
 

@@ -329,7 +329,7 @@ fn entries_of_a_kind_that_the_version_before_did_not_know_are_indexed_at_the_sta
         assert_eq!(again.store.rows(*table), expected.rows(*table), "{table:?}");
     }
     let post = again.thread(of).post.expect("held");
-    assert_eq!(post.slug, "thing");
+    assert_eq!(post.beside.slug, "thing");
     assert_eq!(
         (posts(&again, &ada), again.kinds.name_of(&ada.account())),
         (1, "Ada")

@@ -198,6 +198,7 @@ impl Peer {
                 }
             }
             let reached = self.log.flush(&mut self.ctx);
+            self.views.read_changed(&mut self.ctx);
             self.ctx.flush(reached);
             let sources = sources!(self);
             self.views.flush_events(&mut self.ctx, &sources);
@@ -225,11 +226,11 @@ impl Peer {
             let rows = self.store.load(&load);
             let sources = sources!(self);
             match (owner, self.broken) {
-                (Some(LoadOwner::View), false) => {
+                (Some(LoadOwner::View), broken) => {
+                    let rows = (!broken).then_some(rows);
                     let unanswered = self.views.on_rows(&mut self.ctx, &sources, load.id, rows);
                     self.unanswered.extend(unanswered);
                 }
-                (Some(LoadOwner::View), true) => self.views.on_load_failed(&mut self.ctx, load.id),
                 (Some(LoadOwner::Reindex), false) => {
                     let (ctx, log, kinds) = (&mut self.ctx, &mut self.log, &mut self.kinds);
                     self.views.on_reindex_rows(ctx, log, kinds, load.id, rows);

@@ -40,9 +40,9 @@ fn answers_of_all_branches_are_oldest_first() {
     let thread = peer.thread(root);
     let expected = ["first", "second", "to the first", "third"];
     assert_eq!(texts(&thread.replies), expected);
-    let counts: Vec<_> = thread.replies.iter().map(|post| post.replies).collect();
+    let counts: Vec<_> = thread.replies.iter().map(|post| post.beside.replies).collect();
     assert_eq!(counts, [1, 0, 0, 0]);
-    assert_eq!(thread.post.map(|post| post.replies), Some(3));
+    assert_eq!(thread.post.map(|post| post.beside.replies), Some(3));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn every_post_of_a_thread_bears_what_stands_beside_it() {
     }
     peer.take(&entries);
     let thread = peer.thread(post);
-    let beside = |post: &PostView| (post.slug.clone(), post.replies);
+    let beside = |post: &PostView| (post.beside.slug.clone(), post.beside.replies);
     assert_eq!(
         thread.ancestors.iter().map(beside).collect::<Vec<_>>(),
         [("a".into(), 1)]

@@ -389,7 +389,7 @@ fn a_thread_shows_what_is_answered_and_what_answers() {
             posts.iter().map(|post| post.text.clone()).collect::<Vec<_>>()
         };
         assert_eq!(
-            thread.post.map(|post| (post.text, post.replies)),
+            thread.post.map(|post| (post.text, post.beside.replies)),
             Some(("answer".into(), 1))
         );
         assert_eq!(texts(&thread.ancestors), ["question"]);

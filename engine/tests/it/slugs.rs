@@ -117,8 +117,11 @@ fn a_slug_wished_for_with_a_post_is_had_and_known_to_all_who_hold_the_feed() {
     );
     for peer in [ada, bob] {
         let shown = net.page(peer, Timeline::Home).pop().expect("the post");
-        assert_eq!((shown.slug.as_str(), shown.slug_claim), ("why-they-flock", None));
-        assert_eq!(post_at(&mut net, peer, post.entry).slug, "why-they-flock");
+        assert_eq!(
+            (shown.beside.slug.as_str(), shown.slug_claim),
+            ("why-they-flock", None)
+        );
+        assert_eq!(post_at(&mut net, peer, post.entry).beside.slug, "why-they-flock");
     }
     // Nobody needs to be asked.
     net.crash(index);
@@ -140,7 +143,7 @@ fn a_slug_claimed_offline_outlives_a_restart_and_is_lost_to_an_earlier_claim() {
     net.run_for_ms(1_000);
     let shown = post_at(&mut net, ada, hers.entry);
     assert_eq!(
-        (shown.slug.as_str(), shown.slug_claim),
+        (shown.beside.slug.as_str(), shown.slug_claim),
         ("", waiting("flocks")),
         "seed {}",
         net.seed
@@ -149,7 +152,7 @@ fn a_slug_claimed_offline_outlives_a_restart_and_is_lost_to_an_earlier_claim() {
     net.run_for_ms(10_000);
     let his = published(&mut net, bob, "his", "flocks");
     net.run_for_ms(5_000);
-    assert_eq!(post_at(&mut net, bob, his.entry).slug, "flocks");
+    assert_eq!(post_at(&mut net, bob, his.entry).beside.slug, "flocks");
 
     visit(&mut net, ada, worker);
     net.run_for_ms(10_000);
@@ -175,7 +178,7 @@ fn a_slug_claimed_offline_outlives_a_restart_and_is_lost_to_an_earlier_claim() {
     );
     net.run_for_ms(5_000);
     let shown = post_at(&mut net, ada, hers.entry);
-    assert_eq!((shown.slug.as_str(), shown.slug_claim), ("murmurs", None));
+    assert_eq!((shown.beside.slug.as_str(), shown.slug_claim), ("murmurs", None));
     assert_eq!(found(&mut net, bob, "murmurs"), Some(hers.entry));
 }
 
@@ -207,7 +210,7 @@ fn a_slug_is_given_back_and_had_by_another_post() {
         Response::Done(CommandResult::Ok)
     );
     net.run_for_ms(5_000);
-    assert_eq!(post_at(&mut net, bob, one.entry).slug, "");
+    assert_eq!(post_at(&mut net, bob, one.entry).beside.slug, "");
     assert_eq!(found(&mut net, bob, "flocks"), None);
     set(&mut net, ada, two.entry, Some("flocks"));
     net.run_for_ms(5_000);
@@ -219,8 +222,8 @@ fn a_slug_is_given_back_and_had_by_another_post() {
     net.crash(worker);
     net.run_for_ms(10_000);
     assert_eq!(found(&mut net, bob, "flocks"), Some(two.entry));
-    assert_eq!(post_at(&mut net, bob, one.entry).slug, "");
-    assert_eq!(post_at(&mut net, bob, two.entry).slug, "flocks");
+    assert_eq!(post_at(&mut net, bob, one.entry).beside.slug, "");
+    assert_eq!(post_at(&mut net, bob, two.entry).beside.slug, "flocks");
 }
 
 #[test]
@@ -244,7 +247,7 @@ fn nobody_gets_a_slug_for_a_post_that_is_not_theirs() {
     set(&mut net, bob, as_his, Some("flocks"));
     net.run_for_ms(5_000);
     assert!(net.registry.held.is_empty(), "the registry knows whose it is");
-    assert_eq!(post_at(&mut net, ada, hers.entry).slug, "");
+    assert_eq!(post_at(&mut net, ada, hers.entry).beside.slug, "");
 }
 
 #[test]
@@ -269,7 +272,12 @@ fn many_slugs_wait_and_all_are_decided_in_the_end() {
     net.run_for_ms(20 * 60_000);
     assert_eq!(net.registry.held.len(), 100, "seed {}", net.seed);
     for post in &posts {
-        assert!(post_at(&mut net, ada, post.entry).slug.starts_with("flock-"));
+        assert!(
+            post_at(&mut net, ada, post.entry)
+                .beside
+                .slug
+                .starts_with("flock-")
+        );
     }
     // Refused claims make room for new ones.
     let bob = net.person("Bob");
@@ -314,7 +322,7 @@ fn a_wish_that_is_not_wanted_any_more_leaves_nothing_behind() {
     );
     assert_eq!(claims(&net), 0);
     let shown = post_at(&mut net, ada, post.entry);
-    assert_eq!((shown.slug.as_str(), shown.slug_claim), ("", None));
+    assert_eq!((shown.beside.slug.as_str(), shown.slug_claim), ("", None));
 }
 
 #[test]
@@ -338,7 +346,7 @@ fn slugs_of_another_registry_are_shown_to_nobody() {
     let post = published(&mut net, ada, "post", "flocks");
     net.run_for_ms(5_000);
     assert_eq!(
-        post_at(&mut net, ada, post.entry).slug,
+        post_at(&mut net, ada, post.entry).beside.slug,
         "flocks",
         "seed {}",
         net.seed
@@ -347,5 +355,5 @@ fn slugs_of_another_registry_are_shown_to_nobody() {
     net.connect(bob, ada);
     net.run_for_ms(10_000);
     let shown = post_at(&mut net, bob, post.entry);
-    assert_eq!((shown.text.as_str(), shown.slug.as_str()), ("post", ""));
+    assert_eq!((shown.text.as_str(), shown.beside.slug.as_str()), ("post", ""));
 }

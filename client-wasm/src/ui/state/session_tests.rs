@@ -44,19 +44,8 @@ fn post(in_activity: bool) -> Event {
         posts: vec![PostView {
             entry,
             device: DeviceId([5; 32]),
-            seq: 0,
-            name: String::new(),
-            handle: String::new(),
-            text: String::new(),
-            timestamp: Timestamp(0),
-            reply: None,
-            replies: 0,
-            mine: false,
-            in_home: false,
             in_activity,
-            durability: None,
-            slug: String::new(),
-            slug_claim: None,
+            ..PostView::default()
         }],
         more: false,
     }

@@ -11,7 +11,7 @@ use protocol::Body;
 use protocol::entry::Header;
 use protocol::{AccountId, DeviceId, Entry, EntryId, EntryRef, Timestamp, codec};
 
-use crate::api::{PostView, ReplyView};
+use crate::api::{Beside, PostView, ReplyView};
 use crate::kinds::{EntryInfo, EntryKind, IndexRow, Indexed, Indexing, Stateless, ViewContext, Viewer};
 use crate::store::{Read, Row, Table};
 
@@ -62,10 +62,14 @@ impl EntryKind for Post {
         vec![answers(&post.id, REPLIES_COUNTED_MAX)]
     }
 
-    fn decorate(view: &mut PostView, rows: &[Vec<Row>], _: &ViewContext<'_>) {
-        view.replies = rows
+    fn decorate(beside: &mut Beside, rows: &[Vec<Row>], _: &ViewContext<'_>) {
+        beside.replies = rows
             .first()
             .map_or(0, |answers| u32::try_from(answers.len()).unwrap_or(u32::MAX));
+    }
+
+    fn beside(&self, _: &EntryInfo<'_>) -> Option<EntryRef> {
+        self.reply.map(|reply| reply.parent)
     }
 
     #[cfg(test)]
@@ -134,13 +138,12 @@ impl PostEntry {
                 parent: reply.parent,
                 parent_name: String::new(),
             }),
-            replies: 0,
             mine: viewer.is(author),
             in_home: false,
             in_activity: in_activity(&self.post, author, viewer),
             durability: None,
-            slug: String::new(),
             slug_claim: None,
+            beside: Beside::default(),
         }
     }
 }

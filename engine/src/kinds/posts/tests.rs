@@ -120,20 +120,15 @@ fn answers_are_counted_up_to_a_bound() {
     let (mut ada, mut bob) = (Author::new(1), Author::new(2));
     let mut bench = Bench::new(Viewer::default());
     let question = ada.post("a question");
-    let post = bench.index(&question).post.expect("a post");
+    bench.index(&question);
     for n in 0..=REPLIES_COUNTED_MAX {
         let answer = bob.answer(&format!("{n}"), question.entry_ref(), question.entry_ref());
         bench.index(&answer);
     }
     let rows = bench.read(Post::around(&question.entry_ref(), bench.viewer));
-    let mut view = bench.kinds.post_view(&post, bench.viewer);
-    let registry = Default::default();
-    let context = ViewContext {
-        viewer: bench.viewer,
-        registry: &registry,
-    };
-    Post::decorate(&mut view, &rows, &context);
-    assert_eq!(view.replies as usize, REPLIES_COUNTED_MAX);
+    let mut beside = Beside::default();
+    Post::decorate(&mut beside, &rows, &bench.kinds.context(bench.viewer));
+    assert_eq!(beside.replies as usize, REPLIES_COUNTED_MAX);
 }
 
 #[test]

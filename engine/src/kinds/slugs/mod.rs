@@ -15,7 +15,7 @@ pub(crate) use protocol::kinds::Slug;
 use protocol::EntryRef;
 use protocol::names::NameReceipt;
 
-use crate::api::{PostView, Query};
+use crate::api::{Beside, Query};
 use crate::kinds::{
     EntryInfo, EntryKind, IndexRow, Indexed, Indexing, KindState, Registry, Step, ViewContext, Viewer,
 };
@@ -72,11 +72,16 @@ impl EntryKind for Slug {
         vec![Slugs::read(post)]
     }
 
-    fn decorate(view: &mut PostView, rows: &[Vec<Row>], context: &ViewContext<'_>) {
+    fn decorate(beside: &mut Beside, rows: &[Vec<Row>], context: &ViewContext<'_>) {
         let proven = rows
             .first()
             .and_then(|rows| Slugs::proven(rows, context.registry));
-        view.slug = proven.map_or_else(String::new, |receipt| receipt.name);
+        beside.slug = proven.map_or_else(String::new, |receipt| receipt.name);
+    }
+
+    fn beside(&self, entry: &EntryInfo<'_>) -> Option<EntryRef> {
+        let (account, id) = (entry.account(), self.post);
+        Some(EntryRef { account, id })
     }
 
     #[cfg(test)]

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::{Path, Query as Parameters, State};
 use data_encoding::BASE64URL_NOPAD;
 use engine::api::{
-    Cursor, Error, FeedView, Page, PostView, ProfileView, Query, QueryResult, ReplyView, ThreadView, Timeline,
+    Beside, Cursor, Error, FeedView, Page, PostView, ProfileView, Query, QueryResult, ReplyView, ThreadView,
+    Timeline,
 };
 use protocol::{AccountId, EntryRef};
 use serde::{Deserialize, Serialize};
@@ -95,10 +96,9 @@ pub struct Post {
     pub written_at_ms: u64,
     /// What it answers.
     pub reply_to: Option<ReplyTo>,
-    /// Answers held; 100 means 100 or more.
-    pub replies: u32,
-    /// Its slug in the registry; empty if there is none that is proven.
-    pub slug: String,
+    /// What other entries say about it.
+    #[serde(flatten)]
+    pub beside: Beside,
 }
 
 /// The id of a post.
@@ -148,8 +148,7 @@ impl From<PostView> for Post {
             text: view.text,
             written_at_ms: view.timestamp.0,
             reply_to: view.reply.map(Into::into),
-            replies: view.replies,
-            slug: view.slug,
+            beside: view.beside,
         }
     }
 }

@@ -262,7 +262,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
 
 /// Answers a post: below it on its own page, elsewhere in a sheet.
 fn reply_action(context: &PostContext<'_>) -> Html {
-    let (replies, focus) = (context.post.replies, context.shown == Shown::Focus);
+    let (replies, focus) = (context.post.beside.replies, context.shown == Shown::Focus);
     let onclick = {
         let (ui, post) = (context.ui.clone(), context.post.clone());
         Callback::from(move |_: MouseEvent| {

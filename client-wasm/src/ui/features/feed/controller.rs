@@ -419,19 +419,14 @@ impl FeedController {
         let mut came = false;
         let mut own = false;
         for post in posts {
-            if let Some(reply) = &post.reply
-                && !self.state.borrow().model.contains(&post.entry)
-            {
-                let parent = reply.parent;
-                changed |= self.state.borrow_mut().model.update(&parent, |parent| {
-                    parent.replies = parent.replies.saturating_add(1).min(100);
-                });
-            }
             if !self.belongs(post) {
                 continue;
             }
             let known = self.state.borrow_mut().model.update(&post.entry, |known| {
+                // What other entries say was not looked for.
+                let beside = core::mem::take(&mut known.beside);
                 known.clone_from(post);
+                known.beside = beside;
             });
             if known {
                 changed = true;

@@ -84,11 +84,6 @@ impl FeedModel {
         &self.chunks
     }
 
-    /// Whether a post is in the list.
-    pub fn contains(&self, post: &EntryRef) -> bool {
-        self.known.contains(post)
-    }
-
     /// How many posts come before this one.
     pub fn position(&self, post: &EntryRef) -> Option<usize> {
         self.chunks
@@ -274,7 +269,7 @@ impl FeedModel {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{DeviceId, EntryId, Timestamp};
+    use protocol::{EntryId, Timestamp};
 
     use super::*;
 
@@ -286,20 +281,12 @@ mod tests {
                 account: AccountId([1; 32]),
                 id: EntryId(id),
             },
-            device: DeviceId([2; 32]),
             seq: u64::from(number),
             name: "Ada".to_owned(),
-            handle: String::new(),
             text: number.to_string(),
             timestamp: Timestamp(u64::from(number)),
-            reply: None,
-            replies: 0,
-            mine: false,
             in_home: true,
-            in_activity: false,
-            durability: None,
-            slug: String::new(),
-            slug_claim: None,
+            ..PostView::default()
         }
     }
 

@@ -7,7 +7,7 @@ pub mod text;
 
 use std::rc::Rc;
 
-use engine::api::PostView;
+use engine::api::{Event, PostView};
 use protocol::EntryRef;
 use protocol::kinds::ReplyTo;
 use wasm_bindgen::JsCast;
@@ -25,10 +25,20 @@ use crate::ui::kit::{self, shown_name, time};
 use crate::ui::route::{Route, entry_to_text, slug_path};
 use crate::ui::state::Ui;
 
-/// The post itself adds the copying of its link.
+/// The post itself adds the copying of its link, and what other entries say about it.
 pub const FEATURE: Feature = Feature {
     post: PostPart {
         action: copy_action,
+        on_event: |event| match event {
+            Event::Beside { post, beside } => {
+                let beside = beside.clone();
+                Some(PostChange {
+                    post: *post,
+                    apply: Box::new(move |view| view.beside.clone_from(&beside)),
+                })
+            }
+            _ => None,
+        },
         ..PostPart::NONE
     },
     ..Feature::NONE
@@ -185,7 +195,7 @@ fn copy_action(context: &PostContext<'_>) -> Html {
     let onclick = {
         let ui = context.ui.clone();
         // The short link, if there is one.
-        let address = match context.post.slug.as_str() {
+        let address = match context.post.beside.slug.as_str() {
             "" => Route::Post(context.post.entry).address(),
             slug => dom::origin() + &slug_path(slug),
         };

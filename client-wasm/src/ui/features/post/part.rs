@@ -93,8 +93,8 @@ impl OpenParts {
 
 #[cfg(test)]
 mod tests {
-    use engine::api::{ClaimView, Durability};
-    use protocol::{AccountId, DeviceId, EntryId, Timestamp};
+    use engine::api::{Beside, ClaimView, Durability};
+    use protocol::{AccountId, EntryId};
 
     use super::*;
 
@@ -104,20 +104,15 @@ mod tests {
                 account: AccountId([1; 32]),
                 id: EntryId([2; 32]),
             },
-            device: DeviceId([3; 32]),
-            seq: 0,
             name: "Ada".to_owned(),
-            handle: String::new(),
             text: "Seven neighbours each".to_owned(),
-            timestamp: Timestamp(0),
-            reply: None,
-            replies: 0,
             mine: true,
             in_home: true,
-            in_activity: false,
-            durability: None,
-            slug: "flocks".to_owned(),
-            slug_claim: None,
+            beside: Beside {
+                slug: "flocks".to_owned(),
+                ..Beside::default()
+            },
+            ..PostView::default()
         }
     }
 
@@ -167,7 +162,18 @@ mod tests {
                 slug: Some("murmurs".to_owned()),
                 claim: None,
             },
-            |post| post.slug = "murmurs".to_owned(),
+            |post| post.beside.slug = "murmurs".to_owned(),
+        );
+        let beside = Beside {
+            replies: 3,
+            ..Beside::default()
+        };
+        check(
+            &Event::Beside {
+                post: entry,
+                beside: beside.clone(),
+            },
+            |post| post.beside = beside,
         );
     }
 

@@ -35,7 +35,7 @@ pub const FEATURE: Feature = Feature {
                     apply: Box::new(move |view| {
                         view.slug_claim.clone_from(&claim);
                         if let Some(slug) = &slug {
-                            view.slug.clone_from(slug);
+                            view.beside.slug.clone_from(slug);
                         }
                     }),
                 })
@@ -84,7 +84,7 @@ fn slug_part(context: &PostContext<'_>) -> Html {
     let state = match &post.slug_claim {
         Some(ClaimView { refused: None, .. }) => "waiting",
         Some(_) => "refused",
-        None if post.slug.is_empty() => "",
+        None if post.beside.slug.is_empty() => "",
         None => "held",
     };
     let form = |focus: bool| {
@@ -119,7 +119,7 @@ fn slug_part(context: &PostContext<'_>) -> Html {
         }
     };
     html! {
-        <div class="post__slug" data-testid="slug" data-slug={post.slug.clone()} data-state={state}>
+        <div class="post__slug" data-testid="slug" data-slug={post.beside.slug.clone()} data-state={state}>
             if let (true, Some(claim)) = (post.mine, &post.slug_claim) {
                 if state == "waiting" {
                     <p role="status">{ strings::slug_waits(claim) }</p>
@@ -133,8 +133,8 @@ fn slug_part(context: &PostContext<'_>) -> Html {
                     { kit::button("btn btn--quiet", "slug-drop", "", HANDLE_DROP, drop) }
                 }
             } else if state == "held" {
-                <a href={slug_path(&post.slug)} class="post__address">
-                    { icon("link") }<bdi>{ dom::host() }{ slug_path(&post.slug) }</bdi>
+                <a href={slug_path(&post.beside.slug)} class="post__address">
+                    { icon("link") }<bdi>{ dom::host() }{ slug_path(&post.beside.slug) }</bdi>
                 </a>
                 if post.mine {
                     { kit::button("btn btn--quiet", "slug-release", "", HANDLE_RELEASE, drop) }
