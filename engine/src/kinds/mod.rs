@@ -109,9 +109,6 @@ pub(crate) trait KindState: Default {
     /// This peer takes names from another registry than before.
     fn on_registry(&mut self, _ctx: &mut Ctx, _registry: &mut Registry) {}
 
-    /// Adds to a post's view what memory knows.
-    fn show_post(&self, _view: &mut PostView, _context: &ViewContext<'_>) {}
-
     /// Adds to a profile what memory knows.
     fn show_profile(&self, _view: &mut ProfileView, _context: &ViewContext<'_>) {}
 
@@ -240,14 +237,6 @@ macro_rules! kinds {
                 $(self.$folder.on_registry(ctx, &mut self.registry);)*
             }
 
-            /// A post without what is read beside it.
-            pub(crate) fn post_view(&self, post: &PostEntry, viewer: Viewer) -> PostView {
-                let mut view = post.view(viewer);
-                let context = self.context(viewer);
-                $(self.$folder.show_post(&mut view, &context);)*
-                view
-            }
-
             /// What entries say about an account.
             pub(crate) fn profile_view(&self, account: &AccountId, viewer: Viewer) -> ProfileView {
                 let mut view = ProfileView {
@@ -332,8 +321,16 @@ impl Kinds {
     pub(crate) const STATE_TABLES: &'static [Table] = &concat::<{ len(STATE) }>(STATE);
 
     fn context(&self, viewer: Viewer) -> ViewContext<'_> {
-        let registry = &self.registry;
-        ViewContext { viewer, registry }
+        ViewContext {
+            viewer,
+            registry: &self.registry,
+            kinds: self,
+        }
+    }
+
+    /// A post without what is read beside it.
+    pub(crate) fn post_view(&self, post: &PostEntry, viewer: Viewer) -> PostView {
+        post.view(&self.context(viewer))
     }
 
     /// A relay that this peer knows says which registry its network takes names from; or (`own`) this relay keeps one itself. The
@@ -433,6 +430,16 @@ pub(crate) struct Precedence {
     pub(crate) seq: u64,
 }
 
+impl Precedence {
+    /// Bytes for the end of a key: the row of the entry that counts comes first.
+    pub(crate) fn greatest_first(&self) -> Vec<u8> {
+        let mut key = (!self.lamport).to_be_bytes().to_vec();
+        key.extend(self.device.0.iter().map(|byte| !byte));
+        key.extend_from_slice(&(!self.seq).to_be_bytes());
+        key
+    }
+}
+
 /// A row that stems from one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IndexRow {
@@ -476,6 +483,24 @@ pub(crate) struct Indexed {
 pub(crate) struct ViewContext<'a> {
     pub(crate) viewer: Viewer,
     pub(crate) registry: &'a Registry,
+    kinds: &'a Kinds,
+}
+
+impl ViewContext<'_> {
+    /// See [`Kinds::name_of`].
+    pub(crate) fn name_of(&self, account: &AccountId) -> String {
+        self.kinds.name_of(account).to_owned()
+    }
+
+    /// See [`Kinds::handle_of`].
+    pub(crate) fn handle_of(&self, account: &AccountId) -> String {
+        self.kinds.handle_of(account).to_owned()
+    }
+
+    /// See [`Kinds::in_home`].
+    pub(crate) fn in_home(&self, account: &AccountId) -> bool {
+        self.kinds.in_home(account, self.viewer)
+    }
 }
 
 /// What a command wants written; `None`: nothing, it is so already.

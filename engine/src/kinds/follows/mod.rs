@@ -9,7 +9,7 @@ use ordered::Map;
 use protocol::{AccountId, Body, codec};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Command, Error, MeView, PostView, ProfileView};
+use crate::api::{Command, Error, MeView, ProfileView};
 use crate::ctx::Ctx;
 use crate::facts::Fact;
 use crate::kinds::{
@@ -108,10 +108,6 @@ impl KindState for Follows {
 
     /// The own account is never forgotten, and of others nothing is kept.
     fn forget_account(&mut self, _: &mut Ctx, _: &AccountId) {}
-
-    fn show_post(&self, view: &mut PostView, context: &ViewContext<'_>) {
-        view.in_home = self.in_home(&view.entry.account, context.viewer);
-    }
 
     fn show_profile(&self, view: &mut ProfileView, _: &ViewContext<'_>) {
         view.followed = self.follows(&view.account);

@@ -14,7 +14,7 @@ use protocol::names::NameReceipt;
 use protocol::{AccountId, codec};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{MeView, PostView, ProfileView};
+use crate::api::{MeView, ProfileView};
 use crate::ctx::Ctx;
 use crate::kinds::{
     EntryInfo, EntryKind, IndexRow, Indexed, Indexing, KindState, Precedence, Registry, ViewContext, Viewer,
@@ -158,10 +158,6 @@ impl KindState for Handles {
             let loser = self.record_holder(registry, account);
             ctx.changed.profiles.extend(loser);
         }
-    }
-
-    fn show_post(&self, view: &mut PostView, context: &ViewContext<'_>) {
-        view.handle = self.of(context.registry, &view.entry.account).to_owned();
     }
 
     fn show_profile(&self, view: &mut ProfileView, context: &ViewContext<'_>) {

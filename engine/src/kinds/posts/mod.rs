@@ -122,25 +122,25 @@ impl PostEntry {
         }
     }
 
-    /// What the post itself says.
-    pub(super) fn view(&self, viewer: Viewer) -> PostView {
+    /// What the post and the state of all kinds say; what is read beside it is left open.
+    pub(super) fn view(&self, context: &ViewContext<'_>) -> PostView {
         let author = &self.entry.account;
         PostView {
             entry: self.entry,
             device: self.device,
             seq: self.seq,
-            name: String::new(),
-            handle: String::new(),
+            name: context.name_of(author),
+            handle: context.handle_of(author),
             text: self.post.text.clone(),
             timestamp: self.timestamp,
             reply: self.post.reply.map(|reply| ReplyView {
                 root: reply.root,
                 parent: reply.parent,
-                parent_name: String::new(),
+                parent_name: context.name_of(&reply.parent.account),
             }),
-            mine: viewer.is(author),
-            in_home: false,
-            in_activity: in_activity(&self.post, author, viewer),
+            mine: context.viewer.is(author),
+            in_home: context.in_home(author),
+            in_activity: in_activity(&self.post, author, context.viewer),
             durability: None,
             slug_claim: None,
             beside: Beside::default(),

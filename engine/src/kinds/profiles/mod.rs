@@ -9,7 +9,7 @@ use ordered::Map;
 use protocol::{AccountId, Body, codec, limits};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Command, MeView, PostView, ProfileView};
+use crate::api::{Command, MeView, ProfileView};
 use crate::ctx::Ctx;
 use crate::kinds::{
     Draft, EntryInfo, EntryKind, IndexRow, Indexed, Indexing, KindState, Precedence, Registry, ViewContext,
@@ -97,13 +97,6 @@ impl KindState for Profiles {
 
     fn forget_account(&mut self, ctx: &mut Ctx, account: &AccountId) {
         self.remove(ctx, account);
-    }
-
-    fn show_post(&self, view: &mut PostView, _: &ViewContext<'_>) {
-        view.name = self.name(&view.entry.account).to_owned();
-        if let Some(reply) = &mut view.reply {
-            reply.parent_name = self.name(&reply.parent.account).to_owned();
-        }
     }
 
     fn show_profile(&self, view: &mut ProfileView, _: &ViewContext<'_>) {

@@ -30,9 +30,7 @@ fn slugs_of(post: &EntryRef) -> Vec<u8> {
 /// Key in `Slugs`.
 fn slug_of(post: &EntryRef, precedence: &Precedence) -> Vec<u8> {
     let mut key = slugs_of(post);
-    key.extend_from_slice(&(!precedence.lamport).to_be_bytes());
-    key.extend(precedence.device.0.iter().map(|byte| !byte));
-    key.extend_from_slice(&(!precedence.seq).to_be_bytes());
+    key.extend(precedence.greatest_first());
     key
 }
 
