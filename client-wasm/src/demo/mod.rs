@@ -143,14 +143,8 @@ impl Demo {
                 }
                 Command::RevokeDevice { .. } => return Err(Error::PhraseLength { words: 3 }),
                 Command::RebuildViews | Command::CheckReplicas { .. } => CommandResult::Ok,
-                // There is no registry behind this.
-                Command::ClaimName { .. }
-                | Command::ReleaseName
-                | Command::OfferName { .. }
-                | Command::DropClaim
-                | Command::SetSlug { .. } => {
-                    return Err(Error::Busy);
-                }
+                // There is no registry behind this, and not every kind of entry is played.
+                _ => return Err(Error::Busy),
             }
         };
         for event in events {

@@ -310,7 +310,6 @@ impl World {
     pub(super) fn query(&mut self, query: &Query) -> QueryResult {
         match query {
             Query::Replicas { .. } => QueryResult::Replicas(Default::default()),
-            Query::Name { .. } | Query::Slug { .. } => QueryResult::Name(NameAnswer::Unavailable),
             Query::Me => QueryResult::Me(self.me.clone()),
             Query::Phrase => QueryResult::Phrase(
                 self.me
@@ -367,6 +366,8 @@ impl World {
                     ..NetworkView::default()
                 })
             }
+            // There is no registry behind this, and not every kind of entry is played.
+            _ => QueryResult::Name(NameAnswer::Unavailable),
         }
     }
 

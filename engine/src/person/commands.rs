@@ -113,11 +113,8 @@ impl Person {
                 ctx.fact(Fact::RebuildViews);
                 CommandResult::Ok
             }
-            // Drafted above, or for relays.
-            Command::Follow { .. }
-            | Command::Unfollow { .. }
-            | Command::EditProfile { .. }
-            | Command::CheckReplicas { .. } => CommandResult::Ok,
+            // No kind of entry drafts it: it is for relays.
+            _ => return Err(Error::NotFound),
         };
         Ok(outcome.into())
     }
