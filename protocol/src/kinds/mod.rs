@@ -53,8 +53,9 @@ macro_rules! kinds {
             pub const ALL: &'static [(&'static str, Self)] = &[$((stringify!($name), Self::$name)),*];
         }
 
-        /// A decoded body.
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        /// A decoded body. Serialised it is what its variant holds: the kind is not in it.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
         pub enum Body {
             $(
                 $(#[$doc])*

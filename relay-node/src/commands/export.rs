@@ -6,7 +6,7 @@
 //!
 //! `entry` holds the entry's canonical bytes, as they travel between peers, including the signature, which an import verifies.
 //! The other fields repeat its content in readable form: ids as text, `timestamp` in milliseconds since 1970 as its author
-//! claims, `kind` as a number (0 certificate, 1 profile, 2 post, 3 follow, 4 revocation), and `says` as its body, `null` if this
+//! claims, `kind` as a number (see `docs/protocol.md`), and `says` as its body, `null` if this
 //! version does not know the kind.
 //!
 //! Invariant: only entries that verify are written; a damaged one is reported and left out.
@@ -18,7 +18,7 @@ use data_encoding::BASE64;
 use engine::store::{Read, Table};
 use protocol::entry::Entry;
 use protocol::kinds::Body;
-use protocol::{EntryRef, VerifiedEntry, codec};
+use protocol::{EntryId, EntryRef, VerifiedEntry, codec};
 use serde_json::{Value, json};
 
 use native::data_dir::{DataDir, DataDirError};
@@ -118,7 +118,6 @@ fn says(body: &Body) -> Value {
             let reply = post.reply.as_ref();
             json!({"text": post.text, "answers": reply.map(|reply| named(&reply.parent))})
         }
-        Body::Follow(follow) => json!({"account": follow.account.to_string(), "on": follow.on}),
         Body::Revocation(revocation) => {
             json!({"device": revocation.device.to_string(), "next_seq": revocation.next_seq})
         }
@@ -127,5 +126,47 @@ fn says(body: &Body) -> Value {
             let name = slug.receipt.as_ref().map(|receipt| &receipt.name);
             json!({"post": slug.post.to_string(), "slug": name})
         }
+        body => readable(json!(body)),
+    }
+}
+
+/// The fields of a body by their names, ids in text form.
+fn readable(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            fields.map(|(name, value)| (name, readable(value))).collect()
+        }
+        Value::Array(items) => match id(&items) {
+            Some(id) => id.to_string().into(),
+            None => items.into_iter().map(readable).collect(),
+        },
+        other => other,
+    }
+}
+
+/// An id, serialised: 32 bytes. All ids have one text form.
+fn id(items: &[Value]) -> Option<EntryId> {
+    let byte = |item: &Value| item.as_u64().and_then(|byte| u8::try_from(byte).ok());
+    let bytes: Vec<u8> = items.iter().map(byte).collect::<Option<_>>()?;
+    bytes.try_into().ok().map(EntryId)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::AccountId;
+    use protocol::kinds::Follow;
+
+    use super::*;
+
+    #[test]
+    fn a_body_without_words_of_its_own_is_written_field_by_field() {
+        let account = AccountId([7; 32]);
+        let said = says(&Body::Follow(Follow { account, on: true }));
+        assert_eq!(said, json!({"account": account.to_string(), "on": true}));
+        let nested = json!({"entry": EntryRef { account, id: EntryId([8; 32]) }, "list": [1, 2]});
+        let id = EntryId([8; 32]).to_string();
+        let expected = json!({"entry": {"account": account.to_string(), "id": id}, "list": [1, 2]});
+        assert_eq!(readable(nested), expected);
     }
 }
