@@ -402,10 +402,14 @@ impl FeedController {
                 false
             }
             other => post_change(other).is_some_and(|change| {
-                self.state
-                    .borrow_mut()
-                    .model
-                    .update(&change.post, |post| (change.apply)(post))
+                let mut state = self.state.borrow_mut();
+                let known = state.model.update(&change.post, |post| (change.apply)(post));
+                drop(state);
+                if known {
+                    // The post may be above the screen and change its height.
+                    self.keep_place();
+                }
+                known
             }),
         };
         if changed {
