@@ -300,6 +300,9 @@ impl Log {
     }
 
     fn value(&mut self, slot: Slot) -> Value {
+        if slot.len == 0 {
+            return Value::Here(Vec::new());
+        }
         let number = slot.segment;
         let here = if number == self.next {
             slot.of(self.open.writer.bytes())

@@ -274,6 +274,24 @@ fn several_batches_travel_in_one_record_and_a_strict_one_does_not_wait() {
 }
 
 #[test]
+fn an_empty_value_is_read_without_its_segment() {
+    let mut disk = Disk::new();
+    let mut log = Log::default();
+    log.append(&put(1, &[1], Vec::new()));
+    log.append(&put(2, &[2], vec![7]));
+    commit(&mut log, &mut disk);
+    // What comes later takes its place in memory.
+    for id in 3..30 {
+        log.append(&put(id, &[9], vec![0; 1 << 20]));
+        commit(&mut log, &mut disk);
+    }
+    let read = Read::prefix(Table::Ids, &[1], 9);
+    assert_eq!(log.lookup(&[read]).into_rows(), [vec![(vec![1], Vec::new())]]);
+    let read = Read::prefix(Table::Ids, &[2], 9);
+    assert_eq!(log.lookup(&[read]).missing().len(), 1);
+}
+
+#[test]
 fn the_first_row_of_each_group_is_read_wherever_it_is_stored() {
     let mut disk = Disk::new();
     let mut log = Log::default();
