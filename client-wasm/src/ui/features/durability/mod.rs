@@ -2,17 +2,14 @@
 
 pub mod strings;
 
-use std::rc::Rc;
-
 use engine::api::{Durability, Event, Query, QueryResult};
-use protocol::EntryRef;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
 use crate::ui::features::Feature;
-use crate::ui::features::post::{PostChange, PostContext, PostPart};
+use crate::ui::features::post::{Details, PostChange, PostContext, PostDetails, PostPart};
 use crate::ui::kit::{self, time};
-use crate::ui::state::{Live, Session, use_app, use_live};
+use crate::ui::state::Session;
 
 /// The mark among a post's actions, and what is behind it.
 pub const FEATURE: Feature = Feature {
@@ -102,49 +99,35 @@ fn own_durability(context: &PostContext<'_>) -> Option<Durability> {
 }
 
 fn details(context: &PostContext<'_>) -> Html {
-    match own_durability(context) {
-        Some(durability) if context.open.has(PART) => {
-            html! { <Holders post={context.post.entry} {durability} /> }
-        }
-        _ => html! {},
+    if own_durability(context).is_none() || !context.open.has(PART) {
+        return html! {};
+    }
+    html! {
+        <PostDetails
+            post={context.post.clone()}
+            query={Query::Holders { post: context.post.entry }}
+            testid="post-holders"
+            show={Callback::from(|details: Details| holders(&details))}
+        />
     }
 }
 
 /// Who holds a post.
-#[derive(Properties, PartialEq)]
-struct HoldersProps {
-    /// The post.
-    pub post: EntryRef,
-    /// How safe.
-    pub durability: Durability,
-}
-
-/// See [`HoldersProps`].
-#[component]
-fn Holders(props: &HoldersProps) -> Html {
-    let app = use_app();
-    let entry = props.post;
-    let (reply, _) = use_live(
-        &app,
-        Live {
-            query: Query::Holders { post: entry },
-            concerns: Rc::new(move |event| matches!(event, Event::Durability { post, .. } if *post == entry)),
-            again_ms: |_| None,
-        },
-    );
-    let holders = match reply.as_deref() {
+fn holders(details: &Details) -> Html {
+    let holders = match details.answer.as_deref() {
         Some(QueryResult::Holders(holders)) => holders.as_slice(),
         _ => &[],
     };
-    let lead = if !props.durability.saved {
+    let durability = details.post.durability.unwrap_or_default();
+    let lead = if !durability.saved {
         strings::HOLDERS_SAVING
-    } else if holders.is_empty() && props.durability.peers == 0 && props.durability.relays == 0 {
+    } else if holders.is_empty() && durability.peers == 0 && durability.relays == 0 {
         strings::HOLDERS_NONE
     } else {
         strings::HOLDERS_SOME
     };
     html! {
-        <div class="safety-details" data-testid="post-holders">
+        <>
             <p>{ lead }</p>
             if !holders.is_empty() {
                 <ul>
@@ -155,12 +138,12 @@ fn Holders(props: &HoldersProps) -> Html {
                                 { " " }
                                 <span class="mono soft">{ holder.peer.short() }</span>
                             </span>
-                            <span class="soft">{ time::ago(holder.at, app.now_ms) }</span>
+                            <span class="soft">{ time::ago(holder.at, details.app.now_ms) }</span>
                         </li>
                     }) }
                 </ul>
             }
-        </div>
+        </>
     }
 }
 

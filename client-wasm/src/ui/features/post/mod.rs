@@ -15,7 +15,7 @@ use web_sys::{Element, HtmlElement, KeyboardEvent, MouseEvent};
 use yew::prelude::*;
 
 use self::part::use_open_parts;
-pub use self::part::{PostChange, PostContext, PostPart, post_change};
+pub use self::part::{Details, PostChange, PostContext, PostDetails, PostPart, post_change};
 use self::text::{fold_button, is_long, post_text};
 use crate::ui::dom;
 use crate::ui::features::{FEATURES, Feature, durability};
@@ -221,7 +221,7 @@ fn is_on_control(event: &MouseEvent) -> bool {
         .and_then(|target| target.dyn_into::<Element>().ok())
         .and_then(|element| {
             element
-                .closest("a, button, input, textarea, .safety-details")
+                .closest("a, button, input, textarea, .post-details")
                 .ok()
                 .flatten()
         })

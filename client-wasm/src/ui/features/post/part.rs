@@ -3,12 +3,12 @@
 
 use std::rc::Rc;
 
-use engine::api::{Event, PostView};
+use engine::api::{Event, PostView, Query, QueryResult};
 use protocol::EntryRef;
 use yew::prelude::*;
 
 use crate::ui::features::FEATURES;
-use crate::ui::state::Ui;
+use crate::ui::state::{AppContext, Live, Ui, use_app, use_live};
 
 use super::Shown;
 
@@ -88,6 +88,49 @@ impl OpenParts {
     pub fn toggle<E: 'static>(&self, part: &'static str) -> Callback<E> {
         let parts = self.clone();
         Callback::from(move |_: E| parts.set(part, !parts.has(part)))
+    }
+}
+
+/// What a query answers about a post: below the post, kept up to date.
+#[derive(Properties, PartialEq)]
+pub struct DetailsProps {
+    /// The post.
+    pub post: Rc<PostView>,
+    /// The query.
+    pub query: Query,
+    /// Its name for tests.
+    pub testid: &'static str,
+    /// Draws the answer; there is none yet at first.
+    pub show: Callback<Details, Html>,
+}
+
+/// What there is to draw.
+pub struct Details {
+    /// The app.
+    pub app: Rc<AppContext>,
+    /// The post.
+    pub post: Rc<PostView>,
+    /// The answer.
+    pub answer: Option<Rc<QueryResult>>,
+}
+
+/// See [`DetailsProps`].
+#[component]
+pub fn PostDetails(props: &DetailsProps) -> Html {
+    let (app, entry) = (use_app(), props.post.entry);
+    let (answer, _) = use_live(
+        &app,
+        Live {
+            query: props.query.clone(),
+            concerns: Rc::new(move |event| post_change(event).is_some_and(|change| change.post == entry)),
+            again_ms: |_| None,
+        },
+    );
+    let post = props.post.clone();
+    html! {
+        <div class="post-details" data-testid={props.testid}>
+            { props.show.emit(Details { app, post, answer }) }
+        </div>
     }
 }
 
