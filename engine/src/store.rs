@@ -86,6 +86,8 @@ tables! {
     Slugs = 16, "slugs";
     /// registry, slug, revision (highest first), account, post id → nothing.
     BySlug = 17, "by_slug";
+    /// account, post id, account that reacted, precedence (greatest first), emoji or none → nothing.
+    Reactions = 18, "reactions";
 }
 
 /// One change.

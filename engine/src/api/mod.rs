@@ -9,6 +9,7 @@ mod names;
 mod network;
 mod people;
 mod posts;
+mod reactions;
 mod relays;
 
 use protocol::kinds::ReplyTo;
@@ -21,6 +22,7 @@ pub use names::{ClaimView, OfferView};
 pub use network::{LinkView, NetworkView, Transport};
 pub use people::{FeedView, HolderView, ProfileView};
 pub use posts::{Cursor, Durability, Page, PostView, ReplyView, ThreadView, Timeline};
+pub use reactions::{ReactionCount, ReactionView};
 pub use relays::{RelayState, RelayView, RepairView, ReplicaView, ReplicasView, ScoreView};
 
 /// One request of an interface.
@@ -90,6 +92,13 @@ pub enum Command {
         post: EntryRef,
         /// The slug; slashes around it and capitals do not matter, spaces become hyphens.
         slug: Option<String>,
+    },
+    /// React to a post with one emoji, in place of the one there was. An emoji that is not one is [`Error::NotFound`].
+    React {
+        /// Which post.
+        post: EntryRef,
+        /// The emoji; empty: take the reaction back.
+        emoji: String,
     },
     /// Follow an account.
     Follow {
@@ -247,6 +256,11 @@ pub enum Query {
         /// The slug; slashes around it and capitals do not matter.
         slug: String,
     },
+    /// Who reacted to a post, 100 people at most → [`QueryResult::Reactions`].
+    Reactions {
+        /// Which post.
+        post: EntryRef,
+    },
     /// Whom this account follows → [`QueryResult::Profiles`].
     Following,
     /// Who holds this own post → [`QueryResult::Holders`].
@@ -277,6 +291,8 @@ pub enum QueryResult {
     Replicas(ReplicasView),
     /// The registry's answer; [`NameAnswer::Unavailable`] if none came.
     Name(NameAnswer),
+    /// Reactions to a post.
+    Reactions(Vec<ReactionView>),
     /// Several people.
     Profiles(Vec<ProfileView>),
     /// Who holds a post.
@@ -294,6 +310,8 @@ pub struct Beside {
     pub replies: u32,
     /// Its slug in the registry; empty if there is none that is proven.
     pub slug: String,
+    /// Reactions of 100 people at most, and always the own one; in the order of their bytes, so that none moves when counts change.
+    pub reactions: Vec<ReactionCount>,
 }
 
 /// An unsolicited message to interfaces.

@@ -15,6 +15,7 @@ mod follows;
 mod handles;
 mod posts;
 mod profiles;
+mod reactions;
 mod registry;
 mod slugs;
 #[cfg(test)]
@@ -297,6 +298,7 @@ kinds! {
     handles: Name;
     slugs: Slug;
     devices: Certificate, Revocation;
+    reactions: Reaction;
 }
 
 fn index<K: EntryKind>(

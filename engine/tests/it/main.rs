@@ -21,6 +21,7 @@ mod names_offer;
 mod network;
 mod placement;
 mod random;
+mod reactions;
 mod registry;
 mod replicas;
 mod routing;

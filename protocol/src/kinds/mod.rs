@@ -8,6 +8,7 @@ mod follow;
 mod name;
 mod post;
 mod profile;
+mod reaction;
 mod revocation;
 mod slug;
 
@@ -23,6 +24,7 @@ pub use follow::Follow;
 pub use name::Name;
 pub use post::{Post, ReplyTo};
 pub use profile::Profile;
+pub use reaction::{EMOJI_LEN_MAX, Reaction, is_emoji};
 pub use revocation::Revocation;
 pub use slug::Slug;
 
@@ -106,6 +108,8 @@ kinds! {
     NAME = 5, Name;
     /// [`Slug`].
     SLUG = 6, Slug;
+    /// [`Reaction`].
+    REACTION = 7, Reaction;
 }
 
 fn decode_valid<T: EntryBody>(bytes: &[u8]) -> Option<T> {

@@ -13,6 +13,7 @@ mod names;
 mod offline_shell;
 mod old_copy;
 mod pages;
+mod reactions;
 mod relay_process;
 mod slugs;
 mod stored;

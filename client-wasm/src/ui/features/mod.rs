@@ -19,6 +19,7 @@ pub mod network;
 pub mod old_copy;
 pub mod post;
 pub mod profile;
+pub mod reactions;
 pub mod recovery_phrase;
 pub mod slugs;
 pub mod thread;
@@ -46,6 +47,7 @@ pub const FEATURES: &[Feature] = &[
     handles::FEATURE,
     profile::FEATURE,
     thread::FEATURE,
+    reactions::FEATURE,
     post::FEATURE,
     slugs::FEATURE,
     durability::FEATURE,

@@ -1,0 +1,60 @@
+//! Keys of the table of reactions. Its values are empty: a browser has keys in memory and values on its disk.
+
+use protocol::{AccountId, EntryRef};
+
+use crate::kinds::{IndexRow, Precedence};
+use crate::log::keys::id_at;
+use crate::store::{Read, Row, Table};
+
+/// Where the account that reacted stands in a key: after the post.
+const ACCOUNT_AT: usize = 64;
+/// How long it is.
+const ACCOUNT_LEN: usize = 32;
+/// Where the emoji stands in a key: after the precedence.
+const EMOJI_AT: usize = ACCOUNT_AT + ACCOUNT_LEN + 48;
+
+/// The row of what an account thinks of a post.
+pub(super) fn of(post: &EntryRef, account: &AccountId, precedence: &Precedence, emoji: &str) -> IndexRow {
+    let mut key = by_account(post, account);
+    key.extend(precedence.greatest_first());
+    key.extend_from_slice(emoji.as_bytes());
+    IndexRow {
+        table: Table::Reactions,
+        key,
+        value: Vec::new(),
+    }
+}
+
+/// Prefix: all reactions to a post.
+fn by_post(post: &EntryRef) -> Vec<u8> {
+    [post.account.0, post.id.0].concat()
+}
+
+/// Prefix: what an account said of a post, the last word first.
+fn by_account(post: &EntryRef, account: &AccountId) -> Vec<u8> {
+    let mut key = by_post(post);
+    key.extend_from_slice(&account.0);
+    key
+}
+
+/// Reads the last word of each account about a post.
+pub(super) fn last_of_each(post: &EntryRef, accounts_max: usize) -> Read {
+    Read::FirstOfEach {
+        table: Table::Reactions,
+        prefix: by_post(post),
+        group: ACCOUNT_LEN,
+        limit: accounts_max,
+    }
+}
+
+/// Reads the last word of one account about a post.
+pub(super) fn last_of(post: &EntryRef, account: &AccountId) -> Read {
+    Read::prefix(Table::Reactions, &by_account(post, account), 1)
+}
+
+/// Who reacted in a row, and with what; `None` if the reaction was taken back.
+pub(super) fn reaction((key, _): &Row) -> Option<(AccountId, String)> {
+    let account = AccountId(id_at(key, ACCOUNT_AT)?);
+    let emoji = str::from_utf8(key.get(EMOJI_AT..)?).ok()?;
+    (!emoji.is_empty()).then(|| (account, emoji.to_owned()))
+}
