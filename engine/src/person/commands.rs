@@ -6,7 +6,7 @@ use protocol::names::NameAction;
 use protocol::phrase::{self, PhraseError};
 use protocol::{Body, DeviceId, EntryRef, KeyPair, limits};
 
-use crate::api::{Command, CommandResult, Error};
+use crate::api::{Command, CommandResult, Error, Response};
 use crate::ctx::Ctx;
 use crate::facts::Fact;
 use crate::io::RequestId;
@@ -189,10 +189,11 @@ impl Person {
         log.may_write(ctx)
     }
 
-    /// Whether a command that signs an entry has to wait until neighbours have said how far they hold the own feed; then it is kept.
+    /// Whether a command that signs an entry has to wait until neighbours have said how far they hold the own feed; then it is kept,
+    /// or refused when too many wait.
     pub(crate) fn keep_waiting(
         &mut self,
-        ctx: &Ctx,
+        ctx: &mut Ctx,
         net: &Net,
         request: RequestId,
         command: Command,
@@ -208,7 +209,9 @@ impl Person {
                 | Command::CheckReplicas { .. }
         );
         if self.identity.is_some() && signs && self.own_feed.must_wait(ctx, net) {
-            self.own_feed.wait(request, command);
+            if !self.own_feed.wait(request, command) {
+                ctx.answer(request, Response::Error(Error::Busy));
+            }
             return None;
         }
         Some(command)

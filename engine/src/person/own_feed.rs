@@ -2,7 +2,8 @@
 //! older state of it. Whatever is signed then contradicts what was signed before: the feed would be forked for good.
 //!
 //! After a start the device therefore asks its neighbours how far they hold its feed before it signs anything, and tells them of
-//! nothing that no other peer has confirmed. If they hold more, it is fetched and writing goes on after it. If they hold something
+//! nothing that no other peer has confirmed. Each neighbour has to answer, and one of the relays that the device knows, if it knows
+//! any: a neighbour that never had the feed answers first and proves nothing. If they hold more, it is fetched and writing goes on after it. If they hold something
 //! else, the entries here that no other peer confirmed are taken back: this is an old copy. Their posts are set aside, and are
 //! issued again once the person makes this copy a device of its own.
 //!
@@ -11,7 +12,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use ordered::{Map, sorted_by_key};
+use ordered::{Map, Set, sorted_by_key};
 use protocol::messages::FeedHead;
 use protocol::{Body, DeviceId, Entry, EntryId, Instant, codec};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::Command;
 use crate::ctx::{Ctx, LoadOwner};
 use crate::facts::Fact;
-use crate::io::RequestId;
+use crate::io::{LinkId, RequestId};
 use crate::kinds::{Kinds, Viewer};
 use crate::log::Log;
 use crate::log::keys;
@@ -27,12 +28,15 @@ use crate::log::records::meta;
 use crate::net::Net;
 use crate::store::{Op, Read, Rows, Table};
 
-/// Neighbours are given this long to say how far they hold the own feed.
+/// Neighbours are given this long to say how far they hold the own feed, and a known relay to become one.
 pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// What they hold beyond this copy is waited for this long.
+/// What they hold beyond this copy is waited for this long: that it exists is their word alone, and nobody may keep a person from
+/// writing for ever.
 pub(super) const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Commands that wait for the check. Policy when full: further ones are carried out at once.
+/// Commands that wait for the check. Policy when full: further ones are refused.
 pub(super) const WAITING_MAX: usize = 64;
+/// Links whose neighbour has answered. Policy when full: further answers are not counted, and time ends the check.
+const COMPARED_MAX: usize = 256;
 
 /// How sure it is that the own feed is complete here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +67,8 @@ struct SetAside {
 #[derive(Debug, Default)]
 pub(crate) struct OwnFeed {
     state: State,
+    /// Links whose neighbour has said all that it holds, until the feed is checked.
+    compared: Set<LinkId>,
     /// Neighbours hold another continuation of the feed than this copy did.
     old_copy: bool,
     /// The entries that contradict theirs are being read, from this number on.
@@ -126,11 +132,16 @@ impl OwnFeed {
             };
         }
         let pending = matches!(self.state, State::Asked { .. } | State::Behind { .. });
-        pending && !self.old_copy && self.waiting.len() < WAITING_MAX
+        pending && !self.old_copy
     }
 
-    pub(super) fn wait(&mut self, request: RequestId, command: Command) {
-        self.waiting.push_back((request, command));
+    /// Keeps a command until the check is over. `false`: too many wait already.
+    pub(super) fn wait(&mut self, request: RequestId, command: Command) -> bool {
+        let room = self.waiting.len() < WAITING_MAX;
+        if room {
+            self.waiting.push_back((request, command));
+        }
+        room
     }
 
     /// The commands that need not wait any more.
@@ -149,7 +160,7 @@ impl OwnFeed {
             self.state = State::Asked { since: now };
         }
         let over = match self.state {
-            State::Asked { since } => now.since(since) >= CHECK_TIMEOUT,
+            State::Asked { since } => now.since(since) >= CHECK_TIMEOUT || self.have_all_answered(net),
             State::Behind { next_seq, since } => {
                 let own = ctx.device().and_then(|device| log.feeds.get(&device));
                 own.is_none_or(|feed| feed.next_seq >= next_seq) || now.since(since) >= CATCH_UP_TIMEOUT
@@ -159,8 +170,22 @@ impl OwnFeed {
         over && self.finish(ctx, log)
     }
 
+    /// Whether every neighbour has said all that it holds, and among them a relay that this device knows, if it knows any.
+    fn have_all_answered(&self, net: &Net) -> bool {
+        let (mut answered, mut relay) = (false, net.known.len() == 0);
+        for session in net.neighbours() {
+            if !self.compared.contains(&session.link) {
+                return false;
+            }
+            answered = true;
+            relay |= net.known.is_relay(&session.peer);
+        }
+        answered && relay
+    }
+
     fn finish(&mut self, ctx: &Ctx, log: &mut Log) -> bool {
         self.state = State::Checked;
+        self.compared = Set::new();
         if let Some(device) = ctx.device().filter(|_| !self.old_copy) {
             log.withhold_own(&device, None);
         }
@@ -168,11 +193,18 @@ impl OwnFeed {
     }
 
     /// A neighbour has said how far it holds everything wanted here. `true`: neighbours may learn of the whole feed from now on.
-    pub(crate) fn on_compared(&mut self, ctx: &Ctx, log: &mut Log) -> bool {
-        match self.state {
-            State::Unchecked | State::Asked { .. } => self.finish(ctx, log),
-            State::Behind { .. } | State::Checked => false,
+    pub(crate) fn on_compared(&mut self, ctx: &Ctx, net: &Net, log: &mut Log, link: LinkId) -> bool {
+        if self.state == State::Checked {
+            return false;
         }
+        if self.state == State::Unchecked {
+            let since = ctx.now.instant;
+            self.state = State::Asked { since };
+        }
+        if self.compared.len() < COMPARED_MAX {
+            self.compared.insert(link);
+        }
+        matches!(self.state, State::Asked { .. }) && self.have_all_answered(net) && self.finish(ctx, log)
     }
 
     /// A neighbour says how far it holds the own feed; its head is all zero if it does not say.

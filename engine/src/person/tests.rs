@@ -10,9 +10,9 @@ use super::own_feed::{CATCH_UP_TIMEOUT, CHECK_TIMEOUT, OwnFeed, WAITING_MAX};
 use super::testing::Device;
 use super::tokens::TOKENS_MAX;
 use super::visits::VISITS_MAX;
-use crate::api::{Command, CommandResult, Error};
+use crate::api::{Command, CommandResult, Error, Response};
 use crate::facts::Fact;
-use crate::io::RequestId;
+use crate::io::{LinkId, Output, RequestId};
 use crate::kinds::PostEntry;
 use crate::kinds::testing::Author;
 use crate::log::durability::Confirmed;
@@ -34,10 +34,16 @@ impl Device {
 
     /// Whether a command that writes waits.
     fn waits(&mut self, request: u64) -> bool {
-        let Node { ctx, net, .. } = &self.node;
+        let Node { ctx, net, .. } = &mut self.node;
         self.person
             .keep_waiting(ctx, net, RequestId(request), publish(1))
             .is_none()
+    }
+
+    /// A neighbour has said all that it holds. Whether neighbours may learn of the whole feed from now on.
+    fn compared(&mut self, link: LinkId) -> bool {
+        let Node { ctx, net, log, .. } = &mut self.node;
+        self.person.own_feed.on_compared(ctx, net, log, link)
     }
 
     fn ready(&mut self) -> Vec<u64> {
@@ -277,7 +283,7 @@ fn after_a_restart_commands_that_sign_wait_until_the_neighbours_had_time_to_answ
     let mut device = Device::restarted();
     device.node.link(&Remote::peer(20));
     assert!(device.waits(1));
-    let Node { ctx, net, .. } = &device.node;
+    let Node { ctx, net, .. } = &mut device.node;
     let unsigned = device
         .person
         .keep_waiting(ctx, net, RequestId(2), Command::ConfirmPhrase);
@@ -292,36 +298,91 @@ fn after_a_restart_commands_that_sign_wait_until_the_neighbours_had_time_to_answ
 }
 
 #[test]
-fn commands_go_on_as_soon_as_a_neighbour_has_said_all() {
+fn commands_go_on_once_every_neighbour_has_said_all() {
     let mut device = Device::restarted();
-    device.node.link(&Remote::peer(20));
+    let (empty, other) = (
+        device.node.link(&Remote::peer(20)),
+        device.node.link(&Remote::peer(21)),
+    );
     assert!(device.waits(1));
-    let Node { ctx, log, .. } = &mut device.node;
-    assert!(device.person.own_feed.on_compared(ctx, log));
+    assert!(!device.compared(empty), "the other one may hold more");
+    assert!(device.ready().is_empty());
+    assert!(device.compared(other));
     assert_eq!(device.ready(), [1]);
 }
 
 #[test]
-fn commands_beyond_the_bound_do_not_wait() {
+fn a_neighbour_that_leaves_is_not_waited_for() {
+    let mut device = Device::restarted();
+    let (stays, leaves) = (
+        device.node.link(&Remote::peer(20)),
+        device.node.link(&Remote::peer(21)),
+    );
+    assert!(device.waits(1));
+    assert!(!device.compared(stays));
+    let Node { ctx, net, .. } = &mut device.node;
+    net.end(ctx, leaves, "the channel closed");
+    assert!(device.on_timer());
+    assert_eq!(device.ready(), [1]);
+}
+
+#[test]
+fn a_known_relay_has_to_answer_as_well_or_time_passes() {
+    let relay = Remote::relay(30);
+    let knows_a_relay = || {
+        let mut device = Device::restarted();
+        let Node { ctx, net, .. } = &mut device.node;
+        net.know_relay(ctx, relay.id(), String::new());
+        let tab = device.node.link(&Remote::peer(20));
+        assert!(device.waits(1));
+        assert!(!device.compared(tab), "a tab alone proves nothing");
+        device
+    };
+    let mut device = knows_a_relay();
+    let link = device.node.link(&relay);
+    assert!(device.compared(link));
+    let mut device = knows_a_relay();
+    assert!(!device.on_timer());
+    device.node.pass(CHECK_TIMEOUT);
+    assert!(device.on_timer());
+    assert_eq!(device.ready(), [1]);
+}
+
+#[test]
+fn commands_beyond_the_bound_are_refused() {
     let mut device = Device::restarted();
     device.node.link(&Remote::peer(20));
     for request in 0..WAITING_MAX as u64 {
         assert!(device.waits(request));
     }
-    assert!(!device.waits(1_000));
+    device.node.outputs();
+    assert!(device.waits(1_000), "it is not carried out");
+    let outputs = device.node.outputs();
+    assert!(
+        matches!(
+            outputs.as_slice(),
+            [Output::Response {
+                id: RequestId(1_000),
+                answer: Response::Error(Error::Busy),
+            }]
+        ),
+        "{outputs:?}"
+    );
+    device.node.pass(CHECK_TIMEOUT);
+    assert!(device.on_timer());
+    assert_eq!(device.ready().len(), WAITING_MAX);
 }
 
 #[test]
 fn what_neighbours_hold_beyond_this_copy_is_waited_for_only_so_long() {
     let mut device = Device::restarted();
-    device.node.link(&Remote::peer(20));
+    let link = device.node.link(&Remote::peer(20));
     assert!(device.waits(1));
     let next_seq = device.next_seq();
     device.heard(next_seq + 1, EntryId([5; 32]));
     device.node.pass(CHECK_TIMEOUT);
     assert!(!device.on_timer(), "more is to come");
-    let Node { ctx, log, .. } = &mut device.node;
-    assert!(!device.person.own_feed.on_compared(ctx, log));
+    assert!(!device.compared(link));
     device.node.pass(CATCH_UP_TIMEOUT - CHECK_TIMEOUT);
     assert!(device.on_timer());
     assert_eq!(device.ready(), [1]);

@@ -360,7 +360,7 @@ impl Role {
     pub(crate) fn on_compared(&mut self, ctx: &mut Ctx, parts: &mut Parts, link: LinkId) {
         match self {
             Self::Person(person) => {
-                if person.own_feed.on_compared(ctx, &mut parts.log) {
+                if person.own_feed.on_compared(ctx, &parts.net, &mut parts.log, link) {
                     share_own_feed(ctx, parts);
                 }
                 let wanting = self.wanting(&parts.kinds);
