@@ -1,8 +1,9 @@
 //! Forks and revocations.
 
 use starling_engine::api::{
-    Command, CommandResult, Error, Event, MeView, Query, QueryResult, Response, Timeline,
+    Command, CommandResult, Error, Event, MeView, Query, QueryResult, Request, Response, Timeline,
 };
+use starling_engine::{Input, RequestId};
 
 use crate::completeness::profile;
 use crate::network::{Network, seed};
@@ -225,6 +226,44 @@ fn a_device_that_lags_behind_its_own_feed_fetches_it_before_it_signs() {
     net.introduce_all();
     net.run_for_ms(300);
     net.post(copy, "after that");
+    net.run_for_ms(10_000);
+    let account = net.account(copy);
+    for peer in [bob, copy] {
+        assert_eq!(
+            net.texts(peer, Timeline::User(account)),
+            ["after that", "from the original", "before"],
+            "peer {peer}, seed {}",
+            net.seed
+        );
+    }
+    assert!(!me(&mut net, copy).old_copy);
+}
+
+#[test]
+fn a_neighbour_that_never_had_the_feed_does_not_end_the_check() {
+    let (mut net, ada, bob, copy) = copied_device();
+    net.crash(copy);
+    net.start(ada);
+    let carol = net.person("Carol");
+    net.introduce_all();
+    net.run_for_ms(1_000);
+    net.post(ada, "from the original");
+    net.run_for_ms(5_000);
+    net.crash(ada);
+    // The machine was set back, and reaches Carol alone at first.
+    let together: Vec<u32> = (0..net.peers.len())
+        .map(|peer| u32::from(peer == copy || peer == carol))
+        .collect();
+    net.partition(&together);
+    net.start(copy);
+    net.introduce_all();
+    net.run_for_ms(500);
+    let id = RequestId(1);
+    let request = Request::Command(publish("after that"));
+    net.input(copy, Input::Request { id, request });
+    net.run_for_ms(500);
+    net.heal();
+    net.introduce_all();
     net.run_for_ms(10_000);
     let account = net.account(copy);
     for peer in [bob, copy] {
