@@ -5,8 +5,9 @@
 //!
 //! [`Engine`] is made of parts that know each other in one direction only, from the bottom: `log` keeps feeds, `relays` lists relays,
 //! `net` holds links and neighbours, `sync` exchanges entries, `kinds` knows what entries say, `views` reads it, `person` and
-//! `relay` are the two roles of a peer. A part takes `ctx` (time, randomness, outputs) and what it reads, and records facts; this file
-//! alone routes inputs and facts to the parts. [`api`] is the edge to an interface, [`store`] the edge to a disk.
+//! `relay` are the two roles of a peer. A part takes `ctx` (time, randomness, outputs) and what it reads, and records facts. This file
+//! routes inputs and facts to the parts, and `role` routes those that concern a role to `person` or `relay`; nothing else does.
+//! [`api`] is the edge to an interface, [`store`] the edge to a disk.
 //!
 //! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
 

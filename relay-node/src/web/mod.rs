@@ -10,7 +10,10 @@
 //!
 //! Routes are tables (`routes()` of each module), so that a test can request each of them.
 //!
-//! Invariants: no handler changes anything but by POST to the admin page; no handler waits for a time, only for an answer.
+//! Invariants:
+//! - only POST to the admin page changes anything;
+//! - a handler waits for an answer of the engine and never for a timer. The one exception is `/api/replicas/ACCOUNT`, which waits
+//!   at most 250 ms for the answers of other relays.
 
 pub mod admin;
 pub mod api;

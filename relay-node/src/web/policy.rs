@@ -4,6 +4,9 @@
 //! [`with`]; a response without one gets [`Policy::Plain`], the strictest. [`enforce`] is the outermost layer, so that answers
 //! the router makes itself (405, rejected extractors) are covered as well.
 //!
+//! Headers that describe one response are set where it is made: `ETag` and `Content-Encoding` of a file in `site`, `Vary` there
+//! (`Accept-Encoding`) and in `error` (`Accept`), `Allow` by axum's router, by `error`, and in `web` for WebSocket endpoints.
+//!
 //! `Strict-Transport-Security` is not sent: TLS ends at the operator's proxy, which knows whether its certificate stays.
 
 use std::sync::LazyLock;
