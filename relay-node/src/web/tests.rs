@@ -13,6 +13,7 @@ use axum::http::{Method, Request, Version};
 use axum::response::Response;
 use engine::api::Query;
 use engine::io::Config;
+use protocol::pages::{ROUTES, SERVICES};
 use protocol::{AccountId, EntryId, KeyPair};
 use signaling::{ConnectionGuard, GuardConfig};
 use tempfile::TempDir;
@@ -251,6 +252,26 @@ async fn every_route_has_its_policy_and_fails_with_a_document_or_a_page() {
     }
     for (path, policy) in metrics {
         check_route(&fixture.metrics, &path, &policy).await;
+    }
+}
+
+#[test]
+fn no_slug_of_a_post_can_take_the_address_of_a_route() {
+    let (routes, metrics) = all_routes();
+    let app = Policy::App(APP_DEFAULT);
+    let of_relay = routes.iter().filter(|(_, policy)| *policy != app);
+    // The listener for metrics answers the app's addresses too: that they are not there.
+    let of_metrics = metrics
+        .iter()
+        .filter(|(path, _)| !ROUTES.contains(&path.as_str()));
+    for (path, _) in of_relay.chain(of_metrics) {
+        let first = path.split('/').nth(1).unwrap();
+        // A slug has no full stop, so it cannot be the name of a file.
+        let reserved = first.contains('.') || SERVICES.contains(&first);
+        assert!(
+            reserved,
+            "{path}: {first:?} is missing in protocol::pages::SERVICES"
+        );
     }
 }
 
