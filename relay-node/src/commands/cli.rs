@@ -142,15 +142,16 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     advertise: Option<RelayUrl>,
-    /// A name for what falls out together with this relay: a machine, a rack, a data centre [default: a zone of its own].
+    /// The name of this relay's failure domain: relays with the same zone fail together, because they share a machine, a rack or a
+    /// data centre [default: a zone of its own].
     #[arg(long, global = true, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
-    /// Where it stands, in degrees north and east.
+    /// The geographic position of this relay, as degrees of latitude (north) and longitude (east).
     #[arg(long, global = true, value_name = "LAT,LON", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<Place>,
-    /// Its share of the data in relation to other relays [default: 100].
+    /// The share of feeds assigned to this relay, relative to the capacity of other relays [default: 100].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<u32>,
@@ -174,20 +175,21 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_kib_per_s: Option<u32>,
-    /// How browsers of this relay rank relays, by 1000 / the sum of four terms: what a millisecond until an entry is at the
-    /// relay counts [default: 1].
+    /// Points added to a relay's cost per millisecond until an entry is stored there. Browsers of this relay rank relays by their
+    /// cost, the sum of the four --routing terms; the score they show is 1000 divided by it [default: 1].
     #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_replication: Option<f64>,
-    /// What a millisecond of response time counts [default: 2].
+    /// Points added to a relay's cost per millisecond of response time; see --routing-replication [default: 2].
     #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_response: Option<f64>,
-    /// What a kilometre counts [default: 0.02].
+    /// Points added to a relay's cost per kilometre of distance; see --routing-replication [default: 0.02].
     #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_distance: Option<f64>,
-    /// What counts if all requests fail; a part of them counts in part [default: 10000].
+    /// Points added to a relay's cost if all requests to it fail, and the same share of them if a share of the requests fails; see
+    /// --routing-replication [default: 10000].
     #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_errors: Option<f64>,
@@ -221,31 +223,32 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FILE", requires = "registry_cert")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_key: Option<PathBuf>,
-    /// Seconds after which an index relay that leads and is silent leads no more [default: two heartbeats, at least 2].
+    /// The lease of the leading index relay in seconds: a leader that does not renew it for this long loses the leadership
+    /// [default: two heartbeats, at least 2].
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_lead_s: Option<u64>,
-    /// Seconds between two looks for names that have rested [default: 600].
+    /// Seconds between two sweeps of the registry, which delete released names whose rest has ended [default: 600].
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_sweep_s: Option<u64>,
-    /// Days before a released name can be claimed by another account [default: 30].
+    /// Days that a released name rests before another account can claim it [default: 30].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     name_rest_days: Option<u32>,
-    /// Work a claim must prove, in bits, up to 24: each doubles what a flood of names costs [default: 0].
+    /// Bits of proof of work that a claim of a name needs, at most 24; each bit doubles the work [default: 0].
     #[arg(long, global = true, value_name = "BITS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     name_work_bits: Option<u8>,
-    /// Questions about names that one neighbour may ask in a minute [default: 30].
+    /// Questions about names that one neighbour may ask per minute [default: 30].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     names_per_minute: Option<u32>,
-    /// Requests for names and slugs that all together may make in a minute [default: 6000].
+    /// Requests for names and slugs that this relay accepts per minute from all clients together [default: 6000].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     claims_per_minute: Option<u32>,
-    /// Slugs an account may have, those that rest among them [default: 1000].
+    /// Slugs that one account may have, resting ones included [default: 1000].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     slugs_per_account: Option<u32>,

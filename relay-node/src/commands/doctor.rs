@@ -191,7 +191,7 @@ data_dir = \"/var/lib/starling\"
 
 # Another relay to form a network with: any one member.
 # join = [\"https://other.example\"]
-# What falls out together with this relay.
+# The failure domain: relays with the same zone fail together.
 # zone = \"cellar\"
 
 # Several relays that give out names share an etcd.

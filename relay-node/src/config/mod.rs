@@ -160,83 +160,84 @@ pub struct Settings {
     /// Relays to form a network with.
     #[serde(deserialize_with = "list")]
     pub join: Vec<RelayUrl>,
-    /// Where it is reached; none: nowhere, or on this machine.
+    /// The address at which other relays and browsers reach this relay. None: no address, or the listening address if that is on the
+    /// loopback interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<RelayUrl>,
-    /// What it falls out together with; empty: nothing else.
+    /// The failure domain: relays with the same zone fail together. Empty: a zone of its own.
     pub zone: String,
-    /// Where it stands.
+    /// The geographic position: degrees of latitude (north) and longitude (east).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Place>,
-    /// Its share of the data.
+    /// The share of feeds assigned to this relay, relative to the capacity of other relays.
     pub capacity: u32,
-    /// Milliseconds between heartbeats.
+    /// Milliseconds between two heartbeats.
     pub heartbeat_ms: u64,
-    /// Relays that keep each account's feeds.
+    /// Number of relays that keep each account's feeds.
     pub replicas: usize,
-    /// Seconds a dead relay keeps its share.
+    /// Seconds that a dead relay keeps its share before the next relay takes it over.
     pub repair_grace_s: u64,
-    /// Accounts held beside its share.
+    /// Number of accounts that are held beside the assigned ones.
     pub cached_accounts: usize,
-    /// KiB of entries fetched from other relays per second.
+    /// KiB of entries fetched from other relays per second while catching up or repairing.
     pub repair_kib_per_s: u32,
-    /// What a millisecond until an entry is at a relay counts, where browsers rank relays.
+    /// Points added to a relay's cost per millisecond until an entry is stored there. Browsers rank relays by cost.
     pub routing_replication: f64,
-    /// What a millisecond of response time counts.
+    /// Points added to a relay's cost per millisecond of response time.
     pub routing_response: f64,
-    /// What a kilometre counts.
+    /// Points added to a relay's cost per kilometre of distance.
     pub routing_distance: f64,
-    /// What failing always counts.
+    /// Points added to a relay's cost if all requests to it fail; a share of them if a share fails.
     pub routing_errors: f64,
-    /// Relays of the network; none: any.
+    /// Keys of the relays that may belong to the network. Empty: any relay.
     #[serde(deserialize_with = "list")]
     pub allow_relay: Vec<RelayKey>,
-    /// What it does; empty: see [`Self::roles`].
+    /// The roles of this relay. Empty: [`Self::roles`] chooses them.
     #[serde(deserialize_with = "list")]
     pub roles: Vec<Role>,
-    /// Where names are kept.
+    /// The registry that keeps names.
     pub registry: RegistryPlace,
-    /// A user of etcd.
+    /// The user name for etcd.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_user: Option<String>,
-    /// The password; never printed.
+    /// The password for etcd. It is never printed.
     #[serde(skip_serializing)]
     pub registry_password: String,
-    /// The authority of etcd's certificate.
+    /// A PEM file with the certificate authority of etcd. None: the authorities of the web.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_ca: Option<PathBuf>,
-    /// This relay's certificate for etcd.
+    /// A PEM file with this relay's client certificate for etcd.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_cert: Option<PathBuf>,
-    /// Its key.
+    /// A PEM file with the key of that certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_key: Option<PathBuf>,
-    /// After how many seconds a silent leader leads no more; none: after two heartbeats.
+    /// The lease of the leading index relay in seconds. None: two heartbeats, at least 2 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_lead_s: Option<u64>,
-    /// Seconds between two looks at all names.
+    /// Seconds between two sweeps of the registry for released names whose rest has ended.
     pub registry_sweep_s: u64,
-    /// Days a name rests.
+    /// Days that a released name rests before another account can claim it.
     pub name_rest_days: u32,
-    /// Work a claim must prove.
+    /// Bits of proof of work that a claim of a name needs.
     pub name_work_bits: u8,
-    /// Questions about names per neighbour and minute.
+    /// Questions about names that one neighbour may ask per minute.
     pub names_per_minute: u32,
-    /// Requests for names and slugs per minute, of everybody.
+    /// Requests for names and slugs accepted per minute from all clients together.
     pub claims_per_minute: u32,
-    /// Slugs an account may have.
+    /// Slugs that one account may have, resting ones included.
     pub slugs_per_account: u32,
     /// What people see this relay as.
     pub name: String,
-    /// Links at a time.
+    /// Maximum number of links at a time.
     pub links_max: usize,
-    /// WebSockets of one address.
+    /// Maximum number of WebSockets at a time from one address (IPv6: one /64).
     pub sockets_per_address_max: usize,
-    /// Store cache.
+    /// Memory for the store's cache, in MiB.
     pub cache_mib: usize,
-    /// What to log.
+    /// The log filter: a level, or levels by module.
     pub log: String,
-    /// How to log.
+    /// The format of log lines.
     pub log_format: LogFormat,
 }
 
