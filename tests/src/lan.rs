@@ -1,6 +1,6 @@
 //! A network of the kernel's own for one test: two sites on one switch, and a cable that can be pulled.
 //!
-//! The test runs itself once more inside (see [`crate::inside`]) a fresh network namespace. Each site is a further one with one
+//! The test runs itself once more inside (see [`crate::namespace`]) a fresh network namespace. Each site is a further one with one
 //! address; what is to be cut off together runs at one site, people included. While the cable is out every packet between
 //! the sites is lost silently, and no interface goes down: as when a switch far away fails.
 
@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::inside::{self, Namespace};
+use crate::namespace::{self, Namespace};
 
 const SWITCH: &str = "switch";
 
@@ -46,10 +46,10 @@ impl Lan {
     /// # Errors
     /// If the kernel refuses such networks, or the inner run failed.
     pub fn of_own(test: &str, names: [&'static str; 2]) -> Result<Option<Self>> {
-        if inside::is_inside(Namespace::Network)? {
+        if namespace::is_inside(Namespace::Network)? {
             return Self::new(names).map(Some);
         }
-        inside::run(test, Namespace::Network)?;
+        namespace::run(test, Namespace::Network)?;
         Ok(None)
     }
 

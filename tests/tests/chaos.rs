@@ -11,10 +11,10 @@ use protocol::entry::Entry;
 use protocol::messages::{Digest, Entries, FeedHead, Message};
 use protocol::{AccountId, VerifiedEntry};
 use rustix::process::Signal;
+use starling_tests::continuous_poster::ContinuousPoster;
 use starling_tests::figures::percentile;
 use starling_tests::link::{Link, Person};
 use starling_tests::network::{Clock, copies, held, holds, populate, repair, restored};
-use starling_tests::vigil::Vigil;
 use starling_tests::wait::eventually;
 use starling_tests::writer::{Backlog, Writer, feed};
 use starling_tests::{NativePeer, PeerOptions, Relay, RelayOptions, http, process};
@@ -449,17 +449,17 @@ async fn all_relays_are_restarted_one_after_the_other_while_a_user_posts() -> Re
     ada.wait("a second relay", |seen| seen.status.relays >= 2).await?;
     time.say("a user is linked with two of four relays");
     ada.wait("receipts", |seen| seen.status.not_durable == 0).await?;
-    let vigil = Vigil::begin(ada, Duration::from_millis(100));
+    let poster = ContinuousPoster::begin(ada, Duration::from_millis(100));
     for (n, relay) in relays.iter_mut().enumerate() {
         // As the operations guide says: not before the repair after the last one is complete.
-        vigil.linked_with(2).await?;
+        poster.linked_with(2).await?;
         relay.stop().await?;
         ensure!(!relay.is_running(), "it was stopped");
         time.say(format!("relay {n} has stopped"));
         relay.restart().await?;
         time.say(format!("relay {n} is ready again"));
     }
-    let seen = vigil.end().await?;
+    let seen = poster.end().await?;
     let posts = seen.signed.len();
     let (signed, slowest) = spread(seen.signed);
     time.say(format!(

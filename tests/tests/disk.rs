@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result, ensure};
 use engine::api::{Command, Timeline};
 use protocol::messages::{Message, NameAsked};
 use protocol::names::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
-use starling_tests::inside::{self, Namespace};
 use starling_tests::link::{Link, Person};
+use starling_tests::namespace::{self, Namespace};
 use starling_tests::network::Clock;
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::writer::{Backlog, Writer};
@@ -100,8 +100,8 @@ async fn texts(reader: &NativePeer) -> Option<Vec<String>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_room() -> Result<()> {
     let test = "a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_room";
-    if !inside::is_inside(Namespace::Mounts)? {
-        return inside::run(test, Namespace::Mounts);
+    if !namespace::is_inside(Namespace::Mounts)? {
+        return namespace::run(test, Namespace::Mounts);
     }
     let time = Clock::new();
     let disk = tempfile::tempdir()?;

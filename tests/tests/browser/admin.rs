@@ -1,7 +1,7 @@
 //! The operator's page in a real browser: the printed address, the page beside the app's service worker, and a drain.
 
 use anyhow::{Context as _, Result};
-use starling_tests::people::{all_at, first_visit, post};
+use starling_tests::user_steps::{all_at, first_visit, post};
 use starling_tests::{Browser, Relay, RelayOptions, http, shots_dir, testid};
 
 use crate::pages::look;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use starling_tests::people::{all_at, first_visit, neighbours, post};
+use starling_tests::user_steps::{all_at, first_visit, neighbours, post};
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::{Browser, Page, Relay, RelayOptions, http, shots_dir, testid};
 

@@ -21,7 +21,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Ws;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
-use starling_tests::people::{first_visit, follow, linked, post, profile_link, sees, texts};
+use starling_tests::user_steps::{first_visit, follow, linked, post, profile_link, sees, texts};
 
 /// A tab tries a relay again after twenty seconds at the most.
 const PATIENCE: Duration = Duration::from_secs(45);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use starling_tests::{Browser, Profile, Relay, testid};
 
-use starling_tests::people::{
+use starling_tests::user_steps::{
     all_at, first_visit, follow, linked, post, profile_link, restore, sees, texts, transports,
 };
 

@@ -2,7 +2,7 @@
 //! service worker has it.
 
 use anyhow::{Context as _, Result};
-use starling_tests::people::{first_visit, linked};
+use starling_tests::user_steps::{first_visit, linked};
 use starling_tests::{Browser, Page, Relay, http, testid};
 
 /// The paths of the parts of the program that this document has fetched.

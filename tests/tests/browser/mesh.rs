@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use starling_tests::{Browser, Page, Relay, RelayOptions};
 
-use starling_tests::people::{
+use starling_tests::user_steps::{
     all_at, first_visit, follow, neighbours, post, profile_link, sees, without_relay,
 };
 

@@ -7,7 +7,7 @@
 
 use anyhow::Result;
 use serde::Deserialize;
-use starling_tests::people::{all_at, first_visit, linked, post, texts};
+use starling_tests::user_steps::{all_at, first_visit, linked, post, texts};
 use starling_tests::{Browser, Relay, testid};
 
 use crate::stored::import;

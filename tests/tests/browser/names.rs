@@ -1,7 +1,7 @@
 //! Names in the network, as people ask for them, lose to others, and find each other by them.
 
 use anyhow::Result;
-use starling_tests::people::{first_visit, linked, profile_link};
+use starling_tests::user_steps::{first_visit, linked, profile_link};
 use starling_tests::{Browser, Page, Relay, shots_dir, testid};
 
 async fn ask_for(page: &Page, name: &str) -> Result<()> {

@@ -2,7 +2,7 @@
 //! device of its own with one tap, or with the recovery words once they are confirmed. What it wrote is not lost.
 
 use anyhow::Result;
-use starling_tests::people::{all_at, confirm_words, first_visit, linked, post, texts};
+use starling_tests::user_steps::{all_at, confirm_words, first_visit, linked, post, texts};
 use starling_tests::{Browser, Page, Relay, testid};
 
 use crate::stored::{export, import};

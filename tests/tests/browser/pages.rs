@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use protocol::pages::ROUTES;
-use starling_tests::people::{all_at, first_visit, linked, post, restore};
+use starling_tests::user_steps::{all_at, first_visit, linked, post, restore};
 use starling_tests::{Browser, Page, Relay, Scheme, axe, shots_dir, testid, workspace_root};
 
 use crate::old_copy::old_copy;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use starling_tests::people::{first_visit, follow, linked, post, profile_link, sees, without_relay};
+use starling_tests::user_steps::{first_visit, follow, linked, post, profile_link, sees, without_relay};
 use starling_tests::{Browser, Page, Relay, Scheme, axe, shots_dir, testid};
 
 const PICKER: &str = "[data-testid=reaction-picker]";

@@ -1,12 +1,12 @@
-//! Link names of posts, as people ask for them without a network, lose to others, choose again, and are found by them.
+//! Slugs of posts, as people ask for them without a network, lose to others, choose again, and are found by them.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use starling_tests::people::{first_visit, linked, without_relay};
+use starling_tests::user_steps::{first_visit, linked, without_relay};
 use starling_tests::{Browser, Page, Relay, axe, shots_dir, testid};
 
-/// Writes a post that is to have a link name.
+/// Writes a post that is to have a slug.
 async fn post_as(page: &Page, text: &str, slug: &str) -> Result<()> {
     page.click(&testid("nav-home")).await?;
     page.type_into(&testid("composer-input"), text).await?;
@@ -22,7 +22,7 @@ async fn open_first(page: &Page) -> Result<()> {
     page.wait_element(&testid("slug")).await
 }
 
-/// Waits until the post's page says this of its link name.
+/// Waits until the post's page says this of its slug.
 async fn shows(page: &Page, state: &str, slug: &str) -> Result<()> {
     page.wait_for(&format!(
         "(it => it?.dataset.state === '{state}' && it.dataset.slug === '{slug}')\

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde::Deserialize;
 use starling_tests::figures::{Figure, Target, percentile, print};
-use starling_tests::people::{first_visit, follow};
+use starling_tests::user_steps::{first_visit, follow};
 use starling_tests::{Browser, NativePeer, Page, Relay, http, testid};
 
 const BENCH: &str = "client";

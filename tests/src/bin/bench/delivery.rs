@@ -6,7 +6,7 @@
 use anyhow::{Context as _, Result};
 use starling_tests::figures::{Figure, Target, percentile};
 use starling_tests::keys::Modifiers;
-use starling_tests::people::{first_visit, follow, linked, profile_link};
+use starling_tests::user_steps::{first_visit, follow, linked, profile_link};
 use starling_tests::{Browser, Relay, testid};
 
 const BENCH: &str = "delivery";

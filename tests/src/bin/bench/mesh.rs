@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use starling_tests::figures::{Figure, percentile};
-use starling_tests::people::{
+use starling_tests::user_steps::{
     first_visit, follow, neighbours, post, profile_link, sees_within, without_relay,
 };
 use starling_tests::{Browser, Page, Relay, process};

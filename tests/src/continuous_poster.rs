@@ -17,7 +17,7 @@ const SIGNED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A user who posts until stopped.
 #[derive(Debug)]
-pub struct Vigil {
+pub struct ContinuousPoster {
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<Seen>>,
     sees: watch::Receiver<native::Seen>,
@@ -36,7 +36,7 @@ pub struct Seen {
     pub with_one: Duration,
 }
 
-impl Vigil {
+impl ContinuousPoster {
     /// Posts "post 0", "post 1" and so on, one each `pause`. All the author wrote before must be signed for.
     #[must_use]
     pub fn begin(author: NativePeer, pause: Duration) -> Self {
