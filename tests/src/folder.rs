@@ -24,7 +24,7 @@ pub const CONTENTS: &str = "contents.json";
 
 /// The name the first person claims at the registry.
 const NAME: &str = "ada";
-/// The link name of one of the posts.
+/// The slug of one of the posts.
 const SLUG: &str = "first-morning";
 
 /// What is in the folder, beside the entries themselves.
@@ -34,7 +34,7 @@ pub struct Contents {
     pub account: String,
     /// The name.
     pub handle: String,
-    /// The link name of the first of the texts.
+    /// The slug of the first of the texts.
     pub slug: String,
     /// What the person wrote, oldest first, the last of it on a device that was revoked afterwards.
     pub texts: Vec<String>,

@@ -54,7 +54,7 @@ async fn a_folder_of_the_first_format_is_opened_and_all_of_it_is_served() -> Res
     ensure!(known.status == 200, "{}", known.text());
     ensure!(known.text().contains(&contents.account), "{}", known.text());
 
-    // Posts of all devices, the revoked one included, with the link name and the author's name.
+    // Posts of all devices, the revoked one included, with the slug and the author's name.
     let reader = NativePeer::person("Reader").await?;
     let account: AccountId = contents.account.parse()?;
     let (follower, followers_texts) = &contents.follower;

@@ -54,7 +54,7 @@ pub const FEATURE: Feature = Feature {
 /// The counter appears when fewer characters than this are left.
 const COUNTED_CHARS: i64 = 300;
 
-/// The field of the link name.
+/// The field of the slug.
 const SLUG_INPUT: &str = "composer-slug";
 
 /// A place to write.
@@ -89,7 +89,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
         .as_ref()
         .map_or_else(|| "new".to_owned(), |to| entry_to_text(&to.parent));
     let text = use_state(|| drafts::load(&key));
-    // The link name wished for, once the person wants one.
+    // The slug wished for, once the person wants one.
     let slug = use_state(|| None::<String>);
 
     {

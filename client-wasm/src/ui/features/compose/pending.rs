@@ -34,7 +34,7 @@ pub struct NewPost {
     pub text: String,
     /// What it answers.
     pub reply_to: Option<ReplyTo>,
-    /// The link name wished for; empty: none.
+    /// The slug wished for; empty: none.
     pub slug: String,
 }
 

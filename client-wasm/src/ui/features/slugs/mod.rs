@@ -1,4 +1,4 @@
-//! A post's link name: asking for one, waiting, choosing another, giving it back. The long link works all the while.
+//! A post's slug: asking for one, waiting, choosing another, giving it back. The long link works all the while.
 
 pub mod strings;
 
@@ -50,7 +50,7 @@ pub const FEATURE: Feature = Feature {
 /// The name of the form that asks for a slug.
 const PART: &str = "slug";
 
-/// What a list says of an own post whose link name is not decided, or was refused; its page says what to do.
+/// What a list says of an own post whose slug is not decided, or was refused; its page says what to do.
 fn slug_note(post: &PostView) -> Html {
     let Some(claim) = &post.slug_claim else {
         return html! {};
@@ -67,7 +67,7 @@ fn slug_note(post: &PostView) -> Html {
     }
 }
 
-/// The link name on the post's own page.
+/// The slug on the post's own page.
 fn slug_part(context: &PostContext<'_>) -> Html {
     let (ui, post, open) = (context.ui, context.post, &context.open);
     let set = |slug: Option<String>| Command::SetSlug {

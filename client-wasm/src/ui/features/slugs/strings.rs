@@ -9,7 +9,7 @@ pub const SLUG_ASKING: &str = "Asking the network where this link leads…";
 pub const SLUG_UNKNOWN: &str =
     "Where this link leads cannot be found out right now. Try again when you are online.";
 
-/// A link name that is not decided.
+/// A slug that is not decided.
 pub fn slug_waits(claim: &ClaimView) -> String {
     let what = if claim.release {
         "Giving back"
