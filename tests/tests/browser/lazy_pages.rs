@@ -1,9 +1,15 @@
 //! Pages whose code is loaded on first use: not before, with a way out when that fails, and without a network once the
-//! service worker has it.
+//! service worker has it. And what the first load weighs without them.
 
-use anyhow::{Context as _, Result};
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
 use starling_tests::user_steps::{first_visit, linked};
-use starling_tests::{Browser, Page, Relay, http, testid};
+use starling_tests::{Browser, Page, Relay, http, testid, workspace_root};
+
+/// Bytes of the first load at most, compressed with brotli: the promise of `docs/weight.md`.
+const FIRST_LOAD_BYTES_MAX: usize = 400_000;
 
 /// The paths of the parts of the program that this document has fetched.
 const FETCHED: &str = "performance.getEntriesByType('resource').map(entry => new URL(entry.name).pathname) \
@@ -112,4 +118,86 @@ async fn every_page_opens_without_a_network() -> Result<()> {
     page.wait_element(&testid("handle")).await?;
     page.goto(&relay.url("/you/phrase")).await?;
     page.wait_element(&testid("phrase-words")).await
+}
+
+/// What the build says of itself in `build.json`, as far as it is read here.
+#[derive(Deserialize)]
+struct Build {
+    js: String,
+    wasm: String,
+    #[serde(default)]
+    later: Vec<String>,
+}
+
+/// Whether a wasm module has a custom section of this name.
+fn has_custom_section(module: &[u8], name: &str) -> Option<bool> {
+    /// Takes a LEB128 number off the front.
+    fn number(bytes: &mut &[u8]) -> Option<usize> {
+        let mut value = 0;
+        for shift in (0..35).step_by(7) {
+            let (first, rest) = bytes.split_first()?;
+            *bytes = rest;
+            value |= usize::from(first & 0x7f) << shift;
+            if first & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
+    // After the magic number and the version.
+    let mut rest = module.get(8..)?;
+    while let Some((id, after)) = rest.split_first() {
+        rest = after;
+        let length = number(&mut rest)?;
+        let (mut section, after) = rest.split_at_checked(length)?;
+        rest = after;
+        if *id == 0 {
+            let length = number(&mut section)?;
+            if section.get(..length)? == name.as_bytes() {
+                return Some(true);
+            }
+        }
+    }
+    Some(false)
+}
+
+#[test]
+fn the_first_load_has_at_most_400_000_bytes() -> Result<()> {
+    let dist = workspace_root().join("dist");
+    let build: Build = serde_json::from_slice(&fs::read(dist.join("build.json"))?)?;
+    let wasm = build.wasm.trim_start_matches('/');
+    if !dist.join(format!("{wasm}.br")).is_file() {
+        println!("not measured: the app was built without node and brotli, and has no .br files");
+        return Ok(());
+    }
+    // The linker writes the names of functions, and wasm-opt removes them.
+    let names = has_custom_section(&fs::read(dist.join(wasm))?, "name");
+    if names.with_context(|| format!("{wasm} is no wasm module"))? {
+        println!("not measured: the app was built without wasm-opt");
+        return Ok(());
+    }
+    let mut loaded = vec![
+        "index.html".to_owned(),
+        "boot.js".to_owned(),
+        "worker.js".to_owned(),
+    ];
+    loaded.extend([&build.js, &build.wasm].map(|path| path.trim_start_matches('/').to_owned()));
+    let styles = fs::read_dir(&dist)?.filter_map(|file| file.ok()?.file_name().into_string().ok());
+    loaded.extend(styles.filter(|name| name.ends_with(".css")));
+    ensure!(loaded.len() == 6, "one style sheet: {loaded:?}");
+    let mut sizes = Vec::new();
+    for name in loaded {
+        // A file of a few bytes has no compressed form.
+        let compressed = fs::metadata(dist.join(format!("{name}.br")));
+        let size = compressed.or_else(|_| fs::metadata(dist.join(&name)))?.len() as usize;
+        sizes.push((name, size));
+    }
+    let sum: usize = sizes.iter().map(|(_, size)| size).sum();
+    println!("first load: {sum} bytes");
+    ensure!(
+        sum <= FIRST_LOAD_BYTES_MAX,
+        "the first load has {sum} bytes: {sizes:?}; loaded later: {:?}",
+        build.later
+    );
+    Ok(())
 }
