@@ -1,5 +1,5 @@
 use engine::api::{Connection, Durability};
-use protocol::{AccountId, DeviceId, EntryId, EntryRef, Timestamp};
+use protocol::{AccountId, DeviceId, EntryId, EntryRef};
 
 use super::*;
 
