@@ -145,7 +145,10 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
         ada.post(&text).await?;
         written.push(text);
     }
-    relay.log().wait(mark, "the store cannot be used").await?;
+    relay
+        .log()
+        .wait(mark, r#""store not writable; retrying""#)
+        .await?;
     let line = relay.log().wait(mark, "registry store not writable").await?;
     time.say(line);
     // Reading goes on, for newcomers too, and so does looking up.
@@ -227,7 +230,10 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
         .into_iter()
         .map(|mut writer| async move { writer.write_all(POSTS).await });
     let flood = tokio::spawn(futures_util::future::try_join_all(flood));
-    relay.log().wait(mark, "the store cannot be used").await?;
+    relay
+        .log()
+        .wait(mark, r#""store not writable; retrying""#)
+        .await?;
     for n in 0..3 {
         let reader = NativePeer::person("Reader").await?;
         reader.follow(account).await?;
@@ -242,7 +248,7 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
     ensure!(is_full(disk.path()), "it is still full");
     std::fs::remove_file(&ballast)?;
     flood.await??;
-    relay.log().wait(mark, "store writable again").await?;
+    relay.log().wait(mark, r#""store writable again""#).await?;
     time.say("with room again all they wrote is signed for");
     let decided = || async {
         match ask(&relay, &refused, claim_by(&refused)).await.ok()? {

@@ -182,7 +182,10 @@ async fn a_relay_joins_late_through_one_that_is_not_there_yet() -> Result<()> {
     let mut first = relay().await?;
     first.kill().await?;
     let second = Relay::start_with(joining(&[&first])).await?;
-    second.log().wait(0, "cannot join through this relay yet").await?;
+    second
+        .log()
+        .wait(0, "cannot join through this relay; retrying")
+        .await?;
     let ada = NativePeer::person("Ada").await?;
     ada.link_with(&second).await?;
     ada.post("early").await?;
@@ -419,7 +422,10 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
     bob.wait("the post", |seen| seen.posts == ["through two proxies"])
         .await?;
 
-    fourth.log().wait(0, "cannot join through this relay yet").await?;
+    fourth
+        .log()
+        .wait(0, "cannot join through this relay; retrying")
+        .await?;
     fourth.log().wait(0, "UnknownIssuer").await?;
     assert!(fourth.log().find(0, "\"relay\":true").is_empty(), "it is linked");
 
