@@ -211,6 +211,20 @@ fn an_old_copy_becomes_a_device_of_its_own_and_keeps_its_posts() {
     );
 }
 
+/// The copy wrote after what the original wrote: one feed, whole at both, and no old copy.
+fn assert_went_on(net: &mut Network, bob: usize, copy: usize) {
+    let account = net.account(copy);
+    for peer in [bob, copy] {
+        assert_eq!(
+            net.texts(peer, Timeline::User(account)),
+            ["after that", "from the original", "before"],
+            "peer {peer}, seed {}",
+            net.seed
+        );
+    }
+    assert!(!me(net, copy).old_copy);
+}
+
 #[test]
 fn a_device_that_lags_behind_its_own_feed_fetches_it_before_it_signs() {
     let (mut net, ada, bob, copy) = copied_device();
@@ -227,16 +241,7 @@ fn a_device_that_lags_behind_its_own_feed_fetches_it_before_it_signs() {
     net.run_for_ms(300);
     net.post(copy, "after that");
     net.run_for_ms(10_000);
-    let account = net.account(copy);
-    for peer in [bob, copy] {
-        assert_eq!(
-            net.texts(peer, Timeline::User(account)),
-            ["after that", "from the original", "before"],
-            "peer {peer}, seed {}",
-            net.seed
-        );
-    }
-    assert!(!me(&mut net, copy).old_copy);
+    assert_went_on(&mut net, bob, copy);
 }
 
 #[test]
@@ -265,16 +270,7 @@ fn a_neighbour_that_never_had_the_feed_does_not_end_the_check() {
     net.heal();
     net.introduce_all();
     net.run_for_ms(10_000);
-    let account = net.account(copy);
-    for peer in [bob, copy] {
-        assert_eq!(
-            net.texts(peer, Timeline::User(account)),
-            ["after that", "from the original", "before"],
-            "peer {peer}, seed {}",
-            net.seed
-        );
-    }
-    assert!(!me(&mut net, copy).old_copy);
+    assert_went_on(&mut net, bob, copy);
 }
 
 #[test]
