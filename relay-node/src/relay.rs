@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::commands::LISTEN_FILE;
 use crate::config::{RegistryPlace, Role, Settings};
 use crate::identity::{self, IdentityError};
 use crate::names::{self, Credentials, Embedded, Etcd, TxnError, TxnStore};
@@ -23,7 +24,7 @@ use crate::web::site::{App, EmbeddedFiles};
 use crate::web::{self, About, Web};
 use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
 use crate::websocket;
-use native::data_dir::{DataDir, DataDirError};
+use native::data_dir::{self, DataDir, DataDirError};
 use native::driver::{self, DriverHandle, DriverThread, RegistryQueue};
 use native::network::{self, AddressBook};
 use native::store::{Store, StoreError};
@@ -254,6 +255,10 @@ impl Relay {
         let roles = settings.roles();
         let keys = admin::keys::Keys::open(data_dir.path()).map_err(StartError::Admin)?;
         let metrics_at = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Err(error) = data_dir::write_durably(data_dir.path(), LISTEN_FILE, &http.to_string()) {
+            // Most likely the disk is full; the relay serves users all the same.
+            tracing::error!(%error, "cannot write the relay's address; its commands need --listen until the next start");
+        }
         let admin_at = admin::place(settings, http, metrics_at);
         let claim = admin::open(data_dir.path(), admin_at.as_deref(), &keys).unwrap_or_else(|error| {
             // Most likely the disk is full; the relay serves users all the same.

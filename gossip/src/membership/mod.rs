@@ -368,7 +368,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             } => self.on_accept(peer, anchor, heartbeat, degree, now, rng),
             Message::Refuse { .. } => self.on_refuse(peer, now, rng),
             Message::ForwardJoin { newcomer, ttl } => {
-                self.walk_join(newcomer, ttl.min(WALK_TTL_MAX), Some(peer), now, rng);
+                self.walk_join(newcomer, ttl.min(WALK_TTL_MAX), Some(peer), None, now, rng);
             }
             Message::Shuffle { ttl, peers } => {
                 self.walk_shuffle(peers, ttl.min(WALK_TTL_MAX), peer, now, rng);

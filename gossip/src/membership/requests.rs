@@ -8,8 +8,8 @@ use rand_core::Rng;
 
 use super::message::Wish;
 use super::{
-    Cause, Descriptor, Guest, JOIN_WALKS, Membership, Message, Neighbour, Output, SAMPLE_MAX, SPLIT_EVERY,
-    WALK_TTL, YOUNG, jitter, pick,
+    Cause, Descriptor, Guest, Membership, Message, Neighbour, Output, SAMPLE_MAX, SPLIT_EVERY, YOUNG, jitter,
+    pick,
 };
 
 impl<P: Copy + Ord + Debug> Membership<P> {
@@ -37,9 +37,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
                 heartbeat,
                 age_s: 0,
             };
-            for _ in 0..JOIN_WALKS {
-                self.walk_join(newcomer, WALK_TTL, Some(peer), now, rng);
-            }
+            self.start_walks(newcomer, now, rng);
         }
         let may = !self.anchors_only || anchor;
         if may && matches!(wish, Wish::Join | Wish::Urgent) && self.active.len() >= self.room(wish, anchor) {

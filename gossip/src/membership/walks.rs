@@ -6,14 +6,31 @@ use core::time::Duration;
 use rand_core::Rng;
 
 use super::passive::age_s;
-use super::{Descriptor, Membership, Message, SAMPLE_MAX, WALK_TTL, WALKS_PER_S, Wish, choose_some, pick};
+use super::{
+    Descriptor, JOIN_WALKS, Membership, Message, SAMPLE_MAX, WALK_TTL, WALKS_PER_S, Wish, choose_some, pick,
+};
 
 impl<P: Copy + Ord + Debug> Membership<P> {
+    /// Starts the walks for a peer that joins here. An anchor sends the first of them by way of another anchor, if it is linked
+    /// with one: else the peers that join at one anchor would link with each other alone, and the network would fall apart
+    /// when the anchors die.
+    pub(super) fn start_walks(&mut self, newcomer: Descriptor<P>, now: Duration, rng: &mut impl Rng) {
+        for n in 0..JOIN_WALKS {
+            let by_anchor = n == 0 && self.config.anchor;
+            let next = by_anchor
+                .then(|| self.neighbour_by_chance(rng, |peer| *peer != newcomer.peer && self.is_anchor(peer)))
+                .flatten();
+            self.walk_join(newcomer, WALK_TTL, Some(newcomer.peer), next, now, rng);
+        }
+    }
+
+    /// A walk for a newcomer is at this peer: it goes on to `next`, or to a neighbour by chance, or ends here.
     pub(super) fn walk_join(
         &mut self,
         newcomer: Descriptor<P>,
         ttl: u8,
         from: Option<P>,
+        next: Option<P>,
         now: Duration,
         rng: &mut impl Rng,
     ) {
@@ -25,9 +42,11 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             return;
         }
         self.walks_left -= 1;
-        let next = (ttl > 0)
-            .then(|| self.neighbour_by_chance(rng, |peer| Some(*peer) != from && *peer != newcomer.peer))
-            .flatten();
+        let next = next.or_else(|| {
+            (ttl > 0)
+                .then(|| self.neighbour_by_chance(rng, |peer| Some(*peer) != from && *peer != newcomer.peer))
+                .flatten()
+        });
         match next {
             Some(next) => self.send(
                 next,
@@ -76,7 +95,8 @@ impl<P: Copy + Ord + Debug> Membership<P> {
 
     /// Contacts a peer outside the view.
     pub(super) fn mix(&mut self, now: Duration, rng: &mut impl Rng) {
-        if self.active.is_empty() || self.wants_more() || self.dialing.len() >= self.config.dials_max {
+        // A network may have fewer anchors than a peer would like: that is no reason never to mix.
+        if self.active.is_empty() || self.wanted() > 0 || self.dialing.len() >= self.config.dials_max {
             return;
         }
         // Former neighbours that fell silent may be on the other side of a cut: they come first, every other time.

@@ -3,14 +3,13 @@
 //! neighbour, so every signature is verified again and every index is rebuilt.
 //!
 //! The first line names the version of the file's format. A file without it is from before formats were numbered, and is read as
-//! format 1.
+//! format 1. Since format 2 the last line has the counts of what comes before it, so that a file that was cut off is recognised.
 //!
 //! The registry's rows hold its secret key: a backup is as private as the data folder.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -31,7 +30,11 @@ use native::network::AddressBook;
 use native::store::Store;
 
 /// The format that [`backup`] writes, and the latest that can be read.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
+/// The first format with a last line.
+const FORMAT_WITH_END: u64 = 2;
+/// Length of the end of a file in which its last line is looked for, in bytes: that line has two numbers of up to 20 digits.
+const END_LEN_MAX: u64 = 256;
 /// Entries given to the engine at once.
 const PART: usize = 512;
 /// The longest line: an entry of the greatest size, in base64 and said in words beside it, with every character escaped.
@@ -50,12 +53,20 @@ pub struct Report {
     pub first: Option<(u64, String)>,
     /// Rows of the registry.
     pub names: u64,
+    /// Lines that the backup had when it was written and that are missing now.
+    pub missing: u64,
 }
 
 impl Report {
     fn refuse(&mut self, line: u64, why: impl std::fmt::Display) {
         self.refused += 1;
         self.first.get_or_insert_with(|| (line, why.to_string()));
+    }
+
+    /// Whether every line of the backup is there and can be used.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.refused == 0 && self.missing == 0
     }
 
     /// For people.
@@ -71,37 +82,91 @@ impl Report {
                 counted(self.refused, "line was", "lines were")
             );
         }
+        if self.missing > 0 {
+            text += &format!(
+                "{} missing that the backup had when it was written\n",
+                counted(self.missing, "line is", "lines are")
+            );
+        }
         text
     }
 }
 
-/// Writes everything in `data_dir`, which no running relay may use, to a new file.
+/// Writes everything in `data_dir`, which no running relay may use, to a new file. The file appears under its name when it is
+/// complete and on disk.
 ///
 /// # Errors
-/// If something cannot be read or written; then the file is not complete.
+/// If something cannot be read or written; then there is no such file.
 pub fn backup(data_dir: &Path, to: &Path) -> Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)
-        .with_context(|| format!("cannot make {}; name a file that is not there yet", to.display()))?;
-    let mut out = BufWriter::new(file);
+    ensure!(
+        !to.exists(),
+        "{} exists; name a file that does not exist yet",
+        to.display()
+    );
+    ensure!(
+        data_dir.is_dir(),
+        "there is no data folder {}; name the relay's folder with --data-dir",
+        data_dir.display()
+    );
+    let folder = match to.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
     let copied = {
         let _held = DataDir::take(data_dir)?;
         copied_registry(data_dir)?
     };
-    serde_json::to_writer(&mut out, &json!({"backup": {"format": FORMAT}}))?;
-    out.write_all(b"\n")?;
+    // Readable by its owner alone, as all files that are made this way.
+    let mut file = tempfile::NamedTempFile::new_in(&folder)
+        .with_context(|| format!("cannot write in the folder {}", folder.display()))?;
+    let mut out = BufWriter::new(&mut file);
+    let write = |out: &mut BufWriter<_>, line: &Value| {
+        serde_json::to_writer(&mut *out, line)?;
+        out.write_all(b"\n")
+    };
+    write(&mut out, &json!({"backup": {"format": FORMAT}}))?;
+    let names = copied.rows.len();
     let last = (!copied.rows.is_empty()).then_some(Line::Revision(copied.revision));
     let rows = copied.rows.into_iter().map(|(key, row)| Line::Row(key, row));
     for line in last.into_iter().chain(rows) {
-        serde_json::to_writer(&mut out, &line.json())?;
-        out.write_all(b"\n")?;
+        write(&mut out, &line.json())?;
     }
-    export(data_dir, &mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
+    let entries = export(data_dir, &mut out)?;
+    write(&mut out, &json!({"end": {"entries": entries, "rows": names}}))?;
+    out.flush()?;
+    drop(out);
+    file.as_file().sync_all()?;
+    file.persist_noclobber(to)
+        .with_context(|| format!("cannot make {}", to.display()))?;
+    // The name is durable, too.
+    File::open(&folder)?.sync_all()?;
+    Ok(())
+}
+
+/// Fails if the file is empty, or of a format whose last line is missing.
+fn ensure_not_cut_off(from: &Path) -> Result<()> {
+    let mut file = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let len = file.metadata()?.len();
+    ensure!(len > 0, "{} is empty: it is no backup", from.display());
+    let mut first = Vec::new();
+    BufReader::new(&file)
+        .take(END_LEN_MAX)
+        .read_until(b'\n', &mut first)?;
+    let header = serde_json::from_slice::<Value>(&first).unwrap_or_default();
+    if header["backup"]["format"].as_u64() < Some(FORMAT_WITH_END) {
+        return Ok(());
+    }
+    file.seek(SeekFrom::Start(len.saturating_sub(END_LEN_MAX)))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    let last = end.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
+    let last = last.and_then(|line| serde_json::from_slice::<Value>(line).ok());
+    ensure!(
+        last.is_some_and(|line| line.get("end").is_some()),
+        "{} is cut off: its last line is missing, so some of what it had is, too. Nothing was changed. Take another copy of the \
+         backup; what is left of this one can be restored after deleting its first line",
+        from.display()
+    );
     Ok(())
 }
 
@@ -162,6 +227,8 @@ fn read(
     let mut report = Report::default();
     let mut part = Vec::with_capacity(PART);
     let (mut bytes, mut said) = (0_u64, Instant::now());
+    // Entries and rows of the registry that the last line counts.
+    let mut expected = 0_u64;
     let mut lines = BufReader::new(file);
     for number in 1.. {
         // Read as bytes: a damaged line is left out, whatever is in it.
@@ -189,6 +256,11 @@ fn read(
                  version that wrote it, or a later one; nothing was changed",
                 from.display()
             );
+            continue;
+        }
+        if let Some(end) = value.get("end") {
+            let counts = [&end["entries"], &end["rows"]].map(|count| count.as_u64().unwrap_or(0));
+            expected = expected.max(counts[0].saturating_add(counts[1]));
             continue;
         }
         if let Some(found) = value.get("registry") {
@@ -219,22 +291,25 @@ fn read(
         }
     }
     entries(part)?;
+    report.missing = expected.saturating_sub(report.entries + report.names + report.refused);
     Ok(report)
 }
 
 /// Checks a backup: every line, every signature. Nothing is written.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// If the file cannot be read, or was cut off.
 pub fn verify(from: &Path) -> Result<Report> {
+    ensure_not_cut_off(from)?;
     read(from, |_| Ok(()), |_| ())
 }
 
 /// Takes a backup in, into the data folder of these settings: a fresh one, or one that lacks some of it.
 ///
 /// # Errors
-/// If something cannot be read or written, or the folder has a registry already that is another than the backup's.
+/// If the file was cut off, something cannot be read or written, or the folder has a registry already that is another than the backup's.
 pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
+    ensure_not_cut_off(from)?;
     let data_dir = DataDir::take(&settings.data_dir)?;
     let key = identity::load_or_create(data_dir.path())?;
     let (handle, thread) = {

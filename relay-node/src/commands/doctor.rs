@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
+use rustix::fs::Access;
+
 use crate::commands::status::counted;
 use crate::config::{RegistryPlace, Role, Settings};
 use crate::names::{Credentials, Etcd, TxnStore};
@@ -69,25 +71,25 @@ fn ports(settings: &Settings, findings: &mut Findings) {
 }
 
 fn folder(folder: &Path, findings: &mut Findings) {
+    // What does not exist yet is made at the first start, in the nearest folder that exists.
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let place = absolute.ancestors().find(|place| place.exists());
+    let place = place.unwrap_or(Path::new("/"));
+    if let Err(error) = rustix::fs::access(place, Access::WRITE_OK | Access::EXEC_OK) {
+        findings.bad(
+            format_args!("this user cannot write in {}: {error}", place.display()),
+            format_args!(
+                "make {} as root and give it to the relay's user (`install -d -m 700 -o USER DIR`), or choose another with --data-dir",
+                folder.display()
+            ),
+        );
+    }
+    disk(place, findings);
     if !folder.exists() {
         return findings.good(format_args!(
             "{} will be made at the first start",
             folder.display()
         ));
-    }
-    match rustix::fs::statvfs(folder) {
-        Ok(disk) => {
-            let free = disk.f_bavail * disk.f_frsize;
-            let text = format!("{} MiB are free where {} is", free >> 20, folder.display());
-            match free {
-                free if free >= FREE_MIN => findings.good(text),
-                _ => findings.bad(text, "make room: with a full disk the relay takes nothing new"),
-            }
-        }
-        Err(error) => findings.bad(
-            format_args!("{} cannot be looked at: {error}", folder.display()),
-            "give this user the right to, or choose another with --data-dir",
-        ),
     }
     match data_dir::format(folder) {
         Ok(format) => findings.good(format_args!("{} has format {format}", folder.display())),
@@ -103,6 +105,24 @@ fn folder(folder: &Path, findings: &mut Findings) {
         }
         Ok(_) => {}
         Err(error) => findings.bad("posts of an older version are in the folder", error),
+    }
+}
+
+/// The space left on the disk that holds a folder.
+fn disk(folder: &Path, findings: &mut Findings) {
+    match rustix::fs::statvfs(folder) {
+        Ok(disk) => {
+            let free = disk.f_bavail * disk.f_frsize;
+            let text = format!("{} MiB are free where {} is", free >> 20, folder.display());
+            match free {
+                free if free >= FREE_MIN => findings.good(text),
+                _ => findings.bad(text, "make room: with a full disk the relay takes nothing new"),
+            }
+        }
+        Err(error) => findings.bad(
+            format_args!("{} cannot be looked at: {error}", folder.display()),
+            "give this user the right to, or choose another with --data-dir",
+        ),
     }
 }
 

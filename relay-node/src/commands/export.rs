@@ -53,18 +53,18 @@ pub enum ExportError {
     Write(#[from] io::Error),
 }
 
-/// Writes all entries stored in `data_dir`, which no running relay may use.
+/// Writes all entries stored in `data_dir`, which no running relay may use. Returns their number.
 ///
 /// # Errors
 /// [`ExportError`].
-pub fn export(data_dir: &Path, mut out: impl Write) -> Result<(), ExportError> {
+pub fn export(data_dir: &Path, mut out: impl Write) -> Result<u64, ExportError> {
     let folder = store_folder(data_dir)?;
     if !folder.is_dir() {
         return Err(ExportError::Nothing(data_dir.to_owned()));
     }
     let _held = DataDir::take(data_dir)?;
     let disk = FjallDisk::open(&folder, CACHE_BYTES)?;
-    let mut start = Vec::new();
+    let (mut start, mut entries) = (Vec::new(), 0);
     loop {
         let read = Read::Range {
             table: Table::Entries,
@@ -85,13 +85,14 @@ pub fn export(data_dir: &Path, mut out: impl Write) -> Result<(), ExportError> {
                 Some(entry) => {
                     serde_json::to_writer(&mut out, &line(&entry, &value)).map_err(io::Error::from)?;
                     out.write_all(b"\n")?;
+                    entries += 1;
                 }
                 None => eprintln!("a damaged entry was left out (row {key:02x?})"),
             }
         }
     }
     out.flush()?;
-    Ok(())
+    Ok(entries)
 }
 
 fn line(entry: &VerifiedEntry, bytes: &[u8]) -> Value {

@@ -1,13 +1,18 @@
 //! The commands of the `relay-node` program: one file for each that is more than a line.
 
 use std::path::Path;
+use std::{fs, io};
 
 use anyhow::Context as _;
 
 use crate::config::Settings;
 use crate::web::admin;
 use crate::web::site::EmbeddedFiles;
+use native::data_dir;
 use native::network::RelayUrl;
+
+/// The file in the data folder with the address at which the running relay listens for HTTP, for programs on its machine.
+pub(crate) const LISTEN_FILE: &str = "listen";
 
 pub mod backup;
 pub mod cli;
@@ -54,7 +59,11 @@ pub fn execute(cli: Cli, files: EmbeddedFiles) -> anyhow::Result<()> {
         }
         Command::Export => {
             let out = std::io::BufWriter::new(std::io::stdout().lock());
-            export::export(&settings.data_dir, out).context("the export is not complete")
+            match export::export(&settings.data_dir, out) {
+                // Whoever reads has seen enough: `export | head`.
+                Err(export::ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                result => result.map(|_| ()).context("the export is not complete"),
+            }
         }
     }
 }
@@ -65,7 +74,11 @@ fn restore(settings: &Settings, file: &Path, verify: bool) -> anyhow::Result<()>
         false => backup::restore(settings, file)?,
     };
     print!("{}", report.text());
-    anyhow::ensure!(report.refused == 0, "not all of {} could be used", file.display());
+    anyhow::ensure!(
+        report.is_complete(),
+        "not all of {} could be used",
+        file.display()
+    );
     Ok(())
 }
 
@@ -73,7 +86,13 @@ fn url_or_local(url: Option<RelayUrl>, settings: &Settings) -> anyhow::Result<Re
     url.map_or_else(|| local_url(settings), Ok)
 }
 
-/// The address on this machine of the relay with these settings.
+/// The address on this machine of the relay with these settings: where the one that uses the data folder listens, whatever
+/// flags it was started with; else where `--listen` says.
 fn local_url(settings: &Settings) -> anyhow::Result<RelayUrl> {
-    Ok(format!("http://{}", admin::here(settings.listen)).parse()?)
+    let folder = &settings.data_dir;
+    let running = data_dir::holder(folder)
+        .and_then(|_| fs::read_to_string(folder.join(LISTEN_FILE)).ok())
+        .and_then(|address| address.trim().parse().ok());
+    let address = admin::here(running.unwrap_or(settings.listen));
+    Ok(format!("http://{address}").parse()?)
 }

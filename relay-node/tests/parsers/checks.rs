@@ -134,7 +134,7 @@ pub(crate) fn arguments(text: &str) {
     }
 }
 
-/// A backup, as bytes in `file`: each line but the header is counted once, and a later format is refused.
+/// A backup, as bytes in `file`: each line but the header is counted once; what is later, cut off or empty is refused.
 pub(crate) fn backup_file(file: &Path, bytes: &[u8]) {
     let first = bytes.split(|byte| *byte == b'\n').next();
     let first = first.and_then(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
@@ -144,6 +144,10 @@ pub(crate) fn backup_file(file: &Path, bytes: &[u8]) {
     {
         // Format 0 was never written; it reads as format 1.
         assert_eq!(backup::verify(file).is_ok(), header["format"] == 0);
+        return;
+    }
+    if bytes.is_empty() {
+        assert!(backup::verify(file).is_err());
         return;
     }
     let report = backup::verify(file).unwrap();

@@ -58,3 +58,31 @@ fn the_doctor_names_an_etcd_and_a_relay_that_do_not_answer() {
     assert!(said.contains(&format!("WRONG the registry at {etcd}")), "{said}");
     assert!(said.contains(&format!("WRONG {join} does not answer")), "{said}");
 }
+
+#[test]
+fn the_doctor_names_a_folder_in_which_the_relay_could_not_write() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let readable = std::fs::Permissions::from_mode(0o555);
+    std::fs::set_permissions(dir.path(), readable).unwrap();
+    // Any user but root, who may write everywhere; and a program that this user may execute.
+    let program = Path::new("/proc/self/fd/0");
+    let mut command = std::process::Command::new(program);
+    command
+        .stdin(std::fs::File::open(env!("CARGO_BIN_EXE_relay-node")).unwrap())
+        .args(["doctor", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(dir.path().join("new"));
+    if rustix::process::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success(), "{said}");
+    let place = dir.path().display();
+    assert!(
+        said.contains(&format!("this user cannot write in {place}")),
+        "{said}"
+    );
+}

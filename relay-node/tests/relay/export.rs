@@ -43,6 +43,14 @@ async fn a_backup_is_checked_and_brings_everything_back() {
     assert!(made.status.success(), "{made:?}");
     let again = program(&["backup", path], &relay.data_dir());
     assert!(!again.status.success(), "nothing is written over");
+    // A backup that fails leaves no file, and makes no folder.
+    let (nowhere, failed) = (place.path().join("nowhere"), place.path().join("failed"));
+    assert!(
+        !program(&["backup", failed.to_str().unwrap()], &nowhere)
+            .status
+            .success()
+    );
+    assert!(!failed.exists() && !nowhere.exists());
     let checked = program(&["restore", path, "--verify"], place.path());
     let said = String::from_utf8(checked.stdout).unwrap();
     assert!(
@@ -95,11 +103,15 @@ async fn a_backup_is_checked_and_brings_everything_back() {
     // A later format is refused whole; one from before formats were numbered is read.
     let good = std::fs::read_to_string(&file).unwrap();
     let (header, lines) = good.split_once('\n').unwrap();
-    assert_eq!(header, r#"{"backup":{"format":1}}"#);
+    assert_eq!(header, r#"{"backup":{"format":2}}"#);
+    assert!(good.ends_with(&format!(
+        "{{\"end\":{{\"entries\":21,\"rows\":{}}}}}\n",
+        rows.len()
+    )));
     std::fs::write(&second, lines).unwrap();
     let earlier = program(&["restore", second.to_str().unwrap(), "--verify"], place.path());
     assert!(earlier.status.success() && earlier.stdout.starts_with(b"21 entries"));
-    std::fs::write(&second, format!("{{\"backup\":{{\"format\":2}}}}\n{lines}")).unwrap();
+    std::fs::write(&second, format!("{{\"backup\":{{\"format\":3}}}}\n{lines}")).unwrap();
     let later = program(
         &["restore", second.to_str().unwrap()],
         &place.path().join("third"),
@@ -110,8 +122,32 @@ async fn a_backup_is_checked_and_brings_everything_back() {
         "{said}"
     );
 
+    // One that was cut off, and one of which nothing is left, are refused before anything is made.
+    let cut = good.rsplitn(4, '\n').last().unwrap();
+    for left in [cut, &good[..good.len() - 5], ""] {
+        std::fs::write(&second, left).unwrap();
+        let fourth = place.path().join("fourth");
+        for args in [&["restore", "--verify"][..], &["restore"]] {
+            let args: Vec<&str> = args.iter().copied().chain([second.to_str().unwrap()]).collect();
+            let refused = program(&args, &fourth);
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert!(!refused.status.success() && !fourth.exists(), "{said}");
+            assert!(said.contains("is cut off") || said.contains("is empty"), "{said}");
+        }
+    }
+    // A line in the middle is gone.
+    let (first, rest) = lines.split_once('\n').unwrap();
+    let without = rest.split_once('\n').unwrap().1;
+    std::fs::write(&second, format!("{header}\n{first}\n{without}")).unwrap();
+    let checked = program(&["restore", second.to_str().unwrap(), "--verify"], place.path());
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        !checked.status.success() && said.contains("1 line is missing"),
+        "{said}"
+    );
+
     // One post is changed by a letter, its signature is not.
-    let line = good.lines().last().unwrap();
+    let line = good.lines().rev().nth(1).unwrap();
     let entry: serde_json::Value = serde_json::from_str(line).unwrap();
     let mut bytes = BASE64
         .decode(entry["entry"].as_str().unwrap().as_bytes())

@@ -252,6 +252,14 @@ async fn status_says_how_a_relay_is_and_that_none_is_there() {
     assert!(well.status.success(), "{said}");
     assert!(said.starts_with("Ada's relay "), "{said}");
     assert!(said.contains("(this)  alive  cellar"), "{said}");
+    // It is found by its data folder, whatever flags it was started with.
+    let by_folder = tokio::process::Command::new(env!("CARGO_BIN_EXE_relay-node"))
+        .args(["status", "--data-dir"])
+        .arg(relay.data_dir())
+        .output()
+        .await
+        .unwrap();
+    assert!(by_folder.status.success(), "{by_folder:?}");
 
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
