@@ -1,10 +1,11 @@
 //! What a person changes: every command becomes one or more entries of this device's feed, or a setting.
 
+use ordered::Map;
 use protocol::kinds::Revocation;
 use protocol::kinds::{Post, Profile, ReplyTo};
 use protocol::names::NameAction;
 use protocol::phrase::{self, PhraseError};
-use protocol::{Body, DeviceId, EntryRef, KeyPair, limits};
+use protocol::{Body, DeviceId, EntryId, EntryRef, KeyPair, limits};
 
 use crate::api::{Command, CommandResult, Error, Response};
 use crate::ctx::Ctx;
@@ -241,10 +242,29 @@ impl Person {
         }
         net.close_all(ctx, "this device becomes a new device");
         log.leave_own(ctx);
-        let posts = self.own_feed.take_set_aside(ctx);
+        let set_aside = self.own_feed.take_set_aside(ctx);
         let outcome = self.become_device(ctx, log, &account_key, keep, device_name);
-        for post in posts {
-            log.append_own(ctx, &Body::Post(post));
+        // Entries get new ids: what refers to one of them refers to the new one.
+        let mut issued: Map<EntryId, EntryId> = Map::new();
+        for (id, mut body) in set_aside {
+            let renew = |entry: &mut EntryRef| {
+                if let Some(id) = issued.get(&entry.id) {
+                    entry.id = *id;
+                }
+            };
+            match &mut body {
+                Body::Post(Post {
+                    reply: Some(reply), ..
+                }) => {
+                    renew(&mut reply.root);
+                    renew(&mut reply.parent);
+                }
+                Body::Reaction(reaction) => renew(&mut reaction.post),
+                _ => {}
+            }
+            if let Some(entry) = log.append_own(ctx, &body) {
+                issued.insert(id, entry.id());
+            }
         }
         Ok(outcome)
     }

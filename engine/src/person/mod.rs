@@ -173,7 +173,14 @@ impl Person {
         self.own_feed.on_other_branch(ctx, log);
     }
 
-    /// Rows of entries that are taken back; `None`: they could not be read.
+    /// A feed of an account turned out to be forked.
+    pub(crate) fn on_forked(&mut self, ctx: &mut Ctx, log: &Log, account: &AccountId) {
+        if ctx.is_me(account) {
+            self.own_feed.on_forked(ctx, log);
+        }
+    }
+
+    /// Rows of entries that are taken back or set aside; `None`: they could not be read.
     pub(crate) fn on_cut_rows(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &Kinds, rows: Option<Rows>) {
         match rows {
             Some(rows) => self.own_feed.on_cut_rows(ctx, log, kinds, rows),

@@ -2,17 +2,23 @@
 //! older state of it. Whatever is signed then contradicts what was signed before: the feed would be forked for good.
 //!
 //! After a start the device therefore asks its neighbours how far they hold its feed before it signs anything, and tells them of
-//! nothing that no other peer has confirmed. Each neighbour has to answer, and one of the relays that the device knows, if it knows
-//! any: a neighbour that never had the feed answers first and proves nothing. If they hold more, it is fetched and writing goes on after it. If they hold something
-//! else, the entries here that no other peer confirmed are taken back: this is an old copy. Their posts are set aside, and are
-//! issued again once the person makes this copy a device of its own.
+//! nothing that no other peer has confirmed. Each neighbour has to answer, and as many of the relays that the device knows as it
+//! wants to be linked with: a neighbour that never had the feed answers first and proves nothing, and a relay may itself have been
+//! set back. If they hold more, it is fetched and writing goes on after it. If they hold something else, the entries here that no
+//! other peer confirmed are taken back: this is an old copy. What they say is set aside, and is issued again once the person makes
+//! this copy a device of its own. The same is set aside of a feed that is forked, from the number of the fork on.
 //!
-//! Invariant: what was confirmed by another peer is never taken back; that would be a real fork ([`crate::log::forks`]).
+//! Neighbours that are slow to answer do not keep a person from writing, but they keep what is written from being published: until
+//! it is, it can be taken back.
+//!
+//! Invariants: what was confirmed by another peer is never taken back; that would be a real fork ([`crate::log::forks`]). An entry
+//! that is set aside is issued again or found to be known to others, whatever happens between.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use ordered::{Map, Set, sorted_by_key};
+use protocol::kinds::Kind;
 use protocol::messages::FeedHead;
 use protocol::{Body, DeviceId, Entry, EntryId, Instant, codec};
 use serde::{Deserialize, Serialize};
@@ -28,11 +34,17 @@ use crate::log::records::meta;
 use crate::net::Net;
 use crate::store::{Op, Read, Rows, Table};
 
-/// Neighbours are given this long to say how far they hold the own feed, and a known relay to become one.
+/// A person who writes waits this long for neighbours to say how far they hold the own feed, and for known relays to become
+/// neighbours.
 pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// What they hold beyond this copy is waited for this long: that it exists is their word alone, and nobody may keep a person from
-/// writing for ever.
+/// What was written meanwhile is published this long after the first question, whoever has not answered: somebody must not be able
+/// to keep a person silent.
+pub(super) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
+/// What neighbours hold beyond this copy is waited for this long: that it exists is their word alone.
 pub(super) const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Once some of it has arrived, which proves that this copy is behind, the rest is waited for as long as the next entry takes no
+/// longer than this: the largest entry over the slowest link that is of use.
+pub(super) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
 /// Commands that wait for the check. Policy when full: further ones are refused.
 pub(super) const WAITING_MAX: usize = 64;
 /// Links whose neighbour has answered. Policy when full: further answers are not counted, and time ends the check.
@@ -48,19 +60,52 @@ enum State {
     Asked {
         since: Instant,
     },
-    /// A neighbour holds more: up to this number.
+    /// They were asked and did not answer in time: commands wait no more; what they write is not published yet.
+    Unanswered {
+        since: Instant,
+    },
+    /// A neighbour holds more: up to this number. `since`: when it said so, or when the last entry arrived.
     Behind {
         next_seq: u64,
         since: Instant,
+        arrived: bool,
     },
     Checked,
 }
 
-/// A post that was taken back.
+/// What an entry said that was taken back, or that a fork has made void.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SetAside {
     seq: u64,
-    post: protocol::kinds::Post,
+    kind: Kind,
+    body: Vec<u8>,
+}
+
+impl SetAside {
+    fn of(entry: &Entry) -> Option<Self> {
+        let header = &entry.signed.header;
+        let issued_again = matches!(
+            Body::decode(header.kind, &entry.body)?,
+            Body::Post(_) | Body::Profile(_) | Body::Follow(_) | Body::Reaction(_)
+        );
+        issued_again.then(|| Self {
+            seq: header.seq,
+            kind: header.kind,
+            body: entry.body.clone(),
+        })
+    }
+
+    fn is_post(&self) -> bool {
+        self.kind == Kind::POST
+    }
+}
+
+/// Which entries are being read to be set aside, from the first number on.
+#[derive(Clone, Copy, Debug)]
+struct Cutting {
+    from: u64,
+    /// They stay where they are: others have them, and a fork made them void.
+    keep: bool,
 }
 
 /// See the module.
@@ -71,8 +116,9 @@ pub(crate) struct OwnFeed {
     compared: Set<LinkId>,
     /// Neighbours hold another continuation of the feed than this copy did.
     old_copy: bool,
-    /// The entries that contradict theirs are being read, from this number on.
-    cutting: Option<u64>,
+    /// The entries that contradict theirs have been taken back. What the feed has beyond that came from others.
+    cut: bool,
+    cutting: Option<Cutting>,
     set_aside: Map<EntryId, SetAside>,
     waiting: VecDeque<(RequestId, Command)>,
 }
@@ -81,6 +127,7 @@ impl OwnFeed {
     pub(super) fn restore(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         if key == meta::OLD_COPY {
             self.old_copy = true;
+            self.cut = !value.is_empty();
             return Some(());
         }
         let id = keys::id_at(key, meta::SET_ASIDE.len())?;
@@ -96,7 +143,8 @@ impl OwnFeed {
 
     /// Posts that will be issued again.
     pub(crate) fn set_aside_len(&self) -> u32 {
-        u32::try_from(self.set_aside.len()).unwrap_or(u32::MAX)
+        let posts = self.set_aside.values().filter(|entry| entry.is_post());
+        u32::try_from(posts.count()).unwrap_or(u32::MAX)
     }
 
     /// The store has been read: neighbours learn only of what others have confirmed, until the feed is checked.
@@ -106,13 +154,20 @@ impl OwnFeed {
         if let Some(head) = head_of(log, device, confirmed) {
             log.withhold_own(&device, Some((confirmed, head)));
         }
-        if log
-            .feeds
-            .get(&device)
-            .is_some_and(|feed| feed.next_seq > confirmed)
-            && self.old_copy
-        {
+        if self.old_copy && !self.cut {
             self.begin_cut(ctx, log);
+        }
+        self.on_forked(ctx, log);
+    }
+
+    /// The own feed may be forked: what it says from there on is void everywhere, and is set aside.
+    pub(super) fn on_forked(&mut self, ctx: &mut Ctx, log: &Log) {
+        let device = ctx.device();
+        let Some(from) = device.and_then(|device| log.feeds.get(&device)?.forked) else {
+            return;
+        };
+        if self.cutting.is_none() {
+            self.read_entries(ctx, log, Cutting { from, keep: true });
         }
     }
 
@@ -147,7 +202,9 @@ impl OwnFeed {
     /// The commands that need not wait any more.
     pub(crate) fn take_ready(&mut self) -> VecDeque<(RequestId, Command)> {
         match self.state {
-            State::Checked => core::mem::take(&mut self.waiting),
+            State::Checked | State::Unchecked | State::Unanswered { .. } => {
+                core::mem::take(&mut self.waiting)
+            }
             _ if self.old_copy => core::mem::take(&mut self.waiting),
             _ => VecDeque::new(),
         }
@@ -156,31 +213,58 @@ impl OwnFeed {
     /// Once a second. `true`: neighbours may learn of the whole feed from now on.
     pub(crate) fn on_timer(&mut self, ctx: &Ctx, net: &Net, log: &mut Log) -> bool {
         let now = ctx.now.instant;
-        if self.state == State::Unchecked && ctx.me().is_some() && net.neighbours().next().is_some() {
-            self.state = State::Asked { since: now };
+        let alone = net.neighbours().next().is_none();
+        match self.state {
+            State::Unchecked if ctx.me().is_some() && !alone => self.state = State::Asked { since: now },
+            // What is written without a network can be taken back.
+            State::Asked { .. } | State::Unanswered { .. } | State::Behind { .. } if alone => {
+                self.state = State::Unchecked;
+                self.compared = Set::new();
+            }
+            State::Asked { since } if now.since(since) >= CHECK_TIMEOUT => {
+                self.state = State::Unanswered { since };
+            }
+            _ => {}
         }
         let over = match self.state {
-            State::Asked { since } => now.since(since) >= CHECK_TIMEOUT || self.have_all_answered(net),
-            State::Behind { next_seq, since } => {
+            State::Asked { .. } | State::Unanswered { .. } => self.is_answered(ctx, net),
+            State::Behind {
+                next_seq,
+                since,
+                arrived,
+            } => {
                 let own = ctx.device().and_then(|device| log.feeds.get(&device));
-                own.is_none_or(|feed| feed.next_seq >= next_seq) || now.since(since) >= CATCH_UP_TIMEOUT
+                let patience = if arrived {
+                    PROGRESS_TIMEOUT
+                } else {
+                    CATCH_UP_TIMEOUT
+                };
+                own.is_none_or(|feed| feed.next_seq >= next_seq) || now.since(since) >= patience
             }
             State::Unchecked | State::Checked => false,
         };
         over && self.finish(ctx, log)
     }
 
-    /// Whether every neighbour has said all that it holds, and among them a relay that this device knows, if it knows any.
-    fn have_all_answered(&self, net: &Net) -> bool {
-        let (mut answered, mut relay) = (false, net.known.len() == 0);
+    /// Whether every neighbour has said all that it holds, and among them as many known relays as this device wants to be linked
+    /// with. One of them is enough after a while, and nobody after a longer one.
+    fn is_answered(&self, ctx: &Ctx, net: &Net) -> bool {
+        let (now, known) = (ctx.now.instant, net.known.len());
+        let relays_wanted = match self.state {
+            State::Asked { .. } => known.min(ctx.config.relays_target),
+            State::Unanswered { since } if now.since(since) >= PUBLISH_TIMEOUT => return true,
+            State::Unanswered { .. } => known.min(1),
+            State::Unchecked | State::Behind { .. } | State::Checked => return false,
+        };
+        let (mut answered, mut relays) = (false, 0);
         for session in net.neighbours() {
             if !self.compared.contains(&session.link) {
                 return false;
             }
             answered = true;
-            relay |= net.known.is_relay(&session.peer);
+            relays += usize::from(net.known.is_relay(&session.peer));
         }
-        answered && relay
+        answered && relays >= relays_wanted
     }
 
     fn finish(&mut self, ctx: &Ctx, log: &mut Log) -> bool {
@@ -204,7 +288,7 @@ impl OwnFeed {
         if self.compared.len() < COMPARED_MAX {
             self.compared.insert(link);
         }
-        matches!(self.state, State::Asked { .. }) && self.have_all_answered(net) && self.finish(ctx, log)
+        self.is_answered(ctx, net) && self.finish(ctx, log)
     }
 
     /// A neighbour says how far it holds the own feed; its head is all zero if it does not say.
@@ -213,12 +297,23 @@ impl OwnFeed {
             return;
         };
         if head.next_seq > next_seq {
-            if self.state != State::Checked {
-                self.state = State::Behind {
-                    next_seq: head.next_seq,
-                    since: ctx.now.instant,
-                };
-            }
+            // Saying it again does not make anybody wait longer.
+            let (known, since, arrived) = match self.state {
+                State::Checked => return,
+                State::Behind {
+                    next_seq,
+                    since,
+                    arrived,
+                } => (next_seq, since, arrived),
+                State::Unchecked | State::Asked { .. } | State::Unanswered { .. } => {
+                    (0, ctx.now.instant, false)
+                }
+            };
+            self.state = State::Behind {
+                next_seq: head.next_seq.max(known),
+                since,
+                arrived,
+            };
             return;
         }
         let last = head.next_seq.checked_sub(1);
@@ -235,11 +330,7 @@ impl OwnFeed {
             return;
         }
         self.old_copy = true;
-        ctx.write(Op::Put {
-            table: Table::Meta,
-            key: meta::OLD_COPY.to_vec(),
-            value: Vec::new(),
-        });
+        write_old_copy(ctx, false);
         ctx.changed.me = true;
         self.begin_cut(ctx, log);
     }
@@ -247,21 +338,30 @@ impl OwnFeed {
     /// Reads the entries that no other peer has confirmed.
     fn begin_cut(&mut self, ctx: &mut Ctx, log: &Log) {
         let Some(device) = ctx.device() else { return };
-        let confirmed = log.holders.reach(&device).0;
-        let Some(feed) = log
-            .feeds
-            .get(&device)
-            .filter(|_| head_of(log, device, confirmed).is_some())
-        else {
-            return;
-        };
-        if self.cutting.is_some() || confirmed >= feed.next_seq {
+        let from = log.holders.reach(&device).0;
+        let begun = self.cutting.is_some_and(|cutting| !cutting.keep);
+        if begun || head_of(log, device, from).is_none() {
             return;
         }
-        self.cutting = Some(confirmed);
+        if log.feeds.get(&device).is_some_and(|feed| from >= feed.next_seq) {
+            self.cut = true;
+            return write_old_copy(ctx, true);
+        }
+        self.read_entries(ctx, log, Cutting { from, keep: false });
+    }
+
+    fn read_entries(&mut self, ctx: &mut Ctx, log: &Log, cutting: Cutting) {
+        let device = ctx.device();
+        let Some(feed) = device.and_then(|device| log.feeds.get(&device)) else {
+            return;
+        };
+        if cutting.from >= feed.next_seq {
+            return;
+        }
+        self.cutting = Some(cutting);
         let read = Read::Range {
             table: Table::Entries,
-            start: keys::entry(feed.number, confirmed),
+            start: keys::entry(feed.number, cutting.from),
             end: keys::entry(feed.number, feed.next_seq),
             limit: usize::MAX,
             bytes_max: usize::MAX,
@@ -274,13 +374,23 @@ impl OwnFeed {
         self.cutting = None;
     }
 
-    /// Takes entries back, and sets their posts aside. All of it is one batch.
+    /// Sets aside what entries say, and takes them back unless others have them. All of it is one batch.
     pub(super) fn on_cut_rows(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &Kinds, rows: Rows) {
-        let (Some(from), Some(device), Some(account)) = (self.cutting.take(), ctx.device(), ctx.me()) else {
+        let (Some(cutting), Some(device), Some(account)) = (self.cutting.take(), ctx.device(), ctx.me())
+        else {
             return;
         };
+        if cutting.keep {
+            for (_, value) in rows.into_iter().flatten() {
+                if let Ok(entry) = codec::decode::<Entry>(&value) {
+                    self.set_aside(ctx, &entry);
+                }
+            }
+            ctx.changed.me = true;
+            return;
+        }
         // Another peer may have confirmed more while it was read.
-        let from = from.max(log.holders.reach(&device).0);
+        let from = cutting.from.max(log.holders.reach(&device).0);
         let Some((number, head)) = log
             .feeds
             .get(&device)
@@ -291,34 +401,40 @@ impl OwnFeed {
         };
         let mut posts = 0;
         for (key, value) in rows.into_iter().flatten() {
-            let Some(seq) = keys::seq_of(&key).filter(|seq| *seq >= from) else {
+            if keys::seq_of(&key).is_none_or(|seq| seq < from) {
                 continue;
             };
             if let Ok(entry) = codec::decode::<Entry>(&value) {
                 let header = &entry.signed.header;
                 kinds.unindex(ctx, Viewer::of(ctx), header, header.id(), &entry.body, number);
-                if let Some(Body::Post(post)) = Body::decode(header.kind, &entry.body) {
-                    posts += 1;
-                    self.set_aside(ctx, header.id(), SetAside { seq, post });
-                }
+                posts += u64::from(header.kind == Kind::POST);
+                self.set_aside(ctx, &entry);
             }
             let table = Table::Entries;
             ctx.write(Op::Delete { table, key });
         }
         log.cut_own(&device, from, head, posts);
+        self.cut = true;
+        write_old_copy(ctx, true);
         ctx.write_strictly();
         ctx.changed.me = true;
         // Names, profile and follows as of the entries that are left; then neighbours are asked again.
         ctx.fact(Fact::Voided(account));
     }
 
-    fn set_aside(&mut self, ctx: &mut Ctx, id: EntryId, post: SetAside) {
-        ctx.write(Op::put(Table::Meta, set_aside_key(&id), &post));
-        self.set_aside.insert(id, post);
+    fn set_aside(&mut self, ctx: &mut Ctx, entry: &Entry) {
+        if let Some(said) = SetAside::of(entry) {
+            let id = entry.signed.header.id();
+            ctx.write(Op::put(Table::Meta, set_aside_key(&id), &said));
+            self.set_aside.insert(id, said);
+        }
     }
 
     /// An entry of the own feed arrived: if it was taken back, others have it after all.
     pub(super) fn on_arrived(&mut self, ctx: &mut Ctx, id: &EntryId) {
+        if let State::Behind { since, arrived, .. } = &mut self.state {
+            (*since, *arrived) = (ctx.now.instant, true);
+        }
         if self.set_aside.remove(id).is_some() {
             ctx.write(Op::Delete {
                 table: Table::Meta,
@@ -328,10 +444,10 @@ impl OwnFeed {
         }
     }
 
-    /// This copy becomes a device of its own: the posts to issue again, in their order.
-    pub(super) fn take_set_aside(&mut self, ctx: &mut Ctx) -> Vec<protocol::kinds::Post> {
-        let posts = sorted_by_key(core::mem::take(&mut self.set_aside), |(_, post)| post.seq);
-        for (id, _) in &posts {
+    /// This copy becomes a device of its own: what to issue again, in its order, with the ids that it had.
+    pub(super) fn take_set_aside(&mut self, ctx: &mut Ctx) -> Vec<(EntryId, Body)> {
+        let entries = sorted_by_key(core::mem::take(&mut self.set_aside), |(_, entry)| entry.seq);
+        for (id, _) in &entries {
             ctx.write(Op::Delete {
                 table: Table::Meta,
                 key: set_aside_key(id),
@@ -341,8 +457,20 @@ impl OwnFeed {
             table: Table::Meta,
             key: meta::OLD_COPY.to_vec(),
         });
-        posts.into_iter().map(|(_, post)| post.post).collect()
+        let bodies = entries.into_iter();
+        bodies
+            .filter_map(|(id, entry)| Some((id, Body::decode(entry.kind, &entry.body)?)))
+            .collect()
     }
+}
+
+/// This is an old copy. `cut`: what contradicts the others has been taken back.
+fn write_old_copy(ctx: &mut Ctx, cut: bool) {
+    ctx.write(Op::Put {
+        table: Table::Meta,
+        key: meta::OLD_COPY.to_vec(),
+        value: if cut { vec![1] } else { Vec::new() },
+    });
 }
 
 /// The id of the last of the first `next_seq` entries; `None` if it is not known.

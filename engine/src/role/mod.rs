@@ -564,6 +564,16 @@ impl Role {
         }
     }
 
+    /// A feed of an account turned out to be forked.
+    pub(crate) fn on_forked(&mut self, ctx: &mut Ctx, parts: &mut Parts, account: &AccountId) {
+        match self {
+            Self::Person(person) => person.on_forked(ctx, &parts.log, account),
+            #[cfg(feature = "relay")]
+            Self::Relay(_) => {}
+        }
+        parts.sync.on_forked(ctx, &parts.log, account);
+    }
+
     /// Neighbours hold another continuation of the own feed.
     pub(crate) fn on_own_branch(&mut self, ctx: &mut Ctx, parts: &mut Parts) {
         if let Self::Person(person) = self {
