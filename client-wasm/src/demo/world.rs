@@ -480,5 +480,6 @@ pub(super) fn me(scenario: &Scenario, name: &str) -> MeView {
         relays_only: false,
         old_copy: scenario.has("old-copy"),
         set_aside: if scenario.has("old-copy") { 2 } else { 0 },
+        elsewhere: scenario.has("elsewhere"),
     }
 }

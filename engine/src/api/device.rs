@@ -35,8 +35,10 @@ pub struct MeView {
     /// This device's store is an old copy (a copied browser profile, a machine that was set back): it can read, not write, until
     /// [`Command::BeginAsNewDevice`](super::Command::BeginAsNewDevice).
     pub old_copy: bool,
-    /// Posts written on the old copy that no other peer has: they are issued again then.
+    /// Posts written on the old copy that no other peer has, or that a fork made void: they are issued again then.
     pub set_aside: u32,
+    /// The same device is in use in another place, with a copy of this store: what both write would fork its feed.
+    pub elsewhere: bool,
     /// Link to relays alone.
     pub relays_only: bool,
 }

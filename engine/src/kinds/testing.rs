@@ -265,6 +265,7 @@ impl Bench {
             relays_only: false,
             old_copy: false,
             set_aside: 0,
+            elsewhere: false,
         };
         self.kinds.show_me(&mut view, self.viewer);
         view

@@ -1,6 +1,7 @@
 //! Links to other peers: channels and their sessions, the overlay that decides who is a neighbour, and introductions over
 //! neighbours.
 
+mod displaced;
 pub(crate) mod introductions;
 pub(crate) mod known;
 pub(crate) mod overlay;
@@ -23,6 +24,7 @@ use crate::facts::{Ended, Fact};
 use crate::io::{LinkId, Log, Output};
 use crate::relays::directory::Directory;
 
+use displaced::{Displaced, REPLACED};
 use introductions::Introductions;
 use known::KnownRelays;
 pub(crate) use sessions::Session;
@@ -40,6 +42,9 @@ pub(crate) struct Net {
     pub(crate) known: KnownRelays,
     membership: Option<Membership<PeerId>>,
     introductions: Introductions,
+    displaced: Displaced,
+    /// Whether [`Displaced::is_elsewhere`] when it was looked at last.
+    elsewhere: bool,
     /// Every relay of the directory never sleeps and is dialled: relays link with relays. Otherwise only those this peer knows.
     trusts_directory: bool,
     relays_only: bool,
@@ -54,6 +59,8 @@ impl Net {
             known: KnownRelays::default(),
             membership: None,
             introductions: Introductions::default(),
+            displaced: Displaced::default(),
+            elsewhere: false,
             trusts_directory,
             relays_only: false,
             online: true,
@@ -189,7 +196,11 @@ impl Net {
                     link,
                     reason: "the neighbour closed it".into(),
                 });
+                let peer = self.session(link).map(|session| session.peer);
                 self.end(ctx, link, &format!("closed by the neighbour: {reason}"));
+                if let Some(peer) = peer.filter(|_| reason == REPLACED) {
+                    self.on_replaced(ctx, peer);
+                }
             }
             Heard::Established(established) => {
                 let peer = established.peer;
@@ -199,6 +210,31 @@ impl Net {
             }
             Heard::Message(message, len) => self.on_message(ctx, directory, link, message, len),
         }
+    }
+
+    /// A peer replaced its link to this device by a newer one. If this device opened none, another holder of its key did.
+    fn on_replaced(&mut self, ctx: &mut Ctx, peer: PeerId) {
+        let dials = self.membership.as_ref().is_some_and(|it| it.is_dialing(&peer));
+        if dials || self.is_handshaking() || self.link_to(&peer).is_some() {
+            return;
+        }
+        if self.displaced.record(ctx.now.instant)
+            && let Some(membership) = &mut self.membership
+        {
+            membership.postpone(&peer, ctx.clock(), &mut ctx.rng);
+        }
+        self.look_elsewhere(ctx);
+    }
+
+    /// Whether this device is in use in another place, too.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
+
+    fn look_elsewhere(&mut self, ctx: &mut Ctx) {
+        let elsewhere = self.displaced.is_elsewhere(ctx.now.instant);
+        ctx.changed.me |= elsewhere != self.elsewhere;
+        self.elsewhere = elsewhere;
     }
 
     fn on_message(
@@ -295,6 +331,7 @@ impl Net {
     /// What time alone does to links.
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
         self.introductions.refill();
+        self.look_elsewhere(ctx);
         let mut ended = Vec::new();
         for (link, channel) in self.channels.iter_mut() {
             if let Err(reason) = channel.on_timer(ctx, *link) {

@@ -20,6 +20,7 @@ use crate::io::{Config, LinkId, Log, Output, PeerKind};
 use crate::relays::directory::Directory;
 
 use super::Net;
+use super::displaced::REPLACED;
 use super::sessions::Channel;
 
 const _: () = assert!(membership::SAMPLE_MAX == limits::PEERS_PER_MESSAGE_MAX);
@@ -158,7 +159,7 @@ impl Net {
                 return self.close(ctx, link, "both dialled at once");
             }
             // The older one is most likely dead without knowing it.
-            self.close(ctx, older, "replaced by a newer link");
+            self.close(ctx, older, REPLACED);
         }
         self.by_peer.insert(peer, link);
         if let Some(membership) = &mut self.membership {

@@ -62,6 +62,7 @@ impl Standing for RoleStanding<'_> {
                     relays_only: self.net.relays_only(),
                     old_copy: person.own_feed.is_old_copy(),
                     set_aside: person.own_feed.set_aside_len(),
+                    elsewhere: self.net.is_elsewhere(),
                 })
             }
             #[cfg(feature = "relay")]

@@ -90,6 +90,7 @@ pub(crate) struct Own {
     pub(crate) old_copy: bool,
     /// Posts that are to be issued again.
     pub(crate) set_aside: u32,
+    pub(crate) elsewhere: bool,
 }
 
 /// A query that is not about views, or that the network has to answer.

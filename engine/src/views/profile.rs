@@ -60,6 +60,7 @@ pub(crate) fn me_view(sources: &Sources<'_>) -> Option<MeView> {
         relays_only: own.relays_only,
         old_copy: own.old_copy,
         set_aside: own.set_aside,
+        elsewhere: own.elsewhere,
     };
     sources.kinds.show_me(&mut view, sources.viewer);
     Some(view)

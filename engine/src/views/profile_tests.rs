@@ -13,6 +13,7 @@ fn own(author: &Author) -> Own {
         relays_only: true,
         old_copy: false,
         set_aside: 0,
+        elsewhere: false,
     }
 }
 

@@ -127,6 +127,28 @@ fn publish(text: &str) -> Command {
     }
 }
 
+#[test]
+fn two_copies_that_are_open_at_once_take_each_others_links_seldom_and_say_so() {
+    let (mut net, ada, _, copy) = copied_device();
+    net.start(ada);
+    for _ in 0..20 {
+        // Dials that found the other copy, or nobody, are answered now.
+        net.introduce_all();
+        net.run_for_ms(1_000);
+    }
+    assert!(me(&mut net, ada).elsewhere || me(&mut net, copy).elsewhere);
+    let before = net.opened;
+    net.run_for_ms(120_000);
+    let opened = net.opened - before;
+    assert!(opened <= 12, "{opened} links in two minutes, seed {}", net.seed);
+    assert!(me(&mut net, ada).elsewhere || me(&mut net, copy).elsewhere);
+    net.crash(copy);
+    net.run_for_ms(400_000);
+    let original = me(&mut net, ada);
+    assert!(!original.elsewhere && !original.forked, "{original:?}");
+    assert!(!net.linked(ada).is_empty());
+}
+
 /// An old copy of a device wrote while no other peer saw it; then it came online.
 fn old_copy() -> (Network, usize, usize, usize) {
     let (mut net, ada, bob, copy) = copied_device();

@@ -123,6 +123,8 @@ pub(crate) struct Network {
     /// Channels carry their frames in order: the time the last one arrives.
     arrivals: BTreeMap<(usize, LinkId), u64>,
     blocked_pairs: BTreeSet<(usize, usize)>,
+    /// Channels opened so far.
+    pub(crate) opened: u64,
     /// Whether there is a signaling server; without it, peers must introduce each other.
     pub(crate) signaling: bool,
     /// Dials that wait for an introduction.
@@ -152,6 +154,7 @@ impl Network {
             trace: blake3::Hasher::new(),
             arrivals: BTreeMap::new(),
             blocked_pairs: BTreeSet::new(),
+            opened: 0,
             signaling: true,
             calls: BTreeSet::new(),
             traffic: BTreeMap::new(),
@@ -496,6 +499,7 @@ impl Network {
     }
 
     pub(crate) fn connect(&mut self, from: usize, to: usize) {
+        self.opened += 1;
         self.counter += 2;
         let (ours, theirs) = (LinkId(self.counter), LinkId(self.counter + 1));
         self.counter += 1;

@@ -294,6 +294,14 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.set_deadline();
     }
 
+    /// `peer` is not dialled again for as long as one that refused.
+    pub fn postpone(&mut self, peer: &P, now: Duration, rng: &mut impl Rng) {
+        let pause = self.config.mix_every;
+        self.dialing.remove(peer);
+        self.passive.refused(peer, now, pause, rng);
+        self.set_deadline();
+    }
+
     /// `peer` broke the protocol: it is not linked with for a while. The caller closes the connection.
     pub fn ban(&mut self, peer: P, now: Duration, rng: &mut impl Rng) {
         self.guests.remove(&peer);

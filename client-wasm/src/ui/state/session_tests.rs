@@ -20,6 +20,7 @@ fn me() -> MeView {
         relays_only: false,
         old_copy: false,
         set_aside: 0,
+        elsewhere: false,
     }
 }
 

@@ -29,9 +29,19 @@ pub fn is_due(me: &MeView) -> bool {
 }
 
 fn notice(app: &AppContext) -> Option<Notice> {
-    let me = app.session.me.as_ref().filter(|me| is_due(me))?;
+    let me = app.session.me.as_ref()?;
+    if !is_due(me) {
+        return me.elsewhere.then(|| Notice {
+            gravity: Gravity::Account,
+            class: "notice--bad",
+            icon: "device",
+            testid: "elsewhere-note",
+            text: html! { strings::ELSEWHERE },
+            action: Html::default(),
+        });
+    }
     let (testid, text) = if me.forked {
-        ("forked-note", strings::FORKED.to_owned())
+        ("forked-note", strings::forked(me.set_aside))
     } else {
         ("old-copy-note", strings::notice(me.set_aside))
     };
