@@ -55,6 +55,8 @@ pub struct Report {
     pub names: u64,
     /// Lines that the backup had when it was written and that are missing now.
     pub missing: u64,
+    /// Why the rows of the registry cannot be used: all of them or none.
+    pub registry: Option<String>,
 }
 
 impl Report {
@@ -66,7 +68,7 @@ impl Report {
     /// Whether every line of the backup is there and can be used.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.refused == 0 && self.missing == 0
+        self.refused == 0 && self.missing == 0 && self.registry.is_none()
     }
 
     /// For people.
@@ -81,6 +83,9 @@ impl Report {
                 "{} left out, the first is line {line}: {why}\n",
                 counted(self.refused, "line was", "lines were")
             );
+        }
+        if let Some(why) = &self.registry {
+            text += &format!("the registry cannot be used: {why}\n");
         }
         if self.missing > 0 {
             text += &format!(
@@ -216,19 +221,18 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// Reads a backup and gives each good line to `entries` or `rows`.
-fn read(
-    from: &Path,
-    mut entries: impl FnMut(Vec<Entry>) -> Result<()>,
-    mut of_registry: impl FnMut(Line),
-) -> Result<Report> {
+/// Reads a backup and gives its good entries to `entries`. Returns the registry, too: nothing of it if it cannot be used.
+fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Result<(Report, Copied)> {
     let file = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
     let size = file.metadata()?.len().max(1);
     let mut report = Report::default();
     let mut part = Vec::with_capacity(PART);
     let (mut bytes, mut said) = (0_u64, Instant::now());
     // Entries and rows of the registry that the last line counts.
-    let mut expected = 0_u64;
+    let (mut expected, mut rows_expected) = (0_u64, 0_u64);
+    let mut copied = Copied::default();
+    // Lines that may have been of the registry.
+    let mut unreadable = false;
     let mut lines = BufReader::new(file);
     for number in 1.. {
         // Read as bytes: a damaged line is left out, whatever is in it.
@@ -241,11 +245,13 @@ fn read(
         if line.pop_if(|end| *end == b'\n').is_none() && len as u64 == LINE_LEN_MAX {
             bytes += lines.skip_until(b'\n')? as u64;
             report.refuse(number, "it is longer than any of a backup");
+            unreadable = true;
             continue;
         }
         let binary = |value: &Value| BASE64.decode(value.as_str()?.as_bytes()).ok();
         let Ok(value) = serde_json::from_slice::<Value>(&line) else {
             report.refuse(number, "it is not JSON");
+            unreadable = true;
             continue;
         };
         if let Some(header) = value.get("backup").filter(|_| number == 1) {
@@ -261,15 +267,20 @@ fn read(
         if let Some(end) = value.get("end") {
             let counts = [&end["entries"], &end["rows"]].map(|count| count.as_u64().unwrap_or(0));
             expected = expected.max(counts[0].saturating_add(counts[1]));
+            rows_expected = rows_expected.max(counts[1]);
             continue;
         }
         if let Some(found) = value.get("registry") {
             match Line::read(found) {
-                Some(line) => {
-                    report.names += u64::from(matches!(line, Line::Row(..)));
-                    of_registry(line);
+                Some(Line::Row(key, row)) => {
+                    report.names += 1;
+                    copied.rows.push((key, row));
                 }
-                None => report.refuse(number, "it is no row of a registry"),
+                Some(Line::Revision(revision)) => copied.revision = revision,
+                None => {
+                    report.refuse(number, "it is no row of a registry");
+                    unreadable = true;
+                }
             }
             continue;
         }
@@ -292,16 +303,26 @@ fn read(
     }
     entries(part)?;
     report.missing = expected.saturating_sub(report.entries + report.names + report.refused);
-    Ok(report)
+    if !copied.rows.is_empty() || rows_expected > 0 {
+        report.registry = if unreadable || report.names < rows_expected {
+            Some("some of its rows are missing or cannot be read".to_owned())
+        } else {
+            names::check_rows(&copied.rows).err()
+        };
+    }
+    if report.registry.is_some() {
+        copied = Copied::default();
+    }
+    Ok((report, copied))
 }
 
-/// Checks a backup: every line, every signature. Nothing is written.
+/// Checks a backup: every line, every signature, every row of the registry. Nothing is written.
 ///
 /// # Errors
 /// If the file cannot be read, or was cut off.
 pub fn verify(from: &Path) -> Result<Report> {
     ensure_not_cut_off(from)?;
-    read(from, |_| Ok(()), |_| ())
+    Ok(read(from, |_| Ok(()))?.0)
 }
 
 /// Takes a backup in, into the data folder of these settings: a fresh one, or one that lacks some of it.
@@ -322,20 +343,12 @@ pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
     };
     runtime()?.block_on(async {
         let before = held(&handle).await?.entries;
-        let mut copied = Copied::default();
-        let report = tokio::task::block_in_place(|| {
-            read(
-                from,
-                |part| {
-                    // The driver takes no more than the store keeps up with.
-                    tokio::runtime::Handle::current().block_on(handle.restore(part));
-                    Ok(())
-                },
-                |line| match line {
-                    Line::Row(key, row) => copied.rows.push((key, row)),
-                    Line::Revision(revision) => copied.revision = revision,
-                },
-            )
+        let (report, copied) = tokio::task::block_in_place(|| {
+            read(from, |part| {
+                // The driver takes no more than the store keeps up with.
+                tokio::runtime::Handle::current().block_on(handle.restore(part));
+                Ok(())
+            })
         })?;
         let after = held(&handle).await?.entries;
         if !thread.stop("restored").await {

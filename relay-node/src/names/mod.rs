@@ -25,7 +25,7 @@ mod validation;
 
 pub use leader::{Pace, lead};
 pub use registry::{Lock, Registry, RegistryError, SLUGS_MAX, Settings};
-pub use schema::{Holding, Space};
+pub use schema::{Holding, Space, check_rows};
 pub use service::serve;
 pub use store::{
     Change, Check, Copied, Credentials, EMBEDDED_FOLDER, Embedded, Etcd, EtcdAddress, Key, LeaseId, Outcome,

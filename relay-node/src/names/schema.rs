@@ -13,6 +13,8 @@
 //! Invariants: a row under `n/` or `s/` that is not released and its owner's row under `a/` or `p/` name each other; the count
 //! is right after every transaction, and a count of 0 has no row.
 
+use std::collections::BTreeMap;
+
 use protocol::names::NameRequest;
 use protocol::{AccountId, EntryId, Timestamp, codec};
 use serde::{Deserialize, Serialize};
@@ -153,6 +155,43 @@ impl Count {
             _ => put(self.key, codec::encode(&slugs)),
         });
     }
+}
+
+/// Checks the rows of a whole registry, as a backup has them. An error names the first that cannot be, in words for people.
+///
+/// # Errors
+/// If the secret key is missing, a row is malformed, or an owner's row names a row that is not there.
+pub fn check_rows(rows: &[(Key, Row)]) -> Result<(), String> {
+    let all: BTreeMap<&[u8], &Row> = rows.iter().map(|(key, row)| (key.as_slice(), row)).collect();
+    let key = all
+        .get(KEY)
+        .ok_or("the secret key of the registry is missing: names given out could not be proven any more")?;
+    if key.value.len() != 32 {
+        return Err("the secret key of the registry is malformed".into());
+    }
+    for (key, row) in &all {
+        let shown = || String::from_utf8_lossy(key).into_owned();
+        for space in [Space::Names, Space::Slugs] {
+            if key.starts_with(space.prefix()) {
+                let (holding, _) = Holding::from_row(row).map_err(|error| format!("{}: {error}", shown()))?;
+                if space.key(&holding.name) != *key {
+                    return Err(format!(
+                        "the row {} is about another name, {}",
+                        shown(),
+                        holding.name
+                    ));
+                }
+            }
+        }
+        if (key.starts_with(ACCOUNTS) || key.starts_with(POSTS)) && !all.contains_key(row.value.as_slice()) {
+            let named = String::from_utf8_lossy(&row.value);
+            return Err(format!("an owner's row names {named}, which is missing"));
+        }
+        if key.starts_with(COUNTS) && codec::decode::<u32>(&row.value).is_err() {
+            return Err("a count of slugs is malformed".into());
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn put(key: Key, value: Vec<u8>) -> Change {

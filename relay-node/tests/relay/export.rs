@@ -146,6 +146,42 @@ async fn a_backup_is_checked_and_brings_everything_back() {
         "{said}"
     );
 
+    // Without the registry's key, or with a damaged one, nothing of the registry is taken in: a relay that made a new key could not
+    // prove the names that were given out. The entries are.
+    let key = lines.lines().find(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["registry"]["key"] == BASE64.encode(b"key")
+    });
+    let key = key.unwrap();
+    let short = BASE64.encode(b"abc");
+    let value = serde_json::from_str::<serde_json::Value>(key).unwrap()["registry"]["value"].clone();
+    for (n, damaged) in [
+        "",
+        &key[..key.len() / 2],
+        &key.replace(value.as_str().unwrap(), &short),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        std::fs::write(&second, good.replace(key, damaged)).unwrap();
+        let checked = program(&["restore", second.to_str().unwrap(), "--verify"], place.path());
+        let said = String::from_utf8(checked.stdout).unwrap();
+        assert!(
+            !checked.status.success() && said.contains("the registry cannot be used"),
+            "{n}: {said}"
+        );
+        let fifth = place.path().join(format!("fifth-{n}"));
+        assert!(
+            !program(&["restore", second.to_str().unwrap()], &fifth)
+                .status
+                .success()
+        );
+        assert_eq!(exported(&fifth), exported(&relay.data_dir()));
+        // The good copy brings the names as well.
+        let restored = program(&["restore", path], &fifth);
+        assert!(restored.status.success(), "{n}: {restored:?}");
+    }
+
     // One post is changed by a letter, its signature is not.
     let line = good.lines().rev().nth(1).unwrap();
     let entry: serde_json::Value = serde_json::from_str(line).unwrap();
