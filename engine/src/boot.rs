@@ -99,7 +99,7 @@ fn restore_row(
         Table::Meta if key == meta::REGISTRY => {
             kinds.restore_registry(ctx, codec::decode_extensible(value).ok()?);
         }
-        Table::Meta if [meta::REBUILD, meta::KINDS].contains(&key) || key.starts_with(meta::REFOLD) => {
+        Table::Meta if [meta::REBUILD, meta::KINDS].contains(&key) || key.starts_with(meta::REINDEX) => {
             return views.restore(key, value);
         }
         Table::Feeds => {

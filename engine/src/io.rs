@@ -339,7 +339,7 @@ pub struct Config {
     /// A relay that joins others, and so has to catch up with them before it serves.
     pub joins: bool,
     /// A relay whose adapter answers [`Output::Name`].
-    pub registrar: bool,
+    pub runs_registry: bool,
     /// Questions to the registry a neighbour may ask a minute; a relay, who asks for its people, 256 times as many.
     pub names_per_minute: u32,
     /// Requests to the registry that all neighbours together may make a minute.
@@ -501,7 +501,7 @@ impl Config {
             cached_accounts_max: CACHED_ACCOUNTS_MAX,
             worker: false,
             joins: false,
-            registrar: false,
+            runs_registry: false,
             names_per_minute: NAMES_PER_MINUTE,
             claims_per_minute: CLAIMS_PER_MINUTE,
         }

@@ -190,7 +190,7 @@ impl Relay {
             repair_bytes_per_s: settings.repair_kib_per_s.saturating_mul(1024),
             worker: settings.roles().contains(&Role::Worker),
             joins: !settings.join.is_empty(),
-            registrar: keeps_names,
+            runs_registry: keeps_names,
             names_per_minute: settings.names_per_minute,
             claims_per_minute: settings.claims_per_minute,
             ..Config::relay(key)

@@ -33,7 +33,7 @@ impl Clock {
 }
 
 /// Which relays keep an account's feeds, as this one sees it.
-pub async fn keepers(relay: &Relay, account: AccountId) -> Result<BTreeSet<String>> {
+pub async fn replicas(relay: &Relay, account: AccountId) -> Result<BTreeSet<String>> {
     let answer = loop {
         let answer = http::get(relay.at(), &format!("/api/replicas/{account}")).await?;
         // A relay answers only so many requests of an address a minute, and says when to come again.
@@ -44,11 +44,11 @@ pub async fn keepers(relay: &Relay, account: AccountId) -> Result<BTreeSet<Strin
     };
     let text = answer.text();
     let answer: serde_json::Value = serde_json::from_str(&text)?;
-    let keepers = answer["replicas"].as_array().with_context(|| text.clone())?;
-    let keepers = keepers
+    let replicas = answer["replicas"].as_array().with_context(|| text.clone())?;
+    let replicas = replicas
         .iter()
-        .map(|keeper| Some(keeper["peer"].as_str()?.to_owned()));
-    keepers.collect::<Option<_>>().context(text)
+        .map(|replica| Some(replica["peer"].as_str()?.to_owned()));
+    replicas.collect::<Option<_>>().context(text)
 }
 
 /// The key of a relay, in text form.

@@ -13,7 +13,7 @@ use protocol::names::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameReq
 use starling_tests::etcd::Etcd;
 use starling_tests::lan::{Lan, Site};
 use starling_tests::link::{Link, Person};
-use starling_tests::network::{Clock, copies, held, keepers, key, populate, repair, restored};
+use starling_tests::network::{Clock, copies, held, key, populate, repair, replicas, restored};
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::writer::{Backlog, Writer};
 use starling_tests::{NativePeer, PeerOptions, Relay, RelayOptions, http};
@@ -197,7 +197,7 @@ async fn posts_of(reader: &NativePeer, author: AccountId) -> Result<Vec<String>>
     Ok(posts.into_iter().rev().map(|post| post.text).collect())
 }
 
-/// What is not as it should be: accounts without the same three keepers everywhere, and those of which a keeper lacks entries.
+/// What is not as it should be: accounts without the same three replicas everywhere, and those of which a replica lacks entries.
 async fn unlike(
     relays: &[Relay],
     keys: &[String],
@@ -208,22 +208,22 @@ async fn unlike(
     let holdings: BTreeMap<&String, _> = keys.iter().zip(holdings).collect();
     let mut unlike = BTreeMap::new();
     for (account, entries) in entries {
-        let kept = try_join_all(relays.iter().map(|relay| keepers(relay, *account))).await?;
-        let holds = |keeper| holdings.get(keeper).and_then(|held| held.get(account));
-        let holds: BTreeMap<_, _> = kept[0].iter().map(|keeper| (keeper, holds(keeper))).collect();
+        let kept = try_join_all(relays.iter().map(|relay| replicas(relay, *account))).await?;
+        let holds = |replica| holdings.get(replica).and_then(|held| held.get(account));
+        let holds: BTreeMap<_, _> = kept[0].iter().map(|replica| (replica, holds(replica))).collect();
         if kept[0].len() != 3 || kept.iter().any(|other| *other != kept[0]) {
             unlike.insert(*account, format!("is kept by {kept:?}"));
         } else if holds.values().any(|held| *held != Some(entries)) {
             unlike.insert(
                 *account,
-                format!("has {entries} entries, its keepers hold {holds:?}"),
+                format!("has {entries} entries, its replicas hold {holds:?}"),
             );
         }
     }
     Ok(unlike)
 }
 
-/// Waits until every account has the same three keepers everywhere, which hold all of it.
+/// Waits until every account has the same three replicas everywhere, which hold all of it.
 async fn become_alike(relays: &[Relay], entries: &BTreeMap<AccountId, u64>) -> Result<()> {
     let began = Instant::now();
     let keys = try_join_all(relays.iter().map(key)).await?;
@@ -236,7 +236,7 @@ async fn become_alike(relays: &[Relay], entries: &BTreeMap<AccountId, u64>) -> R
         }
         ensure!(
             began.elapsed() < JOINED_WITHIN,
-            "of {} accounts the keepers differ or lack entries: {:?}",
+            "of {} accounts the replicas differ or lack entries: {:?}",
             unlike.len(),
             unlike.first_key_value()
         );
@@ -484,7 +484,7 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
     }
     time.say("every reader has all posts of both halves, in order");
 
-    // Everybody's keepers are the same everywhere, and hold everything that was signed for.
+    // Everybody's replicas are the same everywhere, and hold everything that was signed for.
     for author in authors {
         let most = try_join_all(relays.iter().map(|relay| held(relay, &authors))).await?;
         let most = most.iter().filter_map(|held| held.get(&author)).max();
@@ -493,7 +493,7 @@ async fn two_halves_serve_apart_only_the_majority_gives_names_and_they_become_on
     become_alike(&relays, &entries).await?;
     let copies: usize = copies(&all, &entries).await?.values().sum();
     time.say(format!(
-        "{} accounts have the same three keepers everywhere, which hold all of it ({copies} whole copies in all)",
+        "{} accounts have the same three replicas everywhere, which hold all of it ({copies} whole copies in all)",
         entries.len()
     ));
 

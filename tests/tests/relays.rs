@@ -9,7 +9,7 @@ use protocol::PeerId;
 use protocol::messages::Message;
 use starling_tests::certificates::Certificates;
 use starling_tests::link::{Link, Person};
-use starling_tests::network::{keepers, key, populate, repair, restored};
+use starling_tests::network::{key, populate, repair, replicas, restored};
 use starling_tests::tls::TlsProxy;
 use starling_tests::wait::eventually;
 use starling_tests::{NativePeer, PeerOptions, Relay, RelayOptions};
@@ -333,7 +333,7 @@ async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_cou
     }
     let members: BTreeSet<String> = keys.iter().cloned().collect();
     for account in accounts.keys() {
-        assert_eq!(keepers(&first, *account).await?, members, "it has a share");
+        assert_eq!(replicas(&first, *account).await?, members, "it has a share");
     }
 
     // A person who knows the network, linked with the stranger alone: it takes the posts, signs for them, and that does not count.

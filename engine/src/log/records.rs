@@ -10,7 +10,7 @@ pub(crate) mod meta {
     pub(crate) const IDENTITY: &[u8] = b"identity";
     pub(crate) const PREFERENCES: &[u8] = b"preferences";
     /// Prefix: an account whose views are being folded again; present until that is done.
-    pub(crate) const REFOLD: &[u8] = b"refold:";
+    pub(crate) const REINDEX: &[u8] = b"refold:";
     /// The registry names are taken from.
     pub(crate) const REGISTRY: &[u8] = b"registry";
     /// A relay that has been one of several; present from then on.

@@ -114,14 +114,14 @@ impl RelayChoice {
             return;
         }
         self.next = now + EVERY;
-        let keepers = own_replicas(ctx, directory);
+        let replicas = own_replicas(ctx, directory);
         let (mut known, mut linked) = (0, 0);
         let mut worst: Option<(f32, PeerId)> = None;
         let mut best: Option<(f32, PeerId)> = None;
         let mut stranger: Option<(f32, PeerId)> = None;
         for relay in directory.living() {
             let peer = relay.relay;
-            let score = self.score_of(ctx, net, relay, &keepers).1;
+            let score = self.score_of(ctx, net, relay, &replicas).1;
             let chosen = net.known.is_chosen(&peer);
             let serves = directory.vouches_for(&peer)
                 && !relay.url.is_empty()
@@ -223,8 +223,8 @@ impl RelayChoice {
         net.dismiss(ctx, peer);
     }
 
-    fn score_of(&self, ctx: &Ctx, net: &Net, relay: &Description, keepers: &[PeerId]) -> (Terms, f32) {
-        let (keeps, rtt) = (keepers.contains(&relay.relay), net.rtt_of(&relay.relay));
+    fn score_of(&self, ctx: &Ctx, net: &Net, relay: &Description, replicas: &[PeerId]) -> (Terms, f32) {
+        let (keeps, rtt) = (replicas.contains(&relay.relay), net.rtt_of(&relay.relay));
         let routing = &ctx.config.routing;
         let terms = self.terms(routing, relay, keeps, rtt);
         (terms, routing.score(&terms))
@@ -232,9 +232,9 @@ impl RelayChoice {
 
     /// How good each relay of the directory seems to be for this device's own feed.
     pub(crate) fn scores(&self, ctx: &Ctx, net: &Net, directory: &Directory) -> Vec<ScoreView> {
-        let keepers = own_replicas(ctx, directory);
+        let replicas = own_replicas(ctx, directory);
         let score = |relay: &Description| {
-            let (terms, score) = self.score_of(ctx, net, relay, &keepers);
+            let (terms, score) = self.score_of(ctx, net, relay, &replicas);
             let parts = ctx.config.routing.parts(&terms);
             ScoreView {
                 relay: relay.relay,

@@ -94,7 +94,7 @@ impl NameProxy {
             request,
             until: ctx.now.instant + TIMEOUT,
         };
-        if ctx.config.registrar {
+        if ctx.config.runs_registry {
             self.last_ticket += 1;
             let ticket = NameTicket(self.last_ticket);
             self.own.insert(ticket, waiting);

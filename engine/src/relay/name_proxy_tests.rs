@@ -31,9 +31,9 @@ fn claim(n: u16) -> NameRequest {
 }
 
 /// A relay with its own registry, or none.
-fn world(registrar: bool) -> World {
+fn world(runs_registry: bool) -> World {
     let mut world = World::new(|config| {
-        config.registrar = registrar;
+        config.runs_registry = runs_registry;
         config.names_per_minute = PER_MINUTE;
         config.claims_per_minute = 3;
     });

@@ -88,7 +88,7 @@ impl Reindex {
             self.kinds = Some(codec::decode_extensible(value).ok()?);
             return Some(());
         }
-        let account = key.strip_prefix(meta::REFOLD)?;
+        let account = key.strip_prefix(meta::REINDEX)?;
         self.accounts.push_back(AccountId(id_at(account, 0)?));
         Some(())
     }
@@ -337,7 +337,7 @@ impl Reindex {
 }
 
 fn account_key(account: &AccountId) -> Vec<u8> {
-    [meta::REFOLD, account.0.as_slice()].concat()
+    [meta::REINDEX, account.0.as_slice()].concat()
 }
 
 fn mark(key: Vec<u8>) -> Op {

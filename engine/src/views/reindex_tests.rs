@@ -279,10 +279,13 @@ fn both_feeds_of_an_account_are_indexed() {
 fn only_own_rows_of_meta_are_taken_in() {
     let mut reindex = Reindex::default();
     assert_eq!(reindex.restore(b"identity", &[]), None);
-    assert_eq!(reindex.restore(&[meta::REFOLD, &[1; 9]].concat(), &[]), None);
+    assert_eq!(reindex.restore(&[meta::REINDEX, &[1; 9]].concat(), &[]), None);
     assert_eq!(reindex.restore(meta::KINDS, &[9]), None, "a damaged row");
     assert!(!reindex.is_busy());
-    assert_eq!(reindex.restore(&[meta::REFOLD, &[1; 32]].concat(), &[]), Some(()));
+    assert_eq!(
+        reindex.restore(&[meta::REINDEX, &[1; 32]].concat(), &[]),
+        Some(())
+    );
     assert!(reindex.is_busy());
     let mut reindex = Reindex::default();
     assert_eq!(reindex.restore(meta::REBUILD, &[]), Some(()));

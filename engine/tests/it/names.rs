@@ -12,7 +12,7 @@ use crate::network::{Network, seed};
 /// A relay that keeps the registry, and one that does not and knows the first.
 pub(crate) fn relays(net: &mut Network) -> (usize, usize) {
     let config = Config {
-        registrar: true,
+        runs_registry: true,
         ..Config::relay(KeyPair::from_seed(&[9; 32]))
     };
     let index = net.add(config);
@@ -163,7 +163,7 @@ fn names_of_another_registry_are_shown_to_nobody() {
     net.registry.held.clear();
     let other = RegistryId(net.registry.key.public());
     let config = Config {
-        registrar: true,
+        runs_registry: true,
         ..Config::relay(KeyPair::from_seed(&[0x67; 32]))
     };
     let impostor = net.add(config);
@@ -215,7 +215,7 @@ fn names_of_another_registry_are_shown_to_nobody() {
 fn an_answer_of_a_registry_that_nobody_has_named_yet_is_waited_for_without_blame() {
     let mut net = Network::new(seed());
     let config = Config {
-        registrar: true,
+        runs_registry: true,
         ..Config::relay(KeyPair::from_seed(&[9; 32]))
     };
     let index = net.add(config);
@@ -268,7 +268,7 @@ fn a_lookup_asks_the_registry_and_says_so_when_there_is_none() {
 /// The only relay, which keeps the registry and lets so much be asked.
 fn only_relay(net: &mut Network, names_per_minute: u32, claims_per_minute: u32) -> usize {
     let config = Config {
-        registrar: true,
+        runs_registry: true,
         names_per_minute,
         claims_per_minute,
         ..Config::relay(KeyPair::from_seed(&[9; 32]))

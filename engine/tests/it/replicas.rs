@@ -73,26 +73,26 @@ fn a_relay_knows_how_soon_and_how_far_others_have_what_is_written_at_it() {
     net.run_for_ms(10_000);
     let linked = net.linked(ada);
     let asked: Vec<usize> = relays.iter().copied().filter(|at| linked.contains(at)).collect();
-    let keepers = replicas(&mut net, relays[0], account);
-    assert_eq!(keepers.len(), 3);
-    for keeper in keepers {
+    let kept_by = replicas(&mut net, relays[0], account);
+    assert_eq!(kept_by.len(), 3);
+    for replica in kept_by {
         // Its receipt goes back the way the entry came: to one of the relays Ada is linked with.
-        let of_keeper: Vec<ReplicaView> = asked
+        let copies: Vec<ReplicaView> = asked
             .iter()
             .flat_map(|at| replicas(&mut net, *at, account))
-            .filter(|replica| replica.relay == keeper.relay)
+            .filter(|replica| replica.relay == replica.relay)
             .collect();
-        let delay = of_keeper.iter().filter_map(|replica| replica.delay_ms).max();
+        let delay = copies.iter().filter_map(|replica| replica.delay_ms).max();
         assert!(
             delay.is_some_and(|ms| ms < 1_000),
-            "{of_keeper:?}, seed {}",
+            "{copies:?}, seed {}",
             net.seed
         );
-        let this = asked.iter().any(|at| net.peer_id(*at) == Some(keeper.relay));
-        assert!(this || delay > Some(5), "two ways and a disk: {of_keeper:?}");
+        let this = asked.iter().any(|at| net.peer_id(*at) == Some(replica.relay));
+        assert!(this || delay > Some(5), "two ways and a disk: {copies:?}");
         assert!(
-            of_keeper.iter().any(|replica| replica.lag == Some(0)),
-            "{of_keeper:?}, seed {}",
+            copies.iter().any(|replica| replica.lag == Some(0)),
+            "{copies:?}, seed {}",
             net.seed
         );
     }

@@ -335,7 +335,7 @@ fn slugs_of_another_registry_are_shown_to_nobody() {
     // Ada's relay keeps a registry of its own.
     net.registry.key = KeyPair::from_seed(&[0x66; 32]);
     let config = Config {
-        registrar: true,
+        runs_registry: true,
         ..Config::relay(KeyPair::from_seed(&[0x67; 32]))
     };
     let other = net.add(config);

@@ -42,7 +42,7 @@ use tokio::task::JoinHandle;
 pub use answer::answer_offers;
 use link::{Driver, Wire};
 pub use link::{RtcLink, RtcReceiver, RtcSender};
-use routes::{Refusal, Routes};
+use routes::{RegisterError, Routes};
 use sdp::{Answer, Offer};
 pub use sdp::{Fingerprint, OFFER_BYTES_MAX, SdpError};
 use session::{Session, Stack};
@@ -256,15 +256,15 @@ impl RtcEndpoint {
             .as_bytes()
             .try_into()
             .map_err(|_| RtcError::Crypto(format!("a user name fragment is not {UFRAG_BYTES} bytes")))?;
-        let (registration, bursts) = self.routes.admit(key).map_err(|refusal| {
+        let (registration, bursts) = self.routes.register(key).map_err(|error| {
             self.routes
                 .counters
                 .offers_refused
                 .fetch_add(1, Ordering::Relaxed);
-            match refusal {
-                Refusal::Full => RtcError::Full,
-                Refusal::Busy => RtcError::Busy,
-                Refusal::Ended => RtcError::ShutDown,
+            match error {
+                RegisterError::Full => RtcError::Full,
+                RegisterError::Busy => RtcError::Busy,
+                RegisterError::Ended => RtcError::ShutDown,
             }
         })?;
         let answer_sdp = Answer {

@@ -5,10 +5,10 @@
 //! was verified by the link it names, so nobody can draw another link's traffic without its password.
 //!
 //! Policies when full, by name:
-//! - *newest refused*: with `links_max` links (half-open ones included) an offer gets [`Refusal::Full`];
+//! - *newest refused*: with `links_max` links (half-open ones included) an offer gets [`RegisterError::Full`];
 //! - *oldest silent evicted*: with `half_open_max` half-open links, the oldest one from which no verified check
 //!   has come gives way; an honest browser checks within a second, so it is the abandoned ones that go. If all of
-//!   them are talking, the offer gets [`Refusal::Busy`];
+//!   them are talking, the offer gets [`RegisterError::Busy`];
 //! - *oldest address forgotten*: beyond [`ADDRESSES_MAX`] a link's oldest address loses its route;
 //! - *tail drop*: a link whose inbox is full loses the datagram.
 
@@ -58,9 +58,9 @@ impl Inlet {
     }
 }
 
-/// Why no further link was admitted.
+/// Why no further link was registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum RegisterError {
     Full,
     Busy,
     Ended,
@@ -120,16 +120,16 @@ impl Routes {
     }
 
     /// Admits a half-open link under `ufrag`.
-    pub(super) fn admit(
+    pub(super) fn register(
         self: &Arc<Self>,
         ufrag: Ufrag,
-    ) -> Result<(Registration, mpsc::Receiver<Burst>), Refusal> {
+    ) -> Result<(Registration, mpsc::Receiver<Burst>), RegisterError> {
         let mut tables = self.tables();
         if tables.ended {
-            return Err(Refusal::Ended);
+            return Err(RegisterError::Ended);
         }
         if tables.by_ufrag.len() >= self.links_max {
-            return Err(Refusal::Full);
+            return Err(RegisterError::Full);
         }
         if tables.half_open.len() >= self.half_open_max {
             let silent = tables
@@ -137,7 +137,7 @@ impl Routes {
                 .values()
                 .find(|inlet| !inlet.heard.load(Ordering::Relaxed))
                 .cloned();
-            let evicted = silent.ok_or(Refusal::Busy)?;
+            let evicted = silent.ok_or(RegisterError::Busy)?;
             // Its task removes the rest of it when it runs; the place is free at once.
             tables.half_open.remove(&evicted.id);
             evicted.end.notify_one();
@@ -155,7 +155,7 @@ impl Routes {
         });
         // 72 random bits do not collide, but a link silently taken over would be worse than a refusal.
         if tables.by_ufrag.contains_key(&ufrag) {
-            return Err(Refusal::Busy);
+            return Err(RegisterError::Busy);
         }
         tables.by_ufrag.insert(ufrag, Arc::clone(&inlet));
         tables.half_open.insert(id, Arc::clone(&inlet));

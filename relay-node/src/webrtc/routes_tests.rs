@@ -26,8 +26,8 @@ fn routes(links_max: usize, half_open_max: usize) -> Arc<Routes> {
 #[test]
 fn a_record_goes_to_the_link_that_proved_its_address_last() {
     let routes = routes(8, 8);
-    let (mut old, mut old_inbox) = routes.admit(ufrag(b'a')).expect("room");
-    let (mut new, mut new_inbox) = routes.admit(ufrag(b'b')).expect("room");
+    let (mut old, mut old_inbox) = routes.register(ufrag(b'a')).expect("room");
+    let (mut new, mut new_inbox) = routes.register(ufrag(b'b')).expect("room");
     routes.deliver(&mut vec![record(1, 10)]);
     assert_eq!(routes.counters.unknown_dropped.load(Ordering::Relaxed), 1);
     old.learn(address(1), None);
@@ -61,7 +61,7 @@ fn a_record_goes_to_the_link_that_proved_its_address_last() {
 #[test]
 fn a_link_keeps_a_few_addresses_and_never_forgets_the_one_in_use() {
     let routes = routes(8, 8);
-    let (mut link, mut inbox) = routes.admit(ufrag(b'a')).expect("room");
+    let (mut link, mut inbox) = routes.register(ufrag(b'a')).expect("room");
     let in_use = address(1);
     for port in 1..100 {
         link.learn(address(port), Some(in_use));
@@ -76,34 +76,36 @@ fn a_link_keeps_a_few_addresses_and_never_forgets_the_one_in_use() {
 #[test]
 fn the_oldest_silent_half_open_link_gives_way_and_a_talking_one_does_not() {
     let routes = routes(8, 2);
-    let (mut talking, _inbox) = routes.admit(ufrag(b'a')).expect("room");
+    let (mut talking, _inbox) = routes.register(ufrag(b'a')).expect("room");
     talking.learn(address(1), None);
-    let silent = routes.admit(ufrag(b'b')).expect("room");
-    let (mut third, _inbox) = routes.admit(ufrag(b'c')).expect("the silent one gives way");
+    let silent = routes.register(ufrag(b'b')).expect("room");
+    let (mut third, _inbox) = routes.register(ufrag(b'c')).expect("the silent one gives way");
     assert_eq!(routes.sizes().half_open, 2);
     drop(silent);
     third.learn(address(3), None);
-    assert_eq!(routes.admit(ufrag(b'd')).err(), Some(Refusal::Busy));
+    assert_eq!(routes.register(ufrag(b'd')).err(), Some(RegisterError::Busy));
     talking.opened();
-    let _fourth = routes.admit(ufrag(b'd')).expect("an open link is not half-open");
+    let _fourth = routes
+        .register(ufrag(b'd'))
+        .expect("an open link is not half-open");
     assert_eq!(routes.sizes().links, 3);
 }
 
 #[test]
 fn a_full_table_refuses_and_an_ended_one_too() {
     let routes = routes(1, 8);
-    let link = routes.admit(ufrag(b'a')).expect("room");
-    assert_eq!(routes.admit(ufrag(b'b')).err(), Some(Refusal::Full));
+    let link = routes.register(ufrag(b'a')).expect("room");
+    assert_eq!(routes.register(ufrag(b'b')).err(), Some(RegisterError::Full));
     drop(link);
-    drop(routes.admit(ufrag(b'b')).expect("room again"));
+    drop(routes.register(ufrag(b'b')).expect("room again"));
     routes.end();
-    assert_eq!(routes.admit(ufrag(b'c')).err(), Some(Refusal::Ended));
+    assert_eq!(routes.register(ufrag(b'c')).err(), Some(RegisterError::Ended));
 }
 
 #[test]
 fn a_full_inbox_drops_the_newest_and_counts_it() {
     let routes = routes(8, 8);
-    let (mut link, mut inbox) = routes.admit(ufrag(b'a')).expect("room");
+    let (mut link, mut inbox) = routes.register(ufrag(b'a')).expect("room");
     link.learn(address(1), None);
     let burst = INBOX_BYTES_MAX / 8;
     for _ in 0..12 {

@@ -50,7 +50,7 @@ const LOST_MAX: u64 = 1 << 32;
 /// A handle to the thread. Clones are handles to the same one.
 #[derive(Clone, Debug)]
 pub struct Embedded {
-    orders: SyncSender<Order>,
+    commands: SyncSender<Command>,
     revision: watch::Receiver<u64>,
 }
 
@@ -66,7 +66,7 @@ pub struct Copied {
 type Reply<T> = oneshot::Sender<Result<T, TxnError>>;
 
 #[derive(Debug)]
-enum Order {
+enum Command {
     Txn(Txn, Reply<Outcome>),
     Scan {
         prefix: Key,
@@ -124,34 +124,41 @@ impl Embedded {
     /// When it cannot be opened, or is no store.
     pub fn open_with(opener: Opener, clock: Monotonic) -> Result<Self, TxnError> {
         let (shelf, revision) = Shelf::open(opener, clock).map_err(broken)?;
-        let (orders, inbox) = sync_channel(WAITING_MAX);
+        let (commands, inbox) = sync_channel(WAITING_MAX);
         std::thread::Builder::new()
             .name("registry".to_owned())
             .spawn(move || shelf.run(&inbox))
             .map_err(|error| TxnError::Unavailable(error.to_string()))?;
-        Ok(Self { orders, revision })
+        Ok(Self { commands, revision })
     }
 
     /// Resolves once the disk is closed, which it is when all clones of this are gone.
     pub async fn close(self) {
-        let Self { orders, mut revision } = self;
-        drop(orders);
+        let Self {
+            commands,
+            mut revision,
+        } = self;
+        drop(commands);
         // The thread drops its end last.
         while revision.changed().await.is_ok() {}
     }
 
-    async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, TxnError> {
+    async fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, TxnError> {
         let (reply, answer) = oneshot::channel();
-        self.orders.try_send(order(reply)).map_err(|error| match error {
-            TrySendError::Full(_) => TxnError::Unavailable("the queue of the disk is full".to_owned()),
-            TrySendError::Disconnected(_) => TxnError::Unavailable("the store's thread has ended".to_owned()),
-        })?;
+        self.commands
+            .try_send(command(reply))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => TxnError::Unavailable("the queue of the disk is full".to_owned()),
+                TrySendError::Disconnected(_) => {
+                    TxnError::Unavailable("the store's thread has ended".to_owned())
+                }
+            })?;
         let gone = |_| Err(TxnError::Unknown("the store's thread has ended".to_owned()));
         answer.await.unwrap_or_else(gone)
     }
 
     pub(super) async fn txn(&self, txn: Txn) -> Result<Outcome, TxnError> {
-        self.order(|reply| Order::Txn(txn, reply)).await
+        self.command(|reply| Command::Txn(txn, reply)).await
     }
 
     /// A copy of the store for a backup, without locks, which end with the process.
@@ -180,7 +187,7 @@ impl Embedded {
     /// # Errors
     /// [`TxnError`]; then nothing is set, unless the outcome is unknown.
     pub async fn restore(&self, copied: Copied) -> Result<(), TxnError> {
-        self.order(|reply| Order::Restore(copied, reply)).await
+        self.command(|reply| Command::Restore(copied, reply)).await
     }
 
     /// See [`super::TxnStore::scan`].
@@ -194,7 +201,7 @@ impl Embedded {
         limit: usize,
     ) -> Result<Vec<(Key, Row)>, TxnError> {
         let (prefix, after) = (prefix.to_vec(), after.map(<[u8]>::to_vec));
-        self.order(|reply| Order::Scan {
+        self.command(|reply| Command::Scan {
             prefix,
             after,
             limit,
@@ -204,15 +211,15 @@ impl Embedded {
     }
 
     pub(super) async fn lease(&self, ttl: Duration) -> Result<LeaseId, TxnError> {
-        self.order(|reply| Order::Lease(ttl, reply)).await
+        self.command(|reply| Command::Lease(ttl, reply)).await
     }
 
     pub(super) async fn keep_alive(&self, lease: LeaseId) -> Result<bool, TxnError> {
-        self.order(|reply| Order::KeepAlive(lease, reply)).await
+        self.command(|reply| Command::KeepAlive(lease, reply)).await
     }
 
     pub(super) async fn end_lease(&self, lease: LeaseId) -> Result<(), TxnError> {
-        self.order(|reply| Order::EndLease(lease, reply)).await
+        self.command(|reply| Command::EndLease(lease, reply)).await
     }
 
     /// Every change wakes all watchers, which then read their row again.
@@ -327,10 +334,10 @@ impl Shelf {
         Ok(&**self.disk.insert(disk))
     }
 
-    fn run(mut self, inbox: &Receiver<Order>) {
+    fn run(mut self, inbox: &Receiver<Command>) {
         loop {
             let first = match inbox.recv_timeout(LEASES_EVERY) {
-                Ok(order) => Some(order),
+                Ok(command) => Some(command),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
@@ -345,15 +352,15 @@ impl Shelf {
         }
     }
 
-    fn execute(&mut self, group: Vec<Order>) {
+    fn execute(&mut self, group: Vec<Command>) {
         let mut txns = Vec::new();
-        for order in group {
-            match order {
-                Order::Txn(txn, reply) if txn.changes.is_empty() => {
+        for command in group {
+            match command {
+                Command::Txn(txn, reply) if txn.changes.is_empty() => {
                     let _ = reply.send(self.look(&txn).map_err(unavailable));
                 }
-                Order::Txn(txn, reply) => txns.push((txn, reply)),
-                Order::Scan {
+                Command::Txn(txn, reply) => txns.push((txn, reply)),
+                Command::Scan {
                     prefix,
                     after,
                     limit,
@@ -362,16 +369,16 @@ impl Shelf {
                     let rows = self.scan(&prefix, after.as_deref(), limit);
                     let _ = reply.send(rows.map_err(unavailable));
                 }
-                Order::Restore(copied, reply) => {
+                Command::Restore(copied, reply) => {
                     let _ = reply.send(self.restore(copied).map_err(unavailable));
                 }
-                Order::Lease(ttl, reply) => {
+                Command::Lease(ttl, reply) => {
                     self.last_lease += 1;
                     let until = self.clock.now() + ttl;
                     self.leases.insert(self.last_lease, Lease { ttl, until });
                     let _ = reply.send(Ok(LeaseId(self.last_lease)));
                 }
-                Order::KeepAlive(LeaseId(id), reply) => {
+                Command::KeepAlive(LeaseId(id), reply) => {
                     let lease = self.leases.get_mut(&id);
                     let lives = lease.is_some();
                     if let Some(lease) = lease {
@@ -379,7 +386,7 @@ impl Shelf {
                     }
                     let _ = reply.send(Ok(lives));
                 }
-                Order::EndLease(LeaseId(id), reply) => {
+                Command::EndLease(LeaseId(id), reply) => {
                     self.leftovers |= self.leases.remove(&id).is_some();
                     self.end_leases();
                     let _ = reply.send(match (&self.refuses, self.leftovers) {
