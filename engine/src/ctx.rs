@@ -251,8 +251,8 @@ impl Ctx {
         self.emit(Output::Event(event));
     }
 
-    pub(crate) fn answer(&mut self, id: RequestId, answer: Response) {
-        self.emit(Output::Response { id, answer });
+    pub(crate) fn answer(&mut self, id: RequestId, response: Response) {
+        self.emit(Output::Response { id, response });
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<Output> {

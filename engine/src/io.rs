@@ -203,8 +203,8 @@ pub enum Output {
     Response {
         /// The request.
         id: RequestId,
-        /// The answer.
-        answer: Response,
+        /// The response.
+        response: Response,
     },
     /// Tell every interface.
     Event(Event),

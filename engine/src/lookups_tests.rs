@@ -43,7 +43,7 @@ impl Device {
     fn answers(&mut self) -> Vec<(u64, Response)> {
         let outputs = self.node.outputs().into_iter();
         let answers = outputs.filter_map(|output| match output {
-            Output::Response { id, answer } => Some((id.0, answer)),
+            Output::Response { id, response } => Some((id.0, response)),
             _ => None,
         });
         answers.collect()

@@ -127,9 +127,9 @@ impl Peer {
                     self.ready = true;
                     continue;
                 }
-                Output::Response { id, answer } => {
+                Output::Response { id, response } => {
                     assert_eq!(id, RequestId(self.asked));
-                    self.answer = Some(answer);
+                    self.answer = Some(response);
                     continue;
                 }
                 _ => continue,

@@ -107,13 +107,13 @@ pub enum ToPeer {
     /// The server closes the socket.
     Refused {
         /// The reason.
-        reason: Refusal,
+        reason: CloseReason,
     },
 }
 
 /// Why the server closes a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
-pub enum Refusal {
+pub enum CloseReason {
     /// Not decodable, or not allowed now.
     #[error("a message was malformed or came at the wrong time")]
     Malformed,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use engine::io::Config;
 use protocol::PeerId;
 use protocol::messages::directory::Description;
-use protocol::signal::{Refusal, RoomId};
+use protocol::signal::{CloseReason, RoomId};
 use signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -77,7 +77,7 @@ pub enum StartError {
     },
     /// The relay's own place in the lobby.
     #[error("the relay could not enter its own lobby")]
-    Lobby(#[source] Refusal),
+    Lobby(#[source] CloseReason),
     /// Who administers it.
     #[error(
         "who administers this relay cannot be read or written in the data folder; give this user the right to"

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use protocol::signal::{self, Member, Refusal, RoomId, SIGNAL_VERSION, ToPeer, ToServer};
+use protocol::signal::{self, CloseReason, Member, RoomId, SIGNAL_VERSION, ToPeer, ToServer};
 use protocol::{Instant, PeerId, limits};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
@@ -87,7 +87,7 @@ pub enum Output {
         /// The socket.
         socket: SocketId,
         /// The reason.
-        reason: Refusal,
+        reason: CloseReason,
     },
 }
 
@@ -146,13 +146,13 @@ impl Rooms {
     /// Handles a new socket of a client that dialled `host` (lower-case): sends the challenge.
     ///
     /// # Errors
-    /// [`Refusal::ServerFull`] or [`Refusal::Stopping`]; nothing changed.
-    pub fn open(&mut self, now: Instant, host: &str) -> Result<SocketId, Refusal> {
+    /// [`CloseReason::ServerFull`] or [`CloseReason::Stopping`]; nothing changed.
+    pub fn open(&mut self, now: Instant, host: &str) -> Result<SocketId, CloseReason> {
         if self.stopping {
-            return Err(Refusal::Stopping);
+            return Err(CloseReason::Stopping);
         }
         if self.sockets.len() >= self.limits.sockets_max {
-            return Err(Refusal::ServerFull);
+            return Err(CloseReason::ServerFull);
         }
         let mut nonce = [0u8; 32];
         self.random.fill_bytes(&mut nonce);
@@ -176,10 +176,10 @@ impl Rooms {
     /// Lets the server's own relay join a room without a proof. It is listed first and never replaced.
     ///
     /// # Errors
-    /// [`Refusal::ServerFull`], [`Refusal::RoomFull`], or [`Refusal::Replaced`] if it is there already; nothing changed.
-    pub fn open_local(&mut self, now: Instant, peer: PeerId, room: RoomId) -> Result<SocketId, Refusal> {
+    /// [`CloseReason::ServerFull`], [`CloseReason::RoomFull`], or [`CloseReason::Replaced`] if it is there already; nothing changed.
+    pub fn open_local(&mut self, now: Instant, peer: PeerId, room: RoomId) -> Result<SocketId, CloseReason> {
         if self.sockets.len() >= self.limits.sockets_max {
-            return Err(Refusal::ServerFull);
+            return Err(CloseReason::ServerFull);
         }
         self.reserve_membership(peer, room)?;
         let local = true;
@@ -214,16 +214,16 @@ impl Rooms {
         while let Some(&socket) = self.waiting.first() {
             match self.sockets.get(&socket).map(|socket| &socket.state) {
                 Some(State::Waiting { until, .. }) if *until > now => break,
-                _ => self.refuse(socket, Refusal::TooSlow),
+                _ => self.refuse(socket, CloseReason::TooSlow),
             }
         }
     }
 
-    /// Closes all sockets with [`Refusal::Stopping`] and accepts no more.
+    /// Closes all sockets with [`CloseReason::Stopping`] and accepts no more.
     pub fn stop(&mut self) {
         self.stopping = true;
         for socket in self.sockets.keys().copied().collect::<Vec<_>>() {
-            self.refuse(socket, Refusal::Stopping);
+            self.refuse(socket, CloseReason::Stopping);
         }
     }
 
@@ -244,20 +244,20 @@ impl Rooms {
         self.rooms.len()
     }
 
-    fn try_receive(&mut self, now: Instant, id: SocketId, bytes: &[u8]) -> Result<(), Refusal> {
+    fn try_receive(&mut self, now: Instant, id: SocketId, bytes: &[u8]) -> Result<(), CloseReason> {
         let (message_rate, byte_rate) = (self.limits.messages, self.limits.bytes);
         let Some(socket) = self.sockets.get_mut(&id) else {
             return Ok(());
         };
         // Size and rate are checked before anything is decoded.
         if bytes.len() > limits::SIGNAL_LEN_MAX {
-            return Err(Refusal::Malformed);
+            return Err(CloseReason::Malformed);
         }
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         if !socket.messages.take(message_rate, now, 1) || !socket.bytes.take(byte_rate, now, length) {
-            return Err(Refusal::TooFast);
+            return Err(CloseReason::TooFast);
         }
-        let message: ToServer = signal::decode(bytes).map_err(|_| Refusal::Malformed)?;
+        let message: ToServer = signal::decode(bytes).map_err(|_| CloseReason::Malformed)?;
         match (&socket.state, message) {
             (
                 State::Waiting { nonce, host, .. },
@@ -269,16 +269,16 @@ impl Rooms {
                 },
             ) => {
                 if version != SIGNAL_VERSION {
-                    return Err(Refusal::Version);
+                    return Err(CloseReason::Version);
                 }
                 signal::verify_join(&peer, nonce, &room, host, &signature)
-                    .map_err(|_| Refusal::BadSignature)?;
+                    .map_err(|_| CloseReason::BadSignature)?;
                 self.join(id, peer, room)
             }
             (State::Joined { peer, room, .. }, ToServer::Signal { to, payload }) => {
                 let (peer, room) = (*peer, *room);
                 if to == peer || payload.len() > limits::SIGNAL_PAYLOAD_LEN_MAX {
-                    return Err(Refusal::Malformed);
+                    return Err(CloseReason::Malformed);
                 }
                 self.forward(now, id, peer, room, to, payload);
                 Ok(())
@@ -286,19 +286,19 @@ impl Rooms {
             (State::Joined { peer, room, .. }, ToServer::List) => {
                 let (peer, room) = (*peer, *room);
                 if !socket.messages.take(message_rate, now, LIST_COST - 1) {
-                    return Err(Refusal::TooFast);
+                    return Err(CloseReason::TooFast);
                 }
                 let members = self.sample(peer, room);
                 self.send(id, ToPeer::Members { members });
                 Ok(())
             }
             (State::Joined { .. }, ToServer::Join { .. }) | (State::Waiting { .. }, _) => {
-                Err(Refusal::Malformed)
+                Err(CloseReason::Malformed)
             }
         }
     }
 
-    fn join(&mut self, socket: SocketId, peer: PeerId, room: RoomId) -> Result<(), Refusal> {
+    fn join(&mut self, socket: SocketId, peer: PeerId, room: RoomId) -> Result<(), CloseReason> {
         self.reserve_membership(peer, room)?;
         self.waiting.remove(&socket);
         if let Some(joining) = self.sockets.get_mut(&socket) {
@@ -312,21 +312,21 @@ impl Rooms {
     }
 
     /// Checks that `peer` can join `room`, and closes its older socket there, if any.
-    fn reserve_membership(&mut self, peer: PeerId, room: RoomId) -> Result<(), Refusal> {
+    fn reserve_membership(&mut self, peer: PeerId, room: RoomId) -> Result<(), CloseReason> {
         let Some(members) = self.rooms.get(&room) else {
             return if self.rooms.len() < self.limits.rooms_max {
                 Ok(())
             } else {
-                Err(Refusal::ServerFull)
+                Err(CloseReason::ServerFull)
             };
         };
         match members.get(&peer) {
-            Some(&older) if self.is_local(older) => Err(Refusal::Replaced),
+            Some(&older) if self.is_local(older) => Err(CloseReason::Replaced),
             Some(&older) => {
-                self.refuse(older, Refusal::Replaced);
+                self.refuse(older, CloseReason::Replaced);
                 Ok(())
             }
-            None if members.len() >= self.limits.members_max => Err(Refusal::RoomFull),
+            None if members.len() >= self.limits.members_max => Err(CloseReason::RoomFull),
             None => Ok(()),
         }
     }
@@ -401,7 +401,7 @@ impl Rooms {
         self.outputs.push_back(Output::Send { socket, message });
     }
 
-    fn refuse(&mut self, socket: SocketId, reason: Refusal) {
+    fn refuse(&mut self, socket: SocketId, reason: CloseReason) {
         if self.forget(socket) {
             self.outputs.push_back(Output::Close { socket, reason });
         }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use protocol::codec::encode;
-use protocol::signal::{Refusal, RoomId, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
+use protocol::signal::{CloseReason, RoomId, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
 use protocol::{Instant, KeyPair, PeerId, limits};
 
 use super::{Limits, Output, Rooms, SocketId};
@@ -77,12 +77,12 @@ fn members(outputs: &[Output]) -> Vec<(PeerId, bool)> {
 }
 
 /// `bytes` on a fresh, unjoined socket end it with `reason`.
-fn check_refused(rooms: &mut Rooms, bytes: &[u8], reason: Refusal) {
+fn check_refused(rooms: &mut Rooms, bytes: &[u8], reason: CloseReason) {
     let (socket, _) = open(rooms);
     check_ends(rooms, socket, bytes, reason);
 }
 
-fn check_ends(rooms: &mut Rooms, socket: SocketId, bytes: &[u8], reason: Refusal) {
+fn check_ends(rooms: &mut Rooms, socket: SocketId, bytes: &[u8], reason: CloseReason) {
     rooms.receive(START, socket, bytes);
     assert_eq!(drain(rooms), [Output::Close { socket, reason }]);
     rooms.receive(START, socket, bytes);
@@ -119,7 +119,7 @@ fn a_wrong_proof_is_refused() {
     };
     // The key of another peer.
     let stolen = with(peer(2), lobby, sign_join(&key(1), &nonce, &lobby, HOST));
-    check_ends(&mut rooms, socket, &stolen, Refusal::BadSignature);
+    check_ends(&mut rooms, socket, &stolen, CloseReason::BadSignature);
     // Another room than the signed one.
     let (socket, nonce) = open(&mut rooms);
     let moved = with(
@@ -127,11 +127,11 @@ fn a_wrong_proof_is_refused() {
         RoomId::named("other"),
         sign_join(&key(1), &nonce, &lobby, HOST),
     );
-    check_ends(&mut rooms, socket, &moved, Refusal::BadSignature);
+    check_ends(&mut rooms, socket, &moved, CloseReason::BadSignature);
     // Signed for another server.
     let (socket, nonce) = open(&mut rooms);
     let relayed = with(peer(1), lobby, sign_join(&key(1), &nonce, &lobby, "evil.example"));
-    check_ends(&mut rooms, socket, &relayed, Refusal::BadSignature);
+    check_ends(&mut rooms, socket, &relayed, CloseReason::BadSignature);
     assert_eq!((rooms.sockets(), rooms.rooms()), (0, 0));
 }
 
@@ -142,38 +142,38 @@ fn a_recorded_join_is_worthless_on_another_socket() {
     let join = join_message(1, &nonce, RoomId::lobby());
     rooms.receive(START, socket, &join);
     drain(&mut rooms);
-    check_refused(&mut rooms, &join, Refusal::BadSignature);
+    check_refused(&mut rooms, &join, CloseReason::BadSignature);
     assert_eq!(rooms.sockets(), 1, "the honest one stays");
 }
 
 #[test]
 fn messages_at_the_wrong_time_are_refused() {
     let mut rooms = rooms(Limits::default());
-    check_refused(&mut rooms, &signal(peer(1), b"x"), Refusal::Malformed);
-    check_refused(&mut rooms, &encode(&ToServer::List), Refusal::Malformed);
-    check_refused(&mut rooms, b"", Refusal::Malformed);
-    check_refused(&mut rooms, &[0xff; 100], Refusal::Malformed);
+    check_refused(&mut rooms, &signal(peer(1), b"x"), CloseReason::Malformed);
+    check_refused(&mut rooms, &encode(&ToServer::List), CloseReason::Malformed);
+    check_refused(&mut rooms, b"", CloseReason::Malformed);
+    check_refused(&mut rooms, &[0xff; 100], CloseReason::Malformed);
     check_refused(
         &mut rooms,
         &vec![0; limits::SIGNAL_LEN_MAX + 1],
-        Refusal::Malformed,
+        CloseReason::Malformed,
     );
     let (ada, _) = enter(&mut rooms, 1);
     check_ends(
         &mut rooms,
         ada,
         &join_message(1, &[0; 32], RoomId::lobby()),
-        Refusal::Malformed,
+        CloseReason::Malformed,
     );
     let (ada, _) = enter(&mut rooms, 1);
     let long = vec![0; limits::SIGNAL_PAYLOAD_LEN_MAX + 1];
-    check_ends(&mut rooms, ada, &signal(peer(2), &long), Refusal::Malformed);
+    check_ends(&mut rooms, ada, &signal(peer(2), &long), CloseReason::Malformed);
     let (ada, _) = enter(&mut rooms, 1);
     check_ends(
         &mut rooms,
         ada,
         &signal(peer(1), b"to myself"),
-        Refusal::Malformed,
+        CloseReason::Malformed,
     );
 }
 
@@ -187,7 +187,7 @@ fn another_version_is_told_so() {
         room: RoomId::lobby(),
         signature: sign_join(&key(1), &nonce, &RoomId::lobby(), HOST),
     });
-    check_ends(&mut rooms, socket, &join, Refusal::Version);
+    check_ends(&mut rooms, socket, &join, CloseReason::Version);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn the_newest_socket_of_a_key_wins() {
     let mut rooms = rooms(Limits::default());
     let (older, _) = enter(&mut rooms, 1);
     let (newer, outputs) = enter(&mut rooms, 1);
-    let reason = Refusal::Replaced;
+    let reason = CloseReason::Replaced;
     assert_eq!(
         outputs[0],
         Output::Close {
@@ -256,7 +256,7 @@ fn the_relay_is_listed_first_and_never_replaced() {
     assert_eq!(drain(&mut rooms), [Output::Send { socket: ada, message }]);
     // Not even a thief of its key can take its place.
     let (thief, outputs) = enter(&mut rooms, 9);
-    let reason = Refusal::Replaced;
+    let reason = CloseReason::Replaced;
     assert_eq!(
         outputs,
         [Output::Close {
@@ -275,7 +275,7 @@ fn a_socket_that_is_too_slow_is_refused() {
     rooms.tick(START + limits.join_within - Duration::from_micros(1));
     assert_eq!(drain(&mut rooms), []);
     rooms.tick(START + limits.join_within);
-    let reason = Refusal::TooSlow;
+    let reason = CloseReason::TooSlow;
     assert_eq!(drain(&mut rooms), [Output::Close { socket: slow, reason }]);
     assert_eq!(rooms.sockets(), 1, "who joined stays");
 }
@@ -292,7 +292,7 @@ fn a_flood_is_refused() {
         rooms.receive(START, ada, &signal(peer(2), b"x"));
     }
     assert_eq!(drain(&mut rooms).len(), 3);
-    check_ends(&mut rooms, ada, &signal(peer(2), b"x"), Refusal::TooFast);
+    check_ends(&mut rooms, ada, &signal(peer(2), b"x"), CloseReason::TooFast);
     // Bytes are counted as well.
     let limits = Limits {
         bytes: Rate {
@@ -305,7 +305,12 @@ fn a_flood_is_refused() {
     let (ada, _) = enter(&mut rooms, 1);
     rooms.receive(START, ada, &signal(peer(2), &[0; 16_000]));
     assert_eq!(drain(&mut rooms).len(), 1);
-    check_ends(&mut rooms, ada, &signal(peer(2), &[0; 16_000]), Refusal::TooFast);
+    check_ends(
+        &mut rooms,
+        ada,
+        &signal(peer(2), &[0; 16_000]),
+        CloseReason::TooFast,
+    );
 }
 
 #[test]
@@ -323,7 +328,7 @@ fn a_list_costs_as_much_as_eight_messages() {
     // One token is left of 18, after the join and two lists.
     rooms.receive(START, ada, &signal(peer(2), b"x"));
     assert_eq!(drain(&mut rooms).len(), 1);
-    check_ends(&mut rooms, ada, &signal(peer(2), b"x"), Refusal::TooFast);
+    check_ends(&mut rooms, ada, &signal(peer(2), b"x"), CloseReason::TooFast);
 }
 
 #[test]
@@ -355,7 +360,7 @@ fn full_means_refusing_newcomers() {
     enter(&mut full_room, 1);
     let (bob, _) = enter(&mut full_room, 2);
     let (third, outputs) = enter(&mut full_room, 3);
-    let reason = Refusal::RoomFull;
+    let reason = CloseReason::RoomFull;
     assert_eq!(
         outputs,
         [Output::Close {
@@ -375,7 +380,7 @@ fn full_means_refusing_newcomers() {
         ..Limits::default()
     });
     enter(&mut full_server, 1);
-    assert_eq!(full_server.open(START, HOST), Err(Refusal::ServerFull));
+    assert_eq!(full_server.open(START, HOST), Err(CloseReason::ServerFull));
 
     let mut no_more_rooms = rooms(Limits {
         rooms_max: 1,
@@ -384,7 +389,7 @@ fn full_means_refusing_newcomers() {
     let (ada, _) = enter(&mut no_more_rooms, 1);
     let (bob, nonce) = open(&mut no_more_rooms);
     let elsewhere = join_message(2, &nonce, RoomId::named("elsewhere"));
-    check_ends(&mut no_more_rooms, bob, &elsewhere, Refusal::ServerFull);
+    check_ends(&mut no_more_rooms, bob, &elsewhere, CloseReason::ServerFull);
     // An empty room is no room.
     no_more_rooms.close(ada);
     let (bob, nonce) = open(&mut no_more_rooms);
@@ -418,10 +423,10 @@ fn stopping_tells_everybody() {
     assert!(told.iter().all(|output| matches!(
         output,
         Output::Close {
-            reason: Refusal::Stopping,
+            reason: CloseReason::Stopping,
             ..
         }
     )));
     assert_eq!((rooms.sockets(), rooms.rooms()), (0, 0));
-    assert_eq!(rooms.open(START, HOST), Err(Refusal::Stopping));
+    assert_eq!(rooms.open(START, HOST), Err(CloseReason::Stopping));
 }

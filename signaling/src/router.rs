@@ -12,7 +12,7 @@ use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use protocol::signal::{Refusal, ToPeer};
+use protocol::signal::{CloseReason, ToPeer};
 use protocol::{codec, limits};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -81,7 +81,7 @@ async fn pump(
     server: &SignalingServer,
     id: SocketId,
     queue: &mut tokio::sync::mpsc::Receiver<Outgoing>,
-) -> Option<Refusal> {
+) -> Option<CloseReason> {
     let mut heard = Instant::now();
     let join_by = heard + server.join_within();
     let mut join_checked = false;
@@ -114,13 +114,13 @@ async fn pump(
                     Some(Ok(Message::Binary(bytes))) => server.receive(id, &bytes),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
                         if !control.take(CONTROL, server.now(), 1) {
-                            return Some(Refusal::TooFast);
+                            return Some(CloseReason::TooFast);
                         }
                     }
-                    Some(Ok(Message::Text(_))) => return Some(Refusal::Malformed),
+                    Some(Ok(Message::Text(_))) => return Some(CloseReason::Malformed),
                     Some(Ok(Message::Close(_))) | None => return None,
                     // Too long, or not a WebSocket message.
-                    Some(Err(_)) => return Some(Refusal::Malformed),
+                    Some(Err(_)) => return Some(CloseReason::Malformed),
                 }
                 continue;
             }
@@ -134,7 +134,7 @@ async fn pump(
 
 /// Sends the reason and waits until the peer closes: closing a TCP connection with unread input would reset it, and the peer
 /// would lose the reason.
-async fn goodbye(socket: &mut WebSocket, reason: Refusal) {
+async fn goodbye(socket: &mut WebSocket, reason: CloseReason) {
     let close = CloseFrame {
         code: close_code::POLICY,
         reason: reason.to_string().into(),

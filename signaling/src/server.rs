@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use protocol::signal::{Refusal, RoomId, ToPeer};
+use protocol::signal::{CloseReason, RoomId, ToPeer};
 use protocol::{Instant, PeerId, limits};
 use tokio::sync::mpsc;
 
@@ -22,7 +22,7 @@ const LOCAL_QUEUE_LEN: usize = 1_024;
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     Message(ToPeer),
-    Close(Refusal),
+    Close(CloseReason),
 }
 
 #[derive(Debug)]
@@ -66,8 +66,8 @@ impl SignalingServer {
     /// their sender. Dropping the [`LocalSender`] leaves the room.
     ///
     /// # Errors
-    /// [`Refusal`] if the server or the room is full, or the key is in the room already.
-    pub fn local(&self, peer: PeerId, room: RoomId) -> Result<(LocalSender, LocalReceiver), Refusal> {
+    /// [`CloseReason`] if the server or the room is full, or the key is in the room already.
+    pub fn local(&self, peer: PeerId, room: RoomId) -> Result<(LocalSender, LocalReceiver), CloseReason> {
         let now = self.now();
         let mut state = self.lock();
         let socket = state.rooms.open_local(now, peer, room)?;
@@ -78,7 +78,7 @@ impl SignalingServer {
         Ok((LocalSender { server, socket }, receiver))
     }
 
-    /// Closes every socket with [`Refusal::Stopping`] and accepts no more.
+    /// Closes every socket with [`CloseReason::Stopping`] and accepts no more.
     pub fn stop(&self) {
         let mut state = self.lock();
         state.rooms.stop();
@@ -95,7 +95,7 @@ impl SignalingServer {
         self.0.join_within
     }
 
-    pub(crate) fn open(&self, host: &str) -> Result<(SocketId, mpsc::Receiver<Outgoing>), Refusal> {
+    pub(crate) fn open(&self, host: &str) -> Result<(SocketId, mpsc::Receiver<Outgoing>), CloseReason> {
         let now = self.now();
         let mut state = self.lock();
         let socket = state.rooms.open(now, host)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::codec::{decode, encode};
-use protocol::signal::{Refusal, RoomId, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
+use protocol::signal::{CloseReason, RoomId, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
 use protocol::{KeyPair, PeerId, limits};
 use starling_signaling::serve::{ServeLimits, serve};
 use starling_signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer, router};
@@ -143,7 +143,7 @@ impl Client {
     }
 
     /// Reads until the server has said why it closes, and has closed.
-    async fn refusal(&mut self) -> Refusal {
+    async fn close_reason(&mut self) -> CloseReason {
         let reason = loop {
             if let ToPeer::Refused { reason } = self.next().await {
                 break reason;
@@ -245,7 +245,7 @@ async fn a_signature_by_another_key_is_refused() {
         signature,
     };
     client.send(forged).await;
-    assert_eq!(client.refusal().await, Refusal::BadSignature);
+    assert_eq!(client.close_reason().await, CloseReason::BadSignature);
 }
 
 #[tokio::test]
@@ -257,7 +257,7 @@ async fn a_replayed_join_is_refused_and_the_honest_peer_stays() {
     assert!(matches!(honest.next().await, ToPeer::Joined { .. }));
     let mut thief = server.connect().await;
     thief.send(join).await;
-    assert_eq!(thief.refusal().await, Refusal::BadSignature);
+    assert_eq!(thief.close_reason().await, CloseReason::BadSignature);
     honest.send(ToServer::List).await;
     assert!(matches!(honest.next().await, ToPeer::Members { .. }));
 }
@@ -267,7 +267,7 @@ async fn the_same_key_replaces_its_older_socket() {
     let server = server(Limits::default(), GuardConfig::default()).await;
     let mut older = server.joined(1).await;
     let mut newer = server.joined(1).await;
-    assert_eq!(older.refusal().await, Refusal::Replaced);
+    assert_eq!(older.close_reason().await, CloseReason::Replaced);
     newer.send(ToServer::List).await;
     assert_eq!(newer.next().await, ToPeer::Members { members: vec![] });
 }
@@ -285,22 +285,22 @@ async fn rules_are_kept() {
     let check = async |message: Message, reason| {
         let mut client = server.connect().await;
         client.send_raw(message).await;
-        assert_eq!(client.refusal().await, reason);
+        assert_eq!(client.close_reason().await, reason);
     };
     let early = encode(&ToServer::Signal {
         to: peer(1),
         payload: vec![],
     });
-    check(Message::Binary(early.into()), Refusal::Malformed).await;
-    check(Message::Binary(vec![0xff; 64].into()), Refusal::Malformed).await;
-    check(Message::text("hello"), Refusal::Malformed).await;
+    check(Message::Binary(early.into()), CloseReason::Malformed).await;
+    check(Message::Binary(vec![0xff; 64].into()), CloseReason::Malformed).await;
+    check(Message::text("hello"), CloseReason::Malformed).await;
     let too_long = vec![0; limits::SIGNAL_LEN_MAX + 1];
-    check(Message::Binary(too_long.into()), Refusal::Malformed).await;
-    check(Message::Binary(vec![0; 1 << 20].into()), Refusal::Malformed).await;
+    check(Message::Binary(too_long.into()), CloseReason::Malformed).await;
+    check(Message::Binary(vec![0; 1 << 20].into()), CloseReason::Malformed).await;
     let _inside = server.joined(1).await;
     let mut outside = server.connect().await;
     outside.send(outside.join(2)).await;
-    assert_eq!(outside.refusal().await, Refusal::RoomFull);
+    assert_eq!(outside.close_reason().await, CloseReason::RoomFull);
 }
 
 #[tokio::test]
@@ -318,14 +318,14 @@ async fn floods_end() {
             break;
         }
     }
-    assert_eq!(ada.refusal().await, Refusal::TooFast);
+    assert_eq!(ada.close_reason().await, CloseReason::TooFast);
     let mut bob = server.joined(2).await;
     for _ in 0..100 {
         if bob.socket.send(Message::Ping(vec![1].into())).await.is_err() {
             break;
         }
     }
-    assert_eq!(bob.refusal().await, Refusal::TooFast);
+    assert_eq!(bob.close_reason().await, CloseReason::TooFast);
 }
 
 #[tokio::test]
@@ -339,7 +339,7 @@ async fn who_does_not_join_is_closed() {
     )
     .await;
     let mut client = server.connect().await;
-    assert_eq!(client.refusal().await, Refusal::TooSlow);
+    assert_eq!(client.close_reason().await, CloseReason::TooSlow);
 }
 
 #[tokio::test]
@@ -383,7 +383,7 @@ async fn a_full_server_says_so() {
     let server = server(limits, GuardConfig::default()).await;
     let _inside = server.joined(1).await;
     let mut outside = server.try_connect(&[]).await.unwrap();
-    assert_eq!(outside.refusal().await, Refusal::ServerFull);
+    assert_eq!(outside.close_reason().await, CloseReason::ServerFull);
 }
 
 #[tokio::test]
@@ -391,7 +391,7 @@ async fn a_stopping_server_says_goodbye() {
     let mut server = server(Limits::default(), GuardConfig::default()).await;
     let mut ada = server.joined(1).await;
     server.stop.take().unwrap().send(()).unwrap();
-    assert_eq!(ada.refusal().await, Refusal::Stopping);
+    assert_eq!(ada.close_reason().await, CloseReason::Stopping);
     timeout(DEADLINE, server.done).await.unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
 }

@@ -37,7 +37,7 @@ impl Demo {
 
     fn command(self: &Rc<Self>, command: &Command) -> Result<CommandResult, Error> {
         let mut events = Vec::new();
-        let outcome = {
+        let result = {
             let mut world = self.world.borrow_mut();
             match command {
                 Command::CreateAccount { name, .. } => {
@@ -150,7 +150,7 @@ impl Demo {
         for event in events {
             self.say(event);
         }
-        Ok(outcome)
+        Ok(result)
     }
 
     /// Simulates the events of a post that spreads.
@@ -227,8 +227,8 @@ pub fn run() {
                             Response::Result(Box::new(demo.world.borrow_mut().query(query)))
                         }
                         Request::Command(command) => match demo.command(command) {
-                            Ok(outcome) => Response::Done(outcome),
-                            Err(refusal) => Response::Error(refusal),
+                            Ok(result) => Response::Done(result),
+                            Err(error) => Response::Error(error),
                         },
                     };
                     if let Some(bridge) = demo.bridge.get() {

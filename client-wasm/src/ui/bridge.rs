@@ -131,8 +131,8 @@ impl Bridge {
     /// Changes something.
     pub async fn send(&self, command: Command) -> Result<CommandResult, Error> {
         match self.ask(Request::Command(command)).await {
-            Response::Done(outcome) => Ok(outcome),
-            Response::Error(refusal) => Err(refusal),
+            Response::Done(result) => Ok(result),
+            Response::Error(error) => Err(error),
             Response::Result(_) => Ok(CommandResult::Ok),
         }
     }
@@ -141,7 +141,7 @@ impl Bridge {
     pub async fn query(&self, query: Query) -> Result<QueryResult, Error> {
         match self.ask(Request::Query(query)).await {
             Response::Result(reply) => Ok(*reply),
-            Response::Error(refusal) => Err(refusal),
+            Response::Error(error) => Err(error),
             Response::Done(_) => Err(Error::NotFound),
         }
     }

@@ -349,10 +349,10 @@ impl Driver {
                     });
                 }
             }
-            Output::Response { id, answer } => {
+            Output::Response { id, response } => {
                 let asked = self.asks.borrow_mut().remove(id);
                 if let Some((tab, number)) = asked {
-                    (self.around.answer)(tab, number, answer);
+                    (self.around.answer)(tab, number, response);
                 }
             }
             // Only relays keep a registry, and only peers with an address book learn addresses from sessions.

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use protocol::signal::{self, Member, Payload, Refusal, RoomId, SIGNAL_VERSION, ToPeer, ToServer};
+use protocol::signal::{self, CloseReason, Member, Payload, RoomId, SIGNAL_VERSION, ToPeer, ToServer};
 use protocol::{KeyPair, PeerId, codec};
 
 use super::backoff::Backoff;
@@ -223,7 +223,7 @@ impl Signaling {
             ToPeer::Absent { peer } => (self.tell)(SignalingEvent::Absent(peer)),
             ToPeer::Refused { reason } => {
                 platform::debug(&format!("signaling: {reason}"));
-                if reason != Refusal::Stopping {
+                if reason != CloseReason::Stopping {
                     // Whatever it is, coming back quickly would not help.
                     for _ in 0..8 {
                         self.backoff.borrow_mut().pause(0);

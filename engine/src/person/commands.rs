@@ -33,8 +33,8 @@ pub(crate) enum Done {
 }
 
 impl From<CommandResult> for Done {
-    fn from(outcome: CommandResult) -> Self {
-        Self::CommandResult(outcome)
+    fn from(result: CommandResult) -> Self {
+        Self::CommandResult(result)
     }
 }
 
@@ -61,7 +61,7 @@ impl Person {
             }
             return Ok(CommandResult::Ok.into());
         }
-        let outcome = match command {
+        let result = match command {
             Command::CreateAccount { name, device_name } => self.create(ctx, log, &name, &device_name)?,
             Command::Restore { phrase, device_name } => {
                 self.restore_account(ctx, net, log, &phrase, &device_name)?
@@ -117,7 +117,7 @@ impl Person {
             // No kind of entry drafts it: it is for relays.
             _ => return Err(Error::NotFound),
         };
-        Ok(outcome.into())
+        Ok(result.into())
     }
 
     fn create(
@@ -243,7 +243,7 @@ impl Person {
         net.close_all(ctx, "this device becomes a new device");
         log.leave_own(ctx);
         let set_aside = self.own_feed.take_set_aside(ctx);
-        let outcome = self.become_device(ctx, log, &account_key, keep, device_name);
+        let result = self.become_device(ctx, log, &account_key, keep, device_name);
         // Entries get new ids: what refers to one of them refers to the new one.
         let mut issued: Map<EntryId, EntryId> = Map::new();
         for (id, mut body) in set_aside {
@@ -266,7 +266,7 @@ impl Person {
                 issued.insert(id, entry.id());
             }
         }
-        Ok(outcome)
+        Ok(result)
     }
 
     fn publish(

@@ -62,8 +62,8 @@ impl Person {
         if change.located {
             let request = change.request;
             let answer = match self.change_slug(ctx, kinds, change, &rows) {
-                Ok(outcome) => Response::Done(outcome),
-                Err(refusal) => Response::Error(refusal),
+                Ok(result) => Response::Done(result),
+                Err(error) => Response::Error(error),
             };
             return ctx.answer(request, answer);
         }
@@ -82,8 +82,8 @@ impl Person {
 
     pub(crate) fn on_slug_load_failed(&mut self, ctx: &mut Ctx, load: LoadId) {
         if let Some(change) = self.slug_changes.remove(&load) {
-            let refusal = Error::Store(StoreState::Failing);
-            ctx.answer(change.request, Response::Error(refusal));
+            let error = Error::Store(StoreState::Failing);
+            ctx.answer(change.request, Response::Error(error));
         }
     }
 

@@ -27,7 +27,7 @@ impl Device {
         for output in self.node.outputs() {
             match output {
                 Output::Load(load) => loads.push(load),
-                Output::Response { answer, .. } => answers.push(answer),
+                Output::Response { response, .. } => answers.push(response),
                 _ => {}
             }
         }

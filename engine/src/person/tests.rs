@@ -442,7 +442,7 @@ fn commands_beyond_the_bound_are_refused() {
             outputs.as_slice(),
             [Output::Response {
                 id: RequestId(1_000),
-                answer: Response::Error(Error::Busy),
+                response: Response::Error(Error::Busy),
             }]
         ),
         "{outputs:?}"

@@ -31,7 +31,7 @@ fn answered(world: &mut World) -> Vec<u64> {
     let answered = outputs.filter_map(|output| match output {
         Output::Response {
             id,
-            answer: Response::Done(CommandResult::Ok),
+            response: Response::Done(CommandResult::Ok),
         } => Some(id.0),
         _ => None,
     });

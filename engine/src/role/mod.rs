@@ -611,16 +611,16 @@ impl Role {
                 }
                 _ => return ctx.answer(request, Response::Error(Error::NoAccount)),
             }
-            .map_or(Ok(Done::Later), |outcome| Ok(Done::CommandResult(outcome))),
+            .map_or(Ok(Done::Later), |result| Ok(Done::CommandResult(result))),
         };
         let answer = match done {
             Ok(Done::Later) => return,
-            Ok(Done::CommandResult(outcome)) => Response::Done(outcome),
+            Ok(Done::CommandResult(result)) => Response::Done(result),
             Ok(Done::Published(post)) => {
                 let view = self.with_views(ctx, parts, |_, _, sources| views::post_view(sources, &post));
                 Response::Done(CommandResult::Published(Box::new(view)))
             }
-            Err(refusal) => Response::Error(refusal),
+            Err(error) => Response::Error(error),
         };
         ctx.answer(request, answer);
     }

@@ -207,7 +207,7 @@ impl Peer {
                     Output::Persist(batch) => self.store.apply(&batch),
                     Output::Load(load) => self.waiting.push(load),
                     Output::Event(event) => self.events.push(event),
-                    Output::Response { id, answer } => self.answers.push((id, answer)),
+                    Output::Response { id, response } => self.answers.push((id, response)),
                     _ => {}
                 }
             }

@@ -87,7 +87,7 @@ impl Victim {
                 Output::Close { reason, .. } => self.closed.push(reason),
                 Output::Log(Log::Refused { reason, .. }) => self.refused.push(reason),
                 Output::Event(Event::Repair(repair)) => self.repair = repair,
-                Output::Response { answer, .. } => self.answers.push(answer),
+                Output::Response { response, .. } => self.answers.push(response),
                 _ => {}
             }
         }

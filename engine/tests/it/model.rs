@@ -102,7 +102,7 @@ impl Model {
     /// A step of an engine wants this done; it may die before it is.
     pub(crate) fn on_output(&mut self, peer: usize, output: &Output) {
         if let Output::Response {
-            answer: Response::Done(CommandResult::Published(post)),
+            response: Response::Done(CommandResult::Published(post)),
             ..
         } = output
             && !self.is_saved(peer, &post.entry.id)

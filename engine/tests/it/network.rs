@@ -417,8 +417,8 @@ impl Network {
                         },
                     );
                 }
-                Output::Response { id, answer } => {
-                    self.peers[peer].answers.insert(id.0, answer);
+                Output::Response { id, response } => {
+                    self.peers[peer].answers.insert(id.0, response);
                 }
                 Output::Event(event) => {
                     self.model.on_event(peer, &event);

@@ -458,7 +458,7 @@ fn a_post_from_the_future_waits_for_its_time() {
 fn bad_commands_change_nothing_and_say_why() {
     let (mut net, _, ada, _) = trio();
     let check =
-        |net: &mut Network, command, refusal| assert_eq!(net.command(ada, command), Response::Error(refusal));
+        |net: &mut Network, command, error| assert_eq!(net.command(ada, command), Response::Error(error));
     let publish = |text: String| Command::Publish {
         token: [1; 16],
         text,

@@ -21,7 +21,7 @@ pub(crate) struct Driver {
     touched: Notify,
 }
 
-enum Outcome {
+enum RequestResult {
     Told(PeerId, Result<(), Failure>),
     Answered(PeerId, Result<Vec<String>, Failure>),
 }
@@ -53,21 +53,23 @@ impl Driver {
                 match output {
                     Output::Event(event) => log(&event),
                     Output::Ask { peer } => {
-                        requests.spawn(async move { Outcome::Answered(peer, client.ask(peer).await) });
+                        requests.spawn(async move { RequestResult::Answered(peer, client.ask(peer).await) });
                     }
                     Output::Tell { peer, messages } => {
                         tracing::debug!(%peer, messages = messages.len(), "gossiping");
-                        requests.spawn(async move { Outcome::Told(peer, client.tell(peer, messages).await) });
+                        requests.spawn(async move {
+                            RequestResult::Told(peer, client.tell(peer, messages).await)
+                        });
                     }
                 }
             }
             tokio::select! {
                 () = sleep_until(deadline) => {}
                 () = self.touched.notified() => {}
-                Some(outcome) = requests.join_next() => match outcome {
-                    Ok(Outcome::Told(peer, outcome)) => self.with(|node, now| node.told(peer, outcome, now)),
-                    Ok(Outcome::Answered(peer, outcome)) => {
-                        self.with(|node, now| node.answered(peer, outcome, now));
+                Some(result) = requests.join_next() => match result {
+                    Ok(RequestResult::Told(peer, result)) => self.with(|node, now| node.told(peer, result, now)),
+                    Ok(RequestResult::Answered(peer, result)) => {
+                        self.with(|node, now| node.answered(peer, result, now));
                     }
                     Err(error) => tracing::error!(%error, "a request broke"),
                 },

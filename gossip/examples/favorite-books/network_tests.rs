@@ -46,15 +46,15 @@ impl World {
                             .map(ToString::to_string)
                             .collect()
                     };
-                    let outcome = self.reach(id, peer).map(ids);
+                    let result = self.reach(id, peer).map(ids);
                     self.nodes
                         .get_mut(&id)
                         .expect("it asked")
-                        .answered(peer, outcome, now);
+                        .answered(peer, result, now);
                 }
                 Output::Tell { peer, messages } => {
-                    let outcome = self.reach(id, peer).map(|node| node.receive(id, messages, now));
-                    self.nodes.get_mut(&id).expect("it told").told(peer, outcome, now);
+                    let result = self.reach(id, peer).map(|node| node.receive(id, messages, now));
+                    self.nodes.get_mut(&id).expect("it told").told(peer, result, now);
                 }
                 Output::Event(_) => {}
             }

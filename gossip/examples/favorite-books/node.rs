@@ -242,8 +242,8 @@ impl Node {
     }
 
     /// What became of an [`Output::Tell`].
-    pub(crate) fn told(&mut self, peer: PeerId, outcome: Result<(), Failure>, now: Duration) {
-        match outcome {
+    pub(crate) fn told(&mut self, peer: PeerId, result: Result<(), Failure>, now: Duration) {
+        match result {
             Ok(()) => {
                 self.hear(peer, Contact::Answered, now);
                 self.peers.told(peer);
@@ -253,9 +253,9 @@ impl Node {
     }
 
     /// What became of an [`Output::Ask`].
-    pub(crate) fn answered(&mut self, peer: PeerId, outcome: Result<Vec<String>, Failure>, now: Duration) {
+    pub(crate) fn answered(&mut self, peer: PeerId, result: Result<Vec<String>, Failure>, now: Duration) {
         let of_seed = self.config.seed == Some(peer) && std::mem::take(&mut self.asking_seed);
-        match outcome {
+        match result {
             Ok(ids) => {
                 let had_none = self.peers.is_empty();
                 self.hear(peer, Contact::Answered, now);

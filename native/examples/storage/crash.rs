@@ -125,7 +125,7 @@ pub(crate) fn run(rounds: u64, only: Option<&str>) -> Result<(), Failure> {
     let mut faults = Vec::new();
     for peer in ["redb", "fjall"] {
         let mut numbers = Numbers(SEED);
-        let mut outcome =
+        let mut survives =
             |kind: &str, run: &mut dyn FnMut(&mut Numbers) -> Result<(), Failure>, rounds: u64| {
                 if only.is_some_and(|only| only != kind) {
                     return;
@@ -151,14 +151,14 @@ pub(crate) fn run(rounds: u64, only: Option<&str>) -> Result<(), Failure> {
                 }
             };
         let place = crate::place()?;
-        outcome("kill", &mut |numbers| kill(peer, place.path(), numbers), rounds);
-        outcome("torn_write", &mut |numbers| torn(peer, peer, numbers), 5 * rounds);
+        survives("kill", &mut |numbers| kill(peer, place.path(), numbers), rounds);
+        survives("torn_write", &mut |numbers| torn(peer, peer, numbers), 5 * rounds);
         let cut = tempfile::tempdir()?;
         match Device::make(cut.path()) {
-            Ok(mut device) => outcome("power_cut", &mut |numbers| device.cut(peer, numbers), rounds),
+            Ok(mut device) => survives("power_cut", &mut |numbers| device.cut(peer, numbers), rounds),
             Err(error) => eprintln!("no power cuts: {error}"),
         }
-        outcome(
+        survives(
             "full_disk",
             &mut |numbers| full(peer, numbers),
             rounds.div_ceil(10),
@@ -504,12 +504,12 @@ impl Device {
             "for n in 1 2 3 4 5 6 7 8 9; do umount {mounted} && break; sleep 0.2; done"
         ))?;
         self.mount()?;
-        let outcome = checked(peer, &folder, reported).map(drop);
+        let result = checked(peer, &folder, reported).map(drop);
         // Not for ever: the device is small, and a store that is broken stays so.
-        if outcome.is_err() || numbers.below(8) == 0 {
+        if result.is_err() || numbers.below(8) == 0 {
             std::fs::remove_dir_all(&folder)?;
         }
-        outcome
+        result
     }
 }
 
@@ -528,7 +528,7 @@ fn full(peer: &str, numbers: &mut Numbers) -> Result<(), Failure> {
     let place = tempfile::tempdir()?;
     let mounted = place.path().display().to_string();
     sh(&format!("mount -t tmpfs -o size=400m none {mounted}"))?;
-    let outcome = (|| {
+    let result = (|| {
         let ballast = place.path().join("ballast");
         std::fs::write(&ballast, vec![1; (100 + numbers.below(200) as usize) << 20])?;
         let folder = place.path().join("store");
@@ -542,5 +542,5 @@ fn full(peer: &str, numbers: &mut Numbers) -> Result<(), Failure> {
         checked(peer, &folder, reported).map(drop)
     })();
     sh(&format!("umount {mounted}"))?;
-    outcome
+    result
 }

@@ -302,17 +302,17 @@ impl EngineLoop {
                     }
                 }
                 Output::Event(event) => self.on_event(event),
-                Output::Response { id, answer } => {
+                Output::Response { id, response } => {
                     if let Some(reply) = self.asks.remove(&id.0) {
-                        answers.push((reply, answer));
+                        answers.push((reply, response));
                     }
                 }
                 Output::Log(line) => log::write(&line),
             }
         }
-        for (reply, answer) in answers {
+        for (reply, response) in answers {
             // The receiver may be gone.
-            let _ = reply.send(answer);
+            let _ = reply.send(response);
         }
     }
 

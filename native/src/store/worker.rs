@@ -128,9 +128,9 @@ impl Worker {
             }
         };
         self.broken = false;
-        let outcome = self.round_with(disk.as_ref());
+        let result = self.round_with(disk.as_ref());
         self.disk = Some(disk);
-        outcome
+        result
     }
 
     fn round_with(&mut self, disk: &dyn Disk) -> Result<(), DiskError> {

@@ -19,7 +19,7 @@ use protocol::messages::{
 use protocol::names::{
     NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
 };
-use protocol::signal::{Member, Payload, Refusal, RoomId, ToPeer, ToServer};
+use protocol::signal::{CloseReason, Member, Payload, RoomId, ToPeer, ToServer};
 use protocol::{
     AccountId, DeviceId, Entry, EntryId, Header, Kind, PeerId, Signature, SignedHeader, Timestamp,
 };
@@ -462,21 +462,22 @@ pub(crate) fn to_peer() -> impl Strategy<Value = ToPeer> {
             payload
         }),
         bytes32().prop_map(|peer| ToPeer::Absent { peer: PeerId(peer) }),
-        proptest::sample::select(&crate::any::REFUSALS[..]).prop_map(|reason| ToPeer::Refused { reason }),
+        proptest::sample::select(&crate::any::CLOSE_REASONS[..])
+            .prop_map(|reason| ToPeer::Refused { reason }),
     ]
 }
 
 /// All refusals, in the order of their numbers.
-pub(crate) const REFUSALS: [Refusal; 9] = [
-    Refusal::Malformed,
-    Refusal::Version,
-    Refusal::BadSignature,
-    Refusal::RoomFull,
-    Refusal::ServerFull,
-    Refusal::TooFast,
-    Refusal::Replaced,
-    Refusal::TooSlow,
-    Refusal::Stopping,
+pub(crate) const CLOSE_REASONS: [CloseReason; 9] = [
+    CloseReason::Malformed,
+    CloseReason::Version,
+    CloseReason::BadSignature,
+    CloseReason::RoomFull,
+    CloseReason::ServerFull,
+    CloseReason::TooFast,
+    CloseReason::Replaced,
+    CloseReason::TooSlow,
+    CloseReason::Stopping,
 ];
 
 pub(crate) fn payload() -> impl Strategy<Value = Payload> {

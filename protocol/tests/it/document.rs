@@ -9,7 +9,7 @@ use protocol::link::handshake::{VERSION_MAX, VERSION_MIN, feature};
 use protocol::signal::SIGNAL_VERSION;
 use protocol::{Kind, codec, limits};
 
-use crate::any::REFUSALS;
+use crate::any::CLOSE_REASONS;
 use crate::by_hand::{Vector, hex};
 use crate::golden::{FILES, parse};
 use crate::{cast, vectors};
@@ -162,10 +162,10 @@ fn the_page_names_every_signal_message() {
         "**Payload**",
         vectors::signal::payloads().iter().map(variant).collect(),
     );
-    let refusals = REFUSALS.map(|refusal| (format!("{refusal:?}"), codec::encode(&refusal)[0]));
+    let reasons = CLOSE_REASONS.map(|reason| (format!("{reason:?}"), codec::encode(&reason)[0]));
     check(
-        "| refusal | number |",
-        refusals
+        "| close reason | number |",
+        reasons
             .iter()
             .map(|(name, number)| (name.as_str(), u64::from(*number))),
     );

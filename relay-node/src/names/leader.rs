@@ -91,7 +91,7 @@ async fn term(
     loop {
         // A sweep that is due is made before the lease is checked: after a long suspension the fencing token must protect the
         // rows, not the clock.
-        let outcome = tokio::select! {
+        let result = tokio::select! {
             biased;
             () = clock.sleep_until(sweep_at) => {
                 sweep_at = clock.now() + pace.sweep_every;
@@ -106,7 +106,7 @@ async fn term(
                 }
             }
         };
-        match outcome {
+        match result {
             Ok(()) => {}
             Err(RegistryError::Fenced) => return RegistryError::Fenced,
             // Whether the term is over depends on the lease.

@@ -28,7 +28,7 @@ pub use registry::{Lock, Registry, RegistryError, SLUGS_MAX, Settings};
 pub use schema::{Holding, Space, check_rows};
 pub use service::serve;
 pub use store::{
-    Change, Check, Copied, Credentials, EMBEDDED_FOLDER, Embedded, Etcd, EtcdAddress, Key, LeaseId, Outcome,
-    Row, Txn, TxnError, TxnStore,
+    Change, Check, Copied, Credentials, EMBEDDED_FOLDER, Embedded, Etcd, EtcdAddress, Key, LeaseId, Row, Txn,
+    TxnError, TxnResult, TxnStore,
 };
 pub use validation::{canonical, check, skeleton};

@@ -8,7 +8,7 @@ use protocol::names::{
 use protocol::{AccountId, KeyPair, Timestamp, codec};
 
 use super::schema::{Count, FORGOT, Holding, KEY, LOCKS, Owner, Space, put};
-use super::store::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError, TxnStore};
+use super::store::{Change, Check, Key, LeaseId, Row, Txn, TxnError, TxnResult, TxnStore};
 use super::validation;
 
 /// Attempts at a transaction whose outcome is unknown, or that lost to a concurrent one.
@@ -88,8 +88,8 @@ impl Registry {
         let seed = match there {
             Some(row) => seed_in(Some(row))?,
             None => match store.txn(txn).await? {
-                Outcome::Done(_) => fresh,
-                Outcome::Refused(rows) => seed_in(rows.into_iter().flatten().next())?,
+                TxnResult::Done(_) => fresh,
+                TxnResult::Refused(rows) => seed_in(rows.into_iter().flatten().next())?,
             },
         };
         Ok(Self {
@@ -192,12 +192,12 @@ impl Registry {
             if attempt > 0 {
                 tokio::time::sleep(PAUSE * attempt).await;
             }
-            let outcome = match &request.action {
+            let result = match &request.action {
                 NameAction::Claim => self.claim(request, now, attempt > 0).await,
                 NameAction::Release => self.release(request, now).await,
                 NameAction::Offer { to } => self.offer(request, *to, now).await,
             };
-            match outcome {
+            match result {
                 Ok(Some(answer)) => return Ok(answer),
                 // A concurrent transaction changed the rows: try again.
                 Ok(None) => {}
@@ -248,8 +248,8 @@ impl Registry {
                     otherwise: keys,
                 };
                 match self.store.txn(txn).await? {
-                    Outcome::Done(revision) => return Ok(Some(self.held(wanted, revision))),
-                    Outcome::Refused(rows) => rows,
+                    TxnResult::Done(revision) => return Ok(Some(self.held(wanted, revision))),
+                    TxnResult::Refused(rows) => rows,
                 }
             }
             // Slugs are counted, so the count must be read in any case.
@@ -322,8 +322,8 @@ impl Registry {
             }
         }
         match self.store.txn(txn).await? {
-            Outcome::Done(revision) => Ok(Some(self.held(wanted, revision))),
-            Outcome::Refused(_) => Ok(None),
+            TxnResult::Done(revision) => Ok(Some(self.held(wanted, revision))),
+            TxnResult::Refused(_) => Ok(None),
         }
     }
 
@@ -411,8 +411,8 @@ impl Registry {
         };
         let_go(&name_key, owner_key, owner_row, &mut txn);
         match self.store.txn(txn).await? {
-            Outcome::Done(_) => Ok(Some(NameAnswer::Free)),
-            Outcome::Refused(_) => Ok(None),
+            TxnResult::Done(_) => Ok(Some(NameAnswer::Free)),
+            TxnResult::Refused(_) => Ok(None),
         }
     }
 
@@ -447,8 +447,8 @@ impl Registry {
             otherwise: Vec::new(),
         };
         match self.store.txn(txn).await? {
-            Outcome::Done(revision) => Ok(Some(self.held(offered, revision))),
-            Outcome::Refused(_) => Ok(None),
+            TxnResult::Done(revision) => Ok(Some(self.held(offered, revision))),
+            TxnResult::Refused(_) => Ok(None),
         }
     }
 
@@ -490,7 +490,7 @@ impl Registry {
             otherwise: Vec::new(),
         };
         let taken = self.store.txn(txn).await;
-        if let Ok(Outcome::Done(fence)) = taken {
+        if let Ok(TxnResult::Done(fence)) = taken {
             return Ok(Some(Lock { key, lease, fence }));
         }
         // If the lock was acquired after all, ending its lease releases it.
@@ -551,8 +551,8 @@ impl Registry {
             otherwise: vec![lock.key.clone()],
         };
         match self.store.txn(txn).await? {
-            Outcome::Done(_) => Ok(true),
-            Outcome::Refused(rows) => {
+            TxnResult::Done(_) => Ok(true),
+            TxnResult::Refused(rows) => {
                 let holder = rows.into_iter().flatten().next();
                 match holder {
                     Some(row) if row.created == lock.fence => Ok(false),

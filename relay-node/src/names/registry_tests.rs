@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::super::Embedded;
 use super::super::schema::{Count, Holding, Owner};
 use super::super::store::EMBEDDED_FOLDER as FOLDER;
-use super::{Outcome, Registry, Settings, Txn, TxnStore, put};
+use super::{Registry, Settings, Txn, TxnResult, TxnStore, put};
 use native::clock::{ManualClock, Monotonic};
 use native::store::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
 
@@ -59,7 +59,7 @@ impl Fixture {
         };
         self.clock.advance(RETRY_MAX);
         let store = TxnStore::Embedded(self.store.clone());
-        assert!(matches!(store.txn(note).await, Ok(Outcome::Done(_))));
+        assert!(matches!(store.txn(note).await, Ok(TxnResult::Done(_))));
     }
 
     async fn answer(&self, request: &NameRequest) -> NameAnswer {

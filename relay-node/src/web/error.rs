@@ -53,7 +53,7 @@ pub(crate) enum WebError {
     #[error("{0}")]
     Unavailable(String),
     /// The engine refused.
-    #[error("{}", refusal_text(.0))]
+    #[error("{}", error_text(.0))]
     Refused(Error),
     /// The engine's thread has ended, or is about to.
     #[error("the relay is stopping")]
@@ -70,15 +70,15 @@ impl WebError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Refused(refusal) => refusal_status(refusal),
+            Self::Refused(error) => error_status(error),
             Self::Unavailable(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unexpected => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
 
-fn refusal_status(refusal: &Error) -> StatusCode {
-    match refusal {
+fn error_status(error: &Error) -> StatusCode {
+    match error {
         Error::Starting | Error::Busy | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::NotFound => StatusCode::NOT_FOUND,
         Error::Empty | Error::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -87,8 +87,8 @@ fn refusal_status(refusal: &Error) -> StatusCode {
     }
 }
 
-fn refusal_text(refusal: &Error) -> &'static str {
-    match refusal {
+fn error_text(error: &Error) -> &'static str {
+    match error {
         Error::Starting => "the relay is reading its store",
         Error::Busy => "the relay is busy",
         Error::Store(_) => "the relay's store does not answer",
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn refusals_of_the_engine_have_their_status() {
-        for (refusal, status) in [
+        for (error, status) in [
             (Error::Starting, 503),
             (Error::Busy, 503),
             (Error::Store(StoreState::Failing), 503),
@@ -320,7 +320,7 @@ mod tests {
             (Error::TooLong { max: 1 }, 422),
             (Error::NoAccount, 409),
         ] {
-            assert_eq!(WebError::Refused(refusal.clone()).status(), status, "{refusal:?}");
+            assert_eq!(WebError::Refused(error.clone()).status(), status, "{error:?}");
         }
     }
 

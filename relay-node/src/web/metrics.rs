@@ -43,7 +43,7 @@ impl RelayMetrics {
                 QueryResult::Network(network) => network,
                 _ => return Err(WebError::Unexpected),
             },
-            Some(Response::Error(refusal)) => return Err(WebError::Refused(refusal)),
+            Some(Response::Error(error)) => return Err(WebError::Refused(error)),
             Some(Response::Done(_)) => return Err(WebError::Unexpected),
             None => return Err(WebError::Stopping),
         };

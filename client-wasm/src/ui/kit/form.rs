@@ -149,13 +149,12 @@ pub fn Form(props: &FormProps) -> Html {
                         }
                         on_done.emit(typed);
                     }
-                    Err(refusal) => {
-                        if let (Error::PhraseWord { position, .. }, Some(area)) =
-                            (&refusal, dom::by_id(first))
+                    Err(failed) => {
+                        if let (Error::PhraseWord { position, .. }, Some(area)) = (&failed, dom::by_id(first))
                         {
                             select_word(&area, *position as usize);
                         }
-                        error.set(Some(strings::refusal(&refusal)));
+                        error.set(Some(strings::error_text(&failed)));
                         on_refused.emit(());
                     }
                 }

@@ -84,8 +84,8 @@ pub fn store(state: StoreState) -> Option<&'static str> {
 }
 
 /// Why something was not done, and what to do.
-pub fn refusal(refusal: &Error) -> String {
-    match refusal {
+pub fn error_text(error: &Error) -> String {
+    match error {
         Error::Starting => "Starling is still opening. Try again in a moment.".to_owned(),
         Error::NoAccount => "There is no account on this device yet.".to_owned(),
         Error::HasAccount => {

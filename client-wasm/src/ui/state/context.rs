@@ -41,12 +41,12 @@ impl Ui {
         });
     }
 
-    /// Sends a command whose success needs no message; a refusal is shown.
+    /// Sends a command whose success needs no message; an error is shown.
     pub fn command(&self, command: Command) {
         let ui = self.clone();
         spawn_local(async move {
-            if let Err(refusal) = ui.bridge.send(command).await {
-                ui.say(strings::refusal(&refusal));
+            if let Err(error) = ui.bridge.send(command).await {
+                ui.say(strings::error_text(&error));
             }
         });
     }

@@ -2,7 +2,8 @@
 
 use protocol::Signature;
 use protocol::signal::{
-    Member, Payload, Refusal, RoomId, SIGNAL_VERSION, SignalMessage, ToPeer, ToServer, sign_join, verify_join,
+    CloseReason, Member, Payload, RoomId, SIGNAL_VERSION, SignalMessage, ToPeer, ToServer, sign_join,
+    verify_join,
 };
 
 use crate::by_hand::{Vector, blake3, hex, public, sign};
@@ -125,7 +126,7 @@ pub(crate) fn to_peer() -> Vec<(Vector, ToPeer)> {
                 .varint("variant", 5)
                 .varint("reason: room full", 3),
             ToPeer::Refused {
-                reason: Refusal::RoomFull,
+                reason: CloseReason::RoomFull,
             },
         ),
     ]

@@ -20,7 +20,7 @@ use tokio::sync::{oneshot, watch};
 use native::clock::Monotonic;
 use native::store::{self, Changes, Disk, DiskError, FjallDisk, Merged, Opener};
 
-use super::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError};
+use super::{Change, Check, Key, LeaseId, Row, Txn, TxnError, TxnResult};
 
 /// The store's folder in the data folder.
 pub const FOLDER: &str = "names";
@@ -67,7 +67,7 @@ type Reply<T> = oneshot::Sender<Result<T, TxnError>>;
 
 #[derive(Debug)]
 enum Command {
-    Txn(Txn, Reply<Outcome>),
+    Txn(Txn, Reply<TxnResult>),
     Scan {
         prefix: Key,
         after: Option<Key>,
@@ -157,7 +157,7 @@ impl Embedded {
         answer.await.unwrap_or_else(gone)
     }
 
-    pub(super) async fn txn(&self, txn: Txn) -> Result<Outcome, TxnError> {
+    pub(super) async fn txn(&self, txn: Txn) -> Result<TxnResult, TxnError> {
         self.command(|reply| Command::Txn(txn, reply)).await
     }
 
@@ -185,7 +185,7 @@ impl Embedded {
     /// Restores a copy into an empty store. Later changes get higher revisions than any that was made after the copy and is lost.
     ///
     /// # Errors
-    /// [`TxnError`]; then nothing is set, unless the outcome is unknown.
+    /// [`TxnError`]; then nothing is set, unless the result is unknown.
     pub async fn restore(&self, copied: Copied) -> Result<(), TxnError> {
         self.command(|reply| Command::Restore(copied, reply)).await
     }
@@ -406,9 +406,9 @@ impl Shelf {
             return;
         }
         match self.commit(&txns) {
-            Ok(outcomes) => {
-                for ((_, reply), outcome) in txns.into_iter().zip(outcomes) {
-                    let _ = reply.send(Ok(outcome));
+            Ok(results) => {
+                for ((_, reply), result) in txns.into_iter().zip(results) {
+                    let _ = reply.send(Ok(result));
                 }
             }
             Err(error) => {
@@ -426,26 +426,26 @@ impl Shelf {
     }
 
     /// What a transaction that changes nothing sees.
-    fn look(&mut self, txn: &Txn) -> Result<Outcome, DiskError> {
+    fn look(&mut self, txn: &Txn) -> Result<TxnResult, DiskError> {
         let open = Open {
             revision: 0,
             changes: Changes::new(),
             disk: self.readable()?,
         };
         match open.holds(&txn.checks)? {
-            true => Ok(Outcome::Done(0)),
+            true => Ok(TxnResult::Done(0)),
             false => open.refused(txn),
         }
     }
 
     /// Executes all transactions in order; each sees the changes of those before it.
-    fn commit(&mut self, txns: &[(Txn, Reply<Outcome>)]) -> Result<Vec<Outcome>, DiskError> {
+    fn commit(&mut self, txns: &[(Txn, Reply<TxnResult>)]) -> Result<Vec<TxnResult>, DiskError> {
         self.write(|open, leases| {
-            let mut outcomes = Vec::with_capacity(txns.len());
+            let mut results = Vec::with_capacity(txns.len());
             for (txn, _) in txns {
-                outcomes.push(open.txn(txn, leases)?);
+                results.push(open.txn(txn, leases)?);
             }
-            Ok(outcomes)
+            Ok(results)
         })
     }
 
@@ -630,13 +630,13 @@ impl Open<'_> {
         Ok(true)
     }
 
-    fn refused(&self, txn: &Txn) -> Result<Outcome, DiskError> {
+    fn refused(&self, txn: &Txn) -> Result<TxnResult, DiskError> {
         let rows = txn.otherwise.iter().map(|key| self.row(key));
         let rows = rows.map(|row| row.map(|row| row.map(Row::from)));
-        Ok(Outcome::Refused(rows.collect::<Result<_, _>>()?))
+        Ok(TxnResult::Refused(rows.collect::<Result<_, _>>()?))
     }
 
-    fn txn(&mut self, txn: &Txn, leases: &BTreeMap<i64, Lease>) -> Result<Outcome, DiskError> {
+    fn txn(&mut self, txn: &Txn, leases: &BTreeMap<i64, Lease>) -> Result<TxnResult, DiskError> {
         // A write under an ended lease is refused: its row would have to be deleted at once.
         let over = |change: &Change| match change {
             Change::Put { lease, .. } => lease.is_some_and(|LeaseId(id)| !leases.contains_key(&id)),
@@ -661,7 +661,7 @@ impl Open<'_> {
                 }
             }
         }
-        Ok(Outcome::Done(self.revision))
+        Ok(TxnResult::Done(self.revision))
     }
 }
 

@@ -5,7 +5,7 @@ use native::store::faulty_disk::{BROKEN, FULL, Fault, Faults, FaultyDisk};
 use tempfile::TempDir;
 
 use super::super::TxnStore;
-use super::{Change, Check, Embedded, FOLDER, LeaseId, Outcome, RETRY_FIRST, RETRY_MAX, Txn, TxnError};
+use super::{Change, Check, Embedded, FOLDER, LeaseId, RETRY_FIRST, RETRY_MAX, Txn, TxnError, TxnResult};
 
 const TTL: Duration = Duration::from_secs(10);
 
@@ -77,7 +77,7 @@ fn lock(lease: LeaseId) -> Txn {
 
 async fn refused_changes_are_done_when_the_disk_works_again(kind: std::io::ErrorKind) {
     let f = Fixture::new();
-    assert!(matches!(f.store.txn(put(b"a")).await, Ok(Outcome::Done(_))));
+    assert!(matches!(f.store.txn(put(b"a")).await, Ok(TxnResult::Done(_))));
     for round in 0..2_u8 {
         f.faults.set(Fault::Writes(kind));
         for n in 0..5_u8 {
@@ -97,7 +97,7 @@ async fn refused_changes_are_done_when_the_disk_works_again(kind: std::io::Error
         f.clock.advance(RETRY_FIRST);
         for n in 0..5_u8 {
             let done = f.store.txn(put(&[b'b', round, n])).await;
-            assert!(matches!(done, Ok(Outcome::Done(_))), "{done:?}");
+            assert!(matches!(done, Ok(TxnResult::Done(_))), "{done:?}");
             assert!(f.has(&[b'b', round, n]).await);
         }
     }
@@ -138,7 +138,7 @@ async fn pauses_between_attempts_double_up_to_a_limit() {
 #[tokio::test]
 async fn a_disk_that_cannot_be_read_is_reported_and_no_row_is_taken_for_absent() {
     let f = Fixture::new();
-    assert!(matches!(f.store.txn(put(b"a")).await, Ok(Outcome::Done(_))));
+    assert!(matches!(f.store.txn(put(b"a")).await, Ok(TxnResult::Done(_))));
     f.faults.set(Fault::All(BROKEN));
     let read = f.store.read(vec![b"a".to_vec()]).await;
     assert!(matches!(read, Err(TxnError::Unavailable(_))), "{read:?}");
@@ -149,7 +149,7 @@ async fn a_disk_that_cannot_be_read_is_reported_and_no_row_is_taken_for_absent()
     f.clock.advance(RETRY_MAX);
     assert!(f.has(b"a").await);
     let again = f.store.txn(put(b"a")).await;
-    assert!(matches!(again, Ok(Outcome::Refused(_))), "{again:?}");
+    assert!(matches!(again, Ok(TxnResult::Refused(_))), "{again:?}");
 }
 
 #[tokio::test]
@@ -198,6 +198,6 @@ async fn locks_of_the_last_run_go_even_if_the_disk_is_full_at_the_start() {
     f.faults.set(None);
     f.clock.advance(RETRY_MAX);
     let taken = f.store.txn(lock(other)).await;
-    assert!(matches!(taken, Ok(Outcome::Done(_))), "{taken:?}");
+    assert!(matches!(taken, Ok(TxnResult::Done(_))), "{taken:?}");
     assert!(f.has(b"l/lock").await);
 }

@@ -21,7 +21,7 @@ use etcd_client::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
-use super::{Change, Check, Key, LeaseId, Outcome, Row, Txn, TxnError};
+use super::{Change, Check, Key, LeaseId, Row, Txn, TxnError, TxnResult};
 
 /// Prefix of every key, so that the etcd cluster can be shared with other programs.
 const PREFIX: &[u8] = b"starling/";
@@ -155,7 +155,7 @@ struct Nodes {
 /// A transaction in the queue.
 struct Waiting {
     txn: Txn,
-    reply: oneshot::Sender<Result<Outcome, TxnError>>,
+    reply: oneshot::Sender<Result<TxnResult, TxnError>>,
 }
 
 impl fmt::Debug for Etcd {
@@ -182,15 +182,15 @@ impl Etcd {
         Self { nodes, waiting }
     }
 
-    pub(super) async fn txn(&self, txn: Txn) -> Result<Outcome, TxnError> {
+    pub(super) async fn txn(&self, txn: Txn) -> Result<TxnResult, TxnError> {
         if txn.changes.is_empty() {
             return self.nodes.look(txn).await;
         }
-        let (reply, outcome) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         let full = |_| TxnError::Unavailable("the queue of requests to etcd is full".to_owned());
         self.waiting.try_send(Waiting { txn, reply }).map_err(full)?;
         let gone = |_| Err(TxnError::Unknown("the connection ended".to_owned()));
-        outcome.await.unwrap_or_else(gone)
+        result.await.unwrap_or_else(gone)
     }
 
     pub(super) async fn scan(
@@ -288,10 +288,10 @@ impl Nodes {
     {
         // A request that changes nothing is tried with every node.
         let tries = if changes { 1 } else { self.clients.len() };
-        let mut outcome = Err(TxnError::Unavailable("no etcd node is configured".to_owned()));
+        let mut result = Err(TxnError::Unavailable("no etcd node is configured".to_owned()));
         for _ in 0..tries {
             let node = self.current.load(Ordering::Relaxed) % self.clients.len();
-            outcome = match self.client(node).await {
+            result = match self.client(node).await {
                 Ok(client) => match tokio::time::timeout(ANSWER_WITHIN, ask(client)).await {
                     Ok(Ok(answer)) => return Ok(answer),
                     Ok(Err(error)) => Err(failed(&error, changes)),
@@ -304,7 +304,7 @@ impl Nodes {
             // Another request may have changed the current node already.
             let _ = self.current.compare_exchange(node, next, order, order);
         }
-        outcome
+        result
     }
 
     async fn client(&self, node: usize) -> Result<Client, TxnError> {
@@ -366,14 +366,14 @@ impl Nodes {
     }
 
     /// A transaction that changes nothing.
-    async fn look(&self, txn: Txn) -> Result<Outcome, TxnError> {
+    async fn look(&self, txn: Txn) -> Result<TxnResult, TxnError> {
         let wanted = txn.otherwise.len();
         let request = request(&txn);
         let answer = self.ask(false, |mut client| {
             let request = request.clone();
             async move { client.txn(request).await }
         });
-        outcome(&answer.await?, wanted)
+        txn_result(&answer.await?, wanted)
     }
 
     /// Sends transactions on different rows in one request, and returns each outcome to its sender.
@@ -401,7 +401,7 @@ impl Nodes {
         };
         if single {
             for one in group {
-                let _ = one.reply.send(outcome(&answer, one.txn.otherwise.len()));
+                let _ = one.reply.send(txn_result(&answer, one.txn.otherwise.len()));
             }
             return;
         }
@@ -410,9 +410,9 @@ impl Nodes {
         for one in group {
             let nested = match answers.next() {
                 Some(TxnOpResponse::Txn(nested)) if nested.succeeded() => {
-                    Ok(Outcome::Done(unsigned(revision)))
+                    Ok(TxnResult::Done(unsigned(revision)))
                 }
-                Some(TxnOpResponse::Txn(nested)) => outcome(&nested, one.txn.otherwise.len()),
+                Some(TxnOpResponse::Txn(nested)) => txn_result(&nested, one.txn.otherwise.len()),
                 _ => Err(TxnError::Damaged(
                     "etcd's answer does not match the request".to_owned(),
                 )),
@@ -513,10 +513,10 @@ fn request(txn: &Txn) -> etcd_client::Txn {
         .or_else(otherwise)
 }
 
-fn outcome(answer: &TxnResponse, wanted: usize) -> Result<Outcome, TxnError> {
+fn txn_result(answer: &TxnResponse, wanted: usize) -> Result<TxnResult, TxnError> {
     if answer.succeeded() {
         let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
-        return Ok(Outcome::Done(unsigned(revision)));
+        return Ok(TxnResult::Done(unsigned(revision)));
     }
     let rows = answer.op_responses().into_iter().map(|answer| match answer {
         TxnOpResponse::Get(found) => found.kvs().first().map(row),
@@ -528,7 +528,7 @@ fn outcome(answer: &TxnResponse, wanted: usize) -> Result<Outcome, TxnError> {
             "etcd's answer does not match the request".to_owned(),
         ));
     }
-    Ok(Outcome::Refused(rows))
+    Ok(TxnResult::Refused(rows))
 }
 
 fn compare(check: &Check) -> Compare {

@@ -68,7 +68,7 @@ pub struct Txn {
 
 /// The outcome of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum TxnResult {
     /// Committed durably at this revision.
     Done(u64),
     /// A condition did not hold. The rows of [`Txn::otherwise`].
@@ -103,7 +103,7 @@ impl TxnStore {
     ///
     /// # Errors
     /// [`TxnError`].
-    pub async fn txn(&self, txn: Txn) -> Result<Outcome, TxnError> {
+    pub async fn txn(&self, txn: Txn) -> Result<TxnResult, TxnError> {
         match self {
             Self::Embedded(store) => store.txn(txn).await,
             Self::Etcd(store) => store.txn(txn).await,
@@ -123,8 +123,8 @@ impl TxnStore {
             otherwise: keys,
         };
         match self.txn(txn).await? {
-            Outcome::Refused(rows) => Ok(rows),
-            Outcome::Done(_) => Err(TxnError::Damaged("a check that cannot hold did".to_owned())),
+            TxnResult::Refused(rows) => Ok(rows),
+            TxnResult::Done(_) => Err(TxnError::Damaged("a check that cannot hold did".to_owned())),
         }
     }
 

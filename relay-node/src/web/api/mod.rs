@@ -67,7 +67,7 @@ impl Api {
     async fn query(&self, query: Query) -> Result<QueryResult, WebError> {
         match self.driver.request(engine_api::Request::Query(query)).await {
             Some(engine_api::Response::Result(reply)) => Ok(*reply),
-            Some(engine_api::Response::Error(refusal)) => Err(WebError::Refused(refusal)),
+            Some(engine_api::Response::Error(error)) => Err(WebError::Refused(error)),
             Some(engine_api::Response::Done(_)) => Err(WebError::Unexpected),
             None => Err(WebError::Stopping),
         }

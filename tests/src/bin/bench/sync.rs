@@ -126,7 +126,7 @@ impl Peer {
                 }
                 Output::Send { bytes, .. } => self.out.push(bytes),
                 Output::Dial { .. } => self.dials += 1,
-                Output::Response { answer, .. } => self.answers.push_back(answer),
+                Output::Response { response, .. } => self.answers.push_back(response),
                 _ => {}
             }
         }
@@ -138,7 +138,7 @@ impl Peer {
         let request = Request::Command(command);
         self.input(now, Input::Request { id, request });
         match self.answers.pop_front() {
-            Some(Response::Done(outcome)) => Ok(outcome),
+            Some(Response::Done(result)) => Ok(result),
             other => anyhow::bail!("not done: {other:?}"),
         }
     }

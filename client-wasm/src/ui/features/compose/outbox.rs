@@ -51,9 +51,9 @@ fn pending_post(app: &AppContext, pending: &PendingPost) -> Html {
                     }
                 </div>
                 { post_text(&post.text, false) }
-                if let Some(refusal) = &pending.refused {
+                if let Some(error) = &pending.refused {
                     <div class="post__trouble" role="alert">
-                        <span>{ strings::NOT_TAKEN }{ " " }{ kit::strings::refusal(refusal) }</span>
+                        <span>{ strings::NOT_TAKEN }{ " " }{ kit::strings::error_text(error) }</span>
                         <span class="row">
                             { kit::button("btn", "waiting-retry", "", kit::strings::RETRY, retry) }
                             { kit::button("btn btn--quiet", "waiting-discard", "", strings::DISCARD, discard) }

@@ -130,10 +130,10 @@ impl Outbox {
                 }
             }
             OutboxAction::Discarded(token) => self.remove(&token),
-            OutboxAction::Refused(token, refusal) => {
+            OutboxAction::Refused(token, error) => {
                 for pending in &mut self.pending {
                     if pending.post.token == token {
-                        pending.refused = Some(refusal.clone());
+                        pending.refused = Some(error.clone());
                     }
                 }
             }
@@ -215,7 +215,7 @@ pub fn publish(ui: &Ui, post: NewPost) {
             reply_to: post.reply_to,
             slug: (!post.slug.is_empty()).then_some(post.slug),
         };
-        let outcome = match ui.bridge.send(command).await {
+        let action = match ui.bridge.send(command).await {
             Ok(CommandResult::Published(view)) => {
                 let entry = view.entry;
                 let saved = view.durability.is_some_and(|durability| durability.saved);
@@ -227,9 +227,9 @@ pub fn publish(ui: &Ui, post: NewPost) {
                 OutboxAction::Accepted { token, entry, saved }
             }
             Ok(_) => OutboxAction::Discarded(token),
-            Err(refusal) => OutboxAction::Refused(token, refusal),
+            Err(error) => OutboxAction::Refused(token, error),
         };
-        ui.session.dispatch(Action::Outbox(outcome));
+        ui.session.dispatch(Action::Outbox(action));
     });
 }
 

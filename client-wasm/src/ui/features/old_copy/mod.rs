@@ -76,7 +76,7 @@ fn begin_with_key(ui: Ui) {
     spawn_local(async move {
         match ui.bridge.send(command(None)).await {
             Ok(_) => ui.say(strings::DONE),
-            Err(refusal) => ui.say(kit::strings::refusal(&refusal)),
+            Err(error) => ui.say(kit::strings::error_text(&error)),
         }
     });
 }

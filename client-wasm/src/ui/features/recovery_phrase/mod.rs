@@ -91,7 +91,7 @@ fn RecoveryPhrase(props: &RecoveryPhraseProps) -> Html {
                                 ui.say(strings::PHRASE_DONE);
                                 on_done.emit(());
                             }
-                            Err(refusal) => ui.say(kit::strings::refusal(&refusal)),
+                            Err(error) => ui.say(kit::strings::error_text(&error)),
                         }
                     });
                 }
