@@ -196,7 +196,7 @@ proptest! {
 }
 
 /// A few views that hear from each other at once, in the order things were said.
-struct Few {
+struct SmallNetwork {
     views: BTreeMap<u8, Membership<u8>>,
     rng: ChaCha8Rng,
     now: Duration,
@@ -206,7 +206,7 @@ struct Few {
     down: BTreeSet<u8>,
 }
 
-impl Few {
+impl SmallNetwork {
     fn new(n: u8, config: &Config, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Duration::from_secs(1);
@@ -333,20 +333,20 @@ proptest! {
 
     #[test]
     fn links_are_mutual_and_nobody_is_banned_for_being_busy(n in 2..16_u8, seed in any::<u64>()) {
-        let mut few = Few::new(n, &config(), seed);
+        let mut network = SmallNetwork::new(n, &config(), seed);
         for peer in 1..n {
-            let (view, now, rng) = few.view(peer);
+            let (view, now, rng) = network.view(peer);
             view.learn(0, true, now, rng);
-            few.settle();
+            network.settle();
         }
-        few.pass(Duration::from_mins(5));
-        for (me, view) in &few.views {
+        network.pass(Duration::from_mins(5));
+        for (me, view) in &network.views {
             prop_assert!(view.neighbours_len() > 0, "{} is alone", me);
             for neighbour in view.neighbours() {
-                prop_assert!(few.views[neighbour].is_neighbour(me), "{} is no neighbour of {}", me, neighbour);
+                prop_assert!(network.views[neighbour].is_neighbour(me), "{} is no neighbour of {}", me, neighbour);
             }
         }
-        prop_assert!(!few.closed.contains(&"it accepted what nobody asked"), "{:?}", few.closed);
+        prop_assert!(!network.closed.contains(&"it accepted what nobody asked"), "{:?}", network.closed);
     }
 }
 
@@ -363,37 +363,37 @@ fn places_of_anchors_that_are_gone_are_taken_and_given_back_when_they_return() {
     };
     let anchor = Config::anchor();
     let n = 9;
-    let mut few = Few::new(n, &visitor, 3);
-    few.restart(ANCHOR, &anchor);
+    let mut network = SmallNetwork::new(n, &visitor, 3);
+    network.restart(ANCHOR, &anchor);
     for peer in 1..n {
-        let (view, now, rng) = few.view(peer);
+        let (view, now, rng) = network.view(peer);
         view.learn(ANCHOR, true, now, rng);
-        few.settle();
+        network.settle();
     }
     let tabs = 1..n;
-    let linked_with_it = |few: &Few| {
+    let linked_with_it = |network: &SmallNetwork| {
         tabs.clone()
-            .filter(|tab| few.views[tab].is_neighbour(&ANCHOR))
+            .filter(|tab| network.views[tab].is_neighbour(&ANCHOR))
             .count()
     };
-    let full = |few: &Few| {
+    let full = |network: &SmallNetwork| {
         tabs.clone()
-            .filter(|tab| few.views[tab].neighbours_len() == 4)
+            .filter(|tab| network.views[tab].neighbours_len() == 4)
             .count()
     };
-    few.pass(Duration::from_mins(2));
-    assert_eq!(linked_with_it(&few), 8, "everybody keeps a place for it");
-    few.kill(ANCHOR);
-    few.pass(Duration::from_mins(2));
-    assert_eq!(linked_with_it(&few), 0);
+    network.pass(Duration::from_mins(2));
+    assert_eq!(linked_with_it(&network), 8, "everybody keeps a place for it");
+    network.kill(ANCHOR);
+    network.pass(Duration::from_mins(2));
+    assert_eq!(linked_with_it(&network), 0);
     assert!(
-        full(&few) >= 6,
+        full(&network) >= 6,
         "its places are taken: {} of 8 have four",
-        full(&few)
+        full(&network)
     );
-    few.restart(ANCHOR, &anchor);
-    few.pass(Duration::from_mins(2));
-    assert_eq!(linked_with_it(&few), 8, "and given back");
+    network.restart(ANCHOR, &anchor);
+    network.pass(Duration::from_mins(2));
+    assert_eq!(linked_with_it(&network), 8, "and given back");
 }
 
 /// Each has all the visitors it takes, since no other anchor was to be expected.
@@ -414,42 +414,43 @@ fn anchors_that_are_full_make_room_for_each_other_and_for_no_more() {
         dial_anchors_only: true,
         ..Config::anchor()
     };
-    let mut few = Few::new(12, &visitor, 5);
+    let mut network = SmallNetwork::new(12, &visitor, 5);
     for peer in 0..3 {
-        few.restart(peer, &anchor);
+        network.restart(peer, &anchor);
     }
     for (tab, at) in (3..12).zip([0, 0, 0, 1, 1, 1, 2, 2, 2]) {
-        let (view, now, rng) = few.view(tab);
+        let (view, now, rng) = network.view(tab);
         view.learn(at, true, now, rng);
-        few.settle();
+        network.settle();
     }
-    few.pass(Duration::from_mins(1));
-    let linked = |few: &Few, at: u8| few.views[&at].neighbours().copied().collect::<Vec<_>>();
+    network.pass(Duration::from_mins(1));
+    let linked =
+        |network: &SmallNetwork, at: u8| network.views[&at].neighbours().copied().collect::<Vec<_>>();
     for at in 0..3 {
-        assert!(linked(&few, at).iter().all(|peer| *peer >= 3));
-        assert_eq!(few.views[&at].neighbours_len(), 3, "{at} is full");
+        assert!(linked(&network, at).iter().all(|peer| *peer >= 3));
+        assert_eq!(network.views[&at].neighbours_len(), 3, "{at} is full");
     }
     for (one, other) in [(0, 1), (1, 0)] {
-        let (view, now, rng) = few.view(one);
+        let (view, now, rng) = network.view(one);
         view.learn(other, true, now, rng);
     }
-    few.pass(Duration::from_mins(1));
-    assert!(few.views[&0].is_neighbour(&1) && few.views[&1].is_neighbour(&0));
+    network.pass(Duration::from_mins(1));
+    assert!(network.views[&0].is_neighbour(&1) && network.views[&1].is_neighbour(&0));
     // No third one takes more places of theirs.
-    let (view, now, rng) = few.view(2);
+    let (view, now, rng) = network.view(2);
     view.learn(0, true, now, rng);
-    few.pass(Duration::from_mins(1));
-    assert!(few.views[&0].is_neighbour(&1), "{:?}", linked(&few, 0));
-    assert_eq!(linked(&few, 0).iter().filter(|peer| **peer < 3).count(), 1);
+    network.pass(Duration::from_mins(1));
+    assert!(network.views[&0].is_neighbour(&1), "{:?}", linked(&network, 0));
+    assert_eq!(linked(&network, 0).iter().filter(|peer| **peer < 3).count(), 1);
 }
 
 #[test]
 fn walks_beyond_the_budget_end_and_only_a_flood_is_a_breach() {
-    let mut few = Few::new(2, &config(), 1);
-    let (view, now, rng) = few.view(0);
+    let mut network = SmallNetwork::new(2, &config(), 1);
+    let (view, now, rng) = network.view(0);
     view.learn(1, false, now, rng);
-    few.settle();
-    let (view, now, rng) = few.view(0);
+    network.settle();
+    let (view, now, rng) = network.view(0);
     assert!(view.is_neighbour(&1));
     let walk = || Message::Shuffle {
         ttl: 3,

@@ -70,7 +70,7 @@ impl World {
                 forked: index == 6,
                 searching: false,
                 feeds: cast::feeds(index, now_ms()),
-                told_by: (index % 3) as u32,
+                reported_by: (index % 3) as u32,
                 compared: (index != 4).then(|| Timestamp(now_ms() - 3 * MINUTE_MS)),
             })
             .collect();

@@ -203,7 +203,7 @@ impl Broker {
         let on_state = self.listener(&connection, Self::on_state);
         connection.peer.set_onconnectionstatechange(Some(&on_state));
         if !transferred {
-            self.keep_channel(&connection, channel);
+            self.store_channel(&connection, channel);
         }
         Ok(connection)
     }
@@ -260,7 +260,7 @@ impl Broker {
 
     // Channels that stay.
 
-    fn keep_channel(&self, connection: &Rc<Connection>, channel: RtcDataChannel) {
+    fn store_channel(&self, connection: &Rc<Connection>, channel: RtcDataChannel) {
         let on_open = self.listener(connection, |broker, connection, _| {
             broker.worker.post(&ToWorker::Connected {
                 connection: connection.id,

@@ -27,7 +27,7 @@ pub struct ProfileView {
     /// The feeds of the person's devices, the last written first. This and what follows is found for [`Query::Profile`](super::Query::Profile) alone.
     pub feeds: Vec<FeedView>,
     /// Linked peers that said how far they have them.
-    pub told_by: u32,
+    pub reported_by: u32,
     /// When one last did, since this device was started.
     pub compared: Option<Timestamp>,
 }

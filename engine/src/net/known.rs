@@ -69,7 +69,7 @@ impl KnownRelays {
         });
     }
 
-    pub(super) fn keep_early(&mut self, candidate: Candidate) {
+    pub(super) fn store_early(&mut self, candidate: Candidate) {
         if self.early.len() < EARLY_CANDIDATES_MAX {
             self.early.push(candidate);
         }
@@ -113,7 +113,7 @@ impl Net {
             if self.membership.is_some() {
                 self.learn(ctx, candidate.peer, candidate.relay);
             } else {
-                self.known.keep_early(*candidate);
+                self.known.store_early(*candidate);
             }
         }
     }

@@ -192,7 +192,7 @@ impl Person {
 
     /// Whether a command that signs an entry has to wait until neighbours have said how far they hold the own feed; then it is kept,
     /// or refused when too many wait.
-    pub(crate) fn keep_waiting(
+    pub(crate) fn hold_until_checked(
         &mut self,
         ctx: &mut Ctx,
         net: &Net,

@@ -9,7 +9,7 @@ pub(crate) mod own_feed;
 mod post_slug;
 pub(crate) mod relay_choice;
 mod tokens;
-mod visits;
+mod transient_interests;
 
 #[cfg(test)]
 mod testing;
@@ -39,7 +39,7 @@ use own_feed::OwnFeed;
 use post_slug::SlugChange;
 use relay_choice::RelayChoice;
 use tokens::Tokens;
-use visits::Visits;
+use transient_interests::TransientInterests;
 
 /// Settings of this device, as stored.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ pub(crate) struct Person {
     pub(crate) choice: RelayChoice,
     pub(crate) own_feed: OwnFeed,
     tokens: Tokens,
-    visits: Visits,
+    transient_interests: TransientInterests,
     slug_changes: Map<LoadId, SlugChange>,
 }
 
@@ -116,7 +116,7 @@ impl Person {
     }
 
     pub(crate) fn is_searching(&self, account: &AccountId) -> bool {
-        self.visits.is_searching(account)
+        self.transient_interests.is_searching(account)
     }
 
     pub(crate) fn claim_view(&self) -> Option<ClaimView> {
@@ -134,7 +134,7 @@ impl Person {
         let own = self.identity.as_ref().map(Identity::account);
         own.as_ref() == Some(account)
             || self.claims.offered.as_ref() == Some(account)
-            || self.visits.contains(account)
+            || self.transient_interests.contains(account)
     }
 
     /// An interface looks at a person: `(account, on)` are the interests that change with it.
@@ -145,14 +145,14 @@ impl Person {
         follows: impl Fn(&AccountId) -> bool,
     ) -> Vec<(AccountId, bool)> {
         let wanted = self.wants_unfollowed(&account) || follows(&account);
-        if wanted && !self.visits.is_searching(&account) {
+        if wanted && !self.transient_interests.is_searching(&account) {
             return Vec::new();
         }
         let mut changed = Vec::new();
-        if self.visits.visit(account, ctx.now.instant) && !wanted {
+        if self.transient_interests.add(account, ctx.now.instant) && !wanted {
             changed.push((account, true));
         }
-        let left = self.visits.pop_excess();
+        let left = self.transient_interests.pop_excess();
         let left = left.filter(|left| !self.wants_unfollowed(left) && !follows(left));
         changed.extend(left.map(|left| (left, false)));
         changed
@@ -207,7 +207,7 @@ impl Person {
         directory: &Directory,
         reindexing: bool,
     ) {
-        let given_up = self.visits.on_timer(ctx.now.instant);
+        let given_up = self.transient_interests.on_timer(ctx.now.instant);
         ctx.changed.profiles.extend(given_up);
         self.claims.on_timer(ctx, kinds, net);
         self.claims.check_offer(ctx, kinds, log, reindexing);
@@ -266,7 +266,7 @@ impl Interest for Person {
         own.into_iter()
             .chain(self.claims.offered)
             .chain(scope.follows.followed())
-            .chain(self.visits.accounts())
+            .chain(self.transient_interests.accounts())
             .collect()
     }
 

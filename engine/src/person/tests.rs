@@ -11,7 +11,7 @@ use super::own_feed::{
 };
 use super::testing::Device;
 use super::tokens::TOKENS_MAX;
-use super::visits::VISITS_MAX;
+use super::transient_interests::TRANSIENT_INTERESTS_MAX;
 use crate::api::{Command, CommandResult, Error, Response};
 use crate::facts::Fact;
 use crate::io::{LinkId, Output, RequestId};
@@ -38,7 +38,7 @@ impl Device {
     fn waits(&mut self, request: u64) -> bool {
         let Node { ctx, net, .. } = &mut self.node;
         self.person
-            .keep_waiting(ctx, net, RequestId(request), publish(1))
+            .hold_until_checked(ctx, net, RequestId(request), publish(1))
             .is_none()
     }
 
@@ -229,7 +229,7 @@ fn the_token_of_the_oldest_post_is_forgotten_first() {
     assert_eq!(device.publish(most).map(|post| post.entry), Ok(second.entry));
 }
 
-// Visits.
+// Transient interests.
 
 #[test]
 fn a_visit_is_an_interest_until_too_many_came_after_it() {
@@ -242,11 +242,14 @@ fn a_visit_is_an_interest_until_too_many_came_after_it() {
     assert_eq!(visit(&mut device, 0), [(account(0), true)]);
     assert!(device.person.wants_unfollowed(&account(0)));
     assert_eq!(visit(&mut device, 0), [], "looked at again");
-    for n in 1..VISITS_MAX {
+    for n in 1..TRANSIENT_INTERESTS_MAX {
         assert_eq!(visit(&mut device, n), [(account(n), true)]);
     }
-    let over = visit(&mut device, VISITS_MAX);
-    assert_eq!(over, [(account(VISITS_MAX), true), (account(0), false)]);
+    let over = visit(&mut device, TRANSIENT_INTERESTS_MAX);
+    assert_eq!(
+        over,
+        [(account(TRANSIENT_INTERESTS_MAX), true), (account(0), false)]
+    );
     assert!(!device.person.wants_unfollowed(&account(0)));
 }
 
@@ -288,7 +291,7 @@ fn after_a_restart_commands_that_sign_wait_until_the_neighbours_had_time_to_answ
     let Node { ctx, net, .. } = &mut device.node;
     let unsigned = device
         .person
-        .keep_waiting(ctx, net, RequestId(2), Command::ConfirmPhrase);
+        .hold_until_checked(ctx, net, RequestId(2), Command::ConfirmPhrase);
     assert!(unsigned.is_some(), "it signs nothing");
     device.node.pass(CHECK_TIMEOUT - Duration::from_millis(1));
     assert!(!device.on_timer());

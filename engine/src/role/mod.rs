@@ -590,7 +590,7 @@ impl Role {
     ) {
         let done = match self {
             Self::Person(person) => {
-                let Some(command) = person.keep_waiting(ctx, &parts.net, request, command) else {
+                let Some(command) = person.hold_until_checked(ctx, &parts.net, request, command) else {
                     return;
                 };
                 let mut of_person = crate::person::commands::Parts {

@@ -90,7 +90,7 @@ pub(super) fn show(profile: &mut ProfileView, log: &Log, mut heard: Heard) {
     });
     feeds.extend(unheld.take(room).filter(|feed| feed.ahead > 0));
     profile.feeds = sorted_by_key(feeds, |feed| Reverse(feed.signed_at));
-    profile.told_by = heard.peers;
+    profile.reported_by = heard.peers;
     profile.compared = heard.compared;
 }
 

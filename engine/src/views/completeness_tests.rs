@@ -34,7 +34,7 @@ fn all_is_here_once_a_peer_was_asked_and_has_no_more() {
     let view = profile(&peer, &ada, asked());
     assert!(view.is_complete());
     assert_eq!((view.posts(), view.ahead(), view.entries), (3, 0, 4));
-    assert_eq!((view.told_by, view.compared), (1, Some(NOW)));
+    assert_eq!((view.reported_by, view.compared), (1, Some(NOW)));
     let feed = peer.log.feeds.get(&ada.device()).expect("held");
     assert_eq!(
         (view.feeds[0].head, view.signed_at()),

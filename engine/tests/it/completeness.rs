@@ -34,14 +34,14 @@ fn a_neighbour_that_is_ahead_makes_a_feed_incomplete_until_all_is_here() {
     let before = profile(&mut net, bob, ada);
     assert!(before.is_complete(), "{before:?}, seed {}", net.seed);
     assert_eq!((before.posts(), before.ahead()), (3, 0));
-    assert!(before.told_by >= 1, "{before:?}");
+    assert!(before.reported_by >= 1, "{before:?}");
 
     // Bob is away, as long as it takes Ada to write five more.
     net.partition(&[0, 0, 1]);
     net.run_for_ms(2_000);
     let away = profile(&mut net, bob, ada);
     assert_eq!(
-        (away.posts(), away.told_by),
+        (away.posts(), away.reported_by),
         (3, 0),
         "nobody is there to ask: {away:?}"
     );

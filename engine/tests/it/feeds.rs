@@ -98,7 +98,7 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
     };
     let restore = Command::Restore {
         phrase: words.join(" "),
-        device_name: "anew".into(),
+        device_name: "again".into(),
     };
     assert_eq!(
         net.command(copy, restore),
@@ -106,9 +106,9 @@ fn a_fork_is_proven_frozen_shown_and_ends_in_the_same_views() {
     );
     net.introduce_all();
     net.run_for_ms(5_000);
-    net.post(copy, "anew");
+    net.post(copy, "again");
     net.run_for_ms(5_000);
-    assert_eq!(net.texts(bob, Timeline::Home), ["anew", "before"]);
+    assert_eq!(net.texts(bob, Timeline::Home), ["again", "before"]);
 }
 
 fn me(net: &mut Network, peer: usize) -> MeView {

@@ -286,7 +286,7 @@ fn only_relay(net: &mut Network, names_per_minute: u32, claims_per_minute: u32) 
 }
 
 #[test]
-fn a_wish_is_signed_anew_when_the_registry_changed_the_name_meanwhile() {
+fn a_wish_is_signed_again_when_the_registry_changed_the_name_meanwhile() {
     let mut net = Network::new(seed());
     let (_, worker) = relays(&mut net);
     let ada = net.person("Ada");

@@ -141,7 +141,7 @@ fn ada_offers_to_bob() -> (Network, [usize; 3], Option<OfferView>) {
 }
 
 #[test]
-fn an_offer_stands_while_views_are_built_anew_and_when_the_name_is_claimed_again() {
+fn an_offer_stands_while_views_are_rebuilt_and_when_the_name_is_claimed_again() {
     let (mut net, [ada, ..], stands) = ada_offers_to_bob();
     // So slowly that much else happens meanwhile.
     net.load_us = (1_500_000, 1_500_000);

@@ -33,7 +33,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         missing.announcers
     }
 
-    pub(super) fn note_missing(&mut self, from: P, announced: &Announcement<K>, now: Duration) {
+    pub(super) fn record_missing(&mut self, from: P, announced: &Announcement<K>, now: Duration) {
         let Item { key, upto } = announced.item;
         let wait = if self.last[announced.tree.index()].is_some() {
             self.graft_wait()

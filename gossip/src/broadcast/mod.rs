@@ -427,7 +427,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
                 self.counters.ignored += 1;
             } else {
                 news += 1;
-                self.note_missing(from, announced, now);
+                self.record_missing(from, announced, now);
             }
         }
         news

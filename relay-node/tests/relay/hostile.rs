@@ -10,12 +10,12 @@ use crate::peer::{Author, Channel, Linked, connect, connect_with_small_buffer, l
 use crate::process::Relay;
 
 /// A relay, and a link of an honest peer that must survive everything.
-struct Scene {
+struct RelayWithLink {
     relay: Relay,
     honest: Linked,
 }
 
-impl Scene {
+impl RelayWithLink {
     async fn new() -> Self {
         let relay = Relay::start().await;
         let honest = link(&relay, &Author::new(1)).await;
@@ -40,9 +40,9 @@ impl Scene {
 
 #[tokio::test]
 async fn before_the_handshake_nothing_is_accepted() {
-    let mut scene = Scene::new().await;
+    let mut test = RelayWithLink::new().await;
     let check = async |frame: Vec<u8>, reason: &str| {
-        let mut channel = scene.channel().await;
+        let mut channel = test.channel().await;
         channel.send_frame(frame).await;
         assert_eq!(channel.close_reason().await, reason);
     };
@@ -67,26 +67,26 @@ async fn before_the_handshake_nothing_is_accepted() {
         &frame::FrameError::TooLong.to_string(),
     )
     .await;
-    scene.others_notice_nothing().await;
+    test.others_notice_nothing().await;
 }
 
 #[tokio::test]
 async fn text_is_no_frame() {
-    let mut scene = Scene::new().await;
-    let mut channel = scene.channel().await;
+    let mut test = RelayWithLink::new().await;
+    let mut channel = test.channel().await;
     channel.send_raw(Ws::text("hello")).await;
     assert_eq!(channel.close_reason().await, "frames are binary messages");
-    scene.others_notice_nothing().await;
+    test.others_notice_nothing().await;
 }
 
 #[tokio::test]
 async fn a_forged_handshake_is_refused() {
-    let mut scene = Scene::new().await;
+    let mut test = RelayWithLink::new().await;
     let proof = HandshakeError::Proof.to_string();
     // The certificate and key of another device are named, and the own key is used.
     let (victim, mut thief) = (Author::new(2), Author::new(3));
     thief.certificate = victim.certificate.clone();
-    let mut channel = scene.channel().await;
+    let mut channel = test.channel().await;
     for frame in channel.handshake(&thief, 1).frames() {
         channel.send_frame(frame).await;
     }
@@ -95,7 +95,7 @@ async fn a_forged_handshake_is_refused() {
         HandshakeError::Certificate.to_string()
     );
     // A proof made for another host: what a stranger in between would pass on.
-    let mut channel = scene.channel().await;
+    let mut channel = test.channel().await;
     let mut handshake = channel.handshake_for_host(&victim, 1, "evil.example");
     for frame in handshake.frames() {
         channel.send_frame(frame).await;
@@ -112,34 +112,34 @@ async fn a_forged_handshake_is_refused() {
         }
     };
     assert_eq!(reason, proof);
-    scene.others_notice_nothing().await;
+    test.others_notice_nothing().await;
 }
 
 #[tokio::test]
 async fn a_replayed_handshake_is_refused() {
-    let mut scene = Scene::new().await;
+    let mut test = RelayWithLink::new().await;
     let victim = Author::new(2);
     let mut recorded = Vec::new();
-    let channel = scene.channel().await;
+    let channel = test.channel().await;
     let handshake = channel.handshake(&victim, 9);
     let _linked = channel.establish(handshake, &mut recorded).await;
     assert_eq!(recorded.len(), 2, "a hello and a proof");
-    let mut thief = scene.channel().await;
+    let mut thief = test.channel().await;
     for frame in recorded {
         thief.send_frame(frame).await;
     }
     assert_eq!(thief.close_reason().await, HandshakeError::Proof.to_string());
-    scene.others_notice_nothing().await;
+    test.others_notice_nothing().await;
 }
 
 #[tokio::test]
 async fn after_the_handshake_the_rules_go_on() {
-    let mut scene = Scene::new().await;
+    let mut test = RelayWithLink::new().await;
     // A peer that broke the protocol is refused for a while, so each breach comes from another peer.
     let mut seed = 2;
     let mut check = async |frames: Vec<Vec<u8>>, reason: &str| {
         seed += 1;
-        let mut linked = link(&scene.relay, &Author::new(seed)).await;
+        let mut linked = link(&test.relay, &Author::new(seed)).await;
         for frame in frames {
             linked.channel.send_frame(frame).await;
         }
@@ -159,16 +159,16 @@ async fn after_the_handshake_the_rules_go_on() {
     let part = frame::join(frame::MORE, &vec![0; limits::FRAME_LEN_MAX - 1]);
     let parts = limits::MESSAGE_LEN_MAX / (limits::FRAME_LEN_MAX - 1) + 1;
     check(vec![part; parts], &frame::FrameError::MessageTooLong.to_string()).await;
-    let mut again = link(&scene.relay, &Author::new(3)).await;
+    let mut again = link(&test.relay, &Author::new(3)).await;
     assert_eq!(again.channel.close_reason().await, "it broke the protocol before");
-    scene.others_notice_nothing().await;
+    test.others_notice_nothing().await;
 }
 
 #[tokio::test]
 async fn a_wrongly_signed_entry_is_not_stored() {
-    let mut scene = Scene::new().await;
+    let mut test = RelayWithLink::new().await;
     let mut author = Author::new(2);
-    let mut linked = link(&scene.relay, &author).await;
+    let mut linked = link(&test.relay, &author).await;
     let certificate = author.feed[0].clone();
     linked.push(certificate).await;
     linked.durable(&author, 1).await;
@@ -182,24 +182,24 @@ async fn a_wrongly_signed_entry_is_not_stored() {
         }))
         .await;
     assert!(!linked.channel.close_reason().await.is_empty());
-    let mut reader = link(&scene.relay, &Author::new(3)).await;
+    let mut reader = link(&test.relay, &Author::new(3)).await;
     assert_eq!(
         reader.fetch(author.device_id(), 0, 10).await.len(),
         1,
         "the certificate alone"
     );
-    scene.others_notice_nothing().await;
+    test.others_notice_nothing().await;
 }
 
 #[tokio::test]
 async fn a_flood_of_pings_ends_its_link_alone() {
-    let mut scene = Scene::new().await;
-    let mut channel = scene.channel().await;
+    let mut test = RelayWithLink::new().await;
+    let mut channel = test.channel().await;
     for _ in 0..200 {
         channel.send_raw(Ws::Ping(vec![0; 100].into())).await;
     }
     assert_eq!(channel.close_reason().await, "too many pings");
-    scene.others_notice_nothing().await;
+    test.others_notice_nothing().await;
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ async fn every_dialog_is_accessible_and_has_its_picture_taken() -> Result<()> {
     sheet(&page, "compose", &mut seen).await?;
     page.click("[data-testid=post] [data-action=reply]").await?;
     sheet(&page, "reply", &mut seen).await?;
-    page.click("[data-testid=post] .safety").await?;
+    page.click("[data-testid=post] .durability").await?;
     page.wait_element("[data-testid=post-holders] li").await?;
     look_twice(&page, "holders").await?;
 

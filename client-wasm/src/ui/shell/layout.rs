@@ -177,12 +177,12 @@ pub fn context(app: &AppContext) -> Html {
         Connection::Connecting => strings::CONNECTING.to_owned(),
         Connection::Online => strings::linked(status.peers, status.relays),
     };
-    let safety = if status.waiting > 0 {
+    let durable = if status.waiting > 0 {
         Some(durability::strings::only_here(status.waiting))
     } else if status.not_durable > 0 {
         Some(durability::strings::not_on_relays(status.not_durable, false))
     } else {
-        (status.relays > 0).then(|| durability::strings::SAFETY_ALL.to_owned())
+        (status.relays > 0).then(|| durability::strings::DURABLE_ALL.to_owned())
     };
     let own = Route::User(me.account).path();
     html! {
@@ -197,8 +197,8 @@ pub fn context(app: &AppContext) -> Html {
             <section>
                 <h2 class="aside__title">{ network::strings::NETWORK }</h2>
                 <p><a href={Route::Network.path()}>{ linked }</a></p>
-                if let Some(safety) = safety {
-                    <p class="small soft aside__safety">{ safety }</p>
+                if let Some(durable) = durable {
+                    <p class="small soft aside__durability">{ durable }</p>
                 }
             </section>
             <p class="aside__foot">

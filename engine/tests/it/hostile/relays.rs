@@ -55,7 +55,7 @@ fn a_relay_of_the_network_that_makes_no_progress_is_waited_for_a_minute() {
 }
 
 #[test]
-fn a_relay_that_links_anew_again_and_again_is_waited_for_no_longer() {
+fn a_relay_that_links_again_and_again_is_waited_for_no_longer() {
     let stranger = KeyPair::from_seed(&[7; 32]);
     let mut victim = joining(&stranger);
     let own = crate::directory::description("cellar", 1).sign(&stranger);

@@ -70,12 +70,12 @@ fn mark(context: &PostContext<'_>) -> Html {
     html! {
         <button
             type="button"
-            class="action safety"
+            class="action durability"
             data-level={level}
             aria-expanded={if context.open.has(PART) { "true" } else { "false" }}
             onclick={context.open.toggle::<MouseEvent>(PART)}
         >
-            <svg class="safety__mark" viewBox="0 0 14 14" aria-hidden="true" focusable="false">
+            <svg class="durability__mark" viewBox="0 0 14 14" aria-hidden="true" focusable="false">
                 <circle
                     cx="7"
                     cy="7"
@@ -174,7 +174,7 @@ pub fn summary(session: &Session) -> Html {
                     <p>{ strings::not_on_relays(at_peers_only, waiting > 0) }</p>
                 }
                 if level == "safe" {
-                    <p>{ strings::SAFETY_ALL }</p>
+                    <p>{ strings::DURABLE_ALL }</p>
                 }
             </div>
         </section>

@@ -24,7 +24,7 @@ pub fn safe_on_relays(relays: u32, known: u32) -> String {
     }
 }
 pub const SAFETY: &str = "How safe your posts are";
-pub const SAFETY_ALL: &str = "Everything you wrote is stored by at least one relay.";
+pub const DURABLE_ALL: &str = "Everything you wrote is stored by at least one relay.";
 
 /// What would be lost with this device.
 pub fn only_here(count: u32) -> String {

@@ -193,7 +193,7 @@ impl FeedController {
         spawn_local(async move {
             if act.read(PAGE_POSTS, generation).await {
                 act.state.borrow_mut().model.loading = false;
-                act.keep_place();
+                act.record_place();
                 (act.redraw)();
             }
         });
@@ -231,7 +231,7 @@ impl FeedController {
             changed
         };
         if changed {
-            self.keep_place();
+            self.record_place();
             (self.redraw)();
         }
         self.read_on();
@@ -293,7 +293,7 @@ impl FeedController {
 
     /// Remembers the post at the upper edge, before something above it changes. At the top of the page nothing is
     /// kept: there the reader wants to see what comes.
-    fn keep_place(&self) {
+    fn record_place(&self) {
         if dom::scroll_y() < TOP_PX {
             return;
         }
@@ -407,7 +407,7 @@ impl FeedController {
                 drop(state);
                 if known {
                     // The post may be above the screen and change its height.
-                    self.keep_place();
+                    self.record_place();
                 }
                 known
             }),
@@ -439,7 +439,7 @@ impl FeedController {
             came = true;
             if Some(post.device) == own_device && self.state.borrow().model.reach != Reach::Nothing {
                 // One's own post appears at once, wherever the reader is.
-                self.keep_place();
+                self.record_place();
                 let mut state = self.state.borrow_mut();
                 let shift = usize::from(state.model.prepend(post.clone()));
                 state.drawn = state.drawn.start + shift..(state.drawn.end + shift).max(1);

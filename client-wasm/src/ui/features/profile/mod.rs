@@ -168,7 +168,7 @@ fn Profile(props: &ProfileProps) -> Html {
 /// How much of what the person signed is here; opened, feed by feed, and who was asked.
 fn held(view: &ProfileView, name: &str) -> Html {
     let day = view.signed_at().map(time::day);
-    let compared = strings::compared(view.told_by, view.ahead(), view.compared.map(time::exact));
+    let compared = strings::compared(view.reported_by, view.ahead(), view.compared.map(time::exact));
     html! {
         <details
             class="profile__facts fold"
