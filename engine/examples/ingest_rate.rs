@@ -13,7 +13,7 @@ use protocol::entry::Position;
 use protocol::kinds::Certificate;
 use protocol::kinds::{Body, Post};
 use protocol::link::frame;
-use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step};
+use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Side, Step};
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Message, Push};
 use protocol::{AccountId, DeviceId, Entry, KeyPair, PeerId, Timestamp, VerifiedEntry};
@@ -41,7 +41,7 @@ fn main() {
         now,
         Input::LinkUp {
             link,
-            role: Role::Responder,
+            role: Side::Responder,
             binding: Binding::Memory,
             transport: Transport::Memory,
         },
@@ -57,7 +57,7 @@ fn main() {
         certificate: None,
         wall: Timestamp(0),
     };
-    let mut handshake = Handshake::new(Role::Initiator, Binding::Memory, device.clone(), &hello);
+    let mut handshake = Handshake::new(Side::Initiator, Binding::Memory, device.clone(), &hello);
     for bytes in handshake.frames() {
         engine.handle(now, Input::Frame { link, bytes });
     }

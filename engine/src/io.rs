@@ -8,7 +8,7 @@
 //!
 //! Adapters translate and never decide. Outputs are executed in order.
 
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use protocol::{Instant, PeerId, Timestamp};
 
 use crate::api::{Event, Request, Response, StoreState, Transport};
@@ -73,7 +73,7 @@ pub enum Input {
         /// Its new name.
         link: LinkId,
         /// Who dialled.
-        role: Role,
+        role: Side,
         /// What the handshake is bound to.
         binding: Binding,
         /// How its bytes travel.

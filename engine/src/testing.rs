@@ -6,7 +6,7 @@ use protocol::key::Signature;
 use protocol::kinds::Certificate;
 use protocol::link::frame::{self, Reassembly};
 use protocol::link::handshake::{
-    Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, feature,
+    Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN, feature,
 };
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Decoded, Message};
@@ -72,7 +72,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// A channel opens; `role` is that of the peer under test.
-    pub(crate) fn open(&mut self, ctx: &mut Ctx, net: &mut Net, role: Role) -> LinkId {
+    pub(crate) fn open(&mut self, ctx: &mut Ctx, net: &mut Net, role: Side) -> LinkId {
         self.last_link += 1;
         let link = LinkId(self.last_link);
         net.on_link_up(ctx, link, role, Binding::Memory, Transport::Memory);
@@ -86,7 +86,7 @@ impl Wire {
         net: &mut Net,
         directory: &Directory,
         link: LinkId,
-        role: Role,
+        role: Side,
         remote: Remote,
     ) {
         let hello = Hello {
@@ -100,8 +100,8 @@ impl Wire {
             wall: ctx.now.wall,
         };
         let other = match role {
-            Role::Initiator => Role::Responder,
-            Role::Responder => Role::Initiator,
+            Side::Initiator => Side::Responder,
+            Side::Responder => Side::Initiator,
         };
         let mut peer = Handshake::new(other, Binding::Memory, remote.key, &hello);
         for frame in peer.frames() {
@@ -224,12 +224,12 @@ impl Node {
         self.ctx.now.wall = self.ctx.now.wall.plus(time);
     }
 
-    pub(crate) fn open(&mut self, role: Role) -> LinkId {
+    pub(crate) fn open(&mut self, role: Side) -> LinkId {
         self.wire.open(&mut self.ctx, &mut self.net, role)
     }
 
     /// Opens a link, on which the peer proves its key and is no neighbour so far. `role` is that of the node.
-    pub(crate) fn prove(&mut self, role: Role, remote: &Remote) -> LinkId {
+    pub(crate) fn prove(&mut self, role: Side, remote: &Remote) -> LinkId {
         let link = self.open(role);
         let Self {
             ctx,
@@ -244,11 +244,11 @@ impl Node {
 
     /// A peer dials this one and becomes a neighbour.
     pub(crate) fn link(&mut self, remote: &Remote) -> LinkId {
-        self.link_as(Role::Responder, remote)
+        self.link_as(Side::Responder, remote)
     }
 
     /// Links with a peer, which becomes a neighbour. `role` is that of the node.
-    pub(crate) fn link_as(&mut self, role: Role, remote: &Remote) -> LinkId {
+    pub(crate) fn link_as(&mut self, role: Side, remote: &Remote) -> LinkId {
         let link = self.prove(role, remote);
         self.receive(link, &Message::Request(Request::alone(Wish::Join)));
         self.pump();

@@ -21,7 +21,7 @@ use protocol::entry::Position;
 use protocol::kinds::Certificate;
 use protocol::kinds::{Body, Post};
 use protocol::link::frame::{self, Reassembly};
-use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN};
+use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN};
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Decoded, Digest, Entries, FeedHead, Message, Ping, RangeEnd, Want};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry, codec};
@@ -161,7 +161,7 @@ async fn engine(folder: &Path, person: &Person) {
         tokio::task::yield_now().await;
     }
     let mut end = driver
-        .attach(Role::Responder, Binding::Memory, Transport::Memory, None)
+        .attach(Side::Responder, Binding::Memory, Transport::Memory, None)
         .await
         .unwrap();
     let device = &person.feeds[0].device;
@@ -175,7 +175,7 @@ async fn engine(folder: &Path, person: &Person) {
         certificate: Some(person.certificate.clone()),
         wall: Timestamp(1_767_225_600_000),
     };
-    let mut handshake = Handshake::new(Role::Initiator, Binding::Memory, device.clone(), &hello);
+    let mut handshake = Handshake::new(Side::Initiator, Binding::Memory, device.clone(), &hello);
     for frame in handshake.frames() {
         end.sink.frame(frame).await;
     }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::commands::LISTEN_FILE;
-use crate::config::{RegistryPlace, Role, Settings};
+use crate::config::{RegistryPlace, RelayRole, Settings};
 use crate::identity::{self, IdentityError};
 use crate::names::{self, Credentials, Embedded, Etcd, TxnError, TxnStore};
 use crate::web::admin::{self, Admin, Setup};
@@ -177,7 +177,7 @@ impl Relay {
         let rtc = Arc::new(rtc);
         let store = open_store(data_dir.path().to_owned(), settings.cache_mib << 20).await?;
         let fresh = seed()?;
-        let keeps_names = settings.roles().contains(&Role::Index);
+        let keeps_names = settings.roles().contains(&RelayRole::Index);
         let allowed = settings.allow_relay.iter().map(|key| key.0).collect();
         let config = Config {
             links_max: settings.links_max,
@@ -188,7 +188,7 @@ impl Relay {
             repair_grace: Duration::from_secs(settings.repair_grace_s),
             cached_accounts_max: settings.cached_accounts,
             repair_bytes_per_s: settings.repair_kib_per_s.saturating_mul(1024),
-            worker: settings.roles().contains(&Role::Worker),
+            worker: settings.roles().contains(&RelayRole::Worker),
             joins: !settings.join.is_empty(),
             runs_registry: keeps_names,
             names_per_minute: settings.names_per_minute,
@@ -265,7 +265,7 @@ impl Relay {
             tracing::error!(%error, "cannot create the admin address; `relay-node admin-url` creates one later");
             None
         });
-        let serves_app = roles.contains(&Role::Web);
+        let serves_app = roles.contains(&RelayRole::Web);
         let administration = Admin::new(
             Arc::new(keys),
             driver.clone(),
@@ -288,7 +288,7 @@ impl Relay {
         );
         let links = guard(settings.sockets_per_address_max);
         let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
-        let signal = match roles.contains(&Role::Signal) {
+        let signal = match roles.contains(&RelayRole::Signal) {
             true => signaling::router(signaling.clone(), guard(settings.sockets_per_address_max)),
             false => web::without_signal(),
         };

@@ -1,7 +1,7 @@
 //! Rooms, their members, and the messages between them. Pure state: time and randomness are inputs, messages are outputs.
 //!
 //! ```text
-//! open ─► Waiting(nonce) ──join, key proven──► Joined(peer, room) ──► gone
+//! open ─► Joining(nonce) ──join, key proven──► Joined(peer, room) ──► gone
 //!            └──── wrong proof, wrong message, too slow ────────────► gone (after `Refused`)
 //! ```
 //!
@@ -101,7 +101,7 @@ struct Socket {
 
 #[derive(Debug)]
 enum State {
-    Waiting {
+    Joining {
         nonce: [u8; 32],
         host: String,
         until: Instant,
@@ -156,7 +156,7 @@ impl Rooms {
         }
         let mut nonce = [0u8; 32];
         self.random.fill_bytes(&mut nonce);
-        let state = State::Waiting {
+        let state = State::Joining {
             nonce,
             host: host.to_owned(),
             until: now + self.limits.join_within,
@@ -213,7 +213,7 @@ impl Rooms {
     pub fn tick(&mut self, now: Instant) {
         while let Some(&socket) = self.waiting.first() {
             match self.sockets.get(&socket).map(|socket| &socket.state) {
-                Some(State::Waiting { until, .. }) if *until > now => break,
+                Some(State::Joining { until, .. }) if *until > now => break,
                 _ => self.refuse(socket, CloseReason::TooSlow),
             }
         }
@@ -260,7 +260,7 @@ impl Rooms {
         let message: ToServer = signal::decode(bytes).map_err(|_| CloseReason::Malformed)?;
         match (&socket.state, message) {
             (
-                State::Waiting { nonce, host, .. },
+                State::Joining { nonce, host, .. },
                 ToServer::Join {
                     version,
                     peer,
@@ -292,7 +292,7 @@ impl Rooms {
                 self.send(id, ToPeer::Members { members });
                 Ok(())
             }
-            (State::Joined { .. }, ToServer::Join { .. }) | (State::Waiting { .. }, _) => {
+            (State::Joined { .. }, ToServer::Join { .. }) | (State::Joining { .. }, _) => {
                 Err(CloseReason::Malformed)
             }
         }

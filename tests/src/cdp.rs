@@ -29,17 +29,17 @@ pub struct Event {
     pub params: Value,
 }
 
-type Waiting = HashMap<u64, oneshot::Sender<Result<Value>>>;
+type PendingCalls = HashMap<u64, oneshot::Sender<Result<Value>>>;
 
 #[derive(Debug, Default)]
 struct Shared {
     next_id: AtomicU64,
     /// `None` once the connection has ended: later calls fail at once instead of waiting.
-    waiting: Mutex<Option<Waiting>>,
+    waiting: Mutex<Option<PendingCalls>>,
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Option<Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, Option<PendingCalls>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::kinds::Certificate;
 use protocol::link::frame::{self, Reassembly};
 use protocol::link::handshake::{
-    Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, pair_salt,
+    Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN, pair_salt,
 };
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Decoded, Interests, Message, SaltedAccount};
@@ -87,7 +87,7 @@ impl Link {
             wall: WRITTEN,
         };
         let binding = Binding::WebSocket { host };
-        let mut handshake = Handshake::new(Role::Initiator, binding, person.device.clone(), &hello);
+        let mut handshake = Handshake::new(Side::Initiator, binding, person.device.clone(), &hello);
         for frame in handshake.frames() {
             socket.send(Ws::binary(frame)).await?;
         }

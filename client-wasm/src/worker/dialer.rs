@@ -17,7 +17,7 @@
 //! - an attempt lives on when signaling goes away, and so does every channel.
 
 use core::time::Duration;
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use protocol::signal::Payload;
 use protocol::{Instant, PeerId};
 
@@ -72,7 +72,7 @@ pub enum Action {
         /// The connection.
         connection: ConnectionId,
         /// Who offered.
-        role: Role,
+        role: Side,
         /// Both certificates; `None` over a WebSocket.
         binding: Option<Binding>,
         /// Where the WebSocket leads; empty: where the app is from.
@@ -97,7 +97,7 @@ pub enum Via {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// For signaling to be there.
-    Waiting,
+    AwaitsSignaling,
     /// The peer was asked for an offer.
     Called,
     /// The page makes an offer.
@@ -131,7 +131,10 @@ struct Attempt {
 
 impl Attempt {
     fn offers(&self) -> bool {
-        matches!(self.stage, Stage::Waiting | Stage::Offering | Stage::Offered)
+        matches!(
+            self.stage,
+            Stage::AwaitsSignaling | Stage::Offering | Stage::Offered
+        )
     }
 
     fn in_page(&self) -> bool {
@@ -238,7 +241,7 @@ impl Dialer {
             } else {
                 now + PEER_TIMEOUT
             };
-            let connection = self.add(peer, relay, true, Stage::Waiting, deadline);
+            let connection = self.add(peer, relay, true, Stage::AwaitsSignaling, deadline);
             if self.joined || (self.neighbours && !relay) {
                 self.begin(connection, now);
             }
@@ -277,7 +280,7 @@ impl Dialer {
             let waiting: Vec<ConnectionId> = self
                 .attempts
                 .iter()
-                .filter(|(_, a)| a.stage == Stage::Waiting)
+                .filter(|(_, a)| a.stage == Stage::AwaitsSignaling)
                 .map(|(c, _)| c)
                 .collect();
             for connection in waiting {
@@ -296,7 +299,7 @@ impl Dialer {
             let waiting: Vec<ConnectionId> = self
                 .attempts
                 .iter()
-                .filter(|(_, a)| a.stage == Stage::Waiting && !a.relay)
+                .filter(|(_, a)| a.stage == Stage::AwaitsSignaling && !a.relay)
                 .map(|(c, _)| c)
                 .collect();
             for connection in waiting {
@@ -376,7 +379,7 @@ impl Dialer {
         }
         // The server does not know it; perhaps the neighbours do.
         self.close(connection);
-        let connection = self.add(peer, relay, dialled, Stage::Waiting, deadline);
+        let connection = self.add(peer, relay, dialled, Stage::AwaitsSignaling, deadline);
         let joined = core::mem::take(&mut self.joined);
         self.begin(connection, now);
         self.joined = joined;
@@ -424,12 +427,12 @@ impl Dialer {
             return;
         };
         let (role, binding) = match (attempt.stage, attempt.local, attempt.remote) {
-            (Stage::Socket, ..) => (Role::Initiator, None),
+            (Stage::Socket, ..) => (Side::Initiator, None),
             (Stage::Offered, Some(offerer), Some(answerer)) => {
-                (Role::Initiator, Some(Binding::Dtls { offerer, answerer }))
+                (Side::Initiator, Some(Binding::Dtls { offerer, answerer }))
             }
             (Stage::Answering, Some(answerer), Some(offerer)) => {
-                (Role::Responder, Some(Binding::Dtls { offerer, answerer }))
+                (Side::Responder, Some(Binding::Dtls { offerer, answerer }))
             }
             _ => return,
         };
@@ -646,7 +649,7 @@ impl Dialer {
         if attempt.stage == Stage::Socket {
             self.actions.push(Action::DropSocket { connection });
         } else if attempt.relay && self.home_relay == Some(attempt.peer) {
-            if attempt.stage != Stage::Waiting {
+            if attempt.stage != Stage::AwaitsSignaling {
                 self.webrtc_after = now + WEBRTC_PAUSE;
             }
             let connection = self.add(

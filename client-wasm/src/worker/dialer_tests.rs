@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use protocol::signal::Payload;
 use protocol::{Instant, PeerId};
 
@@ -35,7 +35,7 @@ fn dialer(me: u8, capabilities: TransportCapabilities) -> Dialer {
 /// Browsers by key, whose pages describe at once, joined by a signaling server that loses nothing.
 struct Net {
     dialers: Vec<(u8, Dialer)>,
-    ups: Vec<(u8, Role, Option<Binding>)>,
+    ups: Vec<(u8, Side, Option<Binding>)>,
     failed: Vec<u8>,
     pages: Vec<(u8, ToPage)>,
     connections: Vec<(u8, ConnectionId)>,
@@ -135,7 +135,7 @@ fn the_lower_key_offers_no_matter_which_end_dials() {
         }
         net.settle();
         net.ups.sort_by_key(|(me, ..)| *me);
-        let expected = vec![(1, Role::Initiator, dtls(1, 2)), (2, Role::Responder, dtls(1, 2))];
+        let expected = vec![(1, Side::Initiator, dtls(1, 2)), (2, Side::Responder, dtls(1, 2))];
         assert_eq!(net.ups, expected, "dialled by {dialling:?}");
         assert_eq!(net.failed, [0u8; 0], "dialled by {dialling:?}");
     }
@@ -191,7 +191,7 @@ fn a_relay_is_reached_over_a_websocket_where_webrtc_fails() {
     net.settle();
     assert_eq!(
         net.ups,
-        [(1, Role::Initiator, None)],
+        [(1, Side::Initiator, None)],
         "the relay is absent from signaling"
     );
     net.ups.clear();

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use gossip::membership::Membership;
 use ordered::Map;
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use protocol::messages::{Message, Ping};
 use protocol::{AccountId, Instant, PeerId};
 
@@ -164,7 +164,7 @@ impl Net {
         &mut self,
         ctx: &mut Ctx,
         link: LinkId,
-        role: Role,
+        role: Side,
         binding: Binding,
         transport: Transport,
     ) {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use gossip::membership::{self, Membership};
-use protocol::link::handshake::Role;
+use protocol::link::handshake::Side;
 use protocol::messages::Message;
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
@@ -151,7 +151,7 @@ impl Net {
         ctx: &mut Ctx,
         link: LinkId,
         peer: PeerId,
-        role: Role,
+        role: Side,
         opened: Instant,
     ) {
         if let Some(older) = self.link_to(&peer) {
@@ -163,20 +163,20 @@ impl Net {
         }
         self.by_peer.insert(peer, link);
         if let Some(membership) = &mut self.membership {
-            let dialled = role == Role::Initiator || membership.is_dialing(&peer);
+            let dialled = role == Side::Initiator || membership.is_dialing(&peer);
             membership.on_connected(peer, dialled, ctx.clock(), &mut ctx.rng);
         }
     }
 
     /// Whether the older of two links to a peer stays: when both sides dialled at once, the one that the lower key dialled does,
     /// on both sides.
-    fn keeps_older(&self, ctx: &Ctx, older: LinkId, peer: PeerId, role: Role, opened: Instant) -> bool {
+    fn keeps_older(&self, ctx: &Ctx, older: LinkId, peer: PeerId, role: Side, opened: Instant) -> bool {
         let Some((older_role, older_opened)) = self.channels.get(&older).map(Channel::origin) else {
             return false;
         };
         let at_once = role != older_role && opened.since(older_opened) < AT_ONCE;
         let lower = ctx.peer().is_some_and(|own| own < peer);
-        at_once && (older_role == Role::Initiator) == lower
+        at_once && (older_role == Side::Initiator) == lower
     }
 
     /// A link to a proven peer is gone.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use protocol::link::frame::{self, Reassembly};
 use protocol::link::handshake::{
-    Binding, Established, Handshake, HandshakeError, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN,
+    Binding, Established, Handshake, HandshakeError, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN,
     feature, pair_salt,
 };
 use protocol::messages::{Decoded, Message, Ping};
@@ -32,7 +32,7 @@ const REASON_CHARS_MAX: usize = 200;
 #[derive(Debug)]
 pub(super) struct Channel {
     transport: Transport,
-    role: Role,
+    role: Side,
     opened: Instant,
     since: Timestamp,
     reassembly: Reassembly,
@@ -119,7 +119,7 @@ impl Channel {
     pub(super) fn open(
         ctx: &mut Ctx,
         link: LinkId,
-        role: Role,
+        role: Side,
         binding: Binding,
         transport: Transport,
         relays_only: bool,
@@ -167,7 +167,7 @@ impl Channel {
     }
 
     /// Who dialled, and when it opened.
-    pub(super) const fn origin(&self) -> (Role, Instant) {
+    pub(super) const fn origin(&self) -> (Side, Instant) {
         (self.role, self.opened)
     }
 
@@ -241,7 +241,7 @@ impl Channel {
             relay: established.features & feature::RELAY != 0,
             salt: pair_salt(&own, &established.peer),
             link_salt: established.salt,
-            dialled: self.role == Role::Initiator,
+            dialled: self.role == Side::Initiator,
             opened: self.opened,
             ping: None,
             next_ping: ctx.now.instant,

@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use protocol::PeerId;
 use protocol::link::frame;
-use protocol::link::handshake::Role;
+use protocol::link::handshake::Side;
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Heads, Message, Ping};
 
@@ -57,7 +57,7 @@ fn seconds(n: u64) -> Duration {
 }
 
 /// Which of two links stays, when the node dialled with the first role and the second one followed after `pause`.
-fn staying(above: bool, first: Role, second: Role, pause: Duration) -> usize {
+fn staying(above: bool, first: Side, second: Side, pause: Duration) -> usize {
     let mut node = node();
     let remote = remote(&node, above);
     let older = node.prove(first, &remote);
@@ -76,7 +76,7 @@ fn staying(above: bool, first: Role, second: Role, pause: Duration) -> usize {
 
 #[test]
 fn when_both_dial_at_once_the_link_that_the_lower_key_dialled_stays() {
-    let (first, second) = (Role::Initiator, Role::Responder);
+    let (first, second) = (Side::Initiator, Side::Responder);
     // The peer's key is above: the one that this node dialled stays, in whichever order.
     assert_eq!(staying(true, first, second, seconds(1)), 0);
     assert_eq!(staying(true, second, first, seconds(1)), 1);
@@ -86,7 +86,7 @@ fn when_both_dial_at_once_the_link_that_the_lower_key_dialled_stays() {
 
 #[test]
 fn a_later_link_to_the_same_peer_replaces_the_older_one() {
-    let (first, second) = (Role::Initiator, Role::Responder);
+    let (first, second) = (Side::Initiator, Side::Responder);
     assert_eq!(staying(true, first, second, seconds(60)), 1, "not at once");
     assert_eq!(
         staying(true, first, first, seconds(1)),
@@ -98,7 +98,7 @@ fn a_later_link_to_the_same_peer_replaces_the_older_one() {
 #[test]
 fn messages_of_a_peer_that_is_no_neighbour_are_dropped() {
     let mut node = node();
-    let link = node.prove(Role::Responder, &Remote::peer(20));
+    let link = node.prove(Side::Responder, &Remote::peer(20));
     node.sent(link);
     node.receive(link, &Message::Have(Heads::default()));
     node.receive(link, &Message::Ping(Ping { token: 3 }));
@@ -117,7 +117,7 @@ fn messages_of_a_peer_that_is_no_neighbour_are_dropped() {
 #[test]
 fn nothing_but_a_handshake_is_accepted_before_the_peer_has_proven_its_key() {
     let mut node = node();
-    let link = node.open(Role::Responder);
+    let link = node.open(Side::Responder);
     node.receive(link, &Message::Request(Request::alone(Wish::Join)));
     assert_eq!(closed(&mut node), [link]);
     assert_eq!(node.ctx.totals.refused, 1);
@@ -140,7 +140,7 @@ fn a_peer_that_breaks_the_protocol_loses_its_link_and_is_not_linked_with_again()
         "{facts:?}"
     );
     node.pump();
-    let again = node.prove(Role::Responder, &bad);
+    let again = node.prove(Side::Responder, &bad);
     node.receive(again, &Message::Request(Request::alone(Wish::Join)));
     node.pump();
     assert!(!node.net.is_neighbour(&bad.id()));
@@ -163,12 +163,12 @@ fn a_known_relay_that_breaks_the_protocol_is_not_banned() {
 #[test]
 fn a_link_ends_once_and_only_for_those_that_were_told_of_it() {
     let mut node = node();
-    let link = node.prove(Role::Responder, &Remote::peer(20));
+    let link = node.prove(Side::Responder, &Remote::peer(20));
     node.facts();
     node.net.end(&mut node.ctx, link, "the channel closed");
     node.net.end(&mut node.ctx, link, "the channel closed");
     assert_eq!(node.facts().len(), 1);
-    let unproven = node.open(Role::Responder);
+    let unproven = node.open(Side::Responder);
     node.net.end(&mut node.ctx, unproven, "the channel closed");
     assert!(node.facts().is_empty(), "its peer was never known");
 }
@@ -261,7 +261,7 @@ fn a_candidate_that_is_a_relay_is_known_from_then_on_and_a_chosen_one_gets_named
 #[test]
 fn a_handshake_that_takes_too_long_is_given_up() {
     let mut node = node();
-    let link = node.open(Role::Initiator);
+    let link = node.open(Side::Initiator);
     assert!(node.net.is_handshaking());
     node.outputs();
     node.pass(seconds(9));
@@ -316,7 +316,7 @@ fn only_the_answer_to_the_last_ping_measures_the_round_trip() {
 fn no_link_opens_before_the_store_is_read() {
     let mut node = node();
     node.ctx.ready = false;
-    let link = node.open(Role::Responder);
+    let link = node.open(Side::Responder);
     assert_eq!(closed(&mut node), [link]);
     assert!(!node.net.is_handshaking());
 }

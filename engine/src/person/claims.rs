@@ -53,7 +53,7 @@ struct Claim {
 
 /// A claim, and when it is sent again.
 #[derive(Debug)]
-struct Pending {
+struct OpenClaim {
     subject: Subject,
     claim: Claim,
     next_try: Instant,
@@ -65,7 +65,7 @@ struct Pending {
 /// All claims of this device, and its offer of the handle to another account.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    all: Vec<Pending>,
+    all: Vec<OpenClaim>,
     /// The one that was sent, over which link, and the number of the question.
     under_way: Option<(Subject, LinkId, u32)>,
     /// The one that work is done for, and how many bits.
@@ -96,7 +96,7 @@ impl Claims {
     }
 
     fn insert(&mut self, claim: Claim) {
-        self.all.push(Pending {
+        self.all.push(OpenClaim {
             subject: claim.request.post_id(),
             next_try: Instant(0),
             pause: PAUSE_MIN,
@@ -111,11 +111,11 @@ impl Claims {
         all.any(|it| it.stored > after && it.stored <= upto)
     }
 
-    fn get(&self, subject: Subject) -> Option<&Pending> {
+    fn get(&self, subject: Subject) -> Option<&OpenClaim> {
         self.all.iter().find(|it| it.subject == subject)
     }
 
-    fn get_mut(&mut self, subject: Subject) -> Option<&mut Pending> {
+    fn get_mut(&mut self, subject: Subject) -> Option<&mut OpenClaim> {
         self.all.iter_mut().find(|it| it.subject == subject)
     }
 

@@ -39,7 +39,7 @@ impl From<CommandResult> for Done {
 }
 
 /// What a command may change.
-pub(crate) struct Parts<'a> {
+pub(crate) struct CommandParts<'a> {
     pub(crate) net: &'a mut Net,
     pub(crate) log: &'a mut Log,
     pub(crate) kinds: &'a mut Kinds,
@@ -49,11 +49,11 @@ impl Person {
     pub(crate) fn on_command(
         &mut self,
         ctx: &mut Ctx,
-        parts: &mut Parts<'_>,
+        parts: &mut CommandParts<'_>,
         request: RequestId,
         command: Command,
     ) -> Result<Done, Error> {
-        let Parts { net, log, kinds } = parts;
+        let CommandParts { net, log, kinds } = parts;
         if let Some(draft) = kinds.draft(&command, Viewer::of(ctx)) {
             self.may_write(ctx, log)?;
             if let Some(body) = draft? {

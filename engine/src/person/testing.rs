@@ -6,7 +6,7 @@ use protocol::{AccountId, Body, EntryRef, VerifiedEntry};
 
 use super::Person;
 use super::claims::Subject;
-use super::commands::{Done, Parts};
+use super::commands::{CommandParts, Done};
 use crate::api::{ClaimView, Command, Error};
 use crate::facts::{Fact, Source};
 use crate::io::{LinkId, RequestId};
@@ -107,7 +107,7 @@ impl Device {
         let Node {
             ctx, net, log, kinds, ..
         } = &mut self.node;
-        let mut parts = Parts { net, log, kinds };
+        let mut parts = CommandParts { net, log, kinds };
         self.person.on_command(ctx, &mut parts, RequestId(1), command)
     }
 

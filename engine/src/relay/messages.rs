@@ -12,7 +12,7 @@ use crate::log::Log;
 
 use super::audit::Question;
 use super::name_proxy::Route;
-use super::{Parts, Relay};
+use super::{Relay, RelayParts};
 
 /// In the log: an entry came over no link.
 const NO_LINK: LinkId = LinkId(0);
@@ -67,12 +67,12 @@ impl Relay {
     pub(crate) fn on_message(
         &mut self,
         ctx: &mut Ctx,
-        parts: &mut Parts<'_>,
+        parts: &mut RelayParts<'_>,
         link: LinkId,
         message: Message,
         len: usize,
     ) -> Option<Message> {
-        let Parts {
+        let RelayParts {
             net,
             log,
             sync,
@@ -132,14 +132,14 @@ impl Relay {
     pub(crate) fn check_replicas(
         &mut self,
         ctx: &mut Ctx,
-        parts: &mut Parts<'_>,
+        parts: &mut RelayParts<'_>,
         request: RequestId,
         account: &AccountId,
     ) -> Option<CommandResult> {
         if self.checks.is_full() {
             return Some(CommandResult::Ok);
         }
-        let Parts { net, log, sync, .. } = parts;
+        let RelayParts { net, log, sync, .. } = parts;
         let devices = log.feeds.devices(account);
         let mut links = Vec::new();
         for relay in self.placement.replicas_of(&log.feeds, account) {

@@ -60,7 +60,7 @@ use replicas::Replicas;
 use subscriptions::Subscriptions;
 
 /// The parts of the engine that a relay reads and acts on, for inputs that concern most of them.
-pub(crate) struct Parts<'a> {
+pub(crate) struct RelayParts<'a> {
     pub(crate) net: &'a Net,
     pub(crate) log: &'a mut Log,
     pub(crate) sync: &'a mut Sync,
@@ -126,7 +126,7 @@ impl Relay {
     // Time.
 
     /// Once a second.
-    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>) {
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>) {
         self.names.on_timer(ctx);
         self.checks.on_timer(ctx);
         if !parts.directory.suspects_partition() {
@@ -173,8 +173,8 @@ impl Relay {
     // Placement.
 
     /// The assignment changed: relays are asked for what is assigned to this one now, and offered what they should have.
-    fn on_reassigned(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>, reassigned: Reassigned) {
-        let Parts { net, log, sync, .. } = parts;
+    fn on_reassigned(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>, reassigned: Reassigned) {
+        let RelayParts { net, log, sync, .. } = parts;
         ctx.log(Line::Placement {
             relays: self.placement.members().len(),
             replicas: self.placement.replicas_assigned(),
@@ -216,12 +216,12 @@ impl Relay {
     }
 
     /// Sees how far this relay is with what it should hold, and emits that if it changed.
-    fn update_repair(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>) {
+    fn update_repair(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>) {
         let now = ctx.now.instant;
         if !self.repair.is_due(now) {
             return;
         }
-        let Parts {
+        let RelayParts {
             net,
             log,
             sync,
@@ -514,7 +514,7 @@ impl Relay {
     // The cache.
 
     /// Goes on deleting, or drops an account if more than wanted are held.
-    fn trim_cache(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>) {
+    fn trim_cache(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>) {
         if self.cache.is_deleting() {
             // Unless a load failed, it is under way.
             return self.cache.continue_deleting(ctx);
@@ -540,7 +540,7 @@ impl Relay {
     }
 
     /// Forgets an account's feeds, and begins to delete their rows.
-    fn drop_account(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>, account: AccountId) {
+    fn drop_account(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>, account: AccountId) {
         let feeds = parts.log.feeds.forget(&account);
         let numbers: Vec<_> = feeds.iter().map(|(_, feed)| feed.number).collect();
         for (device, _) in &feeds {
@@ -570,7 +570,7 @@ impl Relay {
     }
 
     /// Entries to be deleted.
-    pub(crate) fn on_drop_rows(&mut self, ctx: &mut Ctx, parts: &mut Parts<'_>, rows: Rows) {
+    pub(crate) fn on_drop_rows(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>, rows: Rows) {
         let viewer = Viewer::of(ctx);
         let kinds = &mut *parts.kinds;
         let dropped = self.cache.on_rows(ctx, rows, |ctx, number, entry| {

@@ -42,7 +42,7 @@ pub(crate) struct Route<'a> {
 
 /// A neighbour that waits for an answer.
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
+struct PendingRequest {
     link: LinkId,
     request: u32,
     until: Instant,
@@ -52,9 +52,9 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct NameProxy {
     /// Questions to this relay's own registry.
-    own: Map<NameTicket, Waiting>,
+    own: Map<NameTicket, PendingRequest>,
     /// Forwarded questions, by the link they were forwarded on and their number there.
-    forwarded: Map<(LinkId, u32), Waiting>,
+    forwarded: Map<(LinkId, u32), PendingRequest>,
     /// Questions of this minute by peer: a peer that opens another link does not begin again at zero.
     counts: Map<PeerId, u32>,
     /// Requests of this minute, of all peers.
@@ -89,7 +89,7 @@ impl NameProxy {
                 return reply(ctx, link, request, answer);
             }
         }
-        let waiting = Waiting {
+        let waiting = PendingRequest {
             link,
             request,
             until: ctx.now.instant + TIMEOUT,
@@ -170,7 +170,7 @@ impl NameProxy {
             self.requests = 0;
         }
         let mut late = Vec::new();
-        let mut keep = |waiting: &Waiting| {
+        let mut keep = |waiting: &PendingRequest| {
             let waits = now < waiting.until;
             if !waits {
                 late.push(*waiting);
@@ -213,7 +213,7 @@ fn index_link(ctx: &mut Ctx, route: &Route<'_>, asking: LinkId) -> Option<LinkId
     ctx.any_of(&relays)
 }
 
-fn pass_on(ctx: &mut Ctx, waiting: Waiting, answer: NameAnswer) {
+fn pass_on(ctx: &mut Ctx, waiting: PendingRequest, answer: NameAnswer) {
     reply(ctx, waiting.link, waiting.request, answer);
 }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use protocol::kinds::{Body, Certificate, Post};
-use protocol::link::handshake::{Role, feature};
+use protocol::link::handshake::{Side, feature};
 use protocol::messages::directory::{Description, role};
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Interests, Message, Relays};
@@ -24,7 +24,7 @@ use crate::store::{Load, Op, Rows};
 use crate::sync::{Sync, Wanting};
 use crate::testing::{Remote, Wire, receive};
 
-use super::{Parts, Relay};
+use super::{Relay, RelayParts};
 
 /// A key by number and use.
 pub(crate) fn key(use_: u8, n: u16) -> KeyPair {
@@ -197,8 +197,8 @@ impl World {
             wire,
             ..
         } = self;
-        let link = wire.open(ctx, net, Role::Responder);
-        wire.prove(ctx, net, directory, link, Role::Responder, remote);
+        let link = wire.open(ctx, net, Side::Responder);
+        wire.prove(ctx, net, directory, link, Side::Responder, remote);
         self.sent(link);
         link
     }
@@ -234,7 +234,7 @@ impl World {
     }
 
     /// Runs `act` with this role and the parts around it.
-    fn with_parts<T>(&mut self, act: impl FnOnce(&mut Relay, &mut Ctx, &mut Parts<'_>) -> T) -> T {
+    fn with_parts<T>(&mut self, act: impl FnOnce(&mut Relay, &mut Ctx, &mut RelayParts<'_>) -> T) -> T {
         let Self {
             ctx,
             net,
@@ -245,7 +245,7 @@ impl World {
             relay,
             ..
         } = self;
-        let mut parts = Parts {
+        let mut parts = RelayParts {
             net,
             log,
             sync,

@@ -593,7 +593,7 @@ impl Role {
                 let Some(command) = person.hold_until_checked(ctx, &parts.net, request, command) else {
                     return;
                 };
-                let mut of_person = crate::person::commands::Parts {
+                let mut of_person = crate::person::commands::CommandParts {
                     net: &mut parts.net,
                     log: &mut parts.log,
                     kinds: &mut parts.kinds,
@@ -743,8 +743,8 @@ fn share_own_feed(ctx: &mut Ctx, parts: &mut Parts) {
 
 impl Parts {
     #[cfg(feature = "relay")]
-    fn of_relay(&mut self) -> crate::relay::Parts<'_> {
-        crate::relay::Parts {
+    fn of_relay(&mut self) -> crate::relay::RelayParts<'_> {
+        crate::relay::RelayParts {
             net: &self.net,
             log: &mut self.log,
             sync: &mut self.sync,

@@ -7,7 +7,7 @@ use crate::kinds::Kinds;
 use crate::net::Net;
 use crate::person::Person;
 use crate::relays::directory::Directory;
-use crate::views::{Own, Standing};
+use crate::views::{OwnView, Standing};
 
 use super::Role;
 
@@ -50,11 +50,11 @@ impl Standing for RoleStanding<'_> {
         }
     }
 
-    fn own(&self) -> Option<Own> {
+    fn own(&self) -> Option<OwnView> {
         match self.role {
             Role::Person(person) => {
                 let identity = person.identity()?;
-                Some(Own {
+                Some(OwnView {
                     account: identity.account(),
                     device: identity.device(),
                     claim: person.claim_view(),

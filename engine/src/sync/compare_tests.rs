@@ -1,5 +1,5 @@
 use ordered::Set;
-use protocol::link::handshake::Role as Side;
+use protocol::link::handshake::Side;
 use protocol::messages::{
     Compared, Differences, Digest, FEED_KEY_LEN, FeedHead, FeedKey, Interests, Message, Sketch, Verdict, Want,
 };

@@ -13,12 +13,12 @@ use crate::testing::{Node, Remote};
 
 /// Wants these accounts.
 #[derive(Default)]
-pub(super) struct Role {
+pub(super) struct TestInterest {
     pub(super) wants: Set<AccountId>,
     pub(super) serves_others: bool,
 }
 
-impl Interest for Role {
+impl Interest for TestInterest {
     fn wants(&self, _: &Scope<'_>, account: &AccountId) -> bool {
         self.wants.contains(account)
     }
@@ -50,7 +50,7 @@ impl Interest for Role {
 pub(super) struct Peer {
     pub(super) node: Node,
     pub(super) sync: Sync,
-    pub(super) role: Role,
+    pub(super) role: TestInterest,
 }
 
 impl Peer {
@@ -59,7 +59,7 @@ impl Peer {
         Self {
             node: Node::new(&Author::new(1)),
             sync: Sync::new(),
-            role: Role {
+            role: TestInterest {
                 wants,
                 serves_others: false,
             },

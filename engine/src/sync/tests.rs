@@ -1,7 +1,7 @@
 use core::time::Duration;
 
 use ordered::Set;
-use protocol::link::handshake::Role as Side;
+use protocol::link::handshake::Side;
 use protocol::messages::{
     Credit, Digest, FeedHead, ForkProof, Interests, Message, Push, RangeEnd, SaltedAccount, Want,
 };

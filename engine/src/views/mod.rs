@@ -71,14 +71,14 @@ pub(crate) trait Standing {
     }
 
     /// This device of the own account, if there is one.
-    fn own(&self) -> Option<Own> {
+    fn own(&self) -> Option<OwnView> {
         None
     }
 }
 
 /// What a person's device knows of itself and entries do not say.
 #[derive(Clone, Debug)]
-pub(crate) struct Own {
+pub(crate) struct OwnView {
     pub(crate) account: AccountId,
     pub(crate) device: DeviceId,
     /// What was asked of the registry about the handle.

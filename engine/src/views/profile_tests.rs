@@ -1,11 +1,11 @@
 use super::*;
 use crate::api::{Query, QueryResult, Response};
 use crate::kinds::testing::Author;
-use crate::views::Own;
+use crate::views::OwnView;
 use crate::views::testing::{Peer, feed_of, follow};
 
-fn own(author: &Author) -> Own {
-    Own {
+fn own(author: &Author) -> OwnView {
+    OwnView {
         account: author.account(),
         device: author.device(),
         claim: None,

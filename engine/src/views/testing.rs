@@ -3,7 +3,7 @@
 use protocol::names::RegistryId;
 use protocol::{AccountId, Body, DeviceId, EntryId, EntryRef, Timestamp, VerifiedEntry};
 
-use super::{Own, Sources, Standing, Unanswered, Views};
+use super::{OwnView, Sources, Standing, Unanswered, Views};
 use crate::api::{
     ClaimView, Cursor, Event, Page, PostView, Query, QueryResult, Response, ThreadView, Timeline,
 };
@@ -22,14 +22,14 @@ use crate::sync::Sync;
 
 /// What the role says.
 #[derive(Debug, Default)]
-pub(super) struct Role {
+pub(super) struct TestStanding {
     pub(super) searching: Vec<AccountId>,
     pub(super) claims: Vec<(EntryId, ClaimView)>,
-    pub(super) own: Option<Own>,
+    pub(super) own: Option<OwnView>,
     pub(super) phrase_unconfirmed: bool,
 }
 
-impl Standing for Role {
+impl Standing for TestStanding {
     fn searching(&self, account: &AccountId) -> bool {
         self.searching.contains(account)
     }
@@ -43,7 +43,7 @@ impl Standing for Role {
         claim.map(|(_, claim)| claim.clone())
     }
 
-    fn own(&self) -> Option<Own> {
+    fn own(&self) -> Option<OwnView> {
         self.own.clone()
     }
 
@@ -74,7 +74,7 @@ pub(super) struct Peer {
     pub(super) net: Net,
     pub(super) sync: Sync,
     pub(super) views: Views,
-    pub(super) role: Role,
+    pub(super) role: TestStanding,
     pub(super) store: MemoryStore,
     /// Loads fail.
     pub(super) broken: bool,
@@ -106,7 +106,7 @@ impl Peer {
             net: Net::new(false),
             sync: Sync::new(),
             views: Views::new(events),
-            role: Role::default(),
+            role: TestStanding::default(),
             store,
             broken: false,
             slow,

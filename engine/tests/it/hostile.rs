@@ -4,7 +4,7 @@ use protocol::entry::Position;
 use protocol::kinds::Certificate;
 use protocol::kinds::{Body, Post};
 use protocol::link::frame::{self, Reassembly};
-use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, feature};
+use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Side, Step, feature};
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::receipt::Receipt;
 use protocol::messages::{
@@ -153,7 +153,7 @@ impl Victim {
     }
 
     fn open(&mut self) {
-        let (link, role) = (LinkId(1), Role::Responder);
+        let (link, role) = (LinkId(1), Side::Responder);
         self.input(Input::LinkUp {
             link,
             role,
@@ -182,7 +182,7 @@ impl Victim {
 
     fn link_with(&mut self, key: &KeyPair, hello: &Hello) {
         self.open();
-        let mut ours = Handshake::new(Role::Initiator, Binding::Memory, key.clone(), hello);
+        let mut ours = Handshake::new(Side::Initiator, Binding::Memory, key.clone(), hello);
         for bytes in ours.frames() {
             self.frame(bytes);
         }
@@ -316,7 +316,7 @@ fn a_replayed_handshake() {
     let (_, device) = keys();
     let mut first = Victim::new();
     first.open();
-    let mut ours = Handshake::new(Role::Initiator, Binding::Memory, device.clone(), &hello(&device));
+    let mut ours = Handshake::new(Side::Initiator, Binding::Memory, device.clone(), &hello(&device));
     let theirs = frame::split(&first.sent[0])
         .map(|(_, payload)| payload.to_vec())
         .unwrap();

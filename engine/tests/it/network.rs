@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::link::frame;
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use protocol::names::NameAnswer;
 use protocol::{AccountId, Instant, KeyPair, PeerId, Timestamp};
 use rand_chacha::ChaCha8Rng;
@@ -511,8 +511,8 @@ impl Network {
             binding: Binding::Memory,
             transport: Transport::Memory,
         };
-        self.input(from, link_up(ours, Role::Initiator));
-        self.input(to, link_up(theirs, Role::Responder));
+        self.input(from, link_up(ours, Side::Initiator));
+        self.input(to, link_up(theirs, Side::Responder));
     }
 
     fn introduce(&mut self, peer: usize, to: PeerId, payload: &[u8]) {

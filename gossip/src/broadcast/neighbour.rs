@@ -20,7 +20,7 @@ pub(super) struct Neighbour<K> {
     pub(super) kept_until: Duration,
     /// Bytes that may be sent before it grants more; may go below zero by one message.
     pub(super) credit: i64,
-    pub(super) announcements: Map<K, Pending>,
+    pub(super) announcements: Map<K, Announced>,
     pub(super) overflowed: bool,
     pub(super) rtt: Option<Duration>,
     /// Announcements in a row it did not make good when asked.
@@ -31,9 +31,9 @@ pub(super) struct Neighbour<K> {
     pub(super) missing: usize,
 }
 
-/// Pending announcements to a neighbour.
+/// Queued announcements to a neighbour.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pending {
+pub(super) struct Announced {
     pub(super) upto: u64,
     pub(super) tree: Tree,
     pub(super) hops: u8,
@@ -111,14 +111,14 @@ impl<K: Copy + Ord> Neighbour<K> {
         if self.overflowed {
             return;
         }
-        let pending = self.announcements.or_insert_with(item.key, || Pending {
+        let pending = self.announcements.or_insert_with(item.key, || Announced {
             upto: 0,
             tree,
             hops,
             since: now,
         });
         if item.upto > pending.upto {
-            *pending = Pending {
+            *pending = Announced {
                 upto: item.upto,
                 tree,
                 hops,

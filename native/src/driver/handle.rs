@@ -7,7 +7,7 @@ use std::time::Duration;
 use engine::api::{Query, QueryResult, RelayView, RepairView, Request, Response, StoreState, Transport};
 use engine::io::{Candidate, LinkId, NameTicket};
 use protocol::PeerId;
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use protocol::messages::directory::Description;
 use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -50,7 +50,7 @@ impl DriverHandle {
     /// [`AttachError`]: close the channel with that text as the reason.
     pub async fn attach(
         &self,
-        role: Role,
+        role: Side,
         binding: Binding,
         transport: Transport,
         dialled: Option<RelayUrl>,

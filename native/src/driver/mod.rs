@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicU64;
 use engine::api::{Event, RepairView, Request, Response, StoreState, Transport};
 use engine::io::{Candidate, Config, Input, LinkId, NameTicket};
 use protocol::PeerId;
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use protocol::messages::directory::Description;
 use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -48,7 +48,7 @@ pub(crate) enum DriverInput {
     /// A channel opened.
     LinkUp {
         link: LinkId,
-        role: Role,
+        role: Side,
         binding: Binding,
         transport: Transport,
         /// The address this side dialled, if it did.

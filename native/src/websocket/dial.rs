@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use protocol::link::handshake::Role;
+use protocol::link::handshake::Side;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::error::CapacityError;
@@ -106,7 +106,7 @@ impl Dialled {
             .map(|message| message.map(received).map_err(socket_error))
             .sink_map_err(socket_error)
             .with(async |message| Ok::<_, SocketError>(to_send(message)));
-        super::run(Box::pin(socket), driver, host, Role::Initiator, Some(self.url)).await;
+        super::run(Box::pin(socket), driver, host, Side::Initiator, Some(self.url)).await;
     }
 }
 

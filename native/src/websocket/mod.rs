@@ -12,7 +12,7 @@ use engine::api::Transport;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
 use protocol::link::frame;
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::driver::DriverHandle;
@@ -86,7 +86,7 @@ impl<T> Socket for T where
 
 /// Accepts a link on a WebSocket this side did not open, and runs it until it ends. `host` is what the peer dialled.
 pub async fn accept(socket: impl Socket, driver: &DriverHandle, host: String) {
-    run(socket, driver, host, Role::Responder, None).await;
+    run(socket, driver, host, Side::Responder, None).await;
 }
 
 /// Runs a link until it ends. `dialled` is the address this side dialled, if it did.
@@ -94,7 +94,7 @@ async fn run(
     socket: impl Socket,
     driver: &DriverHandle,
     host: String,
-    role: Role,
+    role: Side,
     dialled: Option<RelayUrl>,
 ) {
     let (mut sender, receiver) = socket.split();

@@ -86,7 +86,7 @@ pub mod feature {
 
 /// Which side dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum Side {
     /// This side offered (WebRTC) or connected (WebSocket).
     Initiator,
     /// The other side did.
@@ -199,7 +199,7 @@ pub enum Step {
 /// One side of a handshake, driven by the frames that arrive.
 #[derive(Debug)]
 pub struct Handshake {
-    role: Role,
+    role: Side,
     binding: Binding,
     key: KeyPair,
     local: Vec<u8>,
@@ -213,7 +213,7 @@ pub struct Handshake {
 impl Handshake {
     /// Starts a handshake; send [`Self::frames`] at once. `hello.peer` must be the public half of `key`.
     #[must_use]
-    pub fn new(role: Role, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
+    pub fn new(role: Side, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
         debug_assert_eq!(hello.peer.0, key.public(), "one proves one's own key");
         Self {
             role,
@@ -286,8 +286,8 @@ impl Handshake {
         };
         let signature: Signature = codec::decode(payload).map_err(|_| HandshakeError::Malformed)?;
         let their_role = match self.role {
-            Role::Initiator => Role::Responder,
-            Role::Responder => Role::Initiator,
+            Side::Initiator => Side::Responder,
+            Side::Responder => Side::Initiator,
         };
         key::verify(
             &hello.peer.0,
@@ -297,7 +297,7 @@ impl Handshake {
         )
         .map_err(|_| HandshakeError::Proof)?;
         let mut salt = blake3::Hasher::new_derive_key("starling link salt v1");
-        salt.update(&self.transcript(Role::Initiator, remote));
+        salt.update(&self.transcript(Side::Initiator, remote));
         Ok(Step::Done(Box::new(Established {
             peer: hello.peer,
             account: hello.certificate.as_ref().map(|certificate| certificate.account),
@@ -309,13 +309,13 @@ impl Handshake {
     }
 
     /// The bytes that the side with role `signer` signs: the same on both sides.
-    fn transcript(&self, signer: Role, remote: &[u8]) -> Vec<u8> {
+    fn transcript(&self, signer: Side, remote: &[u8]) -> Vec<u8> {
         let (initiator, responder) = match self.role {
-            Role::Initiator => (self.local.as_slice(), remote),
-            Role::Responder => (remote, self.local.as_slice()),
+            Side::Initiator => (self.local.as_slice(), remote),
+            Side::Responder => (remote, self.local.as_slice()),
         };
         codec::encode(&(
-            u8::from(signer == Role::Responder),
+            u8::from(signer == Side::Responder),
             &self.binding,
             initiator,
             responder,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use protocol::kinds::Certificate;
 use protocol::link::frame::{self, HELLO, LAST, PROOF};
 use protocol::link::handshake::{
-    Binding, Established, Handshake, HandshakeError, Hello, MAGIC, NoCommonVersion, Role, Step, VERSION_MAX,
+    Binding, Established, Handshake, HandshakeError, Hello, MAGIC, NoCommonVersion, Side, Step, VERSION_MAX,
     Versions,
 };
 use protocol::{KeyPair, codec};
@@ -21,7 +21,7 @@ struct End {
 }
 
 impl End {
-    fn new(role: Role, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
+    fn new(role: Side, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
         Self {
             handshake: Handshake::new(role, binding, key, hello),
             done: None,
@@ -30,11 +30,11 @@ impl End {
     }
 
     fn laptop() -> Self {
-        Self::new(Role::Initiator, DTLS, cast::key(LAPTOP), &cast::laptop_hello())
+        Self::new(Side::Initiator, DTLS, cast::key(LAPTOP), &cast::laptop_hello())
     }
 
     fn relay() -> Self {
-        Self::new(Role::Responder, DTLS, cast::key(RELAY), &cast::relay_hello())
+        Self::new(Side::Responder, DTLS, cast::key(RELAY), &cast::relay_hello())
     }
 
     fn hello(&self) -> Vec<u8> {
@@ -191,8 +191,8 @@ fn another_channel_is_noticed() {
         (host("a.example"), host("b.example")),
         (host("a.example"), host("a.example:8080")),
     ] {
-        let laptop = End::new(Role::Initiator, one, cast::key(LAPTOP), &cast::laptop_hello());
-        let relay = End::new(Role::Responder, other, cast::key(RELAY), &cast::relay_hello());
+        let laptop = End::new(Side::Initiator, one, cast::key(LAPTOP), &cast::laptop_hello());
+        let relay = End::new(Side::Responder, other, cast::key(RELAY), &cast::relay_hello());
         let expected = Some(HandshakeError::Proof);
         assert_eq!(never(laptop, relay, unchanged), [expected, expected]);
     }
@@ -200,7 +200,7 @@ fn another_channel_is_noticed() {
 
 #[test]
 fn both_ends_cannot_have_dialled() {
-    let relay = End::new(Role::Initiator, DTLS, cast::key(RELAY), &cast::relay_hello());
+    let relay = End::new(Side::Initiator, DTLS, cast::key(RELAY), &cast::relay_hello());
     never(End::laptop(), relay, unchanged);
 }
 
@@ -233,7 +233,7 @@ fn a_recorded_session_is_worthless() {
         nonce: [0xb3; 32],
         ..cast::relay_hello()
     };
-    let again = End::new(Role::Responder, DTLS, cast::key(RELAY), &fresh);
+    let again = End::new(Side::Responder, DTLS, cast::key(RELAY), &fresh);
     assert_eq!(again.fails_on(&recorded), Some(HandshakeError::Proof));
 }
 
@@ -244,7 +244,7 @@ fn versions_and_features_cannot_be_talked_down() {
         features: u64::MAX,
         ..cast::laptop_hello()
     };
-    let laptop = || End::new(Role::Initiator, DTLS, cast::key(LAPTOP), &modern);
+    let laptop = || End::new(Side::Initiator, DTLS, cast::key(LAPTOP), &modern);
     let (mut one, mut other) = (laptop(), End::relay());
     run(&mut one, &mut other, (0, 0), unchanged);
     let established = other.done.expect("later versions are welcome");
@@ -343,7 +343,7 @@ fn a_peer_of_another_version_is_answered_in_plain_words() {
 
     let mut later = cast::relay_hello();
     (later.version_min, later.version_max) = (2, 3);
-    let later = End::new(Role::Responder, DTLS, cast::key(RELAY), &later);
+    let later = End::new(Side::Responder, DTLS, cast::key(RELAY), &later);
     let error = later.fails_on(&[End::laptop().hello()]).unwrap();
     assert_eq!(
         error.to_string(),
@@ -378,7 +378,7 @@ fn another_key_cannot_prove_the_one_named() {
     let impostor = End::laptop();
     let mut forged = impostor.handshake.frames();
     let by_phone = End::new(
-        Role::Initiator,
+        Side::Initiator,
         DTLS,
         cast::key(PHONE),
         &Hello {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use protocol::Body;
 use protocol::entry::EntryError;
-use protocol::link::handshake::{Binding, Handshake, Hello, Role};
+use protocol::link::handshake::{Binding, Handshake, Hello, Side};
 use protocol::messages::overlay::{Descriptor, Shuffle};
 use protocol::messages::{
     Announced, Announcements, Compared, Decoded, Differences, FeedHead, Interests, Message, MessageError,
@@ -37,7 +37,7 @@ fn decode_all(bytes: &[u8]) {
     }
     for kind in 0..6 {
         let mut handshake = Handshake::new(
-            Role::Responder,
+            Side::Responder,
             Binding::Memory,
             cast::key(cast::RELAY),
             &cast::relay_hello(),

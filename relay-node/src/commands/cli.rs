@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
-use crate::config::{LogFormat, Place, RegistryPlace, RelayKey, Role};
+use crate::config::{LogFormat, Place, RegistryPlace, RelayKey, RelayRole};
 use native::network::RelayUrl;
 
 /// The relay of a Starling network: keeps people's posts while they are away, and serves the app.
@@ -201,7 +201,7 @@ pub struct Flags {
     /// with commas [default: everything; but a relay that joins others keeps names only in a shared --registry].
     #[arg(long, global = true, value_name = "ROLE", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
-    roles: Option<Vec<Role>>,
+    roles: Option<Vec<RelayRole>>,
     /// Where names are kept: `embedded` (one index relay), or etcd for several of them, such as
     /// `etcd://a:2379,b:2379,c:2379`; `etcds://` speaks TLS [default: embedded].
     #[arg(long, global = true, value_name = "WHERE")]

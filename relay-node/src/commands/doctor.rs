@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use rustix::fs::Access;
 
 use crate::commands::status::counted;
-use crate::config::{RegistryPlace, Role, Settings};
+use crate::config::{RegistryPlace, RelayRole, Settings};
 use crate::names::{Credentials, Etcd, TxnStore};
 use native::data_dir;
 use native::store::store_folder;
@@ -166,7 +166,7 @@ fn names(settings: &Settings, findings: &mut Findings) -> Result<()> {
     let RegistryPlace::Etcd(address) = &settings.registry else {
         return Ok(());
     };
-    if !settings.roles().contains(&Role::Index) {
+    if !settings.roles().contains(&RelayRole::Index) {
         findings.bad(
             "a registry is named, but this relay has not the role index",
             "add it to --roles, or leave --registry out",

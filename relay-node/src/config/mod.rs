@@ -40,7 +40,7 @@ const NAME_WORK_BITS_MAX: u8 = 24;
 /// What a relay does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum RelayRole {
     /// Keeps feeds.
     Worker,
     /// Serves the app.
@@ -51,7 +51,7 @@ pub enum Role {
     Signal,
 }
 
-impl Role {
+impl RelayRole {
     /// Its bit in a description.
     #[must_use]
     pub const fn bit(self) -> u8 {
@@ -64,7 +64,7 @@ impl Role {
     }
 }
 
-impl FromStr for Role {
+impl FromStr for RelayRole {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -194,7 +194,7 @@ pub struct Settings {
     pub allow_relay: Vec<RelayKey>,
     /// The roles of this relay. Empty: [`Self::roles`] chooses them.
     #[serde(deserialize_with = "list")]
-    pub roles: Vec<Role>,
+    pub roles: Vec<RelayRole>,
     /// The registry that keeps names.
     pub registry: RegistryPlace,
     /// The user name for etcd.
@@ -432,7 +432,7 @@ impl Settings {
                 "with all weights 0 every relay is as good as any; leave at least one above 0".to_owned();
             return wrong("routing_response", problem);
         }
-        if self.roles.contains(&Role::Index)
+        if self.roles.contains(&RelayRole::Index)
             && self.registry == RegistryPlace::Embedded
             && !self.join.is_empty()
         {
@@ -482,13 +482,13 @@ impl Settings {
 
     /// The roles of this relay: the configured ones, or all, except that a relay that joins others keeps no embedded registry.
     #[must_use]
-    pub fn roles(&self) -> Vec<Role> {
+    pub fn roles(&self) -> Vec<RelayRole> {
         if !self.roles.is_empty() {
             return self.roles.clone();
         }
-        let mut roles = vec![Role::Worker, Role::Web, Role::Signal];
+        let mut roles = vec![RelayRole::Worker, RelayRole::Web, RelayRole::Signal];
         if self.join.is_empty() || self.registry != RegistryPlace::Embedded {
-            roles.push(Role::Index);
+            roles.push(RelayRole::Index);
         }
         roles
     }
@@ -570,7 +570,7 @@ where
 mod tests {
     use std::io::Write as _;
 
-    use super::{Role, Settings};
+    use super::{RelayRole, Settings};
     use crate::commands::cli::Cli;
     use clap::Parser as _;
 
@@ -683,7 +683,7 @@ mod tests {
 
     #[test]
     fn one_relay_of_a_network_keeps_names_unless_they_are_shared() {
-        let index = |arguments: &[&str]| load(arguments).unwrap().roles().contains(&Role::Index);
+        let index = |arguments: &[&str]| load(arguments).unwrap().roles().contains(&RelayRole::Index);
         assert!(index(&[]));
         assert!(!index(&["--join", "http://a"]));
         assert!(index(&["--join", "http://a", "--registry", "etcd://b:2379"]));

@@ -24,7 +24,7 @@ use super::error::Problem;
 use super::policy::{APP_DEFAULT, Policy};
 use super::site::App;
 use super::{About, Web, Weights, admin, api, health, metrics, metrics_router, without_signal};
-use crate::config::{RegistryPlace, Role};
+use crate::config::{RegistryPlace, RelayRole};
 use crate::websocket;
 use native::driver::{self, DriverHandle, DriverThread};
 use native::network::AddressBook;
@@ -68,7 +68,7 @@ async fn fixture() -> Fixture {
     };
     let setup = Setup {
         data_dir: dir.path().to_owned(),
-        roles: vec![Role::Web],
+        roles: vec![RelayRole::Web],
         registry: RegistryPlace::Embedded,
     };
     let keys = Arc::new(Keys::open(dir.path()).unwrap());

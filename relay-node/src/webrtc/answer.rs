@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::api::Transport;
 use protocol::link::frame;
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use protocol::signal::{self, Payload};
 use protocol::{PeerId, codec};
 use signaling::{LocalReceiver, LocalSender};
@@ -83,7 +83,7 @@ async fn run(link: RtcLink, driver: &DriverHandle) {
     };
     let (sender, mut receiver) = link.split();
     let end = match driver
-        .attach(Role::Responder, binding, Transport::WebRtc, None)
+        .attach(Side::Responder, binding, Transport::WebRtc, None)
         .await
     {
         Ok(end) => end,

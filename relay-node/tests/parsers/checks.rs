@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use starling_relay_node::commands::backup;
 use starling_relay_node::commands::cli::Cli;
 use starling_relay_node::config::{Place, RelayKey};
-use starling_relay_node::config::{RegistryPlace, Role, Settings};
+use starling_relay_node::config::{RegistryPlace, RelayRole, Settings};
 use starling_relay_node::names::{
     self, Change, Check, Embedded, EtcdAddress, Registry, Space, Txn, TxnStore,
 };
@@ -53,7 +53,7 @@ pub(crate) fn address(text: &str) {
     if let Ok(place) = text.parse::<RegistryPlace>() {
         assert_eq!(String::from(place.clone()).parse(), Ok(place));
     }
-    let _ = text.parse::<Role>();
+    let _ = text.parse::<RelayRole>();
 }
 
 /// Names and slugs: what is one has one spelling and is found by it.

@@ -6,7 +6,7 @@ use protocol::kinds::Certificate;
 use protocol::kinds::{Body, Post};
 use protocol::link::frame::{self, Reassembly};
 use protocol::link::handshake::{
-    Binding, Established, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN,
+    Binding, Established, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN,
 };
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::receipt::Receipt;
@@ -204,7 +204,7 @@ impl Channel {
             certificate: Some(author.certificate.clone()),
             wall: Timestamp(1_767_225_600_000),
         };
-        Handshake::new(Role::Initiator, binding, author.device.clone(), &hello)
+        Handshake::new(Side::Initiator, binding, author.device.clone(), &hello)
     }
 
     /// Goes through the handshake. `sent` collects the frames sent, as an eavesdropper would.

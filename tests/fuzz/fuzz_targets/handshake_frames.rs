@@ -4,10 +4,10 @@
 use libfuzzer_sys::fuzz_target;
 use protocol::kinds::Certificate;
 use protocol::link::frame;
-use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN};
+use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN};
 use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp};
 
-fn end(role: Role, seed: u8) -> Handshake {
+fn end(role: Side, seed: u8) -> Handshake {
     let key = KeyPair::from_seed(&[seed; 32]);
     let account = KeyPair::from_seed(&[seed + 100; 32]);
     let device = DeviceId(key.public());
@@ -30,8 +30,8 @@ fn end(role: Role, seed: u8) -> Handshake {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut honest = end(Role::Initiator, 1);
-    let mut fuzzed = end(Role::Responder, 2);
+    let mut honest = end(Side::Initiator, 1);
+    let mut fuzzed = end(Side::Responder, 2);
     let (_, hello) = frame::split(&fuzzed.frames()[0])
         .map(|(kind, payload)| (kind, payload.to_vec()))
         .expect("a frame");

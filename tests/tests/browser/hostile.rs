@@ -10,7 +10,7 @@ use protocol::kinds::Body;
 use protocol::kinds::Certificate;
 use protocol::link::frame::{self, FrameError};
 use protocol::link::handshake::{
-    Binding, Handshake, HandshakeError, Hello, MAGIC, Role, Step, VERSION_MAX, VERSION_MIN, feature,
+    Binding, Handshake, HandshakeError, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN, feature,
 };
 use protocol::messages::overlay::Accept;
 use protocol::messages::{Message, Push};
@@ -91,7 +91,7 @@ async fn attack(socket: &mut Socket, host: &str, seed: u8, attack: Attack) -> Re
         _ => host.to_owned(),
     };
     let binding = Binding::WebSocket { host };
-    let mut ours = Handshake::new(Role::Responder, binding, key.clone(), &hello(&key, seed));
+    let mut ours = Handshake::new(Side::Responder, binding, key.clone(), &hello(&key, seed));
     let mut then = Vec::new();
     match attack {
         Attack::Early => {

@@ -2,7 +2,7 @@
 
 use protocol::Timestamp;
 use protocol::link::frame;
-use protocol::link::handshake::{self, Binding, Established, Handshake, Role, Step};
+use protocol::link::handshake::{self, Binding, Established, Handshake, Side, Step};
 use protocol::messages::SaltedAccount;
 
 use super::{identity, same};
@@ -105,13 +105,13 @@ pub(crate) fn all() -> Vec<Vector> {
 /// Two real handshakes say the same as the bytes by hand.
 fn run(laptop_proof: &Vector, relay_proof: &Vector, salt: [u8; 32]) {
     let mut laptop = Handshake::new(
-        Role::Initiator,
+        Side::Initiator,
         cast::DTLS,
         cast::key(LAPTOP),
         &cast::laptop_hello(),
     );
     let mut relay = Handshake::new(
-        Role::Responder,
+        Side::Responder,
         cast::DTLS,
         cast::key(RELAY),
         &cast::relay_hello(),

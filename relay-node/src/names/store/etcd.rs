@@ -140,7 +140,7 @@ impl Credentials {
 #[derive(Clone)]
 pub struct Etcd {
     nodes: Arc<Nodes>,
-    waiting: mpsc::Sender<Waiting>,
+    waiting: mpsc::Sender<QueuedTxn>,
 }
 
 /// The connections to all nodes. One node is used until it fails, then the next.
@@ -153,7 +153,7 @@ struct Nodes {
 }
 
 /// A transaction in the queue.
-struct Waiting {
+struct QueuedTxn {
     txn: Txn,
     reply: oneshot::Sender<Result<TxnResult, TxnError>>,
 }
@@ -188,7 +188,7 @@ impl Etcd {
         }
         let (reply, result) = oneshot::channel();
         let full = |_| TxnError::Unavailable("the queue of requests to etcd is full".to_owned());
-        self.waiting.try_send(Waiting { txn, reply }).map_err(full)?;
+        self.waiting.try_send(QueuedTxn { txn, reply }).map_err(full)?;
         let gone = |_| Err(TxnError::Unknown("the connection ended".to_owned()));
         result.await.unwrap_or_else(gone)
     }
@@ -220,9 +220,9 @@ impl Etcd {
 }
 
 /// Sends queued transactions, as many as possible in one request, until all senders are gone.
-async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<Waiting>) {
+async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<QueuedTxn>) {
     let places = Arc::new(Semaphore::new(REQUESTS_MAX));
-    let mut later: VecDeque<Waiting> = VecDeque::new();
+    let mut later: VecDeque<QueuedTxn> = VecDeque::new();
     loop {
         let first = match later.pop_front() {
             Some(first) => first,
@@ -377,7 +377,7 @@ impl Nodes {
     }
 
     /// Sends transactions on different rows in one request, and returns each outcome to its sender.
-    async fn carry(&self, group: Vec<Waiting>) {
+    async fn carry(&self, group: Vec<QueuedTxn>) {
         let single = group.len() == 1;
         let request = match &group[..] {
             [one] => request(&one.txn),

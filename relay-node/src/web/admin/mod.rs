@@ -24,7 +24,7 @@ pub(super) use routes::router;
 pub(super) use routes::routes;
 pub use routes::{Admin, session};
 
-use crate::config::{RegistryPlace, Role, Settings};
+use crate::config::{RegistryPlace, RelayRole, Settings};
 use native::data_dir;
 
 /// What the page says about settings.
@@ -33,7 +33,7 @@ pub struct Setup {
     /// Everything is kept there.
     pub data_dir: PathBuf,
     /// What the relay does.
-    pub roles: Vec<Role>,
+    pub roles: Vec<RelayRole>,
     /// Where names are kept, if it keeps them.
     pub registry: RegistryPlace,
 }
@@ -64,7 +64,7 @@ const PLACE_FILE: &str = "admin.url";
 /// The address of the admin page of a relay with these settings: that of the app, else that of the metrics, else none.
 #[must_use]
 pub fn place(settings: &Settings, http: SocketAddr, metrics: Option<SocketAddr>) -> Option<String> {
-    if settings.roles().contains(&Role::Web) {
+    if settings.roles().contains(&RelayRole::Web) {
         // If hosts are configured, there is a TLS proxy in front of the relay, or the host is this machine.
         let here = || match settings.host.first() {
             Some(host) if host.starts_with("localhost") || host.starts_with("127.") => {

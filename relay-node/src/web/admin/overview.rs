@@ -12,7 +12,7 @@ use super::Setup;
 use super::disk::{Disk, bytes};
 use super::pages::page;
 use crate::commands::status::{counted, share_text};
-use crate::config::{RegistryPlace, Role};
+use crate::config::{RegistryPlace, RelayRole};
 use crate::web::pages::plain;
 use crate::web::{About, Member, Repair};
 use native::network::RelayUrl;
@@ -65,10 +65,10 @@ impl Overview<'_> {
             (false, _) => "reading its store",
         };
         let roles = self.setup.roles.iter().map(|role| match role {
-            Role::Worker => "keeps feeds",
-            Role::Web => "serves the app",
-            Role::Index => "keeps names",
-            Role::Signal => "introduces browsers",
+            RelayRole::Worker => "keeps feeds",
+            RelayRole::Web => "serves the app",
+            RelayRole::Index => "keeps names",
+            RelayRole::Signal => "introduces browsers",
         });
         let roles = roles.collect::<Vec<_>>().join(", ");
         let share = share_text(&Repair::from(self.repair.clone()));
@@ -177,7 +177,7 @@ impl Overview<'_> {
     }
 
     fn registry(&self) -> Markup {
-        let keeps = self.setup.roles.contains(&Role::Index);
+        let keeps = self.setup.roles.contains(&RelayRole::Index);
         let place = match (&self.setup.registry, keeps) {
             (RegistryPlace::Embedded, true) => "in this relay's data folder".to_owned(),
             (RegistryPlace::Etcd(address), true) => format!("in the etcd at {address}"),
@@ -323,7 +323,7 @@ fn table<const N: usize>(testid: &str, head: [&str; N], rows: impl Iterator<Item
 
 #[cfg(test)]
 mod tests {
-    use super::{About, Disk, NetworkView, Overview, RegistryPlace, RelayView, RepairView, Role, Setup};
+    use super::{About, Disk, NetworkView, Overview, RegistryPlace, RelayRole, RelayView, RepairView, Setup};
     use axum::body::to_bytes;
     use engine::api::{LinkView, RelayState, Transport};
     use protocol::messages::directory::Description;
@@ -353,7 +353,7 @@ mod tests {
         };
         let setup = Setup {
             data_dir: "/data".into(),
-            roles: vec![Role::Web],
+            roles: vec![RelayRole::Web],
             registry: RegistryPlace::Embedded,
         };
         let mut overview = Overview {

@@ -14,7 +14,7 @@ use protocol::entry::Position;
 use protocol::kinds::Certificate;
 use protocol::kinds::{Body, Post};
 use protocol::link::frame;
-use protocol::link::handshake::{Binding, Role};
+use protocol::link::handshake::{Binding, Side};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_tests::figures::{Figure, SEED, Target};
 
@@ -209,7 +209,7 @@ impl Pair {
     fn connect(&mut self) {
         self.link += 1;
         (self.up, self.middle) = (true, [None; 2]);
-        for (to, role) in [(0, Role::Initiator), (1, Role::Responder)] {
+        for (to, role) in [(0, Side::Initiator), (1, Side::Responder)] {
             let link_up = Input::LinkUp {
                 link: LinkId(self.link),
                 role,
