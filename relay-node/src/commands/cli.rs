@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::config::{LogFormat, Place, RegistryPlace, RelayKey, RelayRole};
 use native::network::RelayUrl;
 
-/// The relay of a Starling network: keeps people's posts while they are away, and serves the app.
+/// A relay of a Starling network: it stores people's posts while they are offline, and serves the app.
 #[derive(Debug, Parser)]
 #[command(name = "relay-node", version, after_help = PRECEDENCE)]
 pub struct Cli {
-    /// What to do; `run` if nothing is named.
+    /// The command to run [default: run].
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Settings.
@@ -22,23 +22,23 @@ pub struct Cli {
 }
 
 const PRECEDENCE: &str = "\
-Every setting can also stand in a TOML file (--config FILE or STARLING_CONFIG; `udp_port = 3478`) or in the environment \
-(STARLING_UDP_PORT=3478; lists with commas). Flags win over the environment, the environment over the file.
+Every setting can also be given in a TOML file (--config FILE or STARLING_CONFIG; `udp_port = 3478`) or in the environment \
+(STARLING_UDP_PORT=3478; lists are separated by commas). Flags override the environment, and the environment overrides the file.
 
-Behind a reverse proxy that speaks TLS, forward /signal and /link as WebSockets and keep the Host header. UDP is not \
-proxied: open the UDP port, and name the public address with --public-ip if this machine is behind NAT.";
+Behind a reverse proxy that terminates TLS, forward /signal and /link as WebSockets and keep the Host header. UDP is not \
+proxied: open the UDP port, and give the public address with --public-ip if this machine is behind NAT.";
 
-/// What to do.
+/// A command of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the relay (the default).
     Run,
-    /// Look at the settings.
+    /// Check and print the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Ask a running relay how it and its network are. Exits with 1 when it is not ready.
+    /// Print the state of a running relay and of its network. The exit code is 1 if the relay is not ready.
     Status {
-        /// Where it is [default: where --listen says].
+        /// The URL of the relay [default: the address of --listen].
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
     },
@@ -46,42 +46,43 @@ pub enum Command {
     Route {
         /// A name of the registry such as `@ada`, an account, or a profile link.
         user: String,
-        /// Show what the score is made of.
+        /// Print the terms of each score.
         #[arg(long)]
         explain: bool,
-        /// Any relay of the network [default: where --listen says].
+        /// The URL of any relay of the network [default: the address of --listen].
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
     },
-    /// Print a new one-time address that makes a browser the admin of the running relay.
+    /// Print a new one-time URL; the browser that opens it becomes an admin of the running relay.
     AdminUrl,
-    /// Have a running relay give its share to others, and wait until they have it: before it is stopped for good.
+    /// Hand the share of a running relay over to other relays and wait until they hold it. Use this before the relay is stopped for
+    /// good.
     Drain,
-    /// Write everything this relay holds to a new file: entries and names. The relay must not be running.
+    /// Write all entries and names of this relay to a new file. The relay must not be running.
     Backup {
-        /// The file; it holds the registry's secret key.
+        /// The file to create. It will contain the registry's secret key.
         file: PathBuf,
     },
-    /// Take a backup in, every signature checked, into a fresh data folder or one that lacks some of it.
+    /// Verify every signature of a backup and add its entries and names to the data folder, which may be new.
     Restore {
-        /// The file.
+        /// The backup file.
         file: PathBuf,
-        /// Only check the file.
+        /// Verify the file without changing the data folder.
         #[arg(long)]
         verify: bool,
     },
-    /// Look at settings, data folder, ports, clock and network, and say what is wrong and what to do.
+    /// Check the settings, data folder, ports, clock and network, and print each problem with its remedy.
     Doctor,
-    /// Write a settings file to begin with to standard output.
+    /// Write a settings file with the defaults to standard output.
     Init,
     /// Write all stored entries to standard output, one JSON object per line. The relay must not be running.
     Export,
 }
 
-/// What to do with the settings.
+/// A command about the settings.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Read the settings as `run` would, say what is wrong with them, and print them.
+    /// Read the settings as `run` would, report errors in them, and print them.
     Check,
 }
 
@@ -92,7 +93,7 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FILE", env = "STARLING_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
-    /// Where HTTP listens [default: 127.0.0.1:8080].
+    /// The IP address and port that the HTTP server listens on [default: 127.0.0.1:8080].
     #[arg(long, global = true, value_name = "IP:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<SocketAddr>,
@@ -100,19 +101,19 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "IP:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics_listen: Option<SocketAddr>,
-    /// The folder everything is kept in [default: data].
+    /// The folder that all data is stored in [default: data].
     #[arg(long, global = true, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
-    /// The one UDP port all browsers connect to; 0 takes any free one [default: the number of the HTTP port].
+    /// The UDP port that all browsers connect to; 0 selects any free port [default: the number of the HTTP port].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     udp_port: Option<u16>,
-    /// The address that UDP port is bound to [default: all].
+    /// The IP address that the UDP port is bound to [default: all].
     #[arg(long, global = true, value_name = "IP")]
     #[serde(skip_serializing_if = "Option::is_none")]
     udp_ip: Option<IpAddr>,
-    /// An address browsers reach the UDP port at, if it is not one of this machine's own (NAT); may be repeated.
+    /// An IP address at which browsers reach the UDP port, if the machine does not have it itself (NAT); may be repeated.
     #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     public_ip: Option<Vec<IpAddr>>,
@@ -120,25 +121,26 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     app_dir: Option<PathBuf>,
-    /// An origin besides the relay's own whose pages may connect (such as `https://app.example`); may be repeated; `*` is any.
+    /// A further origin whose pages may connect, such as `https://app.example`; `*` allows any; may be repeated [default: only the
+    /// relay's own origin].
     #[arg(long, global = true, value_name = "ORIGIN", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origin: Option<Vec<String>>,
-    /// A name (with the port, if not the default one) this relay is reached by; may be repeated; WebSockets that ask
-    /// for another are refused [default: any].
+    /// A host name of this relay, with the port if it is not the default one; WebSockets with another Host header are refused; may
+    /// be repeated [default: any].
     #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<Vec<String>>,
-    /// A reverse proxy on another machine, whose X-Forwarded-For is believed; may be repeated.
+    /// The IP address of a reverse proxy on another machine; X-Forwarded-For headers from it are trusted; may be repeated.
     #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxy: Option<Vec<IpAddr>>,
-    /// Another relay to form a network with, such as `https://relay.example`: any one member; may be repeated.
+    /// The URL of any relay of the network to join, such as `https://relay.example`; may be repeated.
     #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     join: Option<Vec<RelayUrl>>,
-    /// Where other relays and browsers reach this one, such as `https://relay.example` [default: none, unless it listens on
-    /// this machine alone].
+    /// The URL at which other relays and browsers reach this relay, such as `https://relay.example` [default: none, or the listening
+    /// address if that is on the loopback interface].
     #[arg(long, global = true, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     advertise: Option<RelayUrl>,
@@ -155,23 +157,23 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity: Option<u32>,
-    /// Milliseconds between two heartbeats; all relays of a network need the same [default: 5000].
+    /// Milliseconds between two heartbeats; it must be the same for all relays of a network [default: 5000].
     #[arg(long, global = true, value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     heartbeat_ms: Option<u64>,
-    /// Relays that keep each account's feeds; all relays of a network need the same [default: 3].
+    /// Number of relays that store each account's feeds; it must be the same for all relays of a network [default: 3].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     replicas: Option<usize>,
-    /// Seconds a dead relay keeps its share before the next in line takes it over [default: 300].
+    /// Seconds that a dead relay keeps its share before the next relay takes it over [default: 300].
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_grace_s: Option<u64>,
-    /// Accounts held beside its share, of people linked with it and of whom they follow [default: 100000].
+    /// Maximum number of cached accounts outside of the relay's share: linked people and those they follow [default: 100000].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_accounts: Option<usize>,
-    /// KiB of posts fetched from other relays per second while catching up or repairing [default: 4096].
+    /// KiB of entries fetched from other relays per second while catching up or repairing [default: 4096].
     #[arg(long, global = true, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_kib_per_s: Option<u32>,
@@ -193,33 +195,33 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_errors: Option<f64>,
-    /// The key of a relay that may belong to the network, as /api/relay names it; may be repeated [default: any].
+    /// The key of a relay that may belong to the network, as /api/relay prints it; may be repeated [default: any].
     #[arg(long, global = true, value_name = "KEY", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_relay: Option<Vec<RelayKey>>,
-    /// What this relay does: worker (keeps feeds), web (serves the app), index (keeps names), signal (introduces browsers);
-    /// with commas [default: everything; but a relay that joins others keeps names only in a shared --registry].
+    /// The roles of this relay, separated by commas: worker (stores feeds), web (serves the app), index (runs the registry), signal
+    /// (introduces browsers) [default: all; a relay that joins others has the role index only with a shared --registry].
     #[arg(long, global = true, value_name = "ROLE", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<RelayRole>>,
-    /// Where names are kept: `embedded` (one index relay), or etcd for several of them, such as
-    /// `etcd://a:2379,b:2379,c:2379`; `etcds://` speaks TLS [default: embedded].
+    /// The store of the registry: `embedded` for a single index relay, or etcd for several, such as `etcd://a:2379,b:2379,c:2379`;
+    /// `etcds://` uses TLS [default: embedded].
     #[arg(long, global = true, value_name = "WHERE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry: Option<RegistryPlace>,
-    /// A user of etcd; the password is STARLING_REGISTRY_PASSWORD, or `registry_password` in the settings file.
+    /// The user name for etcd; set the password with STARLING_REGISTRY_PASSWORD or `registry_password` in the settings file.
     #[arg(long, global = true, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_user: Option<String>,
-    /// The authority etcd's certificate is from, as PEM [default: those of the web].
+    /// A PEM file with the certificate authority of etcd [default: the authorities of the web].
     #[arg(long, global = true, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_ca: Option<PathBuf>,
-    /// This relay's certificate for etcd, as PEM.
+    /// A PEM file with this relay's client certificate for etcd.
     #[arg(long, global = true, value_name = "FILE", requires = "registry_key")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_cert: Option<PathBuf>,
-    /// The key of that certificate, as PEM.
+    /// A PEM file with the key of that certificate.
     #[arg(long, global = true, value_name = "FILE", requires = "registry_cert")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_key: Option<PathBuf>,
@@ -252,27 +254,27 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     slugs_per_account: Option<u32>,
-    /// What people see this relay as [default: Starling relay].
+    /// The name of this relay that people see [default: Starling relay].
     #[arg(long, global = true, value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// Links at a time [default: 1024].
+    /// Maximum number of simultaneous links [default: 1024].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     links_max: Option<usize>,
-    /// WebSockets at a time from one address (IPv6: one /64) [default: 64].
+    /// Maximum number of simultaneous WebSockets from one IP address (IPv6: one /64) [default: 64].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     sockets_per_address_max: Option<usize>,
-    /// Memory for the store's cache, in MiB [default: 128].
+    /// Size of the store's cache in MiB [default: 128].
     #[arg(long, global = true, value_name = "MIB")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_mib: Option<usize>,
-    /// What to log: error, warn, info, debug, trace, or by module (info,starling_relay_node=debug) [default: info].
+    /// The log level: error, warn, info, debug or trace; also by module (info,starling_relay_node=debug) [default: info].
     #[arg(long, global = true, value_name = "LEVEL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,
-    /// How to log.
+    /// The format of log lines [default: text].
     #[arg(long, global = true, value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,

@@ -24,17 +24,19 @@ mod place;
 
 pub use place::{Place, RelayKey};
 
-/// Faster than this is noise, slower helps nobody.
+/// Accepted heartbeat intervals in milliseconds: shorter ones cost traffic, longer ones delay failure detection.
 const HEARTBEATS_MS: core::ops::RangeInclusive<u64> = 100..=600_000;
 
 /// The shortest lease of a leader, in seconds: etcd grants no shorter one.
 const LEAD_S_MIN: u64 = 2;
 
-/// Above these a setting is a slip of the hand: about a year, and a tebibyte.
+/// The greatest duration that a setting may have, in seconds: about a year. Larger values are rejected as mistakes.
 const SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
+
+/// The largest cache of the store, in MiB: one tebibyte. Larger values are rejected as mistakes.
 const CACHE_MIB_MAX: usize = 1 << 20;
 
-/// What browsers agree to.
+/// Greatest proof of work for a claim, in bits, that browsers accept.
 const NAME_WORK_BITS_MAX: u8 = 24;
 
 /// What a relay does.
@@ -72,7 +74,7 @@ impl FromStr for RelayRole {
     }
 }
 
-/// Where names are kept.
+/// The store of the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum RegistryPlace {
@@ -114,7 +116,7 @@ impl From<RegistryPlace> for String {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -125,39 +127,39 @@ pub enum LogFormat {
     Json,
 }
 
-/// All settings, in effect. Their meaning stands at the flags' help.
+/// All settings in effect. The help of the flags explains them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where HTTP listens.
+    /// The IP address and port that the HTTP server listens on.
     pub listen: SocketAddr,
     /// Address of the listener for metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_listen: Option<SocketAddr>,
-    /// The folder everything is kept in.
+    /// The folder that all data is stored in.
     pub data_dir: PathBuf,
-    /// The UDP port; none: the number of the HTTP port.
+    /// The UDP port. None: the number of the HTTP port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub udp_port: Option<u16>,
-    /// The address it is bound to; none: all.
+    /// The IP address that the UDP port is bound to. None: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub udp_ip: Option<IpAddr>,
-    /// Addresses offered to browsers; none: the machine's own.
+    /// The IP addresses offered to browsers. Empty: those of this machine.
     #[serde(deserialize_with = "list")]
     pub public_ip: Vec<IpAddr>,
-    /// Where the app is; none: in this program.
+    /// The folder of the app's files. None: the files built into this program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_dir: Option<PathBuf>,
-    /// Foreign origins allowed.
+    /// Further origins whose pages may connect.
     #[serde(deserialize_with = "list")]
     pub allowed_origin: Vec<String>,
-    /// Names of this relay; none: any.
+    /// Host names of this relay. Empty: any.
     #[serde(deserialize_with = "list")]
     pub host: Vec<String>,
-    /// Proxies believed.
+    /// Reverse proxies whose `X-Forwarded-For` is trusted.
     #[serde(deserialize_with = "list")]
     pub trusted_proxy: Vec<IpAddr>,
-    /// Relays to form a network with.
+    /// Relays of the network to join.
     #[serde(deserialize_with = "list")]
     pub join: Vec<RelayUrl>,
     /// The address at which other relays and browsers reach this relay. None: no address, or the listening address if that is on the
@@ -227,7 +229,7 @@ pub struct Settings {
     pub claims_per_minute: u32,
     /// Slugs that one account may have, resting ones included.
     pub slugs_per_account: u32,
-    /// What people see this relay as.
+    /// The name of this relay that people see.
     pub name: String,
     /// Maximum number of links at a time.
     pub links_max: usize,

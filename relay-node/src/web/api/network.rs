@@ -28,13 +28,13 @@ pub struct Member {
     pub capacity: u32,
     /// Entries it holds.
     pub entries: u64,
-    /// Where it stands: hundredths of degrees north and east.
+    /// Its geographic position: latitude (north) and longitude (east) in hundredths of degrees.
     pub location: Option<[i16; 2]>,
-    /// How busy it is, in thousandths.
+    /// How busy it is, from 0 to 1,000 thousandths.
     pub load: u16,
     /// Mean time from an entry's arrival to its commit, in microseconds.
     pub response_us: u32,
-    /// Links it refuses for want of room, in millionths.
+    /// Share of the links that it refused because it had no room, in millionths.
     pub errors_ppm: u32,
 }
 
