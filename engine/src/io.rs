@@ -346,13 +346,13 @@ pub struct Config {
     pub claims_per_minute: u32,
 }
 
-/// How often relays describe themselves unless told otherwise.
+/// Default interval of a relay's heartbeats.
 pub const RELAYS_BEAT_EVERY: core::time::Duration = core::time::Duration::from_secs(5);
 
 /// Bytes a relay fetches from others per second unless told otherwise: 9,000 posts, half of what two cores check.
 pub const REPAIR_BYTES_PER_S: u32 = 4 * 1024 * 1024;
 
-/// Accounts a relay holds beside its share unless told otherwise: some 50 MB of memory.
+/// Default number of accounts that a relay caches outside of its share: they take some 50 MB of memory.
 pub const CACHED_ACCOUNTS_MAX: usize = 100_000;
 
 /// A measurement of a relay.
@@ -410,7 +410,7 @@ impl Default for Routing {
 }
 
 impl Routing {
-    /// A weight is at most this: more would only lose what the other terms say.
+    /// The greatest weight that is accepted: with a greater one, the other terms would vanish in rounding.
     pub const WEIGHT_MAX: f32 = 1_000_000.0;
 
     /// These weights, in the order of [`Self::weights`]. `None` if relays cannot be ranked by them: all are 0, or one is
@@ -455,13 +455,13 @@ impl Routing {
     }
 }
 
-/// Relays that keep each account's feeds, unless told otherwise.
+/// Default number of relays that store each account's feeds.
 pub const REPLICAS: usize = 3;
 
-/// How long a dead relay keeps its share, unless told otherwise.
+/// Default time for which a dead relay keeps its share, since most relays come back soon.
 pub const REPAIR_GRACE: core::time::Duration = core::time::Duration::from_mins(5);
 
-/// Questions to the registry a neighbour may ask a minute unless told otherwise.
+/// Default limit of questions about names that one neighbour may ask per minute.
 pub const NAMES_PER_MINUTE: u32 = 30;
 
 /// Requests to the registry a minute unless told otherwise, a hundred a second: more than people who come at once, and few

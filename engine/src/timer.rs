@@ -6,7 +6,7 @@ use crate::ctx::Ctx;
 use crate::parts::Parts;
 use crate::role::Role;
 
-/// How often the engine looks at what time alone changes: pings, fetches that stalled, claims, readiness.
+/// Interval at which the engine checks what depends on time alone: pings, stalled fetches, claims, readiness.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The same while a handshake is under way.
 const INTERVAL_BUSY: Duration = Duration::from_millis(250);

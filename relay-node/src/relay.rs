@@ -30,7 +30,7 @@ use native::network::{self, AddressBook};
 use native::store::{Store, StoreError};
 use native::websocket::dial::Connector;
 
-/// At a stop, how long others may take to fetch what only this relay has.
+/// Time that other relays have at a stop to fetch what only this relay holds.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(15);
 
 /// The reason that peers and users get when the relay stops in order.
@@ -342,7 +342,7 @@ impl Relay {
         self.peer
     }
 
-    /// Where HTTP listens.
+    /// The address that the HTTP server listens on.
     #[must_use]
     pub fn http_addr(&self) -> SocketAddr {
         self.http

@@ -24,9 +24,9 @@ use crate::ui::shell::notices::notices;
 use crate::ui::shell::strings;
 use crate::ui::state::{Action, AppContext, Dialog, Phase, Session, Ui, ask_who};
 
-/// A message at the foot of the screen is shown this long.
+/// Time in milliseconds for which a message at the foot of the screen is shown.
 const TOAST_MS: u32 = 4_000;
-/// Relative times are drawn again this often.
+/// Interval in milliseconds at which relative times are drawn again.
 const CLOCK_MS: u32 = 30_000;
 
 /// Puts the interface on the page, in place of what the page showed while it loaded.

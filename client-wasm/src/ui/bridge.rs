@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 use engine::api::{Command, CommandResult, Error, Event, Query, QueryResult, Request, Response};
 use yew::Callback;
 
-/// Asks that may wait for an answer at one time. More means that nothing answers any more.
+/// Maximum number of unanswered requests. If there are more, the engine no longer answers.
 pub const UNANSWERED_MAX: usize = 1_024;
 
 /// Brings a numbered ask to the engine.
@@ -94,7 +94,7 @@ pub enum Trouble {
     EngineStopped(String),
 }
 
-/// A handle of the interface on the engine and the browser. Cheap to clone; equal if it is the same door.
+/// A handle of the interface on the engine and the browser. Cheap to clone. Two handles are equal if they share one engine.
 #[derive(Clone)]
 pub struct Bridge(Rc<Inner>);
 

@@ -24,14 +24,14 @@ use crate::vec_map::VecMap;
 use crate::worker::outbox::Outbox;
 use crate::worker::port::{ConnectionId, ToPage, ToWorker};
 
-/// The label of every channel; both sides make it themselves.
+/// The label of every data channel. Both sides create the channel themselves, as agreed beforehand.
 const LABEL: &str = "starling";
 /// Candidates that wait for a description, each way. Policy when full: further ones are dropped.
 const EARLY_CANDIDATES_MAX: usize = 64;
-/// Time for a connection to find a lost peer again. Chromium reports "disconnected" some 7 s after the last packet, and "failed"
+/// Time that a disconnected connection has to recover before it is closed. Chromium reports "disconnected" some 7 s after the last packet, and "failed"
 /// only 15 s later; a new connection takes 30 ms.
 const DISCONNECTED: Duration = Duration::from_secs(2);
-/// A channel that stays here and has something waiting is looked at this often.
+/// Interval at which a channel with queued messages is polled, in case the browser's event for a drained buffer does not come.
 const POLL: Duration = Duration::from_millis(15);
 
 /// All connections of this page.

@@ -25,9 +25,9 @@ use worker::WorkerHandle;
 
 /// Restarts of a crashed worker in a row; then the user has to act.
 const RESTARTS_MAX: u32 = 5;
-/// A worker that ran for this long ends such a row.
+/// A worker that ran for this time resets the count of restarts.
 const HEALTHY: Duration = Duration::from_secs(60);
-/// Pause before a restart.
+/// Pause in milliseconds before a restart.
 const RESTART_MS: f64 = 500.0;
 
 /// Starts everything and puts the interface on the page.

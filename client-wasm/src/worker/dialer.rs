@@ -30,7 +30,7 @@ pub const PEER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of WebRTC to a relay, which takes well under a second where UDP is not blocked; then a WebSocket is tried, with the same
 /// timeout.
 pub const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
-/// A relay is dialled over a WebSocket if signaling is not there by then: both are the same server, so this is rare.
+/// Time after which a relay is dialled over a WebSocket if signaling is unavailable. Both are the same server, so this is rare.
 const SIGNALING_PATIENCE: Duration = Duration::from_secs(2);
 /// After WebRTC to a relay failed, its next dials begin with the WebSocket for this time.
 const WEBRTC_PAUSE: Duration = Duration::from_secs(300);

@@ -30,7 +30,7 @@ use crate::vec_map::VecMap;
 
 /// Interval of the check whether the machine slept.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// A check that is late by this much means that it did.
+/// Delay of a check from which we conclude that the machine slept.
 const SLEPT: Duration = Duration::from_secs(20);
 
 /// The driver's interface to its surroundings.

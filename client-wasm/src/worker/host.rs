@@ -14,7 +14,7 @@ use super::port::{self, Surroundings, ToPage, ToWorker, Trouble};
 use super::store::{self, DiskError, DiskEvent, Store, StoreEvent};
 use crate::platform::{self, Listener};
 
-/// The pause before a store that did not open is tried again.
+/// Pause in milliseconds before another attempt to open the store.
 const OPEN_RETRY_MS: f64 = 3_000.0;
 
 /// Listens to the page; everything else follows from its messages.

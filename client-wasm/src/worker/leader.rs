@@ -23,9 +23,9 @@ use crate::platform::{self, Listener};
 const LOCK: &str = "starling-leader";
 /// The channel; the number goes up with every change of [`TabMessage`] or of what it carries.
 const CHANNEL: &str = "starling-tabs-2";
-/// Without locks: how long a leader may take to answer a hello.
+/// Time in milliseconds that a leader has to answer a hello, in browsers without locks.
 const HELLO_TIMEOUT_MS: f64 = 700.0;
-/// Without locks: how often a follower makes sure that its leader is there.
+/// Interval in milliseconds at which a follower checks that its leader is there, in browsers without locks.
 const HELLO_EVERY_MS: f64 = 800.0;
 
 /// Names a tab, at random.

@@ -15,11 +15,11 @@ use super::port::ConnectionId;
 use crate::platform::{self, Alarm};
 use crate::vec_map::VecMap;
 
-/// A link that waits for its buffer is looked at this often, since `bufferedamountlow` may fail to fire.
+/// Interval at which a link with a full buffer is polled, since `bufferedamountlow` may fail to fire.
 const POLL: Duration = Duration::from_millis(15);
-/// How long a closed link may take to send what is queued.
+/// Time that a closed link has to send its queue.
 const LINGER: Duration = Duration::from_secs(2);
-/// A closed channel's connection is kept this long after its last bytes went to the browser, for them to arrive.
+/// Time for which the connection of a closed channel stays open, so that the last bytes arrive.
 const FAREWELL: Duration = Duration::from_millis(300);
 
 /// What carries a link's bytes.

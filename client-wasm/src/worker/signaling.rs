@@ -18,11 +18,11 @@ use crate::platform::{self, Alarm};
 
 /// Timeout for joining the room.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the members are listed again.
+/// Interval at which the members of the room are listed again.
 const LIST_EVERY: Duration = Duration::from_secs(45);
-/// Timeout of the answer.
+/// Timeout of the list of members.
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout of the answer when the socket may be broken.
+/// Timeout of the list of members when the socket may be broken.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What signaling brings.
@@ -106,7 +106,7 @@ impl Signaling {
         }
     }
 
-    /// There is reason to hope: try at once, or make sure that the socket still lives.
+    /// Reconnects now, or probes the open socket, after a sign that the network is back.
     pub fn hurry(&self) {
         self.backoff.borrow_mut().reset();
         match self.state.get() {

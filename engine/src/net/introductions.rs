@@ -20,9 +20,9 @@ use crate::io::{LinkId, Output};
 
 use super::Net;
 
-/// Traces kept.
+/// Maximum number of traces that are stored.
 const TRACES_MAX: usize = 1_024;
-/// Identifiers kept of introductions that passed, so that none is passed on twice.
+/// Maximum number of identifiers stored of forwarded introductions, so that none is forwarded twice.
 const SEEN_MAX: usize = 1_024;
 /// Introductions accepted from one neighbour per second; the rest is dropped. A dial takes about five.
 const PER_SECOND_MAX: u32 = 32;

@@ -30,7 +30,7 @@ use known::KnownRelays;
 pub(crate) use sessions::Session;
 use sessions::{Channel, Heard};
 
-/// While a handshake is under way its timers are looked at this often.
+/// Interval at which the timers of a handshake in progress are checked.
 const HANDSHAKE_TIMER: Duration = Duration::from_millis(250);
 
 /// See the module.

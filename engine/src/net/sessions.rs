@@ -17,13 +17,13 @@ use crate::api::{LinkView, Transport};
 use crate::ctx::Ctx;
 use crate::io::{LinkId, Log, Output};
 
-/// A handshake that takes longer is given up.
+/// Timeout of a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Hello and proof are repeated this often until the handshake is done.
+/// Interval at which hello and proof are repeated until the handshake is done, since the first may be lost.
 const HANDSHAKE_REPEAT: Duration = Duration::from_secs(1);
-/// How often a peer is pinged.
+/// Interval between two pings to a peer.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// A peer that was silent for this long, two pings, is gone.
+/// A link is closed when nothing was received on it for this time: two pings went unanswered.
 const SILENCE_MAX: Duration = Duration::from_secs(25);
 /// Characters of a peer's reason for closing that reach the log.
 const REASON_CHARS_MAX: usize = 200;

@@ -28,9 +28,9 @@ use crate::store::{BatchId, Op, Table};
 /// Pauses between attempts, doubled from the first to the last.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_mins(2);
-/// Bits of work a registry may ask for; more is not done.
+/// Greatest proof of work, in bits, that this device computes for a claim.
 const WORK_BITS_MAX: u8 = 24;
-/// Hashes tried at a time, so that everything else goes on.
+/// Number of hashes computed per step, so that other inputs are not delayed.
 const TRIES: u32 = 8_192;
 /// Posts whose slug is asked for, or was refused.
 const SLUG_CLAIMS_MAX: usize = 100;

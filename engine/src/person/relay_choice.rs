@@ -25,7 +25,7 @@ use crate::relays::assignment::{Assignment, Worker};
 use crate::relays::directory::Directory;
 use crate::relays::{REPAIR, smooth};
 
-/// How often the choice is looked at.
+/// Interval between two evaluations of the choice.
 const EVERY: Duration = Duration::from_secs(2);
 /// Relays known besides those linked with, to turn to when they die.
 const SPARE: usize = 1;
@@ -36,11 +36,11 @@ const MEASURED_MAX: usize = 256;
 
 /// Another relay must be this many times as good as the worst one chosen to take its place.
 const BETTER: f32 = 2.0;
-/// It must be so for this long.
+/// The other relay must be better for this time without a break.
 const BETTER_FOR: Duration = Duration::from_secs(60);
-/// It must be linked with within this time.
+/// The new relay must be linked within this time; otherwise the old one is kept.
 const LINKED_WITHIN: Duration = Duration::from_secs(30);
-/// Moves are at least this far apart.
+/// Shortest time between two moves.
 const MOVES_EVERY: Duration = Duration::from_mins(10);
 
 /// What was measured of relays, and what is to change.

@@ -7,7 +7,7 @@ use protocol::{AccountId, Instant};
 
 /// People whose feeds are wanted because an interface looks at them. Policy when full: the one not looked at for the longest goes.
 pub(super) const TRANSIENT_INTERESTS_MAX: usize = 64;
-/// Neighbours are given this long to come up with a person before the interface learns that nothing was found.
+/// Time that neighbours have to send a person's feed before the interface is told that nothing was found.
 const SEARCH: Duration = Duration::from_secs(8);
 
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ use crate::io::{LinkId, NameTicket, Output};
 use crate::net::Net;
 use crate::relays::directory::Directory;
 
-/// Questions under way at once.
+/// Maximum number of questions in progress at once.
 const UNDER_WAY_MAX: usize = 4_096;
 /// A registry that has not answered within this time cannot be reached.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const RELAY_FACTOR: u32 = 256;
 /// Neighbours whose questions are counted. Policy when full: further people ask in the next minute; relays are always counted.
 const COUNTED_MAX: usize = 8_192;
-/// How often the counts begin again at zero.
+/// Interval at which the counts are reset to zero.
 const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Devices that an account revoked, and from which entry on.

@@ -20,7 +20,7 @@ use crate::io::LinkId;
 use crate::net::Net;
 use crate::relays::directory::Directory;
 
-/// How often changes are sent.
+/// Interval at which changes are sent, many in one message.
 const SEND_INTERVAL: Duration = Duration::from_secs(5);
 
 /// See the module.

@@ -29,11 +29,11 @@ const STUCK: Duration = Duration::from_secs(60);
 const COMPARES_WITHIN: Duration = Duration::from_mins(10);
 /// Relays of which it is known how they helped. Policy when full: no more are waited for.
 const HELPERS_MAX: usize = 1_024;
-/// How often a relay that hands over asks its neighbours what they have by now.
+/// Interval at which a relay that hands over asks its neighbours how far they hold its feeds.
 const ASK_INTERVAL: Duration = Duration::from_secs(5);
-/// From this many missing feeds on, which take a while to count, ...
+/// With at least this many missing feeds, counting them takes so long that it is done only every [`MANY_FEEDS_INTERVAL`].
 const MANY_FEEDS: u64 = 20_000;
-/// ... they are counted this often.
+/// Interval between two counts of the missing feeds if there are at least [`MANY_FEEDS`].
 const MANY_FEEDS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How a relay helped this one to catch up.
@@ -71,7 +71,7 @@ pub(crate) struct Repair {
     helpers: Map<PeerId, Helper>,
     /// The links whose relay said all that it has of what this one wants.
     compared: Set<LinkId>,
-    /// This relay is to end; for good?
+    /// Handover in progress; true if the relay leaves the network permanently.
     handing_over: Option<bool>,
     /// Fewer copies than wanted, and that was logged.
     short: bool,

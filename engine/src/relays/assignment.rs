@@ -19,9 +19,9 @@ use protocol::{AccountId, PeerId};
 pub struct Worker<'a> {
     /// The peer.
     pub peer: PeerId,
-    /// Its share in relation to others. 0: it is given nothing.
+    /// Its capacity relative to the other workers. A worker with capacity 0 is assigned no feeds.
     pub capacity: u32,
-    /// What it falls out together with; empty: nothing else.
+    /// Its failure domain: workers of one zone fail together. Empty: a zone of its own.
     pub zone: &'a str,
 }
 

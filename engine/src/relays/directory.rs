@@ -27,9 +27,9 @@ use crate::io::{Config, LinkId, Log, RelayMetrics};
 
 /// How long a relay waits to pass descriptions on together, at most; otherwise a fifth of a heartbeat.
 const RELAYS_PASS_ON_MAX: Duration = Duration::from_secs(1);
-/// How often a browser passes on what it heard.
+/// Interval at which a browser passes new descriptions on.
 const BROWSERS_PASS_ON: Duration = Duration::from_secs(30);
-/// Heartbeats that may be missing before a relay is dead.
+/// Number of missing heartbeats after which a relay is considered dead.
 const DEAD_AFTER: u32 = 6;
 /// Signatures checked for one neighbour per second. Policy beyond: the rest comes again with the next heartbeat.
 const CHECKS_PER_S: u32 = 128;

@@ -18,7 +18,7 @@ use crate::net::Net;
 
 use super::{Sync, Wanting};
 
-/// Requests under way to one neighbour.
+/// Maximum number of requests in progress to one neighbour.
 const REQUESTS_MAX: usize = 64;
 /// A request without progress for this long is given to another neighbour.
 pub(super) const STALLED: Duration = Duration::from_secs(15);

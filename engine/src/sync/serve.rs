@@ -16,7 +16,7 @@ use super::Sync;
 
 /// Requests of one neighbour that wait to be answered. Policy when full: further ones are answered as empty.
 pub(super) const WAITING_MAX: usize = 256;
-/// Store reads under way for one neighbour.
+/// Maximum number of store reads in progress for one neighbour.
 const LOADING_MAX: usize = 4;
 /// Bytes of entries in one message.
 const ENTRIES_BYTES: usize = 96 * 1024;

@@ -17,7 +17,7 @@ const FRESH_POSTS_MAX: usize = 50;
 
 /// Posts that wait until what other entries say about them is read. Policy when full: there is no event for more.
 const BESIDE_MAX: usize = 256;
-/// Those that are read at once.
+/// Maximum number of posts whose changed views are read at once.
 const BESIDE_READ_MAX: usize = 32;
 
 /// See the module.

@@ -12,11 +12,11 @@ use crate::store::{Read, Row, Rows, prefix_end};
 use super::posts::{add_beside, place, posts_at, read_beside, read_places};
 use super::{Reading, Sources, Step};
 
-/// Posts in one page.
+/// Maximum number of posts in one page.
 const PAGE_MAX: u32 = 100;
-/// Index rows read at once.
+/// Number of index rows read at once.
 const INDEX_ROWS: usize = 200;
-/// Index rows looked at for one page; a page may come out shorter, and says where to go on.
+/// Maximum number of index rows examined for one page; the page may be shorter, and its cursor says where to go on.
 const INDEX_ROWS_MAX: usize = 5_000;
 /// How far in the future a post's time may be; later ones are shown when their time has come. Clocks of devices differ by
 /// minutes.
@@ -32,7 +32,7 @@ pub(super) enum Page {
         next: Option<Cursor>,
         places: Vec<Place>,
     },
-    /// What stands beside the posts is read.
+    /// The reactions, slugs and reply counts of the posts are read.
     Beside {
         next: Option<Cursor>,
         posts: Vec<PostView>,

@@ -18,7 +18,7 @@ use crate::log::keys::{self, FeedNumber, id_at};
 use crate::log::records::meta;
 use crate::store::{LoadId, Op, Read, Row, Rows, Table};
 
-/// Rows per step.
+/// Maximum number of rows per step, which bounds the work of one input.
 const STEP_ROWS: usize = 512;
 
 /// The kinds that a store without [`meta::KINDS`] has indexed: those of the versions that did not write it. Never changes.

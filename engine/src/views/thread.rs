@@ -13,9 +13,9 @@ use crate::store::Rows;
 use super::posts::{add_beside, found, place, posts_at, read_beside, read_places};
 use super::{Reading, Sources, Step};
 
-/// Ancestors shown.
+/// Maximum number of ancestors shown.
 const ANCESTORS_MAX: usize = 50;
-/// Answers shown.
+/// Maximum number of replies shown.
 const REPLIES_MAX: usize = 200;
 
 /// A thread being gathered.
@@ -38,7 +38,7 @@ enum Stage {
     Answers,
     /// Their entries are read.
     AnswerEntries(Vec<Place>),
-    /// What stands beside the posts is read.
+    /// The reactions, slugs and reply counts of the posts are read.
     Beside,
 }
 

@@ -9,9 +9,9 @@ use ordered::{Map, Set};
 
 use super::tree::Tree;
 
-/// Items waited for at once.
+/// Maximum number of items that were announced and are awaited at once.
 pub const MISSING_MAX: usize = 8_192;
-/// Of them, those that one neighbour announced.
+/// Maximum number of awaited items that one neighbour announced, so that no neighbour can fill the table.
 pub const MISSING_PER_NEIGHBOUR: usize = 1_024;
 /// Neighbours remembered that announced one item.
 pub(super) const ANNOUNCERS_MAX: usize = 6;

@@ -343,7 +343,7 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         let again = neighbour
             .pruned_at
             .is_none_or(|at| now.saturating_sub(at) >= PRUNE_AGAIN);
-        // A link that mends a break nobody feels any more may go at any copy.
+        // A link grafted for repair may be pruned at any duplicate once the tree is whole.
         let may = shapes || neighbour.is_mending(tree);
         if may && neighbour.count_duplicate(tree) >= PRUNE_AFTER && (neighbour.is_eager(tree) || again) {
             self.prune(from, tree, now);

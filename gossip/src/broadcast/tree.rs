@@ -8,7 +8,7 @@
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
-/// Trees there are.
+/// Number of broadcast trees: the trunk, and those of busy authors.
 pub const TREES: usize = 64;
 /// A tree unused for so long is forgotten, and starts as a copy of the trunk again.
 pub(super) const TREE_IDLE_MAX: Duration = Duration::from_mins(5);

@@ -7,7 +7,7 @@ use engine::io::NameTicket;
 use protocol::names::{NameAnswer, NameQuestion};
 use tokio::sync::{mpsc, watch};
 
-/// Questions that may wait for the registry.
+/// Maximum number of questions that wait for the registry.
 const QUESTIONS_MAX: usize = 1_024;
 
 /// The driver's end.

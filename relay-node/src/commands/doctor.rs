@@ -197,24 +197,24 @@ fn names(settings: &Settings, findings: &mut Findings) -> Result<()> {
 #[must_use]
 pub fn first_settings() -> &'static str {
     "\
-# Settings of a Starling relay: relay-node --config FILE. Everything has a default; `relay-node --help` names all settings,
-# `relay-node config check` prints those in effect, `relay-node doctor` says what stands in the way.
+# Settings of a Starling relay: relay-node --config FILE. Every setting has a default. `relay-node --help` lists all settings,
+# `relay-node config check` prints those in effect, and `relay-node doctor` prints problems and their remedies.
 
-# Where HTTP listens; behind a proxy that speaks TLS, leave it on this machine.
+# The address that the HTTP server listens on. Behind a proxy that terminates TLS, keep it on the loopback interface.
 listen = \"127.0.0.1:8080\"
 data_dir = \"/var/lib/starling\"
 
-# Where browsers and other relays reach this one.
+# The URL at which browsers and other relays reach this relay.
 # advertise = \"https://relay.example\"
-# The address of the UDP port, if this machine is behind NAT.
+# The public IP address of the UDP port, if this machine is behind NAT.
 # public_ip = [\"203.0.113.7\"]
 
-# Another relay to form a network with: any one member.
+# The URL of any relay of the network to join.
 # join = [\"https://other.example\"]
 # The failure domain: relays with the same zone fail together.
 # zone = \"cellar\"
 
-# Several relays that give out names share an etcd.
+# Several index relays share an etcd as the store of their registry.
 # registry = \"etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379\"
 
 # Metrics for Prometheus.

@@ -17,9 +17,9 @@ use native::network::RelayUrl;
 /// Mean radius of the Earth (IUGG), in kilometres.
 const EARTH_KM: f32 = 6_371.0;
 
-/// A relay that has not answered by then is not reached.
+/// Timeout of a probe; a relay that has not answered by then counts as unreachable.
 const PROBE_WITHIN: Duration = Duration::from_secs(3);
-/// Relays asked at once; the others wait for their turn.
+/// Maximum number of simultaneous probes; the others wait for their turn.
 const PROBES_MAX: usize = 16;
 
 struct Candidate {

@@ -8,7 +8,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use crate::web::{About, Member, Problem, Repair};
 use native::network::RelayUrl;
 
-/// A relay that is well answers in milliseconds.
+/// Timeout of the request. A healthy relay answers within milliseconds.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Asks relays over HTTP.

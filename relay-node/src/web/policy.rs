@@ -37,17 +37,17 @@ pub(crate) enum Policy {
     Admin,
 }
 
-/// For responses that nothing is loaded by.
+/// The policy of responses that load nothing.
 const NO_CONTENT: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-/// For the app, when its build names no policy: itself, its WebSockets, and images made on the spot.
+/// The policy of the app if its build specifies none: its own files, its WebSockets, and generated images.
 pub(crate) const APP_DEFAULT: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; \
      connect-src 'self' ws: wss:; font-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'",
 );
 
-/// No script, nothing from elsewhere, in no frame.
+/// The policy of the admin pages: no scripts, nothing from other origins, no frames.
 const ADMIN: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );

@@ -21,7 +21,7 @@ use super::session::{Ended, Outgoing, Session};
 use super::socket::{Burst, Path, Socket};
 use super::{MESSAGE_BYTES_MAX, RtcError};
 
-/// Messages waiting for [`RtcReceiver::recv`].
+/// Maximum number of messages that wait for [`RtcReceiver::recv`].
 const RECEIVED_MESSAGES_MAX: usize = 32;
 
 /// Messages between the sender and the task; their bytes are bounded by the send buffer.

@@ -66,7 +66,7 @@ pub struct RtcConfig {
     /// Addresses browsers reach this relay at, when they are not those of its interfaces (behind a NAT that
     /// forwards the same port). Empty: the bound address, or for a wildcard every interface's address.
     pub public_ips: Vec<IpAddr>,
-    /// Links at a time, half-open ones included. Beyond it, offers are refused.
+    /// Maximum number of simultaneous links, half-open ones included. Beyond it, offers are refused.
     pub links_max: usize,
     /// Links answered and not yet open. Beyond it, the oldest one that never spoke gives way.
     pub half_open_max: usize,

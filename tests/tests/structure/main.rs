@@ -1,5 +1,5 @@
 //! The shape of the workspace: which crate may know which, what the sans-I/O crates must not pull in, and the few
-//! rules of the house that a machine can check.
+//! rules of the source text that a program can check.
 
 mod documents;
 mod engine;

@@ -11,7 +11,7 @@ use crate::ui::kit;
 use crate::ui::kit::icons::icon;
 use crate::ui::state::{Action, AppContext, Ui};
 
-/// More would push the page's own content off a small screen.
+/// Maximum number of notices: more would push the page's own content off a small screen.
 const NOTICES_MAX: usize = 2;
 
 /// How grave a notice is; graver ones come first and displace the others.

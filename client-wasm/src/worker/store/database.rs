@@ -13,15 +13,15 @@ use super::log::{Due, Log, LogStats, Write};
 use super::segment::SegmentNumber;
 use crate::platform;
 
-/// A relaxed batch waits this long for company. Posts of one's own are strict and do not wait.
+/// Time in milliseconds that a relaxed batch waits for others, to be committed together. Own posts are strict and do not wait.
 const GROUP_COMMIT_MS: f64 = 25.0;
 /// Segments read at once at start: at most this many megabytes in flight, twice.
 const BOOT_PAGE_SEGMENTS: usize = 16;
-/// The first pause after a failed write; doubled up to the longest.
+/// First pause after a failed write in milliseconds; it doubles up to [`RETRY_MS_MAX`].
 const RETRY_MS_MIN: f64 = 250.0;
-/// The longest pause between tries.
+/// Longest pause between two attempts in milliseconds.
 const RETRY_MS_MAX: f64 = 15_000.0;
-/// A merge that found no space is not tried again for so long.
+/// Pause in milliseconds before a merge that found no space is attempted again.
 const MERGE_PAUSE_MS: f64 = 60_000.0;
 /// More than this waiting in memory counts as a failing disk. Policy: nothing is dropped; the engine takes in nothing
 /// new that can wait until it is better.

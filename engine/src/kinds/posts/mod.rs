@@ -15,7 +15,7 @@ use crate::api::{Beside, PostView, ReplyView};
 use crate::kinds::{EntryInfo, EntryKind, IndexRow, Indexed, Indexing, Stateless, ViewContext, Viewer};
 use crate::store::{Read, Row, Table};
 
-/// Answers counted for a post's view; as many mean "this many or more".
+/// Maximum number of replies counted for a post's view, which bounds the read. This value means "this many or more".
 const REPLIES_COUNTED_MAX: usize = 100;
 
 pub(crate) type State = Stateless;

@@ -16,7 +16,7 @@ use crate::kinds::{
 };
 use crate::store::{Read, Row, Rows, Table};
 
-/// Accounts whose reactions to one post are read, with those that took theirs back.
+/// Maximum number of accounts whose reactions to one post are read, withdrawn ones included.
 const ACCOUNTS_MAX: usize = 100;
 
 #[derive(Debug, Default)]

@@ -6,11 +6,11 @@ use crate::kinds::{IndexRow, Precedence};
 use crate::log::keys::id_at;
 use crate::store::{Read, Row, Table};
 
-/// Where the account that reacted stands in a key: after the post.
+/// Offset in bytes of the account that reacted within a key: after the post.
 const ACCOUNT_AT: usize = 64;
-/// How long it is.
+/// Length of an account in bytes.
 const ACCOUNT_LEN: usize = 32;
-/// Where the emoji stands in a key: after the precedence.
+/// Offset in bytes of the emoji within a key: after the precedence.
 const EMOJI_AT: usize = ACCOUNT_AT + ACCOUNT_LEN + 48;
 
 /// The row of what an account thinks of a post.

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use native::data_dir::write_durably;
 
-/// How long a token can be used.
+/// Time for which a token can be used.
 pub const CLAIM_WITHIN: Duration = Duration::from_hours(1);
-/// How long a browser stays the admin.
+/// Time for which a browser stays an admin.
 pub const SESSION: Duration = Duration::from_hours(30 * 24);
 /// Browsers that are admins at a time.
 const SESSIONS_MAX: usize = 16;

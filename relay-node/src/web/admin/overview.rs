@@ -19,7 +19,7 @@ use native::network::RelayUrl;
 
 /// Links listed; the others are counted.
 const LINKS_SHOWN_MAX: usize = 50;
-/// Between two loads of the page while feeds are handed over, in seconds.
+/// Interval in seconds at which the page reloads while feeds are handed over.
 const REFRESH_S: u32 = 3;
 /// Stands where there is no value.
 const NONE: &str = "–";

@@ -40,7 +40,7 @@ use native::driver::DriverHandle;
 const NAMES_PER_MINUTE: u32 = 120;
 /// Requests that read the store, a minute and client address. A page of a timeline reads a hundred entries.
 const READS_PER_MINUTE: u32 = 240;
-/// A client that made too many requests has one more after less than this.
+/// Seconds after which a client that made too many requests may make another one.
 const RETRY_AFTER_S: u32 = 1;
 
 /// What the handlers share.

@@ -19,10 +19,11 @@ use crate::ui::state::{Action, Ui};
 const KEY: &str = "starling.unsent";
 /// Posts remembered until they are saved; the composer accepts no more of them.
 pub const PENDING_MAX: usize = 50;
-/// Posts remembered as saved, in case that is heard before the engine's answer. The oldest goes.
+/// Number of posts remembered as saved, in case the event arrives before the engine's answer. Policy when full: the oldest goes.
 const SAVED_EARLY_MAX: usize = 16;
-/// Stand between records, and between the parts of one. Control characters that no key writes.
+/// The separator between records: a control character that cannot be typed.
 const RECORDS: char = '\u{1e}';
+/// The separator between the parts of a record: a control character that cannot be typed.
 const PARTS: char = '\u{1f}';
 
 /// A post to be published.

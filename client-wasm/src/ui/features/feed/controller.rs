@@ -26,13 +26,13 @@ use crate::ui::state::{Session, Ui};
 const FIRST_PAGE_POSTS: u32 = 36;
 /// Posts read at a time afterwards; the engine gives at most 100.
 const PAGE_POSTS: u32 = 100;
-/// How far down the reader's place is looked for when a list is opened again.
+/// Maximum number of posts in which the reader's place is searched when a list is opened again.
 const PLACE_SEARCH_POSTS_MAX: usize = 2_000;
-/// The reader's place is remembered this long after the last movement.
+/// Time in milliseconds after the last movement at which the reader's place is stored.
 const PLACE_PAUSE_MS: u32 = 250;
-/// The bar at the top of the screen.
+/// Height of the bar at the top of the screen in pixels.
 const BAR_PX: f64 = 56.0;
-/// Closer to the top than this, the reader is at the top.
+/// Distance in pixels below which the reader counts as being at the top.
 const TOP_PX: f64 = 24.0;
 
 /// The state of a list that is on the page, outside of drawing.

@@ -56,7 +56,7 @@ loaded_later!(
     }
 );
 
-/// How often the page is read again while it is open.
+/// Interval in milliseconds at which the open page is read again.
 const REFRESH_MS: u32 = 2_000;
 
 fn live_since(before: &NetworkView, now: &NetworkView) -> Vec<PeerId> {

@@ -42,9 +42,9 @@ loaded_later!(
     }
 );
 
-/// How often the page is read again as long as something is missing.
+/// Interval in milliseconds at which the page is read again while something is missing.
 const REFRESH_MS: u32 = 3_000;
-/// The same until a peer was asked, which may be never.
+/// The same interval in milliseconds before any peer was asked, which may never happen.
 const UNASKED_MS: u32 = 10_000;
 
 /// Whose page.

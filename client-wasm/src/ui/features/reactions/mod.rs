@@ -33,7 +33,7 @@ pub const FEATURE: Feature = Feature {
 const PART: &str = "react";
 /// The name of the list of those who reacted.
 const WHO: &str = "reacted";
-/// People listed by name.
+/// Maximum number of people who are listed by name.
 const NAMES_MAX: usize = 40;
 
 /// An empty emoji takes the reaction back.

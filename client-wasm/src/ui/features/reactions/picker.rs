@@ -10,7 +10,7 @@ use crate::ui::dom;
 use crate::ui::features::post::PostContext;
 use crate::ui::kit::form::{Field, Form, Kind};
 
-/// The common ones.
+/// The emoji offered in the picker.
 const EMOJI: [&str; 6] = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
 /// The picker; one is open at a time.
 const PICKER: &str = "[data-testid=reaction-picker]";

@@ -30,9 +30,9 @@ pub const FEATURE: Feature = Feature {
     ..Feature::NONE
 };
 
-/// Words asked for in the check.
+/// Number of words that the check asks for.
 const QUESTIONS: usize = 3;
-/// Words to choose from.
+/// Number of words to choose from for each question.
 const CHOICES: usize = 4;
 
 /// The words with everything one does with them.

@@ -40,7 +40,7 @@ loaded_later!(
     }
 );
 
-/// While peers are asked, the thread is read again this often.
+/// Interval in milliseconds at which the thread is read again while peers are asked.
 const SEARCH_PAUSE_MS: u32 = 2_000;
 
 /// Which post.
