@@ -16,7 +16,6 @@ impl<K: PartialEq + Copy, V> VecMap<K, V> {
         self.0.iter().position(|(found, _)| *found == key)
     }
 
-    /// Entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -55,7 +54,6 @@ impl<K: PartialEq + Copy, V> VecMap<K, V> {
         self.0.iter().map(|(key, value)| (*key, value))
     }
 
-    /// All values.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.0.iter().map(|(_, value)| value)
     }

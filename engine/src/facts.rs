@@ -71,7 +71,6 @@ pub(crate) enum Source {
     Own,
     /// A neighbour.
     Link(LinkId),
-    /// A backup.
     Backup,
 }
 

@@ -38,7 +38,6 @@ pub struct NameTicket(pub u64);
 /// A peer one could dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Candidate {
-    /// The peer.
     pub peer: PeerId,
     /// A relay (a native peer that never sleeps).
     pub relay: bool,
@@ -48,17 +47,9 @@ pub struct Candidate {
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A load was executed.
-    Loaded {
-        /// The load.
-        id: LoadId,
-        /// Its rows.
-        rows: Rows,
-    },
+    Loaded { id: LoadId, rows: Rows },
     /// A load failed for good (the store cannot be read).
-    LoadFailed {
-        /// The load.
-        id: LoadId,
-    },
+    LoadFailed { id: LoadId },
     /// A batch, and every one before it, is as durable as it asked to be. One input for several batches saves a relay
     /// signatures.
     Persisted {
@@ -80,22 +71,11 @@ pub enum Input {
         transport: Transport,
     },
     /// A frame arrived.
-    Frame {
-        /// The channel.
-        link: LinkId,
-        /// Its bytes.
-        bytes: Vec<u8>,
-    },
+    Frame { link: LinkId, bytes: Vec<u8> },
     /// A channel closed or broke, from outside.
-    LinkDown {
-        /// The channel.
-        link: LinkId,
-    },
+    LinkDown { link: LinkId },
     /// Dialling ended without a channel.
-    DialFailed {
-        /// The peer.
-        peer: PeerId,
-    },
+    DialFailed { peer: PeerId },
     /// The adapter wants to open a channel to a peer and has a signaling message for it (see [`Output::Introduced`]). Neighbours
     /// forward it; it may be lost.
     Introduce {
@@ -125,9 +105,7 @@ pub enum Input {
     Registry(protocol::names::RegistryId),
     /// That registry answers.
     Named {
-        /// Which question.
         ticket: NameTicket,
-        /// The answer.
         answer: protocol::names::NameAnswer,
     },
     /// The device says that it has, or has not, a network; or it woke from sleep. `true` makes everything that waits
@@ -137,12 +115,7 @@ pub enum Input {
         online: bool,
     },
     /// The interface wants something.
-    Request {
-        /// Its name.
-        id: RequestId,
-        /// The request.
-        request: Request,
-    },
+    Request { id: RequestId, request: Request },
     /// A deadline passed.
     Tick,
 }
@@ -153,36 +126,29 @@ pub enum Output {
     /// Put a frame on a channel. Order is kept per channel. The adapter bounds what it buffers and closes a channel
     /// whose buffer is full (`LinkDown`).
     Send {
-        /// Which channel.
         link: LinkId,
         /// The frame, at most [`protocol::limits::FRAME_LEN_MAX`] bytes.
         bytes: Vec<u8>,
     },
     /// Close a channel after sending what was given to it. No `LinkDown` follows.
     Close {
-        /// The channel.
         link: LinkId,
         /// Why, for the log.
         reason: String,
     },
-    /// Execute a batch.
     Persist(Batch),
     /// Execute a load.
     Load(Load),
     /// Open a channel to a peer; answered by `LinkUp` or `DialFailed`.
     Dial {
-        /// The peer.
         peer: PeerId,
-        /// A relay.
         relay: bool,
         /// Where it is, if it is a relay that said so; empty: the adapter knows, or nobody does.
         url: String,
     },
     /// The handshake on a channel succeeded: `peer` proved its key.
     SessionUp {
-        /// Which channel.
         link: LinkId,
-        /// Whose key.
         peer: PeerId,
     },
     /// A peer without a channel sent this one a signaling message; the key of `from` is proven.
@@ -194,16 +160,12 @@ pub enum Output {
     },
     /// Ask this relay's registry; answered by `Named`. Requests are verified.
     Name {
-        /// Which question.
         ticket: NameTicket,
-        /// What is asked.
         question: protocol::names::NameQuestion,
     },
     /// The answer to a request.
     Response {
-        /// The request.
         id: RequestId,
-        /// The response.
         response: Response,
     },
     /// Tell every interface.
@@ -217,7 +179,6 @@ pub enum Output {
 pub enum Log {
     /// A handshake succeeded.
     Linked {
-        /// Channel.
         link: LinkId,
         /// Neighbour.
         peer: PeerId,
@@ -226,16 +187,13 @@ pub enum Log {
     },
     /// A link ended; `reason` is ours, theirs or the transport's.
     Unlinked {
-        /// Channel.
         link: LinkId,
         /// Neighbour, if it was proven.
         peer: Option<PeerId>,
-        /// The reason.
         reason: String,
     },
     /// Something a neighbour sent was refused.
     Refused {
-        /// Channel.
         link: LinkId,
         /// Neighbour, if proven.
         peer: Option<PeerId>,
@@ -243,19 +201,13 @@ pub enum Log {
         reason: String,
     },
     /// A row read from the store was not what was written there.
-    Corrupt {
-        /// The table.
-        table: crate::store::Table,
-    },
+    Corrupt { table: crate::store::Table },
     /// The state of a relay changed.
     Relay {
-        /// The peer.
         peer: PeerId,
         /// Where it says it is.
         url: String,
-        /// What it was.
         from: &'static str,
-        /// What it is.
         to: &'static str,
         /// How long nothing was heard of it.
         silent: core::time::Duration,
@@ -276,11 +228,8 @@ pub enum Log {
     },
     /// An audit failed: a relay did not show an entry that it said it holds. The feed is offered to it again.
     NotHeld {
-        /// Which relay.
         peer: PeerId,
-        /// Which feed.
         device: protocol::DeviceId,
-        /// Which entry.
         seq: u64,
     },
     /// A partition is suspected, because many relays fell silent at once; or it is no longer suspected.
@@ -292,12 +241,10 @@ pub enum Log {
     OtherRegistry {
         /// The one this peer takes names from.
         known: protocol::names::RegistryId,
-        /// The other.
         other: protocol::names::RegistryId,
     },
     /// A fork was found.
     Forked {
-        /// The feed.
         device: protocol::DeviceId,
         /// The number with two entries.
         seq: u64,
@@ -475,10 +422,7 @@ pub enum PeerKind {
     Browser,
     /// A native peer: keeps its share of all accounts that come along; its key is given.
     #[cfg(feature = "relay")]
-    Relay {
-        /// The relay's key.
-        key: protocol::KeyPair,
-    },
+    Relay { key: protocol::KeyPair },
 }
 
 impl Config {
@@ -507,7 +451,6 @@ impl Config {
         }
     }
 
-    /// A relay with this key.
     #[cfg(feature = "relay")]
     #[must_use]
     pub fn relay(key: protocol::KeyPair) -> Self {

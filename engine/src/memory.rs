@@ -90,7 +90,6 @@ impl MemoryStore {
         }
     }
 
-    /// The rows of a table.
     #[must_use]
     pub fn rows(&self, table: Table) -> BTreeMap<Vec<u8>, Vec<u8>> {
         self.tables.get(&table).cloned().unwrap_or_default()

@@ -95,20 +95,12 @@ tables! {
 pub enum Op {
     /// Set a key.
     Put {
-        /// The table.
         table: Table,
-        /// The key.
         key: Vec<u8>,
-        /// Value.
         value: Vec<u8>,
     },
     /// Remove a key; removing what is not there is fine.
-    Delete {
-        /// The table.
-        table: Table,
-        /// The key.
-        key: Vec<u8>,
-    },
+    Delete { table: Table, key: Vec<u8> },
 }
 
 /// How much a batch may lose when the machine dies right after it was reported as persisted.
@@ -148,19 +140,12 @@ pub struct Load {
     pub reads: Vec<Read>,
 }
 
-/// One read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
     /// One key: zero or one row.
-    Get {
-        /// The table.
-        table: Table,
-        /// The key.
-        key: Vec<u8>,
-    },
+    Get { table: Table, key: Vec<u8> },
     /// The rows with `start <= key < end`, in key order.
     Range {
-        /// The table.
         table: Table,
         /// First key, included.
         start: Vec<u8>,
@@ -176,7 +161,6 @@ pub enum Read {
     /// Of the rows whose key starts with `prefix`, the first of each group, in key order. Rows are in one group if they agree in the
     /// `group` bytes after the prefix as well. The other rows of a group are skipped unread, however many they are.
     FirstOfEach {
-        /// Where.
         table: Table,
         /// What the keys start with.
         prefix: Vec<u8>,

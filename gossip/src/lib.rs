@@ -41,6 +41,7 @@
     feature = "sim",
     doc = "- [`sim`], the simulator, and its program `gossip-sim`; scenarios are in `gossip/scenarios/`."
 )]
+#![warn(missing_docs)]
 
 pub mod broadcast;
 #[cfg(feature = "wire")]

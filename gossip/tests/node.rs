@@ -24,9 +24,7 @@ gossip::messages! {
     /// What the members say.
     #[derive(Clone, Debug, PartialEq)]
     enum Words {
-        /// A number.
         1 => Number(u64),
-        /// Two of them.
         2 => Point(Point),
     }
 }
@@ -35,9 +33,7 @@ gossip::messages! {
     /// What a later version of the program says.
     #[derive(Clone, Debug, PartialEq)]
     enum LaterWords {
-        /// A number.
         1 => Number(u64),
-        /// Something new.
         900 => Song(String),
     }
 }

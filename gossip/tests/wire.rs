@@ -343,7 +343,6 @@ gossip::messages! {
     /// What is said here.
     #[derive(Clone, Debug, PartialEq, Eq)]
     enum Chat {
-        /// Words.
         1 => Said(Said),
         /// A name.
         2 => Renamed(String),

@@ -19,16 +19,10 @@ const FORMAT_UNWRITTEN: u32 = 1;
 pub enum DataDirError {
     /// It cannot be created or written.
     #[error("the data folder {} cannot be written; choose another with --data-dir, or give this user the right to", path.display())]
-    Io {
-        /// Which folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// Another process uses it.
     #[error("another process ({holder}) uses the data folder {}; stop it, or choose another folder with --data-dir", path.display())]
     Locked {
-        /// Which folder.
         path: PathBuf,
         /// The id of the other process, as it wrote it into the lock file.
         holder: String,
@@ -39,7 +33,6 @@ pub enum DataDirError {
         path.display()
     )]
     Newer {
-        /// The folder.
         path: PathBuf,
         /// Its format.
         found: u32,
@@ -49,12 +42,7 @@ pub enum DataDirError {
         "{}: `{found}` is not a format number; the file is damaged: restore it from a backup of the folder, or, if no later version of relay-node ran here, write {FORMAT} into it",
         path.display()
     )]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What it holds.
-        found: String,
-    },
+    Format { path: PathBuf, found: String },
 }
 
 /// The id of the process that uses a folder, if one does.

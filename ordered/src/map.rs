@@ -63,7 +63,6 @@ impl<K, V> Map<K, V> {
             .map(|(key, value)| (&*key, value))
     }
 
-    /// All keys.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
         self.iter().map(|(key, _)| key)
     }

@@ -67,7 +67,6 @@ macro_rules! id {
         pub struct $name(pub [u8; 32]);
 
         impl $name {
-            /// The raw bytes.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
@@ -138,8 +137,6 @@ impl PeerId {
 /// Identifies an entry together with its account, which is enough to request it from the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntryRef {
-    /// The account.
     pub account: AccountId,
-    /// The entry.
     pub id: EntryId,
 }

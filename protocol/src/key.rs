@@ -151,7 +151,6 @@ impl PublicKey {
             .map_err(|_| BadSignature)
     }
 
-    /// Its 32 bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()

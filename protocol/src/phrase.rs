@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 
 use crate::key::KeyPair;
 
-/// Words in a phrase.
 pub const PHRASE_WORDS: usize = 24;
 /// Bits per word: its index in the list.
 const WORD_BITS: usize = 11;

@@ -41,7 +41,6 @@ impl RoomId {
 /// A member of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Member {
-    /// Its proven key.
     pub peer: PeerId,
     /// It is the server's own relay, which speaks WebRTC with ICE-lite and answers every offer.
     pub relay: bool,
@@ -56,7 +55,6 @@ pub enum ToServer {
         version: u16,
         /// The key.
         peer: PeerId,
-        /// The room.
         room: RoomId,
         /// By [`sign_join`].
         signature: Signature,
@@ -105,10 +103,7 @@ pub enum ToPeer {
         peer: PeerId,
     },
     /// The server closes the socket.
-    Refused {
-        /// The reason.
-        reason: CloseReason,
-    },
+    Refused { reason: CloseReason },
 }
 
 /// Why the server closes a socket.
@@ -155,21 +150,13 @@ pub enum Payload {
     Offer {
         /// Chosen by the offerer, or by the caller it answers.
         session: u64,
-        /// The SDP.
         sdp: String,
     },
     /// An SDP answer.
-    Answer {
-        /// The offer's.
-        session: u64,
-        /// The SDP.
-        sdp: String,
-    },
+    Answer { session: u64, sdp: String },
     /// A trickled ICE candidate; an empty one ends them.
     Candidate {
-        /// The offer's.
         session: u64,
-        /// The candidate line.
         candidate: String,
         /// Its media section.
         mid: String,

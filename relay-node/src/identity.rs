@@ -21,12 +21,7 @@ pub const KEY_FILE: &str = "relay.key";
 pub enum IdentityError {
     /// The file cannot be read or written.
     #[error("the relay's key in {} cannot be used", path.display())]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// Not 64 hexadecimal digits.
     #[error(
         "the relay's key in {} is damaged; bring it back from a backup, or move it away and the relay starts as a new one",

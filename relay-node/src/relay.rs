@@ -45,36 +45,19 @@ pub enum StartError {
     /// The key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The registry.
     #[error(transparent)]
     Registry(#[from] TxnError),
     /// The HTTP port.
     #[error("cannot listen on {address}: {}", advice(source, "--listen"))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The cause.
-        source: io::Error,
-    },
+    Listen { address: SocketAddr, source: io::Error },
     /// The port for metrics.
     #[error("cannot listen on {address}: {}", advice(source, "--metrics-listen"))]
-    Metrics {
-        /// The address.
-        address: SocketAddr,
-        /// The cause.
-        source: io::Error,
-    },
+    Metrics { address: SocketAddr, source: io::Error },
     /// The UDP port.
     #[error("cannot use UDP {address} for WebRTC: {}", rtc_advice(source))]
-    Rtc {
-        /// The address.
-        address: SocketAddr,
-        /// The cause.
-        source: RtcError,
-    },
+    Rtc { address: SocketAddr, source: RtcError },
     /// The relay's own place in the lobby.
     #[error("the relay could not enter its own lobby")]
     Lobby(#[source] CloseReason),
@@ -336,7 +319,6 @@ impl Relay {
         })
     }
 
-    /// The relay's key.
     #[must_use]
     pub fn peer(&self) -> PeerId {
         self.peer

@@ -76,19 +76,9 @@ pub struct SocketId(u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send a message to a socket.
-    Send {
-        /// The socket.
-        socket: SocketId,
-        /// The message.
-        message: ToPeer,
-    },
+    Send { socket: SocketId, message: ToPeer },
     /// Send [`ToPeer::Refused`] with this reason and close. The socket is already removed here.
-    Close {
-        /// The socket.
-        socket: SocketId,
-        /// The reason.
-        reason: CloseReason,
-    },
+    Close { socket: SocketId, reason: CloseReason },
 }
 
 #[derive(Debug)]

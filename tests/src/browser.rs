@@ -65,7 +65,6 @@ impl Profile {
         Ok(Self(Arc::new(dir)))
     }
 
-    /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path()

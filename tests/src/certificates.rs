@@ -16,7 +16,6 @@ pub struct Certificates {
     pub authority: PathBuf,
     /// The machine's own.
     pub certificate: PathBuf,
-    /// Its key.
     pub key: PathBuf,
 }
 

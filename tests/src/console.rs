@@ -31,7 +31,6 @@ pub struct Line {
     pub speaker: String,
     /// How loud.
     pub level: Level,
-    /// The words.
     pub text: String,
 }
 

@@ -23,7 +23,6 @@ pub struct ContinuousPoster {
     sees: watch::Receiver<native::Seen>,
 }
 
-/// What was seen.
 #[derive(Debug)]
 pub struct Seen {
     /// The one who posted.

@@ -44,7 +44,6 @@ impl Node {
     }
 }
 
-/// The nodes.
 #[derive(Debug)]
 pub struct Etcd {
     nodes: Vec<Node>,

@@ -12,10 +12,8 @@ use crate::lan::At;
 /// A stuck server must not hang a test.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// What came back.
 #[derive(Debug, Clone)]
 pub struct Response {
-    /// The status code.
     pub status: u16,
     /// Header names in lower case, with their values, in order of arrival.
     pub headers: Vec<(String, String)>,

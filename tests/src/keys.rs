@@ -7,11 +7,9 @@ use serde_json::{Value, json};
 pub struct Modifiers(pub u8);
 
 impl Modifiers {
-    /// None held.
     pub const NONE: Self = Self(0);
     /// Control.
     pub const CTRL: Self = Self(2);
-    /// Shift.
     pub const SHIFT: Self = Self(8);
 }
 

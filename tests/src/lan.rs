@@ -62,7 +62,6 @@ impl Lan {
         Ok(Self { sites })
     }
 
-    /// The two sites.
     #[must_use]
     pub fn sites(&self) -> &[Site; 2] {
         &self.sites
@@ -120,7 +119,6 @@ impl Site {
         Ok(site)
     }
 
-    /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -158,7 +156,6 @@ impl Site {
 }
 
 impl At {
-    /// The address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

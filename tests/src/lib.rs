@@ -36,7 +36,6 @@ pub use relay::{Relay, RelayOptions};
 
 use std::path::PathBuf;
 
-/// The root of the workspace.
 #[must_use]
 pub fn workspace_root() -> PathBuf {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

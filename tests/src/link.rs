@@ -27,9 +27,7 @@ const STUCK: Duration = Duration::from_secs(30);
 /// A person with one device; the same number is the same person.
 #[derive(Clone, Debug)]
 pub struct Person {
-    /// Whose account.
     pub account: AccountId,
-    /// The device's key.
     pub device: KeyPair,
     /// That it speaks for the account.
     pub certificate: Certificate,

@@ -19,7 +19,6 @@ use crate::{NativePeer, Relay, http};
 pub struct Clock(Instant);
 
 impl Clock {
-    /// From now on.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "a moment is no default")]
     pub fn new() -> Self {

@@ -52,7 +52,6 @@ pub async fn restore(page: &Page, words: &str) -> Result<()> {
     page.wait_element(&testid("composer-input")).await
 }
 
-/// One's own profile link.
 pub async fn profile_link(page: &Page) -> Result<String> {
     page.click(&testid("nav-you")).await?;
     page.click("main a[href^='/u/']").await?;

@@ -42,7 +42,6 @@ impl Scenario {
         }
     }
 
-    /// Whether a word is in it.
     pub(super) fn has(&self, word: &str) -> bool {
         SCENARIO_WORDS
             .iter()

@@ -44,7 +44,6 @@ pub struct AppProps {
     pub bridge: Bridge,
 }
 
-/// See [`AppProps`].
 #[component]
 pub fn App(props: &AppProps) -> Html {
     let session = use_reducer_eq(Session::load);

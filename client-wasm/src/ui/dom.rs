@@ -15,7 +15,6 @@ pub fn window() -> Window {
     web_sys::window().expect("the interface runs in a window")
 }
 
-/// Its document.
 #[allow(
     clippy::expect_used,
     reason = "a window without a document does not run scripts"
@@ -29,7 +28,6 @@ pub fn find(selector: &str) -> Option<HtmlElement> {
     document().query_selector(selector).ok()??.dyn_into().ok()
 }
 
-/// The element with this id.
 pub fn by_id(id: &str) -> Option<HtmlElement> {
     document().get_element_by_id(id)?.dyn_into().ok()
 }

@@ -25,9 +25,7 @@ pub enum Route {
     Following,
     /// Links and storage.
     Network,
-    /// A person.
     User(AccountId),
-    /// A post.
     Post(EntryRef),
     /// A person by the handle in the address bar.
     Handle,
@@ -101,7 +99,6 @@ pub fn registered_in_address() -> String {
     js_sys::decode_uri_component(name).map_or_else(|_| name.to_owned(), String::from)
 }
 
-/// The path of a slug.
 pub fn slug_path(slug: &str) -> String {
     format!("/{slug}/")
 }
@@ -145,7 +142,6 @@ pub fn from_pasted(text: &str) -> Option<Route> {
 /// A location to a place. Each has its own number, so that going to the same place again is a new location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The route.
     pub route: Route,
     /// Which change this is.
     pub number: u32,

@@ -47,7 +47,6 @@ impl WorkerHandle {
         }))
     }
 
-    /// Posts a message.
     pub fn post(&self, message: &ToWorker) {
         let bytes = js_sys::Uint8Array::from(port::encode(message).as_slice());
         let transfer = js_sys::Array::of1(&bytes.buffer());

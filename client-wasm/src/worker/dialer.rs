@@ -50,7 +50,6 @@ pub enum Action {
         to: PeerId,
         /// How it is carried.
         via: Via,
-        /// The message.
         payload: Payload,
     },
     /// Something for the page's broker.
@@ -63,13 +62,9 @@ pub enum Action {
         url: String,
     },
     /// Give up on a WebSocket that is not open.
-    DropSocket {
-        /// The connection.
-        connection: ConnectionId,
-    },
+    DropSocket { connection: ConnectionId },
     /// The channel is open.
     Up {
-        /// The connection.
         connection: ConnectionId,
         /// Who offered.
         role: Side,
@@ -79,10 +74,7 @@ pub enum Action {
         url: String,
     },
     /// A dial of the engine failed.
-    Failed {
-        /// The peer.
-        peer: PeerId,
-    },
+    Failed { peer: PeerId },
 }
 
 /// How signaling messages between two peers without a channel are carried.
@@ -108,7 +100,6 @@ enum Stage {
     Answering,
     /// A WebSocket is being opened.
     Socket,
-    /// Through.
     Open,
 }
 

@@ -39,7 +39,6 @@ pub enum TabMessage {
         /// Who asks.
         tab: TabId,
     },
-    /// The sender does.
     Leading {
         /// Whom this answers; `None` is for all: a new leader.
         to: Option<TabId>,
@@ -54,7 +53,6 @@ pub enum TabMessage {
         tab: TabId,
         /// As that tab numbers it.
         number: u64,
-        /// The request.
         request: Request,
     },
     /// From the leader.
@@ -63,7 +61,6 @@ pub enum TabMessage {
         tab: TabId,
         /// As that tab numbered it.
         number: u64,
-        /// The answer.
         answer: Response,
     },
     /// From the leader's engine, to all.
@@ -138,7 +135,6 @@ impl Tabs {
         tabs
     }
 
-    /// This tab.
     pub fn me(&self) -> TabId {
         self.me
     }

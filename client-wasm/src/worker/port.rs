@@ -32,7 +32,6 @@ pub enum ToWorker {
     Request {
         /// Comes back with the answer.
         number: u64,
-        /// What is asked.
         request: Request,
     },
     /// The browser gained or lost its network.
@@ -42,51 +41,29 @@ pub enum ToWorker {
     /// Delete everything stored.
     Erase,
     /// The description this side made for a connection: an offer or an answer.
-    Described {
-        /// The connection.
-        connection: ConnectionId,
-        /// The SDP.
-        sdp: String,
-    },
+    Described { connection: ConnectionId, sdp: String },
     /// A way to reach this side; an empty one ends them.
     Candidate {
-        /// Of which connection.
         connection: ConnectionId,
-        /// The candidate line.
         candidate: String,
         /// Its media section.
         mid: String,
     },
     /// The connection's data channel comes with this message.
-    Channel {
-        /// The connection.
-        connection: ConnectionId,
-    },
+    Channel { connection: ConnectionId },
     /// The browser does not transfer channels: this one stays in the page, and its bytes pass through it.
-    ChannelStays {
-        /// The connection.
-        connection: ConnectionId,
-    },
+    ChannelStays { connection: ConnectionId },
     /// The connection is through (for a channel that stays: it is open).
-    Connected {
-        /// The connection.
-        connection: ConnectionId,
-    },
+    Connected { connection: ConnectionId },
     /// The connection failed or was closed by the other side.
-    Ended {
-        /// The connection.
-        connection: ConnectionId,
-    },
+    Ended { connection: ConnectionId },
     /// A message of a channel that stays.
     Bytes {
-        /// The connection.
         connection: ConnectionId,
-        /// One frame.
         bytes: Vec<u8>,
     },
     /// Bytes of a channel that stays are on their way.
     Sent {
-        /// The connection.
         connection: ConnectionId,
         /// The number of bytes.
         bytes: u32,
@@ -107,7 +84,6 @@ pub enum ToPage {
     Response {
         /// As asked.
         number: u64,
-        /// The answer.
         answer: Response,
     },
     /// From the engine.
@@ -130,14 +106,12 @@ pub enum ToPage {
     },
     /// The other peer's answer to an offer.
     Answered {
-        /// To which.
         connection: ConnectionId,
         /// The answer.
         sdp: String,
     },
     /// A way to reach the other peer.
     Candidate {
-        /// Of which connection.
         connection: ConnectionId,
         /// The candidate line; empty: that was all.
         candidate: String,
@@ -145,15 +119,10 @@ pub enum ToPage {
         mid: String,
     },
     /// Close a connection and let go of everything it holds. Nothing more is reported of it.
-    Close {
-        /// The connection.
-        connection: ConnectionId,
-    },
+    Close { connection: ConnectionId },
     /// A message for a channel that stays.
     Bytes {
-        /// The connection.
         connection: ConnectionId,
-        /// One frame.
         bytes: Vec<u8>,
     },
 }

@@ -33,12 +33,7 @@ pub enum SignalingEvent {
     /// Some members, asked for again.
     Members(Vec<Member>),
     /// A peer said something.
-    Signal {
-        /// Its proven key.
-        from: PeerId,
-        /// The message.
-        payload: Payload,
-    },
+    Signal { from: PeerId, payload: Payload },
     /// A peer that was signalled to is not there.
     Absent(PeerId),
     /// The socket is gone; it will come back.

@@ -8,13 +8,9 @@ use super::{ClaimView, OfferView};
 /// One's own account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeView {
-    /// The account.
     pub account: AccountId,
-    /// This device.
     pub device: DeviceId,
-    /// Display name.
     pub name: String,
-    /// Self-description.
     pub bio: String,
     /// Name in the registry; empty if there is none.
     pub handle: String,
@@ -48,7 +44,6 @@ pub struct MeView {
 pub struct DeviceView {
     /// Its key.
     pub device: DeviceId,
-    /// Its name.
     pub name: String,
     /// Since when, by its own clock.
     pub since: Timestamp,
@@ -99,7 +94,6 @@ pub struct StatusView {
     pub not_durable: u32,
     /// Entries are being fetched.
     pub syncing: bool,
-    /// The store.
     pub store: StoreState,
     /// Whether the recovery phrase was confirmed (true without an account).
     pub phrase_confirmed: bool,

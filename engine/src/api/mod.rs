@@ -30,7 +30,6 @@ pub use relays::{RelayState, RelayView, RepairView, ReplicaView, ReplicasView, S
 pub enum Request {
     /// Change something.
     Command(Command),
-    /// Read something.
     Query(Query),
 }
 
@@ -40,7 +39,6 @@ pub enum Response {
     /// The command took effect. For everything that creates an entry this comes at once, before the entry is on disk:
     /// its durability follows as [`Event::Durability`].
     Done(CommandResult),
-    /// The result of a query.
     Result(Box<QueryResult>),
     /// The request failed and changed nothing.
     Error(Error),
@@ -88,28 +86,20 @@ pub enum Command {
     /// Claim a slug for an own post, a short address that is unique in the network; or (`None`) release its slug, or drop a claim
     /// that was refused or is not wanted any more. Works offline; progress is reported by [`Event::Slug`].
     SetSlug {
-        /// Which post.
         post: EntryRef,
         /// The slug; slashes around it and capitals do not matter, spaces become hyphens.
         slug: Option<String>,
     },
     /// React to a post with one emoji, in place of the one there was. An emoji that is not one is [`Error::NotFound`].
     React {
-        /// Which post.
         post: EntryRef,
         /// The emoji; empty: take the reaction back.
         emoji: String,
     },
     /// Follow an account.
-    Follow {
-        /// The account.
-        account: AccountId,
-    },
+    Follow { account: AccountId },
     /// Stop following an account.
-    Unfollow {
-        /// The account.
-        account: AccountId,
-    },
+    Unfollow { account: AccountId },
     /// Change one's own name and self-description.
     EditProfile {
         /// Display name, 1 to 50 characters.
@@ -140,18 +130,12 @@ pub enum Command {
         device: DeviceId,
     },
     /// Link to relays alone, so that no other person's browser learns this one's address.
-    SetRelaysOnly {
-        /// Whether to.
-        on: bool,
-    },
+    SetRelaysOnly { on: bool },
     /// Delete every view and index all stored entries again.
     RebuildViews,
     /// Ask the relays that seem to lack entries of an account whether they still do, so that [`Query::Replicas`] is up to date.
     /// Done when each has answered or its link has ended: a caller that cannot wait that long sets its own limit. For relays.
-    CheckReplicas {
-        /// The account.
-        account: AccountId,
-    },
+    CheckReplicas { account: AccountId },
 }
 
 /// What a command did.
@@ -178,7 +162,6 @@ pub enum Error {
     PhraseWord {
         /// Position from 0.
         position: u32,
-        /// The word.
         word: String,
     },
     /// A recovery phrase has 24 words; this had another number.
@@ -192,7 +175,6 @@ pub enum Error {
     PhraseOfOther,
     /// The name, text or self-description is empty.
     Empty,
-    /// Too long.
     TooLong {
         /// Characters allowed.
         max: u32,
@@ -223,7 +205,6 @@ pub enum Query {
     Phrase,
     /// A timeline, newest first → [`QueryResult::Page`].
     Timeline {
-        /// The timeline.
         timeline: Timeline,
         /// Only posts after this place (older ones); `None` starts at the top.
         after: Option<Cursor>,
@@ -231,20 +212,11 @@ pub enum Query {
         limit: u32,
     },
     /// A post with what it answers and what answers it → [`QueryResult::Thread`].
-    Thread {
-        /// The post.
-        post: EntryRef,
-    },
+    Thread { post: EntryRef },
     /// A person → [`QueryResult::Profile`].
-    Profile {
-        /// The account.
-        account: AccountId,
-    },
+    Profile { account: AccountId },
     /// Which relays keep an account's feeds, the primary first → [`QueryResult::Replicas`]. For relays.
-    Replicas {
-        /// The account.
-        account: AccountId,
-    },
+    Replicas { account: AccountId },
     /// The owner of a name, according to the registry → [`QueryResult::Name`]. Takes as long as the network takes.
     Name {
         /// The name; a leading `@` and capitals do not matter.
@@ -257,17 +229,11 @@ pub enum Query {
         slug: String,
     },
     /// Who reacted to a post, 100 people at most → [`QueryResult::Reactions`].
-    Reactions {
-        /// Which post.
-        post: EntryRef,
-    },
+    Reactions { post: EntryRef },
     /// Whom this account follows → [`QueryResult::Profiles`].
     Following,
     /// Who holds this own post → [`QueryResult::Holders`].
-    Holders {
-        /// The post.
-        post: EntryRef,
-    },
+    Holders { post: EntryRef },
     /// The chip: connection, peers, what waits → [`QueryResult::Status`].
     Status,
     /// Links, feeds, traffic → [`QueryResult::Network`].
@@ -283,9 +249,7 @@ pub enum QueryResult {
     Phrase(Option<Vec<String>>),
     /// A part of a timeline.
     Page(Page),
-    /// A thread.
     Thread(ThreadView),
-    /// A person.
     Profile(ProfileView),
     /// The relays that keep an account's feeds, the primary first.
     Replicas(ReplicasView),
@@ -332,7 +296,6 @@ pub enum Event {
     /// What other entries say about a post changed. If more than 256 posts change at once, there is no event for the rest: the next
     /// query for them has it.
     Beside {
-        /// Which post.
         post: EntryRef,
         /// What they say now.
         beside: Beside,
@@ -343,14 +306,12 @@ pub enum Event {
     Repair(RepairView),
     /// An own post is safer than before.
     Durability {
-        /// Which post.
         post: EntryRef,
         /// How safe.
         durability: Durability,
     },
     /// A post's slug changed, or how the claim for one of an own post goes.
     Slug {
-        /// Which post.
         post: EntryRef,
         /// Its slug from now on, empty if it has none any more; `None`: it is what it was.
         slug: Option<String>,
@@ -364,12 +325,7 @@ pub enum Event {
     /// The chip changed.
     Status(StatusView),
     /// A feed has two entries with one number: its key is misused, or an old backup was restored.
-    Forked {
-        /// The account.
-        account: AccountId,
-        /// Which device.
-        device: DeviceId,
-    },
+    Forked { account: AccountId, device: DeviceId },
     /// Progress of a rebuild: `done` of `total` entries.
     Rebuilding {
         /// Entries indexed.

@@ -11,13 +11,11 @@ use super::{RelayView, ScoreView};
 pub enum Transport {
     /// A WebRTC data channel.
     WebRtc,
-    /// A WebSocket.
     WebSocket,
     /// Memory, in tests and simulations.
     Memory,
 }
 
-/// One link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkView {
     /// The neighbour.
@@ -26,7 +24,6 @@ pub struct LinkView {
     pub account: Option<AccountId>,
     /// That account's name, if known.
     pub name: String,
-    /// A relay.
     pub relay: bool,
     /// How the bytes travel.
     pub transport: Transport,
@@ -43,7 +40,6 @@ pub struct LinkView {
 /// The network page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkView {
-    /// All links.
     pub links: Vec<LinkView>,
     /// Feeds stored here.
     pub feeds: u64,

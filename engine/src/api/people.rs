@@ -3,14 +3,11 @@
 use protocol::{AccountId, DeviceId, EntryId, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// A person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileView {
-    /// The account.
     pub account: AccountId,
     /// Display name; empty if not known yet.
     pub name: String,
-    /// Self-description.
     pub bio: String,
     /// Name in the registry; empty if there is none that is proven.
     pub handle: String,
@@ -68,7 +65,6 @@ impl ProfileView {
 /// A device's feed. What is stored of it is its beginning, without a gap, each entry of it signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedView {
-    /// Which device.
     pub device: DeviceId,
     /// What it is called.
     pub name: String,
@@ -87,7 +83,6 @@ pub struct FeedView {
 /// Who holds an own post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HolderView {
-    /// Which peer.
     pub peer: PeerId,
     /// A relay, with a signed receipt; otherwise a peer that said so over its link.
     pub relay: bool,

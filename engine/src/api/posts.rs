@@ -48,11 +48,9 @@ pub struct PostView {
     pub name: String,
     /// The author's name in the registry; empty if there is none that is proven.
     pub handle: String,
-    /// The text.
     pub text: String,
     /// When, by the author's clock.
     pub timestamp: Timestamp,
-    /// What it answers.
     pub reply: Option<ReplyView>,
     /// Written by this account.
     pub mine: bool,

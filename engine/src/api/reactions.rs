@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 /// How many people reacted to a post with one emoji.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReactionCount {
-    /// The emoji.
     pub emoji: String,
     /// How many, of those that were counted.
     pub count: u32,
@@ -19,10 +18,8 @@ pub struct ReactionCount {
 /// Somebody's reaction to a post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReactionView {
-    /// Whose.
     pub account: AccountId,
     /// Display name; empty if unknown.
     pub name: String,
-    /// The emoji.
     pub emoji: String,
 }

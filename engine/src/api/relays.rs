@@ -81,7 +81,6 @@ pub struct RepairView {
 /// How good a relay seems to be, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoreView {
-    /// The relay.
     pub relay: PeerId,
     /// In ten-thousandths: higher is better.
     pub score: u32,

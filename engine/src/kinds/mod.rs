@@ -397,7 +397,6 @@ impl Viewer {
 pub(crate) struct EntryInfo<'a> {
     pub(crate) header: &'a Header,
     pub(crate) id: EntryId,
-    /// Its feed's.
     pub(crate) number: FeedNumber,
 }
 

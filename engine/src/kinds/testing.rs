@@ -125,7 +125,6 @@ pub(crate) fn profile(name: &str) -> Profile {
     }
 }
 
-/// A registry, by number.
 pub(crate) fn registry(number: u8) -> KeyPair {
     KeyPair::from_seed(&[240 + number; 32])
 }

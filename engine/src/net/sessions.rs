@@ -17,7 +17,6 @@ use crate::api::{LinkView, Transport};
 use crate::ctx::Ctx;
 use crate::io::{LinkId, Log, Output};
 
-/// Timeout of a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Interval at which hello and proof are repeated until the handshake is done, since the first may be lost.
 const HANDSHAKE_REPEAT: Duration = Duration::from_secs(1);
@@ -311,7 +310,6 @@ pub(super) fn close(ctx: &mut Ctx, link: LinkId, reason: &str) {
     });
 }
 
-/// Logs the end of a link.
 pub(super) fn log_end(ctx: &mut Ctx, link: LinkId, peer: Option<PeerId>, reason: &str) {
     ctx.log(Log::Unlinked {
         link,

@@ -27,7 +27,6 @@ fn remote(node: &Node, above: bool) -> Remote {
     remote.expect("keys on both sides")
 }
 
-/// The links that were closed.
 fn closed(node: &mut Node) -> Vec<LinkId> {
     let outputs = node.outputs().into_iter();
     let closed = outputs.filter_map(|output| match output {

@@ -63,7 +63,6 @@ impl Audits {
         true
     }
 
-    /// The audit that this request ends.
     pub(crate) fn on_end(&mut self, link: LinkId, request: u32) -> Option<Audit> {
         let audit = self.links.get(&link);
         audit.filter(|audit| audit.request == request)?;

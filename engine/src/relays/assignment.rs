@@ -17,7 +17,6 @@ use protocol::{AccountId, PeerId};
 /// A relay that keeps feeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Worker<'a> {
-    /// The peer.
     pub peer: PeerId,
     /// Its capacity relative to the other workers. A worker with capacity 0 is assigned no feeds.
     pub capacity: u32,

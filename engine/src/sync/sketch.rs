@@ -82,7 +82,6 @@ fn short(key: u64) -> FeedKey {
 /// Some feeds' sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cell {
-    /// Of the values.
     values: u64,
     /// Of the values times their keys.
     weighted: u64,

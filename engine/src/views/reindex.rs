@@ -59,7 +59,6 @@ enum Step {
     Feed {
         account: AccountId,
         device: DeviceId,
-        /// The feed's.
         number: FeedNumber,
         from: u64,
         upto: u64,

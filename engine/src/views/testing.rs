@@ -274,7 +274,6 @@ impl Peer {
         }
     }
 
-    /// The posts of an author.
     pub(super) fn page_of(&mut self, author: &Author) -> Vec<PostView> {
         self.page(Timeline::User(author.account()), None, 100).posts
     }

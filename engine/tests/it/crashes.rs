@@ -193,7 +193,6 @@ fn restart(net: &mut Network, relay: usize, index: usize) {
     net.input(relay, Input::Describe(Box::new(described)));
 }
 
-/// One history.
 fn history(seed: u64) -> Unsafe {
     let mut net = Network::new(seed);
     let (index, worker) = relays(&mut net);

@@ -57,7 +57,6 @@ pub(crate) enum Message {
     KeepAlive,
 }
 
-/// One member.
 pub(crate) struct IrohMember {
     state: State<u32, ChaCha8Rng>,
     began: Instant,

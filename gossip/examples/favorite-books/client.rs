@@ -18,7 +18,6 @@ use crate::wire::{self, Gossip, Message, PeerId, Status};
 /// Sends requests in the name of one node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client {
-    /// That node.
     pub(crate) me: PeerId,
     /// How long a request may take, from the connection to the end of the answer.
     pub(crate) within: Duration,

@@ -62,16 +62,12 @@ pub(crate) struct Config {
 pub(crate) enum Output {
     /// `POST /gossip`; then [`Node::told`].
     Tell {
-        /// The peer.
         peer: PeerId,
         /// What; never empty.
         messages: Vec<Message>,
     },
     /// `GET /peers/{own id}`; then [`Node::answered`].
-    Ask {
-        /// The peer.
-        peer: PeerId,
-    },
+    Ask { peer: PeerId },
     /// Something a person may want to read.
     Event(Event),
 }
@@ -102,7 +98,6 @@ pub(crate) enum Event {
 pub(crate) struct Known {
     /// The version of its book.
     pub(crate) version: u64,
-    /// Its book.
     pub(crate) book: String,
     /// When that was learned.
     pub(crate) at: Duration,
@@ -141,7 +136,6 @@ enum Verdict {
     Unfit,
 }
 
-/// A node.
 #[derive(Debug)]
 pub(crate) struct Node {
     config: Config,
@@ -286,7 +280,6 @@ impl Node {
         &self.books
     }
 
-    /// Its peers.
     pub(crate) fn peers(&self) -> &Peers {
         &self.peers
     }

@@ -65,7 +65,6 @@ pub(crate) enum Contact {
     Asked,
     /// It sent news.
     Told,
-    /// It answered.
     Answered,
     /// Others named it.
     Named,
@@ -82,7 +81,6 @@ impl fmt::Display for Contact {
     }
 }
 
-/// A peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     /// Whether it was ever heard itself.
@@ -136,7 +134,6 @@ impl Peers {
         }
     }
 
-    /// The peers, by id.
     pub(crate) fn known(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
         self.known.iter().map(|(&id, peer)| (id, peer))
     }

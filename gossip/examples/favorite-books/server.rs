@@ -51,7 +51,6 @@ struct Shared {
     readers: Arc<Semaphore>,
 }
 
-/// The routes.
 pub(crate) fn router(driver: Arc<Driver>) -> Router {
     let shared = Shared {
         driver,

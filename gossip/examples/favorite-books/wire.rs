@@ -67,7 +67,6 @@ pub(crate) struct Message {
     pub(crate) uuid: String,
     /// Whose news it is.
     pub(crate) client_id: String,
-    /// The news.
     pub(crate) payload: Payload,
     /// How many nodes may still absorb it, one after the other.
     pub(crate) ttl: i64,
@@ -78,7 +77,6 @@ pub(crate) struct Message {
 pub(crate) struct Payload {
     /// The higher, the newer, among those of one node.
     pub(crate) version: i64,
-    /// The title.
     pub(crate) book: String,
 }
 

@@ -203,9 +203,7 @@ pub(crate) async fn titles(name: &str, titles: &[&str]) -> String {
 /// An answer, as it came.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// Its code.
     pub(crate) code: u16,
-    /// Its body.
     pub(crate) body: String,
 }
 

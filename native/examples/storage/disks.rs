@@ -15,7 +15,6 @@ pub(crate) trait Disk: Sized {
     fn open(folder: &Path, cache_bytes: usize) -> Result<Self, Failure>;
     /// All of it is on the disk, in order, once this returns.
     fn commit(&mut self, batches: &[Vec<Op>]) -> Result<(), Failure>;
-    /// The rows of a read.
     fn read(&self, read: &Read) -> Result<Vec<Row>, Failure>;
 }
 

@@ -10,14 +10,12 @@ use tokio::sync::{mpsc, watch};
 /// Maximum number of questions that wait for the registry.
 const QUESTIONS_MAX: usize = 1_024;
 
-/// The driver's end.
 #[derive(Debug)]
 pub struct RegistryQueue {
     questions: mpsc::Sender<(NameTicket, NameQuestion)>,
     availability: Availability,
 }
 
-/// The service's end.
 #[derive(Debug)]
 pub struct Questions {
     /// Questions to answer.

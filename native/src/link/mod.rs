@@ -67,7 +67,6 @@ struct Shared {
     wake: Notify,
 }
 
-/// The driver's end.
 #[derive(Debug)]
 pub(crate) struct LinkHandle {
     queue: mpsc::Sender<ToLink>,
@@ -159,7 +158,6 @@ impl FrameSink {
         Self { link, inputs, place }
     }
 
-    /// The id of the link.
     #[must_use]
     pub fn link(&self) -> LinkId {
         self.link

@@ -96,7 +96,6 @@ fn key(table: Table, key: &[u8]) -> Vec<u8> {
     full
 }
 
-/// Adds a change.
 pub fn add_change(changes: &mut Changes, op: &Op) {
     match op {
         Op::Put {

@@ -34,7 +34,6 @@ impl Faults {
         *self.fault() = fault.into();
     }
 
-    /// The fault now.
     pub fn now(&self) -> Option<Fault> {
         *self.fault()
     }

@@ -72,12 +72,7 @@ pub enum StoreError {
         "the store {} cannot be opened; if the disk is well and has space, move the folder away: the relay starts empty and is filled again by its peers",
         path.display()
     )]
-    Open {
-        /// Which folder.
-        path: PathBuf,
-        /// The cause.
-        source: DiskError,
-    },
+    Open { path: PathBuf, source: DiskError },
     /// The thread could not be started.
     #[error("the store's thread could not be started")]
     Thread(#[from] std::io::Error),

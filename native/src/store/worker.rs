@@ -37,7 +37,6 @@ const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
 /// At a stop, how long writing to a failing disk is still attempted.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
-/// The thread's state.
 pub(super) struct Worker {
     opener: Opener,
     disk: Option<Box<dyn Disk + Send>>,

@@ -43,7 +43,6 @@ const CLOSE_REASON_BYTES_MAX: usize = 123;
 /// A message read from a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// A binary message.
     Frame(Bytes),
     /// A ping, which the library answers, or a pong.
     Control,
@@ -56,9 +55,7 @@ pub enum Received {
 /// A message to write to a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToSend {
-    /// A binary message.
     Frame(Bytes),
-    /// A ping.
     Ping,
     /// A close frame with code 1008 (policy violation) and this reason.
     Close(String),

@@ -47,7 +47,6 @@ impl Header {
 /// A header with its device's signature over the id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedHeader {
-    /// The header.
     pub header: Header,
     /// The device's signature over the header's id.
     pub signature: Signature,
@@ -56,7 +55,6 @@ pub struct SignedHeader {
 /// An entry as it is sent. Nothing is verified yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The signed header.
     pub signed: SignedHeader,
     /// The body's bytes.
     pub body: Vec<u8>,

@@ -164,13 +164,11 @@ impl VerifiedEntry {
         }
     }
 
-    /// The header.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.entry.signed.header
     }
 
-    /// The signed header.
     #[must_use]
     pub fn signed(&self) -> &SignedHeader {
         &self.entry.signed
@@ -182,7 +180,6 @@ impl VerifiedEntry {
         &self.entry.body
     }
 
-    /// The id.
     #[must_use]
     pub fn id(&self) -> EntryId {
         self.id

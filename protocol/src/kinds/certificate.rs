@@ -13,7 +13,6 @@ use crate::time::Timestamp;
 pub struct Certificate {
     /// The account that signs.
     pub account: AccountId,
-    /// The device.
     pub device: DeviceId,
     /// The device's name, chosen by the person.
     pub name: String,

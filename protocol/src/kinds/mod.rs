@@ -34,7 +34,6 @@ pub struct Kind(pub u16);
 
 /// The body of one kind of entry.
 pub trait EntryBody: Serialize + DeserializeOwned {
-    /// Its kind.
     const KIND: Kind;
 
     /// Whether its values keep their limits and the signatures inside hold. Views skip a body for which this is false.

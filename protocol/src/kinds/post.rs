@@ -6,7 +6,6 @@ use super::{EntryBody, Kind, fits};
 use crate::id::EntryRef;
 use crate::limits;
 
-/// A post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Post {
     /// Plain text.

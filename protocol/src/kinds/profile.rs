@@ -8,7 +8,6 @@ use crate::limits;
 /// A person's description of themselves. The one with the greatest (lamport, device) wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
-    /// Display name.
     pub name: String,
     /// Short description.
     pub bio: String,

@@ -12,7 +12,6 @@ pub const EMOJI_LEN_MAX: usize = 40;
 /// wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaction {
-    /// The post.
     pub post: EntryRef,
     /// The emoji; empty if the reaction is withdrawn.
     pub emoji: String,

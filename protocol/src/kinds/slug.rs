@@ -10,7 +10,6 @@ use crate::names::NameReceipt;
 /// greatest (lamport, device) wins; of several posts with a receipt for one slug, the receipt with the highest revision wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slug {
-    /// The post.
     pub post: EntryId,
     /// The registry's signed statement.
     pub receipt: Option<NameReceipt>,

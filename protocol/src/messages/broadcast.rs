@@ -14,7 +14,6 @@ pub struct Push {
     pub hops: u8,
     /// The broadcast tree it travels along.
     pub tree: u8,
-    /// The entry.
     pub entry: Entry,
 }
 

@@ -32,7 +32,6 @@ pub struct Location {
 /// A relay's description of itself. Of two, the one with the higher heartbeat replaces the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// The relay.
     pub relay: PeerId,
     /// Higher in each description, also after a restart.
     pub heartbeat: u64,
@@ -61,7 +60,6 @@ pub struct Description {
 /// A [`Description`] with its relay's signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedDescription {
-    /// The description.
     pub description: Description,
     /// The relay's signature over the description.
     pub signature: Signature,

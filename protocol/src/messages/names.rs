@@ -10,7 +10,6 @@ use crate::names::{NameAnswer, NameQuestion};
 pub struct NameAsked {
     /// Chosen by the requester, different for each of its questions under way on the link.
     pub request: u32,
-    /// The question.
     pub question: NameQuestion,
 }
 
@@ -25,7 +24,6 @@ impl Fields for NameAsked {
 pub struct NameAnswered {
     /// The question this answers.
     pub request: u32,
-    /// The answer.
     pub answer: NameAnswer,
 }
 

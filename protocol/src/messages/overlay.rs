@@ -9,7 +9,6 @@ use crate::limits;
 /// What one peer knows about another and passes on. Unsigned: it only suggests a peer to dial, which then proves its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptor {
-    /// The peer.
     pub peer: PeerId,
     /// It is said to be a relay.
     pub relay: bool,
@@ -69,7 +68,6 @@ pub struct Accept {
 /// Other peers to ask, in a `Refuse` or a `Leave`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Others {
-    /// The peers.
     pub peers: Vec<Descriptor>,
 }
 

@@ -15,7 +15,6 @@ use crate::time::Timestamp;
 pub struct Receipt {
     /// The relay that signs.
     pub relay: PeerId,
-    /// The feed.
     pub device: DeviceId,
     /// All entries with lower numbers are durable; there is at least one.
     pub next_seq: u64,

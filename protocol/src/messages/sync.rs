@@ -35,7 +35,6 @@ pub struct Digest {
 pub struct Want {
     /// Chosen by the requester, different for each of its requests under way on the link.
     pub request: u32,
-    /// The feed.
     pub device: DeviceId,
     /// First entry wanted.
     pub from: u64,

@@ -73,10 +73,7 @@ pub enum NameFault {
         max: u8,
     },
     /// A character that is not allowed, or not at this place.
-    Character {
-        /// The character.
-        character: char,
-    },
+    Character { character: char },
     /// Not in canonical form.
     NotCanonical {
         /// The canonical form: ask for this instead.

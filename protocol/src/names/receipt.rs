@@ -12,7 +12,6 @@ use crate::time::Timestamp;
 /// for one name or one slug, the one with the higher revision counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameReceipt {
-    /// The registry.
     pub registry: RegistryId,
     /// The name or slug.
     pub name: String,
@@ -83,7 +82,6 @@ impl NameReceipt {
 /// [`NameRequest::known`]: super::NameRequest::known
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameMark {
-    /// The registry.
     pub registry: RegistryId,
     /// The number of a change it made.
     pub revision: u64,

@@ -36,9 +36,7 @@ impl NameQuestion {
 /// What an account wants to do with a name or slug.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NameAction {
-    /// Claim it.
     Claim,
-    /// Release it.
     Release,
     /// Allow another account to claim it (a slug: for a post of its own). It keeps its owner until then. `None` withdraws the
     /// offer.

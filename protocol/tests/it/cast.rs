@@ -19,7 +19,6 @@ pub(crate) const LAPTOP: u8 = 2;
 pub(crate) const PHONE: u8 = 3;
 /// Bob's account.
 pub(crate) const BOB: u8 = 4;
-/// A relay.
 pub(crate) const RELAY: u8 = 5;
 /// A registry of names.
 pub(crate) const REGISTRY: u8 = 6;

@@ -60,7 +60,6 @@ pub enum RegistryError {
     Fenced,
 }
 
-/// The registry.
 #[derive(Clone, Debug)]
 pub struct Registry {
     store: TxnStore,

@@ -72,7 +72,6 @@ pub struct Holding {
     pub at: Timestamp,
     /// The account that may claim it besides its owner.
     pub offered: Option<AccountId>,
-    /// It was released.
     pub released: bool,
 }
 

@@ -125,7 +125,6 @@ struct Detail(Option<String>);
 pub struct Problem {
     /// The status in words.
     pub title: String,
-    /// The HTTP status.
     pub status: u16,
     /// What is wrong with this request, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -50,7 +50,6 @@ pub(crate) fn readiness(driver: &DriverHandle) -> Result<(), NotReady> {
     }
 }
 
-/// The routes.
 pub(crate) fn routes() -> [(&'static str, MethodRouter<DriverHandle>); 2] {
     [("/healthz", get(async || "ok\n")), ("/readyz", get(ready))]
 }

@@ -15,7 +15,6 @@ use native::driver::DriverHandle;
 /// The text exposition format of Prometheus.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
 
-/// The routes.
 pub(crate) fn routes() -> [(&'static str, MethodRouter<DriverHandle>); 1] {
     [("/metrics", get(metrics))]
 }

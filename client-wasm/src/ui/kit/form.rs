@@ -24,7 +24,6 @@ pub enum Kind {
     Phrase,
 }
 
-/// One field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
     /// Its name on the page; tests find it by this name, too.
@@ -41,12 +40,10 @@ pub struct Field {
     pub value: String,
 }
 
-/// A form.
 #[derive(Properties, PartialEq)]
 pub struct FormProps {
     /// What may be done.
     pub ui: Ui,
-    /// Its fields.
     pub fields: Vec<Field>,
     /// The command that the values make, or what is wrong with them.
     pub make: Callback<Vec<String>, Result<Command, String>>,
@@ -82,7 +79,6 @@ pub struct FormProps {
     pub clears: bool,
 }
 
-/// See [`FormProps`].
 #[component]
 pub fn Form(props: &FormProps) -> Html {
     let values = use_state(|| {

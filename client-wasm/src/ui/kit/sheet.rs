@@ -12,15 +12,12 @@ use crate::ui::kit::strings;
 pub struct SheetProps {
     /// Its name for tests. They open every sheet that is named in the source.
     pub name: &'static str,
-    /// Its title.
     pub title: AttrValue,
     /// Called when the person closes it.
     pub on_close: Callback<()>,
-    /// What it shows.
     pub children: Html,
 }
 
-/// See [`SheetProps`].
 #[component]
 pub fn Sheet(props: &SheetProps) -> Html {
     let node = use_node_ref();

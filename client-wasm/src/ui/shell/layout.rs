@@ -19,11 +19,8 @@ use crate::ui::state::{Action, AppContext, Dialog, Session, use_app};
 pub enum NavItem {
     /// A link to a page.
     Page {
-        /// The page.
         to: Route,
-        /// Its icon.
         icon: &'static str,
-        /// Its name.
         label: &'static str,
         /// Its name for tests.
         testid: &'static str,
@@ -34,11 +31,8 @@ pub enum NavItem {
     },
     /// A button that opens a dialog.
     Open {
-        /// The dialog.
         dialog: fn() -> Dialog,
-        /// Its icon.
         icon: &'static str,
-        /// Its name.
         label: &'static str,
         /// Its name for tests.
         testid: &'static str,
@@ -113,16 +107,13 @@ fn nav_item(app: &AppContext, item: &NavItem) -> Html {
 /// A page: its bar, the notices, and what it shows.
 #[derive(Properties, PartialEq)]
 pub struct PageProps {
-    /// Its title.
     pub title: AttrValue,
     /// Whether one came here from somewhere and may go back.
     #[prop_or_default]
     pub back: bool,
-    /// What it shows.
     pub children: Html,
 }
 
-/// See [`PageProps`].
 #[component]
 pub fn Page(props: &PageProps) -> Html {
     let app = use_app();

@@ -35,11 +35,9 @@ pub struct Notice {
     pub gravity: Gravity,
     /// How it looks, beyond a plain notice.
     pub class: &'static str,
-    /// Its icon.
     pub icon: &'static str,
     /// Its name for tests.
     pub testid: &'static str,
-    /// What it says.
     pub text: Html,
     /// What can be done.
     pub action: Html,

@@ -57,7 +57,6 @@ impl Ui {
 pub struct AppContext {
     /// What may be done.
     pub ui: Ui,
-    /// What is known.
     pub session: Session,
     /// Where the reader is.
     pub location: Location,

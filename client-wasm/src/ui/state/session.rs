@@ -36,7 +36,6 @@ pub enum Dialog {
     None,
     /// A new post.
     Compose,
-    /// A reply to this post.
     Reply(Rc<PostView>),
     /// The recovery words, with which this browser becomes a new device.
     OldCopy,
@@ -76,7 +75,6 @@ pub struct Session {
 
 /// What may change the session.
 pub enum Action {
-    /// An event of the engine.
     Engine(Rc<Event>),
     /// The browser's state changed.
     Host(HostView),

@@ -134,7 +134,6 @@ impl Store {
         }
     }
 
-    /// What is stored.
     pub fn stats(&self) -> LogStats {
         self.0.log.borrow().stats()
     }

@@ -15,7 +15,6 @@ use crate::vec_map::VecMap;
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// In which segment.
     pub segment: SegmentNumber,
     /// From which byte of the record.
     pub offset: u32,

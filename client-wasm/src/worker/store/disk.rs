@@ -210,7 +210,6 @@ impl Disk {
         }))
     }
 
-    /// A note by its name.
     pub async fn note(&self, name: &str) -> Result<Option<Vec<u8>>, DiskError> {
         let notes = Transaction::from(self.transaction(NOTES, false, false)?).object_store(NOTES)?;
         let mut request = notes.get(Query::Key(JsValue::from(name)))?;

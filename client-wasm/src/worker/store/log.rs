@@ -82,7 +82,6 @@ struct Open {
 /// Whether something waits to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing.
     Nothing,
     /// It may wait for further batches.
     Soon,
@@ -114,7 +113,6 @@ pub struct Sources {
 pub struct LogStats {
     /// The number of keys.
     pub keys: usize,
-    /// Segments.
     pub segments: usize,
     /// Bytes of all operations.
     pub total_bytes: u64,
@@ -456,7 +454,6 @@ impl Log {
         Ok(())
     }
 
-    /// What there is.
     pub fn stats(&self) -> LogStats {
         let segments = self.directory.segments();
         LogStats {

@@ -68,9 +68,7 @@ impl Broken {
 /// One decoded operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The table.
     pub table: Table,
-    /// The key.
     pub key: &'a [u8],
     /// Position and length of the value in the record; `None` deletes.
     pub value: Option<(u32, u32)>,
@@ -135,7 +133,6 @@ impl SegmentWriter {
         &self.bytes
     }
 
-    /// The finished record.
     pub fn finish(mut self, number: SegmentNumber) -> Vec<u8> {
         let payload_len = narrow(self.bytes.len() - HEADER_LEN);
         self.bytes[..4].copy_from_slice(&MAGIC);

@@ -44,7 +44,6 @@ impl Follows {
         viewer.is(account) || self.follows(account)
     }
 
-    /// The accounts followed.
     pub(crate) fn followed(&self) -> impl Iterator<Item = AccountId> + '_ {
         let followed = self.records.iter().filter(|(_, record)| record.on);
         followed.map(|(account, _)| *account)

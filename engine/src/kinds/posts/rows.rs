@@ -36,7 +36,6 @@ pub(super) fn by_parent(parent: &EntryId, time: Timestamp, id: &EntryId) -> Vec<
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TimelineRows {
     pub(crate) table: Table,
-    /// Of their keys.
     pub(crate) prefix: Vec<u8>,
 }
 
@@ -59,7 +58,6 @@ pub(crate) fn timeline(timeline: &Timeline) -> TimelineRows {
     TimelineRows { table, prefix }
 }
 
-/// Reads the place of a post.
 pub(crate) fn place_of(post: &EntryId) -> Read {
     Read::Get {
         table: Table::Ids,

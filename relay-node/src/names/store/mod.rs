@@ -11,10 +11,8 @@ pub use etcd::{Credentials, Etcd, EtcdAddress};
 /// A row's key.
 pub type Key = Vec<u8>;
 
-/// A stored row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The value.
     pub value: Vec<u8>,
     /// The revision that created the key.
     pub created: u64,
@@ -44,7 +42,6 @@ pub enum Check {
 pub enum Change {
     /// Sets a row.
     Put {
-        /// The key.
         key: Key,
         /// The new value.
         value: Vec<u8>,
@@ -94,7 +91,6 @@ pub enum TxnError {
 pub enum TxnStore {
     /// On the disk of this relay.
     Embedded(Embedded),
-    /// In etcd.
     Etcd(Etcd),
 }
 

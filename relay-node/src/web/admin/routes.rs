@@ -86,7 +86,6 @@ pub(crate) fn router(admin: Admin) -> Router {
     group(routes(), admin.clone(), Policy::Admin).layer(from_fn_with_state(admin, check))
 }
 
-/// The routes.
 pub(crate) fn routes() -> [(&'static str, MethodRouter<Admin>); 7] {
     [
         ("/admin", get(overview)),

@@ -27,7 +27,6 @@ pub struct Profile {
     pub account: String,
     /// Display name; empty if unknown. Not unique, and written by its owner, as all text here.
     pub name: String,
-    /// Self-description.
     pub bio: String,
     /// Its name in the registry; empty if there is none that is proven.
     pub handle: String,
@@ -68,7 +67,6 @@ pub struct Posts {
 /// What `/api/thread/ACCOUNT/ENTRY` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thread {
-    /// The post.
     pub post: Post,
     /// From the beginning of the thread down to the post that this one answers, 50 at most; posts not held are left out.
     pub ancestors: Vec<Post>,
@@ -76,7 +74,6 @@ pub struct Thread {
     pub replies: Vec<Post>,
 }
 
-/// A post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Post {
     /// Its permanent id.
@@ -90,11 +87,9 @@ pub struct Post {
     pub name: String,
     /// The author's name in the registry; empty if there is none that is proven.
     pub handle: String,
-    /// The text.
     pub text: String,
     /// When it was written, in milliseconds since 1970, by its author's clock.
     pub written_at_ms: u64,
-    /// What it answers.
     pub reply_to: Option<ReplyTo>,
     /// What other entries say about it.
     #[serde(flatten)]
@@ -106,7 +101,6 @@ pub struct Post {
 pub struct Reference {
     /// Its author's account.
     pub account: String,
-    /// The entry.
     pub entry: String,
 }
 

@@ -20,9 +20,7 @@ pub struct Member {
     pub this: bool,
     /// Where it says it is.
     pub url: String,
-    /// Its zone.
     pub zone: String,
-    /// What it does.
     pub roles: Vec<String>,
     /// Its share of the data.
     pub capacity: u32,

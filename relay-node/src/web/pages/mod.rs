@@ -67,7 +67,6 @@ pub(crate) fn document(title: &str, style: Style, refresh_s: Option<u32>, main: 
     }
 }
 
-/// A page as a response.
 pub(crate) fn respond(status: StatusCode, page: Markup) -> Response {
     let headers = [(CONTENT_TYPE, "text/html; charset=utf-8")];
     (status, headers, page.into_string()).into_response()

@@ -48,7 +48,6 @@ impl std::fmt::Debug for EmbeddedFiles {
     }
 }
 
-/// One file.
 #[derive(Debug)]
 pub(super) struct Asset {
     identity: Bytes,

@@ -16,7 +16,6 @@ const BENCH: &str = "relay";
 const IN_FLIGHT: usize = 64;
 /// Posts of all clients together.
 const POSTS: usize = 64_000;
-/// Posts at half load.
 const HALF_LOAD_POSTS: usize = 32_000;
 /// What a post says: a sentence or two.
 const TEXT_BYTES: usize = 200;

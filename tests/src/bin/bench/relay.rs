@@ -12,7 +12,6 @@ use crate::beside;
 const BENCH: &str = "relay";
 /// Authors whose backlog is taken in at once.
 const AUTHORS: usize = 8;
-/// Posts of each.
 const POSTS_EACH: usize = 3_000;
 /// Authors who post live, each waiting for the receipt of one post before the next.
 const LIVE: usize = 200;

@@ -64,7 +64,6 @@ pub(super) enum Over {
     Erase,
 }
 
-/// The page.
 #[component]
 fn You() -> Html {
     let app = use_app();

@@ -78,7 +78,6 @@ fn chars_left(text: &str) -> i64 {
     POST_CHARS_MAX as i64 - text.trim().chars().count() as i64
 }
 
-/// See [`ComposerProps`].
 #[component]
 pub fn Composer(props: &ComposerProps) -> Html {
     let app = use_app();

@@ -31,9 +31,7 @@ const PARTS: char = '\u{1f}';
 pub struct NewPost {
     /// Makes sending it twice the same as sending it once.
     pub token: [u8; 16],
-    /// The text.
     pub text: String,
-    /// What it answers.
     pub reply_to: Option<ReplyTo>,
     /// The slug wished for; empty: none.
     pub slug: String,
@@ -42,7 +40,6 @@ pub struct NewPost {
 /// A post that is not saved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingPost {
-    /// The post.
     pub post: NewPost,
     /// Why it was refused; `None` while it is on its way.
     pub refused: Option<Error>,

@@ -15,7 +15,6 @@ use crate::ui::shell::layout::{NavItem, Page};
 use crate::ui::shell::lazy::{lazy_page, loaded_later};
 use crate::ui::state::use_app;
 
-/// The page.
 pub const FEATURE: Feature = Feature {
     nav: Some(NavItem::Page {
         to: Route::Explore,

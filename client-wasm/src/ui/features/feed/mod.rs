@@ -19,10 +19,8 @@ use crate::ui::features::post::Post;
 use crate::ui::kit::icons::icon_with;
 use crate::ui::state::{use_app, use_events};
 
-/// A timeline.
 #[derive(Properties, PartialEq)]
 pub struct FeedProps {
-    /// The timeline.
     pub timeline: Timeline,
     /// Its name for screen readers.
     pub label: &'static str,
@@ -30,7 +28,6 @@ pub struct FeedProps {
     pub empty: Html,
 }
 
-/// See [`FeedProps`].
 #[component]
 pub fn Feed(props: &FeedProps) -> Html {
     let app = use_app();

@@ -44,7 +44,6 @@ pub enum Reach {
     Nothing,
     /// There is more, from here on.
     More(Cursor),
-    /// To its end.
     End,
 }
 

@@ -10,7 +10,6 @@ const KEY: &str = "starling.place.";
 /// A reader's place: the post at the top of the screen and how far it is from the edge, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
-    /// The post.
     pub post: EntryRef,
     /// Its distance from the top of the screen.
     pub offset_px: i32,

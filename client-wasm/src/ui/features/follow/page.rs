@@ -11,7 +11,6 @@ use crate::ui::route::Route;
 use crate::ui::shell::layout::Page;
 use crate::ui::state::{Live, use_app, use_live};
 
-/// The page.
 #[component]
 pub fn Following() -> Html {
     let app = use_app();

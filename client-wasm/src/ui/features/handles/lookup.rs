@@ -43,11 +43,9 @@ enum Found {
 /// A handle or a slug in the address bar.
 #[derive(Properties, PartialEq)]
 struct LookupProps {
-    /// A slug.
     slug: bool,
 }
 
-/// See [`LookupProps`].
 #[component]
 fn Lookup(props: &LookupProps) -> Html {
     let app = use_app();

@@ -27,7 +27,6 @@ pub fn handle_held(handle: &str) -> String {
     format!("You are @{handle}. Nobody else in the network has this name.")
 }
 
-/// An offer that stands.
 pub fn offer_stands(handle: &str, to: &str) -> String {
     format!(
         "@{handle} is offered to {to}, who has it as soon as they ask for it. Tell them; until then it is yours."

@@ -16,7 +16,6 @@ use crate::ui::route::Route;
 use crate::ui::shell::layout::{NavItem, Page};
 use crate::ui::state::{AppContext, Dialog};
 
-/// The page.
 pub const FEATURE: Feature = Feature {
     nav: Some(NavItem::Page {
         to: Route::Home,

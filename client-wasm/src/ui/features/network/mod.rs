@@ -71,7 +71,6 @@ fn live_since(before: &NetworkView, now: &NetworkView) -> Vec<PeerId> {
         .collect()
 }
 
-/// The page.
 #[component]
 fn Network() -> Html {
     let app = use_app();

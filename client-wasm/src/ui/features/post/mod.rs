@@ -56,14 +56,12 @@ pub enum Shown {
     Focus,
 }
 
-/// A post.
 #[derive(Properties, PartialEq)]
 pub struct PostProps {
     /// What may be done. Not the whole app: posts need not be drawn again whenever anything changes.
     pub ui: Ui,
     /// The wall clock in milliseconds.
     pub now_ms: u64,
-    /// The post.
     pub post: Rc<PostView>,
     /// How it is shown.
     #[prop_or_default]
@@ -79,7 +77,6 @@ pub struct PostProps {
     pub below: Option<EntryRef>,
 }
 
-/// See [`PostProps`].
 #[component]
 pub fn Post(props: &PostProps) -> Html {
     let unfolded = use_state_eq(|| false);

@@ -31,9 +31,7 @@ impl PostPart {
     };
 }
 
-/// A change of one post.
 pub struct PostChange {
-    /// The post.
     pub post: EntryRef,
     /// Makes the change.
     pub apply: Box<dyn Fn(&mut PostView)>,
@@ -48,7 +46,6 @@ pub fn post_change(event: &Event) -> Option<PostChange> {
 pub struct PostContext<'a> {
     /// What may be done.
     pub ui: &'a Ui,
-    /// The post.
     pub post: &'a Rc<PostView>,
     /// How it is shown.
     pub shown: Shown,
@@ -94,9 +91,7 @@ impl OpenParts {
 /// What a query answers about a post: below the post, kept up to date.
 #[derive(Properties, PartialEq)]
 pub struct DetailsProps {
-    /// The post.
     pub post: Rc<PostView>,
-    /// The query.
     pub query: Query,
     /// Its name for tests.
     pub testid: &'static str,
@@ -106,15 +101,11 @@ pub struct DetailsProps {
 
 /// What there is to draw.
 pub struct Details {
-    /// The app.
     pub app: Rc<AppContext>,
-    /// The post.
     pub post: Rc<PostView>,
-    /// The answer.
     pub answer: Option<Rc<QueryResult>>,
 }
 
-/// See [`DetailsProps`].
 #[component]
 pub fn PostDetails(props: &DetailsProps) -> Html {
     let (app, entry) = (use_app(), props.post.entry);

@@ -15,7 +15,6 @@ pub fn is_long(text: &str) -> bool {
     lines_at_least(text) > FOLDED_LINES + 2
 }
 
-/// A text.
 pub fn post_text(text: &str, folded: bool) -> Html {
     html! {
         <div

@@ -47,14 +47,11 @@ const REFRESH_MS: u32 = 3_000;
 /// The same interval in milliseconds before any peer was asked, which may never happen.
 const UNASKED_MS: u32 = 10_000;
 
-/// Whose page.
 #[derive(Properties, PartialEq)]
 struct ProfileProps {
-    /// The account.
     account: AccountId,
 }
 
-/// See [`ProfileProps`].
 #[component]
 fn Profile(props: &ProfileProps) -> Html {
     let app = use_app();

@@ -42,7 +42,6 @@ fn react(post: EntryRef, emoji: &str) -> Command {
     Command::React { post, emoji }
 }
 
-/// The own reaction.
 fn own(reactions: &[ReactionCount]) -> Option<&str> {
     let mine = reactions.iter().find(|reaction| reaction.mine);
     mine.map(|reaction| reaction.emoji.as_str())

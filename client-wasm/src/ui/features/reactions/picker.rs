@@ -40,7 +40,6 @@ pub(super) fn toggle(context: &PostContext<'_>) -> Callback<MouseEvent> {
     })
 }
 
-/// The picker.
 pub(super) fn picker(context: &PostContext<'_>) -> Html {
     let (post, mine) = (context.post.entry, own(&context.post.beside.reactions));
     let close = {

@@ -58,7 +58,6 @@ struct Check {
     wrong: bool,
 }
 
-/// See [`RecoveryPhraseProps`].
 #[component]
 fn RecoveryPhrase(props: &RecoveryPhraseProps) -> Html {
     let app = use_app();

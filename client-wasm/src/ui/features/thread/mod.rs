@@ -43,14 +43,11 @@ loaded_later!(
 /// Interval in milliseconds at which the thread is read again while peers are asked.
 const SEARCH_PAUSE_MS: u32 = 2_000;
 
-/// Which post.
 #[derive(Properties, PartialEq)]
 pub struct ThreadProps {
-    /// The post.
     pub post: EntryRef,
 }
 
-/// See [`ThreadProps`].
 #[component]
 pub fn Thread(props: &ThreadProps) -> Html {
     let app = use_app();
