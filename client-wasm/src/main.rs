@@ -1,5 +1,6 @@
-//! Starling in a browser: one wasm, two programs. In a window it is the interface and the broker of peer connections, in a dedicated worker the
-//! engine with its store and links. They share types and the messages of [`worker::port`], never memory.
+//! Starling in a browser: one wasm, two programs. In a window it is the interface and the broker of peer connections,
+//! in a dedicated worker the engine with its store and links. They share types and the messages of [`worker::port`],
+//! never memory.
 //!
 //! Natively only what is pure compiles, for tests.
 // A program has no outside: `pub` here means "for the other modules".

@@ -1,5 +1,5 @@
-//! How long it takes to say who keeps whose feeds, for a million accounts over a thousand relays, and how much moves when
-//! one relay is lost. One JSON object per figure.
+//! How long it takes to say who keeps whose feeds, for a million accounts over a thousand relays, and how much moves
+//! when one relay is lost. One JSON object per figure.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,

@@ -1,5 +1,5 @@
-//! Entries a relay's engine takes in per second on one core, its store in memory, beside the raw signature check: what the
-//! engine itself costs. Prints one JSON object per line.
+//! Entries a relay's engine takes in per second on one core, its store in memory, beside the raw signature check: what
+//! the engine itself costs. Prints one JSON object per line.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,

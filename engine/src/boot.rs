@@ -1,4 +1,5 @@
-//! Reading the store at the start: the tables that are held in memory, then the newest own entries. Other entries stay on disk.
+//! Reading the store at the start: the tables that are held in memory, then the newest own entries. Other entries stay
+//! on disk.
 
 use protocol::kinds::Revocation;
 use protocol::{AccountId, DeviceId, PeerId, codec};

@@ -1,7 +1,7 @@
 //! What every part may use: time, randomness, configuration, who this peer is, and the outputs of the input at hand.
 //!
-//! Invariants: what one input writes goes to the store as one batch; loads are emitted after it, so a load sees everything its
-//! input wrote. Nothing is acknowledged before the batch that carries it was reported as persisted.
+//! Invariants: what one input writes goes to the store as one batch; loads are emitted after it, so a load sees
+//! everything its input wrote. Nothing is acknowledged before the batch that carries it was reported as persisted.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -362,8 +362,8 @@ impl Ctx {
         self.owners.remove(&id)
     }
 
-    /// Ends an input: one batch with what it wrote, then its loads. `feeds`: the feeds the batch makes durable. Returns what can
-    /// be acknowledged at once, because nothing had to be written for it.
+    /// Ends an input: one batch with what it wrote, then its loads. `feeds`: the feeds the batch makes durable.
+    /// Returns what can be acknowledged at once, because nothing had to be written for it.
     pub(crate) fn flush(&mut self, feeds: Vec<Reached>) -> Option<Commit> {
         let commit = Commit {
             feeds,

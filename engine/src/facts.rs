@@ -1,4 +1,5 @@
-//! What one part of the engine tells the others. Parts do not call upwards: they record a fact, and [`crate::Engine`] routes it.
+//! What one part of the engine tells the others. Parts do not call upwards: they record a fact, and [`crate::Engine`]
+//! routes it.
 
 use protocol::messages::{FeedHead, Message};
 use protocol::names::RegistryId;

@@ -76,8 +76,8 @@ pub enum Input {
     LinkDown { link: LinkId },
     /// Dialling ended without a channel.
     DialFailed { peer: PeerId },
-    /// The adapter wants to open a channel to a peer and has a signaling message for it (see [`Output::Introduced`]). Neighbours
-    /// forward it; it may be lost.
+    /// The adapter wants to open a channel to a peer and has a signaling message for it (see [`Output::Introduced`]).
+    /// Neighbours forward it; it may be lost.
     Introduce {
         /// The receiver.
         to: PeerId,
@@ -86,14 +86,15 @@ pub enum Input {
     },
     /// Peers that could be dialled became known (by signaling, or by the address book of the adapter).
     Candidates(Vec<Candidate>),
-    /// The description that this relay publishes from now on; the engine fills in the key, heartbeat and revision. Browsers
-    /// ignore it.
+    /// The description that this relay publishes from now on; the engine fills in the key, heartbeat and revision.
+    /// Browsers ignore it.
     Describe(Box<protocol::messages::directory::Description>),
     /// The adapter's latest measurement of this relay, which becomes part of its description.
     RelayMetrics(RelayMetrics),
     /// Entries from a backup, taken in like those of a neighbour.
     Entries(Vec<protocol::Entry>),
-    /// This relay is to stop: what only it holds is handed over to others first. Progress is reported by [`Event::Repair`].
+    /// This relay is to stop: what only it holds is handed over to others first. Progress is reported by
+    /// [`Event::Repair`].
     HandOver {
         /// It will not come back: its share is given to others.
         for_good: bool,
@@ -219,7 +220,8 @@ pub enum Log {
         /// How many of them keep each account's feeds.
         replicas: usize,
     },
-    /// The number of replicas of each feed fell below the wanted number, since too few relays are alive; or it was restored.
+    /// The number of replicas of each feed fell below the wanted number, since too few relays are alive; or it was
+    /// restored.
     Copies {
         /// Copies wanted.
         wanted: usize,
@@ -280,8 +282,8 @@ pub struct Config {
     pub repair_bytes_per_s: u32,
     /// Accounts a relay holds beside its share, while there are enough other relays that keep them.
     pub cached_accounts_max: usize,
-    /// A relay that keeps feeds, and signs for what it has. Others hold only those of the people linked with them and of whom
-    /// these look at, and their word is that of any peer.
+    /// A relay that keeps feeds, and signs for what it has. Others hold only those of the people linked with them and
+    /// of whom these look at, and their word is that of any peer.
     pub worker: bool,
     /// A relay that joins others, and so has to catch up with them before it serves.
     pub joins: bool,
@@ -360,8 +362,8 @@ impl Routing {
     /// The greatest weight that is accepted: with a greater one, the other terms would vanish in rounding.
     pub const WEIGHT_MAX: f32 = 1_000_000.0;
 
-    /// These weights, in the order of [`Self::weights`]. `None` if relays cannot be ranked by them: all are 0, or one is
-    /// negative, not a number or above [`Self::WEIGHT_MAX`].
+    /// These weights, in the order of [`Self::weights`]. `None` if relays cannot be ranked by them: all are 0, or one
+    /// is negative, not a number or above [`Self::WEIGHT_MAX`].
     #[must_use]
     pub fn weighing(weights: [f32; 4]) -> Option<Self> {
         let sound = weights
@@ -411,8 +413,8 @@ pub const REPAIR_GRACE: core::time::Duration = core::time::Duration::from_mins(5
 /// Default limit of questions about names that one neighbour may ask per minute.
 pub const NAMES_PER_MINUTE: u32 = 30;
 
-/// Requests to the registry a minute unless told otherwise, a hundred a second: more than people who come at once, and few
-/// enough that a flood of names is seen before it has taken many.
+/// Requests to the registry a minute unless told otherwise, a hundred a second: more than people who come at once, and
+/// few enough that a flood of names is seen before it has taken many.
 pub const CLAIMS_PER_MINUTE: u32 = 6_000;
 
 /// Browser or relay.

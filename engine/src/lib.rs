@@ -1,13 +1,15 @@
 //! Starling's engine: feeds, sync, views and social rules.
 //!
-//! Sans-I/O. One contract, stated in [`io`]: **one input, drain all outputs, then wait for the next deadline.** The same engine
-//! runs in a tab, in a relay, and many times over in one simulated network; the same seed and the same inputs give the same outputs.
+//! Sans-I/O. One contract, stated in [`io`]: **one input, drain all outputs, then wait for the next deadline.** The
+//! same engine runs in a tab, in a relay, and many times over in one simulated network; the same seed and the same
+//! inputs give the same outputs.
 //!
-//! [`Engine`] is made of parts that know each other in one direction only, from the bottom: `log` keeps feeds, `relays` lists relays,
-//! `net` holds links and neighbours, `sync` exchanges entries, `kinds` knows what entries say, `views` reads it, `person` and
-//! `relay` are the two roles of a peer. A part takes `ctx` (time, randomness, outputs) and what it reads, and records facts. This file
-//! routes inputs and facts to the parts, and `role` routes those that concern a role to `person` or `relay`; nothing else does.
-//! [`api`] is the edge to an interface, [`store`] the edge to a disk.
+//! [`Engine`] is made of parts that know each other in one direction only, from the bottom: `log` keeps feeds,
+//! `relays` lists relays, `net` holds links and neighbours, `sync` exchanges entries, `kinds` knows what entries say,
+//! `views` reads it, `person` and `relay` are the two roles of a peer. A part takes `ctx` (time, randomness, outputs)
+//! and what it reads, and records facts. This file routes inputs and facts to the parts, and `role` routes those that
+//! concern a role to `person` or `relay`; nothing else does. [`api`] is the edge to an interface, [`store`] the edge
+//! to a disk.
 //!
 //! What is absent: a clock, a socket, a file, a thread, a lock, an iteration order that depends on chance.
 
@@ -66,8 +68,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A peer whose randomness all comes from `seed` (32 bytes; from the operating system in a program, chosen in a test). Emits the
-    /// loads that read its store.
+    /// A peer whose randomness all comes from `seed` (32 bytes; from the operating system in a program, chosen in a
+    /// test). Emits the loads that read its store.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], now: Now) -> Self {
         let (role, setup) = Role::new(&config, now);

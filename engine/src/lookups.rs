@@ -110,7 +110,8 @@ impl Lookups {
     }
 }
 
-/// Checks what the registry signed in an answer to one of this peer's own questions. `None`: the neighbour broke the protocol.
+/// Checks what the registry signed in an answer to one of this peer's own questions. `None`: the neighbour broke the
+/// protocol.
 pub(crate) fn verified(
     ctx: &mut Ctx,
     kinds: &mut Kinds,

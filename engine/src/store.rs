@@ -1,19 +1,21 @@
 //! Storage as an effect: what the engine asks of a disk.
 //!
-//! The store is an ordered map per [`Table`] from key bytes to value bytes, keys compared as unsigned bytes. The engine
-//! emits [`Batch`]es (atomic: after a crash either all of a batch is there or nothing of it, and no batch is there without
-//! all earlier ones) and [`Load`] requests. Adapters (fjall, IndexedDB, memory) execute them and decide nothing.
+//! The store is an ordered map per [`Table`] from key bytes to value bytes, keys compared as unsigned bytes. The
+//! engine emits [`Batch`]es (atomic: after a crash either all of a batch is there or nothing of it, and no batch is
+//! there without all earlier ones) and [`Load`] requests. Adapters (fjall, IndexedDB, memory) execute them and decide
+//! nothing.
 //!
-//! A load sees every batch emitted before it, whether or not that batch is durable yet: the adapter executes both in order.
+//! A load sees every batch emitted before it, whether or not that batch is durable yet: the adapter executes both in
+//! order.
 
 use protocol::codec;
 use serde::{Deserialize, Serialize};
 
 /// Version of the rows in all tables: their keys, values and meaning.
 ///
-/// Every store keeps this number beside the rows. A store with a higher number was written by a later version of the program
-/// and is refused; one with a lower number is migrated before the engine reads it. Raise it together with the migrations
-/// whenever an earlier version of the engine could not use the rows.
+/// Every store keeps this number beside the rows. A store with a higher number was written by a later version of the
+/// program and is refused; one with a lower number is migrated before the engine reads it. Raise it together with the
+/// migrations whenever an earlier version of the engine could not use the rows.
 pub const FORMAT: u32 = 1;
 
 macro_rules! tables {
@@ -158,8 +160,9 @@ pub enum Read {
         /// From the end backwards.
         reverse: bool,
     },
-    /// Of the rows whose key starts with `prefix`, the first of each group, in key order. Rows are in one group if they agree in the
-    /// `group` bytes after the prefix as well. The other rows of a group are skipped unread, however many they are.
+    /// Of the rows whose key starts with `prefix`, the first of each group, in key order. Rows are in one group if
+    /// they agree in the `group` bytes after the prefix as well. The other rows of a group are skipped unread, however
+    /// many they are.
     FirstOfEach {
         table: Table,
         /// What the keys start with.
@@ -177,8 +180,8 @@ pub type Row = (Vec<u8>, Vec<u8>);
 /// The rows of each read of a [`Load`], in its order.
 pub type Rows = Vec<Vec<Row>>;
 
-/// The smallest key greater than every key that starts with `prefix`: the end of a prefix range. A prefix of nothing but
-/// `0xff` bytes has none; then a longer run of `0xff` than any key serves.
+/// The smallest key greater than every key that starts with `prefix`: the end of a prefix range. A prefix of nothing
+/// but `0xff` bytes has none; then a longer run of `0xff` than any key serves.
 #[must_use]
 pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();

@@ -1,9 +1,9 @@
 //! Canonical bytes: postcard, exactly consumed, each value in its one form.
 //!
-//! Invariant: what [`decode`] accepts, [`encode`] gives back byte for byte. Postcard writes an integer or a length in one
-//! way but reads several (`05` and `85 00` are both five); members must never disagree about what bytes say, so bytes
-//! are accepted only if their value is written that way. Source: the
-//! [postcard wire format](https://postcard.jamesmunns.com/wire-format).
+//! Invariant: what [`decode`] accepts, [`encode`] gives back byte for byte. Postcard writes an integer or a length in
+//! one way but reads several (`05` and `85 00` are both five); members must never disagree about what bytes say, so
+//! bytes are accepted only if their value is written that way. Source: the [postcard wire
+//! format](https://postcard.jamesmunns.com/wire-format).
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;

@@ -1,24 +1,24 @@
 //! Failure detection by gossiped heartbeats.
 //!
-//! After van Renesse, Minsky, Hayden ("A Gossip-Style Failure Detection Service", Middleware 1998): each peer counts its
-//! heartbeats, a peer that learns of a higher counter forwards it, and each judges by its own clock when it last saw a counter
-//! rise. No peer is polled, so watching a hundred peers costs only their heartbeats.
+//! After van Renesse, Minsky, Hayden ("A Gossip-Style Failure Detection Service", Middleware 1998): each peer counts
+//! its heartbeats, a peer that learns of a higher counter forwards it, and each judges by its own clock when it last
+//! saw a counter rise. No peer is polled, so watching a hundred peers costs only their heartbeats.
 //!
-//! A peer goes *alive* → *suspect* → *dead* → *gone*, one step at a time, each reported once ([`Detector::poll`]); a higher
-//! counter makes it alive again at any step. A suspect gets no new work. A dead peer is replaced. A peer that is gone is
-//! forgotten, except for its counter, which is kept for some hours so that old heartbeats do not revive it.
+//! A peer goes *alive* → *suspect* → *dead* → *gone*, one step at a time, each reported once ([`Detector::poll`]); a
+//! higher counter makes it alive again at any step. A suspect gets no new work. A dead peer is replaced. A peer that
+//! is gone is forgotten, except for its counter, which is kept for some hours so that old heartbeats do not revive it.
 //!
-//! **False suspicions.** A living peer is suspected when no rise of its counter arrives for `missed_max` periods and a half: one
-//! heartbeat lost is never enough, nor one that is half a period late. With losses of one in ten on each of three ways, two
-//! heartbeats in a row are lost on all of them once in a million; in practice a link or a machine stalls for longer, and then
-//! the suspicion is justified. A false suspicion costs little: the next heartbeat revokes it. A dead peer is seen as alive for as
-//! long as `missed_max` periods and a half, plus the time gossip takes.
+//! **False suspicions.** A living peer is suspected when no rise of its counter arrives for `missed_max` periods and a
+//! half: one heartbeat lost is never enough, nor one that is half a period late. With losses of one in ten on each of
+//! three ways, two heartbeats in a row are lost on all of them once in a million; in practice a link or a machine
+//! stalls for longer, and then the suspicion is justified. A false suspicion costs little: the next heartbeat revokes
+//! it. A dead peer is seen as alive for as long as `missed_max` periods and a half, plus the time gossip takes.
 //!
-//! **Suspected partition.** If this peer did not run for a while (a frozen tab, a sleeping machine), all others seem silent:
-//! time in which [`Detector::tick`] was not called does not count. If many seem to have died within [`Config::dead_after`],
-//! this peer is more likely cut off than they are dead: while [`Detector::suspects_partition`], nothing should be done about it,
-//! until enough of them are heard again or forgotten. If the suspicion ended earlier, it would end before a death has
-//! consequences, and be useless.
+//! **Suspected partition.** If this peer did not run for a while (a frozen tab, a sleeping machine), all others seem
+//! silent: time in which [`Detector::tick`] was not called does not count. If many seem to have died within
+//! [`Config::dead_after`], this peer is more likely cut off than they are dead: while
+//! [`Detector::suspects_partition`], nothing should be done about it, until enough of them are heard again or
+//! forgotten. If the suspicion ended earlier, it would end before a death has consequences, and be useless.
 
 use core::fmt::Debug;
 use core::time::Duration;
@@ -26,8 +26,8 @@ use std::collections::VecDeque;
 
 use ordered::Map;
 
-/// Time for which an old counter does not revive a peer that is gone. Longer than old heartbeats circulate, and short enough
-/// that a peer whose counter ran ahead, for instance by a wrong clock, is not dead for good. A guess.
+/// Time for which an old counter does not revive a peer that is gone. Longer than old heartbeats circulate, and short
+/// enough that a peer whose counter ran ahead, for instance by a wrong clock, is not dead for good. A guess.
 const GONE_KEPT: Duration = Duration::from_hours(6);
 
 /// When a peer changes its state.
@@ -45,8 +45,8 @@ pub struct Config {
     pub partition_share: f64,
     /// … and at least this many: of three peers one may die.
     pub partition_min: usize,
-    /// Peers watched. Policy when full: the peer silent for longest is forgotten, unless all live; then new peers are not
-    /// watched.
+    /// Peers watched. Policy when full: the peer silent for longest is forgotten, unless all live; then new peers are
+    /// not watched.
     pub peers_max: usize,
 }
 
@@ -240,8 +240,8 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         self.judge_itself(now);
     }
 
-    /// From now on heartbeats are expected this often, and a peer silent for `dead_after` is dead: for a peer that hears
-    /// them more slowly than they are sent.
+    /// From now on heartbeats are expected this often, and a peer silent for `dead_after` is dead: for a peer that
+    /// hears them more slowly than they are sent.
     pub fn set_pace(&mut self, heartbeat_every: Duration, dead_after: Duration) {
         if heartbeat_every < self.config.heartbeat_every {
             // A peer may be due earlier.
@@ -288,8 +288,8 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         self.peers.iter().map(|(peer, watched)| (peer, watched.state))
     }
 
-    /// Whether a partition is suspected: many peers fell silent at once, so this peer is more likely cut off. Changes of state are
-    /// reported meanwhile, but should have no consequences.
+    /// Whether a partition is suspected: many peers fell silent at once, so this peer is more likely cut off. Changes
+    /// of state are reported meanwhile, but should have no consequences.
     #[must_use]
     pub const fn suspects_partition(&self) -> bool {
         self.suspected_since.is_some()

@@ -31,9 +31,10 @@
 //! # Ok::<(), gossip::typed::Error>(())
 //! ```
 //!
-//! The bytes are the tag as a postcard `u32` and then the value in postcard. Invariants: a message has one form and is at
-//! most [`LEN_MAX`] long; whatever the bytes are, decoding ends with a message or an [`Error`], and a tag this program
-//! does not know is a message too (`Unknown`), whole, so that an old member can keep or pass on what newer ones say.
+//! The bytes are the tag as a postcard `u32` and then the value in postcard. Invariants: a message has one form and is
+//! at most [`LEN_MAX`] long; whatever the bytes are, decoding ends with a message or an [`Error`], and a tag this
+//! program does not know is a message too (`Unknown`), whole, so that an old member can keep or pass on what newer
+//! ones say.
 //!
 //! A tag belongs to its type for ever: when the type changes in a way postcard cannot read, give it a new tag. Types in
 //! messages must write a value in one way only (`BTreeMap`, not `HashMap`), or a receiver takes it for malformed; and
@@ -189,8 +190,8 @@ fn checked(bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
 
 /// Makes the `enum` of everything a program says, a variant for each tag, and its [`Messages`](crate::typed::Messages).
 ///
-/// Beside the variants given it has `Unknown { tag, bytes }`, for tags this program does not know. Two variants with one
-/// tag do not compile. See [`typed`](crate::typed).
+/// Beside the variants given it has `Unknown { tag, bytes }`, for tags this program does not know. Two variants with
+/// one tag do not compile. See [`typed`](crate::typed).
 #[macro_export]
 macro_rules! messages {
     (

@@ -1,9 +1,9 @@
 //! The bytes of messages between members of a [`Swarm`](crate::swarm::Swarm).
 //!
-//! A message is [`VERSION`] and then postcard (see `tests/wire.rs` for golden ones). The types written are this module's
-//! own, so that the core may change its types without the wire noticing. Invariants: a message has one form; decoding
-//! ends with a message within every limit below or with [`Malformed`], whatever the bytes are; numbers of messages stay
-//! so far from the end of `u64` that computing with received numbers never overflows.
+//! A message is [`VERSION`] and then postcard (see `tests/wire.rs` for golden ones). The types written are this
+//! module's own, so that the core may change its types without the wire noticing. Invariants: a message has one form;
+//! decoding ends with a message within every limit below or with [`Malformed`], whatever the bytes are; numbers of
+//! messages stay so far from the end of `u64` that computing with received numbers never overflows.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;

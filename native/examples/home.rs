@@ -1,7 +1,8 @@
 //! How long a page of a home timeline takes when a million entries are stored, one JSON object per line:
 //!
-//! - `home_page_p50`, `home_page_p99`: a page of 50 for a person who follows 2,000 of 10,000 accounts, in the engine a tab runs,
-//!   on the relay's own store, from the request to the response; pages from the newest down, on a reopened store.
+//! - `home_page_p50`, `home_page_p99`: a page of 50 for a person who follows 2,000 of 10,000 accounts, in the engine a
+//!   tab runs, on the relay's own store, from the request to the response; pages from the newest down, on a reopened
+//!   store.
 //!
 //! ```text
 //! cargo run --release -p starling-native --example home [ENTRIES]

@@ -2,7 +2,8 @@
 //!
 //! - `signature_checks_per_s`: Ed25519 signatures of entries checked, one thread;
 //! - `store_commits_per_s`: batches given one at a time, each awaited;
-//! - `engine_entries_per_s`: entries taken from a peer, verified, stored, and covered by a receipt, everything but sockets.
+//! - `engine_entries_per_s`: entries taken from a peer, verified, stored, and covered by a receipt, everything but
+//!   sockets.
 //!
 //! ```text
 //! cargo run --release -p starling-native --example rates [ENTRIES [FOLDER]]

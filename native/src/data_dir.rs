@@ -56,8 +56,8 @@ pub fn holder(path: &Path) -> Option<u32> {
     fs::read_to_string(path.join(LOCK_FILE)).ok()?.trim().parse().ok()
 }
 
-/// Writes a file in a data folder, atomically and durably, readable by its owner only. The owner of the folder becomes the
-/// owner of the file, so that a relay can read what root wrote.
+/// Writes a file in a data folder, atomically and durably, readable by its owner only. The owner of the folder becomes
+/// the owner of the file, so that a relay can read what root wrote.
 ///
 /// # Errors
 /// If it cannot be written; the previous content is unchanged then.
@@ -161,8 +161,8 @@ fn written_format(path: &Path) -> Result<Option<u32>, DataDirError> {
     }
 }
 
-/// Checks the format of a folder that this process has locked, and writes it down where it is missing. Migrations of earlier
-/// formats belong here, before the number is written.
+/// Checks the format of a folder that this process has locked, and writes it down where it is missing. Migrations of
+/// earlier formats belong here, before the number is written.
 fn settle_format(path: &Path) -> Result<(), DataDirError> {
     if written_format(path)?.is_none() {
         let text = format!("{FORMAT_UNWRITTEN}\n");

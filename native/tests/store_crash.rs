@@ -1,5 +1,5 @@
-//! The store alone, killed in the middle of a flood of batches: all that was reported is there, and no batch without all
-//! earlier ones.
+//! The store alone, killed in the middle of a flood of batches: all that was reported is there, and no batch without
+//! all earlier ones.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails")]
 

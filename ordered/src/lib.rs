@@ -1,9 +1,9 @@
 //! An ordered map and an ordered set that cost little code.
 //!
-//! A B-tree of the standard library takes about 6 kB of WebAssembly for each pair of key and value types, which is too much
-//! for an app with dozens of tables. Here entries are sorted in chunks of at most [`CHUNK_MAX`]: two binary searches find an
-//! entry, and an insertion moves half a chunk on average. That is a sixth of the code; a lookup among ten thousand entries
-//! takes 1.5 times as long, among a million (1 µs) three times as long.
+//! A B-tree of the standard library takes about 6 kB of WebAssembly for each pair of key and value types, which is too
+//! much for an app with dozens of tables. Here entries are sorted in chunks of at most [`CHUNK_MAX`]: two binary
+//! searches find an entry, and an insertion moves half a chunk on average. That is a sixth of the code; a lookup among
+//! ten thousand entries takes 1.5 times as long, among a million (1 µs) three times as long.
 //!
 //! [`sorted_by_key`] replaces `slice::sort_by_key` for short lists, with a tenth of its code.
 //!

@@ -8,8 +8,8 @@ use crate::iter::{Iter, Position};
 
 /// A map whose entries are sorted by key.
 ///
-/// The three private methods that hold most of the code are not copied into their callers in what is downloaded: that made it
-/// 5.6 kB larger.
+/// The three private methods that hold most of the code are not copied into their callers in what is downloaded: that
+/// made it 5.6 kB larger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map<K, V> {
     pub(crate) chunks: Vec<Vec<(K, V)>>,

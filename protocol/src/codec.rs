@@ -1,8 +1,9 @@
 //! Canonical encoding: postcard, with exactly one encoding per value and no bytes left over.
 //!
 //! Postcard writes an integer or a length in one way but reads several: `05` and `85 00` are both five, and a length
-//! written with more than five bytes is read on 64-bit machines and refused on 32-bit ones. Two peers must never disagree
-//! about the meaning of bytes, so bytes from a wire are accepted only if encoding the value gives the same bytes again.
+//! written with more than five bytes is read on 64-bit machines and refused on 32-bit ones. Two peers must never
+//! disagree about the meaning of bytes, so bytes from a wire are accepted only if encoding the value gives the same
+//! bytes again.
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
@@ -16,7 +17,8 @@ pub struct Malformed;
 /// The postcard bytes of `value`.
 ///
 /// # Panics
-/// If postcard cannot express `T`, such as a sequence of unknown length: a bug that must not go unnoticed under a signature.
+/// If postcard cannot express `T`, such as a sequence of unknown length: a bug that must not go unnoticed under a
+/// signature.
 #[must_use]
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     encode_after(Vec::new(), value)
@@ -55,8 +57,8 @@ pub fn decode_open<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, M
     }
 }
 
-/// Allows bytes to follow and other than canonical encodings: for records from the local disk, never for bytes from other
-/// peers (use [`decode_open`]).
+/// Allows bytes to follow and other than canonical encodings: for records from the local disk, never for bytes from
+/// other peers (use [`decode_open`]).
 ///
 /// # Errors
 /// [`Malformed`] if the bytes do not decode.

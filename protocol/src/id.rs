@@ -1,8 +1,8 @@
 //! Identifiers: 32 bytes each, told apart by type.
 //!
 //! The text form of an id is lower-case base32 (RFC 4648 section 6, no padding) of the 32 bytes and two checksum bytes
-//! (the start of their BLAKE3 hash), 55 characters. It can be put into a link or a QR code and selected by a double click,
-//! and the checksum detects typing errors.
+//! (the start of their BLAKE3 hash), 55 characters. It can be put into a link or a QR code and selected by a double
+//! click, and the checksum detects typing errors.
 
 use core::fmt;
 use core::str::FromStr;

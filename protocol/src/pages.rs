@@ -1,8 +1,8 @@
-//! Page names of the app: the first part of a path such as `/explore`. The app's router and the registry's validation both
-//! read them here, so a page cannot be added whose name could be claimed as a handle or slug.
+//! Page names of the app: the first part of a path such as `/explore`. The app's router and the registry's validation
+//! both read them here, so a page cannot be added whose name could be claimed as a handle or slug.
 //!
-//! Invariant: every name in [`PAGES`], [`SERVICES`] and [`RESERVED`] is lower-case ASCII and occurs once. The registry gives
-//! none of them out. A name that an account already held when it was added here stays with that account.
+//! Invariant: every name in [`PAGES`], [`SERVICES`] and [`RESERVED`] is lower-case ASCII and occurs once. The registry
+//! gives none of them out. A name that an account already held when it was added here stays with that account.
 
 /// Public posts.
 pub const EXPLORE: &str = "explore";
@@ -70,8 +70,8 @@ pub const SERVICES: &[&str] = &[
     "signal", "static", "status", "styles", "sw", "ws",
 ];
 
-/// Further names that the registry gives to nobody: they would read as the network itself or as its operators, or are the
-/// singular of a page's name.
+/// Further names that the registry gives to nobody: they would read as the network itself or as its operators, or are
+/// the singular of a page's name.
 pub const RESERVED: &[&str] = &[
     "account",
     "administrator",

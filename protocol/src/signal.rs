@@ -7,8 +7,8 @@
 //! client → Signal { to, payload }        server → Signal { from, payload }
 //! ```
 //!
-//! A payload is a [`Payload`] in postcard bytes; the server forwards it without reading it. Modifying it gains nothing: the
-//! link handshake binds both peers' keys to both DTLS fingerprints.
+//! A payload is a [`Payload`] in postcard bytes; the server forwards it without reading it. Modifying it gains
+//! nothing: the link handshake binds both peers' keys to both DTLS fingerprints.
 
 use serde::{Deserialize, Serialize};
 

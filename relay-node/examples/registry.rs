@@ -1,10 +1,10 @@
-//! How many names a registry gives away in a second, one JSON object per line: requests are checked, decided durably, and
-//! answered with a signed receipt.
+//! How many names a registry gives away in a second, one JSON object per line: requests are checked, decided durably,
+//! and answered with a signed receipt.
 //!
 //! - `claims_per_s_embedded`: in a file; `slug_claims_per_s_embedded`: of slugs, which are counted;
 //! - `claims_per_s_etcd`, `slug_claims_per_s_etcd`: in the etcd at the address given;
-//! - `raw_txns_per_s` (`"peer":"etcd"`): the same transactions given to etcd's client directly, with nothing around them, in
-//!   turns with the former; `etcd_fraction_of_raw` is the one by the other.
+//! - `raw_txns_per_s` (`"peer":"etcd"`): the same transactions given to etcd's client directly, with nothing around
+//!   them, in turns with the former; `etcd_fraction_of_raw` is the one by the other.
 //!
 //! ```text
 //! cargo run --release -p starling-relay-node --example registry [etcd://127.0.0.1:2379]

@@ -1,7 +1,7 @@
 //! The relay's key: made at the first start, kept in one file that only its owner may read.
 //!
-//! The file is the relay's identity, with which receipts are signed. A relay that loses it becomes another one, to which its
-//! earlier receipts do not apply.
+//! The file is the relay's identity, with which receipts are signed. A relay that loses it becomes another one, to
+//! which its earlier receipts do not apply.
 
 use std::fs::{self, Permissions};
 use std::io;

@@ -120,8 +120,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts everything. When it returns, connections are accepted; the engine may still be reading its store. `files`: the
-    /// embedded app, served unless the settings name a folder.
+    /// Starts everything. When it returns, connections are accepted; the engine may still be reading its store.
+    /// `files`: the embedded app, served unless the settings name a folder.
     ///
     /// # Errors
     /// [`StartError`]; nothing goes on running.
@@ -365,8 +365,8 @@ impl Relay {
         self.thread.ended().await;
     }
 
-    /// Stops: hands over what only this relay holds, accepts nothing new, closes links in order, and writes everything to the
-    /// disk. Returns whether all of it is there.
+    /// Stops: hands over what only this relay holds, accepts nothing new, closes links in order, and writes everything
+    /// to the disk. Returns whether all of it is there.
     pub async fn stop(self) -> bool {
         if !self.driver.hand_over(false, HAND_OVER_WITHIN).await {
             tracing::warn!("stopping with entries that no other relay holds yet");

@@ -2,11 +2,11 @@
 //!
 //! - **Origin** (RFC 6455 section 10.2): a page may open a socket to the server it was loaded from, or if its origin is
 //!   allowed. A request without an origin does not come from a browser, so no user's session can be misused.
-//! - **Host**: a client signs the host it dialled. When the server's own names are configured, a man in the middle cannot
-//!   forward a signature made for another host, and DNS rebinding is refused.
+//! - **Host**: a client signs the host it dialled. When the server's own names are configured, a man in the middle
+//!   cannot forward a signature made for another host, and DNS rebinding is refused.
 //! - **Address**: sockets are limited per client address. Behind a reverse proxy the address is the last one in
-//!   `X-Forwarded-For`, which is read only from trusted proxies. Loopback is trusted, and programs on this machine (loopback
-//!   without that header) are not limited.
+//!   `X-Forwarded-For`, which is read only from trusted proxies. Loopback is trusted, and programs on this machine
+//!   (loopback without that header) are not limited.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -26,8 +26,8 @@ pub struct GuardConfig {
     pub hosts: Vec<String>,
     /// Reverse proxies on other machines whose `X-Forwarded-For` is read.
     pub trusted_proxies: Vec<IpAddr>,
-    /// Most sockets of one address (IPv6: of one /64). Many people can share an address (schools, mobile networks), so the
-    /// limit is a share of the server's capacity, not what one person needs.
+    /// Most sockets of one address (IPv6: of one /64). Many people can share an address (schools, mobile networks), so
+    /// the limit is a share of the server's capacity, not what one person needs.
     pub sockets_per_address_max: usize,
 }
 
@@ -101,8 +101,8 @@ impl ConnectionGuard {
         }
     }
 
-    /// Replaces the origins that are allowed beside the configured ones: the other servers of a network, whose apps connect
-    /// to this one when their own is down.
+    /// Replaces the origins that are allowed beside the configured ones: the other servers of a network, whose apps
+    /// connect to this one when their own is down.
     pub fn allow(&self, origins: impl IntoIterator<Item = String>) {
         let mut allowed = self.allowed_now.lock().unwrap_or_else(PoisonError::into_inner);
         *allowed = origins

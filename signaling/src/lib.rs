@@ -7,8 +7,8 @@
 //! - [`mod@router`]: the WebSocket endpoint `/signal`;
 //! - [`serve`]: an HTTP server that limits connections and the time a request may take to arrive.
 //!
-//! Invariants: no message is forwarded before its sender proved its key; payloads are never read; everything that a stranger
-//! can make grow has a limit; and nothing here knows about links, so links survive a failure of this server.
+//! Invariants: no message is forwarded before its sender proved its key; payloads are never read; everything that a
+//! stranger can make grow has a limit; and nothing here knows about links, so links survive a failure of this server.
 
 pub mod connection_guard;
 pub mod rate;

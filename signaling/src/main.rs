@@ -15,8 +15,8 @@ struct Arguments {
     /// Where to listen.
     #[arg(long, env = "STARLING_LISTEN", default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
-    /// A name of this server, with the port unless it is the default one; may be repeated. Other names are refused. Without
-    /// it any name is accepted.
+    /// A name of this server, with the port unless it is the default one; may be repeated. Other names are refused.
+    /// Without it any name is accepted.
     #[arg(long, env = "STARLING_HOST", value_delimiter = ',')]
     host: Vec<String>,
     /// An origin besides the server's own whose pages may connect, such as https://app.example; may be repeated; `*`

@@ -1,4 +1,5 @@
-//! Rooms, their members, and the messages between them. Pure state: time and randomness are inputs, messages are outputs.
+//! Rooms, their members, and the messages between them. Pure state: time and randomness are inputs, messages are
+//! outputs.
 //!
 //! ```text
 //! open ─► Joining(nonce) ──join, key proven──► Joined(peer, room) ──► gone
@@ -9,8 +10,8 @@
 //! - a socket in a room has proven the key it is listed under, over a nonce nobody else was given;
 //! - a key is at most once in a room: the newest socket wins, a local member always wins;
 //! - a room without members does not exist;
-//! - sockets, rooms, members, message sizes and rates have limits; a socket that exceeds one is closed with the reason, and
-//!   a full room or server refuses new members rather than evicting old ones.
+//! - sockets, rooms, members, message sizes and rates have limits; a socket that exceeds one is closed with the
+//!   reason, and a full room or server refuses new members rather than evicting old ones.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -118,7 +119,8 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// A server without rooms. Nonces and samples are derived from `seed`, which a server takes from the operating system.
+    /// A server without rooms. Nonces and samples are derived from `seed`, which a server takes from the operating
+    /// system.
     #[must_use]
     pub fn new(limits: Limits, seed: [u8; 32]) -> Self {
         Self {
@@ -166,7 +168,8 @@ impl Rooms {
     /// Lets the server's own relay join a room without a proof. It is listed first and never replaced.
     ///
     /// # Errors
-    /// [`CloseReason::ServerFull`], [`CloseReason::RoomFull`], or [`CloseReason::Replaced`] if it is there already; nothing changed.
+    /// [`CloseReason::ServerFull`], [`CloseReason::RoomFull`], or [`CloseReason::Replaced`] if it is there already;
+    /// nothing changed.
     pub fn open_local(&mut self, now: Instant, peer: PeerId, room: RoomId) -> Result<SocketId, CloseReason> {
         if self.sockets.len() >= self.limits.sockets_max {
             return Err(CloseReason::ServerFull);

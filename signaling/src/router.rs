@@ -1,7 +1,7 @@
 //! The WebSocket endpoint `/signal`: one binary message per signal message.
 //!
-//! A connection ends when its peer leaves, breaks a rule (the reason is sent), does not answer several pings, or does not
-//! read for too long.
+//! A connection ends when its peer leaves, breaks a rule (the reason is sent), does not answer several pings, or does
+//! not read for too long.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -132,8 +132,8 @@ async fn pump(
     }
 }
 
-/// Sends the reason and waits until the peer closes: closing a TCP connection with unread input would reset it, and the peer
-/// would lose the reason.
+/// Sends the reason and waits until the peer closes: closing a TCP connection with unread input would reset it, and
+/// the peer would lose the reason.
 async fn goodbye(socket: &mut WebSocket, reason: CloseReason) {
     let close = CloseFrame {
         code: close_code::POLICY,

@@ -1,8 +1,9 @@
 //! An HTTP/1.1 server for a router, with limits on connections.
 //!
 //! Invariants: at most [`ServeLimits::connections_max`] connections are served, the next ones wait in the kernel's
-//! backlog; the head of a request must arrive within [`ServeLimits::head_within`], also on an idle connection; no connection
-//! is served for longer than [`ServeLimits::lifetime`]. Upgraded connections no longer count here: their handler limits them.
+//! backlog; the head of a request must arrive within [`ServeLimits::head_within`], also on an idle connection; no
+//! connection is served for longer than [`ServeLimits::lifetime`]. Upgraded connections no longer count here: their
+//! handler limits them.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -30,7 +31,8 @@ use crate::connection_guard::ConnectionCounts;
 pub struct ServeLimits {
     /// Connections served at a time.
     pub connections_max: usize,
-    /// Connections served at a time to one address (IPv6: one /64). Further ones are closed at once. Loopback is not limited.
+    /// Connections served at a time to one address (IPv6: one /64). Further ones are closed at once. Loopback is not
+    /// limited.
     pub connections_per_address_max: usize,
     /// Time in which the head of a request must arrive; also the time a connection may idle.
     pub head_within: Duration,
@@ -72,7 +74,8 @@ pub async fn serve(
             () = &mut stop => break,
             accepted = accepted => match accepted {
                 (Ok(place), Ok((stream, remote))) => (place, stream, remote),
-                // No file descriptors left, or a connection that was reset before it was accepted: the listener goes on.
+                // No file descriptors left, or a connection that was reset before it was accepted: the listener goes
+                // on.
                 (_, Err(error)) => {
                     tracing::warn!(%error, "accept failed");
                     sleep(Duration::from_millis(20)).await;
@@ -101,8 +104,8 @@ pub async fn serve(
     let _ = timeout(limits.finish_within, places.acquire_many(all)).await;
 }
 
-/// The router writes `Content-Length: 0` to responses without a body. For 304 that would be the length of the representation the
-/// client keeps, and 204 has none (RFC 9110 section 8.6).
+/// The router writes `Content-Length: 0` to responses without a body. For 304 that would be the length of the
+/// representation the client keeps, and 204 has none (RFC 9110 section 8.6).
 fn without_false_length(mut response: Response) -> Response {
     if matches!(
         response.status(),

@@ -1,7 +1,8 @@
 //! The signaling server: rooms, and a bounded queue for each socket. Shared by all connections.
 //!
-//! Invariants: the lock is never held across an await; a full queue drops the newest message and never blocks another socket
-//! (peers repeat what matters); when the rooms remove a socket, the reason is queued and then the queue is closed.
+//! Invariants: the lock is never held across an await; a full queue drops the newest message and never blocks another
+//! socket (peers repeat what matters); when the rooms remove a socket, the reason is queued and then the queue is
+//! closed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,8 +63,8 @@ impl SignalingServer {
         }))
     }
 
-    /// Joins a room without a socket, as the server's own relay. Signals to it arrive at the receiver with the proven key of
-    /// their sender. Dropping the [`LocalSender`] leaves the room.
+    /// Joins a room without a socket, as the server's own relay. Signals to it arrive at the receiver with the proven
+    /// key of their sender. Dropping the [`LocalSender`] leaves the room.
     ///
     /// # Errors
     /// [`CloseReason`] if the server or the room is full, or the key is in the room already.
@@ -155,7 +156,8 @@ impl State {
                 },
                 Output::Close { socket, reason } => {
                     if let Some(Queue::Socket(queue)) = self.queues.remove(&socket) {
-                        // A full queue belongs to a peer that does not read; closing the queue alone ends its connection.
+                        // A full queue belongs to a peer that does not read; closing the queue alone ends its
+                        // connection.
                         let _ = queue.try_send(Outgoing::Close(reason));
                     }
                 }

@@ -1,5 +1,5 @@
-//! What a user who posts all the time sees of the relays: whether there is one, and how long each post waits for a relay's
-//! signature.
+//! What a user who posts all the time sees of the relays: whether there is one, and how long each post waits for a
+//! relay's signature.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

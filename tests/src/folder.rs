@@ -1,5 +1,5 @@
-//! A relay's data folder with a little of everything, made through what any relay offers to the outside, and what must be found
-//! in it later. `tests/tests/fixtures/README.md` says what it is for.
+//! A relay's data folder with a little of everything, made through what any relay offers to the outside, and what must
+//! be found in it later. `tests/tests/fixtures/README.md` says what it is for.
 
 use std::path::Path;
 use std::process::Command as Process;

@@ -1,8 +1,8 @@
 //! A network of the kernel's own for one test: two sites on one switch, and a cable that can be pulled.
 //!
-//! The test runs itself once more inside (see [`crate::namespace`]) a fresh network namespace. Each site is a further one with one
-//! address; what is to be cut off together runs at one site, people included. While the cable is out every packet between
-//! the sites is lost silently, and no interface goes down: as when a switch far away fails.
+//! The test runs itself once more inside (see [`crate::namespace`]) a fresh network namespace. Each site is a further
+//! one with one address; what is to be cut off together runs at one site, people included. While the cable is out
+//! every packet between the sites is lost silently, and no interface goes down: as when a switch far away fails.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,7 +41,8 @@ pub struct At {
 }
 
 impl Lan {
-    /// Has the test of this name run inside a network of its own. `None`: it has, and passed; there is nothing left to do.
+    /// Has the test of this name run inside a network of its own. `None`: it has, and passed; there is nothing left to
+    /// do.
     ///
     /// # Errors
     /// If the kernel refuses such networks, or the inner run failed.

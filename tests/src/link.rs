@@ -65,7 +65,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// Links with the relay there (a port alone is one of this machine), as the person's device, and asks to be its neighbour.
+    /// Links with the relay there (a port alone is one of this machine), as the person's device, and asks to be its
+    /// neighbour.
     ///
     /// # Errors
     /// If the relay refuses, or is not there.

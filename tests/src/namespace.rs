@@ -1,5 +1,5 @@
-//! A test runs itself once more inside a namespace of its own, where it may do what only an administrator may outside: join
-//! networks, mount file systems. Where the kernel refuses that, the test fails and says so.
+//! A test runs itself once more inside a namespace of its own, where it may do what only an administrator may outside:
+//! join networks, mount file systems. Where the kernel refuses that, the test fails and says so.
 
 use std::process::Command;
 use std::{env, fs};
@@ -61,8 +61,8 @@ pub fn is_inside(namespace: Namespace) -> Result<bool> {
     }
 }
 
-/// Runs the test of this name inside, and waits for it. With permission the namespace is created directly; otherwise the test is root within
-/// a user namespace of its own first.
+/// Runs the test of this name inside, and waits for it. With permission the namespace is created directly; otherwise
+/// the test is root within a user namespace of its own first.
 ///
 /// # Errors
 /// If the kernel refuses, or the test failed.

@@ -1,4 +1,5 @@
-//! A proxy in front of a server on which answers can be lost, for clients that use the proxy's port instead of the server's.
+//! A proxy in front of a server on which answers can be lost, for clients that use the proxy's port instead of the
+//! server's.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -65,8 +66,8 @@ impl Proxy {
         self.port
     }
 
-    /// From now on this is asked of each piece of what the server says, and if it is so, that piece and all after it are lost.
-    /// Requests arrive at the server.
+    /// From now on this is asked of each piece of what the server says, and if it is so, that piece and all after it
+    /// are lost. Requests arrive at the server.
     pub fn lose_answers_if(&self, lost: impl Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static) {
         self.wire.send_modify(|wire| wire.lost = Some(Arc::new(lost)));
     }

@@ -1,5 +1,5 @@
-//! A client as light as can be, for load: posts are signed beforehand, sent over one link, and counted as the relay signs
-//! for them. Everything on the wire is what a tab sends.
+//! A client as light as can be, for load: posts are signed beforehand, sent over one link, and counted as the relay
+//! signs for them. Everything on the wire is what a tab sends.
 
 use std::time::{Duration, Instant};
 
@@ -150,8 +150,8 @@ impl Writer {
         self.check()
     }
 
-    /// Sends `posts` posts, one every `pause`, whether or not the relay keeps up; how long each took to be signed for, from the
-    /// moment it was due, in milliseconds.
+    /// Sends `posts` posts, one every `pause`, whether or not the relay keeps up; how long each took to be signed for,
+    /// from the moment it was due, in milliseconds.
     ///
     /// # Errors
     /// If the relay refuses one.

@@ -1,5 +1,5 @@
-//! Networks of relays, of which some die: nothing acknowledged is lost, everybody stays readable and can write, and the copies
-//! come back. Each scenario prints what happened when, and proves that the fault took effect.
+//! Networks of relays, of which some die: nothing acknowledged is lost, everybody stays readable and can write, and
+//! the copies come back. Each scenario prints what happened when, and proves that the fault took effect.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -94,8 +94,8 @@ async fn everybody_is_read(relays: &[&Relay], people: &[AccountId], entries: u64
     Ok(try_join_all(readers).await?.concat())
 }
 
-/// Each of these people writes on at one of these relays, some of them at a time, since a machine of two cores is no network.
-/// How long each took, from dialling to the relay's signature.
+/// Each of these people writes on at one of these relays, some of them at a time, since a machine of two cores is no
+/// network. How long each took, from dialling to the relay's signature.
 async fn everybody_writes(
     relays: &[&Relay],
     backlogs: Vec<Backlog>,
@@ -162,8 +162,8 @@ async fn of_seven_relays_any_two_die_and_everybody_is_readable_and_writable_at_o
         "all of it was done {:?} after the kill",
         killed.elapsed()
     ));
-    // What is asked for is 2 s, and two heartbeats and 5 s, and on a quiet machine it is far less. A machine that builds and
-    // tests other things beside it gets more, so that what fails here is a relay.
+    // What is asked for is 2 s, and two heartbeats and 5 s, and on a quiet machine it is far less. A machine that
+    // builds and tests other things beside it gets more, so that what fails here is a relay.
     let within = Duration::from_millis(2 * HEARTBEAT_MS);
     ensure!(slowest_read < Duration::from_secs(2 * 7), "{slowest_read:?}");
     ensure!(
@@ -348,8 +348,8 @@ async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> R
     Ok(())
 }
 
-/// Offers a relay a feed of which one entry says something else than was signed, as one who holds it does; what is heard from the
-/// relay at last.
+/// Offers a relay a feed of which one entry says something else than was signed, as one who holds it does; what is
+/// heard from the relay at last.
 async fn offers_changed(relay: &Relay, feed: &[VerifiedEntry], changed: usize) -> Result<String> {
     let mut link = Link::open(relay.at(), &Person::new(900_000)).await?;
     let last = feed.last().context("a feed has entries")?;
@@ -469,7 +469,8 @@ async fn all_relays_are_restarted_one_after_the_other_while_a_user_posts() -> Re
         "the author was without a relay for {:?} at most, with one alone for {:?}",
         seen.alone, seen.with_one
     ));
-    // Two links, and one relay at a time is restarted: there is always one, and nobody waits longer than for a busy machine.
+    // Two links, and one relay at a time is restarted: there is always one, and nobody waits longer than for a busy
+    // machine.
     ensure!(
         seen.alone < Duration::from_secs(1),
         "without a relay for {:?}",

@@ -1,5 +1,5 @@
-//! A relay whose disk is full: nothing is acknowledged that is not on the disk, reading and looking up go on, and with room again
-//! it goes on by itself. The disk is a real file system, small and in memory.
+//! A relay whose disk is full: nothing is acknowledged that is not on the disk, reading and looking up go on, and with
+//! room again it goes on by itself. The disk is a real file system, small and in memory.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};

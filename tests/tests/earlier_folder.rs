@@ -74,8 +74,8 @@ async fn a_folder_of_the_first_format_is_opened_and_all_of_it_is_served() -> Res
     };
     eventually("the slug and the name", DEADLINE, slug).await?;
 
-    // The fork: what came before it is shown, and the feed is frozen. The proof is of use to a peer that holds some of the
-    // feed, so this one gets it when it links again.
+    // The fork: what came before it is shown, and the feed is frozen. The proof is of use to a peer that holds some of
+    // the feed, so this one gets it when it links again.
     let before = usize::try_from(contents.forked_at)? - 1;
     texts(&reader, forked, before).await?;
     reader.unlink().await;

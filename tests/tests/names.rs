@@ -153,9 +153,9 @@ fn claim(person: &Person, n: usize) -> NameQuestion {
     NameQuestion::Request(request)
 }
 
-/// Whether all answers could have come from one register per name that is written once (Herlihy and Wing, "Linearizability",
-/// 1990), and that of one registry: one winner; no answer is "taken" before the winner asked, and none is "free" after the winner got its
-/// answer.
+/// Whether all answers could have come from one register per name that is written once (Herlihy and Wing,
+/// "Linearizability", 1990), and that of one registry: one winner; no answer is "taken" before the winner asked, and
+/// none is "free" after the winner got its answer.
 fn is_linearizable(history: &[Asked]) -> Result<BTreeMap<usize, AccountId>> {
     let mut winners: BTreeMap<usize, &Asked> = BTreeMap::new();
     let mut registry: Option<RegistryId> = None;

@@ -1,5 +1,6 @@
-//! Half of the relays cut off from the other half, with real processes and real packets: both halves serve, only the one with
-//! etcd's majority gives names, and all of it becomes one again. Prints what happened when, and proves that the fault was there.
+//! Half of the relays cut off from the other half, with real processes and real packets: both halves serve, only the
+//! one with etcd's majority gives names, and all of it becomes one again. Prints what happened when, and proves that
+//! the fault was there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -197,7 +198,8 @@ async fn posts_of(reader: &NativePeer, author: AccountId) -> Result<Vec<String>>
     Ok(posts.into_iter().rev().map(|post| post.text).collect())
 }
 
-/// What is not as it should be: accounts without the same three replicas everywhere, and those of which a replica lacks entries.
+/// What is not as it should be: accounts without the same three replicas everywhere, and those of which a replica
+/// lacks entries.
 async fn unlike(
     relays: &[Relay],
     keys: &[String],

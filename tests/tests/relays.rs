@@ -336,7 +336,8 @@ async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_cou
         assert_eq!(replicas(&first, *account).await?, members, "it has a share");
     }
 
-    // A person who knows the network, linked with the stranger alone: it takes the posts, signs for them, and that does not count.
+    // A person who knows the network, linked with the stranger alone: it takes the posts, signs for them, and that
+    // does not count.
     let stays = PeerOptions {
         stays: true,
         ..PeerOptions::default()
@@ -395,8 +396,8 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
     // It is not reached any other way than through the proxy.
     let second = Relay::start_with(behind(&proxies[1], Some(&proxies[0]))).await?;
     proxies[1].lead_to(second.port());
-    // The third is configured with the second alone, and finds the first at its advertised address. Nobody vouched for that authority
-    // to the fourth.
+    // The third is configured with the second alone, and finds the first at its advertised address. Nobody vouched for
+    // that authority to the fourth.
     let third_proxy = TlsProxy::start(&certificates).await?;
     let mistrusts = RelayOptions {
         args: vec!["--join".to_owned(), proxies[0].url()],

@@ -1,6 +1,6 @@
-//! A stand-in for the engine behind the interface's bridge: sample people, posts and links in memory, so that every page and
-//! state can be looked at without a network (`trunk build --features demo`). Which state is chosen by the address (see
-//! [`Scenario`]).
+//! A stand-in for the engine behind the interface's bridge: sample people, posts and links in memory, so that every
+//! page and state can be looked at without a network (`trunk build --features demo`). Which state is chosen by the
+//! address (see [`Scenario`]).
 
 mod cast;
 mod scenario;

@@ -1,8 +1,8 @@
 //! The only connection between the interface and everything else.
 //!
-//! The interface asks, the adapters carry. [`Bridge`] numbers every [`Request`], keeps it until its one [`Response`] came, and
-//! hands [`Event`]s to all subscribers. How the bytes travel (a worker, another tab) is the business of the two
-//! functions in [`Carrier`]; after a change of carrier [`Bridge::unanswered`] says what has to be asked again.
+//! The interface asks, the adapters carry. [`Bridge`] numbers every [`Request`], keeps it until its one [`Response`]
+//! came, and hands [`Event`]s to all subscribers. How the bytes travel (a worker, another tab) is the business of the
+//! two functions in [`Carrier`]; after a change of carrier [`Bridge::unanswered`] says what has to be asked again.
 //!
 //! Invariant: every request is answered at most once, and no answer is dropped silently: a bridge
 //! keeps at most [`UNANSWERED_MAX`] requests and refuses more with [`Error::Busy`].
@@ -94,7 +94,8 @@ pub enum Trouble {
     EngineStopped(String),
 }
 
-/// A handle of the interface on the engine and the browser. Cheap to clone. Two handles are equal if they share one engine.
+/// A handle of the interface on the engine and the browser. Cheap to clone. Two handles are equal if they share one
+/// engine.
 #[derive(Clone)]
 pub struct Bridge(Rc<Inner>);
 

@@ -1,10 +1,11 @@
 //! Peer connections, which only a page can have. The worker says what to do, in order; the broker reports.
 //!
-//! Every connection has one data channel, agreed beforehand (`negotiated`, id 0), which is handed to the worker in the turn that makes it: from then
-//! on no byte passes through the page. Where the browser cannot hand channels over, the bytes are passed on from here.
+//! Every connection has one data channel, agreed beforehand (`negotiated`, id 0), which is handed to the worker in the
+//! turn that makes it: from then on no byte passes through the page. Where the browser cannot hand channels over, the
+//! bytes are passed on from here.
 //!
-//! Invariants: candidates reach the browser only after the description they belong to, and the worker only after it got ours; after `Close` nothing is
-//! reported and nothing is held.
+//! Invariants: candidates reach the browser only after the description they belong to, and the worker only after it
+//! got ours; after `Close` nothing is reported and nothing is held.
 
 use core::time::Duration;
 use std::cell::{Cell, RefCell};
@@ -28,10 +29,11 @@ use crate::worker::port::{ConnectionId, ToPage, ToWorker};
 const LABEL: &str = "starling";
 /// Candidates that wait for a description, each way. Policy when full: further ones are dropped.
 const EARLY_CANDIDATES_MAX: usize = 64;
-/// Time that a disconnected connection has to recover before it is closed. Chromium reports "disconnected" some 7 s after the last packet, and "failed"
-/// only 15 s later; a new connection takes 30 ms.
+/// Time that a disconnected connection has to recover before it is closed. Chromium reports "disconnected" some 7 s
+/// after the last packet, and "failed" only 15 s later; a new connection takes 30 ms.
 const DISCONNECTED: Duration = Duration::from_secs(2);
-/// Interval at which a channel with queued messages is polled, in case the browser's event for a drained buffer does not come.
+/// Interval at which a channel with queued messages is polled, in case the browser's event for a drained buffer does
+/// not come.
 const POLL: Duration = Duration::from_millis(15);
 
 /// All connections of this page.

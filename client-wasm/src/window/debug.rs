@@ -1,4 +1,5 @@
-//! `window.starling`: a few things to look at from a console or a test. It shows what the interface shows and changes nothing.
+//! `window.starling`: a few things to look at from a console or a test. It shows what the interface shows and changes
+//! nothing.
 
 use engine::api::{LinkView, NetworkView, Query, QueryResult, Transport};
 use protocol::key::{Domain, KeyPair, verify};
@@ -11,8 +12,9 @@ use crate::ui::bridge::Bridge;
 /// Signatures checked for `starling.checks()`: a second or less on a slow phone.
 const CHECKS: u32 = 2_000;
 
-/// Puts the object in place: `starling.leader` is a boolean, `starling.links()` a promise of JSON, `starling.stored()` a
-/// promise of how many entries are stored here, `starling.checks()` how many signatures this device checks in a second.
+/// Puts the object in place: `starling.leader` is a boolean, `starling.links()` a promise of JSON, `starling.stored()`
+/// a promise of how many entries are stored here, `starling.checks()` how many signatures this device checks in a
+/// second.
 pub fn expose(bridge: &Bridge, leading: impl Fn() -> bool + 'static) {
     let object = js_sys::Object::new();
     let leader = Closure::<dyn Fn() -> JsValue>::new(move || leading().into());

@@ -21,8 +21,8 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Takes over a channel that just arrived; must be called in the turn that brought it, since its first events do not wait. `low` is called
-    /// when there is room again.
+    /// Takes over a channel that just arrived; must be called in the turn that brought it, since its first events do
+    /// not wait. `low` is called when there is room again.
     pub fn new(
         channel: RtcDataChannel,
         tell: impl Fn(PipeEvent) + 'static,
@@ -88,7 +88,8 @@ impl Drop for Channel {
     }
 }
 
-/// A channel that stayed in the page. The page says how much of what it was given is on its way; the rest counts as buffered.
+/// A channel that stayed in the page. The page says how much of what it was given is on its way; the rest counts as
+/// buffered.
 pub struct PageChannel {
     connection: ConnectionId,
     unsent: Cell<u32>,

@@ -1,5 +1,5 @@
-//! Opens channels to other peers: by WebRTC, with signaling through a signaling server or neighbours; to a relay that cannot be
-//! reached by WebRTC over a WebSocket.
+//! Opens channels to other peers: by WebRTC, with signaling through a signaling server or neighbours; to a relay that
+//! cannot be reached by WebRTC over a WebSocket.
 //!
 //! Pure: events go in, [`Action`]s come out.
 //!
@@ -12,8 +12,8 @@
 //! Invariants:
 //! - of two browsers the one with the lower key always offers, so two that dial each other at once still make one
 //!   connection; a relay is always offered to;
-//! - every dial of the engine ends in exactly one [`Action::Up`] or [`Action::Failed`], after [`PEER_TIMEOUT`] at the latest (for a
-//!   relay after [`RELAY_TIMEOUT`] more);
+//! - every dial of the engine ends in exactly one [`Action::Up`] or [`Action::Failed`], after [`PEER_TIMEOUT`] at the
+//!   latest (for a relay after [`RELAY_TIMEOUT`] more);
 //! - an attempt lives on when signaling goes away, and so does every channel.
 
 use core::time::Duration;
@@ -27,10 +27,11 @@ use crate::vec_map::VecMap;
 
 /// Timeout of a connection to another browser.
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout of WebRTC to a relay, which takes well under a second where UDP is not blocked; then a WebSocket is tried, with the same
-/// timeout.
+/// Timeout of WebRTC to a relay, which takes well under a second where UDP is not blocked; then a WebSocket is tried,
+/// with the same timeout.
 pub const RELAY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time after which a relay is dialled over a WebSocket if signaling is unavailable. Both are the same server, so this is rare.
+/// Time after which a relay is dialled over a WebSocket if signaling is unavailable. Both are the same server, so this
+/// is rare.
 const SIGNALING_PATIENCE: Duration = Duration::from_secs(2);
 /// After WebRTC to a relay failed, its next dials begin with the WebSocket for this time.
 const WEBRTC_PAUSE: Duration = Duration::from_secs(300);
@@ -38,7 +39,8 @@ const WEBRTC_PAUSE: Duration = Duration::from_secs(300);
 const FRESH: Duration = Duration::from_secs(4);
 /// Connections strangers may have under way here. Policy when full: their offers and calls are declined.
 const STRANGERS_MAX: usize = 8;
-/// Connections in all, open ones included; Chromium allows 500 to a page. Policy when full: declined, or the dial fails.
+/// Connections in all, open ones included; Chromium allows 500 to a page. Policy when full: declined, or the dial
+/// fails.
 const CONNECTIONS_MAX: usize = 48;
 
 /// An action for the worker.

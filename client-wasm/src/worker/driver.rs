@@ -1,7 +1,8 @@
 //! Drives the engine by its contract: one input, drain all outputs, then wait for the next deadline.
 //!
-//! Adapters report events to the driver and execute its outputs; none of them decides anything. An input that arises while
-//! outputs are being executed is queued in the inbox, which is empty again before control goes back to the browser.
+//! Adapters report events to the driver and execute its outputs; none of them decides anything. An input that arises
+//! while outputs are being executed is queued in the inbox, which is empty again before control goes back to the
+//! browser.
 
 use core::time::Duration;
 use std::cell::{Cell, RefCell};

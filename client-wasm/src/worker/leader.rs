@@ -1,9 +1,10 @@
-//! Which tab runs the engine: the one whose worker holds the Web Lock. The browser hands the lock on the moment a worker
-//! ends, however it ends, so there is a new leader within milliseconds.
+//! Which tab runs the engine: the one whose worker holds the Web Lock. The browser hands the lock on the moment a
+//! worker ends, however it ends, so there is a new leader within milliseconds.
 //!
-//! Followers send their requests to the leader over a broadcast channel and receive its answers and events there. A worker
-//! keeps no requests: the page does, and repeats them each time it learns its role, which happens whenever there is a new leader.
-//! Repeated commands are harmless: posts carry tokens, the others name the state to reach, not a change.
+//! Followers send their requests to the leader over a broadcast channel and receive its answers and events there. A
+//! worker keeps no requests: the page does, and repeats them each time it learns its role, which happens whenever
+//! there is a new leader. Repeated commands are harmless: posts carry tokens, the others name the state to reach, not
+//! a change.
 //!
 //! Where there are no Web Locks (an insecure origin), a tab leads if its hello is not answered.
 

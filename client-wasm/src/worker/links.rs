@@ -1,7 +1,7 @@
 //! The channels of this peer, whatever carries their bytes.
 //!
-//! Invariants: order is kept per link; a link that is closed first sends what is queued; a link whose queue is full is dropped and
-//! reported as down; nothing is reported of a link that was closed from here.
+//! Invariants: order is kept per link; a link that is closed first sends what is queued; a link whose queue is full is
+//! dropped and reported as down; nothing is reported of a link that was closed from here.
 
 use core::time::Duration;
 use std::cell::RefCell;

@@ -1,7 +1,8 @@
 //! The dedicated worker of one tab: the engine with its store and links, as long as this tab leads; otherwise it passes
 //! messages on between its page and the leader's worker.
 //!
-//! What decides is pure and compiles natively, for tests: [`dialer`], [`outbox`], [`backoff`], [`sdp`], the store's log.
+//! What decides is pure and compiles natively, for tests: [`dialer`], [`outbox`], [`backoff`], [`sdp`], the store's
+//! log.
 
 mod backoff;
 #[cfg(target_arch = "wasm32")]

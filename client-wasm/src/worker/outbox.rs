@@ -3,12 +3,13 @@
 
 use std::collections::VecDeque;
 
-/// Bytes in the browser's send buffer at which we hand over nothing more. Chrome closes a channel whose buffer reaches 16 MiB.
+/// Bytes in the browser's send buffer at which we hand over nothing more. Chrome closes a channel whose buffer reaches
+/// 16 MiB.
 pub const BUFFERED_STOP_BYTES: u32 = 1024 * 1024;
 /// Bytes in the browser's send buffer at which we fill it again, early enough that it does not run empty.
 pub const BUFFERED_LOW_BYTES: u32 = 128 * 1024;
-/// Bytes that may wait in our own queue when the browser's buffer is full. Policy when full: the channel is closed as too slow, since
-/// its neighbour would otherwise cost memory without limit.
+/// Bytes that may wait in our own queue when the browser's buffer is full. Policy when full: the channel is closed as
+/// too slow, since its neighbour would otherwise cost memory without limit.
 pub const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The neighbour takes its bytes too slowly.

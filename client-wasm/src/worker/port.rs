@@ -75,7 +75,8 @@ pub enum ToWorker {
 pub enum ToPage {
     /// The worker runs and listens.
     Hello,
-    /// The role of this tab among the tabs of the browser. Ask what is unanswered again: the leader may be another than before.
+    /// The role of this tab among the tabs of the browser. Ask what is unanswered again: the leader may be another
+    /// than before.
     Role {
         /// Whether this tab runs the engine.
         leading: bool,

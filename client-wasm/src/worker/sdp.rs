@@ -5,8 +5,8 @@ use std::net::IpAddr;
 /// A candidate line longer than this is dropped.
 const CANDIDATE_LEN_MAX: usize = 512;
 
-/// The SHA-256 fingerprint of the certificate that a description names. `None`: it names none, uses another hash, or names two: a
-/// peer that may choose between certificates could prove one and use the other.
+/// The SHA-256 fingerprint of the certificate that a description names. `None`: it names none, uses another hash, or
+/// names two: a peer that may choose between certificates could prove one and use the other.
 pub fn fingerprint(sdp: &str) -> Option<[u8; 32]> {
     let mut found: Option<[u8; 32]> = None;
     for line in sdp.lines() {
@@ -45,9 +45,9 @@ fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     (key.trim().eq_ignore_ascii_case("a") && found.trim().eq_ignore_ascii_case(name)).then_some(value)
 }
 
-/// Whether a stranger's candidate may be tried. One in a private network, on this machine or at a system port is refused:
-/// probing it would make this browser a port scanner behind its owner's firewall. Browsers hide theirs behind `.local` names
-/// anyway; those only resolve next door.
+/// Whether a stranger's candidate may be tried. One in a private network, on this machine or at a system port is
+/// refused: probing it would make this browser a port scanner behind its owner's firewall. Browsers hide theirs behind
+/// `.local` names anyway; those only resolve next door.
 pub fn strangers_candidate_allowed(candidate: &str) -> bool {
     if candidate.is_empty() {
         return true;

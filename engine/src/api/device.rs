@@ -28,8 +28,8 @@ pub struct MeView {
     pub revoked: bool,
     /// This device's feed is forked: it can read, not write.
     pub forked: bool,
-    /// This device's store is an old copy (a copied browser profile, a machine that was set back): it can read, not write, until
-    /// [`Command::BeginAsNewDevice`](super::Command::BeginAsNewDevice).
+    /// This device's store is an old copy (a copied browser profile, a machine that was set back): it can read, not
+    /// write, until [`Command::BeginAsNewDevice`](super::Command::BeginAsNewDevice).
     pub old_copy: bool,
     /// Posts written on the old copy that no other peer has, or that a fork made void: they are issued again then.
     pub set_aside: u32,

@@ -1,8 +1,8 @@
 //! The requests, responses and events between the engine and an interface.
 //!
 //! There are three streams: [`Request`]s (a [`Command`] changes something, a [`Query`] reads something), exactly one
-//! [`Response`] to each request, and unsolicited [`Event`]s. All of them are plain serialisable values, so that an interface may
-//! run in another thread, tab or process. Text comes from strangers: show it, never interpret it.
+//! [`Response`] to each request, and unsolicited [`Event`]s. All of them are plain serialisable values, so that an
+//! interface may run in another thread, tab or process. Text comes from strangers: show it, never interpret it.
 
 mod device;
 mod names;
@@ -61,8 +61,8 @@ pub enum Command {
         /// What to call this device.
         device_name: String,
     },
-    /// This device's store is an old copy ([`MeView::old_copy`]) or its feed is forked: make it a new device of the same account, and
-    /// issue again the posts that no other peer has.
+    /// This device's store is an old copy ([`MeView::old_copy`]) or its feed is forked: make it a new device of the
+    /// same account, and issue again the posts that no other peer has.
     BeginAsNewDevice {
         /// The recovery words; not needed while the phrase is unconfirmed, since the account's key is still here.
         phrase: Option<String>,
@@ -77,14 +77,15 @@ pub enum Command {
         token: [u8; 16],
         /// The text, 1 to 3,000 characters.
         text: String,
-        /// The post this one answers, and the post that began the thread ([`ReplyView::root`] of the answered post, or the
-        /// answered post itself if it answers none).
+        /// The post this one answers, and the post that began the thread ([`ReplyView::root`] of the answered post, or
+        /// the answered post itself if it answers none).
         reply_to: Option<ReplyTo>,
         /// A slug to ask the registry for, as by [`Command::SetSlug`].
         slug: Option<String>,
     },
-    /// Claim a slug for an own post, a short address that is unique in the network; or (`None`) release its slug, or drop a claim
-    /// that was refused or is not wanted any more. Works offline; progress is reported by [`Event::Slug`].
+    /// Claim a slug for an own post, a short address that is unique in the network; or (`None`) release its slug, or
+    /// drop a claim that was refused or is not wanted any more. Works offline; progress is reported by
+    /// [`Event::Slug`].
     SetSlug {
         post: EntryRef,
         /// The slug; slashes around it and capitals do not matter, spaces become hyphens.
@@ -114,8 +115,8 @@ pub enum Command {
     },
     /// Release the account's name.
     ReleaseName,
-    /// Allow another account to claim this account's name, or (`None`) withdraw that offer. The name keeps its owner until it is
-    /// claimed. Works offline; progress is shown by [`MeView::offer`].
+    /// Allow another account to claim this account's name, or (`None`) withdraw that offer. The name keeps its owner
+    /// until it is claimed. Works offline; progress is shown by [`MeView::offer`].
     OfferName {
         /// The account that may claim the name.
         to: Option<AccountId>,
@@ -133,8 +134,9 @@ pub enum Command {
     SetRelaysOnly { on: bool },
     /// Delete every view and index all stored entries again.
     RebuildViews,
-    /// Ask the relays that seem to lack entries of an account whether they still do, so that [`Query::Replicas`] is up to date.
-    /// Done when each has answered or its link has ended: a caller that cannot wait that long sets its own limit. For relays.
+    /// Ask the relays that seem to lack entries of an account whether they still do, so that [`Query::Replicas`] is up
+    /// to date. Done when each has answered or its link has ended: a caller that cannot wait that long sets its own
+    /// limit. For relays.
     CheckReplicas { account: AccountId },
 }
 
@@ -222,8 +224,8 @@ pub enum Query {
         /// The name; a leading `@` and capitals do not matter.
         name: String,
     },
-    /// Which post a slug leads to → [`QueryResult::Name`] with a receipt that names the post. Feeds held here are looked at first;
-    /// otherwise it takes as long as the network takes.
+    /// Which post a slug leads to → [`QueryResult::Name`] with a receipt that names the post. Feeds held here are
+    /// looked at first; otherwise it takes as long as the network takes.
     Slug {
         /// The slug; slashes around it and capitals do not matter.
         slug: String,
@@ -267,14 +269,16 @@ pub enum QueryResult {
     Network(NetworkView),
 }
 
-/// What entries of each kind say about a post. A kind adds a field; the JSON API of relays shows them all under these names.
+/// What entries of each kind say about a post. A kind adds a field; the JSON API of relays shows them all under these
+/// names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beside {
     /// Posts that answer it, stored here; 100 means "100 or more".
     pub replies: u32,
     /// Its slug in the registry; empty if there is none that is proven.
     pub slug: String,
-    /// Reactions of 100 people at most, and always the own one; in the order of their bytes, so that none moves when counts change.
+    /// Reactions of 100 people at most, and always the own one; in the order of their bytes, so that none moves when
+    /// counts change.
     pub reactions: Vec<ReactionCount>,
 }
 
@@ -293,8 +297,8 @@ pub enum Event {
         /// There were more: read the timeline again when the reader asks for them.
         more: bool,
     },
-    /// What other entries say about a post changed. If more than 256 posts change at once, there is no event for the rest: the next
-    /// query for them has it.
+    /// What other entries say about a post changed. If more than 256 posts change at once, there is no event for the
+    /// rest: the next query for them has it.
     Beside {
         post: EntryRef,
         /// What they say now.

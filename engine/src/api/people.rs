@@ -21,7 +21,8 @@ pub struct ProfileView {
     pub forked: bool,
     /// Nothing of this person is stored here yet; peers are being asked.
     pub searching: bool,
-    /// The feeds of the person's devices, the last written first. This and what follows is found for [`Query::Profile`](super::Query::Profile) alone.
+    /// The feeds of the person's devices, the last written first. This and what follows is found for
+    /// [`Query::Profile`](super::Query::Profile) alone.
     pub feeds: Vec<FeedView>,
     /// Linked peers that said how far they have them.
     pub reported_by: u32,
@@ -54,8 +55,8 @@ impl ProfileView {
             .max()
     }
 
-    /// All that was signed until then is here, each entry linked to the one before, and of the peers asked none has more.
-    /// Never so for a feed that contradicts itself, or as long as nobody was asked.
+    /// All that was signed until then is here, each entry linked to the one before, and of the peers asked none has
+    /// more. Never so for a feed that contradicts itself, or as long as nobody was asked.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.compared.is_some() && !self.forked && self.signed_at().is_some() && self.ahead() == 0

@@ -31,8 +31,8 @@ pub struct RelayView {
 pub struct ReplicasView {
     /// The relays that keep them. The first one that lives is the primary, and stands first.
     pub replicas: Vec<ReplicaView>,
-    /// The relays that serve the app and that a device of the account is linked with, as far as the relay that answers knows;
-    /// index relays do.
+    /// The relays that serve the app and that a device of the account is linked with, as far as the relay that answers
+    /// knows; index relays do.
     pub served_by: Vec<PeerId>,
 }
 
@@ -43,11 +43,12 @@ pub struct ReplicaView {
     pub relay: PeerId,
     /// How that relay seems to do.
     pub state: RelayState,
-    /// Entries it lacks of those held by the relay that answers, as far as that relay knows ([`Command::CheckReplicas`](super::Command::CheckReplicas) updates
-    /// it). `None`: the two are not linked, or it never said.
+    /// Entries it lacks of those held by the relay that answers, as far as that relay knows
+    /// ([`Command::CheckReplicas`](super::Command::CheckReplicas) updates it). `None`: the two are not linked, or it
+    /// never said.
     pub lag: Option<u64>,
-    /// Milliseconds from when the relay that is asked took an entry in until this one had signed for it: the longest of the
-    /// last ones measured of each of these feeds, or else what is usual over all feeds. `None`: not measured.
+    /// Milliseconds from when the relay that is asked took an entry in until this one had signed for it: the longest
+    /// of the last ones measured of each of these feeds, or else what is usual over all feeds. `None`: not measured.
     pub delay_ms: Option<u32>,
 }
 
@@ -84,7 +85,7 @@ pub struct ScoreView {
     pub relay: PeerId,
     /// In ten-thousandths: higher is better.
     pub score: u32,
-    /// What it is one divided by, term by term, in tenths: replication delay, response time, distance and errors, each with
-    /// its weight.
+    /// What it is one divided by, term by term, in tenths: replication delay, response time, distance and errors, each
+    /// with its weight.
     pub parts: [u32; 4],
 }

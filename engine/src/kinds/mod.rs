@@ -1,14 +1,15 @@
 //! What entries say, one folder a kind of entry.
 //!
-//! A folder holds all that the engine does with its kind: the rows that an entry puts into the store, what it changes in memory,
-//! what it adds to the view of a post, of a profile and of the own account, the command that writes it, and the query that reads it.
-//! [`kinds!`] below is the only list of them: the tables that are read whole at the start, cleared before a rebuild and emptied with
-//! an account, the reads beside a post and every dispatch derive from it. It has to name each variant of [`Body`], or this does not
-//! compile.
+//! A folder holds all that the engine does with its kind: the rows that an entry puts into the store, what it changes
+//! in memory, what it adds to the view of a post, of a profile and of the own account, the command that writes it, and
+//! the query that reads it. [`kinds!`] below is the only list of them: the tables that are read whole at the start,
+//! cleared before a rebuild and emptied with an account, the reads beside a post and every dispatch derive from it. It
+//! has to name each variant of [`Body`], or this does not compile.
 //!
-//! Invariants: the same entries give the same views on every peer, in whatever order they came. Rows depend on their entry (and on
-//! who is looking) alone, so indexing an entry twice changes nothing, and removing one deletes exactly what adding it put. Where one
-//! entry replaces another, the greatest [`Precedence`] wins. No folder names another one; what they share is here.
+//! Invariants: the same entries give the same views on every peer, in whatever order they came. Rows depend on their
+//! entry (and on who is looking) alone, so indexing an entry twice changes nothing, and removing one deletes exactly
+//! what adding it put. Where one entry replaces another, the greatest [`Precedence`] wins. No folder names another
+//! one; what they share is here.
 
 mod devices;
 mod follows;
@@ -256,8 +257,8 @@ macro_rules! kinds {
                 $(self.$folder.show_me(view, &context);)*
             }
 
-            /// What a command wants written, if it is a matter of one entry. The caller makes sure that the feed can be written,
-            /// also if there turns out to be nothing to write.
+            /// What a command wants written, if it is a matter of one entry. The caller makes sure that the feed can
+            /// be written, also if there turns out to be nothing to write.
             pub(crate) fn draft(&self, command: &Command, viewer: Viewer) -> Option<Draft> {
                 $(if let Some(draft) = self.$folder.draft(command, viewer) {
                     return Some(draft);
@@ -335,8 +336,8 @@ impl Kinds {
         post.view(&self.context(viewer))
     }
 
-    /// A relay that this peer knows says which registry its network takes names from; or (`own`) this relay keeps one itself. The
-    /// first one named stays, unless it is the own one.
+    /// A relay that this peer knows says which registry its network takes names from; or (`own`) this relay keeps one
+    /// itself. The first one named stays, unless it is the own one.
     pub(crate) fn learn_registry(&mut self, ctx: &mut Ctx, id: RegistryId, own: bool) {
         if self.registry.learn(ctx, id, own) {
             self.on_registry(ctx);

@@ -1,7 +1,7 @@
 //! Which registry of names this peer believes, and how far it is.
 //!
-//! Invariant: what the registry gives (handles, slugs) is shown only with the signature of the registry this peer takes names from.
-//! Which one that is, a relay this device knows says first; it stays so.
+//! Invariant: what the registry gives (handles, slugs) is shown only with the signature of the registry this peer
+//! takes names from. Which one that is, a relay this device knows says first; it stays so.
 
 use protocol::names::RegistryId;
 

@@ -1,4 +1,5 @@
-//! Taking in entries of neighbours and backups: verify, store, then let the rest of the engine know; in this order on every path.
+//! Taking in entries of neighbours and backups: verify, store, then let the rest of the engine know; in this order on
+//! every path.
 
 use protocol::entry::EntryError;
 use protocol::key::PublicKey;

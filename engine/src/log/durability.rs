@@ -1,7 +1,7 @@
 //! Which other peers hold this account's own entries.
 //!
-//! Invariant: a number shown to a person was confirmed: by this device's store, by a peer over its proven link, or by a known
-//! relay's signed receipt.
+//! Invariant: a number shown to a person was confirmed: by this device's store, by a peer over its proven link, or by
+//! a known relay's signed receipt.
 
 use ordered::Map;
 use protocol::{DeviceId, EntryId, EntryRef, PeerId};

@@ -1,7 +1,7 @@
 //! The feeds held: what is needed of each of them at every moment, in memory.
 //!
-//! Invariant: the entries below `next_seq` of a feed were verified, link to each other by `prev`, and are stored or in a
-//! batch on its way to the store.
+//! Invariant: the entries below `next_seq` of a feed were verified, link to each other by `prev`, and are stored or in
+//! a batch on its way to the store.
 
 use ordered::Map;
 use protocol::entry::Header;
@@ -43,8 +43,8 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// How far neighbours may learn of the feed. An own entry leaves this device only once it is on its disk: after a crash
-    /// this device would otherwise sign another entry with the same number.
+    /// How far neighbours may learn of the feed. An own entry leaves this device only once it is on its disk: after a
+    /// crash this device would otherwise sign another entry with the same number.
     pub(crate) fn shared(&self) -> (u64, EntryId) {
         let durable = (self.durable, self.durable_head);
         match self.withheld {

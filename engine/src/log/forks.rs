@@ -1,5 +1,5 @@
-//! Forks: two entries of one feed with the same number prove that its key is misused. Both headers are kept and passed on, and
-//! the feed is frozen there on every peer.
+//! Forks: two entries of one feed with the same number prove that its key is misused. Both headers are kept and passed
+//! on, and the feed is frozen there on every peer.
 
 use protocol::messages::ForkProof;
 use protocol::{AccountId, Entry, SignedHeader, codec};
@@ -12,7 +12,8 @@ use crate::log::Log;
 use crate::log::keys;
 use crate::store::{LoadId, Op, Read, Rows, Table};
 
-/// Comparisons with stored entries under way at once. Policy when full: further suspicions are ignored until one is settled.
+/// Comparisons with stored entries under way at once. Policy when full: further suspicions are ignored until one is
+/// settled.
 const FORK_CHECKS_MAX: usize = 16;
 
 impl Log {

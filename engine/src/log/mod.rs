@@ -1,8 +1,9 @@
 //! The log: verified, append-only feeds, one a device. Entries come in by [`Log::take_in`] from neighbours and by
 //! [`Log::append_own`] from this device; both verify, store and record [`Fact::Appended`].
 //!
-//! Feeds are taken in strictly in order. An entry that comes too early is not kept: the range before it is fetched. One that is
-//! held already is dropped and costs no signature check. One that contradicts what is held proves a fork ([`forks`]).
+//! Feeds are taken in strictly in order. An entry that comes too early is not kept: the range before it is fetched.
+//! One that is held already is dropped and costs no signature check. One that contradicts what is held proves a fork
+//! ([`forks`]).
 
 pub(crate) mod append;
 pub(crate) mod durability;
@@ -135,8 +136,8 @@ impl Log {
         }
     }
 
-    /// An account revoked one of its devices: what came after is void. A revocation concerns the signer's own devices alone,
-    /// whichever key it names. Of several for one device the lowest number counts, also after a restart.
+    /// An account revoked one of its devices: what came after is void. A revocation concerns the signer's own devices
+    /// alone, whichever key it names. Of several for one device the lowest number counts, also after a restart.
     pub(crate) fn revoke(&mut self, ctx: &mut Ctx, revocation: &Revocation) {
         let Revocation {
             account,

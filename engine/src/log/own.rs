@@ -1,7 +1,7 @@
 //! What this device writes into its own feed.
 //!
-//! Invariant: an own entry is signed once and handed to the store in the same input; neighbours learn of it only when it is
-//! durable ([`crate::log::feeds::Feed::shared`]).
+//! Invariant: an own entry is signed once and handed to the store in the same input; neighbours learn of it only when
+//! it is durable ([`crate::log::feeds::Feed::shared`]).
 
 use std::time::Duration;
 
@@ -77,8 +77,8 @@ impl Log {
         Some(entry)
     }
 
-    /// The wall clock, but later than the last own entry, so that posts written at once keep their order. A clock that was put
-    /// back by more than that is believed.
+    /// The wall clock, but later than the last own entry, so that posts written at once keep their order. A clock that
+    /// was put back by more than that is believed.
     fn next_timestamp(&self, wall: Timestamp) -> Timestamp {
         let next = self.last_timestamp.plus(Duration::from_millis(1));
         if next > wall && next <= wall.plus(CLOCK_STEP_MAX) {
@@ -101,8 +101,8 @@ impl Log {
         }
     }
 
-    /// Takes own entries back that no other peer has confirmed, `posts` of them posts: the feed ends with its first `next_seq`
-    /// entries, of which `head` is the last.
+    /// Takes own entries back that no other peer has confirmed, `posts` of them posts: the feed ends with its first
+    /// `next_seq` entries, of which `head` is the last.
     pub(crate) fn cut_own(&mut self, device: &DeviceId, next_seq: u64, head: EntryId, posts: u64) {
         self.feeds.cut(device, next_seq, head);
         if let Some(feed) = self.feeds.get_mut(device) {
@@ -124,8 +124,8 @@ impl Log {
         self.unsaved.clear();
     }
 
-    /// Whether an entry is one of this device that no other peer has confirmed to hold: as far as anybody knows it was never
-    /// written, and can be taken back.
+    /// Whether an entry is one of this device that no other peer has confirmed to hold: as far as anybody knows it was
+    /// never written, and can be taken back.
     pub(crate) fn is_unconfirmed(&self, ctx: &Ctx, device: &DeviceId, seq: u64) -> bool {
         ctx.device().as_ref() == Some(device) && self.holders.reach(device).0 <= seq
     }

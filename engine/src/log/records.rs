@@ -15,7 +15,8 @@ pub(crate) mod meta {
     pub(crate) const REGISTRY: &[u8] = b"registry";
     /// A relay that has been one of several; present from then on.
     pub(crate) const NETWORKED: &[u8] = b"networked";
-    /// Prefix: what is asked of the registry; a post's id if it is the post's slug, nothing if it is the account's name.
+    /// Prefix: what is asked of the registry; a post's id if it is the post's slug, nothing if it is the account's
+    /// name.
     pub(crate) const CLAIM: &[u8] = b"claim";
     /// To whom the account's name is offered.
     pub(crate) const OFFERED: &[u8] = b"offered";
@@ -49,8 +50,8 @@ pub(crate) struct FeedRecord {
 const UNCOUNTED: [u8; 2] = [0; 2];
 
 impl FeedRecord {
-    /// Reads a row, and whether its posts were counted. A feed that could not be read would be lost, and what this device
-    /// wrote last with it.
+    /// Reads a row, and whether its posts were counted. A feed that could not be read would be lost, and what this
+    /// device wrote last with it.
     pub(crate) fn parse(row: &[u8]) -> Option<(Self, bool)> {
         if let Ok(record) = codec::decode_extensible(row) {
             return Some((record, true));

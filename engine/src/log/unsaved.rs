@@ -1,16 +1,17 @@
 //! Own entries on their way to the disk.
 //!
-//! Invariant: no neighbour learns of an own entry (by a push, an announcement, a digest, a sketch or an answer) before the
-//! batch that carries it was reported as persisted. The disk may lose what it did not confirm; this device would then sign
-//! another entry with the same number, and the two are proof of a fork. [`super::feeds::Feed::shared`] is the part of this rule
-//! for everything that is said of a feed; the pushes wait here.
+//! Invariant: no neighbour learns of an own entry (by a push, an announcement, a digest, a sketch or an answer) before
+//! the batch that carries it was reported as persisted. The disk may lose what it did not confirm; this device would
+//! then sign another entry with the same number, and the two are proof of a fork. [`super::feeds::Feed::shared`] is
+//! the part of this rule for everything that is said of a feed; the pushes wait here.
 
 use std::collections::VecDeque;
 
 use protocol::{DeviceId, VerifiedEntry};
 
-/// Entries that wait for their push: a disk confirms one within milliseconds, so more than a few wait only while it refuses. Policy
-/// when full: the oldest is not pushed; the push of the next one shows the neighbours that they lack it, and they fetch it.
+/// Entries that wait for their push: a disk confirms one within milliseconds, so more than a few wait only while it
+/// refuses. Policy when full: the oldest is not pushed; the push of the next one shows the neighbours that they lack
+/// it, and they fetch it.
 const UNSAVED_MAX: usize = 64;
 
 /// Own entries that are not on disk yet, in the order they were signed.

@@ -1,16 +1,16 @@
-//! The same device in two places: a copied browser profile whose original is open, too. A peer keeps one link to each key, so the
-//! two take each other's links for as long as both dial again at once. This counts how often that happens, slows it down,
-//! and lets the person know before both write.
+//! The same device in two places: a copied browser profile whose original is open, too. A peer keeps one link to each
+//! key, so the two take each other's links for as long as both dial again at once. This counts how often that happens,
+//! slows it down, and lets the person know before both write.
 
 use core::time::Duration;
 
 use protocol::Instant;
 
-/// Links lost to another holder of the key before it counts as one: a link that is opened again after a change of network
-/// replaces the earlier one, too.
+/// Links lost to another holder of the key before it counts as one: a link that is opened again after a change of
+/// network replaces the earlier one, too.
 const COUNT_MIN: u32 = 3;
-/// Losses further apart than this have nothing to do with each other. Longer than the pause after which a displaced device dials
-/// again, 60 s.
+/// Losses further apart than this have nothing to do with each other. Longer than the pause after which a displaced
+/// device dials again, 60 s.
 const APART: Duration = Duration::from_mins(3);
 
 /// What a peer says that closes a link since its neighbour opened a newer one.

@@ -1,11 +1,12 @@
-//! Peers introduce peers: what two peers must tell each other to open a channel travels over the links there are, so the mesh
-//! grows and mends itself without a signaling server.
+//! Peers introduce peers: what two peers must tell each other to open a channel travels over the links there are, so
+//! the mesh grows and mends itself without a signaling server.
 //!
-//! An introduction goes to the neighbour over which its recipient was last heard of: descriptors and introductions that pass
-//! leave a trace at every peer they pass. Without a trace it goes to [`BLIND_COPIES`] random neighbours.
+//! An introduction goes to the neighbour over which its recipient was last heard of: descriptors and introductions
+//! that pass leave a trace at every peer they pass. Without a trace it goes to [`BLIND_COPIES`] random neighbours.
 //!
-//! Invariants: an introduction is verified before it is kept, handed out or passed on, and passed on once. What a neighbour may
-//! send is bounded per second, and so are the tables. Policy when full: the oldest trace, the oldest identifier goes.
+//! Invariants: an introduction is verified before it is kept, handed out or passed on, and passed on once. What a
+//! neighbour may send is bounded per second, and so are the tables. Policy when full: the oldest trace, the oldest
+//! identifier goes.
 
 use std::collections::VecDeque;
 

@@ -12,7 +12,8 @@ use crate::store::{Op, Table};
 
 use super::Net;
 
-/// Candidates kept until there is an account. Policy when full: later ones are dropped; the signaling room is asked again.
+/// Candidates kept until there is an account. Policy when full: later ones are dropped; the signaling room is asked
+/// again.
 const EARLY_CANDIDATES_MAX: usize = 256;
 
 /// A row of the address book.
@@ -37,7 +38,8 @@ impl KnownRelays {
         self.urls.contains_key(peer)
     }
 
-    /// Whether a known relay was chosen from the directory rather than named by the address book. `None`: it is not known.
+    /// Whether a known relay was chosen from the directory rather than named by the address book. `None`: it is not
+    /// known.
     pub(crate) fn is_chosen(&self, peer: &PeerId) -> Option<bool> {
         self.urls.get(peer).map(|url| !url.is_empty())
     }

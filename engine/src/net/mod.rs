@@ -1,5 +1,5 @@
-//! Links to other peers: channels and their sessions, the overlay that decides who is a neighbour, and introductions over
-//! neighbours.
+//! Links to other peers: channels and their sessions, the overlay that decides who is a neighbour, and introductions
+//! over neighbours.
 
 mod displaced;
 pub(crate) mod introductions;
@@ -45,7 +45,8 @@ pub(crate) struct Net {
     displaced: Displaced,
     /// Whether [`Displaced::is_elsewhere`] when it was looked at last.
     elsewhere: bool,
-    /// Every relay of the directory never sleeps and is dialled: relays link with relays. Otherwise only those this peer knows.
+    /// Every relay of the directory never sleeps and is dialled: relays link with relays. Otherwise only those this
+    /// peer knows.
     trusts_directory: bool,
     relays_only: bool,
     online: bool,
@@ -122,7 +123,8 @@ impl Net {
         ctx.any_of(&relays)
     }
 
-    /// Whether `peer` never sleeps: a relay this peer knows; for relays, which link with each other, any of the directory.
+    /// Whether `peer` never sleeps: a relay this peer knows; for relays, which link with each other, any of the
+    /// directory.
     pub(crate) fn is_anchor(&self, directory: &Directory, peer: &PeerId) -> bool {
         self.known.is_relay(peer) || (self.trusts_directory && directory.lists(peer))
     }
@@ -212,7 +214,8 @@ impl Net {
         }
     }
 
-    /// A peer replaced its link to this device by a newer one. If this device opened none, another holder of its key did.
+    /// A peer replaced its link to this device by a newer one. If this device opened none, another holder of its key
+    /// did.
     fn on_replaced(&mut self, ctx: &mut Ctx, peer: PeerId) {
         let dials = self.membership.as_ref().is_some_and(|it| it.is_dialing(&peer));
         if dials || self.is_handshaking() || self.link_to(&peer).is_some() {
@@ -273,7 +276,8 @@ impl Net {
         }
     }
 
-    /// The peer broke the protocol: it loses the link. A peer that is no relay of ours is not linked with again for a while.
+    /// The peer broke the protocol: it loses the link. A peer that is no relay of ours is not linked with again for a
+    /// while.
     pub(crate) fn on_misbehaved(&mut self, ctx: &mut Ctx, link: LinkId, reason: &str) {
         if !self.channels.contains_key(&link) {
             return;

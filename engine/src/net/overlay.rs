@@ -1,8 +1,9 @@
-//! Who is a neighbour: the engine's side of [`gossip::membership`], which decides whom to dial, to take in and to let go. Here
-//! its words become messages and links, and back.
+//! Who is a neighbour: the engine's side of [`gossip::membership`], which decides whom to dial, to take in and to let
+//! go. Here its words become messages and links, and back.
 //!
-//! Invariant: nothing but the overlay's own messages is exchanged with a peer that is no neighbour. Who is a relay is what this
-//! peer's own address book says, or what it chose from the directory, never what a stranger says of itself on a link.
+//! Invariant: nothing but the overlay's own messages is exchanged with a peer that is no neighbour. Who is a relay is
+//! what this peer's own address book says, or what it chose from the directory, never what a stranger says of itself
+//! on a link.
 
 use std::time::Duration;
 
@@ -168,8 +169,8 @@ impl Net {
         }
     }
 
-    /// Whether the older of two links to a peer stays: when both sides dialled at once, the one that the lower key dialled does,
-    /// on both sides.
+    /// Whether the older of two links to a peer stays: when both sides dialled at once, the one that the lower key
+    /// dialled does, on both sides.
     fn keeps_older(&self, ctx: &Ctx, older: LinkId, peer: PeerId, role: Side, opened: Instant) -> bool {
         let Some((older_role, older_opened)) = self.channels.get(&older).map(Channel::origin) else {
             return false;
@@ -352,8 +353,9 @@ impl Net {
         ctx.emit(Output::Dial { peer, relay, url });
     }
 
-    /// Whether `peer` is a relay that is none of this device's: those keep feeds for the people linked with them, so a device
-    /// that links with every relay it hears of would make each keep everything. Without a relay of its own, any will do.
+    /// Whether `peer` is a relay that is none of this device's: those keep feeds for the people linked with them, so a
+    /// device that links with every relay it hears of would make each keep everything. Without a relay of its own, any
+    /// will do.
     fn is_strange_relay(&self, directory: &Directory, peer: &PeerId) -> bool {
         let strange = !self.trusts_directory && !self.known.is_relay(peer) && directory.lists(peer);
         strange && self.links_with_relay()

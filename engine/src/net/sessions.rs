@@ -1,7 +1,7 @@
 //! Channels to other peers: handshake, frames, liveness.
 //!
-//! Invariant: until a channel's handshake is done nothing but handshake frames is accepted on it. A peer that breaks the
-//! protocol gets the reason and loses its link; other links are not affected.
+//! Invariant: until a channel's handshake is done nothing but handshake frames is accepted on it. A peer that breaks
+//! the protocol gets the reason and loses its link; other links are not affected.
 
 use std::time::Duration;
 
@@ -114,7 +114,8 @@ pub(super) enum Heard {
 }
 
 impl Channel {
-    /// A channel that has just opened: sends the first frames of the handshake. `None`: this peer has no key to prove yet.
+    /// A channel that has just opened: sends the first frames of the handshake. `None`: this peer has no key to prove
+    /// yet.
     pub(super) fn open(
         ctx: &mut Ctx,
         link: LinkId,

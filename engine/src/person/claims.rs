@@ -1,11 +1,12 @@
 //! Claims: what this device asks of the registry, a handle for its account and slugs for the account's posts.
 //!
-//! A claim is on disk before it is sent, and so is the post it is for. It is repeated, over one relay after the other, until the
-//! registry has decided; so it can be made offline, and outlives a restart. What the registry gives goes into the account's feed.
+//! A claim is on disk before it is sent, and so is the post it is for. It is repeated, over one relay after the other,
+//! until the registry has decided; so it can be made offline, and outlives a restart. What the registry gives goes
+//! into the account's feed.
 //!
 //! Invariants: an account has at most one claim for its handle, and each post one for its slug; there are at most
-//! [`SLUG_CLAIMS_MAX`] claims of slugs (policy when full: a refused one goes, or the command is refused). One claim is under way at
-//! a time: those of one account change the same row of the registry, and would only hinder each other.
+//! [`SLUG_CLAIMS_MAX`] claims of slugs (policy when full: a refused one goes, or the command is refused). One claim is
+//! under way at a time: those of one account change the same row of the registry, and would only hinder each other.
 
 use std::time::Duration;
 
@@ -44,8 +45,8 @@ struct Claim {
     request: NameRequest,
     /// The registry may have heard of it.
     sent: bool,
-    /// It is not wanted any more, but the registry may have decided, or be about to: it is taken back after that. The feed
-    /// never said that it was had, and need not say that it is not.
+    /// It is not wanted any more, but the registry may have decided, or be about to: it is taken back after that. The
+    /// feed never said that it was had, and need not say that it is not.
     withdrawn: bool,
     /// Why it came to nothing. `None`: it is not decided.
     refused: Option<NameAnswer>,
@@ -247,8 +248,8 @@ impl Claims {
         } else if claim.refused.is_none()
             && (claim.withdrawn || (claim.sent && claim.request.action == NameAction::Release))
         {
-            // What is being given back may have another owner already: that is seen through, or the feed and the registry would
-            // differ for good.
+            // What is being given back may have another owner already: that is seen through, or the feed and the
+            // registry would differ for good.
         } else if undecided {
             claim.withdrawn = true;
             self.update(ctx, subject);

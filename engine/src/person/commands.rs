@@ -190,8 +190,8 @@ impl Person {
         log.may_write(ctx)
     }
 
-    /// Whether a command that signs an entry has to wait until neighbours have said how far they hold the own feed; then it is kept,
-    /// or refused when too many wait.
+    /// Whether a command that signs an entry has to wait until neighbours have said how far they hold the own feed;
+    /// then it is kept, or refused when too many wait.
     pub(crate) fn hold_until_checked(
         &mut self,
         ctx: &mut Ctx,

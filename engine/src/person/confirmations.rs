@@ -50,9 +50,9 @@ impl Person {
         mentioned
     }
 
-    /// A receipt. It counts as durable only from a relay this device knows, or one that such a relay lists and passes on, since
-    /// any peer can call itself a relay; and not if that relay describes itself as keeping no feeds. The account it is about, if the
-    /// signer itself sent it.
+    /// A receipt. It counts as durable only from a relay this device knows, or one that such a relay lists and passes
+    /// on, since any peer can call itself a relay; and not if that relay describes itself as keeping no feeds. The
+    /// account it is about, if the signer itself sent it.
     pub(crate) fn on_receipt(
         &mut self,
         ctx: &mut Ctx,

@@ -1,8 +1,8 @@
-//! Handing the account's handle to another account: the registry learns which account may claim it, and that account claims it
-//! like any other. Until then it stays where it is, and the offer can be taken back.
+//! Handing the account's handle to another account: the registry learns which account may claim it, and that account
+//! claims it like any other. Until then it stays where it is, and the offer can be taken back.
 //!
-//! The offer is known to the device that made it. As long as it stands, the feeds of the other account are wanted here: they tell
-//! when the handle was taken, and then this account's feed says that it has none any more.
+//! The offer is known to the device that made it. As long as it stands, the feeds of the other account are wanted
+//! here: they tell when the handle was taken, and then this account's feed says that it has none any more.
 
 use protocol::kinds::Name;
 use protocol::names::NameAction;
@@ -73,7 +73,8 @@ impl Claims {
         }
     }
 
-    /// Notices that the handle is not this account's any more. `reindexing`: the account may only seem to have said nothing.
+    /// Notices that the handle is not this account's any more. `reindexing`: the account may only seem to have said
+    /// nothing.
     pub(super) fn check_offer(&mut self, ctx: &mut Ctx, kinds: &Kinds, log: &mut Log, reindexing: bool) {
         let Some(me) = ctx.me().filter(|_| self.offered.is_some()) else {
             return;

@@ -1,18 +1,21 @@
-//! Is the own feed here the one this device wrote last? A copied browser profile, or a machine that was set back, starts with an
-//! older state of it. Whatever is signed then contradicts what was signed before: the feed would be forked for good.
+//! Is the own feed here the one this device wrote last? A copied browser profile, or a machine that was set back,
+//! starts with an older state of it. Whatever is signed then contradicts what was signed before: the feed would be
+//! forked for good.
 //!
-//! After a start the device therefore asks its neighbours how far they hold its feed before it signs anything, and tells them of
-//! nothing that no other peer has confirmed. Each neighbour has to answer, and as many of the relays that the device knows as it
-//! wants to be linked with: a neighbour that never had the feed answers first and proves nothing, and a relay may itself have been
-//! set back. If they hold more, it is fetched and writing goes on after it. If they hold something else, the entries here that no
-//! other peer confirmed are taken back: this is an old copy. What they say is set aside, and is issued again once the person makes
-//! this copy a device of its own. The same is set aside of a feed that is forked, from the number of the fork on.
+//! After a start the device therefore asks its neighbours how far they hold its feed before it signs anything, and
+//! tells them of nothing that no other peer has confirmed. Each neighbour has to answer, and as many of the relays
+//! that the device knows as it wants to be linked with: a neighbour that never had the feed answers first and proves
+//! nothing, and a relay may itself have been set back. If they hold more, it is fetched and writing goes on after it.
+//! If they hold something else, the entries here that no other peer confirmed are taken back: this is an old copy.
+//! What they say is set aside, and is issued again once the person makes this copy a device of its own. The same is
+//! set aside of a feed that is forked, from the number of the fork on.
 //!
-//! Neighbours that are slow to answer do not keep a person from writing, but they keep what is written from being published: until
-//! it is, it can be taken back.
+//! Neighbours that are slow to answer do not keep a person from writing, but they keep what is written from being
+//! published: until it is, it can be taken back.
 //!
-//! Invariants: what was confirmed by another peer is never taken back; that would be a real fork ([`crate::log::forks`]). An entry
-//! that is set aside is issued again or found to be known to others, whatever happens between.
+//! Invariants: what was confirmed by another peer is never taken back; that would be a real fork
+//! ([`crate::log::forks`]). An entry that is set aside is issued again or found to be known to others, whatever
+//! happens between.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,16 +37,16 @@ use crate::log::records::meta;
 use crate::net::Net;
 use crate::store::{Op, Read, Rows, Table};
 
-/// A person who writes waits this long for neighbours to say how far they hold the own feed, and for known relays to become
-/// neighbours.
+/// A person who writes waits this long for neighbours to say how far they hold the own feed, and for known relays to
+/// become neighbours.
 pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// What was written meanwhile is published this long after the first question, whoever has not answered: somebody must not be able
-/// to keep a person silent.
+/// What was written meanwhile is published this long after the first question, whoever has not answered: somebody must
+/// not be able to keep a person silent.
 pub(super) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
 /// What neighbours hold beyond this copy is waited for this long: that it exists is their word alone.
 pub(super) const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Once some of it has arrived, which proves that this copy is behind, the rest is waited for as long as the next entry takes no
-/// longer than this: the largest entry over the slowest link that is of use.
+/// Once some of it has arrived, which proves that this copy is behind, the rest is waited for as long as the next
+/// entry takes no longer than this: the largest entry over the slowest link that is of use.
 pub(super) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
 /// Commands that wait for the check. Policy when full: further ones are refused.
 pub(super) const WAITING_MAX: usize = 64;
@@ -246,8 +249,8 @@ impl OwnFeed {
         over && self.finish(ctx, log)
     }
 
-    /// Whether every neighbour has said all that it holds, and among them as many known relays as this device wants to be linked
-    /// with. One of them is enough after a while, and nobody after a longer one.
+    /// Whether every neighbour has said all that it holds, and among them as many known relays as this device wants to
+    /// be linked with. One of them is enough after a while, and nobody after a longer one.
     fn is_answered(&self, ctx: &Ctx, net: &Net) -> bool {
         let (now, known) = (ctx.now.instant, net.known.len());
         let relays_wanted = match self.state {
@@ -276,7 +279,8 @@ impl OwnFeed {
         !self.old_copy
     }
 
-    /// A neighbour has said how far it holds everything wanted here. `true`: neighbours may learn of the whole feed from now on.
+    /// A neighbour has said how far it holds everything wanted here. `true`: neighbours may learn of the whole feed
+    /// from now on.
     pub(crate) fn on_compared(&mut self, ctx: &Ctx, net: &Net, log: &mut Log, link: LinkId) -> bool {
         if self.state == State::Checked {
             return false;

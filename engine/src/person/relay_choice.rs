@@ -1,13 +1,13 @@
 //! The relays a person's device links with: those of its address book, and the best of their network.
 //!
-//! Relays are ranked by `1 / (i·replication delay + j·response time + k·distance + l·error rate)`, each term with its weight, which
-//! the operator of the device's own relay may set. The replication delay is that of this very feed: how long after an entry was
-//! written the relay signed for it. What is not measured yet counts as the usual, or as nothing for the relays that keep the feed
-//! anyway ([`crate::relays::assignment`]).
+//! Relays are ranked by `1 / (i·replication delay + j·response time + k·distance + l·error rate)`, each term with its
+//! weight, which the operator of the device's own relay may set. The replication delay is that of this very feed: how
+//! long after an entry was written the relay signed for it. What is not measured yet counts as the usual, or as
+//! nothing for the relays that keep the feed anyway ([`crate::relays::assignment`]).
 //!
-//! Moving costs more than a little speed is worth: a chosen relay stays until it dies, or until another has been more than twice as
-//! good for a minute. The device links with that one first, and then leaves the worse one. The relay the app is from always stays.
-//! Where too few of the known relays accept this device, one more is chosen each minute.
+//! Moving costs more than a little speed is worth: a chosen relay stays until it dies, or until another has been more
+//! than twice as good for a minute. The device links with that one first, and then leaves the worse one. The relay the
+//! app is from always stays. Where too few of the known relays accept this device, one more is chosen each minute.
 //!
 //! Invariant: no relay is chosen that no known relay lists. Strangers may describe relays as they like.
 

@@ -1,4 +1,5 @@
-//! For tests of the role's parts: a person's device with its store, and a relay through which the test plays the registry.
+//! For tests of the role's parts: a person's device with its store, and a relay through which the test plays the
+//! registry.
 
 use protocol::messages::{Message, NameAsked};
 use protocol::names::{NameAnswer, NameQuestion, NameRequest, RegistryId};

@@ -523,7 +523,8 @@ fn after_a_restart_neighbours_learn_only_of_what_was_confirmed() {
     assert_eq!(device.shared(), 3);
 }
 
-/// A copy of a device of which the others hold another third entry. The fourth one was confirmed by no other peer either.
+/// A copy of a device of which the others hold another third entry. The fourth one was confirmed by no other peer
+/// either.
 fn old_copy() -> Device {
     let mut device = Device::new();
     device.confirm(2);

@@ -1,5 +1,6 @@
-//! Proof that other relays hold what they say: a relay repeatedly asks another for one random entry of a feed. A relay that can show
-//! the entry with its author's signature holds it; one that cannot counts as not having that feed any more, and is offered it again.
+//! Proof that other relays hold what they say: a relay repeatedly asks another for one random entry of a feed. A relay
+//! that can show the entry with its author's signature holds it; one that cannot counts as not having that feed any
+//! more, and is offered it again.
 //!
 //! Invariant: one question per neighbour is under way; its answer is checked like any entry, and not stored.
 

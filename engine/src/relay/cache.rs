@@ -1,10 +1,11 @@
-//! Feeds that a relay holds beside those assigned to it: of people linked with it, of the accounts these follow, and of accounts that
-//! were assigned to it before. They make pages quick, up to a bound; beyond it the account goes that was not wanted here for the
-//! longest time.
+//! Feeds that a relay holds beside those assigned to it: of people linked with it, of the accounts these follow, and
+//! of accounts that were assigned to it before. They make pages quick, up to a bound; beyond it the account goes that
+//! was not wanted here for the longest time.
 //!
-//! Invariants: no feed is dropped that is assigned to this relay, that a person linked here wants, or that not every replica, linked
-//! with this relay, has said to hold completely; none at all while this relay suspects a partition. A feed is forgotten before its
-//! rows are deleted, and what is left to delete is recorded in the store, so a crash in between is made good at the next start.
+//! Invariants: no feed is dropped that is assigned to this relay, that a person linked here wants, or that not every
+//! replica, linked with this relay, has said to hold completely; none at all while this relay suspects a partition. A
+//! feed is forgotten before its rows are deleted, and what is left to delete is recorded in the store, so a crash in
+//! between is made good at the next start.
 
 use std::collections::VecDeque;
 
@@ -85,7 +86,8 @@ impl Cache {
         }
     }
 
-    /// The assignment changed: these are now the accounts held beside it. What was assigned until now was wanted until now.
+    /// The assignment changed: these are now the accounts held beside it. What was assigned until now was wanted until
+    /// now.
     pub(crate) fn replace(&mut self, accounts: impl IntoIterator<Item = AccountId>, now: Instant) {
         let before = core::mem::take(&mut self.wanted);
         self.order.clear();
@@ -102,7 +104,8 @@ impl Cache {
         }
     }
 
-    /// An account to drop, if more than `accounts_max` are held. Those that may not be dropped take their turn again after all others.
+    /// An account to drop, if more than `accounts_max` are held. Those that may not be dropped take their turn again
+    /// after all others.
     pub(crate) fn excess(
         &mut self,
         accounts_max: usize,

@@ -24,8 +24,8 @@ impl Relay {
             || self.placement.is_assigned_here(&log.feeds, account)
     }
 
-    /// A neighbour says what it wants, before that is applied. If it says that it is the same as on its last link: what that was, as
-    /// far as it is remembered.
+    /// A neighbour says what it wants, before that is applied. If it says that it is the same as on its last link:
+    /// what that was, as far as it is remembered.
     pub(crate) fn on_interests(
         &mut self,
         net: &Net,

@@ -41,7 +41,8 @@ impl Checks {
         self.checks.len() >= CHECKS_MAX
     }
 
-    /// The neighbour has answered the question it was asked, or its link has ended. Checks that waited for nothing else are over.
+    /// The neighbour has answered the question it was asked, or its link has ended. Checks that waited for nothing
+    /// else are over.
     pub(super) fn end(&mut self, ctx: &mut Ctx, link: LinkId) {
         for check in &mut self.checks {
             check.links.retain(|other| *other != link);
@@ -127,8 +128,8 @@ impl Relay {
         }
     }
 
-    /// Asks the replicas of an account that seem to lack entries whether they still do: a relay that got an entry from another does
-    /// not announce it here. `None`: the answer is given when all of them have answered.
+    /// Asks the replicas of an account that seem to lack entries whether they still do: a relay that got an entry from
+    /// another does not announce it here. `None`: the answer is given when all of them have answered.
     pub(crate) fn check_replicas(
         &mut self,
         ctx: &mut Ctx,

@@ -1,11 +1,13 @@
-//! The role of a relay: it keeps a part of all feeds, signs for what it has, answers for names, and tells who is linked with it.
+//! The role of a relay: it keeps a part of all feeds, signs for what it has, answers for names, and tells who is
+//! linked with it.
 //!
-//! [`placement`] says which relays keep whose feeds and [`cache`] what is held beside that; [`repair`] says how far this relay is with
-//! it. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do. [`subscriptions`] and
-//! [`interest_cache`] hold what linked people want; [`receipts`], [`presence`] and [`name_proxy`] serve them.
+//! [`placement`] says which relays keep whose feeds and [`cache`] what is held beside that; [`repair`] says how far
+//! this relay is with it. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do.
+//! [`subscriptions`] and [`interest_cache`] hold what linked people want; [`receipts`], [`presence`] and
+//! [`name_proxy`] serve them.
 //!
-//! [`Relay`] combines these parts: its methods are named after the inputs and facts that the engine routes to it. Those about whose
-//! feeds are wanted stand in [`interest`], those that only a relay answers in [`messages`].
+//! [`Relay`] combines these parts: its methods are named after the inputs and facts that the engine routes to it.
+//! Those about whose feeds are wanted stand in [`interest`], those that only a relay answers in [`messages`].
 //!
 //! Invariant: a part keeps nothing of a link that has ended.
 
@@ -172,7 +174,8 @@ impl Relay {
 
     // Placement.
 
-    /// The assignment changed: relays are asked for what is assigned to this one now, and offered what they should have.
+    /// The assignment changed: relays are asked for what is assigned to this one now, and offered what they should
+    /// have.
     fn on_reassigned(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>, reassigned: Reassigned) {
         let RelayParts { net, log, sync, .. } = parts;
         ctx.log(Line::Placement {

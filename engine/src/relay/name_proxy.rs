@@ -1,9 +1,10 @@
-//! The relay's part in names: a question is answered by the registry this relay keeps, or forwarded to a relay that keeps it; the
-//! answer takes the same way back.
+//! The relay's part in names: a question is answered by the registry this relay keeps, or forwarded to a relay that
+//! keeps it; the answer takes the same way back.
 //!
-//! Invariants: a request is verified before it costs another peer anything. What one neighbour may ask is bounded per minute, across
-//! all its links; so are the requests of all neighbours together, since keys are free, and the questions under way. Policy when full:
-//! the answer is [`NameAnswer::TooFast`], after which the neighbour may ask again.
+//! Invariants: a request is verified before it costs another peer anything. What one neighbour may ask is bounded per
+//! minute, across all its links; so are the requests of all neighbours together, since keys are free, and the
+//! questions under way. Policy when full: the answer is [`NameAnswer::TooFast`], after which the neighbour may ask
+//! again.
 
 use core::time::Duration;
 
@@ -24,7 +25,8 @@ const UNDER_WAY_MAX: usize = 4_096;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A relay asks on behalf of the people linked with it, and may ask this many times as much.
 const RELAY_FACTOR: u32 = 256;
-/// Neighbours whose questions are counted. Policy when full: further people ask in the next minute; relays are always counted.
+/// Neighbours whose questions are counted. Policy when full: further people ask in the next minute; relays are always
+/// counted.
 const COUNTED_MAX: usize = 8_192;
 /// Interval at which the counts are reset to zero.
 const COUNT_INTERVAL: Duration = Duration::from_mins(1);

@@ -1,15 +1,16 @@
 //! Which relays keep whose feeds, as [`crate::relays::assignment`] computes it from the directory.
 //!
-//! No relay decides this for another: all compute the same assignment from the same directory, ask each other for "what is assigned
-//! to me, and these accounts", and offer what the other should have. So a relay that dies is replaced, a new relay is filled, and a
-//! wiped relay is refilled by comparing and fetching alone.
+//! No relay decides this for another: all compute the same assignment from the same directory, ask each other for
+//! "what is assigned to me, and these accounts", and offer what the other should have. So a relay that dies is
+//! replaced, a new relay is filled, and a wiped relay is refilled by comparing and fetching alone.
 //!
-//! A relay that fell silent remains a member for a grace period, since most come back; then the next replica takes over. While this
-//! relay suspects a partition, the members do not change.
+//! A relay that fell silent remains a member for a grace period, since most come back; then the next replica takes
+//! over. While this relay suspects a partition, the members do not change.
 //!
-//! Invariants: while there are no more members than replicas, every member keeps everything; a relay that is no worker is assigned
-//! nothing; only relays of the directory are members. While feeds are divided, the assignment of every account that is held is
-//! cached, so that the accounts of one relay are found without computing it for all of them again.
+//! Invariants: while there are no more members than replicas, every member keeps everything; a relay that is no worker
+//! is assigned nothing; only relays of the directory are members. While feeds are divided, the assignment of every
+//! account that is held is cached, so that the accounts of one relay are found without computing it for all of them
+//! again.
 
 use core::time::Duration;
 

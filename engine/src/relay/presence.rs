@@ -1,11 +1,11 @@
-//! Whose devices are linked with which relay: a relay that serves the app tells the relays that keep names, so that a handle can lead
-//! to where its account is linked.
+//! Whose devices are linked with which relay: a relay that serves the app tells the relays that keep names, so that a
+//! handle can lead to where its account is linked.
 //!
-//! Accounts are named as between two peers ([`SaltedAccount`]): the other relay recognises an account it is asked about, and learns
-//! no other one.
+//! Accounts are named as between two peers ([`SaltedAccount`]): the other relay recognises an account it is asked
+//! about, and learns no other one.
 //!
-//! Invariant: what a neighbour says replaces what it said before, and is forgotten with its link. It counts while the neighbour is
-//! alive and describes itself as serving the app. It cannot be checked: where any relay is admitted
+//! Invariant: what a neighbour says replaces what it said before, and is forgotten with its link. It counts while the
+//! neighbour is alive and describes itself as serving the app. It cannot be checked: where any relay is admitted
 //! ([`crate::Config::relays_allowed`]) it is that relay's own claim.
 
 use core::time::Duration;

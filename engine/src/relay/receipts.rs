@@ -14,8 +14,8 @@ pub(crate) fn pass_on(ctx: &mut Ctx, net: &Net, log: &Log, from: PeerId, receipt
     let Some(feed) = log.feeds.get(&receipt.device) else {
         return;
     };
-    // To another relay only the receipt of the neighbour that signed it is passed on: relays are linked with each other, so once is
-    // enough, and it cannot circulate.
+    // To another relay only the receipt of the neighbour that signed it is passed on: relays are linked with each
+    // other, so once is enough, and it cannot circulate.
     let source = feed.source.filter(|_| receipt.relay == from);
     let other = |link: &LinkId| net.session(*link).is_some_and(|session| session.peer != from);
     let source = source.filter(other);

@@ -1,8 +1,8 @@
 //! How far this relay is with what it should hold, and what it has to hand over before it ends.
 //!
-//! A relay of a network serves once it has had everything its neighbouring relays have of what is assigned to it. A neighbour that
-//! sends nothing useful for a while is not waited for; how it helped outlives its link, so that a relay that links again and again is
-//! not waited for again.
+//! A relay of a network serves once it has had everything its neighbouring relays have of what is assigned to it. A
+//! neighbour that sends nothing useful for a while is not waited for; how it helped outlives its link, so that a relay
+//! that links again and again is not waited for again.
 //!
 //! A relay that only calls itself one is not waited for and is handed nothing: only relays of the directory count.
 
@@ -21,17 +21,20 @@ use crate::sync::Sync;
 use super::peer_has::PeerHas;
 use super::placement::Placement;
 
-/// How long a relay of a network waits for a first neighbour before it serves without having caught up: it may be the last relay.
+/// How long a relay of a network waits for a first neighbour before it serves without having caught up: it may be the
+/// last relay.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A neighbour that sent nothing useful for this long is not waited for any more.
 const STUCK: Duration = Duration::from_secs(60);
-/// Comparing counts as useful for this long after the first link, then only entries do: messages alone must not keep this relay waiting.
+/// Comparing counts as useful for this long after the first link, then only entries do: messages alone must not keep
+/// this relay waiting.
 const COMPARES_WITHIN: Duration = Duration::from_mins(10);
 /// Relays of which it is known how they helped. Policy when full: no more are waited for.
 const HELPERS_MAX: usize = 1_024;
 /// Interval at which a relay that hands over asks its neighbours how far they hold its feeds.
 const ASK_INTERVAL: Duration = Duration::from_secs(5);
-/// With at least this many missing feeds, counting them takes so long that it is done only every [`MANY_FEEDS_INTERVAL`].
+/// With at least this many missing feeds, counting them takes so long that it is done only every
+/// [`MANY_FEEDS_INTERVAL`].
 const MANY_FEEDS: u64 = 20_000;
 /// Interval between two counts of the missing feeds if there are at least [`MANY_FEEDS`].
 const MANY_FEEDS_INTERVAL: Duration = Duration::from_secs(5);
@@ -144,7 +147,8 @@ impl Repair {
         now >= self.next_view
     }
 
-    /// Sees whether this relay has caught up with these neighbouring relays. The feeds and entries it lacks, and from whom it has them.
+    /// Sees whether this relay has caught up with these neighbouring relays. The feeds and entries it lacks, and from
+    /// whom it has them.
     pub(crate) fn assess(&mut self, missing: &[Missing], now: Instant) -> RepairView {
         if !self.caught_up {
             let (met, helped) = (now, now);
@@ -197,8 +201,8 @@ impl Repair {
         Some(view)
     }
 
-    /// Whether the neighbours are to be asked what they have by now. That another relay told them of a feed does not make them say
-    /// that they have it; asked again, they say all.
+    /// Whether the neighbours are to be asked what they have by now. That another relay told them of a feed does not
+    /// make them say that they have it; asked again, they say all.
     pub(crate) fn is_time_to_ask(&mut self, now: Instant) -> bool {
         let due = now >= self.next_ask;
         if due {
@@ -212,8 +216,8 @@ impl Repair {
     }
 }
 
-/// The neighbours that are relays of this network: those of the directory. Without [`Config::relays_allowed`] that is every relay that
-/// describes itself on its link.
+/// The neighbours that are relays of this network: those of the directory. Without [`Config::relays_allowed`] that is
+/// every relay that describes itself on its link.
 fn relay_neighbours<'a>(net: &'a Net, directory: &'a Directory) -> impl Iterator<Item = &'a Session> {
     net.neighbours()
         .filter(move |session| session.relay && net.is_anchor(directory, &session.peer))
@@ -239,8 +243,8 @@ pub(crate) fn missing(net: &Net, directory: &Directory, feeds: &Feeds, sync: &Sy
     relay_neighbours(net, directory).map(missing).collect()
 }
 
-/// Feeds that relays which should have them lack a part of. `relays`: those linked with this one; a feed of which no replica is
-/// linked cannot be handed over.
+/// Feeds that relays which should have them lack a part of. `relays`: those linked with this one; a feed of which no
+/// replica is linked cannot be handed over.
 pub(crate) fn left_to_hand_over(
     for_good: bool,
     feeds: &Feeds,

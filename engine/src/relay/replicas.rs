@@ -1,9 +1,11 @@
 //! How soon other relays have the entries that people write here.
 //!
-//! The delay of a copy is the time from when this relay accepted an entry until the receipt of the other relay for it arrived. It is
-//! measured at every relay the author is linked with, for each feed and copy, and for each relay over all feeds.
+//! The delay of a copy is the time from when this relay accepted an entry until the receipt of the other relay for it
+//! arrived. It is measured at every relay the author is linked with, for each feed and copy, and for each relay over
+//! all feeds.
 //!
-//! Invariant: nothing is measured of an entry that arrived before the link to the other relay: the time it takes then is repair.
+//! Invariant: nothing is measured of an entry that arrived before the link to the other relay: the time it takes then
+//! is repair.
 
 use core::time::Duration;
 use std::collections::VecDeque;

@@ -1,15 +1,16 @@
-//! Which relays keep whose feeds: everybody computes the same answer from the same directory, and nothing of it is stored.
+//! Which relays keep whose feeds: everybody computes the same answer from the same directory, and nothing of it is
+//! stored.
 //!
-//! Weighted rendezvous hashing (Thaler, Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM ToN 1998;
-//! the weights after Schindler and Schomaker, "Weighted Distributed Hash Tables", SPAA 2005): every worker draws a lot for
-//! every account, `capacity / -ln(hash)`, and the highest win. A worker wins in proportion to its capacity; when one
-//! comes or goes, only the accounts it wins or won move.
+//! Weighted rendezvous hashing (Thaler, Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM ToN
+//! 1998; the weights after Schindler and Schomaker, "Weighted Distributed Hash Tables", SPAA 2005): every worker draws
+//! a lot for every account, `capacity / -ln(hash)`, and the highest win. A worker wins in proportion to its capacity;
+//! when one comes or goes, only the accounts it wins or won move.
 //!
-//! Replicas go to distinct zones first: the best worker of each zone competes. Where there are fewer zones than replicas,
-//! the rest is filled by the next best, whatever their zone. The first is the primary.
+//! Replicas go to distinct zones first: the best worker of each zone competes. Where there are fewer zones than
+//! replicas, the rest is filled by the next best, whatever their zone. The first is the primary.
 //!
-//! Invariants: the answer depends on the set of workers alone, not on their order, and is the same on every platform (the
-//! logarithm is `libm`'s, not the machine's).
+//! Invariants: the answer depends on the set of workers alone, not on their order, and is the same on every platform
+//! (the logarithm is `libm`'s, not the machine's).
 
 use ordered::Map;
 use protocol::{AccountId, PeerId};

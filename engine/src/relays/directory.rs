@@ -1,15 +1,15 @@
 //! The directory of relays: what each says of itself, and which of them are alive, judged by every peer on its own.
 //!
-//! A relay signs a new description with every heartbeat. A peer that receives a higher heartbeat checks the signature, keeps the
-//! description and passes it on: relays within a second, persons' devices, which mostly hear of it from a relay anyway, every
-//! half minute. A device that is linked with no relay judges by that slower pace.
+//! A relay signs a new description with every heartbeat. A peer that receives a higher heartbeat checks the signature,
+//! keeps the description and passes it on: relays within a second, persons' devices, which mostly hear of it from a
+//! relay anyway, every half minute. A device that is linked with no relay judges by that slower pace.
 //!
-//! Invariants: nothing is kept or passed on whose signature was not checked; the checks a neighbour can cause per second are
-//! bounded, and so is the table (policy when full: see [`gossip::detector`]). A description says where a relay is and how loaded
-//! it is. It gives no standing: a receipt counts only from a relay this peer knows, or one that such a relay lists and passes on; a
-//! device chooses relays among those; a relay that breaks the protocol is banned like any peer. A relay lists every peer that
-//! keeps a link with it and describes itself there, and those that listed relays describe; [`Config::relays_allowed`] closes the
-//! network.
+//! Invariants: nothing is kept or passed on whose signature was not checked; the checks a neighbour can cause per
+//! second are bounded, and so is the table (policy when full: see [`gossip::detector`]). A description says where a
+//! relay is and how loaded it is. It gives no standing: a receipt counts only from a relay this peer knows, or one
+//! that such a relay lists and passes on; a device chooses relays among those; a relay that breaks the protocol is
+//! banned like any peer. A relay lists every peer that keeps a link with it and describes itself there, and those that
+//! listed relays describe; [`Config::relays_allowed`] closes the network.
 
 use std::time::Duration;
 
@@ -261,7 +261,8 @@ impl Directory {
             if own == Some(peer) || allowed.is_some_and(|allowed| !allowed.contains(&peer)) {
                 continue;
             }
-            // A listed relay is given feeds to keep and is passed on: either it is linked itself, or a listed relay describes it.
+            // A listed relay is given feeds to keep and is passed on: either it is linked itself, or a listed relay
+            // describes it.
             let listed = self.keeper && (peer == from.peer || self.lists(&from.peer));
             let vouched = from.anchor || listed;
             if self.keeper && !vouched {
@@ -333,8 +334,8 @@ impl Directory {
         }
     }
 
-    /// What time alone does: heartbeats, judgements, passing on. `links`: the neighbours, and whether each calls itself a relay;
-    /// `near_relay`: a relay this peer knows is among them.
+    /// What time alone does: heartbeats, judgements, passing on. `links`: the neighbours, and whether each calls
+    /// itself a relay; `near_relay`: a relay this peer knows is among them.
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, own: Own, links: &[(LinkId, bool)], near_relay: bool) {
         let beat = ctx.config.relays_beat_every;
         let pace = if self.keeper || near_relay {

@@ -1,4 +1,5 @@
-//! The relays of the network: the directory that lists them, and the assignment of feeds to them. For every kind of peer.
+//! The relays of the network: the directory that lists them, and the assignment of feeds to them. For every kind of
+//! peer.
 
 pub mod assignment;
 pub(crate) mod directory;
@@ -11,8 +12,8 @@ use protocol::PeerId;
 /// A copy that took longer than this was not on its way: the relay was away, and made up for it.
 pub(crate) const REPAIR: Duration = Duration::from_secs(60);
 
-/// Smooths a delay (as [RFC 6298] does a round trip) in a table of milliseconds by relay. Policy when the table holds `most`
-/// relays: all are forgotten.
+/// Smooths a delay (as [RFC 6298] does a round trip) in a table of milliseconds by relay. Policy when the table holds
+/// `most` relays: all are forgotten.
 ///
 /// [RFC 6298]: https://www.rfc-editor.org/rfc/rfc6298
 pub(crate) fn smooth(of: &mut Map<PeerId, f32>, most: usize, relay: PeerId, sample: Duration) {

@@ -1,5 +1,5 @@
-//! What a peer is: a person's device or a relay. What only one of them does is in its folder; here inputs and facts find their way
-//! to it.
+//! What a peer is: a person's device or a relay. What only one of them does is in its folder; here inputs and facts
+//! find their way to it.
 
 #![cfg_attr(
     not(feature = "relay"),

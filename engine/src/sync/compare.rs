@@ -1,9 +1,9 @@
-//! Comparing feeds with a relay by a [`super::sketch`]: where a digest costs a hundred bytes for each feed, this costs about thirty
-//! for each that differs.
+//! Comparing feeds with a relay by a [`super::sketch`]: where a digest costs a hundred bytes for each feed, this costs
+//! about thirty for each that differs.
 //!
-//! The peer that dialled the relay sends cells of what it holds; the relay answers how many more it needs, or what differs. Both
-//! compare what they held when it began; entries that come meanwhile are pushed anyway. Devices compare with each other by
-//! digests, since they have little in common.
+//! The peer that dialled the relay sends cells of what it holds; the relay answers how many more it needs, or what
+//! differs. Both compare what they held when it began; entries that come meanwhile are pushed anyway. Devices compare
+//! with each other by digests, since they have little in common.
 //!
 //! Invariants: one comparison per link is under way; a neighbour makes this peer send or hold no more cells than
 //! [`limits::SKETCH_CELLS_MAX`], and each request for more must ask for a quarter more than before.

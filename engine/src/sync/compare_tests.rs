@@ -117,8 +117,8 @@ fn device() -> (Peer, LinkId, Vec<VerifiedEntry>) {
     (peer, link, heads)
 }
 
-/// A relay that holds the feeds of these authors whole, with `entries` in each, and a neighbour that wants them all and will send
-/// a sketch.
+/// A relay that holds the feeds of these authors whole, with `entries` in each, and a neighbour that wants them all
+/// and will send a sketch.
 fn relay(authors: &mut [Author], entries: usize) -> (Peer, LinkId, Vec<VerifiedEntry>) {
     let (mut peer, heads) = Peer::with_feeds(authors, entries);
     peer.role.serves_others = true;
@@ -512,7 +512,8 @@ fn differences_beyond_all_cells_allowed_are_left_to_digests() {
     assert_eq!(sent[0], Message::Compared(plain));
 }
 
-/// A relay that asked for more cells of a sketch in which every feed differs, the items of that sketch, and how many cells it needs.
+/// A relay that asked for more cells of a sketch in which every feed differs, the items of that sketch, and how many
+/// cells it needs.
 fn asking() -> (Peer, LinkId, Items, usize) {
     let mut all = authors(2, 36);
     let (mut peer, link, heads) = relay(&mut all, 2);

@@ -47,7 +47,8 @@ impl Sync {
         }
     }
 
-    /// Tells a neighbour how far the feeds of `accounts` are held here; `all`: including what was advertised to it before.
+    /// Tells a neighbour how far the feeds of `accounts` are held here; `all`: including what was advertised to it
+    /// before.
     pub(crate) fn send_digest(
         &mut self,
         ctx: &mut Ctx,

@@ -1,6 +1,6 @@
-//! Fetching what neighbours hold beyond what is held here ([`Message::Want`]), answered in order ([`Message::Entries`] …,
-//! [`Message::RangeEnd`]). A feed is fetched from one neighbour at a time; when that one stalls or goes, the next one that holds
-//! more takes over.
+//! Fetching what neighbours hold beyond what is held here ([`Message::Want`]), answered in order ([`Message::Entries`]
+//! …, [`Message::RangeEnd`]). A feed is fetched from one neighbour at a time; when that one stalls or goes, the next
+//! one that holds more takes over.
 
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ pub(super) struct Fetches {
 }
 
 impl Fetches {
-    /// A neighbour holds more of a wanted feed than is held here. Policy when full: anti-entropy reports it again later.
+    /// A neighbour holds more of a wanted feed than is held here. Policy when full: anti-entropy reports it again
+    /// later.
     pub(super) fn record_missing(&mut self, ctx: &Ctx, link: LinkId, head: FeedHead) {
         let missing = &mut self.links.or_default(link).missing;
         if missing.len() < ctx.config.feeds_max || missing.contains_key(&head.device) {
@@ -289,7 +290,8 @@ impl Sync {
         }
     }
 
-    /// Takes in an entry of a neighbour and passes it on; `pushed`: along which tree it came. An error is the neighbour's fault.
+    /// Takes in an entry of a neighbour and passes it on; `pushed`: along which tree it came. An error is the
+    /// neighbour's fault.
     pub(super) fn ingest(
         &mut self,
         ctx: &mut Ctx,

@@ -60,8 +60,8 @@ pub(crate) trait Interest {
     /// Whether the assignment gives the account to `peer`.
     fn is_replica(&self, scope: &Scope<'_>, account: &AccountId, peer: &PeerId) -> bool;
 
-    /// This peer keeps feeds for others, as a relay does: it compares what the neighbour wants, remembers what devices wanted
-    /// that left, and looks for the accounts they name.
+    /// This peer keeps feeds for others, as a relay does: it compares what the neighbour wants, remembers what devices
+    /// wanted that left, and looks for the accounts they name.
     fn serves_others(&self) -> bool {
         false
     }

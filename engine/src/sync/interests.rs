@@ -1,5 +1,5 @@
-//! Who wants whose feeds. Each neighbour says what it wants, salted so that it learns of nothing the two do not share; the answer
-//! is how far those feeds are held here.
+//! Who wants whose feeds. Each neighbour says what it wants, salted so that it learns of nothing the two do not share;
+//! the answer is how far those feeds are held here.
 
 use core::mem::take;
 
@@ -152,8 +152,8 @@ impl Sync {
         }
     }
 
-    /// Names to a relay that this device knows the accounts it did not speak of: a relay that keeps a part of all feeds gets the
-    /// others from the relays that keep them, if it knows whose.
+    /// Names to a relay that this device knows the accounts it did not speak of: a relay that keeps a part of all
+    /// feeds gets the others from the relays that keep them, if it knows whose.
     pub(crate) fn name_unknown(
         &mut self,
         ctx: &mut Ctx,
@@ -312,7 +312,8 @@ impl Sync {
         None
     }
 
-    /// A device names accounts to this relay. Those held here, which are matched at once; the others it gets from other relays.
+    /// A device names accounts to this relay. Those held here, which are matched at once; the others it gets from
+    /// other relays.
     fn on_named(
         &mut self,
         ctx: &mut Ctx,

@@ -1,9 +1,10 @@
-//! Exchanging entries with neighbours: who wants whose feeds ([`interests`]), who holds how much ([`digest`], [`compare`]),
-//! fetching what is missing ([`fetch`]), serving what others miss ([`serve`]), pushing what is new ([`spread`]) and confirming
-//! what is durable ([`receipts`]).
+//! Exchanging entries with neighbours: who wants whose feeds ([`interests`]), who holds how much ([`digest`],
+//! [`compare`]), fetching what is missing ([`fetch`]), serving what others miss ([`serve`]), pushing what is new
+//! ([`spread`]) and confirming what is durable ([`receipts`]).
 //!
-//! Each part keeps its own state of a link; [`Sync::on_session_down`] drops all of it. A channel is reliable, so what was
-//! advertised on a link is remembered for as long as the link lives, and anti-entropy sends only what changed since.
+//! Each part keeps its own state of a link; [`Sync::on_session_down`] drops all of it. A channel is reliable, so what
+//! was advertised on a link is remembered for as long as the link lives, and anti-entropy sends only what changed
+//! since.
 
 pub(crate) mod compare;
 pub(crate) mod digest;

@@ -1,5 +1,5 @@
-//! Confirmations: telling authors what is held, durably, of their feeds. A relay that keeps feeds signs receipts; any other peer
-//! says "have".
+//! Confirmations: telling authors what is held, durably, of their feeds. A relay that keeps feeds signs receipts; any
+//! other peer says "have".
 
 use protocol::messages::receipt::Receipt;
 use protocol::messages::{FeedHead, Heads, Message};

@@ -1,18 +1,18 @@
 //! What two peers have differently, told in bytes that grow with the differences and not with what they have.
 //!
-//! Each feed is a key and a value: a hash of the device, keyed with the link's salt, and how far it is held with what its head
-//! is. A cell adds up the feeds that fall into it. The cells of one peer minus those of the other add up the differences
-//! alone, since a feed held alike adds nothing; a cell with one difference left in it tells which, that one is taken out of
-//! its other cells, and so on until all are zero.
+//! Each feed is a key and a value: a hash of the device, keyed with the link's salt, and how far it is held with what
+//! its head is. A cell adds up the feeds that fall into it. The cells of one peer minus those of the other add up the
+//! differences alone, since a feed held alike adds nothing; a cell with one difference left in it tells which, that
+//! one is taken out of its other cells, and so on until all are zero.
 //!
-//! The sequence of cells has no end: every feed falls into cell 0, and into cell i by a chance of 1 / (1 + i/2), so that whatever
-//! number of differences there is, about 1.4 times as many cells tell them all. That is rateless set reconciliation (Yang,
-//! Gilad, Alizadeh: "Practical Rateless Set Reconciliation", SIGCOMM 2024). Unlike there, a cell does not hold the exclusive or of
-//! whole items, but sums of values, plain and multiplied by their keys: a feed that merely grew is one difference instead
-//! of two, an item gone and one come.
+//! The sequence of cells has no end: every feed falls into cell 0, and into cell i by a chance of 1 / (1 + i/2), so
+//! that whatever number of differences there is, about 1.4 times as many cells tell them all. That is rateless set
+//! reconciliation (Yang, Gilad, Alizadeh: "Practical Rateless Set Reconciliation", SIGCOMM 2024). Unlike there, a cell
+//! does not hold the exclusive or of whole items, but sums of values, plain and multiplied by their keys: a feed that
+//! merely grew is one difference instead of two, an item gone and one come.
 //!
-//! Sums are taken modulo the prime 2⁶¹ − 1, where a key is the quotient of the two. Nobody but the two ends of a link knows its
-//! salt, so nobody can choose devices whose differences cancel each other.
+//! Sums are taken modulo the prime 2⁶¹ − 1, where a key is the quotient of the two. Nobody but the two ends of a link
+//! knows its salt, so nobody can choose devices whose differences cancel each other.
 
 use protocol::messages::{FEED_KEY_LEN, FeedKey, SKETCH_CELL_LEN};
 use protocol::{DeviceId, EntryId};
@@ -177,8 +177,8 @@ impl Iterator for Places {
 
     fn next(&mut self) -> Option<usize> {
         let place = self.next;
-        // The step over cells it does not fall into, drawn from their chances (section 4.2 there). Square roots and divisions
-        // are the same on every machine.
+        // The step over cells it does not fall into, drawn from their chances (section 4.2 there). Square roots and
+        // divisions are the same on every machine.
         let drawn = ((split_mix(&mut self.random) >> 11) + 1) as f64 / (1u64 << 53) as f64;
         let step = ((place as f64 + 1.5) * (1.0 / drawn.sqrt() - 1.0)).ceil();
         self.next = place.saturating_add((step as usize).max(1));
@@ -334,8 +334,8 @@ mod solve {
         power
     }
 
-    /// How many cells should do, judged by how many of the later half hold no difference: with d differences, cell i holds none
-    /// by a chance of (1 − 1 / (1 + i/2))^d.
+    /// How many cells should do, judged by how many of the later half hold no difference: with d differences, cell i
+    /// holds none by a chance of (1 − 1 / (1 + i/2))^d.
     fn enough(cells: &[Cell]) -> usize {
         let half = cells.len() / 2;
         let empty = cells[half..]

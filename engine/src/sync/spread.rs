@@ -1,4 +1,5 @@
-//! Spreading what is new along the trees of [`gossip::broadcast`]: an entry is pushed on eager links and announced on the others.
+//! Spreading what is new along the trees of [`gossip::broadcast`]: an entry is pushed on eager links and announced on
+//! the others.
 //!
 //! Invariant: an own entry is spread only when it is durable here.
 
@@ -26,8 +27,8 @@ const CONFIG: broadcast::Config = broadcast::Config {
 };
 /// A feed of which a neighbour has this many entries more is fetched at once: they are not on their way along a tree.
 const BEHIND: u64 = 4;
-/// Bytes of a push beside its entry: its tag, hops and tree. Exact: the neighbour grants again what arrived, and what is charged
-/// beyond that would never come back.
+/// Bytes of a push beside its entry: its tag, hops and tree. Exact: the neighbour grants again what arrived, and what
+/// is charged beyond that would never come back.
 const PUSH_OVERHEAD_BYTES: usize = 3;
 
 /// The broadcast trees, and how often own entries start a new one.
@@ -190,8 +191,8 @@ impl Sync {
         self.pump_broadcast(ctx, net, log, Some(entry));
     }
 
-    /// Announces an entry that came with a range or, without a `source`, from a backup: neighbours that want it learn of it, and
-    /// ask for it.
+    /// Announces an entry that came with a range or, without a `source`, from a backup: neighbours that want it learn
+    /// of it, and ask for it.
     pub(crate) fn announce(&mut self, ctx: &Ctx, log: &Log, entry: &VerifiedEntry, source: Option<LinkId>) {
         let header = entry.header();
         let item = item_of(entry);
@@ -325,8 +326,8 @@ impl Sync {
         }
     }
 
-    /// A neighbour announces what it holds. What is only a few entries ahead may be on its way along a tree and is awaited; the
-    /// rest is fetched at once.
+    /// A neighbour announces what it holds. What is only a few entries ahead may be on its way along a tree and is
+    /// awaited; the rest is fetched at once.
     pub(super) fn on_announce(
         &mut self,
         ctx: &mut Ctx,

@@ -1,8 +1,9 @@
 //! How much of what a person signed is here, and what neighbours have beyond that.
 //!
-//! A feed is held from its beginning without a gap, each entry linked to the one before and signed by its author: the newest one
-//! held proves that nothing before it is missing or was changed. What comes after it is known from neighbours alone, and counts for
-//! as long as they are linked and keep to what they said: one that is asked for it and does not show it is not believed.
+//! A feed is held from its beginning without a gap, each entry linked to the one before and signed by its author: the
+//! newest one held proves that nothing before it is missing or was changed. What comes after it is known from
+//! neighbours alone, and counts for as long as they are linked and keep to what they said: one that is asked for it
+//! and does not show it is not believed.
 
 use core::cmp::Reverse;
 

@@ -83,8 +83,8 @@ impl Events {
         self.reading = Some((load, posts));
     }
 
-    /// Rows of a load of [`LoadOwner::View`]; `None`: it failed, and there is no event. Gives the rows back if they are not of
-    /// [`Self::read_changed`].
+    /// Rows of a load of [`LoadOwner::View`]; `None`: it failed, and there is no event. Gives the rows back if they
+    /// are not of [`Self::read_changed`].
     pub(super) fn on_rows(
         &mut self,
         ctx: &mut Ctx,

@@ -1,11 +1,11 @@
 //! Views: what interfaces read, and the events when it changes.
 //!
-//! What entries mean is a matter of [`crate::kinds`]; here their rows are paged through ([`paging`], [`thread`]), put together with
-//! what the log and the neighbours know ([`profile`], [`completeness`], [`status`]), built again when entries became void
-//! ([`reindex`]), and gathered into events ([`events`]).
+//! What entries mean is a matter of [`crate::kinds`]; here their rows are paged through ([`paging`], [`thread`]), put
+//! together with what the log and the neighbours know ([`profile`], [`completeness`], [`status`]), built again when
+//! entries became void ([`reindex`]), and gathered into events ([`events`]).
 //!
-//! A query becomes a chain of loads, the last of which answers it. Each stage is a value that takes rows and returns the next
-//! [`Step`]; [`Views`] keeps the stage by its load.
+//! A query becomes a chain of loads, the last of which answers it. Each stage is a value that takes rows and returns
+//! the next [`Step`]; [`Views`] keeps the stage by its load.
 
 mod completeness;
 mod events;
@@ -281,7 +281,8 @@ impl Views {
         self.reindex.go_on(ctx, log, kinds);
     }
 
-    /// A row of [`crate::store::Table::Meta`]: work that the last run did not finish, or how far it was. `None`: it is none of this.
+    /// A row of [`crate::store::Table::Meta`]: work that the last run did not finish, or how far it was. `None`: it is
+    /// none of this.
     pub(crate) fn restore(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         self.reindex.restore(key, value)
     }

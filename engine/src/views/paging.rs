@@ -18,8 +18,8 @@ const PAGE_MAX: u32 = 100;
 const INDEX_ROWS: usize = 200;
 /// Maximum number of index rows examined for one page; the page may be shorter, and its cursor says where to go on.
 const INDEX_ROWS_MAX: usize = 5_000;
-/// How far in the future a post's time may be; later ones are shown when their time has come. Clocks of devices differ by
-/// minutes.
+/// How far in the future a post's time may be; later ones are shown when their time has come. Clocks of devices differ
+/// by minutes.
 const FUTURE_MAX: Duration = Duration::from_secs(600);
 
 /// A page on its way.

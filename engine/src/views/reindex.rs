@@ -1,8 +1,9 @@
-//! Building views again from stored entries: all of them on request, one account's after entries of it became void (a fork, a
-//! revocation), and after an update of the program those of kinds that the version before did not know and therefore only stored.
+//! Building views again from stored entries: all of them on request, one account's after entries of it became void (a
+//! fork, a revocation), and after an update of the program those of kinds that the version before did not know and
+//! therefore only stored.
 //!
-//! One step at a time: load some entries, index them, load the next. What is being done is written down in the store, so that the
-//! next start completes what a crash interrupted; indexing twice changes nothing.
+//! One step at a time: load some entries, index them, load the next. What is being done is written down in the store,
+//! so that the next start completes what a crash interrupted; indexing twice changes nothing.
 
 use std::collections::VecDeque;
 
@@ -21,7 +22,8 @@ use crate::store::{LoadId, Op, Read, Row, Rows, Table};
 /// Maximum number of rows per step, which bounds the work of one input.
 const STEP_ROWS: usize = 512;
 
-/// The kinds that a store without [`meta::KINDS`] has indexed: those of the versions that did not write it. Never changes.
+/// The kinds that a store without [`meta::KINDS`] has indexed: those of the versions that did not write it. Never
+/// changes.
 const KINDS_UNRECORDED: &[Kind] = &[
     Kind::CERTIFICATE,
     Kind::PROFILE,

@@ -292,8 +292,8 @@ fn only_own_rows_of_meta_are_taken_in() {
     assert!(reindex.is_busy());
 }
 
-/// The store as a version leaves it that stored entries of these kinds and did not index them: their rows are missing, and the record
-/// does not name them (`recorded`) or is missing.
+/// The store as a version leaves it that stored entries of these kinds and did not index them: their rows are missing,
+/// and the record does not name them (`recorded`) or is missing.
 fn written_before(peer: &mut Peer, unknown: &[Kind], tables: &[Table], recorded: bool) {
     for table in tables {
         for (key, _) in peer.store.rows(*table) {

@@ -1,4 +1,5 @@
-//! Which relays keep whose feeds: the same everywhere, in proportion, in distinct zones, and moving as little as possible.
+//! Which relays keep whose feeds: the same everywhere, in proportion, in distinct zones, and moving as little as
+//! possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 

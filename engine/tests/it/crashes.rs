@@ -1,11 +1,11 @@
-//! Crashes between any two outputs of a step, with the interface's part played as an interface does it: what was typed is
-//! kept, with its token, until it is saved, and handed to the engine again after a restart.
+//! Crashes between any two outputs of a step, with the interface's part played as an interface does it: what was typed
+//! is kept, with its token, until it is saved, and handed to the engine again after a restart.
 //!
 //! What must hold is in [`crate::model`]; beyond that, of every history, however often its peers died:
 //!
 //! - what was typed exists, once, and every peer shows the same;
-//! - who asked for a name has it, and the registry holds no name or slug for an account or a post that does not know of it, even
-//!   if the claim was dropped right after a crash;
+//! - who asked for a name has it, and the registry holds no name or slug for an account or a post that does not know
+//!   of it, even if the claim was dropped right after a crash;
 //! - no honest peer refuses what another sends.
 
 use protocol::messages::directory::{Description, role};

@@ -1,7 +1,9 @@
-//! The disk of a simulated peer: what it was given, what it confirmed, and what is left of that after each kind of death.
+//! The disk of a simulated peer: what it was given, what it confirmed, and what is left of that after each kind of
+//! death.
 //!
-//! As the store's contract has it: batches are written in order and each as a whole. A confirmed strict batch survives everything; a
-//! confirmed relaxed one survives the end of the process and not a power cut; one that was not confirmed may survive or not.
+//! As the store's contract has it: batches are written in order and each as a whole. A confirmed strict batch survives
+//! everything; a confirmed relaxed one survives the end of the process and not a power cut; one that was not confirmed
+//! may survive or not.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,4 +1,5 @@
-//! A hostile neighbour: whatever it sends, nothing of it is stored, the link is closed with a reason, others notice nothing.
+//! A hostile neighbour: whatever it sends, nothing of it is stored, the link is closed with a reason, others notice
+//! nothing.
 
 use protocol::entry::Position;
 use protocol::kinds::Certificate;
@@ -478,8 +479,8 @@ fn greedy_wants_are_bounded() {
     );
 }
 
-/// A peer that wants entries gets as many bytes of them as it granted: were more charged than was sent, a link would fall silent
-/// some day.
+/// A peer that wants entries gets as many bytes of them as it granted: were more charged than was sent, a link would
+/// fall silent some day.
 #[test]
 fn a_push_is_charged_what_it_weighs() {
     const WINDOW: usize = protocol::limits::CREDIT_WINDOW_BYTES as usize;

@@ -1,19 +1,19 @@
 //! The reference model: what must hold in every run, whatever fails and whenever.
 //!
-//! It knows nothing of the engine's inside. It reads what leaves each engine (frames, events, answers) and what is on each
-//! disk, and keeps little: which entry has which number, what each peer promised, and which own posts are not safe yet. It
-//! watches every simulated network, so each test of this crate is a test of these rules, too:
+//! It knows nothing of the engine's inside. It reads what leaves each engine (frames, events, answers) and what is on
+//! each disk, and keeps little: which entry has which number, what each peer promised, and which own posts are not
+//! safe yet. It watches every simulated network, so each test of this crate is a test of these rules, too:
 //!
 //! 1. **One number, one entry.** No honest device ever has two entries with one number, on whatever disks they are.
-//! 2. **On disk before it leaves.** What a device sends of its own feed, or says of it (push, entries, digest, announcement), is on
-//!    its disk. So is what it claims of the registry, and the post that a slug is claimed for.
+//! 2. **On disk before it leaves.** What a device sends of its own feed, or says of it (push, entries, digest,
+//!    announcement), is on its disk. So is what it claims of the registry, and the post that a slug is claimed for.
 //! 3. **On disk before it is confirmed.** What a peer says that it holds ("have", receipt) is on its disk.
-//! 4. **A promise outlives every crash.** A relay has what it signed a receipt for, until it drops the feed; a device has the own
-//!    posts it called saved. Looked at when a process ends and when the power is cut.
+//! 4. **A promise outlives every crash.** A relay has what it signed a receipt for, until it drops the feed; a device
+//!    has the own posts it called saved. Looked at when a process ends and when the power is cut.
 //! 5. **No number is made up.** A person sees no more relays that hold a post than signed for it.
 //!
-//! Rules about whole histories (what was typed exists exactly once, all peers show the same, the registry gave nothing to
-//! nobody) need to know what people did: they are in [`crate::crashes`] and [`crate::random`].
+//! Rules about whole histories (what was typed exists exactly once, all peers show the same, the registry gave nothing
+//! to nobody) need to know what people did: they are in [`crate::crashes`] and [`crate::random`].
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,10 @@
-//! A deterministic network of engines: virtual time, latency, loss of links, partitions, crashes between any two outputs.
+//! A deterministic network of engines: virtual time, latency, loss of links, partitions, crashes between any two
+//! outputs.
 //!
 //! [`crate::model`] watches every run: what must hold whatever happens is checked while it happens.
 //!
-//! Everything that happens is an event in one queue ordered by (time, number). The same seed gives the same run; a failing
-//! run prints its seed, and `STARLING_SEED=n` replays it.
+//! Everything that happens is an event in one queue ordered by (time, number). The same seed gives the same run; a
+//! failing run prints its seed, and `STARLING_SEED=n` replays it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -56,7 +57,8 @@ pub(crate) struct Peer {
 /// How a peer dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Death {
-    /// The process is killed: what it gave to a channel still arrives, and what the store was given may yet be written, in order.
+    /// The process is killed: what it gave to a channel still arrives, and what the store was given may yet be
+    /// written, in order.
     Killed,
     /// The power is cut: the same, and what was confirmed without being strict may be lost.
     PowerCut,

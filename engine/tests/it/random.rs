@@ -1,5 +1,5 @@
-//! Random histories: whatever happens, live peers with the same interests end with the same views, and with everything that was
-//! typed. [`crate::crashes`] looks closer at single devices; here more of them meet.
+//! Random histories: whatever happens, live peers with the same interests end with the same views, and with everything
+//! that was typed. [`crate::crashes`] looks closer at single devices; here more of them meet.
 
 use rand_core::Rng;
 use starling_engine::Log;

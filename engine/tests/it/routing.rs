@@ -263,7 +263,8 @@ fn a_chosen_relay_that_does_far_worse_than_others_is_left_and_the_apps_own_never
     assert_eq!(relays_of(&mut net, ada, &relays), now, "seed {}", net.seed);
 }
 
-/// Whom a browser turns to that weighs like this, of two relays that are slow and sound and two that are quick and fail.
+/// Whom a browser turns to that weighs like this, of two relays that are slow and sound and two that are quick and
+/// fail.
 fn chosen_by(weights: [f32; 4]) -> Vec<usize> {
     let mut net = Network::new(seed());
     let relays = relays(&mut net, 5);

@@ -25,8 +25,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// The library's defaults with `active` neighbours and a graft timeout; connections say something every `keep_alive`
-    /// and are given up after `idle` without a message.
+    /// The library's defaults with `active` neighbours and a graft timeout; connections say something every
+    /// `keep_alive` and are given up after `idle` without a message.
     pub(crate) fn new(active: usize, graft: Duration, keep_alive: Duration, idle: Duration) -> Self {
         let membership = HyparviewConfig {
             active_view_capacity: active,
@@ -255,8 +255,8 @@ impl Member for IrohMember {
         Label { kind, bytes, payload }
     }
 
-    /// Whatever the hostility: it keeps the overlay up and passes nothing on. The kinds of messages are private there, so
-    /// that nothing can be forged.
+    /// Whatever the hostility: it keeps the overlay up and passes nothing on. The kinds of messages are private there,
+    /// so that nothing can be forged.
     fn corrupt(_how: Hostility, outputs: &mut Vec<Output<Message>>, _rng: &mut ChaCha8Rng) {
         outputs.retain(|output| {
             !matches!(

@@ -1,5 +1,5 @@
-//! `gossip-compare`: another protocol in the network of `gossip-sim`. The same scenario and seed are the same network and
-//! the same faults; what is printed are the same figures.
+//! `gossip-compare`: another protocol in the network of `gossip-sim`. The same scenario and seed are the same network
+//! and the same faults; what is printed are the same figures.
 
 mod iroh;
 
@@ -12,8 +12,8 @@ use gossip::membership::Config;
 use gossip::sim::{Scenario, run_with};
 use iroh::{IrohMember, Setup};
 
-/// Plays a scenario with the protocol of iroh-gossip 0.101 and prints one JSON object, as `gossip-sim --json` does. What
-/// the scenario expects is reported and no failure.
+/// Plays a scenario with the protocol of iroh-gossip 0.101 and prints one JSON object, as `gossip-sim --json` does.
+/// What the scenario expects is reported and no failure.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {

@@ -1,5 +1,5 @@
-//! `browser`: tabs that talk to each other and to nobody else, each a member of one swarm. No server has a part in it: the
-//! tabs' connections are the browser's own channels between tabs.
+//! `browser`: tabs that talk to each other and to nobody else, each a member of one swarm. No server has a part in it:
+//! the tabs' connections are the browser's own channels between tabs.
 //!
 //! ```text
 //! gossip/examples/browser/run

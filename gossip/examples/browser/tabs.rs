@@ -1,8 +1,8 @@
 //! Connections between tabs of one origin: a [`Transport`] over `BroadcastChannel`, as an example of writing one.
 //!
-//! Each tab listens on a channel named after itself; any tab that knows the name can write to it. A message on it is a kind, the
-//! sender's name, the connection's and then a frame. Tabs do not say when they are killed; so each holds a Web Lock named
-//! after itself, and every tab connected with it waits for that lock.
+//! Each tab listens on a channel named after itself; any tab that knows the name can write to it. A message on it is a
+//! kind, the sender's name, the connection's and then a frame. Tabs do not say when they are killed; so each holds a
+//! Web Lock named after itself, and every tab connected with it waits for that lock.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,8 +1,9 @@
-//! One node of the favourite-books network: what it knows, to which peers it sends that, and how it handles what it receives.
+//! One node of the favourite-books network: what it knows, to which peers it sends that, and how it handles what it
+//! receives.
 //!
-//! A state machine without sockets, clocks or random sources of its own: one input ([`Node::wake`], [`Node::asked_for_peers`],
-//! [`Node::receive`], [`Node::told`], [`Node::answered`]), then all outputs ([`Node::poll`]), then a wait for the next
-//! deadline ([`Node::deadline`]). `now` is the time since the node started.
+//! A state machine without sockets, clocks or random sources of its own: one input ([`Node::wake`],
+//! [`Node::asked_for_peers`], [`Node::receive`], [`Node::told`], [`Node::answered`]), then all outputs
+//! ([`Node::poll`]), then a wait for the next deadline ([`Node::deadline`]). `now` is the time since the node started.
 //!
 //! How news travels. Each round the node tells `infection_factor` peers, picked at random, what it absorbed since the
 //! last round, with the TTL that is left: few hops, quickly. That alone may miss a peer, so the same batch is filled up
@@ -12,8 +13,8 @@
 //!
 //! Invariants:
 //! - a book is replaced only by one of a higher version of the same node;
-//! - this node's own version is above any it heard of under its own id: a node that forgot its version in a restart, and
-//!   whose clock cannot make up for it, learns it from the first peer that remembers, and goes on from there;
+//! - this node's own version is above any it heard of under its own id: a node that forgot its version in a restart,
+//!   and whose clock cannot make up for it, learns it from the first peer that remembers, and goes on from there;
 //! - what is not newer than what is known is not passed on, so nothing circulates forever;
 //! - every table is bounded, and says what happens when it is full.
 

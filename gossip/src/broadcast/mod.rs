@@ -1,20 +1,22 @@
 //! Broadcast: epidemic broadcast trees.
 //!
-//! After Plumtree (Leitão, Pereira, Rodrigues: "Epidemic Broadcast Trees", SRDS 2007). Items are pushed along the *eager*
-//! links, which settle into a spanning tree, and announced on the others, the *lazy* ones. An item that was announced and
-//! does not arrive is requested, and that link joins the tree (*graft*); a link that delivers duplicates leaves it (*prune*). Where this departs from the paper, and why:
+//! After Plumtree (Leitão, Pereira, Rodrigues: "Epidemic Broadcast Trees", SRDS 2007). Items are pushed along the
+//! *eager* links, which settle into a spanning tree, and announced on the others, the *lazy* ones. An item that was
+//! announced and does not arrive is requested, and that link joins the tree (*graft*); a link that delivers duplicates
+//! leaves it (*prune*). Where this departs from the paper, and why:
 //!
 //! - The state is per (neighbour, [`Tree`]): one shared trunk for quiet authors, a tree of its own for a busy author's
 //!   bucket. One set of links for all authors lets their grafts and prunes fight.
-//! - A fresh link is eager only while fewer than [`EAGER_START`] are and nothing has come yet: the first flood costs three
-//!   copies per peer, not seven. A peer that loses the neighbour its items came from makes others eager at once and does
-//!   not wait for the next item to be missing.
+//! - A fresh link is eager only while fewer than [`EAGER_START`] are and nothing has come yet: the first flood costs
+//!   three copies per peer, not seven. A peer that loses the neighbour its items came from makes others eager at once
+//!   and does not wait for the next item to be missing.
 //! - Delivered items are not remembered. The store decides whether an item is new, so there is no window after which a
 //!   replay floods again.
 //! - An item is "log `key`, up to `upto`": a later announcement of a log replaces an earlier one, so a slow neighbour
 //!   costs one row per log however much is written.
 //! - The wait before a graft adapts to measured delays instead of a constant that is too short for distant neighbours.
-//! - Payload is sent only against credit. A neighbour that grants none gets announcements and does not slow down others.
+//! - Payload is sent only against credit. A neighbour that grants none gets announcements and does not slow down
+//!   others.
 //! - A neighbour that announces and does not deliver is ignored for a while.
 //!
 //! No allocation happens for a duplicate.
@@ -53,9 +55,9 @@ pub const ANNOUNCEMENTS_MAX: usize = 4_096;
 pub const ANNOUNCEMENTS_PER_MESSAGE: usize = 256;
 /// A push travels no more links than this. A safety only: trees of ten thousand peers are about twenty deep.
 pub const HOPS_MAX: u8 = 64;
-/// Bounds of the wait between an announcement and the graft, and its first value. The least, simulated with ten thousand
-/// peers on links of 20 to 150 ms: with 150 ms there are 0.21 redundant copies for each that is needed, with 220 ms 0.12
-/// to 0.15 and all is delivered as soon; with 280 ms the last peers wait longer.
+/// Bounds of the wait between an announcement and the graft, and its first value. The least, simulated with ten
+/// thousand peers on links of 20 to 150 ms: with 150 ms there are 0.21 redundant copies for each that is needed, with
+/// 220 ms 0.12 to 0.15 and all is delivered as soon; with 280 ms the last peers wait longer.
 const GRAFT_WAIT_MIN: Duration = Duration::from_millis(220);
 const GRAFT_WAIT_MAX: Duration = Duration::from_secs(2);
 const GRAFT_WAIT_FIRST: Duration = Duration::from_millis(500);
@@ -314,8 +316,8 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         );
     }
 
-    /// Handles an item that arrived by reconciliation: it is no longer requested. The caller announces it to others with
-    /// [`Broadcast::announce`].
+    /// Handles an item that arrived by reconciliation: it is no longer requested. The caller announces it to others
+    /// with [`Broadcast::announce`].
     pub fn on_fetched(&mut self, item: Item<K>, now: Duration) {
         self.resolve(item, None, now);
     }

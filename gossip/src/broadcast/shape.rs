@@ -45,9 +45,9 @@ impl<P: Copy + Ord + Debug, K: Copy + Ord + Debug> Broadcast<P, K> {
         }
     }
 
-    /// Takes the shorter path (the paper's optimisation, by time where the paper counts hops): `from` could have delivered an
-    /// item at `at`, earlier than the neighbour that did. The longer path is pruned a moment later, so that nothing in flight
-    /// is lost.
+    /// Takes the shorter path (the paper's optimisation, by time where the paper counts hops): `from` could have
+    /// delivered an item at `at`, earlier than the neighbour that did. The longer path is pruned a moment later, so
+    /// that nothing in flight is lost.
     pub(super) fn consider_shortcut(
         &mut self,
         from: P,

@@ -29,8 +29,8 @@
 //! belongs on a network whose machines are trusted, or over a transport that authenticates.
 //!
 //! Everything is bounded. Calls wait while [`COMMANDS_MAX`] wait before them. What arrives faster than [`Node::recv`]
-//! takes it is dropped beyond [`Config::inbox`] and counted in [`Received::missed`]; the swarm is not held up. A neighbour
-//! that does not take what it is sent hears announcements instead of news after
+//! takes it is dropped beyond [`Config::inbox`] and counted in [`Received::missed`]; the swarm is not held up. A
+//! neighbour that does not take what it is sent hears announcements instead of news after
 //! [`CREDIT_WINDOW`](crate::swarm::CREDIT_WINDOW) bytes and loses its connection after [`QUEUE_MAX`].
 
 mod driver;
@@ -183,8 +183,8 @@ impl<M: Messages, P: Peer> Node<M, P> {
         self.ask(ask).await.unwrap_or(Err(JoinError::Ended))
     }
 
-    /// Sends a message to all other members. A member that is away gets it when it is back, unless too much time has passed
-    /// (see [`swarm`](crate::swarm)).
+    /// Sends a message to all other members. A member that is away gets it when it is back, unless too much time has
+    /// passed (see [`swarm`](crate::swarm)).
     ///
     /// # Errors
     /// It cannot be sent.
@@ -239,8 +239,8 @@ impl<M: Messages, P: Peer> Node<M, P> {
         self.ask(Command::Neighbours).await.unwrap_or_default()
     }
 
-    /// Peers this node could link with if it lost its neighbours. Keep them across restarts: [`Node::join`] through any of them
-    /// leads back into the swarm. Empty once the node has ended.
+    /// Peers this node could link with if it lost its neighbours. Keep them across restarts: [`Node::join`] through
+    /// any of them leads back into the swarm. Empty once the node has ended.
     pub async fn acquaintances(&self) -> Vec<P> {
         self.ask(Command::Acquaintances).await.unwrap_or_default()
     }

@@ -87,7 +87,8 @@ pub struct Report {
     pub components_seen: usize,
     /// Members whose loss would split the graph at the end.
     pub articulation_points: usize,
-    /// Links that only one of the two takes for one, at the end and [`LINGER`](super::LINGER) later, if that was looked at.
+    /// Links that only one of the two takes for one, at the end and [`LINGER`](super::LINGER) later, if that was
+    /// looked at.
     pub one_sided: Option<usize>,
     /// Fewest, mean and most neighbours at the end.
     pub degree: (usize, f64, usize),

@@ -183,7 +183,8 @@ impl<'a, M: Member> Runner<'a, M> {
         self.world.join(node, &via);
     }
 
-    /// Members a newcomer hears of: some it can reach, and at least one of them honest. Who knows none such cannot join.
+    /// Members a newcomer hears of: some it can reach, and at least one of them honest. Who knows none such cannot
+    /// join.
     fn contacts(&mut self, newcomer: u32) -> Vec<u32> {
         let honest: Vec<u32> = self.world.awake().collect();
         let mut contacts = Vec::new();

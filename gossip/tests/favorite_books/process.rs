@@ -314,8 +314,8 @@ impl Witness {
         page
     }
 
-    /// A node has lost its memory: what it shows may start again, and until it learns its last version, it may use versions
-    /// again. What others show of it must still not go back.
+    /// A node has lost its memory: what it shows may start again, and until it learns its last version, it may use
+    /// versions again. What others show of it must still not go back.
     pub(crate) fn forgive(&mut self, port: u16) {
         self.forgetful.insert(port);
         self.versions.retain(|&(reader, _), _| reader != port);

@@ -1,6 +1,6 @@
-//! What is left of both stores when they are killed, when the power fails, when a last write is torn, and when the disk is
-//! full. Held against each: every batch that was reported is there, no batch without all earlier ones, batches whole, values
-//! as they were written, and the store opens.
+//! What is left of both stores when they are killed, when the power fails, when a last write is torn, and when the
+//! disk is full. Held against each: every batch that was reported is there, no batch without all earlier ones, batches
+//! whole, values as they were written, and the store opens.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -87,8 +87,8 @@ fn held<D: Disk>(disk: &D) -> Result<u64, Failure> {
     Ok(count)
 }
 
-/// Commits without end, printing how many batches are on the disk after each commit. After a failure it reopens the store and
-/// commits what was not reported again, as the relay does.
+/// Commits without end, printing how many batches are on the disk after each commit. After a failure it reopens the
+/// store and commits what was not reported again, as the relay does.
 pub(crate) fn flood<D: Disk>(folder: &Path, seed: u64) -> Result<(), Failure> {
     let mut disk = Some(D::open(folder, CACHE_BYTES)?);
     let mut first = disk.as_ref().map_or(Ok(0), held)?;
@@ -279,8 +279,8 @@ fn kill(peer: &str, folder: &Path, numbers: &mut Numbers) -> Result<(), Failure>
     checked(peer, folder, reported).map(drop)
 }
 
-/// The power fails in the middle of a commit: of what was written and not synced, any part is on the disk, by sectors of
-/// 512 bytes or pages of 4,096.
+/// The power fails in the middle of a commit: of what was written and not synced, any part is on the disk, by sectors
+/// of 512 bytes or pages of 4,096.
 fn torn(peer: &str, checker: &str, numbers: &mut Numbers) -> Result<(), Failure> {
     let dir = crate::place()?;
     let commits = 1 + numbers.below(20) as usize;
@@ -485,8 +485,8 @@ impl Device {
             "import fcntl,os,struct; fcntl.ioctl(os.open('{}', os.O_RDONLY), 0x8004587d, struct.pack('I', 2))",
             self.mounted.display()
         );
-        // A sync that is under way during the cut may be answered well by the kernel; without power nobody would hear of it.
-        // So what counts was reported before.
+        // A sync that is under way during the cut may be answered well by the kernel; without power nobody would hear
+        // of it. So what counts was reported before.
         let mut cut = Command::new("python3")
             .args(["-c", &format!("import sys; sys.stdin.readline(); {shut}")])
             .stdin(Stdio::piped())

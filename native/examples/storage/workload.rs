@@ -1,5 +1,5 @@
-//! What a relay's store is given: the batches of a real engine that takes in posts one by one, written to a file once so
-//! that both stores get the same.
+//! What a relay's store is given: the batches of a real engine that takes in posts one by one, written to a file once
+//! so that both stores get the same.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};

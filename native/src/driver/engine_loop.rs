@@ -21,8 +21,9 @@ use crate::link::LinkHandle;
 use crate::network::{AddressBook, RelayUrl};
 use crate::store::{Command, Store};
 
-/// While there is more to do, the engine learns this much later what is on the disk: a relay signs one receipt for each feed
-/// and report, and a receipt for ten posts costs as much as one for a single post. With 20 ms it takes in no more per second.
+/// While there is more to do, the engine learns this much later what is on the disk: a relay signs one receipt for
+/// each feed and report, and a receipt for ten posts costs as much as one for a single post. With 20 ms it takes in no
+/// more per second.
 const PERSISTED_WITHIN: Duration = Duration::from_millis(8);
 /// At a stop, how long links may take to send their last frames.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(3);
@@ -232,8 +233,8 @@ impl EngineLoop {
         self.handle(Input::LinkDown { link });
     }
 
-    /// Asks this relay's own registry for the owner of a name. When the registry's queue is full, the question is refused, so
-    /// there are never more of these than the queue holds.
+    /// Asks this relay's own registry for the owner of a name. When the registry's queue is full, the question is
+    /// refused, so there are never more of these than the queue holds.
     fn look_up(&mut self, name: String, reply: oneshot::Sender<Response>) {
         let Some(queue) = &self.registry_queue else {
             return;
@@ -262,8 +263,8 @@ impl EngineLoop {
         }
     }
 
-    /// Executes all outputs, and answers requests last: a requester that has its answer sees everything else that followed
-    /// from its request in the handle's watches and the listener's events.
+    /// Executes all outputs, and answers requests last: a requester that has its answer sees everything else that
+    /// followed from its request in the handle's watches and the listener's events.
     fn execute_outputs(&mut self) {
         let mut answers = Vec::new();
         while let Some(output) = self.engine.poll_output() {

@@ -1,4 +1,5 @@
-//! The handle to a running driver: for transports, for code that sends requests to the engine, and for the services around it.
+//! The handle to a running driver: for transports, for code that sends requests to the engine, and for the services
+//! around it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

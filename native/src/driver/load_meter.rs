@@ -1,5 +1,5 @@
-//! Measures the load of this peer where everything passes. A relay publishes the result in its description, and browsers rank
-//! relays by it.
+//! Measures the load of this peer where everything passes. A relay publishes the result in its description, and
+//! browsers rank relays by it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,8 +56,8 @@ impl LoadMeter {
         }
     }
 
-    /// Records that the engine worked from `began` until now. Returns the measurement if its period is over, and starts the
-    /// next one.
+    /// Records that the engine worked from `began` until now. Returns the measurement if its period is over, and
+    /// starts the next one.
     pub(super) fn record_work(&mut self, began: Instant) -> Option<RelayMetrics> {
         let now = Instant::now();
         self.busy += now - began;

@@ -9,8 +9,9 @@
 //! Invariants:
 //! - outputs are executed in order, and all of them before the next input;
 //! - the driver never waits for a link: a link whose queue is full is closed, so a slow peer slows only itself;
-//! - while the store's queue is full, no frames are taken: they wait in the links and in the end in their senders. Commands
-//!   that wait for the store meanwhile come from one input and from the store's own answers, so their number is bounded;
+//! - while the store's queue is full, no frames are taken: they wait in the links and in the end in their senders.
+//!   Commands that wait for the store meanwhile come from one input and from the store's own answers, so their number
+//!   is bounded;
 //! - a link id is never used again.
 
 mod engine_loop;
@@ -38,8 +39,8 @@ use crate::link::LinkHandle;
 use crate::network::{AddressBook, RelayUrl};
 use crate::store::Store;
 
-/// Inputs from all links together that may wait for the engine. Each link has at most one more batch of frames in hand, so
-/// that links take turns.
+/// Inputs from all links together that may wait for the engine. Each link has at most one more batch of frames in
+/// hand, so that links take turns.
 const INPUTS_MAX: usize = 128;
 
 /// What links and services give the driver.
@@ -129,7 +130,8 @@ impl std::fmt::Debug for Options {
 /// # Errors
 /// When the system gives no thread or no runtime for it.
 pub fn start(options: Options) -> std::io::Result<(DriverHandle, DriverThread)> {
-    // The engine bounds proven links and gives a reason when it refuses one; this bounds channels it has not judged yet.
+    // The engine bounds proven links and gives a reason when it refuses one; this bounds channels it has not judged
+    // yet.
     let links_max = options.config.links_max;
     let places_max = links_max + links_max / 4 + 16;
     let places = Arc::new(Semaphore::new(places_max));

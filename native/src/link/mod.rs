@@ -1,8 +1,8 @@
 //! The queues of a link: the driver's end never waits, the transport's end does.
 //!
-//! A transport attaches an open channel to the driver ([`crate::driver::DriverHandle::attach`]) and gets a [`LinkEnd`]: it
-//! puts received frames into the [`FrameSink`] and sends what comes out of [`Outgoing`]. All queues are bounded; a link whose
-//! outgoing queue is full is closed.
+//! A transport attaches an open channel to the driver ([`crate::driver::DriverHandle::attach`]) and gets a
+//! [`LinkEnd`]: it puts received frames into the [`FrameSink`] and sends what comes out of [`Outgoing`]. All queues
+//! are bounded; a link whose outgoing queue is full is closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,8 +15,8 @@ use crate::driver::DriverInput;
 
 /// Frames that may wait to be sent on one link.
 const QUEUE_FRAMES_MAX: usize = 4_096;
-/// Bytes that may wait to be sent on one link. The engine has about a megabyte of entries under way to a peer that grants
-/// no more credit; the rest is for messages that need no credit.
+/// Bytes that may wait to be sent on one link. The engine has about a megabyte of entries under way to a peer that
+/// grants no more credit; the rest is for messages that need no credit.
 const QUEUE_BYTES_MAX: usize = 4 << 20;
 
 /// Frames handed to the engine in one batch.
@@ -170,8 +170,8 @@ impl FrameSink {
         self.frames(batch).await
     }
 
-    /// Hands a batch of frames to the engine, in their order; waits while the driver's queue is full. `false`: the peer is
-    /// stopping.
+    /// Hands a batch of frames to the engine, in their order; waits while the driver's queue is full. `false`: the
+    /// peer is stopping.
     pub async fn frames(&self, batch: FrameBatch) -> bool {
         let (link, frames) = (self.link, batch.frames);
         self.inputs

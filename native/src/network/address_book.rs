@@ -1,8 +1,9 @@
 //! The addresses of relays.
 //!
-//! An address is proven once a relay has proved its key on a link to it. Addresses from the directory are tried, unless the
-//! operator named another one for that relay or a different relay is proven to be at that address. The table is bounded. When
-//! it is full, new relays are not added; unproven addresses go when their relay leaves the directory.
+//! An address is proven once a relay has proved its key on a link to it. Addresses from the directory are tried,
+//! unless the operator named another one for that relay or a different relay is proven to be at that address. The
+//! table is bounded. When it is full, new relays are not added; unproven addresses go when their relay leaves the
+//! directory.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -93,8 +94,8 @@ impl AddressBook {
             .any(|known| known.proven && known.url == *url)
     }
 
-    /// Has `peer` dialled at its known address, or at the `url` of its own description unless another relay is proven to be
-    /// there. `false`: there is no address, or too many dials wait.
+    /// Has `peer` dialled at its known address, or at the `url` of its own description unless another relay is proven
+    /// to be there. `false`: there is no address, or too many dials wait.
     pub(crate) fn dial(&self, peer: PeerId, url: &str) -> bool {
         let known = self.known().get(&peer).map(|address| address.url.clone());
         let described = || url.parse().ok().filter(|url| !self.is_proven(url));

@@ -12,8 +12,8 @@ use super::{AddressBook, RelayUrl};
 use crate::driver::DriverHandle;
 use crate::websocket::dial::{self, Connector};
 
-/// Pauses between attempts to join through a named relay: full jitter (Brooker, "Exponential Backoff And Jitter", 2015) below
-/// a ceiling that doubles from the first to the last.
+/// Pauses between attempts to join through a named relay: full jitter (Brooker, "Exponential Backoff And Jitter",
+/// 2015) below a ceiling that doubles from the first to the last.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 

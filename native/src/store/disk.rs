@@ -1,7 +1,7 @@
 //! The engine's tables on disk: one fjall keyspace, keys led by the number of their table.
 //!
-//! One keyspace for all tables bounds memory and journals once: with one per table, a table that is seldom written would keep
-//! the journals of all others alive. One thread of ours uses fjall; its own two flush and compact.
+//! One keyspace for all tables bounds memory and journals once: with one per table, a table that is seldom written
+//! would keep the journals of all others alive. One thread of ours uses fjall; its own two flush and compact.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,8 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistM
 
 use super::journal::{self, Mark};
 
-/// Size of a memtable. It bounds how much journal is replayed at a start after a crash; memory is up to four times this.
+/// Size of a memtable. It bounds how much journal is replayed at a start after a crash; memory is up to four times
+/// this.
 const MEMORY_TABLE_BYTES: u64 = 16 << 20;
 /// Size of all journals together: the minimum that fjall allows.
 const JOURNALS_BYTES: u64 = 64 << 20;
@@ -21,8 +22,8 @@ const JOURNALS_BYTES: u64 = 64 << 20;
 const THREADS: usize = 2;
 /// Files that fjall keeps open.
 const FILES_OPEN: usize = 256;
-/// Sealed memtables at which a commit waits for fjall's threads. fjall itself would wait later and without checking whether
-/// they still run.
+/// Sealed memtables at which a commit waits for fjall's threads. fjall itself would wait later and without checking
+/// whether they still run.
 const SEALED_MEMTABLES_MAX: usize = 2;
 /// Tables of the first level at which a commit waits, for the same reason.
 const FIRST_LEVEL_TABLES_MAX: usize = 20;

@@ -1,17 +1,17 @@
 //! Repairs the end of fjall's journal before fjall reads it.
 //!
-//! When the power fails during a commit, any part of the bytes it wrote may be missing. fjall 3.1 ignores a truncated end, but
-//! refuses to open a journal with bytes missing inside a value; and it silently drops everything after damage, where it should
-//! refuse. So the journal is checked here first:
+//! When the power fails during a commit, any part of the bytes it wrote may be missing. fjall 3.1 ignores a truncated
+//! end, but refuses to open a journal with bytes missing inside a value; and it silently drops everything after
+//! damage, where it should refuse. So the journal is checked here first:
 //!
-//! - if no complete commit follows an incomplete one, the incomplete one was in progress and was never acknowledged: it is
-//!   truncated;
-//! - if a complete commit follows, the incomplete one was complete once, since each commit is synced before the next is written:
-//!   the disk lost data, and opening fails with an error.
+//! - if no complete commit follows an incomplete one, the incomplete one was in progress and was never acknowledged:
+//!   it is truncated;
+//! - if a complete commit follows, the incomplete one was complete once, since each commit is synced before the next
+//!   is written: the disk lost data, and opening fails with an error.
 //!
-//! Users choose part of the bytes in a commit: a post could contain what looks like a complete commit, and an interrupted commit
-//! that contains it would count as damage. So each folder has a random mark that never leaves the machine, and each commit
-//! begins with the deletion of a row whose key is the mark and that never exists.
+//! Users choose part of the bytes in a commit: a post could contain what looks like a complete commit, and an
+//! interrupted commit that contains it would count as damage. So each folder has a random mark that never leaves the
+//! machine, and each commit begins with the deletion of a row whose key is the mark and that never exists.
 //!
 //! A journal is a sequence of commits, numbers in little-endian:
 //!
@@ -40,7 +40,8 @@ const COMMIT_MAX: usize = 64 << 20;
 
 /// The file that contains the mark.
 const MARK_FILE: &str = "mark";
-/// First byte of the mark: above the number of every table and every key of the registry, so that no read of a range meets it.
+/// First byte of the mark: above the number of every table and every key of the registry, so that no read of a range
+/// meets it.
 const MARK_FIRST: u8 = 0xff;
 const MARK_BYTES: usize = 17;
 
@@ -152,8 +153,8 @@ pub fn unfinished(bytes: &[u8], mark: &Mark) -> Result<Option<usize>, Damage> {
         return Ok(None);
     };
     let last = bytes.iter().rposition(|byte| *byte != 0).unwrap_or_default();
-    // A commit that is complete except for its mark was written in another folder, or its mark is damaged: users cannot choose
-    // where a commit begins.
+    // A commit that is complete except for its mark was written in another folder, or its mark is damaged: users
+    // cannot choose where a commit begins.
     if last - at > COMMIT_MAX || whole(bytes, at, None).is_some() {
         return Err(Damage(at));
     }
@@ -295,8 +296,8 @@ mod tests {
             broken[flipped] ^= 0x10;
             let first = one(1, &[7; 900]).len();
             let begins = if flipped < first { 0 } else { first };
-            // The keyspace's own number and what an item says of itself are covered by the sum; a commit's number alone is
-            // not.
+            // The keyspace's own number and what an item says of itself are covered by the sum; a commit's number
+            // alone is not.
             let number = flipped - begins;
             if (5..13).contains(&number) {
                 continue;

@@ -14,8 +14,8 @@
 //!   arrives during a commit goes into the next, so a lone batch does not wait and a flood needs few commits);
 //! - a batch is never dropped: when a write fails, the engine learns that the store is full or failing, the database is
 //!   reopened (fjall refuses everything after an I/O error), and everything not yet reported is applied again in order;
-//! - meanwhile loads go on: they are answered from the disk and from the changes that wait for the next commit, which are
-//!   kept in memory.
+//! - meanwhile loads go on: they are answered from the disk and from the changes that wait for the next commit, which
+//!   are kept in memory.
 //!
 //! `docs/storage.md` has the measurements by which fjall was chosen over redb.
 //!

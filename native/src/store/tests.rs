@@ -83,7 +83,8 @@ impl Fixture {
         }
     }
 
-    /// All batches after `persisted` up to `last` are on the disk, in order, and the store is reported as healthy again.
+    /// All batches after `persisted` up to `last` are on the disk, in order, and the store is reported as healthy
+    /// again.
     async fn is_well_again_with(&mut self, mut persisted: u64, last: u64) {
         let mut well_again = false;
         while persisted < last || !well_again {

@@ -18,9 +18,9 @@ const GROUP_BYTES_MAX: usize = 8 << 20;
 
 /// Batches in a commit from which on the store counts as busy: more are probably on their way.
 const BUSY_GROUP: usize = 8;
-/// Shortest time between the starts of two commits of a busy store. A commit costs much the same whatever its size, and a relay signs
-/// one receipt for each feed in it. 3 ms is measured: with 2 ms or no pause a relay ingests fewer entries per second and responds more
-/// slowly at half of that rate; 4 ms and more only add delay.
+/// Shortest time between the starts of two commits of a busy store. A commit costs much the same whatever its size,
+/// and a relay signs one receipt for each feed in it. 3 ms is measured: with 2 ms or no pause a relay ingests fewer
+/// entries per second and responds more slowly at half of that rate; 4 ms and more only add delay.
 const COMMIT_EVERY: Duration = Duration::from_millis(3);
 
 /// First pause between two attempts on a failing disk: short, because most temporary failures end quickly.
@@ -31,8 +31,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const LOAD_ATTEMPTS_MAX: u32 = 5;
 /// Time between two checks for commands during the pause of a failing disk.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Bytes that may wait for a failing disk; when there are more, no further command is taken, loads included. The unpersisted
-/// bytes of each neighbour are bounded by its credit, so only a great many of them together reach this.
+/// Bytes that may wait for a failing disk; when there are more, no further command is taken, loads included. The
+/// unpersisted bytes of each neighbour are bounded by its credit, so only a great many of them together reach this.
 const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
 /// At a stop, how long writing to a failing disk is still attempted.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
@@ -195,15 +195,16 @@ impl Worker {
         disk.commit(&changes)
     }
 
-    /// Moves one command from the channel into an empty queue, if there is one. Other commands stay in the channel, which is
-    /// bounded.
+    /// Moves one command from the channel into an empty queue, if there is one. Other commands stay in the channel,
+    /// which is bounded.
     fn take_waiting(&mut self) {
         if self.queue.is_empty() {
             self.queue.extend(self.commands.try_recv().ok());
         }
     }
 
-    /// During the pause of a failing disk: takes commands, and answers loads from the disk and the changes that wait for it.
+    /// During the pause of a failing disk: takes commands, and answers loads from the disk and the changes that wait
+    /// for it.
     fn read_on(&mut self, pause: Duration) {
         let until = Instant::now() + pause;
         let mut unwritten = Unwritten::default();
@@ -219,8 +220,8 @@ impl Worker {
         }
     }
 
-    /// Holds back a batch, however long; answers a load, or gives it up after some attempts so that the engine does not wait for
-    /// ever.
+    /// Holds back a batch, however long; answers a load, or gives it up after some attempts so that the engine does
+    /// not wait for ever.
     fn hold(&mut self, unwritten: &mut Unwritten, command: Command) {
         match command {
             Command::Persist(batch) => {

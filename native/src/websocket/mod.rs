@@ -1,7 +1,7 @@
 //! Links over WebSocket: one binary message per frame, for peers without UDP.
 //!
-//! The link runs over any [`Socket`], whichever library and side opened it; `dial` opens one to a relay. The handshake is
-//! bound to the host the client dialled. Over TLS that is the name the certificate vouches for.
+//! The link runs over any [`Socket`], whichever library and side opened it; `dial` opens one to a relay. The handshake
+//! is bound to the host the client dialled. Over TLS that is the name the certificate vouches for.
 
 pub mod dial;
 
@@ -244,7 +244,8 @@ impl ControlMessages {
     }
 }
 
-/// Sends the reason and waits until the peer has read it: closing a connection with unread bytes makes its side drop ours.
+/// Sends the reason and waits until the peer has read it: closing a connection with unread bytes makes its side drop
+/// ours.
 async fn goodbye<S: Socket>(
     sender: &mut SplitSink<S, ToSend>,
     mut receiver: SplitStream<S>,

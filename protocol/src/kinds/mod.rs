@@ -1,7 +1,7 @@
 //! Kinds of entries: one file per body.
 //!
-//! A new kind is a file with its body, and one line in the list below. The numbers are append-only. An entry of an unknown
-//! kind is stored and forwarded, since its signature holds, and views skip it.
+//! A new kind is a file with its body, and one line in the list below. The numbers are append-only. An entry of an
+//! unknown kind is stored and forwarded, since its signature holds, and views skip it.
 
 mod certificate;
 mod follow;
@@ -79,8 +79,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// Decodes the body of an entry of `kind`: `None` for an unknown kind, malformed bytes, or a value that is not
-            /// valid. The decision is the same on every peer.
+            /// Decodes the body of an entry of `kind`: `None` for an unknown kind, malformed bytes, or a value that is
+            /// not valid. The decision is the same on every peer.
             #[must_use]
             pub fn decode(kind: Kind, bytes: &[u8]) -> Option<Self> {
                 match kind {

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::{EntryBody, Kind};
 use crate::id::EntryRef;
 
-/// The emoji of a reaction, in bytes: what the longest sequence of Unicode (two people with skin tones) needs, and a little more.
+/// The emoji of a reaction, in bytes: what the longest sequence of Unicode (two people with skin tones) needs, and a
+/// little more.
 pub const EMOJI_LEN_MAX: usize = 40;
 
-/// What an account thinks of a post: one emoji, or none any more. Per account and post the one with the greatest (lamport, device)
-/// wins.
+/// What an account thinks of a post: one emoji, or none any more. Per account and post the one with the greatest
+/// (lamport, device) wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaction {
     pub post: EntryRef,
@@ -25,9 +26,10 @@ impl EntryBody for Reaction {
     }
 }
 
-/// Whether a text is one emoji, by ranges of code points and not by the tables of Unicode, which grow every year and are large: one
-/// symbol with its modifiers, several of these joined, or a flag. So letters, digits, spaces and controls cannot be in a reaction,
-/// and two symbols side by side cannot either. Some symbols pass that are no emoji. Keycaps do not pass: they begin with a digit.
+/// Whether a text is one emoji, by ranges of code points and not by the tables of Unicode, which grow every year and
+/// are large: one symbol with its modifiers, several of these joined, or a flag. So letters, digits, spaces and
+/// controls cannot be in a reaction, and two symbols side by side cannot either. Some symbols pass that are no emoji.
+/// Keycaps do not pass: they begin with a digit.
 #[must_use]
 pub fn is_emoji(text: &str) -> bool {
     if text.len() > EMOJI_LEN_MAX {

@@ -1,7 +1,7 @@
 //! Frames: the content of one data-channel or WebSocket message, and the fragmentation of peer messages into them.
 //!
-//! A frame is one type byte and its payload, at most [`limits::FRAME_LEN_MAX`] bytes together. A peer message longer than
-//! that is sent as `MORE` frames and a final `LAST`; the frames of two messages are never interleaved.
+//! A frame is one type byte and its payload, at most [`limits::FRAME_LEN_MAX`] bytes together. A peer message longer
+//! than that is sent as `MORE` frames and a final `LAST`; the frames of two messages are never interleaved.
 
 use crate::limits;
 

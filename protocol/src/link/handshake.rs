@@ -6,12 +6,12 @@
 //! ```
 //!
 //! The signature covers both nonces (against replays), both keys and roles (against reflection), versions and features
-//! (against downgrades) and the binding (against a man in the middle): over WebRTC both DTLS fingerprints, as in the identity
-//! bindings of RFC 8827 section 5.6, over a WebSocket the host that was dialled. No application frame is accepted before the
-//! other side's proof was checked.
+//! (against downgrades) and the binding (against a man in the middle): over WebRTC both DTLS fingerprints, as in the
+//! identity bindings of RFC 8827 section 5.6, over a WebSocket the host that was dialled. No application frame is
+//! accepted before the other side's proof was checked.
 //!
-//! Early messages of a transferred data channel can be lost, so both sides repeat hello and proof, with identical bytes,
-//! until the handshake is complete; repeats are ignored.
+//! Early messages of a transferred data channel can be lost, so both sides repeat hello and proof, with identical
+//! bytes, until the handshake is complete; repeats are ignored.
 
 use core::fmt;
 
@@ -176,7 +176,8 @@ pub struct Established {
     pub salt: [u8; 32],
 }
 
-/// Salt of the interests that two peers exchange. It is the same on each of their links, so that a relay can remember them.
+/// Salt of the interests that two peers exchange. It is the same on each of their links, so that a relay can remember
+/// them.
 #[must_use]
 pub fn pair_salt(one: &PeerId, other: &PeerId) -> [u8; 32] {
     let mut salt = blake3::Hasher::new_derive_key("starling pair salt v1");
@@ -230,7 +231,8 @@ impl Handshake {
         }
     }
 
-    /// The frames of this side so far. Send them at the start, and again about once a second until the handshake is complete.
+    /// The frames of this side so far. Send them at the start, and again about once a second until the handshake is
+    /// complete.
     #[must_use]
     pub fn frames(&self) -> Vec<Vec<u8>> {
         let mut frames = vec![frame::join(frame::HELLO, &self.local)];
@@ -323,8 +325,8 @@ impl Handshake {
     }
 }
 
-/// The version to speak with the sender of a hello. Magic and versions are read before the rest: their place is the same in
-/// all versions of the protocol, the fields after them may change.
+/// The version to speak with the sender of a hello. Magic and versions are read before the rest: their place is the
+/// same in all versions of the protocol, the fields after them may change.
 fn negotiate(own: Versions, hello: &[u8]) -> Result<u16, HandshakeError> {
     let (magic, theirs): ([u8; 4], Versions) =
         codec::decode_open(hello).map_err(|_| HandshakeError::Malformed)?;

@@ -42,8 +42,8 @@ pub struct Interests {
     pub more: bool,
     /// A sketch of what the sender holds follows; no digest is needed.
     pub sketch: bool,
-    /// Sent instead of the list: the [fingerprint](Self::fingerprint) of all interests, which are the same as on the last
-    /// link between the two peers.
+    /// Sent instead of the list: the [fingerprint](Self::fingerprint) of all interests, which are the same as on the
+    /// last link between the two peers.
     pub same: Option<[u8; 16]>,
 }
 

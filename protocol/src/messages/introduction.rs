@@ -1,8 +1,8 @@
 //! Introductions: signed messages between two peers without a link, forwarded by neighbours. Two browsers open a WebRTC
 //! channel with them when no signaling server is reachable.
 //!
-//! The sender signs, so that nobody can speak for another peer. Modifying the payload on the way gains nothing: the link
-//! handshake binds both keys to both DTLS fingerprints.
+//! The sender signs, so that nobody can speak for another peer. Modifying the payload on the way gains nothing: the
+//! link handshake binds both keys to both DTLS fingerprints.
 
 use core::time::Duration;
 

@@ -99,7 +99,8 @@ macro_rules! messages {
 messages! {
     /// The accounts the sender wants entries of.
     1 = Interests(Interests);
-    /// The feeds the sender holds of those the receiver wants. The answer to `Interests`, and the repeated anti-entropy.
+    /// The feeds the sender holds of those the receiver wants. The answer to `Interests`, and the repeated
+    /// anti-entropy.
     2 = Digest(Digest);
     /// Request for a range of entries of one feed.
     3 = Want(Want);

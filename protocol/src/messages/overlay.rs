@@ -6,7 +6,8 @@ use super::Fields;
 use crate::id::PeerId;
 use crate::limits;
 
-/// What one peer knows about another and passes on. Unsigned: it only suggests a peer to dial, which then proves its key.
+/// What one peer knows about another and passes on. Unsigned: it only suggests a peer to dial, which then proves its
+/// key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptor {
     pub peer: PeerId,

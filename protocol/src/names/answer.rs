@@ -42,8 +42,8 @@ pub enum NameAnswer {
         /// Most slugs allowed.
         max: u32,
     },
-    /// It changed after [`super::NameRequest::known`], and the request had no effect. If it is still wanted, repeat it with this
-    /// revision.
+    /// It changed after [`super::NameRequest::known`], and the request had no effect. If it is still wanted, repeat it
+    /// with this revision.
     Outdated(NameMark),
 }
 

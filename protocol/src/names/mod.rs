@@ -1,8 +1,8 @@
 //! Names and slugs: requests to the registry, its answers, and its signed receipts.
 //!
-//! A name belongs to one account and a slug to one post, in the whole network. Feeds work without them; people use them
-//! instead of keys and ids. So that no two accounts have one name, a single service decides, the registry, and signs its
-//! decision: every peer that knows the registry's key can check it without asking.
+//! A name belongs to one account and a slug to one post, in the whole network. Feeds work without them; people use
+//! them instead of keys and ids. So that no two accounts have one name, a single service decides, the registry, and
+//! signs its decision: every peer that knows the registry's key can check it without asking.
 //!
 //! Names and slugs are separate namespaces with the same rules: `ada` can be an account and, independently, a post.
 

@@ -8,8 +8,8 @@ use crate::id::{AccountId, EntryId};
 use crate::key::{self, BadSignature, Domain, KeyPair, Signature};
 use crate::time::Timestamp;
 
-/// The registry's signed statement that a name belongs to an account, or a slug to a post of the account. Of two receipts
-/// for one name or one slug, the one with the higher revision counts.
+/// The registry's signed statement that a name belongs to an account, or a slug to a post of the account. Of two
+/// receipts for one name or one slug, the one with the higher revision counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameReceipt {
     pub registry: RegistryId,
@@ -76,8 +76,8 @@ impl NameReceipt {
     }
 }
 
-/// The registry's signed statement that it reached a revision: a device puts it into [`NameRequest::known`]. Signed, so that
-/// a relay cannot make a device sign a request that would remain valid for long.
+/// The registry's signed statement that it reached a revision: a device puts it into [`NameRequest::known`]. Signed,
+/// so that a relay cannot make a device sign a request that would remain valid for long.
 ///
 /// [`NameRequest::known`]: super::NameRequest::known
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

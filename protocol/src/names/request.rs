@@ -38,8 +38,8 @@ impl NameQuestion {
 pub enum NameAction {
     Claim,
     Release,
-    /// Allow another account to claim it (a slug: for a post of its own). It keeps its owner until then. `None` withdraws the
-    /// offer.
+    /// Allow another account to claim it (a slug: for a post of its own). It keeps its owner until then. `None`
+    /// withdraws the offer.
     Offer {
         /// The account that may claim it.
         to: Option<AccountId>,
@@ -54,14 +54,15 @@ pub struct NameRequest {
     pub certificate: Certificate,
     /// The name or slug, in its canonical form.
     pub name: String,
-    /// The header of the slug's post; `None`: it is the name of the account. An entry's id is the hash of its header, so a
-    /// registry that stores no posts can check whose post it is.
+    /// The header of the slug's post; `None`: it is the name of the account. An entry's id is the hash of its header,
+    /// so a registry that stores no posts can check whose post it is.
     pub post: Option<Header>,
     /// What to do with the name or slug.
     pub action: NameAction,
     /// Random: tells whether a request whose answer was lost took effect.
     pub nonce: [u8; 16],
-    /// The registry's latest revision that the device knows. The request does nothing if the name or slug changed later.
+    /// The registry's latest revision that the device knows. The request does nothing if the name or slug changed
+    /// later.
     pub known: u64,
     /// The device's signature over account, device, name, the post's id, action, nonce and `known`.
     pub signature: Signature,
@@ -134,15 +135,15 @@ impl NameRequest {
         ))
     }
 
-    /// The proven work: leading zero bits of BLAKE3 over the signature and `work` (Back, "Hashcash", 2002). Each bit doubles
-    /// the cost of claiming names in bulk.
+    /// The proven work: leading zero bits of BLAKE3 over the signature and `work` (Back, "Hashcash", 2002). Each bit
+    /// doubles the cost of claiming names in bulk.
     #[must_use]
     pub fn work_bits(&self) -> u32 {
         self.bits_of(self.work)
     }
 
-    /// Tries `tries` values from `work` on for one that proves `bits` of work, and returns whether one was found. Otherwise
-    /// `work` is the next value to try.
+    /// Tries `tries` values from `work` on for one that proves `bits` of work, and returns whether one was found.
+    /// Otherwise `work` is the next value to try.
     pub fn seek_work(&mut self, bits: u32, tries: u32) -> bool {
         for _ in 0..tries {
             if self.bits_of(self.work) >= bits {

@@ -1,6 +1,6 @@
-//! A second implementation of the encoding, written from `docs/protocol.md` alone: no serde, no postcard, and hashes and
-//! signatures straight from their crates. Golden vectors are built with it, so the document, the code and the vectors can
-//! only change together.
+//! A second implementation of the encoding, written from `docs/protocol.md` alone: no serde, no postcard, and hashes
+//! and signatures straight from their crates. Golden vectors are built with it, so the document, the code and the
+//! vectors can only change together.
 
 use ed25519_dalek::{Signer, SigningKey};
 

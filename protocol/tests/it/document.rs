@@ -1,4 +1,5 @@
-//! `docs/protocol.md` says what the code does: its numbers are read from the page and compared, its examples are golden.
+//! `docs/protocol.md` says what the code does: its numbers are read from the page and compared, its examples are
+//! golden.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,9 @@
-//! The bytes of everything that is signed, stored or sent, under version control. If one of these tests fails, the change
-//! breaks every peer and every disk out there: it needs a new version, not new vectors.
+//! The bytes of everything that is signed, stored or sent, under version control. If one of these tests fails, the
+//! change breaks every peer and every disk out there: it needs a new version, not new vectors.
 //!
-//! Text form: `#` begins a comment that ends with the line; `[name]` begins a vector; the hexadecimal digits that follow,
-//! white space ignored, are its bytes. New vectors are written by `GOLDEN=write cargo test -p starling-protocol`, natively.
+//! Text form: `#` begins a comment that ends with the line; `[name]` begins a vector; the hexadecimal digits that
+//! follow, white space ignored, are its bytes. New vectors are written by `GOLDEN=write cargo test -p
+//! starling-protocol`, natively.
 
 use std::collections::BTreeMap;
 
@@ -117,8 +118,8 @@ fn entries_of_each_kind_keep_their_bytes() {
     check("entries", &vectors::entries::all());
 }
 
-/// Kinds that are not in Ada's feed, because they came later, have a file each. Its vectors are bodies; those called `refused: …` are
-/// bytes that no peer takes for one.
+/// Kinds that are not in Ada's feed, because they came later, have a file each. Its vectors are bodies; those called
+/// `refused: …` are bytes that no peer takes for one.
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
 fn bodies_of_each_later_kind_keep_their_bytes() {

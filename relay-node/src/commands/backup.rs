@@ -1,9 +1,10 @@
 //! Backup and restore. A backup contains what cannot be derived from other data: the signed entries, one per line as
-//! [`crate::commands::export`] writes them, and the registry's rows. Restored entries go through the engine like those of a
-//! neighbour, so every signature is verified again and every index is rebuilt.
+//! [`crate::commands::export`] writes them, and the registry's rows. Restored entries go through the engine like those
+//! of a neighbour, so every signature is verified again and every index is rebuilt.
 //!
-//! The first line names the version of the file's format. A file without it is from before formats were numbered, and is read as
-//! format 1. Since format 2 the last line has the counts of what comes before it, so that a file that was cut off is recognised.
+//! The first line names the version of the file's format. A file without it is from before formats were numbered, and
+//! is read as format 1. Since format 2 the last line has the counts of what comes before it, so that a file that was
+//! cut off is recognised.
 //!
 //! The registry's rows hold its secret key: a backup is as private as the data folder.
 
@@ -33,11 +34,13 @@ use native::store::Store;
 const FORMAT: u64 = 2;
 /// The first format with a last line.
 const FORMAT_WITH_END: u64 = 2;
-/// Length of the end of a file in which its last line is looked for, in bytes: that line has two numbers of up to 20 digits.
+/// Length of the end of a file in which its last line is looked for, in bytes: that line has two numbers of up to 20
+/// digits.
 const END_LEN_MAX: u64 = 256;
 /// Entries given to the engine at once.
 const PART: usize = 512;
-/// The longest line: an entry of the greatest size, in base64 and said in words beside it, with every character escaped.
+/// The longest line: an entry of the greatest size, in base64 and said in words beside it, with every character
+/// escaped.
 const LINE_LEN_MAX: u64 = 1 << 20;
 /// Between two words of how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(2);
@@ -97,8 +100,8 @@ impl Report {
     }
 }
 
-/// Writes everything in `data_dir`, which no running relay may use, to a new file. The file appears under its name when it is
-/// complete and on disk.
+/// Writes everything in `data_dir`, which no running relay may use, to a new file. The file appears under its name
+/// when it is complete and on disk.
 ///
 /// # Errors
 /// If something cannot be read or written; then there is no such file.
@@ -221,7 +224,8 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// Reads a backup and gives its good entries to `entries`. Returns the registry, too: nothing of it if it cannot be used.
+/// Reads a backup and gives its good entries to `entries`. Returns the registry, too: nothing of it if it cannot be
+/// used.
 fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Result<(Report, Copied)> {
     let file = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
     let size = file.metadata()?.len().max(1);
@@ -328,7 +332,8 @@ pub fn verify(from: &Path) -> Result<Report> {
 /// Takes a backup in, into the data folder of these settings: a fresh one, or one that lacks some of it.
 ///
 /// # Errors
-/// If the file was cut off, something cannot be read or written, or the folder has a registry already that is another than the backup's.
+/// If the file was cut off, something cannot be read or written, or the folder has a registry already that is another
+/// than the backup's.
 pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
     ensure_not_cut_off(from)?;
     let data_dir = DataDir::take(&settings.data_dir)?;

@@ -55,8 +55,8 @@ pub enum Command {
     },
     /// Print a new one-time URL; the browser that opens it becomes an admin of the running relay.
     AdminUrl,
-    /// Hand the share of a running relay over to other relays and wait until they hold it. Use this before the relay is stopped for
-    /// good.
+    /// Hand the share of a running relay over to other relays and wait until they hold it. Use this before the relay
+    /// is stopped for good.
     Drain,
     /// Write all entries and names of this relay to a new file. The relay must not be running.
     Backup {
@@ -113,7 +113,8 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "IP")]
     #[serde(skip_serializing_if = "Option::is_none")]
     udp_ip: Option<IpAddr>,
-    /// An IP address at which browsers reach the UDP port, if the machine does not have it itself (NAT); may be repeated.
+    /// An IP address at which browsers reach the UDP port, if the machine does not have it itself (NAT); may be
+    /// repeated.
     #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     public_ip: Option<Vec<IpAddr>>,
@@ -121,17 +122,18 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     app_dir: Option<PathBuf>,
-    /// A further origin whose pages may connect, such as `https://app.example`; `*` allows any; may be repeated [default: only the
-    /// relay's own origin].
+    /// A further origin whose pages may connect, such as `https://app.example`; `*` allows any; may be repeated
+    /// [default: only the relay's own origin].
     #[arg(long, global = true, value_name = "ORIGIN", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origin: Option<Vec<String>>,
-    /// A host name of this relay, with the port if it is not the default one; WebSockets with another Host header are refused; may
-    /// be repeated [default: any].
+    /// A host name of this relay, with the port if it is not the default one; WebSockets with another Host header are
+    /// refused; may be repeated [default: any].
     #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<Vec<String>>,
-    /// The IP address of a reverse proxy on another machine; X-Forwarded-For headers from it are trusted; may be repeated.
+    /// The IP address of a reverse proxy on another machine; X-Forwarded-For headers from it are trusted; may be
+    /// repeated.
     #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxy: Option<Vec<IpAddr>>,
@@ -139,13 +141,13 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     join: Option<Vec<RelayUrl>>,
-    /// The URL at which other relays and browsers reach this relay, such as `https://relay.example` [default: none, or the listening
-    /// address if that is on the loopback interface].
+    /// The URL at which other relays and browsers reach this relay, such as `https://relay.example` [default: none, or
+    /// the listening address if that is on the loopback interface].
     #[arg(long, global = true, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     advertise: Option<RelayUrl>,
-    /// The name of this relay's failure domain: relays with the same zone fail together, because they share a machine, a rack or a
-    /// data centre [default: a zone of its own].
+    /// The name of this relay's failure domain: relays with the same zone fail together, because they share a machine,
+    /// a rack or a data centre [default: a zone of its own].
     #[arg(long, global = true, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
@@ -169,7 +171,8 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_grace_s: Option<u64>,
-    /// Maximum number of cached accounts outside of the relay's share: linked people and those they follow [default: 100000].
+    /// Maximum number of cached accounts outside of the relay's share: linked people and those they follow [default:
+    /// 100000].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_accounts: Option<usize>,
@@ -177,8 +180,9 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_kib_per_s: Option<u32>,
-    /// Points added to a relay's cost per millisecond until an entry is stored there. Browsers of this relay rank relays by their
-    /// cost, the sum of the four --routing terms; the score they show is 1000 divided by it [default: 1].
+    /// Points added to a relay's cost per millisecond until an entry is stored there. Browsers of this relay rank
+    /// relays by their cost, the sum of the four --routing terms; the score they show is 1000 divided by it [default:
+    /// 1].
     #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_replication: Option<f64>,
@@ -190,8 +194,8 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_distance: Option<f64>,
-    /// Points added to a relay's cost if all requests to it fail, and the same share of them if a share of the requests fails; see
-    /// --routing-replication [default: 10000].
+    /// Points added to a relay's cost if all requests to it fail, and the same share of them if a share of the
+    /// requests fails; see --routing-replication [default: 10000].
     #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_errors: Option<f64>,
@@ -199,17 +203,19 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "KEY", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_relay: Option<Vec<RelayKey>>,
-    /// The roles of this relay, separated by commas: worker (stores feeds), web (serves the app), index (runs the registry), signal
-    /// (introduces browsers) [default: all; a relay that joins others has the role index only with a shared --registry].
+    /// The roles of this relay, separated by commas: worker (stores feeds), web (serves the app), index (runs the
+    /// registry), signal (introduces browsers) [default: all; a relay that joins others has the role index only with a
+    /// shared --registry].
     #[arg(long, global = true, value_name = "ROLE", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<RelayRole>>,
-    /// The store of the registry: `embedded` for a single index relay, or etcd for several, such as `etcd://a:2379,b:2379,c:2379`;
-    /// `etcds://` uses TLS [default: embedded].
+    /// The store of the registry: `embedded` for a single index relay, or etcd for several, such as
+    /// `etcd://a:2379,b:2379,c:2379`; `etcds://` uses TLS [default: embedded].
     #[arg(long, global = true, value_name = "WHERE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry: Option<RegistryPlace>,
-    /// The user name for etcd; set the password with STARLING_REGISTRY_PASSWORD or `registry_password` in the settings file.
+    /// The user name for etcd; set the password with STARLING_REGISTRY_PASSWORD or `registry_password` in the settings
+    /// file.
     #[arg(long, global = true, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_user: Option<String>,
@@ -225,8 +231,8 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FILE", requires = "registry_cert")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_key: Option<PathBuf>,
-    /// The lease of the leading index relay in seconds: a leader that does not renew it for this long loses the leadership
-    /// [default: two heartbeats, at least 2].
+    /// The lease of the leading index relay in seconds: a leader that does not renew it for this long loses the
+    /// leadership [default: two heartbeats, at least 2].
     #[arg(long, global = true, value_name = "S")]
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_lead_s: Option<u64>,
@@ -270,7 +276,8 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "MIB")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_mib: Option<usize>,
-    /// The log level: error, warn, info, debug or trace; also by module (info,starling_relay_node=debug) [default: info].
+    /// The log level: error, warn, info, debug or trace; also by module (info,starling_relay_node=debug) [default:
+    /// info].
     #[arg(long, global = true, value_name = "LEVEL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,

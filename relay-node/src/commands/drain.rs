@@ -1,5 +1,5 @@
-//! Emptying a relay before it is stopped for good: `relay-node drain` tells the running one by a signal, which only its own
-//! user and root may send, and follows how far it is.
+//! Emptying a relay before it is stopped for good: `relay-node drain` tells the running one by a signal, which only
+//! its own user and root may send, and follows how far it is.
 
 use std::io::Write as _;
 use std::time::Duration;

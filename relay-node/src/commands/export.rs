@@ -4,10 +4,10 @@
 //! {"account":"…","device":"…","seq":3,"id":"…","kind":2,"timestamp":1767225600000,"says":{"text":"…"},"entry":"BASE64"}
 //! ```
 //!
-//! `entry` holds the entry's canonical bytes, as they travel between peers, including the signature, which an import verifies.
-//! The other fields repeat its content in readable form: ids as text, `timestamp` in milliseconds since 1970 as its author
-//! claims, `kind` as a number (see `docs/protocol.md`), and `says` as its body, `null` if this
-//! version does not know the kind.
+//! `entry` holds the entry's canonical bytes, as they travel between peers, including the signature, which an import
+//! verifies. The other fields repeat its content in readable form: ids as text, `timestamp` in milliseconds since 1970
+//! as its author claims, `kind` as a number (see `docs/protocol.md`), and `says` as its body, `null` if this version
+//! does not know the kind.
 //!
 //! Invariant: only entries that verify are written; a damaged one is reported and left out.
 

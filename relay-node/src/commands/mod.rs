@@ -11,7 +11,8 @@ use crate::web::site::EmbeddedFiles;
 use native::data_dir;
 use native::network::RelayUrl;
 
-/// The file in the data folder with the address at which the running relay listens for HTTP, for programs on its machine.
+/// The file in the data folder with the address at which the running relay listens for HTTP, for programs on its
+/// machine.
 pub(crate) const LISTEN_FILE: &str = "listen";
 
 pub mod backup;
@@ -86,8 +87,8 @@ fn url_or_local(url: Option<RelayUrl>, settings: &Settings) -> anyhow::Result<Re
     url.map_or_else(|| local_url(settings), Ok)
 }
 
-/// The address on this machine of the relay with these settings: where the one that uses the data folder listens, whatever
-/// flags it was started with; else where `--listen` says.
+/// The address on this machine of the relay with these settings: where the one that uses the data folder listens,
+/// whatever flags it was started with; else where `--listen` says.
 fn local_url(settings: &Settings) -> anyhow::Result<RelayUrl> {
     let folder = &settings.data_dir;
     let running = data_dir::holder(folder)

@@ -137,8 +137,8 @@ fn account_of(agent: &ureq::Agent, url: &RelayUrl, user: &str) -> Result<Account
     Ok(named.account.parse()?)
 }
 
-/// The weights to rank by: those of the settings, if they name any; otherwise those of the relay that is asked, by which its
-/// browsers rank. With a sentence that says which.
+/// The weights to rank by: those of the settings, if they name any; otherwise those of the relay that is asked, by
+/// which its browsers rank. With a sentence that says which.
 fn weights(settings: &Settings, about: &About, url: &RelayUrl) -> (Routing, String) {
     let own = settings.routing();
     match about.routing.routing() {

@@ -162,8 +162,8 @@ pub struct Settings {
     /// Relays of the network to join.
     #[serde(deserialize_with = "list")]
     pub join: Vec<RelayUrl>,
-    /// The address at which other relays and browsers reach this relay. None: no address, or the listening address if that is on the
-    /// loopback interface.
+    /// The address at which other relays and browsers reach this relay. None: no address, or the listening address if
+    /// that is on the loopback interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advertise: Option<RelayUrl>,
     /// The failure domain: relays with the same zone fail together. Empty: a zone of its own.
@@ -482,7 +482,8 @@ impl Settings {
         Ok(())
     }
 
-    /// The roles of this relay: the configured ones, or all, except that a relay that joins others keeps no embedded registry.
+    /// The roles of this relay: the configured ones, or all, except that a relay that joins others keeps no embedded
+    /// registry.
     #[must_use]
     pub fn roles(&self) -> Vec<RelayRole> {
         if !self.roles.is_empty() {

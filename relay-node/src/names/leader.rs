@@ -1,7 +1,7 @@
 //! The work of the leader, which one index relay at a time is: deleting released names and slugs whose rest is over.
 //!
-//! The holder of the lock leads. A leader that was suspended and wakes up does not know that it lost the lock; its writes
-//! compare the lock's creation and have no effect (Kleppmann, "How to do distributed locking", 2016: fencing).
+//! The holder of the lock leads. A leader that was suspended and wakes up does not know that it lost the lock; its
+//! writes compare the lock's creation and have no effect (Kleppmann, "How to do distributed locking", 2016: fencing).
 
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ struct Swept {
     at: protocol::Timestamp,
 }
 
-/// Becomes the leader, as `me`, whenever no other relay is. Ends only with its task. `clock` measures the lease and the periods;
-/// `now` is the time of day, by which the rest of names is over.
+/// Becomes the leader, as `me`, whenever no other relay is. Ends only with its task. `clock` measures the lease and
+/// the periods; `now` is the time of day, by which the rest of names is over.
 pub async fn lead(
     registry: Registry,
     me: String,
@@ -89,8 +89,8 @@ async fn term(
 ) -> RegistryError {
     let (mut beat_at, mut sweep_at) = (clock.now(), clock.now());
     loop {
-        // A sweep that is due is made before the lease is checked: after a long suspension the fencing token must protect the
-        // rows, not the clock.
+        // A sweep that is due is made before the lease is checked: after a long suspension the fencing token must
+        // protect the rows, not the clock.
         let result = tokio::select! {
             biased;
             () = clock.sleep_until(sweep_at) => {

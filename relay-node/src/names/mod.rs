@@ -9,12 +9,13 @@
 //! Invariants:
 //! - a name and the account's own row, a slug and the post's own row and the account's count of slugs change in one
 //!   transaction that compares all of them, so nothing has two owners, and no account exceeds its limit;
-//! - a request is answered after the store has committed it durably; when the outcome of a transaction is unknown, the row is read
-//!   again, and the nonce in it tells;
-//! - a request names the last revision its signer knew of the name or slug, and has no effect after a later one, so replaying
-//!   an old request changes nothing;
+//! - a request is answered after the store has committed it durably; when the outcome of a transaction is unknown, the
+//!   row is read again, and the nonce in it tells;
+//! - a request names the last revision its signer knew of the name or slug, and has no effect after a later one, so
+//!   replaying an old request changes nothing;
 //! - names are compared by their skeleton, so two that look alike are one name;
-//! - every write of a leader compares its lock's creation (a fencing token), so a leader that lost the lock changes nothing.
+//! - every write of a leader compares its lock's creation (a fencing token), so a leader that lost the lock changes
+//!   nothing.
 
 mod leader;
 mod registry;

@@ -341,8 +341,8 @@ impl Registry {
         (last > request.known).then(|| NameAnswer::Outdated(NameMark::issue(&self.key, last)))
     }
 
-    /// The answer to a request that was committed before, as its nonce in the row shows: the answer was lost, or the request was
-    /// sent twice.
+    /// The answer to a request that was committed before, as its nonce in the row shows: the answer was lost, or the
+    /// request was sent twice.
     fn settled(&self, request: &NameRequest, holding: &Holding, revision: u64) -> Option<NameAnswer> {
         let same = holding.nonce == request.nonce
             && holding.owner() == Owner::asking(request)
@@ -577,7 +577,8 @@ impl Registry {
             .collect()
     }
 
-    /// Deletes a released name or slug that has rested, as the holder of a lock. Returns `false` if its row changed meanwhile.
+    /// Deletes a released name or slug that has rested, as the holder of a lock. Returns `false` if its row changed
+    /// meanwhile.
     ///
     /// # Errors
     /// [`RegistryError::Fenced`] if the lock is lost.
@@ -593,8 +594,9 @@ impl Registry {
             changes: vec![Change::Delete(key.clone())],
             otherwise: Vec::new(),
         };
-        // Requests signed earlier know a lower revision than this mark and are refused as outdated. One mark serves for all
-        // names changed before it was written: with a new one for each, every claim during a long sweep would be outdated.
+        // Requests signed earlier know a lower revision than this mark and are refused as outdated. One mark serves
+        // for all names changed before it was written: with a new one for each, every claim during a long sweep would
+        // be outdated.
         let forgot = self.store.read(vec![FORGOT.to_vec()]).await?;
         let marked = forgot.into_iter().flatten().next();
         if marked.is_none_or(|mark| mark.revision < revision) {

@@ -1,5 +1,5 @@
-//! The registry's rows: the owner of each name and slug, the name of each account, the slug of each post, and the number of slugs
-//! of each account.
+//! The registry's rows: the owner of each name and slug, the name of each account, the slug of each post, and the
+//! number of slugs of each account.
 //!
 //! | key | value |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | `key`, `swept` | the secret key; the time of the last sweep and the relay that made it |
 //! | `forgot` | empty: its revision is that of the last deletion of a row under `n/` or `s/` |
 //!
-//! Invariants: a row under `n/` or `s/` that is not released and its owner's row under `a/` or `p/` name each other; the count
-//! is right after every transaction, and a count of 0 has no row.
+//! Invariants: a row under `n/` or `s/` that is not released and its owner's row under `a/` or `p/` name each other;
+//! the count is right after every transaction, and a count of 0 has no row.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,8 @@ pub(super) const LOCKS: &[u8] = b"l/";
 pub(super) const LOCKS_END: &[u8] = b"l0";
 /// The secret key that signs receipts.
 pub(super) const KEY: &[u8] = b"key";
-/// Marks the last deletion of a name or slug: for a deleted one there is no other revision to compare an old request with.
+/// Marks the last deletion of a name or slug: for a deleted one there is no other revision to compare an old request
+/// with.
 pub(super) const FORGOT: &[u8] = b"forgot";
 
 /// The two namespaces.
@@ -156,7 +157,8 @@ impl Count {
     }
 }
 
-/// Checks the rows of a whole registry, as a backup has them. An error names the first that cannot be, in words for people.
+/// Checks the rows of a whole registry, as a backup has them. An error names the first that cannot be, in words for
+/// people.
 ///
 /// # Errors
 /// If the secret key is missing, a row is malformed, or an owner's row names a row that is not there.

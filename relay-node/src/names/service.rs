@@ -1,7 +1,7 @@
 //! Answers the engine's questions about names from the registry.
 //!
-//! The engine takes the questions from links and the driver queues them ([`native::driver::RegistryQueue`]). Each is answered once
-//! the registry's store has decided.
+//! The engine takes the questions from links and the driver queues them ([`native::driver::RegistryQueue`]). Each is
+//! answered once the registry's store has decided.
 
 use std::sync::Arc;
 use std::time::Duration;

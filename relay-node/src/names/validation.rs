@@ -1,9 +1,11 @@
-//! The rules for the spelling of names and slugs: each has one canonical form, and none can be mistaken for another. Slugs follow
-//! the rules of names but must not contain a `.`, since a path whose last part contains one is the path of a file.
+//! The rules for the spelling of names and slugs: each has one canonical form, and none can be mistaken for another.
+//! Slugs follow the rules of names but must not contain a `.`, since a path whose last part contains one is the path
+//! of a file.
 //!
-//! Names are compared by eye, so the rules are those of Unicode's report on security (UTS #39): allowed characters, one
-//! script (or a usual mixture, "highly restrictive"), no name in other letters that reads like one in Latin letters. Two
-//! names with one skeleton (section 4 there) are one name to the registry: `paypa1` is taken when `paypal` is.
+//! Names are compared by eye, so the rules are those of Unicode's report on security (UTS #39): allowed characters,
+//! one script (or a usual mixture, "highly restrictive"), no name in other letters that reads like one in Latin
+//! letters. Two names with one skeleton (section 4 there) are one name to the registry: `paypa1` is taken when
+//! `paypal` is.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -1,8 +1,8 @@
 //! Why a request failed, as a status and a problem document (RFC 9457).
 //!
-//! Handlers return [`WebError`]. [`render`], a layer around all routes, writes the body: `application/problem+json`, or an HTML
-//! page for a browser that asks for a page. Failures the router finds itself (no such method, a form that is too long) and those
-//! of the WebSocket endpoints get the same form.
+//! Handlers return [`WebError`]. [`render`], a layer around all routes, writes the body: `application/problem+json`,
+//! or an HTML page for a browser that asks for a page. Failures the router finds itself (no such method, a form that
+//! is too long) and those of the WebSocket endpoints get the same form.
 //!
 //! Invariant: a response with a status of 400 or more has a problem document or an HTML page as its body.
 

@@ -8,8 +8,8 @@ use super::error::WebError;
 use native::driver::Availability;
 use native::driver::DriverHandle;
 
-/// Why people are better sent to another relay. A full disk is no reason, since reading goes on; the UDP port is bound and the
-/// store open before anything is served.
+/// Why people are better sent to another relay. A full disk is no reason, since reading goes on; the UDP port is bound
+/// and the store open before anything is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotReady {
     /// The engine has not read its store yet.

@@ -12,8 +12,8 @@
 //!
 //! Invariants:
 //! - only POST to the admin page changes anything;
-//! - a handler waits for an answer of the engine and never for a timer. The one exception is `/api/replicas/ACCOUNT`, which waits
-//!   at most 250 ms for the answers of other relays.
+//! - a handler waits for an answer of the engine and never for a timer. The one exception is `/api/replicas/ACCOUNT`,
+//!   which waits at most 250 ms for the answers of other relays.
 
 pub mod admin;
 pub mod api;

@@ -29,8 +29,8 @@ impl Encoding {
         }
     }
 
-    /// Of the variants that exist, the one the client weighs highest; of equals the smallest. The identity is always there, and
-    /// taken when nothing else is acceptable.
+    /// Of the variants that exist, the one the client weighs highest; of equals the smallest. The identity is always
+    /// there, and taken when nothing else is acceptable.
     pub(crate) fn choose(headers: &HeaderMap, exists: impl Fn(Self) -> bool) -> Self {
         let accepted = list(headers, &ACCEPT_ENCODING);
         let weight = |encoding: Self| {
@@ -57,7 +57,8 @@ impl Encoding {
     }
 }
 
-/// Whether a client wants a page rather than a document for programs: it names HTML, and nothing for programs weighs more.
+/// Whether a client wants a page rather than a document for programs: it names HTML, and nothing for programs weighs
+/// more.
 pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
     let accepted = list(headers, &ACCEPT);
     let weight = |types: &[&str]| {

@@ -1,13 +1,15 @@
 //! The one place for response headers that are about security, caching and other origins.
 //!
 //! Invariant: every response of every listener carries the headers of exactly one [`Policy`]. Routes name theirs with
-//! [`with`]; a response without one gets [`Policy::Plain`], the strictest. [`enforce`] is the outermost layer, so that answers
-//! the router makes itself (405, rejected extractors) are covered as well.
+//! [`with`]; a response without one gets [`Policy::Plain`], the strictest. [`enforce`] is the outermost layer, so that
+//! answers the router makes itself (405, rejected extractors) are covered as well.
 //!
-//! Headers that describe one response are set where it is made: `ETag` and `Content-Encoding` of a file in `site`, `Vary` there
-//! (`Accept-Encoding`) and in `error` (`Accept`), `Allow` by axum's router, by `error`, and in `web` for WebSocket endpoints.
+//! Headers that describe one response are set where it is made: `ETag` and `Content-Encoding` of a file in `site`,
+//! `Vary` there (`Accept-Encoding`) and in `error` (`Accept`), `Allow` by axum's router, by `error`, and in `web` for
+//! WebSocket endpoints.
 //!
-//! `Strict-Transport-Security` is not sent: TLS ends at the operator's proxy, which knows whether its certificate stays.
+//! `Strict-Transport-Security` is not sent: TLS ends at the operator's proxy, which knows whether its certificate
+//! stays.
 
 use std::sync::LazyLock;
 
@@ -27,7 +29,8 @@ use super::pages;
 pub(crate) enum Policy {
     /// Health, metrics, WebSocket endpoints, and whatever names no other policy.
     Plain,
-    /// The JSON API. There is nothing secret in it, so pages of other origins may read it: apps that are served elsewhere do.
+    /// The JSON API. There is nothing secret in it, so pages of other origins may read it: apps that are served
+    /// elsewhere do.
     Api,
     /// The app's files, with the content security policy that its build wrote.
     App(HeaderValue),

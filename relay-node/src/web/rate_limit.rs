@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 /// How long an empty bucket takes to refill.
 const MINUTE: Duration = Duration::from_mins(1);
-/// Addresses remembered. Policy when full: addresses with a full bucket are forgotten; if there is none, all new addresses share
-/// one bucket.
+/// Addresses remembered. Policy when full: addresses with a full bucket are forgotten; if there is none, all new
+/// addresses share one bucket.
 const ADDRESSES_MAX: usize = 1_024;
 
 /// A bucket of tokens.

@@ -1,7 +1,7 @@
 //! What every listener of the relay does before and after its routes.
 //!
-//! Invariants: an HTTP/1.1 request without exactly one valid `Host` is refused (RFC 9112 section 3.2); every failure has a body
-//! (`error`) and every response its headers (`policy`).
+//! Invariants: an HTTP/1.1 request without exactly one valid `Host` is refused (RFC 9112 section 3.2); every failure
+//! has a body (`error`) and every response its headers (`policy`).
 
 use axum::Router;
 use axum::body::HttpBody as _;
@@ -44,7 +44,8 @@ async fn require_host(request: Request, next: Next) -> Result<Response, WebError
     Ok(next.run(request).await)
 }
 
-/// A fallback answers HEAD as it answers GET; the length is that of the body which is left out (RFC 9110 section 9.3.2).
+/// A fallback answers HEAD as it answers GET; the length is that of the body which is left out (RFC 9110 section
+/// 9.3.2).
 async fn without_body_for_head(request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
     let mut response = next.run(request).await;

@@ -100,8 +100,8 @@ impl RtcSender {
     /// cancelled: then the message is not sent.
     pub async fn send(&self, message: Bytes) -> Result<(), RtcError> {
         let length = checked_length(&message)?;
-        // Reserve the place in the queue first: it is freed if this is cancelled while waiting for room in the buffer, while
-        // reserved room would leak.
+        // Reserve the place in the queue first: it is freed if this is cancelled while waiting for room in the buffer,
+        // while reserved room would leak.
         let place = self.queue.reserve().await.map_err(|_| RtcError::Closed)?;
         self.buffer
             .room
@@ -153,8 +153,8 @@ impl RtcSender {
         self.queue.is_closed()
     }
 
-    /// Closes the link, even if others hold a part of it, and waits until it is gone. What was sent before has a second to
-    /// arrive.
+    /// Closes the link, even if others hold a part of it, and waits until it is gone. What was sent before has a
+    /// second to arrive.
     pub async fn close(&self) {
         self.buffer.closing.notify_one();
         self.queue.closed().await;

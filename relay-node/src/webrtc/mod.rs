@@ -206,8 +206,7 @@ pub struct PendingLink {
 }
 
 impl PendingLink {
-    /// Resolves when the data channel is open, or with an error at the latest after
-    /// [`RtcConfig::open_timeout`].
+    /// Resolves when the data channel is open, or with an error at the latest after [`RtcConfig::open_timeout`].
     pub async fn open(self) -> Result<RtcLink, RtcError> {
         self.opened.await.map_err(|_| RtcError::ShutDown)?
     }
@@ -325,8 +324,7 @@ impl RtcEndpoint {
         }
     }
 
-    /// Ends every link with a goodbye to its peer and frees the port. Offers from now on get
-    /// [`RtcError::ShutDown`].
+    /// Ends every link with a goodbye to its peer and frees the port. Offers from now on get [`RtcError::ShutDown`].
     pub async fn shutdown(&self) {
         self.routes.end();
         let give_up = Instant::now() + SHUTDOWN_MAX;

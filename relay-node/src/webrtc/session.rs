@@ -487,9 +487,9 @@ impl Session {
         Ok(Some(message.freeze()))
     }
 
-    /// Advertises the window again. The SCTP layer only does so when data arrives, so a peer that saw a closed window would
-    /// wait for a retransmission, or for ever if it has nothing to retransmit. So the last packet is processed once more: a
-    /// duplicate is acknowledged, and the acknowledgement contains the window (RFC 9260 section 6.2).
+    /// Advertises the window again. The SCTP layer only does so when data arrives, so a peer that saw a closed window
+    /// would wait for a retransmission, or for ever if it has nothing to retransmit. So the last packet is processed
+    /// once more: a duplicate is acknowledged, and the acknowledgement contains the window (RFC 9260 section 6.2).
     fn reopen_window(&mut self, now: Instant) -> Result<(), Ended> {
         match self.window_reopener.take() {
             Some(packet) => self.hear(now, packet),

@@ -1,6 +1,6 @@
-//! Every parser of names, addresses, settings, backups and the registry's rows, of what strangers send to the WebRTC port and to
-//! the admin page, and of what is on the disk, given what nobody should write. The fuzz targets in `tests/fuzz` look
-//! longer; here are bytes that are nearly right, and what the fuzzer found.
+//! Every parser of names, addresses, settings, backups and the registry's rows, of what strangers send to the WebRTC
+//! port and to the admin page, and of what is on the disk, given what nobody should write. The fuzz targets in
+//! `tests/fuzz` look longer; here are bytes that are nearly right, and what the fuzzer found.
 #![allow(clippy::unwrap_used, reason = "tests fail loudly")]
 
 mod checks;

@@ -55,7 +55,8 @@ fn check_with(attributes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A datagram at the WebRTC port: who does not know the password gets no answer, and what was changed on the way gets none.
+/// A datagram at the WebRTC port: who does not know the password gets no answer, and what was changed on the way gets
+/// none.
 pub(crate) fn datagram(bytes: &[u8]) {
     let credentials = Credentials {
         local_ufrag: *b"abcdefghijkl",

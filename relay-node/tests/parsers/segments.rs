@@ -1,4 +1,5 @@
-//! What must hold for the records a browser keeps its tables in, which a disk may damage. The fuzz target checks the same.
+//! What must hold for the records a browser keeps its tables in, which a disk may damage. The fuzz target checks the
+//! same.
 
 use crate::segment::{SegmentReader, SegmentWriter};
 
@@ -15,8 +16,8 @@ fn sealed(payload: &[u8], number: u32, ops: u32) -> Vec<u8> {
     record
 }
 
-/// Anything as a record, and as the operations of one: all of it is read or it is said to be broken, and what is read is
-/// read the same when it is written again.
+/// Anything as a record, and as the operations of one: all of it is read or it is said to be broken, and what is read
+/// is read the same when it is written again.
 pub(crate) fn segment(bytes: &[u8], number: u32, ops: u32) {
     if let Ok(mut reader) = SegmentReader::open(bytes, number) {
         while let Ok(Some(_)) = reader.next() {}

@@ -146,8 +146,8 @@ async fn a_backup_is_checked_and_brings_everything_back() {
         "{said}"
     );
 
-    // Without the registry's key, or with a damaged one, nothing of the registry is taken in: a relay that made a new key could not
-    // prove the names that were given out. The entries are.
+    // Without the registry's key, or with a damaged one, nothing of the registry is taken in: a relay that made a new
+    // key could not prove the names that were given out. The entries are.
     let key = lines.lines().find(|line| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         line["registry"]["key"] == BASE64.encode(b"key")

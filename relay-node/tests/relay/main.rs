@@ -1,5 +1,5 @@
-//! The relay program as a process, met by native peers that speak the protocol frame by frame, and by clients of its HTTP
-//! edge; and its store, killed in the middle of its work.
+//! The relay program as a process, met by native peers that speak the protocol frame by frame, and by clients of its
+//! HTTP edge; and its store, killed in the middle of its work.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 #![allow(unreachable_pub, reason = "what the modules share is no one else's")]

@@ -1,5 +1,5 @@
-//! The whole way of a browser: the lobby, an offer to the relay found there, a data channel, the handshake bound to both
-//! certificates, and a post that is durable in the end.
+//! The whole way of a browser: the lobby, an offer to the relay found there, a data channel, the handshake bound to
+//! both certificates, and a post that is durable in the end.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::PeerId;

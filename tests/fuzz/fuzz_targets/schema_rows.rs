@@ -1,4 +1,5 @@
-//! A registry's rows that no registry wrote, in the file and in etcd: it answers or says what is damaged, and gives no name to two.
+//! A registry's rows that no registry wrote, in the file and in etcd: it answers or says what is damaged, and gives no
+//! name to two.
 #![no_main]
 
 #[path = "../../../relay-node/tests/parsers/checks.rs"]

@@ -1,5 +1,5 @@
-//! A member of a gossip swarm that gets arbitrary messages from arbitrary members in any order: it never panics, never links with itself,
-//! and stays within its bounds.
+//! A member of a gossip swarm that gets arbitrary messages from arbitrary members in any order: it never panics, never
+//! links with itself, and stays within its bounds.
 #![no_main]
 
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! A live tab whose server has been taken over: whatever it sends, the tab closes the link and says why, keeps and shows
-//! nothing of it, and goes on with everybody else.
+//! A live tab whose server has been taken over: whatever it sends, the tab closes the link and says why, keeps and
+//! shows nothing of it, and goes on with everybody else.
 
 use std::time::Duration;
 

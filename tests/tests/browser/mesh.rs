@@ -11,8 +11,9 @@ use starling_tests::user_steps::{
 };
 
 const TABS: usize = 12;
-/// Some of them to relays; once those are gone, all to other tabs. With one of four kept for a relay that does not answer a
-/// clique of four was cut off in three of seven runs, and there is nobody then who could introduce it to the others.
+/// Some of them to relays; once those are gone, all to other tabs. With one of four kept for a relay that does not
+/// answer a clique of four was cut off in three of seven runs, and there is nobody then who could introduce it to the
+/// others.
 const LINKS_MAX: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -1,9 +1,10 @@
 //! A browser whose store was written by an earlier version of the app goes on with all of it.
 //!
-//! `fixtures/store-1.json` is such a store: the database `starling` of Ada's browser, read out of Chromium after a visit to
-//! a relay, both of the last version before page names and stores had one. Its rows are of every table a person fills: she
-//! has a handle, follows Bob, has his posts, wrote two, has receipts for them, a slug for the first and a reply to it. Her
-//! recovery words are not confirmed, so they are in there, too. Clocks stood two years back when it was made.
+//! `fixtures/store-1.json` is such a store: the database `starling` of Ada's browser, read out of Chromium after a
+//! visit to a relay, both of the last version before page names and stores had one. Its rows are of every table a
+//! person fills: she has a handle, follows Bob, has his posts, wrote two, has receipts for them, a slug for the first
+//! and a reply to it. Her recovery words are not confirmed, so they are in there, too. Clocks stood two years back
+//! when it was made.
 
 use anyhow::Result;
 use serde::Deserialize;

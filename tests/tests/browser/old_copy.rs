@@ -1,5 +1,6 @@
-//! A browser profile that was copied: the copy wrote without a network while the original went on. It says so, and becomes a
-//! device of its own with one tap, or with the recovery words once they are confirmed. What it wrote is not lost.
+//! A browser profile that was copied: the copy wrote without a network while the original went on. It says so, and
+//! becomes a device of its own with one tap, or with the recovery words once they are confirmed. What it wrote is not
+//! lost.
 
 use anyhow::Result;
 use starling_tests::user_steps::{all_at, confirm_words, first_visit, linked, post, texts};

@@ -1,6 +1,6 @@
-//! Every page and every dialog: free of serious accessibility findings, in light and dark, on a phone and a desktop; and
-//! pictures of all. What there is to visit is not kept here: addresses come from `protocol::pages`, sheets and folds from
-//! the source of the interface, so that one which is added and not visited fails the test.
+//! Every page and every dialog: free of serious accessibility findings, in light and dark, on a phone and a desktop;
+//! and pictures of all. What there is to visit is not kept here: addresses come from `protocol::pages`, sheets and
+//! folds from the source of the interface, so that one which is added and not visited fails the test.
 
 use std::collections::BTreeSet;
 use std::path::Path;

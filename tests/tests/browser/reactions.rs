@@ -1,4 +1,5 @@
-//! Reactions, as people give them by keyboard and by mouse, change them, take them back, and give them without a network.
+//! Reactions, as people give them by keyboard and by mouse, change them, take them back, and give them without a
+//! network.
 
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ async fn shows(page: &Page, reactions: &[(&str, u32, bool)]) -> Result<()> {
     Ok(())
 }
 
-/// A part of the page is accessible and has its picture taken: in both schemes, on a desktop and on the narrowest phone.
+/// A part of the page is accessible and has its picture taken: in both schemes, on a desktop and on the narrowest
+/// phone.
 async fn look(page: &Page, name: &str, part: &str) -> Result<()> {
     let folder = shots_dir().join("reactions");
     std::fs::create_dir_all(&folder)?;

@@ -1,5 +1,5 @@
-//! The database of the app, taken out of a browser and put into another one, as a copied profile or a machine that was set
-//! back would have it. Both need a page of the app's origin on which the app does not run.
+//! The database of the app, taken out of a browser and put into another one, as a copied profile or a machine that was
+//! set back would have it. Both need a page of the app's origin on which the app does not run.
 
 use anyhow::Result;
 use serde_json::Value;

@@ -7,7 +7,8 @@ use starling_tests::workspace_root;
 
 use crate::{read, tracked};
 
-/// What looks like a path of the repository in a document and is not: a file in a data folder, a prefix of keys in etcd.
+/// What looks like a path of the repository in a document and is not: a file in a data folder, a prefix of keys in
+/// etcd.
 const ELSEWHERE: &[&str] = &["admin.json", "starling/"];
 
 /// Files whose names are recognised without a folder.

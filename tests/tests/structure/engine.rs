@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::{read, tracked};
 
-/// Which top-level module of the engine names which others. The list is exact: an arrow that is missing here is forbidden, and one
-/// that no file uses has to go. Each module names only modules above it, so no two know each other.
+/// Which top-level module of the engine names which others. The list is exact: an arrow that is missing here is
+/// forbidden, and one that no file uses has to go. Each module names only modules above it, so no two know each other.
 const WALLS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("store", &[]),

@@ -12,9 +12,9 @@ use std::process::Command;
 use serde_json::Value;
 use starling_tests::workspace_root;
 
-/// Which member of the workspace depends on which others. The list is exact: an arrow that is missing here is forbidden, and
-/// one that no manifest or no source file uses has to go. Arrows point one way, programs → native → engine, and programs never
-/// import one another.
+/// Which member of the workspace depends on which others. The list is exact: an arrow that is missing here is
+/// forbidden, and one that no manifest or no source file uses has to go. Arrows point one way, programs → native →
+/// engine, and programs never import one another.
 const ARROWS: &[(&str, &[&str])] = &[
     ("starling-protocol", &[]),
     ("ordered", &[]),

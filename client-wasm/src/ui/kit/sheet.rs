@@ -1,5 +1,5 @@
-//! A dialog: a sheet on a phone, a panel on a desktop. The browser's own dialog element keeps the focus inside and gives
-//! it back.
+//! A dialog: a sheet on a phone, a panel on a desktop. The browser's own dialog element keeps the focus inside and
+//! gives it back.
 
 use web_sys::{Event, HtmlDialogElement, MouseEvent};
 use yew::prelude::*;

@@ -1,4 +1,5 @@
-//! The connection status in the bar of every page: one dot a linked peer, ringed for relays. It leads to the network page.
+//! The connection status in the bar of every page: one dot a linked peer, ringed for relays. It leads to the network
+//! page.
 
 use engine::api::{Connection, StatusView};
 use yew::prelude::*;

@@ -1,8 +1,8 @@
-//! Pages that the first timeline does without. Their code is a file of its own, which the browser fetches when the first of
-//! them is opened; the service worker keeps it with the rest of the app.
+//! Pages that the first timeline does without. Their code is a file of its own, which the browser fetches when the
+//! first of them is opened; the service worker keeps it with the rest of the app.
 //!
-//! Only the build with the feature `split` has that file. In every other build the code is in the one program, and a page is
-//! there at once.
+//! Only the build with the feature `split` has that file. In every other build the code is in the one program, and a
+//! page is there at once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -31,8 +31,8 @@ impl From<wasm_split_helpers::SplitLoaderError> for LoadError {
 type Loaded = Result<Html, LoadError>;
 type Loading = Pin<Box<dyn Future<Output = Loaded>>>;
 
-/// Declares an async function whose body is in the file that is loaded later. What is reachable from such bodies alone is
-/// there too.
+/// Declares an async function whose body is in the file that is loaded later. What is reachable from such bodies alone
+/// is there too.
 macro_rules! loaded_later {
     ($visible:vis fn $name:ident($($argument:ident: $type:ty),*) $body:block) => {
         #[cfg(feature = "split")]
@@ -49,7 +49,8 @@ macro_rules! loaded_later {
 }
 pub(crate) use loaded_later;
 
-/// A page that `load` draws. Until its code is here, its bar is shown and how far that is. It is drawn once for each `key`.
+/// A page that `load` draws. Until its code is here, its bar is shown and how far that is. It is drawn once for each
+/// `key`.
 pub fn lazy_page<L>(
     key: impl Into<Key>,
     title: impl Into<AttrValue>,

@@ -1,7 +1,7 @@
 //! What more than one page needs, and what changes it.
 //!
-//! Invariant: [`Session::apply`] is pure. It reads no clock and no storage and calls nothing of the browser; what has to
-//! be remembered beyond the page is written by effects of the root component, from the state that came out.
+//! Invariant: [`Session::apply`] is pure. It reads no clock and no storage and calls nothing of the browser; what has
+//! to be remembered beyond the page is written by effects of the root component, from the state that came out.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! What the interface itself remembers in the browser's own small storage. Nothing here concerns other people, and losing
-//! it loses no post that the engine accepted.
+//! What the interface itself remembers in the browser's own small storage. Nothing here concerns other people, and
+//! losing it loses no post that the engine accepted.
 
 use web_sys::Storage;
 

@@ -13,7 +13,8 @@ use super::log::{Due, Log, LogStats, Write};
 use super::segment::SegmentNumber;
 use crate::platform;
 
-/// Time in milliseconds that a relaxed batch waits for others, to be committed together. Own posts are strict and do not wait.
+/// Time in milliseconds that a relaxed batch waits for others, to be committed together. Own posts are strict and do
+/// not wait.
 const GROUP_COMMIT_MS: f64 = 25.0;
 /// Segments read at once at start: at most this many megabytes in flight, twice.
 const BOOT_PAGE_SEGMENTS: usize = 16;

@@ -1,7 +1,7 @@
 //! Where every key's value is: one ordered map per table, and for each segment how much of it still counts.
 //!
-//! Invariant: a slot names a segment listed here, and that segment's live bytes are the sum of the operations whose slots
-//! point to it, plus its deletes (kept until nothing older is left that they could bring back).
+//! Invariant: a slot names a segment listed here, and that segment's live bytes are the sum of the operations whose
+//! slots point to it, plus its deletes (kept until nothing older is left that they could bring back).
 
 use std::convert::Infallible;
 use std::ops::Bound;
@@ -51,8 +51,8 @@ pub struct Directory {
     segments: Map<SegmentNumber, SegmentInfo>,
 }
 
-/// What an operation that put `slot` under a key of `key_len` bytes is charged with. Not the exact bytes it takes (the length prefixes differ), but the
-/// same when it is added and when it is taken away.
+/// What an operation that put `slot` under a key of `key_len` bytes is charged with. Not the exact bytes it takes (the
+/// length prefixes differ), but the same when it is added and when it is taken away.
 fn cost(key_len: usize, len: u32) -> u64 {
     key_len as u64 + u64::from(len) + 4
 }

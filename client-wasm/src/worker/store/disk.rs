@@ -1,8 +1,8 @@
 //! The log's disk: an IndexedDB database with one record per segment.
 //!
-//! Invariants: everything a transaction does is asked for at once, and nothing is awaited inside one but its end; a write
-//! counts only at the transaction's `complete`; a segment is added, never put, so that a second writer is noticed instead of
-//! overwritten.
+//! Invariants: everything a transaction does is asked for at once, and nothing is awaited inside one but its end; a
+//! write counts only at the transaction's `complete`; a segment is added, never put, so that a second writer is
+//! noticed instead of overwritten.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,7 +18,8 @@ use super::log::Write;
 use super::segment::SegmentNumber;
 
 const DATABASE: &str = "starling";
-/// The database's version: that of the rows in it. A database of a later version does not open ([`DiskError::Outdated`]).
+/// The database's version: that of the rows in it. A database of a later version does not open
+/// ([`DiskError::Outdated`]).
 const SCHEMA_VERSION: u32 = engine::store::FORMAT;
 /// number → segment.
 const LOG: &str = "log";
@@ -249,8 +250,8 @@ pub async fn erase() -> Result<(), DiskError> {
     settled(&mut request).await.map(|_| ())
 }
 
-/// Brings a database of an older schema to the present one, step by step. Runs inside the upgrade transaction: if it fails, the old
-/// database is untouched.
+/// Brings a database of an older schema to the present one, step by step. Runs inside the upgrade transaction: if it
+/// fails, the old database is untouched.
 fn migrate(database: &Database, old_version: u32) {
     if old_version < 1 {
         for store in [LOG, NOTES] {
@@ -281,7 +282,8 @@ async fn ended(raw: &IdbTransaction) -> Result<(), DiskError> {
         let error = error.map_or_else(closed, |error| failure(&error));
         let _ = sender.take().map(|sender| sender.send(Err(error)));
     });
-    // Everything was asked for: no need to wait for the requests' own events. If it cannot be, its end comes all the same.
+    // Everything was asked for: no need to wait for the requests' own events. If it cannot be, its end comes all the
+    // same.
     #[allow(
         deprecated,
         reason = "deprecated only in the second edition of the standard, not in the third"

@@ -1,7 +1,8 @@
-//! The engine's ordered tables as a log of packed segments, after Bitcask (Sheehy and Smith, "Bitcask: A Log-Structured
-//! Hash Table for Fast Key/Value Data", 2010): values lie in append-only segments, an in-memory directory knows where, and
-//! merging copies what still counts out of segments that are mostly dead. Two differences: the directory is ordered, and
-//! a segment is one record of a transactional store, so that nothing half-written is ever found.
+//! The engine's ordered tables as a log of packed segments, after Bitcask (Sheehy and Smith, "Bitcask: A
+//! Log-Structured Hash Table for Fast Key/Value Data", 2010): values lie in append-only segments, an in-memory
+//! directory knows where, and merging copies what still counts out of segments that are mostly dead. Two differences:
+//! the directory is ordered, and a segment is one record of a transactional store, so that nothing half-written is
+//! ever found.
 //!
 //! Pure: the disk executes [`Write`]s and brings the segments that a read misses.
 //!

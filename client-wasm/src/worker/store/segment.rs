@@ -14,10 +14,11 @@
 //! operation   table (one byte; 0x80 added: delete) · key length (LEB128) · key · [value length (LEB128) · value]
 //! ```
 //!
-//! Magic, version, number and checksum keep their places in all versions, so that damage can be distinguished from a later version.
+//! Magic, version, number and checksum keep their places in all versions, so that damage can be distinguished from a
+//! later version.
 //!
-//! Invariant: [`SegmentReader::open`] accepts only what [`SegmentWriter::finish`] made, so that nothing behind it meets half a record.
-//! Positions are counted from the start of the record.
+//! Invariant: [`SegmentReader::open`] accepts only what [`SegmentWriter::finish`] made, so that nothing behind it
+//! meets half a record. Positions are counted from the start of the record.
 
 use std::rc::Rc;
 
@@ -58,8 +59,8 @@ pub enum Broken {
 }
 
 impl Broken {
-    /// Whether a later version of the app wrote the segment. It must not be skipped like a damaged one: without what is in it
-    /// this device would sign other entries with the same numbers.
+    /// Whether a later version of the app wrote the segment. It must not be skipped like a damaged one: without what
+    /// is in it this device would sign other entries with the same numbers.
     pub fn is_of_later_version(self) -> bool {
         matches!(self, Self::Version | Self::Table)
     }

@@ -1,4 +1,5 @@
-//! Devices: certificates begin feeds and revocations end them. The log applies both and stores revocations; here is what is shown of them.
+//! Devices: certificates begin feeds and revocations end them. The log applies both and stores revocations; here is
+//! what is shown of them.
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
-//! Handles: the names accounts have in the registry. What the registry gives is signed and goes into the account's feed, so a peer
-//! that holds the feed knows the handle without asking for it.
+//! Handles: the names accounts have in the registry. What the registry gives is signed and goes into the account's
+//! feed, so a peer that holds the feed knows the handle without asking for it.
 //!
-//! Invariant: a handle is shown only with the signature of the registry this peer takes names from, and only for the account that
-//! has the highest revision of it.
+//! Invariant: a handle is shown only with the signature of the registry this peer takes names from, and only for the
+//! account that has the highest revision of it.
 
 #[cfg(test)]
 mod tests;
@@ -58,7 +58,8 @@ impl Handles {
         }
     }
 
-    /// What the account said last of its handle, if not that it has none: of any registry, and perhaps outdated by another account.
+    /// What the account said last of its handle, if not that it has none: of any registry, and perhaps outdated by
+    /// another account.
     pub(crate) fn receipt(&self, account: &AccountId) -> Option<&NameReceipt> {
         self.records.get(account)?.receipt.as_ref()
     }

@@ -78,8 +78,8 @@ impl EntryKind for Post {
     }
 }
 
-/// Whether a post belongs into the activity timeline: another account answers an own post, or writes in a thread that an own post
-/// began.
+/// Whether a post belongs into the activity timeline: another account answers an own post, or writes in a thread that
+/// an own post began.
 fn in_activity(post: &Post, author: &AccountId, viewer: Viewer) -> bool {
     let (Some(me), Some(reply)) = (viewer.me, &post.reply) else {
         return false;

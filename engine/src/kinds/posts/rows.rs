@@ -1,5 +1,5 @@
-//! Keys of the tables of posts. Big-endian, so that the order of bytes is the order of numbers; what orders posts uses the time and
-//! the first eight bytes of the id, so that the order is the same on every peer.
+//! Keys of the tables of posts. Big-endian, so that the order of bytes is the order of numbers; what orders posts uses
+//! the time and the first eight bytes of the id, so that the order is the same on every peer.
 
 use protocol::{AccountId, EntryId, Timestamp};
 
@@ -48,7 +48,8 @@ impl TimelineRows {
     }
 }
 
-/// Where a timeline's posts stand. Of the home timeline these are all posts: which of them belong is for the reader to say.
+/// Where a timeline's posts stand. Of the home timeline these are all posts: which of them belong is for the reader to
+/// say.
 pub(crate) fn timeline(timeline: &Timeline) -> TimelineRows {
     let (table, prefix) = match timeline {
         Timeline::Home | Timeline::Public => (Table::ByTime, Vec::new()),

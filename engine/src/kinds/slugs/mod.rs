@@ -1,9 +1,9 @@
-//! Slugs: the names posts have in the registry. Which post a slug leads to, and which slug a post has, are both answered by the order
-//! of rows, so nothing is kept in memory: of a post the row of the greatest (lamport, device) comes first, of a slug that of the
-//! highest revision.
+//! Slugs: the names posts have in the registry. Which post a slug leads to, and which slug a post has, are both
+//! answered by the order of rows, so nothing is kept in memory: of a post the row of the greatest (lamport, device)
+//! comes first, of a slug that of the highest revision.
 //!
-//! Invariant: a slug is shown only with the signature of the registry this peer takes names from, and leads to a post only while that
-//! post's author says so as well.
+//! Invariant: a slug is shown only with the signature of the registry this peer takes names from, and leads to a post
+//! only while that post's author says so as well.
 
 mod lookup;
 mod rows;

@@ -1,4 +1,5 @@
-//! Strangers that call themselves relays: this relay does not wait for them before it serves, and they gain no standing.
+//! Strangers that call themselves relays: this relay does not wait for them before it serves, and they gain no
+//! standing.
 
 use super::*;
 

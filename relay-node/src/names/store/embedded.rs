@@ -1,12 +1,12 @@
 //! The store on this relay's disk: enough for a network with one index relay.
 //!
-//! One thread owns the disk. It executes all queued transactions in order, commits them together, and then answers: simultaneous
-//! claims share one commit. Reads see the last commit. Leases live in memory; rows under leases of an earlier run are deleted at
-//! the start.
+//! One thread owns the disk. It executes all queued transactions in order, commits them together, and then answers:
+//! simultaneous claims share one commit. Reads see the last commit. Leases live in memory; rows under leases of an
+//! earlier run are deleted at the start.
 //!
-//! When the disk is full or fails, writes are refused and nothing is acknowledged. Committed rows can still be read, and the disk
-//! is reopened once it has space, since it accepts no writes after a failure. Writes are tried again after a pause, which doubles
-//! until one succeeds.
+//! When the disk is full or fails, writes are refused and nothing is acknowledged. Committed rows can still be read,
+//! and the disk is reopened once it has space, since it accepts no writes after a failure. Writes are tried again
+//! after a pause, which doubles until one succeeds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -117,8 +117,8 @@ impl Embedded {
         Self::open_with(opener, Monotonic::System)
     }
 
-    /// As [`Self::open`], with the disk that `opener` opens, at the start and again after each failure, and the clock by which
-    /// leases end and a failing disk is tried again.
+    /// As [`Self::open`], with the disk that `opener` opens, at the start and again after each failure, and the clock
+    /// by which leases end and a failing disk is tried again.
     ///
     /// # Errors
     /// When it cannot be opened, or is no store.
@@ -182,7 +182,8 @@ impl Embedded {
         Ok(Copied { rows, revision })
     }
 
-    /// Restores a copy into an empty store. Later changes get higher revisions than any that was made after the copy and is lost.
+    /// Restores a copy into an empty store. Later changes get higher revisions than any that was made after the copy
+    /// and is lost.
     ///
     /// # Errors
     /// [`TxnError`]; then nothing is set, unless the result is unknown.

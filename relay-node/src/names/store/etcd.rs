@@ -1,10 +1,10 @@
 //! The store in etcd: several index relays share it, and it is available as long as a majority of the etcd members is.
 //!
-//! A request that fails in transit may have taken effect: the caller gets [`TxnError::Unknown`] and has to find out. Reads are
-//! linearizable.
+//! A request that fails in transit may have taken effect: the caller gets [`TxnError::Unknown`] and has to find out.
+//! Reads are linearizable.
 //!
-//! Transactions that wait for the same node are sent in one request, as nested transactions with their own checks and outcomes. So
-//! one round of etcd's consensus serves many simultaneous claims.
+//! Transactions that wait for the same node are sent in one request, as nested transactions with their own checks and
+//! outcomes. So one round of etcd's consensus serves many simultaneous claims.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -29,8 +29,8 @@ const PREFIX: &[u8] = b"starling/";
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Length of the queue of transactions. Policy when full: further ones are refused.
 const WAITING_MAX: usize = 4_096;
-/// Transactions in one request. etcd allows 128 operations (`--max-txn-ops`); each nested transaction counts as one, with a few
-/// operations inside.
+/// Transactions in one request. etcd allows 128 operations (`--max-txn-ops`); each nested transaction counts as one,
+/// with a few operations inside.
 const GROUP_MAX: usize = 32;
 /// Concurrent requests: the next one is prepared while etcd decides about another.
 const REQUESTS_MAX: usize = 4;
@@ -243,8 +243,8 @@ async fn carry(nodes: Arc<Nodes>, mut inbox: mpsc::Receiver<QueuedTxn>) {
             let Some(next) = later.pop_front().or_else(|| inbox.try_recv().ok()) else {
                 break;
             };
-            // etcd rejects a request that writes a key twice, and evaluates all checks before it writes: a transaction that has to
-            // see the changes of an earlier one goes into a later request.
+            // etcd rejects a request that writes a key twice, and evaluates all checks before it writes: a transaction
+            // that has to see the changes of an earlier one goes into a later request.
             let clashes = looked_at(&next.txn).any(|key| written.contains(key))
                 || changed(&next.txn).any(|key| written.contains(key) || compared.contains(key));
             if clashes {
@@ -592,7 +592,8 @@ fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::GRpcStatus(status) if matches!(status.code() as i32, 3 | 7 | 16))
 }
 
-/// The error of a failed request. One that never left this machine, or was refused before it was executed, had no effect.
+/// The error of a failed request. One that never left this machine, or was refused before it was executed, had no
+/// effect.
 fn failed(error: &Error, changes: bool) -> TxnError {
     let text = said(error);
     let refused = match error {

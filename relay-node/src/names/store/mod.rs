@@ -173,7 +173,8 @@ impl TxnStore {
         }
     }
 
-    /// Waits until the row changes after this revision, or for some seconds. It may wake early: read the row afterwards.
+    /// Waits until the row changes after this revision, or for some seconds. It may wake early: read the row
+    /// afterwards.
     ///
     /// # Errors
     /// [`TxnError`].

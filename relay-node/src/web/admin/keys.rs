@@ -1,13 +1,14 @@
-//! Authentication of admins: the one-time token by which a browser becomes an admin, and the sessions of those that did.
+//! Authentication of admins: the one-time token by which a browser becomes an admin, and the sessions of those that
+//! did.
 //!
 //! Both are stored in the data folder as hashes, so that a copy of it does not give access:
 //!
 //! - `admin.claim`: the valid token, and until when. Also written by `relay-node admin-url` while the relay runs;
 //! - `admin.json`: the sessions. Written by the running relay alone.
 //!
-//! Invariants: a token opens one session at most, since its file is deleted from the disk before the session is written, and
-//! the session is on the disk before the browser gets it; tokens are compared in constant time; there are at most `SESSIONS_MAX`
-//! sessions (policy when full: the oldest ends).
+//! Invariants: a token opens one session at most, since its file is deleted from the disk before the session is
+//! written, and the session is on the disk before the browser gets it; tokens are compared in constant time; there are
+//! at most `SESSIONS_MAX` sessions (policy when full: the oldest ends).
 
 use std::fs;
 use std::io;
@@ -116,8 +117,8 @@ impl Keys {
     /// Reads the sessions from the data folder.
     ///
     /// # Errors
-    /// If it cannot be read. A damaged file contains no sessions, but the relay counts as claimed, so that it is not offered to
-    /// the next visitor.
+    /// If it cannot be read. A damaged file contains no sessions, but the relay counts as claimed, so that it is not
+    /// offered to the next visitor.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join(SESSIONS_FILE);
         let sessions = match fs::read(&path) {

@@ -4,8 +4,8 @@
 //! relay-node prints a one-time address ─► /admin/claim (asks) ─► POST (token burnt, session on the disk) ─► cookie ─► /admin
 //! ```
 //!
-//! Rendered here, without a script: it works when the app does not. `routes` decides what is done, `overview` and `pages` how it
-//! looks, [`keys`] who may.
+//! Rendered here, without a script: it works when the app does not. `routes` decides what is done, `overview` and
+//! `pages` how it looks, [`keys`] who may.
 
 mod disk;
 pub mod keys;
@@ -78,7 +78,8 @@ pub fn place(settings: &Settings, http: SocketAddr, metrics: Option<SocketAddr>)
     metrics.map(|metrics| format!("http://{}", host(metrics)))
 }
 
-/// Writes down where the page is, and, if nobody has been the admin yet, makes the address that makes a browser the admin.
+/// Writes down where the page is, and, if nobody has been the admin yet, makes the address that makes a browser the
+/// admin.
 ///
 /// # Errors
 /// If the data folder cannot be written.

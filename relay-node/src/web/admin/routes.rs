@@ -1,13 +1,13 @@
 //! The routes of the admin page.
 //!
 //! - `/admin`: the overview; without a session, how to get one (401);
-//! - `/admin/claim`: GET asks, POST makes the browser the admin: a program that only looks at an address, as previews of
-//!   links do, uses no token up;
+//! - `/admin/claim`: GET asks, POST makes the browser the admin: a program that only looks at an address, as previews
+//!   of links do, uses no token up;
 //! - `/admin/drain`: GET asks, POST has the relay hand its feeds over;
 //! - `/admin/leave`: ends the session, or all others.
 //!
-//! Invariants: nothing is changed but by a POST from a page of this relay (`Origin`, `SameSite=Strict`, and a token in the form
-//! that only pages made for the session have); what each address may try is limited per minute.
+//! Invariants: nothing is changed but by a POST from a page of this relay (`Origin`, `SameSite=Strict`, and a token in
+//! the form that only pages made for the session have); what each address may try is limited per minute.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -141,7 +141,8 @@ pub fn session(headers: &HeaderMap, keys: &Keys) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The cookie goes over TLS alone if this page came over TLS. A proxy says so; and so does the browser, of its own page.
+/// The cookie goes over TLS alone if this page came over TLS. A proxy says so; and so does the browser, of its own
+/// page.
 fn is_secure(headers: &HeaderMap) -> bool {
     let starts = |name: &str, with: &str| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());

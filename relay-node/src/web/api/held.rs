@@ -1,4 +1,5 @@
-//! Profiles, timelines and threads, as far as this relay holds them. Nothing is fetched from other relays for a request.
+//! Profiles, timelines and threads, as far as this relay holds them. Nothing is fetched from other relays for a
+//! request.
 
 use axum::Json;
 use axum::extract::{Path, Query as Parameters, State};
@@ -68,7 +69,8 @@ pub struct Posts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thread {
     pub post: Post,
-    /// From the beginning of the thread down to the post that this one answers, 50 at most; posts not held are left out.
+    /// From the beginning of the thread down to the post that this one answers, 50 at most; posts not held are left
+    /// out.
     pub ancestors: Vec<Post>,
     /// Answers to the post and to its answers, oldest first; 200 at most.
     pub replies: Vec<Post>,

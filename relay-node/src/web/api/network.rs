@@ -123,7 +123,8 @@ impl From<RepairView> for Repair {
 }
 
 pub(super) async fn network(State(api): State<Api>) -> Result<Json<Vec<Member>>, WebError> {
-    // The engine announces the directory when other relays change. What this relay says of itself changes with every heartbeat.
+    // The engine announces the directory when other relays change. What this relay says of itself changes with every
+    // heartbeat.
     let relays = match api.driver.is_ready() {
         true => match api.query(Query::Network).await? {
             QueryResult::Network(view) => view.relays,

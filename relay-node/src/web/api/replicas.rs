@@ -1,5 +1,5 @@
-//! `/api/replicas/ACCOUNT`: the relays that keep an account's feeds, their state, how far and how soon each has them, and the
-//! relays that serve the account's owner the app.
+//! `/api/replicas/ACCOUNT`: the relays that keep an account's feeds, their state, how far and how soon each has them,
+//! and the relays that serve the account's owner the app.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ const CHECK_WITHIN: Duration = Duration::from_millis(250);
 pub struct Replicas {
     /// The relays that keep the account's feeds, living ones first. The first of those is the primary.
     pub replicas: Vec<Replica>,
-    /// The keys of the relays that serve the account's owner the app, as far as the relay that answers knows: those with the role
-    /// `index` do.
+    /// The keys of the relays that serve the account's owner the app, as far as the relay that answers knows: those
+    /// with the role `index` do.
     pub served_by: Vec<String>,
 }
 
@@ -35,8 +35,8 @@ pub struct Replica {
     pub state: String,
     /// Entries it lacks of those the relay that answers holds; unknown if the two are not linked.
     pub lag: Option<u64>,
-    /// Milliseconds until it had signed for the last entry written at the relay that answers; without one, for what others
-    /// wrote there.
+    /// Milliseconds until it had signed for the last entry written at the relay that answers; without one, for what
+    /// others wrote there.
     pub delay_ms: Option<u32>,
 }
 

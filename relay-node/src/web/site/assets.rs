@@ -1,11 +1,11 @@
 //! Where the app's files come from: this program, or a folder.
 //!
-//! The app's build writes compressed variants of a file beside it: `app.js.br` (Brotli) and `app.js.gz` (gzip) of `app.js`. They
-//! are never requested by name.
+//! The app's build writes compressed variants of a file beside it: `app.js.br` (Brotli) and `app.js.gz` (gzip) of
+//! `app.js`. They are never requested by name.
 //!
-//! Invariants: a path never leaves the folder; `csp.txt`, hidden files and compressed variants have no address of their own; a
-//! file that changed in the folder is served changed at the next request, and a variant that is older than its file is not
-//! served.
+//! Invariants: a path never leaves the folder; `csp.txt`, hidden files and compressed variants have no address of
+//! their own; a file that changed in the folder is served changed at the next request, and a variant that is older
+//! than its file is not served.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -29,8 +29,8 @@ const FILES_MAX: usize = 1_000;
 /// Bytes remembered of a folder's files. Policy when full: all are forgotten and read again when they are requested.
 const KNOWN_BYTES_MAX: usize = 128 << 20;
 
-/// The app's files inside a program. The program embeds them and not this library, which need not be compiled again when
-/// only the app has changed.
+/// The app's files inside a program. The program embeds them and not this library, which need not be compiled again
+/// when only the app has changed.
 #[derive(Clone, Copy)]
 pub struct EmbeddedFiles(fn(&str) -> Option<EmbeddedFile>);
 

@@ -144,7 +144,8 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Whether the app may have a page at this path: it is neither a file's, nor a hidden one's, nor one of the relay's own.
+/// Whether the app may have a page at this path: it is neither a file's, nor a hidden one's, nor one of the relay's
+/// own.
 fn is_page(path: &str) -> bool {
     let mut segments = path.split('/');
     let first = segments.next().unwrap_or_default();

@@ -151,7 +151,8 @@ async fn cold_starts(browser: &Browser, relay: &Relay) -> Result<()> {
     Ok(())
 }
 
-/// Seconds since `began` until this many entries are stored, which they are not before they are verified and in the views.
+/// Seconds since `began` until this many entries are stored, which they are not before they are verified and in the
+/// views.
 async fn stored(page: &Page, entries: usize, began: Instant) -> Result<f64> {
     let within = Duration::from_secs(120);
     page.wait_for_within(&format!("starling.stored().then(n => n >= {entries})"), within)

@@ -1,7 +1,7 @@
 //! From a key press to another person's screen: directly with the relay dead, and through the relay alone.
 //!
-//! Both pages stamp with their own clock, which on one machine is the same one: the author's page when the key goes down,
-//! the reader's page when the text stands in its document.
+//! Both pages stamp with their own clock, which on one machine is the same one: the author's page when the key goes
+//! down, the reader's page when the text stands in its document.
 
 use anyhow::{Context as _, Result};
 use starling_tests::figures::{Figure, Target, percentile};

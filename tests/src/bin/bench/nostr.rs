@@ -1,8 +1,9 @@
-//! How many events a second `nostr-rs-relay` accepts on this machine, as a measure of ours: the same clients, the same texts, as
-//! many under way.
+//! How many events a second `nostr-rs-relay` accepts on this machine, as a measure of ours: the same clients, the same
+//! texts, as many under way.
 //!
-//! Its "OK" promises less than our receipt: it writes to SQLite in WAL mode with `synchronous = NORMAL`, so that what it
-//! accepted last may be gone when the machine loses power. Like ours it checks each signature (Schnorr on secp256k1).
+//! Its "OK" promises less than our receipt: it writes to SQLite in WAL mode with `synchronous = NORMAL`, so that what
+//! it accepted last may be gone when the machine loses power. Like ours it checks each signature (Schnorr on
+//! secp256k1).
 
 use std::net::TcpListener;
 use std::process::Stdio;

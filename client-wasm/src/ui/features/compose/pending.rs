@@ -1,7 +1,8 @@
-//! Posts on their way to this device's disk. They are remembered until they are saved, so that a reload, or a browser that is
-//! killed, loses nothing in between; their token makes sending one twice the same as sending it once.
+//! Posts on their way to this device's disk. They are remembered until they are saved, so that a reload, or a browser
+//! that is killed, loses nothing in between; their token makes sending one twice the same as sending it once.
 //!
-//! The engine accepts a post before it is on disk. From then on the timelines show it, and the outbox only remembers it.
+//! The engine accepts a post before it is on disk. From then on the timelines show it, and the outbox only remembers
+//! it.
 //!
 //! Invariant: a token is in the outbox at most once, and its posts stand in the order they were written.
 
@@ -19,7 +20,8 @@ use crate::ui::state::{Action, Ui};
 const KEY: &str = "starling.unsent";
 /// Posts remembered until they are saved; the composer accepts no more of them.
 pub const PENDING_MAX: usize = 50;
-/// Number of posts remembered as saved, in case the event arrives before the engine's answer. Policy when full: the oldest goes.
+/// Number of posts remembered as saved, in case the event arrives before the engine's answer. Policy when full: the
+/// oldest goes.
 const SAVED_EARLY_MAX: usize = 16;
 /// The separator between records: a control character that cannot be typed.
 const RECORDS: char = '\u{1e}';

@@ -1,7 +1,7 @@
 //! What happens to a list: reading pages, scrolling, posts that come in.
 //!
-//! Invariant: nothing moves under the reader's eyes. Before anything changes above the screen, the post at its top edge is
-//! remembered with its distance from the edge; after drawing, the page is scrolled so that it is there again.
+//! Invariant: nothing moves under the reader's eyes. Before anything changes above the screen, the post at its top
+//! edge is remembered with its distance from the edge; after drawing, the page is scrolled so that it is there again.
 
 use std::cell::RefCell;
 use std::ops::Range;

@@ -1,5 +1,5 @@
-//! The network as this device sees it: the map of peers, the same facts as a table, what is stored here, and a text with
-//! which the operator of a relay can find a fault.
+//! The network as this device sees it: the map of peers, the same facts as a table, what is stored here, and a text
+//! with which the operator of a relay can find a fault.
 
 mod peer_map;
 pub mod strings;

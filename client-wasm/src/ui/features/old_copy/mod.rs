@@ -1,6 +1,6 @@
 //! A browser whose store is an old copy of a device (a copied profile, a machine that was set back), or whose feed is
-//! forked, becomes a new device of the same account. While the recovery words are unconfirmed the account's key is still
-//! here, and one tap does it; afterwards the words are asked for.
+//! forked, becomes a new device of the same account. While the recovery words are unconfirmed the account's key is
+//! still here, and one tap does it; afterwards the words are asked for.
 
 mod strings;
 

@@ -1,4 +1,5 @@
-//! Reactions to posts: a button beside *Reply* that opens a picker, a chip for each emoji, and the list of those who reacted.
+//! Reactions to posts: a button beside *Reply* that opens a picker, a chip for each emoji, and the list of those who
+//! reacted.
 
 mod picker;
 pub mod strings;

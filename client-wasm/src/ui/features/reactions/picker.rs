@@ -79,7 +79,8 @@ pub(super) fn picker(context: &PostContext<'_>) -> Html {
             let to = event
                 .related_target()
                 .and_then(|to| to.dyn_into::<Element>().ok());
-            // A window of the system in front, such as one for emoji, does not close it; and its button closes it by itself.
+            // A window of the system in front, such as one for emoji, does not close it; and its button closes it by
+            // itself.
             let stays = match to {
                 None => !dom::document().has_focus().unwrap_or(true),
                 Some(to) => to.closest(INSIDE).ok().flatten().is_some(),

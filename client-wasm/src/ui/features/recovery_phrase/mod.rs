@@ -1,5 +1,5 @@
-//! The 24 recovery words: shown, copied, downloaded, and checked by picking some of them. Their page, and the reminder on
-//! every page until they are confirmed as written down.
+//! The 24 recovery words: shown, copied, downloaded, and checked by picking some of them. Their page, and the reminder
+//! on every page until they are confirmed as written down.
 
 pub mod strings;
 
