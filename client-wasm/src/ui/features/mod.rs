@@ -1,5 +1,7 @@
-//! What a person can see and do. Each feature is one folder with its page or component, its strings, its style, its
-//! part of the state and its tests. The rest of the interface knows it by its line in [`FEATURES`] alone.
+//! What a person can see and do. Each feature is one folder with its page or component, its strings and, if
+//! it needs them, its style and its part of the state. What computes is tested in the same file; the pages themselves
+//! are tested in a browser, in `tests/tests/browser`. The rest of the interface knows a feature by its line in
+//! [`FEATURES`] alone.
 //!
 //! To add one: write its folder with a `FEATURE`, and its line here. A page needs an address besides: its name in
 //! `protocol::pages` and a variant of [`Route`](crate::ui::route::Route). State that outlives the page is a field of
