@@ -41,7 +41,7 @@ fn main() {
         now,
         Input::LinkUp {
             link,
-            role: Side::Responder,
+            side: Side::Responder,
             binding: Binding::Memory,
             transport: Transport::Memory,
         },

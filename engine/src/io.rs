@@ -64,7 +64,7 @@ pub enum Input {
         /// Its new name.
         link: LinkId,
         /// Who dialled.
-        role: Side,
+        side: Side,
         /// What the handshake is bound to.
         binding: Binding,
         /// How its bytes travel.

@@ -147,10 +147,10 @@ impl Engine {
             Input::Store(state) => ctx.store_state = state,
             Input::LinkUp {
                 link,
-                role,
+                side,
                 binding,
                 transport,
-            } => net.on_link_up(ctx, link, role, binding, transport),
+            } => net.on_link_up(ctx, link, side, binding, transport),
             Input::Frame { link, bytes } => net.on_frame(ctx, &parts.directory, link, &bytes),
             Input::LinkDown { link } => net.end(ctx, link, "the channel closed"),
             Input::DialFailed { peer } => net.on_dial_failed(ctx, &peer),

@@ -71,22 +71,22 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// A channel opens; `role` is that of the peer under test.
-    pub(crate) fn open(&mut self, ctx: &mut Ctx, net: &mut Net, role: Side) -> LinkId {
+    /// A channel opens; `side` is that of the peer under test.
+    pub(crate) fn open(&mut self, ctx: &mut Ctx, net: &mut Net, side: Side) -> LinkId {
         self.last_link += 1;
         let link = LinkId(self.last_link);
-        net.on_link_up(ctx, link, role, Binding::Memory, Transport::Memory);
+        net.on_link_up(ctx, link, side, Binding::Memory, Transport::Memory);
         link
     }
 
-    /// The peer at the other end of an open channel proves its key. `role` is that of the peer under test.
+    /// The peer at the other end of an open channel proves its key. `side` is that of the peer under test.
     pub(crate) fn prove(
         &mut self,
         ctx: &mut Ctx,
         net: &mut Net,
         directory: &Directory,
         link: LinkId,
-        role: Side,
+        side: Side,
         remote: Remote,
     ) {
         let hello = Hello {
@@ -99,7 +99,7 @@ impl Wire {
             certificate: remote.certificate,
             wall: ctx.now.wall,
         };
-        let other = match role {
+        let other = match side {
             Side::Initiator => Side::Responder,
             Side::Responder => Side::Initiator,
         };
@@ -224,13 +224,13 @@ impl Node {
         self.ctx.now.wall = self.ctx.now.wall.plus(time);
     }
 
-    pub(crate) fn open(&mut self, role: Side) -> LinkId {
-        self.wire.open(&mut self.ctx, &mut self.net, role)
+    pub(crate) fn open(&mut self, side: Side) -> LinkId {
+        self.wire.open(&mut self.ctx, &mut self.net, side)
     }
 
-    /// Opens a link, on which the peer proves its key and is no neighbour so far. `role` is that of the node.
-    pub(crate) fn prove(&mut self, role: Side, remote: &Remote) -> LinkId {
-        let link = self.open(role);
+    /// Opens a link, on which the peer proves its key and is no neighbour so far. `side` is that of the node.
+    pub(crate) fn prove(&mut self, side: Side, remote: &Remote) -> LinkId {
+        let link = self.open(side);
         let Self {
             ctx,
             net,
@@ -238,7 +238,7 @@ impl Node {
             wire,
             ..
         } = self;
-        wire.prove(ctx, net, directory, link, role, remote.clone());
+        wire.prove(ctx, net, directory, link, side, remote.clone());
         link
     }
 
@@ -247,9 +247,9 @@ impl Node {
         self.link_as(Side::Responder, remote)
     }
 
-    /// Links with a peer, which becomes a neighbour. `role` is that of the node.
-    pub(crate) fn link_as(&mut self, role: Side, remote: &Remote) -> LinkId {
-        let link = self.prove(role, remote);
+    /// Links with a peer, which becomes a neighbour. `side` is that of the node.
+    pub(crate) fn link_as(&mut self, side: Side, remote: &Remote) -> LinkId {
+        let link = self.prove(side, remote);
         self.receive(link, &Message::Request(Request::alone(Wish::Join)));
         self.pump();
         let session = self.net.session(link).expect("a proven peer");

@@ -69,7 +69,7 @@ pub enum Action {
     Up {
         connection: ConnectionId,
         /// Who offered.
-        role: Side,
+        side: Side,
         /// Both certificates; `None` over a WebSocket.
         binding: Option<Binding>,
         /// Where the WebSocket leads; empty: where the app is from.
@@ -419,7 +419,7 @@ impl Dialer {
         let Some(attempt) = self.attempts.get_mut(connection) else {
             return;
         };
-        let (role, binding) = match (attempt.stage, attempt.local, attempt.remote) {
+        let (side, binding) = match (attempt.stage, attempt.local, attempt.remote) {
             (Stage::Socket, ..) => (Side::Initiator, None),
             (Stage::Offered, Some(offerer), Some(answerer)) => {
                 (Side::Initiator, Some(Binding::Dtls { offerer, answerer }))
@@ -439,7 +439,7 @@ impl Dialer {
         }
         self.actions.push(Action::Up {
             connection,
-            role,
+            side,
             binding,
             url,
         });

@@ -107,7 +107,7 @@ impl Net {
                 }
                 self.pages.push((me, command));
             }
-            Action::Up { role, binding, .. } => self.ups.push((me, role, binding)),
+            Action::Up { side, binding, .. } => self.ups.push((me, side, binding)),
             Action::Failed { peer } => self.failed.push(peer.as_bytes()[0]),
             Action::OpenSocket { connection, .. } => self.connections.push((me, connection)),
             Action::DropSocket { .. } => {}

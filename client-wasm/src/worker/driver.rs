@@ -419,7 +419,7 @@ impl Driver {
             }
             Action::Up {
                 connection,
-                role,
+                side,
                 binding,
                 url,
             } => {
@@ -430,7 +430,7 @@ impl Driver {
                 let binding = binding.unwrap_or(Binding::WebSocket { host });
                 self.feed(Input::LinkUp {
                     link: LinkId(connection),
-                    role,
+                    side,
                     binding,
                     transport,
                 });

@@ -166,12 +166,12 @@ impl Net {
         &mut self,
         ctx: &mut Ctx,
         link: LinkId,
-        role: Side,
+        side: Side,
         binding: Binding,
         transport: Transport,
     ) {
         let channel = if ctx.ready {
-            Channel::open(ctx, link, role, binding, transport, self.relays_only)
+            Channel::open(ctx, link, side, binding, transport, self.relays_only)
         } else {
             None
         };
@@ -207,8 +207,8 @@ impl Net {
             Heard::Established(established) => {
                 let peer = established.peer;
                 channel.establish(ctx, link, established);
-                let (role, opened) = channel.origin();
-                self.on_proven(ctx, link, peer, role, opened);
+                let (side, opened) = channel.origin();
+                self.on_proven(ctx, link, peer, side, opened);
             }
             Heard::Message(message, len) => self.on_message(ctx, directory, link, message, len),
         }

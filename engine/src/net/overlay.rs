@@ -152,11 +152,11 @@ impl Net {
         ctx: &mut Ctx,
         link: LinkId,
         peer: PeerId,
-        role: Side,
+        side: Side,
         opened: Instant,
     ) {
         if let Some(older) = self.link_to(&peer) {
-            if self.keeps_older(ctx, older, peer, role, opened) {
+            if self.keeps_older(ctx, older, peer, side, opened) {
                 return self.close(ctx, link, "both dialled at once");
             }
             // The older one is most likely dead without knowing it.
@@ -164,20 +164,20 @@ impl Net {
         }
         self.by_peer.insert(peer, link);
         if let Some(membership) = &mut self.membership {
-            let dialled = role == Side::Initiator || membership.is_dialing(&peer);
+            let dialled = side == Side::Initiator || membership.is_dialing(&peer);
             membership.on_connected(peer, dialled, ctx.clock(), &mut ctx.rng);
         }
     }
 
     /// Whether the older of two links to a peer stays: when both sides dialled at once, the one that the lower key
     /// dialled does, on both sides.
-    fn keeps_older(&self, ctx: &Ctx, older: LinkId, peer: PeerId, role: Side, opened: Instant) -> bool {
-        let Some((older_role, older_opened)) = self.channels.get(&older).map(Channel::origin) else {
+    fn keeps_older(&self, ctx: &Ctx, older: LinkId, peer: PeerId, side: Side, opened: Instant) -> bool {
+        let Some((older_side, older_opened)) = self.channels.get(&older).map(Channel::origin) else {
             return false;
         };
-        let at_once = role != older_role && opened.since(older_opened) < AT_ONCE;
+        let at_once = side != older_side && opened.since(older_opened) < AT_ONCE;
         let lower = ctx.peer().is_some_and(|own| own < peer);
-        at_once && (older_role == Side::Initiator) == lower
+        at_once && (older_side == Side::Initiator) == lower
     }
 
     /// A link to a proven peer is gone.

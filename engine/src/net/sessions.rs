@@ -31,7 +31,7 @@ const REASON_CHARS_MAX: usize = 200;
 #[derive(Debug)]
 pub(super) struct Channel {
     transport: Transport,
-    role: Side,
+    side: Side,
     opened: Instant,
     since: Timestamp,
     reassembly: Reassembly,
@@ -119,7 +119,7 @@ impl Channel {
     pub(super) fn open(
         ctx: &mut Ctx,
         link: LinkId,
-        role: Side,
+        side: Side,
         binding: Binding,
         transport: Transport,
         relays_only: bool,
@@ -141,7 +141,7 @@ impl Channel {
             certificate: local.certificate.clone(),
             wall: ctx.now.wall,
         };
-        let handshake = Handshake::new(role, binding, key, &hello);
+        let handshake = Handshake::new(side, binding, key, &hello);
         ctx.open_link(link);
         for frame in handshake.frames() {
             ctx.send_frame(link, frame);
@@ -149,7 +149,7 @@ impl Channel {
         let now = ctx.now.instant;
         Some(Self {
             transport,
-            role,
+            side,
             opened: now,
             since: ctx.now.wall,
             reassembly: Reassembly::default(),
@@ -168,7 +168,7 @@ impl Channel {
 
     /// Who dialled, and when it opened.
     pub(super) const fn origin(&self) -> (Side, Instant) {
-        (self.role, self.opened)
+        (self.side, self.opened)
     }
 
     pub(super) fn session(&self) -> Option<&Session> {
@@ -241,7 +241,7 @@ impl Channel {
             relay: established.features & feature::RELAY != 0,
             salt: pair_salt(&own, &established.peer),
             link_salt: established.salt,
-            dialled: self.role == Side::Initiator,
+            dialled: self.side == Side::Initiator,
             opened: self.opened,
             ping: None,
             next_ping: ctx.now.instant,

@@ -55,7 +55,7 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// Which of two links stays, when the node dialled with the first role and the second one followed after `pause`.
+/// Which of two links stays, when the node dialled with the first side and the second one followed after `pause`.
 fn staying(above: bool, first: Side, second: Side, pause: Duration) -> usize {
     let mut node = node();
     let remote = remote(&node, above);

@@ -154,10 +154,10 @@ impl Victim {
     }
 
     fn open(&mut self) {
-        let (link, role) = (LinkId(1), Side::Responder);
+        let (link, side) = (LinkId(1), Side::Responder);
         self.input(Input::LinkUp {
             link,
-            role,
+            side,
             binding: Binding::Memory,
             transport: Transport::Memory,
         });

@@ -507,9 +507,9 @@ impl Network {
         self.counter += 1;
         self.peers[from].channels.insert(ours, (to, theirs));
         self.peers[to].channels.insert(theirs, (from, ours));
-        let link_up = |link, role| Input::LinkUp {
+        let link_up = |link, side| Input::LinkUp {
             link,
-            role,
+            side,
             binding: Binding::Memory,
             transport: Transport::Memory,
         };

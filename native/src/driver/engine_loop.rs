@@ -169,7 +169,7 @@ impl EngineLoop {
         match input {
             DriverInput::LinkUp {
                 link,
-                role,
+                side,
                 binding,
                 transport,
                 dialled,
@@ -182,7 +182,7 @@ impl EngineLoop {
                 }
                 self.handle(Input::LinkUp {
                     link,
-                    role,
+                    side,
                     binding,
                     transport,
                 });

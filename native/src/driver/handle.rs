@@ -51,7 +51,7 @@ impl DriverHandle {
     /// [`AttachError`]: close the channel with that text as the reason.
     pub async fn attach(
         &self,
-        role: Side,
+        side: Side,
         binding: Binding,
         transport: Transport,
         dialled: Option<RelayUrl>,
@@ -64,7 +64,7 @@ impl DriverHandle {
         let (handle, outgoing) = link_queue();
         let up = DriverInput::LinkUp {
             link,
-            role,
+            side,
             binding,
             transport,
             dialled,

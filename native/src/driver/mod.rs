@@ -49,7 +49,7 @@ pub(crate) enum DriverInput {
     /// A channel opened.
     LinkUp {
         link: LinkId,
-        role: Side,
+        side: Side,
         binding: Binding,
         transport: Transport,
         /// The address this side dialled, if it did.

@@ -91,12 +91,12 @@ async fn run(
     socket: impl Socket,
     driver: &DriverHandle,
     host: String,
-    role: Side,
+    side: Side,
     dialled: Option<RelayUrl>,
 ) {
     let (mut sender, receiver) = socket.split();
     let binding = Binding::WebSocket { host };
-    let end = match driver.attach(role, binding, Transport::WebSocket, dialled).await {
+    let end = match driver.attach(side, binding, Transport::WebSocket, dialled).await {
         Ok(end) => end,
         Err(error) => {
             let goodbye = goodbye(&mut sender, receiver, error.to_string(), true);

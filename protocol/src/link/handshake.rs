@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! both:  Hello { versions, features, peer, nonce, … }     at once
-//! both:  Proof = sign(tag, role, binding, initiator's hello, responder's hello)
+//! both:  Proof = sign(tag, side, binding, initiator's hello, responder's hello)
 //! ```
 //!
-//! The signature covers both nonces (against replays), both keys and roles (against reflection), versions and features
+//! The signature covers both nonces (against replays), both keys and sides (against reflection), versions and features
 //! (against downgrades) and the binding (against a man in the middle): over WebRTC both DTLS fingerprints, as in the
 //! identity bindings of RFC 8827 section 5.6, over a WebSocket the host that was dialled. No application frame is
 //! accepted before the other side's proof was checked.
@@ -200,7 +200,7 @@ pub enum Step {
 /// One side of a handshake, driven by the frames that arrive.
 #[derive(Debug)]
 pub struct Handshake {
-    role: Side,
+    side: Side,
     binding: Binding,
     key: KeyPair,
     local: Vec<u8>,
@@ -214,10 +214,10 @@ pub struct Handshake {
 impl Handshake {
     /// Starts a handshake; send [`Self::frames`] at once. `hello.peer` must be the public half of `key`.
     #[must_use]
-    pub fn new(role: Side, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
+    pub fn new(side: Side, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
         debug_assert_eq!(hello.peer.0, key.public(), "one proves one's own key");
         Self {
-            role,
+            side,
             binding,
             key,
             local: codec::encode(hello),
@@ -273,7 +273,7 @@ impl Handshake {
         }
         let signature = self
             .key
-            .sign(Domain::Link, &[&self.transcript(self.role, payload)]);
+            .sign(Domain::Link, &[&self.transcript(self.side, payload)]);
         let proof = frame::join(frame::PROOF, &codec::encode(&signature));
         self.proof = Some(proof.clone());
         self.remote = Some((Box::new(hello), payload.to_vec()));
@@ -287,14 +287,14 @@ impl Handshake {
             return Ok(Step::Wait);
         };
         let signature: Signature = codec::decode(payload).map_err(|_| HandshakeError::Malformed)?;
-        let their_role = match self.role {
+        let their_side = match self.side {
             Side::Initiator => Side::Responder,
             Side::Responder => Side::Initiator,
         };
         key::verify(
             &hello.peer.0,
             Domain::Link,
-            &[&self.transcript(their_role, remote)],
+            &[&self.transcript(their_side, remote)],
             &signature,
         )
         .map_err(|_| HandshakeError::Proof)?;
@@ -310,9 +310,9 @@ impl Handshake {
         })))
     }
 
-    /// The bytes that the side with role `signer` signs: the same on both sides.
+    /// The bytes that `signer` signs. Both peers compute the same.
     fn transcript(&self, signer: Side, remote: &[u8]) -> Vec<u8> {
-        let (initiator, responder) = match self.role {
+        let (initiator, responder) = match self.side {
             Side::Initiator => (self.local.as_slice(), remote),
             Side::Responder => (remote, self.local.as_slice()),
         };

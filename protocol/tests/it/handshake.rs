@@ -21,9 +21,9 @@ struct End {
 }
 
 impl End {
-    fn new(role: Side, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
+    fn new(side: Side, binding: Binding, key: KeyPair, hello: &Hello) -> Self {
         Self {
-            handshake: Handshake::new(role, binding, key, hello),
+            handshake: Handshake::new(side, binding, key, hello),
             done: None,
             failed: None,
         }

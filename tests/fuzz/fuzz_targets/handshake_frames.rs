@@ -7,7 +7,7 @@ use protocol::link::frame;
 use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN};
 use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp};
 
-fn end(role: Side, seed: u8) -> Handshake {
+fn end(side: Side, seed: u8) -> Handshake {
     let key = KeyPair::from_seed(&[seed; 32]);
     let account = KeyPair::from_seed(&[seed + 100; 32]);
     let device = DeviceId(key.public());
@@ -26,7 +26,7 @@ fn end(role: Side, seed: u8) -> Handshake {
         )),
         wall: Timestamp(2),
     };
-    Handshake::new(role, Binding::Memory, key, &hello)
+    Handshake::new(side, Binding::Memory, key, &hello)
 }
 
 fuzz_target!(|bytes: &[u8]| {

@@ -209,10 +209,10 @@ impl Pair {
     fn connect(&mut self) {
         self.link += 1;
         (self.up, self.middle) = (true, [None; 2]);
-        for (to, role) in [(0, Side::Initiator), (1, Side::Responder)] {
+        for (to, side) in [(0, Side::Initiator), (1, Side::Responder)] {
             let link_up = Input::LinkUp {
                 link: LinkId(self.link),
-                role,
+                side,
                 binding: Binding::Memory,
                 transport: Transport::Memory,
             };

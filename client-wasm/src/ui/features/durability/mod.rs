@@ -165,7 +165,7 @@ pub fn summary(session: &Session) -> Html {
             data-waiting={waiting.to_string()}
             data-not-durable={not_durable.to_string()}
         >
-            <h2>{ strings::SAFETY }</h2>
+            <h2>{ strings::TITLE }</h2>
             <div class="stack">
                 if waiting > 0 {
                     <p>{ strings::only_here(waiting) }</p>

@@ -23,7 +23,7 @@ pub fn safe_on_relays(relays: u32, known: u32) -> String {
         format!("On {}", counted(u64::from(relays), "relay", "relays"))
     }
 }
-pub const SAFETY: &str = "How safe your posts are";
+pub const TITLE: &str = "How safe your posts are";
 pub const DURABLE_ALL: &str = "Everything you wrote is stored by at least one relay.";
 
 /// What would be lost with this device.
