@@ -65,7 +65,7 @@ pub(crate) enum Fact {
     RegistryNamed(RegistryId),
 }
 
-/// Where an appended entry came from.
+/// The source of an appended entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// This device wrote it.

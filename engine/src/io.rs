@@ -63,7 +63,7 @@ pub enum Input {
     LinkUp {
         /// Its new name.
         link: LinkId,
-        /// Who dialled.
+        /// The side of this peer in the handshake.
         side: Side,
         /// What the handshake is bound to.
         binding: Binding,
@@ -206,7 +206,7 @@ pub enum Log {
     /// The state of a relay changed.
     Relay {
         peer: PeerId,
-        /// Where it says it is.
+        /// The URL it advertises.
         url: String,
         from: &'static str,
         to: &'static str,

@@ -1,4 +1,4 @@
-//! What stands before a relay and speaks TLS for it, as proxies do.
+//! A reverse proxy that terminates TLS in front of a relay.
 
 use std::sync::Arc;
 

@@ -223,7 +223,7 @@ impl Bridge {
     }
 }
 
-/// Where one answer arrives.
+/// The place where the answer to one request arrives.
 #[derive(Default)]
 struct Slot {
     answer: RefCell<Option<Response>>,

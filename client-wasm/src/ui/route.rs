@@ -21,7 +21,7 @@ pub enum Route {
     You,
     /// The recovery phrase.
     Phrase,
-    /// Whom one follows.
+    /// The people one follows.
     Following,
     /// Links and storage.
     Network,
@@ -143,7 +143,7 @@ pub fn from_pasted(text: &str) -> Option<Route> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
     pub route: Route,
-    /// Which change this is.
+    /// The number of this change of the route.
     pub number: u32,
     /// Reached by going back or forward: the reader expects to find the place as it was.
     pub returning: bool,

@@ -32,7 +32,7 @@ impl Backoff {
         Duration::from_micros(random % micros)
     }
 
-    /// It worked, or there is reason to hope: start over.
+    /// Starts over with the first pause: an attempt succeeded, or there is a sign that the network is back.
     pub fn reset(&mut self) {
         self.failures = 0;
     }

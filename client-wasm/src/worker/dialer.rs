@@ -68,7 +68,7 @@ pub enum Action {
     /// The channel is open.
     Up {
         connection: ConnectionId,
-        /// Who offered.
+        /// The side of this device in the handshake.
         side: Side,
         /// Both certificates; `None` over a WebSocket.
         binding: Option<Binding>,
@@ -184,12 +184,12 @@ impl Dialer {
         std::mem::take(&mut self.actions)
     }
 
-    /// Whose key this device proves.
+    /// Sets the key that this device proves.
     pub fn set_me(&mut self, me: PeerId) {
         self.me = Some(me);
     }
 
-    /// Which relay serves the app.
+    /// Sets the relay that serves the app.
     pub fn set_home_relay(&mut self, relay: PeerId) {
         self.home_relay = Some(relay);
     }
@@ -199,7 +199,7 @@ impl Dialer {
         self.home_relay
     }
 
-    /// When to call [`Self::tick`].
+    /// The time at which [`Self::tick`] is to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.attempts
             .values()

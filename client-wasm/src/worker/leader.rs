@@ -37,7 +37,7 @@ pub type TabId = u64;
 pub enum TabMessage {
     /// Who leads?
     Hello {
-        /// Who asks.
+        /// The tab that asks.
         tab: TabId,
     },
     Leading {

@@ -47,7 +47,7 @@ fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 
 /// Whether a stranger's candidate may be tried. One in a private network, on this machine or at a system port is
 /// refused: probing it would make this browser a port scanner behind its owner's firewall. Browsers hide theirs behind
-/// `.local` names anyway; those only resolve next door.
+/// `.local` names anyway; those only resolve in the local network.
 pub fn strangers_candidate_allowed(candidate: &str) -> bool {
     if candidate.is_empty() {
         return true;

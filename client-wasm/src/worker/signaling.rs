@@ -1,7 +1,7 @@
 //! The client of the signaling server: proves this device's key, learns of other peers, passes their messages.
 //!
-//! Invariants: links do not depend on it; it comes back by itself, after pauses with full jitter, or at once when
-//! there is reason to hope (network, visibility, waking up); a socket that silently died is noticed, since every
+//! Invariants: links do not depend on it; it reconnects by itself, after pauses with full jitter, or at once after a
+//! sign that the network is back (network, visibility, waking up); a socket that silently died is noticed, since every
 //! listing of members must be answered.
 
 use core::time::Duration;

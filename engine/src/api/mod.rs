@@ -201,7 +201,7 @@ pub enum Error {
 /// arrives is reported by events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
-    /// Who this is → [`QueryResult::Me`].
+    /// The account and device of this peer → [`QueryResult::Me`].
     Me,
     /// The recovery phrase, as long as it was not confirmed → [`QueryResult::Phrase`].
     Phrase,
@@ -261,9 +261,9 @@ pub enum QueryResult {
     Reactions(Vec<ReactionView>),
     /// Several people.
     Profiles(Vec<ProfileView>),
-    /// Who holds a post.
+    /// The peers that hold a post.
     Holders(Vec<HolderView>),
-    /// The chip.
+    /// The state of the connection.
     Status(StatusView),
     /// The network page.
     Network(NetworkView),

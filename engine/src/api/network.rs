@@ -20,7 +20,7 @@ pub enum Transport {
 pub struct LinkView {
     /// The neighbour.
     pub peer: PeerId,
-    /// Whose device it is, if it said so.
+    /// The account whose device it is, if the peer said so.
     pub account: Option<AccountId>,
     /// That account's name, if known.
     pub name: String,

@@ -81,12 +81,12 @@ pub struct FeedView {
     pub ahead: u64,
 }
 
-/// Who holds an own post.
+/// A peer that holds an own post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HolderView {
     pub peer: PeerId,
     /// A relay, with a signed receipt; otherwise a peer that said so over its link.
     pub relay: bool,
-    /// When this device learned of it.
+    /// The time at which this device learned of it.
     pub at: Timestamp,
 }

@@ -49,7 +49,7 @@ pub struct PostView {
     /// The author's name in the registry; empty if there is none that is proven.
     pub handle: String,
     pub text: String,
-    /// When, by the author's clock.
+    /// The time of writing, by the author's clock.
     pub timestamp: Timestamp,
     pub reply: Option<ReplyView>,
     /// Written by this account.

@@ -39,9 +39,9 @@ pub struct ReplicasView {
 /// A replica of an account's feeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaView {
-    /// Who keeps it.
+    /// The relay that keeps the feed.
     pub relay: PeerId,
-    /// How that relay seems to do.
+    /// The state of that relay as this peer sees it.
     pub state: RelayState,
     /// Entries it lacks of those held by the relay that answers, as far as that relay knows
     /// ([`Command::CheckReplicas`](super::Command::CheckReplicas) updates it). `None`: the two are not linked, or it

@@ -406,7 +406,7 @@ impl EntryInfo<'_> {
         self.header.account
     }
 
-    /// Where it is stored.
+    /// The key of the row that stores it.
     pub(crate) fn place(&self) -> Place {
         Place {
             feed: self.number,

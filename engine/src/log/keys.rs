@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// A feed's number in this store.
 pub(crate) type FeedNumber = u32;
 
-/// Where an entry is stored.
+/// The key of the row that stores an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub(crate) feed: FeedNumber,

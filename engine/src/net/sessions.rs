@@ -166,7 +166,7 @@ impl Channel {
         matches!(self.state, State::Handshaking { .. })
     }
 
-    /// Who dialled, and when it opened.
+    /// The side of this peer in the handshake, and the time at which the link opened.
     pub(super) const fn origin(&self) -> (Side, Instant) {
         (self.side, self.opened)
     }

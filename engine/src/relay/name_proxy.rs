@@ -34,7 +34,7 @@ const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 /// Devices that an account revoked, and from which entry on.
 type Revocations = Map<(AccountId, DeviceId), u64>;
 
-/// Which way a question can take.
+/// What decides where a question is sent.
 pub(crate) struct Route<'a> {
     pub(crate) net: &'a Net,
     pub(crate) directory: &'a Directory,

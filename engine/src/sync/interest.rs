@@ -13,7 +13,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) follows: &'a dyn FollowList,
 }
 
-/// Whom this account follows.
+/// The accounts that this account follows.
 pub(crate) trait FollowList {
     fn follows(&self, account: &AccountId) -> bool;
 

@@ -21,7 +21,7 @@ use super::Sources;
 pub(super) struct Heard {
     /// Peers that said how far they hold them.
     peers: u32,
-    /// When one last did.
+    /// The time at which a peer last reported it.
     compared: Option<Timestamp>,
     /// How far any of them holds each feed that is not held that far here.
     next_seqs: Map<DeviceId, u64>,

@@ -58,7 +58,7 @@ pub struct AppContext {
     /// What may be done.
     pub ui: Ui,
     pub session: Session,
-    /// Where the reader is.
+    /// The current route, and how the reader reached it.
     pub location: Location,
     /// The wall clock in milliseconds, ticking slowly: for relative times.
     pub now_ms: u64,

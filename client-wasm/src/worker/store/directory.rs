@@ -12,7 +12,7 @@ use ordered::Map;
 use super::segment::{Record, SegmentNumber};
 use crate::vec_map::VecMap;
 
-/// Where a value is.
+/// The position of a value in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     pub segment: SegmentNumber,
@@ -104,7 +104,7 @@ impl Directory {
         &self.segments
     }
 
-    /// Where a key's value is.
+    /// The position of a key's value.
     pub fn get(&self, table: Table, key: &[u8]) -> Option<Slot> {
         self.tables.get(table)?.get(key).copied()
     }

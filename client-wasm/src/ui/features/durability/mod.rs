@@ -112,7 +112,7 @@ fn details(context: &PostContext<'_>) -> Html {
     }
 }
 
-/// Who holds a post.
+/// The list of peers that hold a post.
 fn holders(details: &Details) -> Html {
     let holders = match details.answer.as_deref() {
         Some(QueryResult::Holders(holders)) => holders.as_slice(),

@@ -1,4 +1,4 @@
-//! Where the reader left a list.
+//! The reader's place in a list, stored when the list is left.
 
 use protocol::EntryRef;
 
@@ -29,7 +29,7 @@ impl Place {
     }
 }
 
-/// Where the reader left a list.
+/// Loads the place at which the reader left a list.
 pub fn load(list: &str, kept: Kept) -> Option<Place> {
     Place::from_text(&storage::get(kept, &format!("{KEY}{list}"))?)
 }

@@ -1,4 +1,4 @@
-//! Whom one follows.
+//! The page that lists the people one follows.
 
 use std::rc::Rc;
 

@@ -51,7 +51,7 @@ pub struct PostContext<'a> {
     pub shown: Shown,
     /// The author's name as shown.
     pub name: &'a str,
-    /// Which parts are open on this post.
+    /// The parts that are open on this post.
     pub open: OpenParts,
 }
 

@@ -148,7 +148,7 @@ fn reactions(context: &PostContext<'_>) -> Html {
     }
 }
 
-/// Who reacted to a post.
+/// The list of people who reacted to a post.
 fn who(details: &Details) -> Html {
     let people = match details.answer.as_deref() {
         Some(QueryResult::Reactions(people)) => people.as_slice(),

@@ -23,7 +23,7 @@ pub const RESTORE_BACK: &str = "Make a new account instead";
 pub const RESTORE_WORKING: &str = "Bringing it back…";
 pub const CREATE_WORKING: &str = "Creating…";
 
-/// Which step of how many.
+/// The number of the current step and of all steps.
 pub fn step(now: usize, all: usize) -> String {
     format!("Step {now} of {all}")
 }
