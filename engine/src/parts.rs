@@ -41,7 +41,7 @@ impl Parts {
         }
     }
 
-    /// When one of them has something to do.
+    /// The next deadline of the parts.
     pub(crate) fn next_deadline(&self) -> Instant {
         let gossip = [self.net.next_deadline(), self.sync.spread.next_deadline()];
         let gossip = gossip.into_iter().flatten().min();

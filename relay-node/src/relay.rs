@@ -61,10 +61,8 @@ pub enum StartError {
     /// The relay's own place in the lobby.
     #[error("the relay could not enter its own lobby")]
     Lobby(#[source] CloseReason),
-    /// Who administers it.
-    #[error(
-        "who administers this relay cannot be read or written in the data folder; give this user the right to"
-    )]
+    /// The admins could not be read or written.
+    #[error("the list of admins cannot be read or written in the data folder; give this user access to it")]
     Admin(#[source] io::Error),
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
@@ -330,7 +328,7 @@ impl Relay {
         self.http
     }
 
-    /// Where the UDP port is bound.
+    /// The address that the UDP port is bound to.
     #[must_use]
     pub fn udp_addr(&self) -> SocketAddr {
         self.udp

@@ -194,7 +194,7 @@ impl Dialer {
         self.home_relay = Some(relay);
     }
 
-    /// Which relay serves the app, if that is known.
+    /// The relay that serves the app, if it is known.
     pub fn home_relay(&self) -> Option<PeerId> {
         self.home_relay
     }

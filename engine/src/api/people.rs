@@ -75,7 +75,7 @@ pub struct FeedView {
     pub posts: u64,
     /// The newest of them; all zero if that is not known.
     pub head: EntryId,
-    /// When that was signed, by the author's clock.
+    /// The time of signing, by the author's clock.
     pub signed_at: Timestamp,
     /// Entries beyond, which linked peers say they have.
     pub ahead: u64,

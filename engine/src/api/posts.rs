@@ -83,7 +83,7 @@ pub struct ReplyView {
 pub struct Page {
     /// Newest first.
     pub posts: Vec<PostView>,
-    /// Where to go on, unless this was the end.
+    /// The cursor of the next page. `None`: this was the last one.
     pub next: Option<Cursor>,
 }
 

@@ -376,7 +376,7 @@ impl Kinds {
     }
 }
 
-/// Who looks at the views of this peer.
+/// The account for which views are built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Viewer {
     /// The account of this device; `None` at a relay and before there is one.

@@ -84,7 +84,7 @@ impl Net {
         self.membership = Some(membership);
     }
 
-    /// When the overlay has something to do.
+    /// The next deadline of the overlay.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         self.membership.as_ref().map(Membership::next_deadline)
     }

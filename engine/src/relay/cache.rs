@@ -51,7 +51,7 @@ pub(crate) enum Dropped {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    /// When an account was last wanted here.
+    /// The time at which an account was last wanted here.
     wanted: Map<AccountId, Instant>,
     /// The same, in the order in which accounts are dropped.
     order: Set<(Instant, AccountId)>,

@@ -42,7 +42,7 @@ const MANY_FEEDS_INTERVAL: Duration = Duration::from_secs(5);
 /// How a relay helped this one to catch up.
 #[derive(Clone, Copy, Debug)]
 struct Helper {
-    /// When it was linked first.
+    /// The time at which it was linked first.
     met: Instant,
     /// When it last sent an entry that was missing here, or something that serves comparing.
     helped: Instant,

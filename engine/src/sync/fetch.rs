@@ -49,7 +49,7 @@ impl LinkFetches {
     }
 }
 
-/// Which feed is fetched over which link.
+/// The feeds in progress, and the link over which each is fetched.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
     links: Map<LinkId, LinkFetches>,

@@ -67,7 +67,7 @@ impl Spread {
         self.broadcast.carries(&link, now)
     }
 
-    /// When the trees have something to do.
+    /// The next deadline of the trees.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         self.broadcast.next_deadline()
     }

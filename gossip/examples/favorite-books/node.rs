@@ -42,7 +42,7 @@ pub(crate) const REPEAT_TTL: i64 = 2;
 pub(crate) struct Config {
     /// Its port.
     pub(crate) id: PeerId,
-    /// Whom it asks for peers when it has none.
+    /// The peer that it asks for peers when it has none.
     pub(crate) seed: Option<PeerId>,
     /// How many peers it tells its news in a round.
     pub(crate) infection_factor: usize,
@@ -100,7 +100,7 @@ pub(crate) struct Known {
     /// The version of its book.
     pub(crate) version: u64,
     pub(crate) book: String,
-    /// When that was learned.
+    /// The time at which that was learned.
     pub(crate) at: Duration,
     /// The id under which it travels.
     uuid: String,
@@ -140,14 +140,14 @@ enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Node {
     config: Config,
-    /// Whom to tell and what to like.
+    /// The random source of choices: which node to tell and which book to like.
     choices: ChaCha12Rng,
     /// Must never repeat, not even when the choices do.
     uuids: ChaCha12Rng,
     books: BTreeMap<PeerId, Known>,
     /// What was absorbed since the last round, at most one message of each node.
     fresh: BTreeMap<PeerId, Message>,
-    /// Whose book is repeated next.
+    /// The node whose book is repeated next.
     repeat_from: PeerId,
     seen: Seen,
     peers: Peers,
@@ -187,7 +187,7 @@ impl Node {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Self::wake`] next.
+    /// The time at which [`Self::wake`] is to be called next.
     pub(crate) fn deadline(&self) -> Duration {
         self.fickle_at
             .map_or(self.gossip_at, |fickle_at| fickle_at.min(self.gossip_at))
@@ -271,7 +271,7 @@ impl Node {
         }
     }
 
-    /// Who this node is.
+    /// The id of this node.
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }

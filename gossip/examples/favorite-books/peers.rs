@@ -105,7 +105,7 @@ pub(crate) struct Peer {
 pub(crate) struct Dropped {
     /// Why, the last time.
     pub(crate) why: Failure,
-    /// When it was dropped.
+    /// The time at which it was dropped.
     pub(crate) at: Duration,
     tried_at: Duration,
     retry_at: Duration,

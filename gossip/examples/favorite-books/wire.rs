@@ -54,7 +54,7 @@ impl FromStr for PeerId {
 /// The body of `POST /gossip`. Fields that are not known here are skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Gossip {
-    /// Who sends it.
+    /// The id of the sender.
     pub(crate) client_id: String,
     /// What it has to say.
     pub(crate) messages: Vec<Message>,
@@ -65,7 +65,7 @@ pub(crate) struct Gossip {
 pub(crate) struct Message {
     /// Names the news, however often it is passed on.
     pub(crate) uuid: String,
-    /// Whose news it is.
+    /// The node that the news is about.
     pub(crate) client_id: String,
     pub(crate) payload: Payload,
     /// How many nodes may still absorb it, one after the other.

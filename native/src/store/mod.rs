@@ -147,7 +147,7 @@ impl Store {
         Ok((Self { commands, finished }, answers))
     }
 
-    /// Where commands go.
+    /// The queue of commands to the store's thread.
     #[must_use]
     pub fn commands(&self) -> &mpsc::Sender<Command> {
         &self.commands

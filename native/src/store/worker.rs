@@ -49,7 +49,7 @@ pub(super) struct Worker {
     state: StoreState,
     /// Batches in the last commit.
     last_group: usize,
-    /// When the last commit began.
+    /// The time at which the last commit began.
     last_commit: Instant,
 }
 

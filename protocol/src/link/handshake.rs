@@ -84,7 +84,7 @@ pub mod feature {
     pub const RELAYS_ONLY: u64 = 1 << 1;
 }
 
-/// Which side dialled.
+/// The two sides of a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// This side offered (WebRTC) or connected (WebSocket).

@@ -40,7 +40,7 @@ pub enum StatusError {
     /// No program answers, or one that is not this relay.
     #[error("no relay answers at {url}: {reason}; is it running? --at names another address")]
     NoAnswer {
-        /// Where it was asked.
+        /// The URL that was asked.
         url: RelayUrl,
         /// What stood in the way.
         reason: String,

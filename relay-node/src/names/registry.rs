@@ -497,7 +497,7 @@ impl Registry {
         taken.map(|_| None)
     }
 
-    /// Who holds a lock, and since which revision.
+    /// The holder of a lock, and the revision that created it.
     ///
     /// # Errors
     /// [`TxnError`].

@@ -47,7 +47,7 @@ pub fn chip_unlinked(state: &str, waiting: u32) -> String {
     }
 }
 
-/// Who is linked, in a sentence's worth.
+/// How many relays and other peers are linked, as a phrase.
 pub fn linked(peers: u32, relays: u32) -> String {
     let others = peers.saturating_sub(relays);
     format!(

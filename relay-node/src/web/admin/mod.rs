@@ -34,7 +34,7 @@ pub struct Setup {
     pub data_dir: PathBuf,
     /// What the relay does.
     pub roles: Vec<RelayRole>,
-    /// Where names are kept, if it keeps them.
+    /// The store of the registry, if this relay runs it.
     pub registry: RegistryPlace,
 }
 

@@ -189,7 +189,7 @@ fn posts(views: Vec<PostView>) -> Vec<Post> {
     views.into_iter().map(Post::from).collect()
 }
 
-/// Which part of a timeline.
+/// The part of a timeline that is requested.
 #[derive(Debug, Deserialize)]
 pub(super) struct PageParameters {
     limit: Option<u32>,

@@ -43,7 +43,7 @@ pub(super) struct FeedState {
     pub(super) drawn: Range<usize>,
     /// The post to keep in place over the next drawing, and where it stood.
     keep: Option<(EntryRef, f64)>,
-    /// Where to open the list, once it is drawn.
+    /// The place at which the list opens once it is drawn.
     open_at: Option<Place>,
     /// Scroll to the top and focus the first post after the next drawing.
     to_top: bool,
