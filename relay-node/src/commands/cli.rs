@@ -38,7 +38,7 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print the state of a running relay and of its network. The exit code is 1 if the relay is not ready.
     Status {
-        /// The URL of the relay [default: the address of --listen].
+        /// The URL of the relay [default: the relay that runs on --data-dir, or the address of --listen].
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
     },
@@ -49,7 +49,8 @@ pub enum Command {
         /// Print the terms of each score.
         #[arg(long)]
         explain: bool,
-        /// The URL of any relay of the network [default: the address of --listen].
+        /// The URL of any relay of the network [default: the relay that runs on --data-dir, or the address of
+        /// --listen].
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
     },
@@ -73,7 +74,7 @@ pub enum Command {
     },
     /// Check the settings, data folder, ports, clock and network, and print each problem with its remedy.
     Doctor,
-    /// Write a settings file with the defaults to standard output.
+    /// Write an example settings file to standard output.
     Init,
     /// Write all stored entries to standard output, one JSON object per line. The relay must not be running.
     Export,
