@@ -11,10 +11,10 @@ use starling_tests::user_steps::{
 };
 
 const TABS: usize = 12;
-/// Some of them to relays; once those are gone, all to other tabs. With one of four kept for a relay that does not
-/// answer a clique of four was cut off in three of seven runs, and there is nobody then who could introduce it to the
-/// others.
-const LINKS_MAX: usize = 4;
+/// Some of them to relays; once those are gone, all to other tabs. A tab has 8 and takes up to 16. With 4, twelve tabs that had
+/// joined at two relays within a minute fell apart along their relays in a quarter of the runs: a newcomer links with guests of
+/// its own relay first, and views mix over minutes.
+const LINKS_MAX: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Nobody has more links than allowed.
@@ -41,7 +41,7 @@ async fn everybody_sees(tabs: &[Page], text: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twelve_tabs_with_four_links_to_others_each_outlive_their_two_servers() -> Result<()> {
+async fn twelve_tabs_with_six_links_each_outlive_their_two_servers() -> Result<()> {
     let mut first = Relay::start().await?;
     let join = ["--join".to_owned(), format!("http://127.0.0.1:{}", first.port())];
     let mut second = Relay::start_with(RelayOptions {
