@@ -13,6 +13,10 @@
 )]
 
 mod standing;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(all(test, feature = "relay"))]
+mod tests;
 
 use protocol::messages::{FeedHead, Interests, Message, NameAnswered};
 use protocol::names::NameAnswer;
