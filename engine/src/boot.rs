@@ -129,3 +129,7 @@ fn restore_row(
     }
     Some(())
 }
+
+#[cfg(test)]
+#[path = "boot_tests.rs"]
+mod tests;
