@@ -137,3 +137,7 @@ impl Parts {
         views.rebuild(ctx, log, kinds);
     }
 }
+
+#[cfg(test)]
+#[path = "parts_tests.rs"]
+mod tests;
