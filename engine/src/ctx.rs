@@ -423,3 +423,7 @@ impl Ctx {
         all
     }
 }
+
+#[cfg(test)]
+#[path = "ctx_tests.rs"]
+mod tests;
