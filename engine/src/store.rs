@@ -256,3 +256,7 @@ impl Op {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
