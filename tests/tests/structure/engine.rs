@@ -1,7 +1,6 @@
 //! The inner walls of the engine: which part may name which.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use crate::paths::named;
 use crate::{read, tracked};
@@ -62,16 +61,25 @@ const WALLS: &[(&str, &[&str])] = &[
 /// Lines the file with `impl Engine` may have.
 const ENGINE_LINES_MAX: usize = 300;
 
+/// The engine's source files: path below `engine/src`, and text.
+fn files() -> Vec<(String, String)> {
+    let files = tracked("engine/src/*.rs").into_iter();
+    let files = files.filter_map(|path| {
+        let below = path.to_str()?.split_once("engine/src/")?.1.to_owned();
+        Some((below, read(&path)))
+    });
+    files.collect()
+}
+
 /// The engine's source files, without its tests: path below `engine/src`, and code without comments.
 fn sources() -> Vec<(String, String)> {
-    let files = tracked("engine/src/*.rs").into_iter();
-    let sources = files.filter_map(|path| {
-        let below = path.to_str()?.split_once("engine/src/")?.1.to_owned();
-        let name = Path::new(&below).file_name()?.to_str()?.to_owned();
-        let test = name == "tests.rs" || name == "testing.rs" || name.ends_with("_tests.rs");
-        (!test).then(|| (below, code(&read(&path))))
-    });
-    sources.collect()
+    let files = files().into_iter().filter(|(file, _)| !is_test(file));
+    files.map(|(file, text)| (file, code(&text))).collect()
+}
+
+fn is_test(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name == "tests.rs" || name == "testing.rs" || name.ends_with("_tests.rs")
 }
 
 /// Source code without comments and without a test module at its end.
@@ -82,6 +90,12 @@ fn code(source: &str) -> String {
         .unwrap_or_default();
     let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The folder of the kind that a file is about.
+fn kind_of(file: &str) -> Option<&str> {
+    let below = file.strip_prefix("kinds/")?;
+    Some(below.split_once('/')?.0)
 }
 
 fn module_of(file: &str) -> &str {
@@ -129,14 +143,10 @@ fn no_two_modules_of_the_engine_know_each_other() {
 #[test]
 fn no_kind_of_entry_names_another() {
     let sources = sources();
-    let folder = |file: &str| -> Option<String> {
-        let below = file.strip_prefix("kinds/")?;
-        Some(below.split_once('/')?.0.to_owned())
-    };
-    let folders: BTreeSet<String> = sources.iter().filter_map(|(file, _)| folder(file)).collect();
+    let folders: BTreeSet<&str> = sources.iter().filter_map(|(file, _)| kind_of(file)).collect();
     assert!(folders.len() > 3, "kinds are folders: {folders:?}");
     for (file, code) in &sources {
-        let Some(own) = folder(file) else { continue };
+        let Some(own) = kind_of(file) else { continue };
         for path in named(file, code) {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             let name = match path[..] {
@@ -147,6 +157,29 @@ fn no_kind_of_entry_names_another() {
             assert!(name == own || !folders.contains(name), "{file} names {name}");
         }
     }
+}
+
+#[test]
+fn every_part_of_the_engine_has_tests_of_its_own() {
+    let sources = sources();
+    // What has no function, such as a list of facts, has nothing to test.
+    let acts = sources.iter().filter(|(_, code)| code.contains("fn "));
+    let parts = |file: &str| {
+        let kind = kind_of(file).map(|kind| format!("kinds/{kind}"));
+        [Some(module_of(file).to_owned()), kind].into_iter().flatten()
+    };
+    let mut untested: BTreeSet<String> = acts.flat_map(|(file, _)| parts(file)).collect();
+    assert!(untested.contains("role") && untested.contains("kinds/posts"));
+    // Tests of the engine as a whole are those with a network.
+    untested.remove("lib");
+    for (file, text) in files() {
+        if text.contains("#[test]") {
+            for part in parts(&file.replace("_tests.rs", ".rs")) {
+                untested.remove(&part);
+            }
+        }
+    }
+    assert!(untested.is_empty(), "without unit tests: {untested:?}");
 }
 
 #[test]
