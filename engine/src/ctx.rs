@@ -31,6 +31,17 @@ pub(crate) struct Local {
     pub(crate) certificate: Option<Certificate>,
 }
 
+/// What the directory of relays is to this peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectoryMode {
+    /// A relay is listed itself. It lists the relays that describe themselves to it and those that listed relays describe, links with
+    /// all of them, and passes descriptions on within a second.
+    Relay,
+    /// A person's device is not listed. It hears of relays from any neighbour, links with those that it knows, and passes descriptions
+    /// on to other devices every half minute.
+    Device,
+}
+
 /// How the parts that both roles share are set up for one of them.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -40,8 +51,7 @@ pub(crate) struct Setup {
     /// Every write is acknowledged only once it is on the disk.
     pub(crate) strict: bool,
     pub(crate) signs_receipts: bool,
-    /// It lists relays for others, and trusts the directory as relays do.
-    pub(crate) keeper: bool,
+    pub(crate) directory: DirectoryMode,
     /// Interfaces get events.
     pub(crate) events: bool,
 }

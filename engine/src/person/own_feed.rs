@@ -178,7 +178,7 @@ impl OwnFeed {
                 return false;
             }
             answered = true;
-            relay |= net.known.is_relay(&session.peer);
+            relay |= net.known.contains(&session.peer);
         }
         answered && relay
     }

@@ -25,7 +25,7 @@ use protocol::{AccountId, DeviceId, Entry, VerifiedEntry};
 use crate::api::{Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response};
 #[cfg(feature = "relay")]
 use crate::ctx::Local;
-use crate::ctx::{Commit, Ctx, LoadOwner, Setup};
+use crate::ctx::{Commit, Ctx, DirectoryMode, LoadOwner, Setup};
 use crate::facts::{Ended, Source};
 use crate::io::{Config, LinkId, NameTicket, Now, PeerKind, RequestId};
 use crate::kinds::{Kinds, Viewer};
@@ -59,7 +59,7 @@ impl Role {
                     feeds_max: usize::MAX,
                     strict: false,
                     signs_receipts: false,
-                    keeper: false,
+                    directory: DirectoryMode::Device,
                     events: true,
                 };
                 (Self::Person(Person::default()), setup)
@@ -76,7 +76,7 @@ impl Role {
                     feeds_max: config.feeds_max,
                     strict: true,
                     signs_receipts: config.worker,
-                    keeper: true,
+                    directory: DirectoryMode::Relay,
                     events: false,
                 };
                 (Self::Relay(Relay::new(config, own, now.instant)), setup)
@@ -312,7 +312,7 @@ impl Role {
     pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, parts: &mut Parts, link: LinkId) {
         let known = |link| {
             let session = parts.net.session(link);
-            session.is_some_and(|session| parts.net.known.is_relay(&session.peer))
+            session.is_some_and(|session| parts.net.known.contains(&session.peer))
         };
         match self {
             Self::Person(person) if known(link) => person.on_relay_up(ctx),

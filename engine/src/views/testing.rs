@@ -103,7 +103,7 @@ impl Peer {
             ctx: ctx(me, now),
             log: Log::new(100),
             kinds: Kinds::default(),
-            net: Net::new(false),
+            net: Net::new(),
             sync: Sync::new(),
             views: Views::new(events),
             role: Role::default(),

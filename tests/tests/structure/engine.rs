@@ -190,7 +190,7 @@ fn the_engine_itself_is_one_short_file() {
             .any(|line| line.starts_with("impl") && line.contains("Engine {"));
         assert_eq!(implements, file == "lib.rs", "impl Engine in {file}");
         assert!(
-            !code.contains("is_relay()"),
+            !code.contains("is_relay("),
             "{file}: a role is a type, not a question"
         );
         if file == "lib.rs" {
