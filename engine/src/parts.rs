@@ -68,7 +68,7 @@ impl Parts {
     pub(crate) fn own_description(&self) -> Own {
         Own {
             revision: self.log.feeds.entries(),
-            registry: self.kinds.registry.id(),
+            registry: self.kinds.registry().id(),
         }
     }
 

@@ -209,7 +209,7 @@ impl Claims {
         action: NameAction,
         withdrawn: bool,
     ) -> Result<CommandResult, Error> {
-        let (nonce, known) = (ctx.random(), kinds.registry.revision());
+        let (nonce, known) = (ctx.random(), kinds.registry().revision());
         let local = ctx.local.as_ref().ok_or(Error::NoAccount)?;
         let certificate = local.certificate.clone().ok_or(Error::NoAccount)?;
         let request = NameRequest::issue(&local.key, certificate, name, post, action, nonce, known);

@@ -97,12 +97,12 @@ impl Person {
         let entry = rows.first().and_then(|rows| rows.first());
         let entry = entry.and_then(|(_, value)| codec::decode::<Entry>(value).ok());
         let header = entry.ok_or(Error::NotFound)?.signed.header;
-        let own = rows.get(1).and_then(|rows| Slugs::proven(rows, &kinds.registry));
+        let own = rows.get(1).and_then(|rows| Slugs::proven(rows, kinds.registry()));
         let (slug, action) = match (change.wish, own) {
             (Some(wish), Some(own)) if own.name == wish => return Ok(CommandResult::Ok),
             (Some(wish), _) => (wish, NameAction::Claim),
             (None, Some(own)) => {
-                kinds.registry.learn_revision(own.revision);
+                kinds.learn_revision(own.revision);
                 (own.name, NameAction::Release)
             }
             (None, None) => return Err(Error::NotFound),

@@ -71,7 +71,7 @@ impl Device {
         device.claim(name).expect("a claim");
         let (number, _) = device.request(link);
         let receipt = handle(name, device.me(), 5);
-        device.node.kinds.registry.learn_revision(5);
+        device.node.kinds.learn_revision(5);
         device.answer(link, number, NameAnswer::Held(receipt));
         device.settle();
         assert_eq!(device.handle(), name);

@@ -624,7 +624,7 @@ impl Role {
         let Parts { net, sync, kinds, .. } = parts;
         match self {
             Self::Person(person) => {
-                for (account, on) in person.visit(ctx, account, |account| kinds.follows.follows(account)) {
+                for (account, on) in person.visit(ctx, account, |account| kinds.follows(account)) {
                     sync.send_interest(ctx, net, account, on);
                     if !on {
                         sync.forget_compared(&account);
@@ -711,14 +711,14 @@ impl Role {
                 .routing
                 .weights()
                 .map(|weight| (weight * 1_000.0) as u32),
-            synced: sync.compared_of(|account| kinds.follows.follows(account)),
+            synced: sync.compared_of(|account| kinds.follows(account)),
         }
     }
 }
 
 impl FollowList for Kinds {
     fn follows(&self, account: &AccountId) -> bool {
-        self.follows.follows(account)
+        Kinds::follows(self, account)
     }
 
     fn followed(&self) -> Vec<AccountId> {
