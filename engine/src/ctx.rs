@@ -64,7 +64,8 @@ pub(crate) enum LoadOwner {
     ForkCheck,
     View,
     Reindex,
-    Slug,
+    /// A command of a person that reads before it writes.
+    Command,
     Cut,
     #[cfg(feature = "relay")]
     Drop,
@@ -94,10 +95,8 @@ pub(crate) struct Traffic {
 #[derive(Debug, Default)]
 pub(crate) struct Changed {
     pub(crate) profiles: Set<AccountId>,
-    /// A post's slug, if it changed, or the claim for one.
-    pub(crate) slugs: Vec<(EntryRef, Option<String>)>,
     pub(crate) me: bool,
-    /// Posts about which other entries say something else.
+    /// Posts about which other entries, or this device's claims, say something else.
     pub(crate) beside: Set<EntryRef>,
 }
 
@@ -105,7 +104,7 @@ pub(crate) struct Changed {
 const BESIDE_MAX: usize = 256;
 
 impl Changed {
-    /// Other entries say something else about this post.
+    /// Other entries, or this device's claims, say something else about this post.
     pub(crate) fn record_beside(&mut self, post: EntryRef) {
         if self.beside.len() < BESIDE_MAX {
             self.beside.insert(post);

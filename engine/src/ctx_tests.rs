@@ -112,12 +112,12 @@ fn nothing_is_due_before_its_batch_and_all_before_are_persisted() {
 fn a_load_has_one_owner_until_it_ends() {
     let mut ctx = fresh();
     let (one, other) = (
-        ctx.load(LoadOwner::Slug, read()),
+        ctx.load(LoadOwner::Command, read()),
         ctx.load(LoadOwner::Cut, read()),
     );
     assert_ne!(one, other);
     assert_eq!(ctx.loads_len(), 2);
-    assert_eq!(ctx.end_load(one), Some(LoadOwner::Slug));
+    assert_eq!(ctx.end_load(one), Some(LoadOwner::Command));
     assert_eq!(ctx.end_load(one), None);
     assert_eq!(ctx.end_load(other), Some(LoadOwner::Cut));
     assert_eq!(ctx.loads_len(), 0);

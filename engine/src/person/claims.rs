@@ -434,8 +434,7 @@ impl Claims {
 fn report(ctx: &mut Ctx, subject: Subject) {
     match (subject, ctx.me()) {
         (Some(id), Some(account)) => {
-            let post = EntryRef { account, id };
-            ctx.changed.slugs.push((post, None));
+            ctx.changed.record_beside(EntryRef { account, id });
         }
         _ => ctx.changed.me = true,
     }

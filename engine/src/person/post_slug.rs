@@ -41,7 +41,7 @@ impl Person {
         if wish.is_none() && self.claims.view(Some(post.id)).is_some() {
             return Ok(self.claims.withdraw(ctx, kinds, Some(post.id)).into());
         }
-        let load = ctx.load(LoadOwner::Slug, vec![kinds::place_of(&post.id)]);
+        let load = ctx.load(LoadOwner::Command, vec![kinds::place_of(&post.id)]);
         let located = false;
         self.slug_changes.insert(
             load,
@@ -75,7 +75,7 @@ impl Person {
             table: Table::Entries,
             key: place.key(),
         };
-        let load = ctx.load(LoadOwner::Slug, vec![entry, Slugs::read(&change.post)]);
+        let load = ctx.load(LoadOwner::Command, vec![entry, Slugs::read(&change.post)]);
         let located = true;
         self.slug_changes.insert(load, SlugChange { located, ..change });
     }

@@ -232,7 +232,7 @@ impl Device {
 
     /// Posts of which interfaces learn that the claim of the slug changed, since this was last asked.
     pub(super) fn changed_slugs(&mut self) -> Vec<EntryRef> {
-        let changed = core::mem::take(&mut self.node.ctx.changed.slugs);
-        changed.into_iter().map(|(post, _)| post).collect()
+        let changed = core::mem::take(&mut self.node.ctx.changed.beside);
+        changed.into_iter().collect()
     }
 }

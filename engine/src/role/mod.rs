@@ -164,7 +164,7 @@ impl Role {
                     None => relay.on_drop_failed(),
                 }
             }
-            (LoadOwner::Slug, rows) => {
+            (LoadOwner::Command, rows) => {
                 let Self::Person(person) = self else { return };
                 match rows {
                     Some(rows) => person.on_slug_rows(ctx, kinds, load, rows),

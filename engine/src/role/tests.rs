@@ -451,7 +451,7 @@ fn reading(owner: LoadOwner) -> (Peer, LinkId, Load) {
             peer.receive(link, Message::Push(Push { hops, tree, entry }));
         }
         LoadOwner::Reindex => peer.parts.reindex(&mut peer.ctx, bob.account()),
-        LoadOwner::Slug => {
+        LoadOwner::Command => {
             let post = EntryRef {
                 account: peer.ctx.me().expect("an account"),
                 id: entries[1].id(),
@@ -484,7 +484,7 @@ fn read(owner: LoadOwner) -> [&'static str; 2] {
         LoadOwner::ForkCheck => [FORKED, "log"],
         LoadOwner::Reindex => ["fact:Reindexed log views", "views"],
         // The place of the post is known: its entry is read.
-        LoadOwner::Slug => ["output:Load role", "refused:Store role"],
+        LoadOwner::Command => ["output:Load role", "refused:Store role"],
         LoadOwner::Cut => ["fact:Voided log role", "role"],
         LoadOwner::Drop => ["role", "role"],
         LoadOwner::Boot | LoadOwner::View => ["", ""],
@@ -497,7 +497,7 @@ fn the_rows_of_a_load_reach_the_part_that_waits_for_them() {
         LoadOwner::Serve,
         LoadOwner::ForkCheck,
         LoadOwner::Reindex,
-        LoadOwner::Slug,
+        LoadOwner::Command,
         LoadOwner::Cut,
         LoadOwner::Drop,
     ];
@@ -517,7 +517,7 @@ fn rows_that_nothing_waits_for_do_nothing() {
         LoadOwner::Boot,
         LoadOwner::View,
         LoadOwner::Serve,
-        LoadOwner::Slug,
+        LoadOwner::Command,
     ];
     for (role, new) in roles() {
         for owner in of_both {

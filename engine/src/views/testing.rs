@@ -38,7 +38,7 @@ impl Standing for Role {
         3
     }
 
-    fn slug_claim(&self, post: &EntryId) -> Option<ClaimView> {
+    fn claim(&self, post: &EntryId) -> Option<ClaimView> {
         let claim = self.claims.iter().find(|(of, _)| of == post);
         claim.map(|(_, claim)| claim.clone())
     }
