@@ -130,3 +130,7 @@ fn restore_row(
     }
     Some(())
 }
+
+#[cfg(test)]
+#[path = "boot_tests.rs"]
+mod tests;

@@ -31,6 +31,17 @@ pub(crate) struct Local {
     pub(crate) certificate: Option<Certificate>,
 }
 
+/// What the directory of relays is to this peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectoryMode {
+    /// A relay is listed itself. It lists the relays that describe themselves to it and those that listed relays describe, links with
+    /// all of them, and passes descriptions on within a second.
+    Relay,
+    /// A person's device is not listed. It hears of relays from any neighbour, links with those that it knows, and passes descriptions
+    /// on to other devices every half minute.
+    Device,
+}
+
 /// How the parts that both roles share are set up for one of them.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -40,8 +51,7 @@ pub(crate) struct Setup {
     /// Every write is acknowledged only once it is on the disk.
     pub(crate) strict: bool,
     pub(crate) signs_receipts: bool,
-    /// It lists relays for others, and trusts the directory as relays do.
-    pub(crate) keeper: bool,
+    pub(crate) directory: DirectoryMode,
     /// Interfaces get events.
     pub(crate) events: bool,
 }
@@ -54,7 +64,8 @@ pub(crate) enum LoadOwner {
     ForkCheck,
     View,
     Reindex,
-    Slug,
+    /// A command of a person that reads before it writes.
+    Command,
     Cut,
     #[cfg(feature = "relay")]
     Drop,
@@ -84,10 +95,8 @@ pub(crate) struct Traffic {
 #[derive(Debug, Default)]
 pub(crate) struct Changed {
     pub(crate) profiles: Set<AccountId>,
-    /// A post's slug, if it changed, or the claim for one.
-    pub(crate) slugs: Vec<(EntryRef, Option<String>)>,
     pub(crate) me: bool,
-    /// Posts about which other entries say something else.
+    /// Posts about which other entries, or this device's claims, say something else.
     pub(crate) beside: Set<EntryRef>,
 }
 
@@ -95,7 +104,7 @@ pub(crate) struct Changed {
 const BESIDE_MAX: usize = 256;
 
 impl Changed {
-    /// Other entries say something else about this post.
+    /// Other entries, or this device's claims, say something else about this post.
     pub(crate) fn record_beside(&mut self, post: EntryRef) {
         if self.beside.len() < BESIDE_MAX {
             self.beside.insert(post);
@@ -423,3 +432,7 @@ impl Ctx {
         all
     }
 }
+
+#[cfg(test)]
+#[path = "ctx_tests.rs"]
+mod tests;

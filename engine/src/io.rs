@@ -468,3 +468,51 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_by_which_relays_can_be_ranked_are_taken() {
+        let weights = [1.0, 2.0, 0.5, 100.0];
+        let routing = Routing::weighing(weights).expect("weights");
+        assert_eq!(routing.weights(), weights);
+        for weights in [
+            [0.0; 4],
+            [1.0, -1.0, 0.0, 0.0],
+            [f32::NAN, 1.0, 1.0, 1.0],
+            [f32::INFINITY, 0.0, 0.0, 0.0],
+            [2.0 * Routing::WEIGHT_MAX, 0.0, 0.0, 0.0],
+        ] {
+            assert_eq!(Routing::weighing(weights), None, "{weights:?}");
+        }
+    }
+
+    #[test]
+    fn a_relay_that_costs_less_scores_higher() {
+        let routing = Routing::weighing([1.0, 2.0, 0.5, 100.0]).expect("weights");
+        let terms = Terms {
+            replication_ms: 10.0,
+            response_ms: 20.0,
+            distance_km: 30.0,
+            errors: 0.5,
+        };
+        assert_eq!(routing.parts(&terms), [10.0, 40.0, 15.0, 50.0]);
+        assert!((routing.score(&terms) - 1.0 / 115.0).abs() < 1e-6);
+        let none = routing.score(&Terms::default());
+        assert!(none > routing.score(&terms) && none.is_finite());
+    }
+
+    #[cfg(feature = "relay")]
+    #[test]
+    fn a_browser_serves_nobody_and_a_relay_keeps_feeds() {
+        let browser = Config::browser();
+        assert!(matches!(browser.kind, PeerKind::Browser));
+        let key = protocol::KeyPair::from_seed(&[1; 32]);
+        let relay = Config::relay(key.clone());
+        assert!(matches!(&relay.kind, PeerKind::Relay { key: of } if of.public() == key.public()));
+        assert!(relay.worker && !browser.worker);
+        assert!(relay.links_max > browser.links_max);
+    }
+}

@@ -98,7 +98,7 @@ impl Lookups {
         let answer = match answer {
             // What feeds say is proof as well, only perhaps not the latest.
             NameAnswer::Unavailable if !lookup.slug => {
-                let known = kinds.handles.holder(&lookup.name);
+                let known = kinds.holder_of(&lookup.name);
                 known.map_or(answer, |receipt| NameAnswer::Held(receipt.clone()))
             }
             answer => answer,
@@ -126,7 +126,7 @@ pub(crate) fn verified(
     let Some((registry, revision, holds)) = signed else {
         return Some(answer);
     };
-    let known = kinds.registry.id();
+    let known = kinds.registry().id();
     if !holds || known.is_some_and(|known| known != registry) {
         ctx.misbehaved(link, "an answer that the registry of this network did not sign");
         return None;
@@ -135,7 +135,7 @@ pub(crate) fn verified(
         // No relay has named the registry yet: the question is asked again once one has.
         return Some(NameAnswer::Unavailable);
     }
-    kinds.registry.learn_revision(revision);
+    kinds.learn_revision(revision);
     Some(answer)
 }
 

@@ -31,11 +31,11 @@ impl Parts {
     pub(crate) fn new(config: &Config, now: Now, setup: &Setup) -> Self {
         Self {
             log: Log::new(setup.feeds_max),
-            net: Net::new(setup.keeper),
+            net: Net::new(),
             sync: Sync::new(),
             kinds: Kinds::default(),
             views: Views::new(setup.events),
-            directory: Directory::new(config, now.instant, setup.keeper),
+            directory: Directory::new(config, now.instant, setup.directory),
             lookups: Lookups::default(),
             next_anti_entropy: now.instant + config.anti_entropy,
         }
@@ -68,7 +68,7 @@ impl Parts {
     pub(crate) fn own_description(&self) -> Own {
         Own {
             revision: self.log.feeds.entries(),
-            registry: self.kinds.registry.id(),
+            registry: self.kinds.registry().id(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Parts {
         let Some(session) = self.net.session(link) else {
             return;
         };
-        let known = self.net.known.is_relay(&session.peer);
+        let known = self.net.known.contains(&session.peer);
         self.directory.send_living(ctx, link, session.relay);
         self.net.ping(ctx, link);
         if known {
@@ -104,7 +104,7 @@ impl Parts {
         };
         let known = &self.net.known;
         self.directory
-            .on_relays(ctx, from, relays, |peer| known.is_relay(peer));
+            .on_relays(ctx, from, relays, |peer| known.contains(peer));
     }
 
     pub(crate) fn on_appended(&mut self, ctx: &mut Ctx, entry: &VerifiedEntry) {
@@ -137,3 +137,7 @@ impl Parts {
         views.rebuild(ctx, log, kinds);
     }
 }
+
+#[cfg(test)]
+#[path = "parts_tests.rs"]
+mod tests;

@@ -243,3 +243,7 @@ impl Op {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -13,7 +13,7 @@ use protocol::messages::{Decoded, Message};
 use protocol::{Instant, KeyPair, PeerId, Timestamp, VerifiedEntry};
 
 use crate::api::Transport;
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, DirectoryMode};
 use crate::facts::Fact;
 use crate::io::{Config, LinkId, Now, Output};
 use crate::kinds::Kinds;
@@ -206,8 +206,8 @@ impl Node {
         let mut node = Self {
             ctx: ctx(me, now),
             log: Log::new(feeds_max),
-            net: Net::new(false),
-            directory: Directory::new(&Config::browser(), now.instant, false),
+            net: Net::new(),
+            directory: Directory::new(&Config::browser(), now.instant, DirectoryMode::Device),
             kinds: Kinds::default(),
             store: MemoryStore::default(),
             wire: Wire::default(),

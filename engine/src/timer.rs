@@ -30,3 +30,7 @@ pub(crate) fn handle_timeout(ctx: &mut Ctx, role: &mut Role, parts: &mut Parts) 
         ctx.next_timeout = ctx.next_timeout.min(now + INTERVAL_BUSY);
     }
 }
+
+#[cfg(test)]
+#[path = "timer_tests.rs"]
+mod tests;

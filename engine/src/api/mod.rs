@@ -83,9 +83,8 @@ pub enum Command {
         /// A slug to ask the registry for, as by [`Command::SetSlug`].
         slug: Option<String>,
     },
-    /// Claim a slug for an own post, a short address that is unique in the network; or (`None`) release its slug, or
-    /// drop a claim that was refused or is not wanted any more. Works offline; progress is reported by
-    /// [`Event::Slug`].
+    /// Claim a slug for an own post, a short address that is unique in the network; or (`None`) release its slug, or drop a claim
+    /// that was refused or is not wanted any more. Works offline; progress is reported by [`Event::Beside`].
     SetSlug {
         post: EntryRef,
         /// The slug; slashes around it and capitals do not matter, spaces become hyphens.
@@ -297,12 +296,14 @@ pub enum Event {
         /// There were more: read the timeline again when the reader asks for them.
         more: bool,
     },
-    /// What other entries say about a post changed. If more than 256 posts change at once, there is no event for the
-    /// rest: the next query for them has it.
+    /// What other entries say about a post changed, or how the claim for the slug of an own one goes. If more than 256 posts change at
+    /// once, there is no event for the rest: the next query for them has it.
     Beside {
         post: EntryRef,
         /// What they say now.
         beside: Beside,
+        /// As [`PostView::slug_claim`].
+        slug_claim: Option<ClaimView>,
     },
     /// The directory of relays changed: all of it.
     Relays(Vec<RelayView>),
@@ -313,14 +314,6 @@ pub enum Event {
         post: EntryRef,
         /// How safe.
         durability: Durability,
-    },
-    /// A post's slug changed, or how the claim for one of an own post goes.
-    Slug {
-        post: EntryRef,
-        /// Its slug from now on, empty if it has none any more; `None`: it is what it was.
-        slug: Option<String>,
-        /// The claim that is not decided, or was refused.
-        claim: Option<ClaimView>,
     },
     /// A person's name, description or follow state changed.
     Profile(ProfileView),

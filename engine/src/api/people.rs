@@ -90,3 +90,59 @@ pub struct HolderView {
     /// The time at which this device learned of it.
     pub at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(entries: u64, posts: u64, ahead: u64, signed_at: u64) -> FeedView {
+        FeedView {
+            device: DeviceId::default(),
+            name: String::new(),
+            entries,
+            posts,
+            head: EntryId::default(),
+            signed_at: Timestamp(signed_at),
+            ahead,
+        }
+    }
+
+    fn profile(feeds: Vec<FeedView>) -> ProfileView {
+        ProfileView {
+            feeds,
+            compared: Some(Timestamp(1)),
+            ..ProfileView::default()
+        }
+    }
+
+    #[test]
+    fn feeds_of_a_person_are_added_up() {
+        let view = profile(vec![feed(3, 2, 1, 7), feed(4, 1, u64::MAX, 5), feed(0, 0, 0, 9)]);
+        assert_eq!(view.posts(), 3);
+        assert_eq!(view.ahead(), u64::MAX, "a neighbour may say any number");
+        assert_eq!(view.signed_at(), Some(Timestamp(7)), "of entries that are here");
+        assert_eq!(profile(vec![feed(0, 0, 0, 9)]).signed_at(), None);
+    }
+
+    #[test]
+    fn a_person_is_complete_if_nobody_asked_has_more() {
+        let whole = profile(vec![feed(3, 2, 0, 7)]);
+        assert!(whole.is_complete());
+        let (forked, compared) = (true, None);
+        let not = [
+            ProfileView {
+                forked,
+                ..whole.clone()
+            },
+            ProfileView {
+                compared,
+                ..whole.clone()
+            },
+            profile(vec![feed(3, 2, 1, 7)]),
+            profile(vec![feed(0, 0, 0, 7)]),
+        ];
+        for view in not {
+            assert!(!view.is_complete(), "{view:?}");
+        }
+    }
+}

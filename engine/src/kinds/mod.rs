@@ -28,7 +28,7 @@ use core::fmt::Debug;
 
 use protocol::entry::Header;
 use protocol::kinds::{EntryBody, Kind};
-use protocol::names::RegistryId;
+use protocol::names::{NameReceipt, RegistryId};
 use protocol::{AccountId, Body, DeviceId, EntryId, EntryRef};
 use serde::{Deserialize, Serialize};
 
@@ -141,8 +141,8 @@ macro_rules! kinds {
         /// The state of every kind.
         #[derive(Debug, Default)]
         pub(crate) struct Kinds {
-            pub(crate) registry: Registry,
-            $(pub(crate) $folder: $folder::State,)*
+            registry: Registry,
+            $($folder: $folder::State,)*
         }
 
         /// Tables of rows that each stem from one entry: a rebuild clears them.
@@ -363,6 +363,31 @@ impl Kinds {
     /// The handle of an account; empty if it has none that is proven.
     pub(crate) fn handle_of(&self, account: &AccountId) -> &str {
         self.handles.of(&self.registry, account)
+    }
+
+    /// The registry that this peer takes names from.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The registry has given out this revision.
+    pub(crate) fn learn_revision(&mut self, revision: u64) {
+        self.registry.learn_revision(revision);
+    }
+
+    /// What the account said last of its handle: of any registry, and perhaps outdated by another account.
+    pub(crate) fn receipt_of(&self, account: &AccountId) -> Option<&NameReceipt> {
+        self.handles.receipt(account)
+    }
+
+    /// The proof of whose a handle is, as far as feeds held here say.
+    pub(crate) fn holder_of(&self, handle: &str) -> Option<&NameReceipt> {
+        self.handles.holder(handle)
+    }
+
+    /// Whether this account follows another.
+    pub(crate) fn follows(&self, account: &AccountId) -> bool {
+        self.follows.follows(account)
     }
 
     /// The accounts this account follows.

@@ -6,7 +6,7 @@ use protocol::names::NameReceipt;
 use protocol::{AccountId, Body, DeviceId, EntryId, EntryRef, KeyPair, Timestamp, VerifiedEntry};
 
 use crate::api::MeView;
-use crate::ctx::{Ctx, Local, Setup};
+use crate::ctx::{Ctx, DirectoryMode, Local, Setup};
 use crate::facts::Fact;
 use crate::io::{Config, Now, Output};
 use crate::kinds::{Indexed, Kinds, Viewer};
@@ -152,7 +152,7 @@ pub(crate) fn ctx(me: Option<&Author>, now: Now) -> Ctx {
         feeds_max: 100,
         strict: false,
         signs_receipts: false,
-        keeper: false,
+        directory: DirectoryMode::Device,
         events: true,
     };
     Ctx::new(Config::browser(), [7; 32], now, setup)

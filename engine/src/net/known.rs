@@ -34,7 +34,7 @@ pub(crate) struct KnownRelays {
 }
 
 impl KnownRelays {
-    pub(crate) fn is_relay(&self, peer: &PeerId) -> bool {
+    pub(crate) fn contains(&self, peer: &PeerId) -> bool {
         self.urls.contains_key(peer)
     }
 

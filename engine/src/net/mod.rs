@@ -19,7 +19,7 @@ use protocol::messages::{Message, Ping};
 use protocol::{AccountId, Instant, PeerId};
 
 use crate::api::{LinkView, Transport};
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, DirectoryMode};
 use crate::facts::{Ended, Fact};
 use crate::io::{LinkId, Log, Output};
 use crate::relays::directory::Directory;
@@ -45,15 +45,12 @@ pub(crate) struct Net {
     displaced: Displaced,
     /// Whether [`Displaced::is_elsewhere`] when it was looked at last.
     elsewhere: bool,
-    /// Every relay of the directory never sleeps and is dialled: relays link with relays. Otherwise only those this
-    /// peer knows.
-    trusts_directory: bool,
     relays_only: bool,
     online: bool,
 }
 
 impl Net {
-    pub(crate) fn new(trusts_directory: bool) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             channels: Map::new(),
             by_peer: Map::new(),
@@ -62,7 +59,6 @@ impl Net {
             introductions: Introductions::default(),
             displaced: Displaced::default(),
             elsewhere: false,
-            trusts_directory,
             relays_only: false,
             online: true,
         }
@@ -114,19 +110,23 @@ impl Net {
     /// Whether a relay that this peer knows is a neighbour.
     pub(crate) fn links_with_relay(&self) -> bool {
         self.neighbours()
-            .any(|session| self.known.is_relay(&session.peer))
+            .any(|session| self.known.contains(&session.peer))
     }
 
     /// A known relay that is a neighbour, at random.
     pub(crate) fn any_known_relay(&self, ctx: &mut Ctx) -> Option<LinkId> {
-        let relays = self.links_whose(|session| session.neighbour && self.known.is_relay(&session.peer));
+        let relays = self.links_whose(|session| session.neighbour && self.known.contains(&session.peer));
         ctx.any_of(&relays)
     }
 
     /// Whether `peer` never sleeps: a relay this peer knows; for relays, which link with each other, any of the
     /// directory.
     pub(crate) fn is_anchor(&self, directory: &Directory, peer: &PeerId) -> bool {
-        self.known.is_relay(peer) || (self.trusts_directory && directory.lists(peer))
+        self.known.contains(peer)
+            || match directory.mode() {
+                DirectoryMode::Relay => directory.lists(peer),
+                DirectoryMode::Device => false,
+            }
     }
 
     /// Whether there is a neighbour to carry an introduction.
@@ -285,7 +285,7 @@ impl Net {
         ctx.totals.refused += 1;
         let peer = self.session(link).map(|session| session.peer);
         if let Some((membership, peer)) = self.membership.as_mut().zip(peer)
-            && !self.known.is_relay(&peer)
+            && !self.known.contains(&peer)
         {
             membership.ban(peer, ctx.clock(), &mut ctx.rng);
         }

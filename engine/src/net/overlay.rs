@@ -15,7 +15,7 @@ use protocol::messages::overlay::{
 };
 use protocol::{Instant, PeerId, limits};
 
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, DirectoryMode};
 use crate::facts::Fact;
 use crate::io::{Config, LinkId, Log, Output, PeerKind};
 use crate::relays::directory::Directory;
@@ -229,9 +229,11 @@ impl Net {
             heartbeat: told.heartbeat,
             age_s: told.age_s,
         };
-        // A person's device takes relays from the directory, not from hearsay.
-        let hearsay =
-            |told: &Descriptor| !self.trusts_directory && told.relay && !self.known.is_relay(&told.peer);
+        let hearsay = |told: &Descriptor| match directory.mode() {
+            DirectoryMode::Relay => false,
+            // A person's device takes relays from the directory alone.
+            DirectoryMode::Device => told.relay && !self.known.contains(&told.peer),
+        };
         let all = |peers: &[Descriptor]| {
             peers
                 .iter()
@@ -346,8 +348,11 @@ impl Net {
             return self.on_dial_failed(ctx, &peer);
         }
         let known = self.known.url(&peer).cloned();
-        // A person's device without a relay of its own turns to any it has heard of.
-        let heard = || directory.url_of(&peer).filter(|_| !self.trusts_directory);
+        let heard = || match directory.mode() {
+            DirectoryMode::Relay => None,
+            // A person's device without a relay of its own turns to any it has heard of.
+            DirectoryMode::Device => directory.url_of(&peer),
+        };
         let url = known.or_else(heard).unwrap_or_default();
         let relay = self.is_anchor(directory, &peer) || !url.is_empty();
         ctx.emit(Output::Dial { peer, relay, url });
@@ -357,8 +362,12 @@ impl Net {
     /// device that links with every relay it hears of would make each keep everything. Without a relay of its own, any
     /// will do.
     fn is_strange_relay(&self, directory: &Directory, peer: &PeerId) -> bool {
-        let strange = !self.trusts_directory && !self.known.is_relay(peer) && directory.lists(peer);
-        strange && self.links_with_relay()
+        match directory.mode() {
+            DirectoryMode::Relay => false,
+            DirectoryMode::Device => {
+                !self.known.contains(peer) && directory.lists(peer) && self.links_with_relay()
+            }
+        }
     }
 
     /// Pings a fresh neighbour, so that its round trip is known soon.

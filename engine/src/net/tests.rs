@@ -219,7 +219,7 @@ fn relays_of_the_last_run_are_dialled_once_there_is_a_key() {
         .know_relay(&mut node.ctx, relay, "https://relay.example".into());
     node.flush();
     let row = node.store.rows(Table::Relays).remove(relay.0.as_slice());
-    node.net = Net::new(false);
+    node.net = Net::new();
     node.net.known.restore(relay, &row.expect("a row"));
     node.net.begin_overlay(&mut node.ctx);
     node.pass(seconds(5));
@@ -234,7 +234,7 @@ fn relays_of_the_last_run_are_dialled_once_there_is_a_key() {
 #[test]
 fn candidates_of_before_there_is_an_account_are_bounded_and_kept() {
     let mut node = node();
-    node.net = Net::new(false);
+    node.net = Net::new();
     let candidate = |n: u16| Candidate {
         peer: PeerId(core::array::from_fn(|at| n.to_be_bytes()[at % 2])),
         relay: false,
@@ -254,7 +254,7 @@ fn a_candidate_that_is_a_relay_is_known_from_then_on_and_a_chosen_one_gets_named
     let candidates = [own, relay].map(|peer| Candidate { peer, relay: true });
     node.net.on_candidates(&mut node.ctx, &candidates);
     assert_eq!(node.net.known.is_chosen(&relay), Some(false), "it stays now");
-    assert!(!node.net.known.is_relay(&own));
+    assert!(!node.net.known.contains(&own));
 }
 
 #[test]

@@ -210,7 +210,7 @@ impl Claims {
         action: NameAction,
         withdrawn: bool,
     ) -> Result<CommandResult, Error> {
-        let (nonce, known) = (ctx.random(), kinds.registry.revision());
+        let (nonce, known) = (ctx.random(), kinds.registry().revision());
         let local = ctx.local.as_ref().ok_or(Error::NoAccount)?;
         let certificate = local.certificate.clone().ok_or(Error::NoAccount)?;
         let request = NameRequest::issue(&local.key, certificate, name, post, action, nonce, known);
@@ -435,8 +435,7 @@ impl Claims {
 fn report(ctx: &mut Ctx, subject: Subject) {
     match (subject, ctx.me()) {
         (Some(id), Some(account)) => {
-            let post = EntryRef { account, id };
-            ctx.changed.slugs.push((post, None));
+            ctx.changed.record_beside(EntryRef { account, id });
         }
         _ => ctx.changed.me = true,
     }

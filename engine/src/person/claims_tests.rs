@@ -33,7 +33,7 @@ fn open(name: &str) -> Option<ClaimView> {
 }
 
 fn mark(device: &mut Device, revision: u64) -> NameAnswer {
-    device.node.kinds.registry.learn_revision(revision);
+    device.node.kinds.learn_revision(revision);
     NameAnswer::Outdated(NameMark::issue(&registry(0), revision))
 }
 

@@ -67,7 +67,7 @@ impl Person {
             ctx.misbehaved(link, "a receipt with a wrong signature");
             return None;
         }
-        let known = net.known.is_relay(&session.peer);
+        let known = net.known.contains(&session.peer);
         let direct = receipt.relay == session.peer;
         let account = log.feeds.get(&receipt.device).map(|feed| feed.account);
         let mine = account.filter(|account| ctx.is_me(account));

@@ -82,8 +82,8 @@ impl Claims {
         if !kinds.handle_of(&me).is_empty() || reindexing {
             return;
         }
-        let receipt = kinds.handles.receipt(&me);
-        match receipt.map(|receipt| kinds.registry.is(receipt.registry)) {
+        let receipt = kinds.receipt_of(&me);
+        match receipt.map(|receipt| kinds.registry().is(receipt.registry)) {
             // Whose handle it is at this registry is not known.
             Some(false) => return,
             // It cannot be said now.

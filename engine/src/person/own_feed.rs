@@ -265,7 +265,7 @@ impl OwnFeed {
                 return false;
             }
             answered = true;
-            relays += usize::from(net.known.is_relay(&session.peer));
+            relays += usize::from(net.known.contains(&session.peer));
         }
         answered && relays >= relays_wanted
     }
@@ -488,3 +488,7 @@ fn head_of(log: &Log, device: DeviceId, next_seq: u64) -> Option<EntryId> {
 fn set_aside_key(id: &EntryId) -> Vec<u8> {
     [meta::SET_ASIDE, id.0.as_slice()].concat()
 }
+
+#[cfg(test)]
+#[path = "own_feed_tests.rs"]
+mod tests;

@@ -41,7 +41,7 @@ impl Person {
         if wish.is_none() && self.claims.view(Some(post.id)).is_some() {
             return Ok(self.claims.withdraw(ctx, kinds, Some(post.id)).into());
         }
-        let load = ctx.load(LoadOwner::Slug, vec![kinds::place_of(&post.id)]);
+        let load = ctx.load(LoadOwner::Command, vec![kinds::place_of(&post.id)]);
         let located = false;
         self.slug_changes.insert(
             load,
@@ -75,7 +75,7 @@ impl Person {
             table: Table::Entries,
             key: place.key(),
         };
-        let load = ctx.load(LoadOwner::Slug, vec![entry, Slugs::read(&change.post)]);
+        let load = ctx.load(LoadOwner::Command, vec![entry, Slugs::read(&change.post)]);
         let located = true;
         self.slug_changes.insert(load, SlugChange { located, ..change });
     }
@@ -97,12 +97,12 @@ impl Person {
         let entry = rows.first().and_then(|rows| rows.first());
         let entry = entry.and_then(|(_, value)| codec::decode::<Entry>(value).ok());
         let header = entry.ok_or(Error::NotFound)?.signed.header;
-        let own = rows.get(1).and_then(|rows| Slugs::proven(rows, &kinds.registry));
+        let own = rows.get(1).and_then(|rows| Slugs::proven(rows, kinds.registry()));
         let (slug, action) = match (change.wish, own) {
             (Some(wish), Some(own)) if own.name == wish => return Ok(CommandResult::Ok),
             (Some(wish), _) => (wish, NameAction::Claim),
             (None, Some(own)) => {
-                kinds.registry.learn_revision(own.revision);
+                kinds.learn_revision(own.revision);
                 (own.name, NameAction::Release)
             }
             (None, None) => return Err(Error::NotFound),

@@ -146,10 +146,10 @@ fn the_slug_that_a_post_has_is_not_asked_for_again() {
 fn a_slug_is_given_back_and_the_feed_says_so() {
     let (mut device, link, post) = with_slug("one");
     // After a restart only the row tells the revision.
-    device.node.kinds.registry = Default::default();
+    device.node.kinds = Default::default();
     let Node { ctx, kinds, .. } = &mut device.node;
     kinds.restore_registry(ctx, RegistryId(registry(0).public()));
-    assert_eq!(device.node.kinds.registry.revision(), 0);
+    assert_eq!(device.node.kinds.registry().revision(), 0);
     assert_eq!(device.set_read(post, None), OK);
     let (number, request) = device.request(link);
     assert_eq!(

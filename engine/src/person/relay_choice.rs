@@ -199,7 +199,7 @@ impl RelayChoice {
     /// From now on this device knows the relay.
     fn choose(&mut self, ctx: &mut Ctx, net: &mut Net, directory: &Directory, peer: PeerId) {
         self.short = None;
-        if !net.known.is_relay(&peer) && net.known.len() >= CHOSEN_MAX {
+        if !net.known.contains(&peer) && net.known.len() >= CHOSEN_MAX {
             let dead = |peer: &PeerId| directory.alive(peer).is_none() && !net.is_neighbour(peer);
             let Some(dead) = net.known.chosen().find(dead) else {
                 return;

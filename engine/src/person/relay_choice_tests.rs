@@ -82,7 +82,7 @@ impl Device {
     }
 
     fn knows(&self, n: u8) -> bool {
-        self.node.net.known.is_relay(&id(n))
+        self.node.net.known.contains(&id(n))
     }
 }
 

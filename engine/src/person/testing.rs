@@ -1,20 +1,22 @@
 //! For tests of the role's parts: a person's device with its store, and a relay through which the test plays the
 //! registry.
 
-use protocol::messages::{Message, NameAsked};
+use protocol::messages::{FeedHead, Message, NameAsked};
 use protocol::names::{NameAnswer, NameQuestion, NameRequest, RegistryId};
-use protocol::{AccountId, Body, EntryRef, VerifiedEntry};
+use protocol::{AccountId, Body, EntryId, EntryRef, VerifiedEntry};
 
 use super::Person;
 use super::claims::Subject;
 use super::commands::{CommandParts, Done};
+use super::own_feed::OwnFeed;
 use crate::api::{ClaimView, Command, Error};
 use crate::facts::{Fact, Source};
 use crate::io::{LinkId, RequestId};
 use crate::kinds::testing::{handle, registry};
 use crate::kinds::{PostEntry, Viewer};
+use crate::log::durability::Confirmed;
 use crate::log::records::meta;
-use crate::store::{BatchId, Table};
+use crate::store::{BatchId, Op, Table};
 use crate::testing::{Node, Remote};
 
 pub(super) struct Device {
@@ -72,7 +74,7 @@ impl Device {
         device.claim(name).expect("a claim");
         let (number, _) = device.request(link);
         let receipt = handle(name, device.me(), 5);
-        device.node.kinds.registry.learn_revision(5);
+        device.node.kinds.learn_revision(5);
         device.answer(link, number, NameAnswer::Held(receipt));
         device.settle();
         assert_eq!(device.handle(), name);
@@ -233,7 +235,122 @@ impl Device {
 
     /// Posts of which interfaces learn that the claim of the slug changed, since this was last asked.
     pub(super) fn changed_slugs(&mut self) -> Vec<EntryRef> {
-        let changed = core::mem::take(&mut self.node.ctx.changed.slugs);
-        changed.into_iter().map(|(post, _)| post).collect()
+        let changed = core::mem::take(&mut self.node.ctx.changed.beside);
+        changed.into_iter().collect()
     }
+}
+
+// The own feed.
+
+impl Device {
+    /// As [`Self::new`], after a restart: whether the own feed is complete is not known.
+    pub(super) fn restarted() -> Self {
+        let mut device = Self::new();
+        device.person.own_feed = OwnFeed::default();
+        device
+    }
+
+    pub(super) fn publish(&mut self, token: u16) -> Result<PostEntry, Error> {
+        self.post(token, None)
+    }
+
+    /// Whether a command that writes waits.
+    pub(super) fn waits(&mut self, request: u64) -> bool {
+        let Node { ctx, net, .. } = &mut self.node;
+        self.person
+            .hold_until_checked(ctx, net, RequestId(request), publish(1))
+            .is_none()
+    }
+
+    /// A neighbour has said all that it holds. Whether neighbours may learn of the whole feed from now on.
+    pub(super) fn compared(&mut self, link: LinkId) -> bool {
+        let Node { ctx, net, log, .. } = &mut self.node;
+        self.person.own_feed.on_compared(ctx, net, log, link)
+    }
+
+    pub(super) fn ready(&mut self) -> Vec<u64> {
+        let ready = self.person.own_feed.take_ready();
+        ready.iter().map(|(request, _)| request.0).collect()
+    }
+
+    /// Whether neighbours may learn of the whole feed from now on.
+    pub(super) fn on_timer(&mut self) -> bool {
+        let Node { ctx, net, log, .. } = &mut self.node;
+        self.person.own_feed.on_timer(ctx, net, log)
+    }
+
+    /// A neighbour says how far it holds the own feed.
+    pub(super) fn heard(&mut self, next_seq: u64, head: EntryId) {
+        let head = FeedHead {
+            account: self.node.ctx.me().expect("an account"),
+            device: self.node.ctx.device().expect("a device"),
+            next_seq,
+            head,
+        };
+        let Node { ctx, log, .. } = &mut self.node;
+        self.person.on_own_feed_at(ctx, log, head);
+    }
+
+    /// Another peer confirms the first `next_seq` entries of the own feed.
+    pub(super) fn confirm(&mut self, next_seq: u64) {
+        let device = self.node.ctx.device().expect("a device");
+        let confirmed = Confirmed {
+            peer: Remote::peer(90).id(),
+            relay: false,
+            device,
+            next_seq,
+            head: self.node.log.holders.own_id(device, next_seq - 1).expect("held"),
+        };
+        self.node.log.confirm(&mut self.node.ctx, confirmed);
+    }
+
+    /// The rows of a cut are read; `false`: none is under way.
+    pub(super) fn cut(&mut self) -> bool {
+        let loads = self.node.loads();
+        let Some(load) = loads.first() else {
+            return false;
+        };
+        let rows = self.node.store.load(load);
+        let Node { ctx, log, kinds, .. } = &mut self.node;
+        self.person.on_cut_rows(ctx, log, kinds, Some(rows));
+        self.node.persist();
+        true
+    }
+
+    pub(super) fn next_seq(&self) -> u64 {
+        let device = self.node.ctx.device().expect("a device");
+        self.node.log.feeds.get(&device).map_or(0, |feed| feed.next_seq)
+    }
+
+    pub(super) fn shared(&self) -> u64 {
+        let device = self.node.ctx.device().expect("a device");
+        self.node.log.feeds.get(&device).map_or(0, |feed| feed.shared().0)
+    }
+
+    pub(super) fn own_entries(&mut self) -> Vec<VerifiedEntry> {
+        let facts = self.node.facts().into_iter();
+        let own = facts.filter_map(|fact| match fact {
+            Fact::Appended { entry, .. } => Some(entry),
+            _ => None,
+        });
+        own.collect()
+    }
+}
+
+pub(super) fn publish(token: u16) -> Command {
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&token.to_be_bytes());
+    Command::Publish {
+        token: bytes,
+        text: format!("post {token}"),
+        reply_to: None,
+        slug: None,
+    }
+}
+
+pub(super) fn writes(ops: &[Op], of: Table) -> usize {
+    let writes = ops
+        .iter()
+        .filter(|op| matches!(op, Op::Put { table, .. } if *table == of));
+    writes.count()
 }

@@ -97,7 +97,7 @@ impl Relay {
                 let route = Route {
                     net,
                     directory,
-                    registry: kinds.registry.id(),
+                    registry: kinds.registry().id(),
                 };
                 self.names.on_question(ctx, &route, &log.revocations, link, asked);
             }

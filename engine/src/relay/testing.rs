@@ -12,7 +12,7 @@ use protocol::{
 };
 
 use crate::api::CommandResult;
-use crate::ctx::{Ctx, Local, Setup};
+use crate::ctx::{Ctx, DirectoryMode, Local, Setup};
 use crate::facts::{Ended, Fact};
 use crate::io::{Config, LinkId, Log as Line, Now, Output, RequestId};
 use crate::kinds::Kinds;
@@ -104,7 +104,7 @@ pub(crate) fn setup(config: &Config) -> Setup {
         feeds_max: config.feeds_max,
         strict: true,
         signs_receipts: config.worker,
-        keeper: true,
+        directory: DirectoryMode::Relay,
         events: false,
     }
 }
@@ -135,10 +135,10 @@ impl World {
         let own = PeerId(key.public());
         let setup = setup(&config);
         let mut world = Self {
-            net: Net::new(setup.keeper),
+            net: Net::new(),
             log: Log::new(setup.feeds_max),
             sync: Sync::new(),
-            directory: Directory::new(&config, now.instant, setup.keeper),
+            directory: Directory::new(&config, now.instant, setup.directory),
             kinds: Kinds::default(),
             relay: Relay::new(&config, own, now.instant),
             ctx: Ctx::new(config, [7; 32], now, setup),

@@ -18,10 +18,10 @@ use ordered::Map;
 use protocol::messages::directory::{Description, SignedDescription, role};
 use protocol::messages::{Message, Relays};
 use protocol::names::RegistryId;
-use protocol::{Instant, PeerId, limits};
+use protocol::{Instant, KeyPair, PeerId, limits};
 
 use crate::api::{Event, RelayState, RelayView};
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, DirectoryMode};
 use crate::facts::Fact;
 use crate::io::{Config, LinkId, Log, RelayMetrics};
 
@@ -58,8 +58,7 @@ pub(crate) struct Directory {
     next_pass: Instant,
     changed: bool,
     partitioned: bool,
-    /// This peer is a relay: it lists relays by what relays say, and passes descriptions on within a second.
-    keeper: bool,
+    mode: DirectoryMode,
 }
 
 /// What goes into a relay's own description with each heartbeat.
@@ -80,7 +79,7 @@ pub(crate) struct Sender {
 }
 
 impl Directory {
-    pub(crate) fn new(config: &Config, now: Instant, keeper: bool) -> Self {
+    pub(crate) fn new(config: &Config, now: Instant, mode: DirectoryMode) -> Self {
         let mut detector = Detector::new(Default::default(), Duration::from_micros(now.0));
         detector.set_pace(config.relays_beat_every, config.relays_beat_every * DEAD_AFTER);
         Self {
@@ -94,8 +93,12 @@ impl Directory {
             next_pass: now,
             changed: false,
             partitioned: false,
-            keeper,
+            mode,
         }
+    }
+
+    pub(crate) fn mode(&self) -> DirectoryMode {
+        self.mode
     }
 
     /// Load and response time of this relay, as measured lately.
@@ -214,9 +217,7 @@ impl Directory {
 impl Directory {
     /// How this relay describes itself from now on.
     pub(crate) fn describe(&mut self, ctx: &mut Ctx, description: Description) {
-        let Some(local) = ctx.local.as_ref().filter(|_| self.keeper) else {
-            return;
-        };
+        let Some(key) = self.own_key(ctx) else { return };
         let before = self.own.as_ref();
         let heartbeat = before.map_or(0, |own| own.signed.description.heartbeat);
         let description = Description {
@@ -224,7 +225,7 @@ impl Directory {
             ..description
         };
         self.own = Some(Known {
-            signed: description.sign(&local.key),
+            signed: description.sign(key),
             fresh: None,
             vouched: true,
         });
@@ -232,6 +233,14 @@ impl Directory {
         self.next_beat = ctx.now.instant;
         // The assignment follows from it.
         ctx.wake();
+    }
+
+    /// The key that this peer signs its description with; `None`: it is not listed.
+    fn own_key<'a>(&self, ctx: &'a Ctx) -> Option<&'a KeyPair> {
+        match self.mode {
+            DirectoryMode::Relay => ctx.local.as_ref().map(|local| &local.key),
+            DirectoryMode::Device => None,
+        }
     }
 
     /// This relay wants no feeds any more, and describes itself so at once.
@@ -261,13 +270,12 @@ impl Directory {
             if own == Some(peer) || allowed.is_some_and(|allowed| !allowed.contains(&peer)) {
                 continue;
             }
-            // A listed relay is given feeds to keep and is passed on: either it is linked itself, or a listed relay
-            // describes it.
-            let listed = self.keeper && (peer == from.peer || self.lists(&from.peer));
-            let vouched = from.anchor || listed;
-            if self.keeper && !vouched {
-                continue;
-            }
+            let vouched = match self.mode {
+                // A listed relay is given feeds to keep and is passed on: either it is linked itself, or a listed relay describes it.
+                DirectoryMode::Relay if from.anchor || peer == from.peer || self.lists(&from.peer) => true,
+                DirectoryMode::Relay => continue,
+                DirectoryMode::Device => from.anchor,
+            };
             if let Some(known) = self.known.get_mut(&peer) {
                 known.vouched |= vouched;
             }
@@ -323,11 +331,16 @@ impl Directory {
             let before = &before.signed.description;
             before.url == after.url && before.zone == after.zone && before.capacity == after.capacity
         };
-        // Operators look at a relay's own list: its metrics are fresh.
-        self.changed |= self.keeper || !before.as_ref().is_some_and(same);
-        if self.keeper && !was_alive {
-            // Relays link with relays; on the link the peer proves its key.
-            ctx.fact(Fact::RelayFound(peer));
+        match self.mode {
+            DirectoryMode::Relay => {
+                // Operators look at a relay's own list: its metrics are fresh.
+                self.changed = true;
+                if !was_alive {
+                    // Relays link with relays; on the link the peer proves its key.
+                    ctx.fact(Fact::RelayFound(peer));
+                }
+            }
+            DirectoryMode::Device => self.changed |= !before.as_ref().is_some_and(same),
         }
         if let Some(registry) = after.registry.filter(|_| is_known) {
             ctx.fact(Fact::RegistryNamed(registry));
@@ -338,20 +351,18 @@ impl Directory {
     /// itself a relay; `near_relay`: a relay this peer knows is among them.
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, own: Own, links: &[(LinkId, bool)], near_relay: bool) {
         let beat = ctx.config.relays_beat_every;
-        let pace = if self.keeper || near_relay {
-            beat
-        } else {
-            beat.max(BROWSERS_PASS_ON)
+        let pace = match self.mode {
+            DirectoryMode::Device if !near_relay => beat.max(BROWSERS_PASS_ON),
+            DirectoryMode::Relay | DirectoryMode::Device => beat,
         };
         self.detector.set_pace(pace, pace * DEAD_AFTER);
         self.detector.tick(ctx.clock());
         self.report_changes(ctx);
         self.beat(ctx, own);
         if self.fresh && ctx.now.instant >= self.next_pass {
-            let pause = if self.keeper {
-                (beat / 5).min(RELAYS_PASS_ON_MAX)
-            } else {
-                BROWSERS_PASS_ON
+            let pause = match self.mode {
+                DirectoryMode::Relay => (beat / 5).min(RELAYS_PASS_ON_MAX),
+                DirectoryMode::Device => BROWSERS_PASS_ON,
             };
             self.next_pass = ctx.now.instant + pause;
             self.pass_on(ctx, links);
@@ -362,9 +373,7 @@ impl Directory {
     }
 
     fn beat(&mut self, ctx: &Ctx, now: Own) {
-        let Some(local) = ctx.local.as_ref().filter(|_| self.keeper) else {
-            return;
-        };
+        let Some(key) = self.own_key(ctx) else { return };
         if ctx.now.instant < self.next_beat {
             return;
         }
@@ -382,7 +391,7 @@ impl Directory {
             ..before.clone()
         };
         *own = Known {
-            signed: description.sign(&local.key),
+            signed: description.sign(key),
             fresh: Some(Vec::new()),
             vouched: true,
         };
@@ -405,8 +414,8 @@ impl Directory {
     }
 
     fn send(&self, ctx: &mut Ctx, link: LinkId, to_relay: bool, mut relays: Vec<SignedDescription>) {
-        // Relays do not take descriptions from persons' devices.
-        if !self.keeper && to_relay {
+        if self.mode == DirectoryMode::Device && to_relay {
+            // Relays do not take descriptions from persons' devices.
             return;
         }
         while !relays.is_empty() {

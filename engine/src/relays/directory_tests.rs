@@ -6,6 +6,7 @@ use protocol::names::RegistryId;
 
 use super::{CHECKS_PER_S, Directory, Own, Sender};
 use crate::api::RelayState;
+use crate::ctx::DirectoryMode;
 use crate::facts::Fact;
 use crate::io::LinkId;
 use crate::kinds::testing::Author;
@@ -207,14 +208,14 @@ fn a_registry_is_taken_from_a_known_relay_alone() {
 }
 
 /// A relay that lists others.
-fn keeper(node: &mut Node) {
-    node.directory = Directory::new(&node.ctx.config, node.ctx.now.instant, true);
+fn list_as_relay(node: &mut Node) {
+    node.directory = Directory::new(&node.ctx.config, node.ctx.now.instant, DirectoryMode::Relay);
 }
 
 #[test]
 fn a_relay_lists_the_peers_it_is_linked_with_and_what_those_describe() {
     let mut device = Device::new();
-    keeper(&mut device.node);
+    list_as_relay(&mut device.node);
     let hear = |device: &mut Device, from: u8, of: u8, beat| {
         device.hear(stranger(from), vec![described(of, beat)]);
         device.node.directory.lists(&Remote::relay(of).id())
@@ -233,7 +234,7 @@ fn a_relay_lists_the_peers_it_is_linked_with_and_what_those_describe() {
 #[test]
 fn a_relay_beats_with_rising_numbers_and_its_neighbours_hear_of_it() {
     let mut device = Device::new();
-    keeper(&mut device.node);
+    list_as_relay(&mut device.node);
     let link = device.from.link;
     let Node { ctx, directory, .. } = &mut device.node;
     directory.describe(ctx, described(10, 0).description);
@@ -260,7 +261,7 @@ fn a_relay_beats_with_rising_numbers_and_its_neighbours_hear_of_it() {
 #[test]
 fn what_is_new_is_not_sent_back_to_where_it_came_from() {
     let mut device = Device::new();
-    keeper(&mut device.node);
+    list_as_relay(&mut device.node);
     let other = device.node.link(&Remote::relay(201));
     let link = device.from.link;
     device.hear(device.from, vec![described(10, 1)]);

@@ -13,6 +13,10 @@
 )]
 
 mod standing;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(all(test, feature = "relay"))]
+mod tests;
 
 use protocol::messages::{FeedHead, Interests, Message, NameAnswered};
 use protocol::names::NameAnswer;
@@ -21,7 +25,7 @@ use protocol::{AccountId, DeviceId, Entry, VerifiedEntry};
 use crate::api::{Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response};
 #[cfg(feature = "relay")]
 use crate::ctx::Local;
-use crate::ctx::{Commit, Ctx, LoadOwner, Setup};
+use crate::ctx::{Commit, Ctx, DirectoryMode, LoadOwner, Setup};
 use crate::facts::{Ended, Source};
 use crate::io::{Config, LinkId, NameTicket, Now, PeerKind, RequestId};
 use crate::kinds::{Kinds, Viewer};
@@ -55,7 +59,7 @@ impl Role {
                     feeds_max: usize::MAX,
                     strict: false,
                     signs_receipts: false,
-                    keeper: false,
+                    directory: DirectoryMode::Device,
                     events: true,
                 };
                 (Self::Person(Person::default()), setup)
@@ -72,7 +76,7 @@ impl Role {
                     feeds_max: config.feeds_max,
                     strict: true,
                     signs_receipts: config.worker,
-                    keeper: true,
+                    directory: DirectoryMode::Relay,
                     events: false,
                 };
                 (Self::Relay(Relay::new(config, own, now.instant)), setup)
@@ -160,7 +164,7 @@ impl Role {
                     None => relay.on_drop_failed(),
                 }
             }
-            (LoadOwner::Slug, rows) => {
+            (LoadOwner::Command, rows) => {
                 let Self::Person(person) = self else { return };
                 match rows {
                     Some(rows) => person.on_slug_rows(ctx, kinds, load, rows),
@@ -308,7 +312,7 @@ impl Role {
     pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, parts: &mut Parts, link: LinkId) {
         let known = |link| {
             let session = parts.net.session(link);
-            session.is_some_and(|session| parts.net.known.is_relay(&session.peer))
+            session.is_some_and(|session| parts.net.known.contains(&session.peer))
         };
         match self {
             Self::Person(person) if known(link) => person.on_relay_up(ctx),
@@ -630,7 +634,7 @@ impl Role {
         let Parts { net, sync, kinds, .. } = parts;
         match self {
             Self::Person(person) => {
-                for (account, on) in person.visit(ctx, account, |account| kinds.follows.follows(account)) {
+                for (account, on) in person.visit(ctx, account, |account| kinds.follows(account)) {
                     sync.send_interest(ctx, net, account, on);
                     if !on {
                         sync.forget_compared(&account);
@@ -717,14 +721,14 @@ impl Role {
                 .routing
                 .weights()
                 .map(|weight| (weight * 1_000.0) as u32),
-            synced: sync.compared_of(|account| kinds.follows.follows(account)),
+            synced: sync.compared_of(|account| kinds.follows(account)),
         }
     }
 }
 
 impl FollowList for Kinds {
     fn follows(&self, account: &AccountId) -> bool {
-        self.follows.follows(account)
+        Kinds::follows(self, account)
     }
 
     fn followed(&self) -> Vec<AccountId> {

@@ -34,7 +34,7 @@ impl Standing for RoleStanding<'_> {
         Person::relays_known(self.replicas, self.net, self.directory)
     }
 
-    fn slug_claim(&self, post: &EntryId) -> Option<ClaimView> {
+    fn claim(&self, post: &EntryId) -> Option<ClaimView> {
         match self.role {
             Role::Person(person) => person.claims.view(Some(*post)),
             #[cfg(feature = "relay")]

@@ -164,7 +164,7 @@ impl Sync {
     ) {
         let known = net
             .session(link)
-            .is_some_and(|session| net.known.is_relay(&session.peer));
+            .is_some_and(|session| net.known.contains(&session.peer));
         if !known {
             return;
         }

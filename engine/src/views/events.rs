@@ -10,6 +10,7 @@ use crate::ctx::{Ctx, LoadOwner};
 use crate::kinds::{Kinds, PostEntry, Viewer};
 use crate::store::{LoadId, Rows};
 
+use super::posts::claim_beside;
 use super::{Sources, me_view, post_view, profile, status};
 
 /// Posts in one event. Policy when there are more: the event says so, and interfaces read the timeline again.
@@ -99,7 +100,12 @@ impl Events {
         let mut rows = rows.into_iter();
         for post in posts {
             let beside = sources.kinds.beside(&post, sources.viewer, &mut rows);
-            ctx.event(Event::Beside { post, beside });
+            let slug_claim = claim_beside(sources, &post);
+            ctx.event(Event::Beside {
+                post,
+                beside,
+                slug_claim,
+            });
         }
         Ok(())
     }
@@ -119,12 +125,6 @@ impl Events {
             let posts = posts.iter().map(|post| post_view(sources, post)).collect();
             let more = core::mem::take(&mut self.more_posts);
             ctx.event(Event::Posts { posts, more });
-        }
-        // After the posts: the one that is meant may be among them.
-        for (post, slug) in changed.slugs {
-            let mine = sources.viewer.is(&post.account);
-            let claim = mine.then(|| sources.standing.slug_claim(&post.id)).flatten();
-            ctx.event(Event::Slug { post, slug, claim });
         }
         for account in changed.profiles {
             ctx.event(Event::Profile(profile::view(sources, &account)));

@@ -1,5 +1,5 @@
 use protocol::kinds::Slug;
-use protocol::{Body, Timestamp};
+use protocol::{Body, EntryRef, Timestamp};
 
 use super::*;
 use crate::api::{ClaimView, Connection, PostView};
@@ -52,53 +52,72 @@ fn a_post_bears_what_came_with_it() {
     assert_eq!(posts[0].name, "Ada");
 }
 
+/// The claim that is beside this post, by the last event about it.
+fn claim_event(peer: &Peer, of: EntryRef) -> Option<ClaimView> {
+    let events = peer.events.iter().rev();
+    let mut found = events.filter_map(|event| match event {
+        Event::Beside { post, slug_claim, .. } if *post == of => Some(slug_claim.clone()),
+        _ => None,
+    });
+    found.next().expect("an event of the post")
+}
+
+fn claim() -> ClaimView {
+    ClaimView {
+        name: "other".into(),
+        release: false,
+        refused: None,
+    }
+}
+
 #[test]
-fn a_slug_follows_the_post_it_is_of_and_bears_the_claim_of_an_own_one() {
+fn what_is_said_of_a_post_follows_it_and_bears_the_claim_of_an_own_one() {
     let mut ada = Author::new(1);
     let mut peer = Peer::new(Some(&ada));
     let begin = ada.begin();
     let post = ada.post("a post");
     let of = post.entry_ref();
-    let claim = ClaimView {
-        name: "other".into(),
-        release: false,
-        refused: None,
-    };
-    peer.role.claims.push((of.id, claim.clone()));
+    peer.role.claims.push((of.id, claim()));
     let body = Slug {
         post: of.id,
         receipt: Some(slug("thing", of, 1)),
     };
     peer.take(&[begin, post, ada.write(&Body::Slug(body))]);
-    let posts = peer
-        .events
-        .iter()
-        .position(|event| matches!(event, Event::Posts { .. }));
-    let expected = Event::Slug {
-        post: of,
-        slug: Some("thing".into()),
-        claim: Some(claim.clone()),
-    };
-    let slug = peer.events.iter().position(|event| *event == expected);
-    assert!(posts.is_some() && posts < slug, "{:?}", peer.events);
-    assert_eq!(post_event(&peer).0[0].slug_claim, Some(claim));
+    let at = |is: fn(&Event) -> bool| peer.events.iter().position(is);
+    let posts = at(|event| matches!(event, Event::Posts { .. }));
+    let beside = at(|event| matches!(event, Event::Beside { .. }));
+    assert!(posts.is_some() && posts < beside, "{:?}", peer.events);
+    assert_eq!(claim_event(&peer, of), Some(claim()));
+    assert_eq!(post_event(&peer).0[0].slug_claim, Some(claim()));
 }
 
 #[test]
-fn another_accounts_slug_comes_without_a_claim() {
+fn a_claim_that_changed_is_an_event_of_its_post() {
+    let mut ada = Author::new(1);
+    let mut peer = Peer::new(Some(&ada));
+    let entries = feed_of(&mut ada, 1);
+    let of = entries[1].entry_ref();
+    peer.take(&entries);
+    for claims in [vec![(of.id, claim())], Vec::new()] {
+        let expected = claims.first().map(|(_, claim)| claim.clone());
+        peer.role.claims = claims;
+        peer.ctx.changed.record_beside(of);
+        peer.settle();
+        peer.serve();
+        assert_eq!(claim_event(&peer, of), expected);
+    }
+}
+
+#[test]
+fn another_accounts_post_comes_without_a_claim() {
     let mut ada = Author::new(1);
     let mut peer = Peer::new(Some(&Author::new(2)));
     let post = ada.post("a post").entry_ref();
-    let claim = ClaimView {
-        name: "other".into(),
-        release: false,
-        refused: None,
-    };
-    peer.role.claims.push((post.id, claim));
-    peer.ctx.changed.slugs.push((post, None));
+    peer.role.claims.push((post.id, claim()));
+    peer.ctx.changed.record_beside(post);
     peer.settle();
-    let (slug, claim) = (None, None);
-    assert_eq!(peer.events, [Event::Slug { post, slug, claim }]);
+    peer.serve();
+    assert_eq!(claim_event(&peer, post), None);
 }
 
 #[test]
@@ -166,10 +185,10 @@ fn where_no_interface_listens_nothing_is_gathered() {
 }
 
 /// The events about what other entries say, in order: how many answers each post has.
-fn beside_events(peer: &mut Peer) -> Vec<(protocol::EntryRef, u32)> {
+fn beside_events(peer: &mut Peer) -> Vec<(EntryRef, u32)> {
     let events = core::mem::take(&mut peer.events).into_iter();
     let found = events.filter_map(|event| match event {
-        Event::Beside { post, beside } => Some((post, beside.replies)),
+        Event::Beside { post, beside, .. } => Some((post, beside.replies)),
         _ => None,
     });
     found.collect()

@@ -60,8 +60,8 @@ pub(crate) trait Standing {
     /// How many relays should hold an own entry.
     fn relays_known(&self) -> u32;
 
-    /// The claim for a slug of an own post.
-    fn slug_claim(&self, _post: &EntryId) -> Option<ClaimView> {
+    /// What is asked of the registry about an own post.
+    fn claim(&self, _post: &EntryId) -> Option<ClaimView> {
         None
     }
 

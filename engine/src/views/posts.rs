@@ -1,8 +1,8 @@
 //! Posts as interfaces see them, and where own ones are stored.
 
-use protocol::EntryId;
+use protocol::{EntryId, EntryRef};
 
-use crate::api::{Error, PostView, QueryResult, Response};
+use crate::api::{ClaimView, Error, PostView, QueryResult, Response};
 use crate::kinds::{Kinds, PostEntry, place_of};
 use crate::log::keys::Place;
 use crate::store::{Read, Row, Rows, Table};
@@ -15,9 +15,15 @@ pub(crate) fn post_view(sources: &Sources<'_>, post: &PostEntry) -> PostView {
     if view.mine {
         let relays_known = sources.standing.relays_known();
         view.durability = Some(sources.log.durability(&post.device, post.seq, relays_known));
-        view.slug_claim = sources.standing.slug_claim(&post.entry.id);
+        view.slug_claim = claim_beside(sources, &post.entry);
     }
     view
+}
+
+/// What is asked of the registry about a post, if it is an own one.
+pub(super) fn claim_beside(sources: &Sources<'_>, post: &EntryRef) -> Option<ClaimView> {
+    let mine = sources.viewer.is(&post.account);
+    mine.then(|| sources.standing.claim(&post.id)).flatten()
 }
 
 /// Reads the entries at `places`.

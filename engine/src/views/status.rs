@@ -8,7 +8,7 @@ use super::Sources;
 pub(crate) fn status(ctx: &Ctx, sources: &Sources<'_>) -> StatusView {
     let Sources { log, net, .. } = sources;
     let peers = net.neighbours().count();
-    let relays = net.neighbours().filter(|it| net.known.is_relay(&it.peer));
+    let relays = net.neighbours().filter(|it| net.known.contains(&it.peer));
     let (mut waiting, mut not_durable) = (0, 0);
     if let Some(device) = ctx.device()
         && let Some(feed) = log.feeds.get(&device)

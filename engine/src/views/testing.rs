@@ -38,7 +38,7 @@ impl Standing for TestStanding {
         3
     }
 
-    fn slug_claim(&self, post: &EntryId) -> Option<ClaimView> {
+    fn claim(&self, post: &EntryId) -> Option<ClaimView> {
         let claim = self.claims.iter().find(|(of, _)| of == post);
         claim.map(|(_, claim)| claim.clone())
     }
@@ -103,7 +103,7 @@ impl Peer {
             ctx: ctx(me, now),
             log: Log::new(100),
             kinds: Kinds::default(),
-            net: Net::new(false),
+            net: Net::new(),
             sync: Sync::new(),
             views: Views::new(events),
             role: TestStanding::default(),

@@ -5,7 +5,6 @@
     reason = "tests fail loudly, and read their seed"
 )]
 
-mod assignment;
 mod cache;
 mod compare;
 mod completeness;

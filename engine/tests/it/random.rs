@@ -3,7 +3,7 @@
 
 use rand_core::Rng;
 use starling_engine::Log;
-use starling_engine::api::Timeline;
+use starling_engine::api::{Command, Query, QueryResult, Timeline};
 
 use crate::crashes::{App, doom, reopen};
 use crate::model::Unsafe;
@@ -156,4 +156,74 @@ fn live_peers_with_the_same_interests_end_with_the_same_views() {
         all.posts.lost > 0 && all.posts.kept > 0,
         "devices died with posts that were not safe, before and after they were on disk: {all:?}"
     );
+}
+
+/// A history in which devices are set back to older copies of their disks, with and without somebody who knows what they wrote
+/// since. Returns how many were noticed to be old copies.
+fn set_back(seed: u64) -> u32 {
+    let mut net = Network::new(seed);
+    net.model.old_copies = true;
+    let relays: Vec<_> = (0..2).map(|_| net.add_relay()).collect();
+    let people: Vec<_> = (0..3).map(|n| net.person(&format!("P{n}"))).collect();
+    let mut apps: Vec<_> = people.iter().map(|peer| App::new(*peer)).collect();
+    net.introduce_all();
+    net.run_for_ms(5_000);
+    let mut noticed = 0;
+    for _ in 0..6 {
+        let app = &mut apps[net.rng.next_u32() as usize % people.len()];
+        let peer = app.peer;
+        let copy = net.peers[peer].disk.copy();
+        for _ in 0..=net.rng.next_u32() % 3 {
+            app.type_post(&mut net, None);
+            net.run_for_ms(1_000);
+        }
+        // Others have it all.
+        net.run_for_ms(10_000);
+        net.crash(peer);
+        net.peers[peer].disk.replace(copy);
+        let offline = net.rng.next_u32().is_multiple_of(2);
+        if offline {
+            let groups: Vec<_> = (0..net.peers.len()).map(|one| u32::from(one == peer)).collect();
+            net.partition(&groups);
+        }
+        net.start(peer);
+        net.run_for_ms(100);
+        if offline {
+            app.type_post(&mut net, None);
+            net.run_for_ms(1_000);
+            net.heal();
+        }
+        net.introduce_all();
+        net.run_for_ms(15_000);
+        if let QueryResult::Me(Some(me)) = net.query(peer, Query::Me)
+            && me.old_copy
+        {
+            noticed += 1;
+            let device_name = "made new".to_owned();
+            let phrase = None;
+            net.command(peer, Command::BeginAsNewDevice { phrase, device_name });
+            net.run_for_ms(100);
+            net.introduce_all();
+            net.run_for_ms(10_000);
+        }
+    }
+    net.run_for_ms(60_000);
+    let mut typed: Vec<String> = apps
+        .iter()
+        .flat_map(|app| &app.typed)
+        .map(|(text, _)| text.clone())
+        .collect();
+    typed.sort();
+    for relay in relays {
+        let mut shown = net.texts(relay, Timeline::Public);
+        shown.sort();
+        assert_eq!(shown, typed, "what was typed is there, once, seed {seed}");
+    }
+    noticed
+}
+
+#[test]
+fn a_device_that_starts_from_an_older_copy_of_its_disk_never_forks_its_feed() {
+    let noticed: u32 = (seed()..seed() + 6).map(set_back).sum();
+    assert!(noticed > 0, "some wrote before they met anybody");
 }

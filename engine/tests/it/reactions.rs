@@ -45,7 +45,7 @@ fn one(emoji: &str, mine: bool) -> Vec<(String, u32, bool)> {
 fn last_event(net: &Network, peer: usize, post: EntryRef) -> Option<Vec<String>> {
     let events = net.peers[peer].events.iter().rev();
     let mut of_post = events.filter_map(|event| match event {
-        Event::Beside { post: of, beside } if *of == post => {
+        Event::Beside { post: of, beside, .. } if *of == post => {
             let emoji = beside.reactions.iter().map(|it| it.emoji.clone());
             Some(emoji.collect())
         }

@@ -1,8 +1,8 @@
 //! The inner walls of the engine: which part may name which.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
+use crate::paths::named;
 use crate::{read, tracked};
 
 /// Which top-level module of the engine names which others. The list is exact: an arrow that is missing here is
@@ -61,16 +61,25 @@ const WALLS: &[(&str, &[&str])] = &[
 /// Lines the file with `impl Engine` may have.
 const ENGINE_LINES_MAX: usize = 300;
 
+/// The engine's source files: path below `engine/src`, and text.
+fn files() -> Vec<(String, String)> {
+    let files = tracked("engine/src/*.rs").into_iter();
+    let files = files.filter_map(|path| {
+        let below = path.to_str()?.split_once("engine/src/")?.1.to_owned();
+        Some((below, read(&path)))
+    });
+    files.collect()
+}
+
 /// The engine's source files, without its tests: path below `engine/src`, and code without comments.
 fn sources() -> Vec<(String, String)> {
-    let files = tracked("engine/src/*.rs").into_iter();
-    let sources = files.filter_map(|path| {
-        let below = path.to_str()?.split_once("engine/src/")?.1.to_owned();
-        let name = Path::new(&below).file_name()?.to_str()?.to_owned();
-        let test = name == "tests.rs" || name == "testing.rs" || name.ends_with("_tests.rs");
-        (!test).then(|| (below, code(&read(&path))))
-    });
-    sources.collect()
+    let files = files().into_iter().filter(|(file, _)| !is_test(file));
+    files.map(|(file, text)| (file, code(&text))).collect()
+}
+
+fn is_test(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name == "tests.rs" || name == "testing.rs" || name.ends_with("_tests.rs")
 }
 
 /// Source code without comments and without a test module at its end.
@@ -83,26 +92,10 @@ fn code(source: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The modules that follow `prefix::` in `code`, also in a group of imports.
-fn named(code: &str, prefix: &str) -> BTreeSet<String> {
-    let mut named = BTreeSet::new();
-    for (at, _) in code.match_indices(prefix) {
-        let before = code[..at].chars().next_back();
-        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
-            continue;
-        }
-        let rest = &code[at + prefix.len()..];
-        let group = rest.strip_prefix('{').and_then(|rest| rest.split('}').next());
-        for path in group.unwrap_or(rest).split(',') {
-            let word = path.trim_start();
-            let end = word.find(|c: char| !(c.is_alphanumeric() || c == '_'));
-            named.insert(word[..end.unwrap_or(word.len())].to_owned());
-            if group.is_none() {
-                break;
-            }
-        }
-    }
-    named
+/// The folder of the kind that a file is about.
+fn kind_of(file: &str) -> Option<&str> {
+    let below = file.strip_prefix("kinds/")?;
+    Some(below.split_once('/')?.0)
 }
 
 fn module_of(file: &str) -> &str {
@@ -116,9 +109,10 @@ fn no_part_of_the_engine_is_reached_but_through_a_listed_arrow() {
     for (file, code) in sources() {
         let module = module_of(&file);
         if module != "lib" {
-            let mut names = named(&code, "crate::");
-            names.remove(module);
-            found.entry(module.to_owned()).or_default().extend(names);
+            let names = named(&file, &code).into_iter();
+            let names = names.filter_map(|path| path.into_iter().next());
+            let others = names.filter(|name| name != module);
+            found.entry(module.to_owned()).or_default().extend(others);
         }
     }
     let listed = WALLS.iter().map(|(module, names)| {
@@ -149,24 +143,43 @@ fn no_two_modules_of_the_engine_know_each_other() {
 #[test]
 fn no_kind_of_entry_names_another() {
     let sources = sources();
-    let folder = |file: &str| -> Option<String> {
-        let below = file.strip_prefix("kinds/")?;
-        Some(below.split_once('/')?.0.to_owned())
-    };
-    let folders: BTreeSet<String> = sources.iter().filter_map(|(file, _)| folder(file)).collect();
+    let folders: BTreeSet<&str> = sources.iter().filter_map(|(file, _)| kind_of(file)).collect();
     assert!(folders.len() > 3, "kinds are folders: {folders:?}");
     for (file, code) in &sources {
-        let Some(own) = folder(file) else { continue };
-        let mut names = named(code, "crate::kinds::");
-        // The path to a sibling depends on how deep the file is: `kinds/posts/mod.rs` is one module below `kinds`.
-        let steps = file.matches('/').count() - usize::from(file.ends_with("/mod.rs"));
-        names.extend(named(code, &"super::".repeat(steps)));
-        // From a module inside the file, it is one step more.
-        names.extend(named(code, &"super::".repeat(steps + 1)));
-        names.remove(&own);
-        let others: Vec<_> = names.intersection(&folders).collect();
-        assert!(others.is_empty(), "{file} names {others:?}");
+        let Some(own) = kind_of(file) else { continue };
+        for path in named(file, code) {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let name = match path[..] {
+                ["kinds"] | ["kinds", "self" | "*", ..] => panic!("{file} names all kinds"),
+                ["kinds", name, ..] => name,
+                _ => continue,
+            };
+            assert!(name == own || !folders.contains(name), "{file} names {name}");
+        }
     }
+}
+
+#[test]
+fn every_part_of_the_engine_has_tests_of_its_own() {
+    let sources = sources();
+    // What has no function, such as a list of facts, has nothing to test.
+    let acts = sources.iter().filter(|(_, code)| code.contains("fn "));
+    let parts = |file: &str| {
+        let kind = kind_of(file).map(|kind| format!("kinds/{kind}"));
+        [Some(module_of(file).to_owned()), kind].into_iter().flatten()
+    };
+    let mut untested: BTreeSet<String> = acts.flat_map(|(file, _)| parts(file)).collect();
+    assert!(untested.contains("role") && untested.contains("kinds/posts"));
+    // Tests of the engine as a whole are those with a network.
+    untested.remove("lib");
+    for (file, text) in files() {
+        if text.contains("#[test]") {
+            for part in parts(&file.replace("_tests.rs", ".rs")) {
+                untested.remove(&part);
+            }
+        }
+    }
+    assert!(untested.is_empty(), "without unit tests: {untested:?}");
 }
 
 #[test]
@@ -177,7 +190,7 @@ fn the_engine_itself_is_one_short_file() {
             .any(|line| line.starts_with("impl") && line.contains("Engine {"));
         assert_eq!(implements, file == "lib.rs", "impl Engine in {file}");
         assert!(
-            !code.contains("is_relay()"),
+            !code.contains("is_relay("),
             "{file}: a role is a type, not a question"
         );
         if file == "lib.rs" {
@@ -185,14 +198,4 @@ fn the_engine_itself_is_one_short_file() {
             assert!(lines < ENGINE_LINES_MAX, "{lines} lines in lib.rs");
         }
     }
-}
-
-#[test]
-fn named_modules_are_found_in_paths_and_groups() {
-    let found = named(
-        "use crate::{a, b::C};\nlet x = crate::d::e(); mycrate::f; self::crate::g",
-        "crate::",
-    );
-    let expected = ["a", "b", "d"].map(str::to_owned);
-    assert_eq!(found, expected.into());
 }

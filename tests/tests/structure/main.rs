@@ -3,6 +3,7 @@
 
 mod documents;
 mod engine;
+mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

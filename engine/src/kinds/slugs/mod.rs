@@ -60,11 +60,7 @@ impl EntryKind for Slug {
         rows::of(&EntryRef { account, id }, receipt, &entry.precedence())
     }
 
-    fn apply(self, _: &mut State, indexing: &mut Indexing<'_>, entry: &EntryInfo<'_>) -> Indexed {
-        let (account, id) = (entry.account(), self.post);
-        let slug = self.receipt.map_or_else(String::new, |receipt| receipt.name);
-        let changed = &mut indexing.ctx.changed.slugs;
-        changed.push((EntryRef { account, id }, Some(slug)));
+    fn apply(self, _: &mut State, _: &mut Indexing<'_>, _: &EntryInfo<'_>) -> Indexed {
         Indexed::default()
     }
 

@@ -30,11 +30,18 @@ pub const FEATURE: Feature = Feature {
     post: PostPart {
         action: copy_action,
         on_event: |event| match event {
-            Event::Beside { post, beside } => {
-                let beside = beside.clone();
+            Event::Beside {
+                post,
+                beside,
+                slug_claim,
+            } => {
+                let (beside, slug_claim) = (beside.clone(), slug_claim.clone());
                 Some(PostChange {
                     post: *post,
-                    apply: Box::new(move |view| view.beside.clone_from(&beside)),
+                    apply: Box::new(move |view| {
+                        view.beside.clone_from(&beside);
+                        view.slug_claim.clone_from(&slug_claim);
+                    }),
                 })
             }
             _ => None,

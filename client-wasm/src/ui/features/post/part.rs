@@ -181,23 +181,6 @@ mod tests {
             release: false,
             refused: None,
         };
-        // A claim that waits leaves the slug as it is.
-        check(
-            &Event::Slug {
-                post: entry,
-                slug: None,
-                claim: Some(claim.clone()),
-            },
-            |post| post.slug_claim = Some(claim),
-        );
-        check(
-            &Event::Slug {
-                post: entry,
-                slug: Some("murmurs".to_owned()),
-                claim: None,
-            },
-            |post| post.beside.slug = "murmurs".to_owned(),
-        );
         let beside = Beside {
             replies: 3,
             ..Beside::default()
@@ -206,8 +189,12 @@ mod tests {
             &Event::Beside {
                 post: entry,
                 beside: beside.clone(),
+                slug_claim: Some(claim.clone()),
             },
-            |post| post.beside = beside,
+            |post| {
+                post.beside = beside;
+                post.slug_claim = Some(claim);
+            },
         );
     }
 

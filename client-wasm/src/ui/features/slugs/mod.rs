@@ -2,7 +2,7 @@
 
 pub mod strings;
 
-use engine::api::{ClaimView, Command, Event, PostView};
+use engine::api::{ClaimView, Command, PostView};
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::ui::dom;
 use crate::ui::features::Feature;
 use crate::ui::features::handles::lookup;
 use crate::ui::features::handles::strings::{HANDLE_CLAIM, HANDLE_DROP, HANDLE_RELEASE, claim_refused};
-use crate::ui::features::post::{PostChange, PostContext, PostPart, Shown};
+use crate::ui::features::post::{PostContext, PostPart, Shown};
 use crate::ui::kit;
 use crate::ui::kit::form::{Field, Form, Kind};
 use crate::ui::kit::icons::icon;
@@ -26,21 +26,6 @@ pub const FEATURE: Feature = Feature {
             } else {
                 slug_note(context.post)
             }
-        },
-        on_event: |event| match event {
-            Event::Slug { post, slug, claim } => {
-                let (slug, claim) = (slug.clone(), claim.clone());
-                Some(PostChange {
-                    post: *post,
-                    apply: Box::new(move |view| {
-                        view.slug_claim.clone_from(&claim);
-                        if let Some(slug) = &slug {
-                            view.beside.slug.clone_from(slug);
-                        }
-                    }),
-                })
-            }
-            _ => None,
         },
         ..PostPart::NONE
     },

@@ -1,11 +1,8 @@
-//! Which relays keep whose feeds: the same everywhere, in proportion, in distinct zones, and moving as little as
-//! possible.
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::{Assignment, Worker, fair_share};
 use proptest::prelude::*;
 use protocol::{AccountId, PeerId};
-use starling_engine::assignment::{Assignment, Worker, fair_share};
 
 fn key(kind: u8, n: u32) -> [u8; 32] {
     *blake3::hash(&[&[kind][..], &n.to_le_bytes()].concat()).as_bytes()
@@ -34,6 +31,18 @@ fn nobody_draws_everything_to_itself_by_a_large_number() {
     assert_eq!(fair_share([100, 50, 200]), 400);
     assert_eq!(fair_share([7]), 28);
     assert_eq!(fair_share([]), u32::MAX);
+}
+
+#[test]
+fn no_worker_counts_for_more_than_its_fair_share() {
+    let mut of = relays(5, 5);
+    of[3].1 = u32::MAX;
+    let fair = Assignment::fair(&workers(&of).collect::<Vec<_>>());
+    of[3].1 = 400;
+    let bounded = Assignment::new(workers(&of));
+    for n in 0..200 {
+        assert_eq!(fair.replicas(&account(n), 2), bounded.replicas(&account(n), 2));
+    }
 }
 
 #[test]
