@@ -359,7 +359,7 @@ mod tests {
             read("limit=abc").await.unwrap().limit().unwrap_err().to_string(),
             "limit is a number from 1 to 100"
         );
-        for query in ["limit=1&limit=2", "cursor=%ff"] {
+        for query in ["limit=1&limit=2", "cursor=a&cursor=b"] {
             let refused = read(query).await;
             assert!(
                 matches!(refused, Err(WebError::BadRequest(_))),
