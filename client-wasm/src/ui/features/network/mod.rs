@@ -214,6 +214,7 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
         (!link.relay, link.rtt_ms.unwrap_or(u32::MAX), link.peer)
     });
     html! {
+        <div class="table__place">
         <table class="table" data-testid="links">
             <thead>
                 <tr>
@@ -253,6 +254,7 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
                 }) }
             </tbody>
         </table>
+        </div>
     }
 }
 
