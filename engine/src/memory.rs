@@ -71,16 +71,11 @@ impl MemoryStore {
                     take(range, *limit, *bytes_max)
                 }
             }
-            Read::FirstOfEach {
-                table,
-                prefix,
-                group,
-                limit,
-            } => {
+            Read::FirstOfEach { table, .. } => {
                 let Some(rows) = self.tables.get(table) else {
                     return Vec::new();
                 };
-                let Ok(firsts) = first_of_each(prefix, *group, *limit, |start, end| {
+                let Ok(firsts) = first_of_each(read, |start, end| {
                     let bounds = (Bound::Included(start), Bound::Excluded(end));
                     let first = rows.range::<[u8], _>(bounds).next();
                     Ok::<_, Infallible>(first.map(|(key, value)| (key.clone(), value.clone())))
@@ -150,6 +145,8 @@ mod tests {
             table: Table::Ids,
             prefix: prefix.to_vec(),
             group,
+            bare: 0,
+            enough: limit,
             limit,
         });
         rows.into_iter().map(|(key, _)| key).collect()
@@ -172,6 +169,26 @@ mod tests {
         assert_eq!(firsts(&store, &[2], 0, 9), [[2, 1, 7]], "one group");
         assert_eq!(firsts(&store, &[4], 1, 9), [[0; 0]; 0]);
         assert_eq!(firsts(&store, &[2], 1, 0), [[0; 0]; 0]);
+    }
+
+    #[test]
+    fn groups_that_have_nothing_are_read_up_to_the_limit_and_do_not_count_as_enough() {
+        let store = store(&[&[1], &[2], &[2, 1], &[3, 0], &[4], &[5, 0], &[6, 0]]);
+        let firsts = |enough, limit| {
+            let rows = store.read(&Read::FirstOfEach {
+                table: Table::Ids,
+                prefix: Vec::new(),
+                group: 1,
+                bare: 1,
+                enough,
+                limit,
+            });
+            rows.into_iter().map(|(key, _)| key[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(firsts(1, 9), [1, 2, 3]);
+        assert_eq!(firsts(2, 9), [1, 2, 3, 4, 5]);
+        assert_eq!(firsts(2, 4), [1, 2, 3, 4]);
+        assert_eq!(firsts(0, 9), [0; 0]);
     }
 
     #[test]

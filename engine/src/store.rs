@@ -169,6 +169,10 @@ pub enum Read {
         prefix: Vec<u8>,
         /// Bytes after the prefix that tell one group from another.
         group: usize,
+        /// A row whose key is no longer than this says that its group has nothing: it does not count as `enough`.
+        bare: usize,
+        /// Ends after this many rows with longer keys.
+        enough: usize,
         /// At most this many rows.
         limit: usize,
     },
@@ -194,24 +198,34 @@ pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     vec![0xff; 256]
 }
 
-/// Executes [`Read::FirstOfEach`] for an adapter; `first` finds the first row with `start <= key < end`.
+/// Executes [`Read::FirstOfEach`] for an adapter, and no other read; `first` finds the first row with `start <= key < end`.
 ///
 /// # Errors
 /// Those of `first`.
 pub fn first_of_each<K: AsRef<[u8]>, V, E>(
-    prefix: &[u8],
-    group: usize,
-    limit: usize,
+    read: &Read,
     mut first: impl FnMut(&[u8], &[u8]) -> Result<Option<(K, V)>, E>,
 ) -> Result<Vec<(K, V)>, E> {
-    let (mut start, end) = (prefix.to_vec(), prefix_end(prefix));
-    let mut rows = Vec::new();
-    while rows.len() < limit && start < end {
+    let Read::FirstOfEach {
+        prefix,
+        group,
+        bare,
+        enough,
+        limit,
+        ..
+    } = read
+    else {
+        return Ok(Vec::new());
+    };
+    let (mut start, end) = (prefix.clone(), prefix_end(prefix));
+    let (mut rows, mut full) = (Vec::new(), 0);
+    while rows.len() < *limit && full < *enough && start < end {
         let Some((key, value)) = first(&start, &end)? else {
             break;
         };
         let bytes = key.as_ref();
         start = prefix_end(&bytes[..bytes.len().min(prefix.len() + group)]);
+        full += usize::from(bytes.len() > *bare);
         rows.push((key, value));
     }
     Ok(rows)

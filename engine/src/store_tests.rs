@@ -27,9 +27,22 @@ fn a_table_has_its_number_and_name_alone() {
 
 /// The keys found, and how often rows were looked for.
 fn firsts(keys: &[&str], prefix: &str, group: usize, limit: usize) -> (Vec<String>, usize) {
+    // No key is bare, so that the limit alone ends the read.
+    let read = Read::FirstOfEach {
+        table: Table::Meta,
+        prefix: prefix.as_bytes().to_vec(),
+        group,
+        bare: usize::MAX,
+        enough: usize::MAX,
+        limit,
+    };
+    firsts_of(keys, &read)
+}
+
+fn firsts_of(keys: &[&str], read: &Read) -> (Vec<String>, usize) {
     let rows: BTreeMap<Vec<u8>, ()> = keys.iter().map(|key| (key.as_bytes().to_vec(), ())).collect();
     let mut looked = 0;
-    let found = first_of_each(prefix.as_bytes(), group, limit, |start, end| {
+    let found = first_of_each(read, |start, end| {
         looked += 1;
         let mut range = rows.range(start.to_vec()..end.to_vec());
         Ok::<_, Infallible>(range.next().map(|(key, ())| (key.clone(), ())))
@@ -54,6 +67,20 @@ fn the_first_of_each_group_is_found_without_reading_the_others() {
         ["b"],
         "a key without a group is its own"
     );
+}
+
+#[test]
+fn bare_keys_are_found_and_do_not_count_as_enough() {
+    let read = Read::FirstOfEach {
+        table: Table::Meta,
+        prefix: b"b".to_vec(),
+        group: 1,
+        bare: 2,
+        enough: 2,
+        limit: 9,
+    };
+    let keys = ["b0", "b1", "b2x", "b3", "b4x", "b5x"];
+    assert_eq!(firsts_of(&keys, &read).0, ["b0", "b1", "b2x", "b3", "b4x"]);
 }
 
 #[test]

@@ -266,6 +266,8 @@ pub fn run() {
             Some(Trouble::StoreBlocked)
         } else if scenario.has("nostore") {
             Some(Trouble::StoreUnavailable("UnknownError".to_owned()))
+        } else if scenario.has("outdated") {
+            Some(Trouble::Outdated)
         } else if scenario.has("stopped") {
             Some(Trouble::EngineStopped("unreachable".to_owned()))
         } else {

@@ -8,7 +8,7 @@ pub(super) struct Scenario {
     words: [bool; SCENARIO_WORDS.len()],
 }
 
-const SCENARIO_WORDS: [&str; 21] = [
+const SCENARIO_WORDS: [&str; 22] = [
     "stranger",
     "empty",
     "offline",
@@ -23,6 +23,7 @@ const SCENARIO_WORDS: [&str; 21] = [
     "old-copy",
     "blocked",
     "nostore",
+    "outdated",
     "stopped",
     "searching",
     "norelay",

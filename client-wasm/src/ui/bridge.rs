@@ -90,6 +90,8 @@ pub enum Trouble {
     StoreBlocked,
     /// The store does not open; the browser's own words.
     StoreUnavailable(String),
+    /// A later version of the app has been here: what is stored is its.
+    Outdated,
     /// The engine stopped; the browser's own words.
     EngineStopped(String),
 }

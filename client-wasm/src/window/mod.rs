@@ -152,14 +152,7 @@ impl Page {
             ToPage::Trouble(trouble) => self.trouble(match trouble {
                 Trouble::StoreBlocked => bridge::Trouble::StoreBlocked,
                 Trouble::StoreUnavailable(words) => bridge::Trouble::StoreUnavailable(words),
-                Trouble::Outdated => {
-                    bridge.host_changed(|host| host.update_ready = true);
-                    bridge::Trouble::EngineStopped(
-                        "The data in this browser is used by a newer version of Starling. Reload the page; if this message \
-                         returns, the relay at this address serves an older version and has to be updated."
-                            .to_owned(),
-                    )
-                }
+                Trouble::Outdated => bridge::Trouble::Outdated,
             }),
             ToPage::Erased => reload_afresh(),
             command => {

@@ -194,6 +194,8 @@ pub enum Error {
     Store(StoreState),
     /// Too many requests are in progress; try again.
     Busy,
+    /// The reaction is not one emoji.
+    NotAnEmoji,
 }
 
 /// A read request. If it is for a person or a post that is not stored here, the engine requests it from its peers; what

@@ -113,7 +113,10 @@ fn a_reaction_is_seen_by_all_and_can_be_changed_and_taken_back() {
     }
     let timeline = net.page(bob, Timeline::Home);
     assert_eq!(timeline[0].beside.reactions.len(), 1, "in lists too");
-    assert_eq!(react(&mut net, bob, post, "no"), Response::Error(Error::NotFound));
+    assert_eq!(
+        react(&mut net, bob, post, "no"),
+        Response::Error(Error::NotAnEmoji)
+    );
 }
 
 #[test]

@@ -140,12 +140,7 @@ pub fn rows(disk: &dyn Disk, changes: &Changes, read: &Read) -> Result<Vec<Row>,
             }
             Ok(rows)
         }
-        Read::FirstOfEach {
-            table,
-            prefix,
-            group,
-            limit,
-        } => first_of_each(prefix, *group, *limit, |start, end| {
+        Read::FirstOfEach { table, .. } => first_of_each(read, |start, end| {
             let (start, end) = (key(*table, start), key(*table, end));
             let row = Merged::new(disk, changes, start, end, false)?.next_row()?;
             Ok(row.map(|(mut key, value)| {

@@ -209,6 +209,8 @@ async fn the_first_row_of_each_group_is_read_from_the_disk_and_from_what_is_not_
         table: Table::Meta,
         prefix: Vec::new(),
         group: 1,
+        bare: 0,
+        enough: limit,
         limit,
     };
     let expected = |keys: &[[u8; 2]]| keys.iter().map(|key| row(key, key)).collect::<Vec<_>>();

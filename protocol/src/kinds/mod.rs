@@ -1,9 +1,10 @@
-//! Kinds of entries: one file per body.
+//! Kinds of entries: one file per body, and what an emoji is.
 //!
 //! A new kind is a file with its body, and one line in the list below. The numbers are append-only. An entry of an
 //! unknown kind is stored and forwarded, since its signature holds, and views skip it.
 
 mod certificate;
+mod emoji;
 mod follow;
 mod name;
 mod post;
@@ -20,11 +21,12 @@ use crate::id::EntryId;
 use crate::names::NameReceipt;
 
 pub use certificate::Certificate;
+pub use emoji::{EMOJI_LEN_MAX, emoji, is_emoji};
 pub use follow::Follow;
 pub use name::Name;
 pub use post::{Post, ReplyTo};
 pub use profile::Profile;
-pub use reaction::{EMOJI_LEN_MAX, Reaction, is_emoji};
+pub use reaction::Reaction;
 pub use revocation::Revocation;
 pub use slug::Slug;
 

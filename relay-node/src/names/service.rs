@@ -46,7 +46,9 @@ pub async fn serve(
         }
         // Questions that arrive meanwhile are answered as unavailable.
         let until = tokio::time::Instant::now() + PAUSE;
-        while let Ok(Some((ticket, _))) = tokio::time::timeout_at(until, questions.recv()).await {
+        while let Ok(question) = tokio::time::timeout_at(until, questions.recv()).await {
+            // Nobody asks any more: the relay stops.
+            let Some((ticket, _)) = question else { return };
             driver.answer_name(ticket, NameAnswer::Unavailable).await;
         }
     };

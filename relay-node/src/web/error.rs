@@ -81,7 +81,7 @@ fn error_status(error: &Error) -> StatusCode {
     match error {
         Error::Starting | Error::Busy | Error::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::NotFound => StatusCode::NOT_FOUND,
-        Error::Empty | Error::TooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Empty | Error::TooLong { .. } | Error::NotAnEmoji => StatusCode::UNPROCESSABLE_ENTITY,
         // About an account of this device's own, which a relay has not.
         _ => StatusCode::CONFLICT,
     }
@@ -95,6 +95,7 @@ fn error_text(error: &Error) -> &'static str {
         Error::NotFound => "nothing like that is stored here",
         Error::Empty => "it is empty",
         Error::TooLong { .. } => "it is too long",
+        Error::NotAnEmoji => "it is not one emoji",
         _ => "a relay has no account of its own",
     }
 }

@@ -6,6 +6,7 @@ mod gossip_example;
 mod harness;
 mod hostile;
 mod journeys;
+mod killed;
 mod lazy_pages;
 mod mesh;
 mod migration;

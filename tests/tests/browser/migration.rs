@@ -11,7 +11,7 @@ use serde::Deserialize;
 use starling_tests::user_steps::{all_at, first_visit, linked, post, texts};
 use starling_tests::{Browser, Relay, testid};
 
-use crate::stored::import;
+use crate::stored::{import, outdate};
 
 const STORE: &str = include_str!("fixtures/store-1.json");
 
@@ -78,6 +78,27 @@ async fn a_store_of_the_first_version_is_carried_over() -> Result<()> {
     let hers = texts(&reader).await?;
     for text in ["Written before the house was redrawn", "Written after"] {
         assert!(hers.iter().any(|post| post == text), "{text}: {hers:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_a_later_version_is_named_and_is_no_update() -> Result<()> {
+    let relay = Relay::start().await?;
+    let browser = Browser::launch().await?;
+    let page = browser.open(&relay.url("/")).await?;
+    first_visit(&page, "Ada").await?;
+    outdate(&page, &relay).await?;
+    for _ in 0..2 {
+        page.goto(&relay.url("/")).await?;
+        page.wait_text(
+            &testid("store-outdated"),
+            "The data in this browser is used by a newer version of Starling.",
+        )
+        .await?;
+        for other in ["engine-stopped", "update-ready"] {
+            assert_eq!(page.count(&testid(other)).await?, 0, "{other}");
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use protocol::pages::ROUTES;
-use starling_tests::user_steps::{all_at, first_visit, linked, post, restore};
+use starling_tests::user_steps::{all_at, first_visit, follow, linked, post, profile_link, restore};
 use starling_tests::{Browser, Page, Relay, Scheme, axe, shots_dir, testid, workspace_root};
 
 use crate::old_copy::old_copy;
@@ -57,24 +57,28 @@ async fn every_page_is_accessible_and_has_its_picture_taken() -> Result<()> {
             .with_context(|| format!("{route} shows {shown}"))?;
         look(&page, name).await?;
     }
-    // An address that leads nowhere, and a slug that nobody has.
-    for (name, path) in [
-        ("not-found", "/nowhere/at/all"),
-        ("slug-not-found", "/nobody-has-this"),
+    // An address that leads nowhere, and names that nobody has.
+    for (name, path, shown) in [
+        ("not-found", "/nowhere/at/all", "not-found"),
+        ("slug-not-found", "/nobody-has-this", "not-found"),
+        ("handle-not-found", "/@nobody", "named"),
     ] {
         page.goto(&relay.url(path)).await?;
-        page.wait_element(&testid("not-found")).await?;
+        page.wait_element(&testid(shown)).await?;
         look(&page, name).await?;
     }
     Ok(())
 }
 
-/// Ada has the handle `ada`, and her newest post the slug `flocks`.
+/// Ada's handle. It has a dot, as names of files have.
+const HANDLE: &str = "ada.l";
+
+/// Ada has her handle, and her newest post the slug `flocks`.
 async fn claim_names(page: &Page, relay: &Relay, ada: &Ada) -> Result<()> {
     page.click(&testid("nav-you")).await?;
-    page.type_into(&testid("handle-input"), "ada").await?;
+    page.type_into(&testid("handle-input"), HANDLE).await?;
     page.click(&testid("handle-claim")).await?;
-    page.wait_attr(&testid("handle"), "data-handle", "ada").await?;
+    page.wait_attr(&testid("handle"), "data-handle", HANDLE).await?;
     page.goto(&relay.url(&ada.post)).await?;
     page.click(&testid("slug-open")).await?;
     page.type_into(&testid("slug-input"), "flocks").await?;
@@ -99,7 +103,11 @@ fn visit(route: &str, ada: &Ada) -> Result<(&'static str, String, String)> {
             "[data-testid=profile-held][data-complete=true]".into(),
         ),
         "/p/{account}/{entry}" => ("thread", ada.post.clone(), ".post--focus".into()),
-        "/@{handle}" => ("handle", "/@nobody".into(), testid("named")),
+        "/@{handle}" => (
+            "handle",
+            format!("/@{HANDLE}"),
+            "[data-testid=profile-held][data-complete=true]".into(),
+        ),
         "/{slug}/" => ("slug", "/flocks/".into(), ".post--focus".into()),
         other => bail!("{other} is a page of the app that this test does not visit"),
     })
@@ -249,6 +257,85 @@ async fn look_in(page: &Page, name: &str, device: &str, (scheme, suffix): (Schem
     page.set_preferences(scheme, true).await?;
     let found = axe::serious_violations(page).await?;
     assert!(found.is_empty(), "{name}, {device}, {suffix}: {found:#?}");
+    fits(page)
+        .await
+        .with_context(|| format!("{name}, {device}, {suffix}"))?;
     page.screenshot(&folder.join(format!("{name}-{device}-{suffix}.png")), false)
         .await
+}
+
+/// What is wider than its column: elements of the page that reach out of it, and boxes whose content does. What is within a box that
+/// scrolls or clips does not count.
+const WIDER: &str = "(() => {
+    const main = document.querySelector('main');
+    if (!main) return [];
+    const column = main.getBoundingClientRect();
+    const kept = element => element !== main && (getComputedStyle(element).overflowX !== 'visible' || kept(element.parentElement));
+    const names = element => `<${element.localName} class='${element.getAttribute('class') ?? ''}'> ${element.textContent.slice(0, 40)}`;
+    const wider = [];
+    for (const element of main.querySelectorAll('*')) {
+        const at = element.getBoundingClientRect();
+        if (!at.width || element.closest('svg, dialog') || kept(element.parentElement)) continue;
+        const out = at.left < column.left - 1 || at.right > column.right + 1;
+        const style = getComputedStyle(element);
+        const spills = style.display !== 'inline' && style.overflowX === 'visible' && element.scrollWidth > element.clientWidth + 1;
+        if (out || spills) wider.push(names(element));
+    }
+    const { scrollWidth, clientWidth } = document.documentElement;
+    if (scrollWidth > clientWidth) wider.push('the document');
+    return wider;
+})()";
+
+/// Nothing is wider than its column.
+async fn fits(page: &Page) -> Result<()> {
+    let wider: Vec<String> = page.eval(WIDER).await?;
+    anyhow::ensure!(wider.is_empty(), "wider than its column: {wider:#?}");
+    Ok(())
+}
+
+/// The names in the table of links that are broken inside a word.
+const BROKEN: &str = "[...document.querySelectorAll('[data-testid=link] th bdi')].flatMap(name => {
+    const text = name.firstChild;
+    return [...text.data.matchAll(/\\S+/g)].filter(({ 0: word, index }) => {
+        const range = document.createRange();
+        range.setStart(text, index);
+        range.setEnd(text, index + word.length);
+        return new Set([...range.getClientRects()].map(at => Math.round(at.top))).size > 1;
+    }).map(found => found[0]);
+})";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_network_page_fits_its_column_at_every_width() -> Result<()> {
+    let relay = Relay::start().await?;
+    let browser = Browser::launch().await?;
+    let page = browser.open(&relay.url("/")).await?;
+    first_visit(&page, "Charles Babbage").await?;
+    let of_charles = profile_link(&page).await?;
+    let mut others = Vec::new();
+    for name in ["Augusta Ada King-Noel, Countess of Lovelace", "Grace Hopper"] {
+        let other = browser.new_context().await?.open(&relay.url("/")).await?;
+        first_visit(&other, name).await?;
+        follow(&other, &of_charles).await?;
+        follow(&page, &profile_link(&other).await?).await?;
+        others.push(other);
+    }
+    page.click(&testid("nav-network")).await?;
+    let named = "document.querySelectorAll('[data-testid=link] th bdi').length === 2";
+    page.wait_for(named).await?;
+    page.wait_for("document.querySelector('[data-testid=links]').textContent.includes('Lovelace')")
+        .await?;
+    for width in [
+        320, 360, 480, 559, 560, 600, 640, 680, 700, 760, 820, 1_000, 1_099, 1_100, 1_180, 1_280, 1_400,
+    ] {
+        page.set_viewport(width, 900, false).await?;
+        fits(&page).await.with_context(|| format!("{width} pixels"))?;
+        let broken: Vec<String> = page.eval(BROKEN).await?;
+        assert!(broken.is_empty(), "{width} pixels: {broken:?}");
+        if matches!(width, 320 | 560 | 700 | 1_100 | 1_400) {
+            for (scheme, suffix) in [(Scheme::Light, "light"), (Scheme::Dark, "dark")] {
+                look_in(&page, "network-links", &format!("{width}"), (scheme, suffix)).await?;
+            }
+        }
+    }
+    Ok(())
 }

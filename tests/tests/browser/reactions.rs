@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use starling_tests::user_steps::{first_visit, follow, linked, post, profile_link, sees, without_relay};
 use starling_tests::{Browser, Page, Relay, Scheme, axe, shots_dir, testid};
 
@@ -36,18 +36,14 @@ async fn look(page: &Page, name: &str, part: &str) -> Result<()> {
     page.wait_gone(".toast__text").await?;
     for (device, width, height) in [("desktop", 1280, 800), ("phone", 320, 640)] {
         page.set_viewport(width, height, device == "phone").await?;
-        page.eval::<bool>(&format!(
-            "document.querySelector('{part}').scrollIntoView({{ block: 'center' }}), true"
+        page.wait_for(&format!(
+            "(part => {{ part.scrollIntoView({{ block: 'center' }}); const at = part.getBoundingClientRect(); \
+             const found = document.elementFromPoint(at.left + 9, at.bottom - 3); \
+             if (!part.contains(found)) throw new Error('covered by ' + found?.outerHTML.slice(0, 200)); return true }})\
+             (document.querySelector('{part}'))"
         ))
-        .await?;
-        let covered: bool = page
-            .eval(&format!(
-                "(part => {{ const at = part.getBoundingClientRect(); \
-                 return !part.contains(document.elementFromPoint(at.left + 9, at.bottom - 3)) }})\
-                 (document.querySelector('{part}'))"
-            ))
-            .await?;
-        assert!(!covered, "{name}, {device}: all of it can be reached");
+        .await
+        .with_context(|| format!("{name}, {device}: all of it can be reached"))?;
         for (scheme, suffix) in [(Scheme::Light, "light"), (Scheme::Dark, "dark")] {
             page.set_preferences(scheme, true).await?;
             let found = axe::serious_violations(page).await?;

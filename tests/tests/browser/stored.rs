@@ -78,3 +78,26 @@ pub(crate) async fn import(page: &Page, relay: &Relay, database: &Value) -> Resu
     anyhow::ensure!(rows > 0, "there is something in it");
     Ok(())
 }
+
+/// Raises the version of the app's database, as a later version of the app would. The app is left for that.
+pub(crate) async fn outdate(page: &Page, relay: &Relay) -> Result<()> {
+    page.goto(&relay.url(BESIDE)).await?;
+    let version: u32 = page
+        .eval(
+            "(async () => {
+                const open = version => new Promise((done, failed) => {
+                    const request = indexedDB.open('starling', version);
+                    request.onsuccess = () => done(request.result);
+                    request.onerror = () => failed(request.error);
+                });
+                const known = await open();
+                known.close();
+                const later = await open(known.version + 1);
+                later.close();
+                return later.version;
+            })()",
+        )
+        .await?;
+    anyhow::ensure!(version > 1);
+    Ok(())
+}

@@ -116,6 +116,7 @@ pub fn error_text(error: &Error) -> String {
         }
         Error::Store(state) => store(*state).unwrap_or(STORE_FAILING).to_owned(),
         Error::Busy => "Too much is under way at once. Try again in a moment.".to_owned(),
+        Error::NotAnEmoji => "That is not one emoji.".to_owned(),
     }
 }
 

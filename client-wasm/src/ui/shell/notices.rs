@@ -104,6 +104,13 @@ fn own(app: &AppContext) -> Vec<Notice> {
                 html! { <span title={why.clone()}>{ strings::STORE_UNAVAILABLE }</span> },
                 reload(),
             ),
+            Trouble::Outdated => (
+                "notice--bad",
+                "disk",
+                "store-outdated",
+                html! { strings::OUTDATED },
+                reload(),
+            ),
             Trouble::EngineStopped(why) => (
                 "notice--bad",
                 "warn",

@@ -22,6 +22,8 @@ pub const STORE_UNAVAILABLE: &str = "This browser does not let Starling store an
      storage switched off, Starling cannot work.";
 pub const ENGINE_STOPPED: &str =
     "Starling stopped unexpectedly. Nothing that was saved is lost. Reload to carry on.";
+pub const OUTDATED: &str = "The data in this browser is used by a newer version of Starling. Reload the page; if this message \
+     returns, the relay at this address serves an older version and has to be updated.";
 pub const RELOAD: &str = "Reload";
 pub const LOADING: &str = "Loading…";
 pub const LOAD_FAILED: &str = "This page could not be loaded";

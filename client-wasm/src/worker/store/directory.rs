@@ -144,16 +144,11 @@ impl Directory {
                     within(range, *limit, *bytes_max)
                 }
             }
-            Read::FirstOfEach {
-                table,
-                prefix,
-                group,
-                limit,
-            } => {
+            Read::FirstOfEach { table, .. } => {
                 let Some(rows) = self.tables.get(*table) else {
                     return Vec::new();
                 };
-                let Ok(firsts) = first_of_each(prefix, *group, *limit, |start, end| {
+                let Ok(firsts) = first_of_each(read, |start, end| {
                     let bounds = (Bound::Included(start), Bound::Excluded(end));
                     let first = rows.range::<[u8]>(bounds).next();
                     Ok::<_, Infallible>(first.map(|(key, slot)| (key.clone(), *slot)))

@@ -306,6 +306,8 @@ fn the_first_row_of_each_group_is_read_wherever_it_is_stored() {
             table: Table::Ids,
             prefix: Vec::new(),
             group: 1,
+            bare: 0,
+            enough: limit,
             limit,
         };
         let rows = rows(&mut log, &disk, read).into_iter();

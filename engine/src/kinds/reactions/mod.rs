@@ -8,7 +8,6 @@ mod tests;
 
 pub(crate) use protocol::kinds::Reaction;
 
-use protocol::kinds::is_emoji;
 use protocol::{AccountId, Body, EntryRef};
 
 use crate::api::{Beside, Command, Error, Query, QueryResult, ReactionCount, ReactionView, Response};
@@ -17,8 +16,10 @@ use crate::kinds::{
 };
 use crate::store::{Read, Row, Rows, Table};
 
-/// Maximum number of accounts whose reactions to one post are read, withdrawn ones included.
+/// Accounts whose reactions to one post are read.
 const ACCOUNTS_MAX: usize = 100;
+/// The same with those that took theirs back: what bounds the work.
+const READ_MAX: usize = 2_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Reactions;
@@ -43,7 +44,7 @@ impl EntryKind for Reaction {
     }
 
     fn decorate(beside: &mut Beside, rows: &[Vec<Row>], context: &ViewContext<'_>) {
-        let more = rows.first().is_some_and(|rows| rows.len() >= ACCOUNTS_MAX);
+        let more = rows.first().is_some_and(|rows| is_cut(rows));
         beside.reactions = counted(&found(rows), more, context.viewer);
     }
 
@@ -65,11 +66,12 @@ impl KindState for Reactions {
         let Command::React { post, emoji } = command else {
             return None;
         };
-        let (post, emoji) = (*post, emoji.trim().to_owned());
-        Some(match emoji.is_empty() || is_emoji(&emoji) {
-            true => Ok(Some(Body::Reaction(Reaction { post, emoji }))),
-            false => Err(Error::NotFound),
-        })
+        let form = match emoji.trim() {
+            "" => Some(String::new()),
+            text => protocol::kinds::emoji(text),
+        };
+        let body = form.map(|emoji| Body::Reaction(Reaction { post: *post, emoji }));
+        Some(body.map(Some).ok_or(Error::NotAnEmoji))
     }
 
     fn query(&self, query: &Query, context: &ViewContext<'_>) -> Option<Step> {
@@ -82,9 +84,14 @@ impl KindState for Reactions {
 
 /// The reactions of many accounts, and that of the viewer, who may not be among them.
 fn reads(post: &EntryRef, viewer: Viewer) -> Vec<Read> {
-    let mut reads = vec![rows::last_of_each(post, ACCOUNTS_MAX)];
+    let mut reads = vec![rows::last_of_each(post, ACCOUNTS_MAX, READ_MAX)];
     reads.extend(viewer.me.map(|me| rows::last_of(post, &me)));
     reads
+}
+
+/// Whether accounts that reacted may be missing in the rows of many accounts.
+fn is_cut(rows: &[Row]) -> bool {
+    rows.len() >= READ_MAX || rows.iter().filter(|row| rows::is_full(row)).count() >= ACCOUNTS_MAX
 }
 
 /// The emoji of each account in the rows of [`reads`].

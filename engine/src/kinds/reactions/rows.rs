@@ -1,5 +1,6 @@
 //! Keys of the table of reactions. Its values are empty: a browser has keys in memory and values on its disk.
 
+use protocol::kinds::is_emoji;
 use protocol::{AccountId, EntryRef};
 
 use crate::kinds::{IndexRow, Precedence};
@@ -37,13 +38,15 @@ fn by_account(post: &EntryRef, account: &AccountId) -> Vec<u8> {
     key
 }
 
-/// Reads the last word of each account about a post.
-pub(super) fn last_of_each(post: &EntryRef, accounts_max: usize) -> Read {
+/// Reads the last word of each account about a post, until there are `enough` that did not take their reaction back.
+pub(super) fn last_of_each(post: &EntryRef, enough: usize, limit: usize) -> Read {
     Read::FirstOfEach {
         table: Table::Reactions,
         prefix: by_post(post),
         group: ACCOUNT_LEN,
-        limit: accounts_max,
+        bare: EMOJI_AT,
+        enough,
+        limit,
     }
 }
 
@@ -52,9 +55,14 @@ pub(super) fn last_of(post: &EntryRef, account: &AccountId) -> Read {
     Read::prefix(Table::Reactions, &by_account(post, account), 1)
 }
 
-/// Who reacted in a row, and with what; `None` if the reaction was taken back.
+/// Who reacted in a row, and with what; `None` if the reaction was taken back, or if an earlier version wrote what is no emoji.
 pub(super) fn reaction((key, _): &Row) -> Option<(AccountId, String)> {
     let account = AccountId(id_at(key, ACCOUNT_AT)?);
     let emoji = str::from_utf8(key.get(EMOJI_AT..)?).ok()?;
-    (!emoji.is_empty()).then(|| (account, emoji.to_owned()))
+    is_emoji(emoji).then(|| (account, emoji.to_owned()))
+}
+
+/// Whether a row was counted as one of `enough`.
+pub(super) fn is_full((key, _): &Row) -> bool {
+    key.len() > EMOJI_AT
 }

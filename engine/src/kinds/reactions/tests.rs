@@ -194,6 +194,72 @@ fn accounts_are_read_up_to_a_bound_and_the_own_reaction_always() {
 }
 
 #[test]
+fn reactions_that_were_taken_back_take_no_place_of_others() {
+    let post = post();
+    let precedence = |lamport| Precedence {
+        lamport,
+        device: DeviceId([1; 32]),
+        seq: lamport,
+    };
+    // Those with the smallest keys reacted and took it back, in either order of arrival.
+    let account = |n: u16| AccountId([[n as u8 + 1; 31].as_slice(), &[0]].concat().try_into().unwrap());
+    let index = |bench: &mut Bench, withdrawn: u16, real: u16| {
+        for n in 0..withdrawn {
+            let account = AccountId([[0, 0], n.to_be_bytes()].concat().repeat(8).try_into().unwrap());
+            let mut rows =
+                [(2, ""), (1, "👍")].map(|(at, emoji)| rows::of(&post, &account, &precedence(at), emoji));
+            if n % 2 == 0 {
+                rows.reverse();
+            }
+            rows.into_iter().for_each(|row| bench.ctx.write(row.put()));
+        }
+        for n in 0..real {
+            let row = rows::of(&post, &account(n), &precedence(1), "🎉");
+            bench.ctx.write(row.put());
+        }
+        bench.flush();
+    };
+    let mut bench = Bench::new(Viewer::default());
+    index(&mut bench, 150, 3);
+    assert_eq!(shown(&bench, &post), of(&[("🎉", 3, false)]));
+    assert!(!counts(&bench, &post)[0].more, "these are all");
+    assert_eq!(who(&bench, &post).len(), 3);
+
+    index(&mut bench, 150, 130);
+    let all = counts(&bench, &post);
+    assert_eq!((all[0].count, all[0].more), (100, true));
+
+    // The work has a bound; what is beyond it is not counted, and the view says that there may be more.
+    let me = Some(account(1));
+    let mut bench = Bench::new(Viewer { me });
+    index(&mut bench, 2_000, 3);
+    let all = counts(&bench, &post);
+    assert_eq!((all[0].count, all[0].more, all[0].mine), (1, true, true));
+}
+
+#[test]
+fn a_withdrawal_that_is_taken_out_of_the_store_gives_its_place_back() {
+    let (mut laptop, mut phone) = (Author::with_device(1, 0), Author::with_device(1, 1));
+    let post = post();
+    let write = |author: &mut Author, lamport, emoji: &str| {
+        let emoji = emoji.to_owned();
+        author.write_at(lamport, &Body::Reaction(Reaction { post, emoji }))
+    };
+    let (said, withdrawn) = (write(&mut laptop, 10, "👍"), write(&mut phone, 20, ""));
+    for order in [[&said, &withdrawn], [&withdrawn, &said]] {
+        let mut bench = Bench::new(Viewer::default());
+        for entry in order {
+            bench.index(entry);
+        }
+        assert_eq!(shown(&bench, &post), []);
+        bench.unindex(&withdrawn);
+        assert_eq!(shown(&bench, &post), of(&[("👍", 1, false)]));
+        bench.index(&withdrawn);
+        assert_eq!(shown(&bench, &post), []);
+    }
+}
+
+#[test]
 fn reactions_to_other_posts_are_not_counted() {
     let mut ada = Author::new(1);
     let mut bench = Bench::new(Viewer::default());
@@ -246,8 +312,9 @@ fn only_an_emoji_is_a_reaction() {
         Ok(Some(Body::Reaction(Reaction { post, emoji })))
     };
     assert_eq!(draft(" 👍 "), reaction("👍"));
-    assert_eq!(draft(""), reaction(""));
-    assert_eq!(draft("no"), Err(Error::NotFound));
+    assert_eq!(draft("❤"), reaction("❤\u{fe0f}"), "in the one form");
+    assert_eq!(draft(" "), reaction(""));
+    assert_eq!(draft("no"), Err(Error::NotAnEmoji));
     assert!(kinds.draft(&Command::DropClaim, Viewer::default()).is_none());
 }
 

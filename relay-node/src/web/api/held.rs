@@ -2,7 +2,8 @@
 //! request.
 
 use axum::Json;
-use axum::extract::{Path, Query as Parameters, State};
+use axum::extract::{FromRequestParts, Path, Query as Parameters, State};
+use axum::http::request::Parts;
 use data_encoding::BASE64URL_NOPAD;
 use engine::api::{
     Beside, Cursor, Error, FeedView, Page, PostView, ProfileView, Query, QueryResult, ReplyView, ThreadView,
@@ -192,18 +193,19 @@ fn posts(views: Vec<PostView>) -> Vec<Post> {
 /// The part of a timeline that is requested.
 #[derive(Debug, Deserialize)]
 pub(super) struct PageParameters {
-    limit: Option<u32>,
+    limit: Option<String>,
     cursor: Option<String>,
 }
 
 impl PageParameters {
     fn limit(&self) -> Result<u32, WebError> {
-        let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
-        if (1..=LIMIT_MAX).contains(&limit) {
-            Ok(limit)
-        } else {
-            Err(WebError::BadRequest("limit is a number from 1 to 100"))
-        }
+        let Some(text) = &self.limit else {
+            return Ok(LIMIT_DEFAULT);
+        };
+        let limit = text.parse().ok();
+        limit
+            .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+            .ok_or(WebError::BadRequest("limit is a number from 1 to 100"))
     }
 
     fn after(&self) -> Result<Option<Cursor>, WebError> {
@@ -213,6 +215,19 @@ impl PageParameters {
             .filter(|place| !place.is_empty() && place.len() <= CURSOR_BYTES_MAX)
             .map(|place| Some(Cursor(place)))
             .ok_or(NOT_A_CURSOR)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PageParameters {
+    type Rejection = WebError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, WebError> {
+        // Texts alone: it fails if one is there twice, or is no text.
+        let parameters = Parameters::try_from_uri(&parts.uri);
+        let Parameters(parameters) = parameters.map_err(|_| {
+            WebError::BadRequest("after the question mark there may be one limit and one cursor")
+        })?;
+        Ok(parameters)
     }
 }
 
@@ -237,7 +252,7 @@ async fn held_profile(api: &Api, account: AccountId) -> Result<ProfileView, WebE
 
 pub(super) async fn public_timeline(
     State(api): State<Api>,
-    Parameters(parameters): Parameters<PageParameters>,
+    parameters: PageParameters,
 ) -> Result<Json<Posts>, WebError> {
     Ok(Json(page(&api, Timeline::Public, &parameters).await?))
 }
@@ -245,7 +260,7 @@ pub(super) async fn public_timeline(
 pub(super) async fn account_timeline(
     State(api): State<Api>,
     Path(account): Path<String>,
-    Parameters(parameters): Parameters<PageParameters>,
+    parameters: PageParameters,
 ) -> Result<Json<Posts>, WebError> {
     let account = super::account(&account)?;
     let page = page(&api, Timeline::User(account), &parameters).await?;
@@ -302,11 +317,13 @@ fn thread_of(view: ThreadView, asked: EntryRef) -> Result<Thread, WebError> {
 #[cfg(test)]
 mod tests {
     use super::{BASE64URL_NOPAD, CURSOR_BYTES_MAX, Cursor, PageParameters, Posts, WebError};
+    use axum::extract::FromRequestParts as _;
+    use axum::http::Request;
     use engine::api::Page;
 
-    fn parameters(limit: Option<u32>, cursor: Option<&str>) -> PageParameters {
+    fn parameters(limit: Option<&str>, cursor: Option<&str>) -> PageParameters {
         PageParameters {
-            limit,
+            limit: limit.map(str::to_owned),
             cursor: cursor.map(str::to_owned),
         }
     }
@@ -315,12 +332,35 @@ mod tests {
     fn limits_are_checked() {
         for (limit, expected) in [
             (None, Some(30)),
-            (Some(1), Some(1)),
-            (Some(100), Some(100)),
-            (Some(0), None),
-            (Some(101), None),
+            (Some("1"), Some(1)),
+            (Some("100"), Some(100)),
+            (Some("0"), None),
+            (Some("101"), None),
+            (Some("-1"), None),
+            (Some("abc"), None),
+            (Some(""), None),
         ] {
             assert_eq!(parameters(limit, None).limit().ok(), expected, "{limit:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_refused_in_plain_words() {
+        let read = async |query: &str| {
+            let request = Request::get(format!("/?{query}")).body(()).unwrap();
+            PageParameters::from_request_parts(&mut request.into_parts().0, &()).await
+        };
+        assert_eq!(read("limit=7&other=1").await.unwrap().limit().unwrap(), 7);
+        assert_eq!(
+            read("limit=abc").await.unwrap().limit().unwrap_err().to_string(),
+            "limit is a number from 1 to 100"
+        );
+        for query in ["limit=1&limit=2", "cursor=a&cursor=b"] {
+            let refused = read(query).await;
+            assert!(
+                matches!(refused, Err(WebError::BadRequest(_))),
+                "{query}: {refused:?}"
+            );
         }
     }
 

@@ -144,13 +144,13 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Whether the app may have a page at this path: it is neither a file's, nor a hidden one's, nor one of the relay's
-/// own.
+/// Whether the app may have a page at this path: it is neither a file's, nor a hidden one's, nor one of the relay's own. Handles
+/// have dots as names of files do.
 fn is_page(path: &str) -> bool {
-    let mut segments = path.split('/');
-    let first = segments.next().unwrap_or_default();
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     let last = path.rsplit('/').next().unwrap_or_default();
-    !SERVICES.contains(&first) && !last.contains('.') && !path.split('/').any(is_hidden)
+    let is_handle = rest.is_empty() && (first.starts_with('@') || first.starts_with("%40"));
+    !SERVICES.contains(&first) && (is_handle || !last.contains('.')) && !path.split('/').any(is_hidden)
 }
 
 /// A dot in front, spelled out or percent-encoded.
@@ -256,6 +256,8 @@ mod tests {
             "/p/abc/def",
             "/settings",
             "/@ada.l/",
+            "/@ada.l",
+            "/%40ada.l",
             "/why-they-flock/",
         ] {
             let response = app.get(path, BROWSER);
@@ -288,6 +290,7 @@ mod tests {
         ] {
             assert!(app.is_missing(path, BROWSER), "{path}");
         }
+        assert!(!is_page("@a.b/c.js") && !is_page("a.b") && !is_page("u/@a.b"));
         assert!(is_page("@a.b/") && is_page("%40ada") && is_page("apis") && is_page(""));
     }
 

@@ -213,6 +213,7 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
         (!link.relay, link.rtt_ms.unwrap_or(u32::MAX), link.peer)
     });
     html! {
+        <div class="table__place">
         <table class="table" data-testid="links">
             <thead>
                 <tr>
@@ -252,6 +253,7 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
                 }) }
             </tbody>
         </table>
+        </div>
     }
 }
 

@@ -193,6 +193,11 @@ mod tests {
     }
 
     #[test]
+    fn what_the_picker_offers_is_taken() {
+        assert!(picker::EMOJI.into_iter().all(protocol::kinds::is_emoji));
+    }
+
+    #[test]
     fn an_emoji_is_given_and_none_takes_it_back() {
         let post = EntryRef::default();
         let emoji = "👍".to_owned();

@@ -1,6 +1,7 @@
 //! Where one chooses a reaction: a few common emoji, and a field for any other.
 
-use protocol::kinds::is_emoji;
+use engine::api::Error;
+use protocol::kinds::emoji;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, KeyboardEvent, MouseEvent};
 use yew::prelude::*;
@@ -8,10 +9,11 @@ use yew::prelude::*;
 use super::{PART, emoji_button, own, react, strings};
 use crate::ui::dom;
 use crate::ui::features::post::PostContext;
+use crate::ui::kit;
 use crate::ui::kit::form::{Field, Form, Kind};
 
-/// The emoji offered in the picker.
-const EMOJI: [&str; 6] = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
+/// The common ones.
+pub(super) const EMOJI: [&str; 6] = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
 /// The picker; one is open at a time.
 const PICKER: &str = "[data-testid=reaction-picker]";
 /// Its first button.
@@ -52,9 +54,9 @@ pub(super) fn picker(context: &PostContext<'_>) -> Html {
             open.set(PART, false);
         })
     };
-    let make = Callback::from(move |values: Vec<String>| match is_emoji(&values[0]) {
-        true => Ok(react(post, &values[0])),
-        false => Err(strings::NO_EMOJI.to_owned()),
+    let make = Callback::from(move |values: Vec<String>| match emoji(&values[0]) {
+        Some(emoji) => Ok(react(post, &emoji)),
+        None => Err(kit::strings::error_text(&Error::NotAnEmoji)),
     });
     let field = Field {
         id: "reaction-input",

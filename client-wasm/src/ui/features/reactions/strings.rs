@@ -7,7 +7,6 @@ use crate::ui::kit::strings::counted;
 pub const REACT: &str = "React";
 pub const PICKER: &str = "Choose a reaction";
 pub const OTHER: &str = "Another emoji";
-pub const NO_EMOJI: &str = "That is not one emoji.";
 pub const WHO: &str = "Who reacted";
 pub const KEY_REACT: &str = "React to the post";
 
