@@ -8,7 +8,7 @@
 
 use anyhow::Result;
 use serde::Deserialize;
-use starling_tests::user_steps::{all_at, first_visit, linked, post, texts};
+use starling_tests::user_steps::{all_at, first_visit, linked, post, sees, texts};
 use starling_tests::{Browser, Relay, testid};
 
 use crate::stored::{import, outdate};
@@ -72,9 +72,7 @@ async fn a_store_of_the_first_version_is_carried_over() -> Result<()> {
     reader
         .wait_attr(&testid("profile-held"), "data-complete", "true")
         .await?;
-    reader
-        .wait_for("document.querySelectorAll('[data-testid=post]').length >= 3")
-        .await?;
+    sees(&reader, "Written after").await?;
     let hers = texts(&reader).await?;
     for text in ["Written before the house was redrawn", "Written after"] {
         assert!(hers.iter().any(|post| post == text), "{text}: {hers:?}");

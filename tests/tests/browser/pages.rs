@@ -264,8 +264,7 @@ async fn look_in(page: &Page, name: &str, device: &str, (scheme, suffix): (Schem
         .await
 }
 
-/// What is wider than its column: elements of the page that reach out of it, and boxes whose content does. What is within a box that
-/// scrolls or clips does not count.
+/// What reaches out of its column. What is within a box that scrolls or clips does not count.
 const WIDER: &str = "(() => {
     const main = document.querySelector('main');
     if (!main) return [];
@@ -276,10 +275,7 @@ const WIDER: &str = "(() => {
     for (const element of main.querySelectorAll('*')) {
         const at = element.getBoundingClientRect();
         if (!at.width || element.closest('svg, dialog') || kept(element.parentElement)) continue;
-        const out = at.left < column.left - 1 || at.right > column.right + 1;
-        const style = getComputedStyle(element);
-        const spills = style.display !== 'inline' && style.overflowX === 'visible' && element.scrollWidth > element.clientWidth + 1;
-        if (out || spills) wider.push(names(element));
+        if (at.left < column.left - 1 || at.right > column.right + 1) wider.push(names(element));
     }
     const { scrollWidth, clientWidth } = document.documentElement;
     if (scrollWidth > clientWidth) wider.push('the document');

@@ -302,16 +302,18 @@ fn fact(term: &str, value: &Markup) -> Markup {
 /// On narrow screens each row is a block, each cell with its column's name.
 fn table<const N: usize>(testid: &str, head: [&str; N], rows: impl Iterator<Item = [Markup; N]>) -> Markup {
     html! {
-        table.table data-testid=(testid) {
-            thead { tr { @for name in head { th scope="col" { (name) } } } }
-            tbody {
-                @for row in rows {
-                    tr {
-                        @for (n, (name, cell)) in head.into_iter().zip(row).enumerate() {
-                            @if n == 0 {
-                                th scope="row" { (cell) }
-                            } @else {
-                                td data-label=(name) { (cell) }
+        div.table__place {
+            table.table data-testid=(testid) {
+                thead { tr { @for name in head { th scope="col" { (name) } } } }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            @for (n, (name, cell)) in head.into_iter().zip(row).enumerate() {
+                                @if n == 0 {
+                                    th scope="row" { (cell) }
+                                } @else {
+                                    td data-label=(name) { (cell) }
+                                }
                             }
                         }
                     }
