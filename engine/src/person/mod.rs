@@ -189,9 +189,9 @@ impl Person {
     }
 
     /// An entry came from a neighbour.
-    pub(crate) fn on_arrived(&mut self, ctx: &mut Ctx, entry: &VerifiedEntry) {
+    pub(crate) fn on_arrived(&mut self, ctx: &mut Ctx, log: &mut Log, entry: &VerifiedEntry) {
         if ctx.device() == Some(entry.header().device) {
-            self.own_feed.on_arrived(ctx, &entry.id());
+            self.own_feed.on_arrived(ctx, log, entry.header(), &entry.id());
         }
     }
 

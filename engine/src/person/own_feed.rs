@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use ordered::{Map, Set, sorted_by_key};
+use protocol::entry::Header;
 use protocol::kinds::Kind;
 use protocol::messages::FeedHead;
 use protocol::{Body, DeviceId, Entry, EntryId, Instant, codec};
@@ -43,11 +44,12 @@ pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// What was written meanwhile is published this long after the first question, whoever has not answered: somebody must
 /// not be able to keep a person silent.
 pub(super) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
-/// What neighbours hold beyond this copy is waited for this long: that it exists is their word alone.
+/// A person who writes waits this long for what neighbours say they hold beyond this copy: that it exists is their word
+/// alone. Once some of it has arrived it is proven, and the person waits for the rest.
 pub(super) const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Once some of it has arrived, which proves that this copy is behind, the rest is waited for as long as the next
-/// entry takes no longer than this: the largest entry over the slowest link that is of use.
-pub(super) const PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
+/// Nothing is published before what neighbours hold has arrived, unless the next entry takes longer than this: the largest
+/// entry, behind others, over the slowest link that is of use.
+pub(super) const PROGRESS_TIMEOUT: Duration = Duration::from_mins(1);
 /// Commands that wait for the check. Policy when full: further ones are refused.
 pub(super) const WAITING_MAX: usize = 64;
 /// Links whose neighbour has answered. Policy when full: further answers are not counted, and time ends the check.
@@ -67,13 +69,39 @@ enum State {
     Unanswered {
         since: Instant,
     },
-    /// A neighbour holds more: up to this number. `since`: when it said so, or when the last entry arrived.
-    Behind {
-        next_seq: u64,
-        since: Instant,
-        arrived: bool,
-    },
+    /// A neighbour holds more.
+    Behind(Behind),
     Checked,
+}
+
+/// What a neighbour holds beyond this copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Behind {
+    /// It has entries up to this number.
+    next_seq: u64,
+    /// The last of them; all zero if it did not say.
+    head: EntryId,
+    /// When it said so, or when the last of its entries arrived.
+    since: Instant,
+    /// Some arrived.
+    arrived: bool,
+}
+
+impl Behind {
+    /// Whether a person who writes waits.
+    fn must_wait(&self, now: Instant) -> bool {
+        self.arrived || now.since(self.since) < CATCH_UP_TIMEOUT
+    }
+
+    /// Whether it is all here, or nothing more of it comes. `own`: the entry here in the place of its last one. What was
+    /// written here meanwhile is not what the neighbour holds.
+    fn is_over(&self, now: Instant, own: Option<EntryId>) -> bool {
+        let here = own.is_some_and(|own| match self.head == EntryId::default() {
+            true => self.must_wait(now),
+            false => own == self.head,
+        });
+        here || now.since(self.since) >= PROGRESS_TIMEOUT
+    }
 }
 
 /// What an entry said that was taken back, or that a fork has made void.
@@ -189,7 +217,11 @@ impl OwnFeed {
                 since: ctx.now.instant,
             };
         }
-        let pending = matches!(self.state, State::Asked { .. } | State::Behind { .. });
+        let pending = match self.state {
+            State::Asked { .. } => true,
+            State::Behind(behind) => behind.must_wait(ctx.now.instant),
+            State::Unchecked | State::Unanswered { .. } | State::Checked => false,
+        };
         pending && !self.old_copy
     }
 
@@ -203,13 +235,10 @@ impl OwnFeed {
     }
 
     /// The commands that need not wait any more.
-    pub(crate) fn take_ready(&mut self) -> VecDeque<(RequestId, Command)> {
-        match self.state {
-            State::Checked | State::Unchecked | State::Unanswered { .. } => {
-                core::mem::take(&mut self.waiting)
-            }
-            _ if self.old_copy => core::mem::take(&mut self.waiting),
-            _ => VecDeque::new(),
+    pub(crate) fn take_ready(&mut self, ctx: &Ctx, net: &Net) -> VecDeque<(RequestId, Command)> {
+        match self.must_wait(ctx, net) {
+            true => VecDeque::new(),
+            false => core::mem::take(&mut self.waiting),
         }
     }
 
@@ -220,7 +249,7 @@ impl OwnFeed {
         match self.state {
             State::Unchecked if ctx.me().is_some() && !alone => self.state = State::Asked { since: now },
             // What is written without a network can be taken back.
-            State::Asked { .. } | State::Unanswered { .. } | State::Behind { .. } if alone => {
+            State::Asked { .. } | State::Unanswered { .. } | State::Behind(_) if alone => {
                 self.state = State::Unchecked;
                 self.compared = Set::new();
             }
@@ -231,18 +260,11 @@ impl OwnFeed {
         }
         let over = match self.state {
             State::Asked { .. } | State::Unanswered { .. } => self.is_answered(ctx, net),
-            State::Behind {
-                next_seq,
-                since,
-                arrived,
-            } => {
-                let own = ctx.device().and_then(|device| log.feeds.get(&device));
-                let patience = if arrived {
-                    PROGRESS_TIMEOUT
-                } else {
-                    CATCH_UP_TIMEOUT
-                };
-                own.is_none_or(|feed| feed.next_seq >= next_seq) || now.since(since) >= patience
+            State::Behind(behind) => {
+                let device = ctx.device();
+                let own =
+                    device.and_then(|device| log.holders.own_id(device, behind.next_seq.checked_sub(1)?));
+                behind.is_over(now, own)
             }
             State::Unchecked | State::Checked => false,
         };
@@ -257,7 +279,7 @@ impl OwnFeed {
             State::Asked { .. } => known.min(ctx.config.relays_target),
             State::Unanswered { since } if now.since(since) >= PUBLISH_TIMEOUT => return true,
             State::Unanswered { .. } => known.min(1),
-            State::Unchecked | State::Behind { .. } | State::Checked => return false,
+            State::Unchecked | State::Behind(_) | State::Checked => return false,
         };
         let (mut answered, mut relays) = (false, 0);
         for session in net.neighbours() {
@@ -302,22 +324,19 @@ impl OwnFeed {
         };
         if head.next_seq > next_seq {
             // Saying it again does not make anybody wait longer.
-            let (known, since, arrived) = match self.state {
+            let known = match self.state {
                 State::Checked => return,
-                State::Behind {
-                    next_seq,
-                    since,
-                    arrived,
-                } => (next_seq, since, arrived),
-                State::Unchecked | State::Asked { .. } | State::Unanswered { .. } => {
-                    (0, ctx.now.instant, false)
-                }
+                State::Behind(behind) => Some(behind),
+                State::Unchecked | State::Asked { .. } | State::Unanswered { .. } => None,
             };
-            self.state = State::Behind {
-                next_seq: head.next_seq.max(known),
-                since,
-                arrived,
-            };
+            if known.is_none_or(|known| known.next_seq < head.next_seq) {
+                self.state = State::Behind(Behind {
+                    next_seq: head.next_seq,
+                    head: head.head,
+                    since: known.map_or(ctx.now.instant, |known| known.since),
+                    arrived: known.is_some_and(|known| known.arrived),
+                });
+            }
             return;
         }
         let last = head.next_seq.checked_sub(1);
@@ -435,9 +454,10 @@ impl OwnFeed {
     }
 
     /// An entry of the own feed arrived: if it was taken back, others have it after all.
-    pub(super) fn on_arrived(&mut self, ctx: &mut Ctx, id: &EntryId) {
-        if let State::Behind { since, arrived, .. } = &mut self.state {
-            (*since, *arrived) = (ctx.now.instant, true);
+    pub(super) fn on_arrived(&mut self, ctx: &mut Ctx, log: &mut Log, header: &Header, id: &EntryId) {
+        log.holders.record_own(header.device, header.seq, *id);
+        if let State::Behind(behind) = &mut self.state {
+            (behind.since, behind.arrived) = (ctx.now.instant, true);
         }
         if self.set_aside.remove(id).is_some() {
             ctx.write(Op::Delete {

@@ -200,7 +200,7 @@ fn commands_beyond_the_bound_are_refused() {
 }
 
 #[test]
-fn what_neighbours_hold_beyond_this_copy_is_waited_for_only_so_long() {
+fn what_neighbours_say_they_hold_keeps_nobody_from_writing_for_long_nor_from_publishing() {
     let mut device = Device::restarted();
     let link = device.node.link(&Remote::peer(20));
     assert!(device.waits(1));
@@ -212,11 +212,17 @@ fn what_neighbours_hold_beyond_this_copy_is_waited_for_only_so_long() {
     device
         .node
         .pass(CATCH_UP_TIMEOUT - CHECK_TIMEOUT - Duration::from_millis(1));
-    assert!(!device.on_timer());
+    assert!(device.ready().is_empty());
     device.heard(next_seq + 2, EntryId([6; 32]));
     device.node.pass(Duration::from_millis(1));
-    assert!(device.on_timer(), "saying it again makes nobody wait longer");
-    assert_eq!(device.ready(), [1]);
+    assert!(!device.on_timer());
+    assert_eq!(device.ready(), [1], "saying it again makes nobody wait longer");
+    // What is written here now is not what the neighbour said it holds.
+    device.publish(8).expect("published");
+    device.publish(9).expect("published");
+    assert!(!device.on_timer() && !device.compared(link));
+    device.node.pass(PROGRESS_TIMEOUT - CATCH_UP_TIMEOUT);
+    assert!(device.on_timer());
 }
 
 #[test]
@@ -225,17 +231,16 @@ fn what_neighbours_hold_is_waited_for_as_long_as_it_arrives() {
     device.node.link(&Remote::peer(20));
     assert!(device.waits(1));
     device.heard(device.next_seq() + 3, EntryId([5; 32]));
-    // Stands for entries that are fetched over a slow link.
-    let arrived = device.publish(9).expect("published").entry.id;
-    device.person.own_feed.on_arrived(&mut device.node.ctx, &arrived);
-    device.node.pass(PROGRESS_TIMEOUT - Duration::from_millis(1));
-    assert!(!device.on_timer());
-    device.person.own_feed.on_arrived(&mut device.node.ctx, &arrived);
-    device.node.pass(PROGRESS_TIMEOUT - Duration::from_millis(1));
-    assert!(!device.on_timer());
-    assert!(device.ready().is_empty());
+    let almost = PROGRESS_TIMEOUT - Duration::from_millis(1);
+    for token in [8, 9] {
+        device.fetched(token);
+        device.node.pass(almost);
+        assert!(!device.on_timer());
+        assert!(device.ready().is_empty());
+    }
     device.node.pass(Duration::from_millis(1));
     assert!(device.on_timer());
+    assert_eq!(device.ready(), [1]);
 }
 
 #[test]
@@ -243,11 +248,14 @@ fn writing_goes_on_once_the_feed_has_caught_up() {
     let mut device = Device::restarted();
     device.node.link(&Remote::peer(20));
     assert!(device.waits(1));
-    device.heard(device.next_seq() + 1, EntryId([5; 32]));
+    let mut other = Device::restarted();
+    // The same key, so the same entry.
+    let expected = other.fetched(9);
+    device.heard(device.next_seq() + 1, expected);
     assert!(!device.on_timer());
-    // Stands for the entry that was fetched.
-    device.publish(9).expect("published");
+    assert_eq!(device.fetched(9), expected);
     assert!(device.on_timer());
+    assert_eq!(device.ready(), [1]);
 }
 
 #[test]
@@ -497,6 +505,7 @@ fn a_post_that_arrives_after_all_is_not_issued_again() {
     let taken_back: Vec<_> = device.own_entries();
     device.cut();
     let post = taken_back.last().expect("a post");
-    device.person.on_arrived(&mut device.node.ctx, post);
+    let Node { ctx, log, .. } = &mut device.node;
+    device.person.on_arrived(ctx, log, post);
     assert_eq!(device.person.own_feed.set_aside_len(), 1);
 }

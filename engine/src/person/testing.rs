@@ -269,8 +269,20 @@ impl Device {
     }
 
     pub(super) fn ready(&mut self) -> Vec<u64> {
-        let ready = self.person.own_feed.take_ready();
+        let Node { ctx, net, .. } = &self.node;
+        let ready = self.person.own_feed.take_ready(ctx, net);
         ready.iter().map(|(request, _)| request.0).collect()
+    }
+
+    /// An entry of the own feed arrives; it is signed here in place of the device's other copy.
+    pub(super) fn fetched(&mut self, token: u16) -> EntryId {
+        self.node.facts();
+        self.publish(token).expect("published");
+        let entries = self.own_entries();
+        let entry = entries.last().expect("an entry");
+        let Node { ctx, log, .. } = &mut self.node;
+        self.person.on_arrived(ctx, log, entry);
+        entry.id()
     }
 
     /// Whether neighbours may learn of the whole feed from now on.

@@ -456,9 +456,15 @@ impl Role {
         }
     }
 
-    pub(crate) fn on_appended(&mut self, ctx: &mut Ctx, parts: &Parts, entry: &VerifiedEntry, from: Source) {
+    pub(crate) fn on_appended(
+        &mut self,
+        ctx: &mut Ctx,
+        parts: &mut Parts,
+        entry: &VerifiedEntry,
+        from: Source,
+    ) {
         match self {
-            Self::Person(person) if from != Source::Own => person.on_arrived(ctx, entry),
+            Self::Person(person) if from != Source::Own => person.on_arrived(ctx, &mut parts.log, entry),
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
             Self::Relay(relay) => relay.on_appended(ctx, &parts.net, entry, from),
@@ -552,7 +558,7 @@ impl Role {
     /// Commands that waited for the check of the own feed.
     fn run_waiting(&mut self, ctx: &mut Ctx, parts: &mut Parts) {
         let ready = match self {
-            Self::Person(person) => person.own_feed.take_ready(),
+            Self::Person(person) => person.own_feed.take_ready(ctx, &parts.net),
             #[cfg(feature = "relay")]
             Self::Relay(_) => return,
         };
