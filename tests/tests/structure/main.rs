@@ -261,6 +261,38 @@ fn no_file_hides_a_second_noun() {
     assert!(long.is_empty(), "more than {LINES_MAX} lines: {long:#?}");
 }
 
+/// Whether a source file has an example in its documentation that would be compiled and run.
+fn has_doc_test(source: &str) -> bool {
+    let docs = source.lines().filter_map(|line| {
+        let line = line.trim_start();
+        line.strip_prefix("///").or_else(|| line.strip_prefix("//!"))
+    });
+    let mut open = false;
+    docs.filter_map(|line| line.trim_start().strip_prefix("```"))
+        .any(|language| {
+            open = !open;
+            open && !matches!(language.trim(), "text" | "json" | "toml" | "sh")
+        })
+}
+
+/// `scripts/test` runs the doc tests of `gossip` alone: for those of every crate Cargo compiles all dependencies once more.
+#[test]
+fn examples_in_the_documentation_of_crates_are_run() {
+    assert!(has_doc_test(
+        "/// ```text\n/// a\n/// ```\n//! ```\n//! f();\n//! ```"
+    ));
+    assert!(!has_doc_test("/// ```text\n/// a\n/// ```\nlet fence = \"```\";"));
+    let with: Vec<_> = tracked("*.rs")
+        .into_iter()
+        .filter(|path| has_doc_test(&read(path)))
+        .filter(|path| !path.starts_with(workspace_root().join("gossip")))
+        .collect();
+    assert!(
+        with.is_empty(),
+        "name their packages in scripts/test, too: {with:#?}"
+    );
+}
+
 /// Every `scripts/…` a text names.
 fn named_scripts(text: &str) -> BTreeSet<String> {
     let ends = |c: char| !(c.is_ascii_alphanumeric() || "/._-".contains(c));
