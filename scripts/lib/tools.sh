@@ -133,10 +133,19 @@ ensure_crate() {
   if "$command" --version 2>/dev/null | grep -qwF "$version"; then return; fi
   # Some programs do not say their version.
   if have "$command" && grep -qsF "\"$crate $version " "$TOOLS/.crates.toml"; then return; fi
+  if fetch_crate "$crate" "$version" && hash -r && have "$command"; then return; fi
   CARGO_TARGET_DIR="$TOOLS/build/$crate" build_step "Building $crate $version, once" "$seconds" \
     cargo install "$crate" --version "$version" "$@" --root "$TOOLS" --force
   rm -rf "$TOOLS/build/$crate"
   hash -r
+}
+
+# fetch_crate CRATE VERSION: a program that somebody built already, into .tools/. Only where cargo-binstall is installed, which knows
+# where such programs are and checks them; fails where there is none.
+fetch_crate() {
+  have cargo-binstall || return 1
+  say "Looking for a built $1 $2"
+  cargo binstall --no-confirm --disable-telemetry --strategies crate-meta-data,quick-install --root "$TOOLS" "$1@$2" >&2
 }
 
 # ensure_tool: like ensure_crate, for programs that run for a second: unoptimised they are built in a fifth of the time that
