@@ -9,7 +9,7 @@ use crate::store::{Batch, BatchId, Load, Op, Strictness};
 use crate::testing::Remote;
 use protocol::Timestamp;
 
-/// The store of a device that wrote two posts, follows somebody, knows a relay and holds a post of another account.
+/// The store of a device that wrote two posts, follows an account, knows a relay and holds a post of another account.
 fn store() -> MemoryStore {
     let mut peer = Peer::person();
     let mut bob = Author::new(2);

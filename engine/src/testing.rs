@@ -9,7 +9,7 @@ use protocol::link::handshake::{
     Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN, feature,
 };
 use protocol::messages::overlay::{Request, Wish};
-use protocol::messages::{Decoded, Message};
+use protocol::messages::{Decoded, FeedHead, Message};
 use protocol::{Instant, KeyPair, PeerId, Timestamp, VerifiedEntry};
 
 use crate::api::Transport;
@@ -339,5 +339,16 @@ impl Node {
         self.persist();
         self.facts();
         held
+    }
+}
+
+/// The head of a feed that ends with this entry.
+pub(crate) fn head(entry: &VerifiedEntry) -> FeedHead {
+    let header = entry.header();
+    FeedHead {
+        account: header.account,
+        device: header.device,
+        next_seq: header.seq + 1,
+        head: entry.id(),
     }
 }

@@ -140,7 +140,7 @@ ensure_crate() {
   hash -r
 }
 
-# fetch_crate CRATE VERSION: a program that somebody built already, into .tools/. Only where cargo-binstall is installed, which knows
+# fetch_crate CRATE VERSION: a prebuilt program, into .tools/. Only where cargo-binstall is installed, which knows
 # where such programs are and checks them; fails where there is none.
 fetch_crate() {
   have cargo-binstall || return 1

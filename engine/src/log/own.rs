@@ -124,8 +124,7 @@ impl Log {
         self.unsaved.clear();
     }
 
-    /// Whether an entry is one of this device that no other peer has confirmed to hold: as far as anybody knows it was
-    /// never written, and can be taken back.
+    /// Whether an entry is one of this device that no other peer has confirmed to hold, so that it can be taken back.
     pub(crate) fn is_unconfirmed(&self, ctx: &Ctx, device: &DeviceId, seq: u64) -> bool {
         ctx.device().as_ref() == Some(device) && self.holders.reach(device).0 <= seq
     }

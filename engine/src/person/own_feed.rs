@@ -41,8 +41,8 @@ use crate::store::{Op, Read, Rows, Table};
 /// A person who writes waits this long for neighbours to say how far they hold the own feed, and for known relays to
 /// become neighbours.
 pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-/// What was written meanwhile is published this long after the first question, whoever has not answered: somebody must
-/// not be able to keep a person silent.
+/// Entries written before the neighbours answered are published after this time even if no answer came: a neighbour that never
+/// answers must not be able to keep a device from publishing.
 pub(super) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(15);
 /// A person who writes waits this long for what neighbours say they hold beyond this copy: that it exists is their word
 /// alone. Once some of it has arrived it is proven, and the person waits for the rest.
@@ -323,7 +323,7 @@ impl OwnFeed {
             return;
         };
         if head.next_seq > next_seq {
-            // Saying it again does not make anybody wait longer.
+            // A repeated claim does not extend the wait.
             let known = match self.state {
                 State::Checked => return,
                 State::Behind(behind) => Some(behind),
@@ -446,8 +446,12 @@ impl OwnFeed {
     }
 
     fn set_aside(&mut self, ctx: &mut Ctx, entry: &Entry) {
+        let id = entry.signed.header.id();
+        // Those of a forked feed are read again at every start.
+        if self.set_aside.contains_key(&id) {
+            return;
+        }
         if let Some(said) = SetAside::of(entry) {
-            let id = entry.signed.header.id();
             ctx.write(Op::put(Table::Meta, set_aside_key(&id), &said));
             self.set_aside.insert(id, said);
         }

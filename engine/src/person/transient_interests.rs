@@ -8,7 +8,7 @@ use protocol::{AccountId, Instant};
 /// People whose feeds are wanted because an interface looks at them. Policy when full: the one not looked at for the
 /// longest goes.
 pub(super) const TRANSIENT_INTERESTS_MAX: usize = 64;
-/// Time that neighbours have to send a person's feed before the interface is told that nothing was found.
+/// Time that neighbours have to send a person's feed before the interface reports that nothing was found.
 const SEARCH: Duration = Duration::from_secs(8);
 
 #[derive(Clone, Copy, Debug)]

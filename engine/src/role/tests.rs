@@ -5,9 +5,9 @@ use protocol::messages::overlay::{
 };
 use protocol::messages::receipt::Receipt;
 use protocol::messages::{
-    Announced, Announcements, Compared, Credit, Decoded, Digest, Entries, FeedHead, ForkProof, Heads,
-    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays,
-    ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
+    Announced, Announcements, Compared, Credit, Decoded, Digest, Entries, ForkProof, Heads, Interests,
+    Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays, ResumeFailed,
+    SaltedAccount, Sketch, Verdict, Want,
 };
 use protocol::names::{NameAnswer, NameQuestion, RegistryId};
 use protocol::{EntryRef, VerifiedEntry};
@@ -19,7 +19,7 @@ use crate::io::{Config, LinkId, RequestId};
 use crate::kinds::testing::{Author, registry};
 use crate::log::records::meta;
 use crate::store::{Load, LoadId, Rows, Table};
-use crate::testing::Remote;
+use crate::testing::{Remote, head};
 
 type New = fn() -> Peer;
 
@@ -33,16 +33,6 @@ fn bob() -> (Author, Vec<VerifiedEntry>) {
     let mut entries = vec![bob.begin()];
     entries.extend((1..4).map(|n| bob.post(&n.to_string())));
     (bob, entries)
-}
-
-fn head(entry: &VerifiedEntry) -> FeedHead {
-    let header = entry.header();
-    FeedHead {
-        account: header.account,
-        device: header.device,
-        next_seq: header.seq + 1,
-        head: entry.id(),
-    }
 }
 
 /// A peer that holds Bob's first three entries, wants more, and is linked with a relay that it knows.

@@ -10,9 +10,9 @@ use crate::facts::Fact;
 use crate::io::LinkId;
 use crate::kinds::testing::Author;
 use crate::sync::sketch::{Cell, Item, Items, encode};
-use crate::sync::testing::{Peer, head};
+use crate::sync::testing::Peer;
 use crate::sync::{Remembered, Wanting};
-use crate::testing::{Node, Remote};
+use crate::testing::{Node, Remote, head};
 
 /// How far an end of a link holds a feed: the device, the number of entries and the id of the last one.
 type Held = (DeviceId, u64, EntryId);

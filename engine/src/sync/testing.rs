@@ -9,7 +9,7 @@ use crate::facts::{Ended, Fact};
 use crate::io::LinkId;
 use crate::kinds::testing::Author;
 use crate::net::Session;
-use crate::testing::{Node, Remote};
+use crate::testing::{Node, Remote, head};
 
 /// Wants these accounts.
 #[derive(Default)]
@@ -181,16 +181,6 @@ impl Peer {
     pub(super) fn held(&self, author: &Author) -> u64 {
         let feed = self.node.log.feeds.get(&author.device());
         feed.map_or(0, |feed| feed.next_seq)
-    }
-}
-
-pub(super) fn head(entry: &VerifiedEntry) -> FeedHead {
-    let header = entry.header();
-    FeedHead {
-        account: header.account,
-        device: header.device,
-        next_seq: header.seq + 1,
-        head: entry.id(),
     }
 }
 

@@ -10,11 +10,11 @@ use protocol::{AccountId, EntryId, VerifiedEntry, limits};
 use super::fetch::STALLED;
 use super::interests::{INTERESTS_MAX, RESUME_MIN};
 use super::serve::{GRANT_BYTES, WAITING_MAX};
-use super::testing::{Peer, entries, head, written};
+use super::testing::{Peer, entries, written};
 use super::{Remembered, Wanting};
 use crate::io::LinkId;
 use crate::kinds::testing::Author;
-use crate::testing::{Node, Remote, spoil};
+use crate::testing::{Node, Remote, head, spoil};
 
 /// What a test passes to every function of [`Sync`].
 macro_rules! call {

@@ -268,15 +268,18 @@ fn history(seed: u64) -> Unsafe {
     net.model.deaths
 }
 
+/// Everything that was typed, sorted.
+pub(crate) fn typed_texts(apps: &[App]) -> Vec<String> {
+    let typed = apps.iter().flat_map(|app| &app.typed);
+    let mut texts: Vec<String> = typed.map(|(text, _)| text.clone()).collect();
+    texts.sort();
+    texts
+}
+
 /// What was typed exists once, everybody shows the same, and the registry gave nothing to nobody.
 fn check(net: &mut Network, apps: &[App], relays: &[usize]) {
     let seed = net.seed;
-    let mut typed: Vec<String> = apps
-        .iter()
-        .flat_map(|app| &app.typed)
-        .map(|(text, _)| text.clone())
-        .collect();
-    typed.sort();
+    let typed = typed_texts(apps);
     let expected = net.page(relays[0], Timeline::Public);
     let mut texts: Vec<String> = expected.iter().map(|post| post.text.clone()).collect();
     texts.sort();

@@ -289,7 +289,7 @@ async fn fits(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// The names in the table of links that are broken inside a word.
+/// The names in the table of links that have a line break inside a word.
 const BROKEN: &str = "[...document.querySelectorAll('[data-testid=link] th bdi')].flatMap(name => {
     const text = name.firstChild;
     return [...text.data.matchAll(/\\S+/g)].filter(({ 0: word, index }) => {
