@@ -61,6 +61,8 @@ pub(crate) enum Fact {
     Interest { account: AccountId, on: bool },
     /// A relay is alive that was not known as such: it may be dialled.
     RelayFound(PeerId),
+    /// Which relays are members of the network changed; `gone`: those that are members no more.
+    Members { gone: Vec<PeerId> },
     /// A relay that this peer knows names the registry of its network.
     RegistryNamed(RegistryId),
 }

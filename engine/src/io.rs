@@ -9,6 +9,7 @@
 //! Adapters translate and never decide. Outputs are executed in order.
 
 use protocol::link::handshake::{Binding, Side};
+use protocol::messages::membership::InvitationSecret;
 use protocol::{Instant, PeerId, Timestamp};
 
 use crate::api::{Event, Request, Response, StoreState, Transport};
@@ -76,6 +77,8 @@ pub enum Input {
     LinkDown { link: LinkId },
     /// Dialling ended without a channel.
     DialFailed { peer: PeerId },
+    /// A relay is to become a member of a network.
+    Membership(MembershipInput),
     /// The adapter wants to open a channel to a peer and has a signaling message for it (see [`Output::Introduced`]).
     /// Neighbours forward it; it may be lost.
     Introduce {
@@ -159,6 +162,12 @@ pub enum Output {
         /// The message of its adapter.
         payload: Vec<u8>,
     },
+    /// A relay shows the secret of an invitation to this one: see whether it is valid, and use it up; answered by
+    /// [`Input::Invitation`].
+    Invitation {
+        link: LinkId,
+        secret: InvitationSecret,
+    },
     /// Ask this relay's registry; answered by `Named`. Requests are verified.
     Name {
         ticket: NameTicket,
@@ -213,6 +222,15 @@ pub enum Log {
         /// How long nothing was heard of it.
         silent: core::time::Duration,
     },
+    /// A relay became a member of the network, or is one no more.
+    Member {
+        peer: PeerId,
+        /// The member that invited it.
+        by: Option<PeerId>,
+        on: bool,
+    },
+    /// A relay accepted or refused this relay's invitation.
+    Joined { peer: PeerId, accepted: bool },
     /// The assignment of feeds to relays was recomputed.
     Placement {
         /// Relays with a share.
@@ -253,6 +271,26 @@ pub enum Log {
     },
 }
 
+/// How relays become members of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MembershipInput {
+    /// This relay's operator was given an invitation by the relay `peer`, which is linked now.
+    Join { peer: PeerId, secret: InvitationSecret },
+    /// Whether the secret of an [`Output::Invitation`] is valid. It is used up.
+    Invitation { link: LinkId, valid: bool },
+}
+
+/// Which relays are members of a relay's network: they are given feeds to keep, and their receipts count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Those that members invited.
+    Invited,
+    /// These, and no others.
+    Listed(Vec<PeerId>),
+    /// Every relay that keeps a link with a member and describes itself there.
+    Open,
+}
+
 /// What kind of peer this engine is.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -270,8 +308,8 @@ pub struct Config {
     pub anti_entropy: core::time::Duration,
     /// How often relays describe themselves. Two that are missing, and a half, make one suspect.
     pub relays_beat_every: core::time::Duration,
-    /// The relays that may be in the directory. `None`: any.
-    pub relays_allowed: Option<Vec<PeerId>>,
+    /// Which relays a relay takes for members of its network.
+    pub admission: Admission,
     /// How a browser ranks relays.
     pub routing: Routing,
     /// Number of relays that keep each account's feeds, if there are enough.
@@ -439,7 +477,7 @@ impl Config {
             feeds_max: 20_000,
             anti_entropy: core::time::Duration::from_secs(45),
             relays_beat_every: RELAYS_BEAT_EVERY,
-            relays_allowed: None,
+            admission: Admission::Open,
             routing: Routing::default(),
             replicas: REPLICAS,
             repair_grace: REPAIR_GRACE,
@@ -464,6 +502,7 @@ impl Config {
             feeds_max: 1_000_000,
             anti_entropy: core::time::Duration::from_secs(30),
             worker: true,
+            admission: Admission::Invited,
             ..Self::browser()
         }
     }

@@ -1,8 +1,7 @@
 //! Starling's engine: feeds, sync, views and social rules.
 //!
-//! Sans-I/O. One contract, stated in [`io`]: **one input, drain all outputs, then wait for the next deadline.** The
-//! same engine runs in a tab, in a relay, and many times over in one simulated network; the same seed and the same
-//! inputs give the same outputs.
+//! Sans-I/O. One contract, stated in [`io`]: **one input, drain all outputs, then wait for the next deadline.** The same
+//! engine runs in a tab, in a relay, and many times over in a simulated network; the same seed gives the same outputs.
 //!
 //! [`Engine`] is made of parts that know each other in one direction only, from the bottom: `log` keeps feeds,
 //! `relays` lists relays, `net` holds links and neighbours, `sync` exchanges entries, `kinds` knows what entries say,
@@ -163,6 +162,7 @@ impl Engine {
             Input::Routing(routing) => ctx.config.routing = routing,
             Input::Registry(registry) => parts.kinds.learn_registry(ctx, registry, true),
             Input::Named { ticket, answer } => role.on_registry_answer(ctx, ticket, answer),
+            Input::Membership(input) => role.on_membership(ctx, parts, input),
             Input::Network { online } => net.set_online(ctx, online),
             Input::Request { id, request } => self.on_request(id, request),
             Input::Tick => {}
@@ -237,6 +237,7 @@ impl Engine {
             Fact::Followed { account, on } => role.on_followed(ctx, parts, account, on),
             Fact::Interest { account, on } => role.on_interest(ctx, parts, account, on),
             Fact::RelayFound(peer) => net.learn(ctx, peer, true),
+            Fact::Members { gone } => role.on_members(ctx, parts, &gone),
             Fact::RegistryNamed(registry) => parts.kinds.learn_registry(ctx, registry, false),
         }
     }

@@ -72,10 +72,15 @@ impl Parts {
         }
     }
 
+    /// The neighbours, and whether each calls itself a relay.
+    pub(crate) fn neighbour_kinds(&self) -> Vec<(LinkId, bool)> {
+        let neighbours = self.net.neighbours();
+        neighbours.map(|session| (session.link, session.relay)).collect()
+    }
+
     pub(crate) fn on_directory_timer(&mut self, ctx: &mut Ctx) {
         let own = self.own_description();
-        let neighbours = self.net.neighbours();
-        let links: Vec<_> = neighbours.map(|session| (session.link, session.relay)).collect();
+        let links = self.neighbour_kinds();
         let near_relay = self.net.links_with_relay();
         self.directory.on_timer(ctx, own, &links, near_relay);
     }
@@ -86,7 +91,8 @@ impl Parts {
             return;
         };
         let known = self.net.known.contains(&session.peer);
-        self.directory.send_living(ctx, link, session.relay);
+        self.directory
+            .send_living(ctx, link, &session.peer, session.relay);
         self.net.ping(ctx, link);
         if known {
             self.lookups.send(ctx, &self.net);

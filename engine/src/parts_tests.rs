@@ -55,15 +55,14 @@ fn a_new_neighbour_is_pinged() {
 }
 
 #[test]
-fn a_relay_is_vouched_for_by_a_relay_that_this_device_knows() {
+fn a_relay_is_listed_if_a_relay_that_this_device_knows_describes_it() {
     let mut peer = Peer::person();
     let known = peer.link_known(&Remote::relay(20));
     describe(&mut peer, 21, known);
-    assert!(peer.parts.directory.vouches_for(&Remote::relay(21).id()));
+    assert!(peer.parts.directory.lists(&Remote::relay(21).id()));
     let stranger = peer.neighbour(&Remote::peer(22));
     describe(&mut peer, 23, stranger);
-    assert!(peer.parts.directory.lists(&Remote::relay(23).id()));
-    assert!(!peer.parts.directory.vouches_for(&Remote::relay(23).id()));
+    assert!(!peer.parts.directory.lists(&Remote::relay(23).id()));
 }
 
 #[test]

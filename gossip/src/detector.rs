@@ -257,6 +257,11 @@ impl<P: Copy + Ord + Debug> Detector<P> {
         self.deadline.min(self.last_tick + self.config.heartbeat_every)
     }
 
+    /// Forgets a peer that is not to be watched any more; no change is reported.
+    pub fn remove(&mut self, peer: &P) {
+        self.peers.remove(peer);
+    }
+
     /// What a peer seems to be; `None`: never heard of, or gone.
     #[must_use]
     pub fn state(&self, peer: &P) -> Option<State> {

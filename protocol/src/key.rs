@@ -24,6 +24,8 @@ pub enum Domain {
     Introduction,
     /// A relay's description of itself.
     Description,
+    /// A relay's statement about another relay's membership.
+    Vouch,
     /// A request to the registry of names.
     NameRequest,
     /// The registry's statement that a name belongs to an account.
@@ -45,6 +47,7 @@ impl Domain {
             Self::Signal => b"starling signal v1\0",
             Self::Introduction => b"starling introduction v1\0",
             Self::Description => b"starling description v1\0",
+            Self::Vouch => b"starling vouch v1\0",
             Self::NameRequest => b"starling name request v2\0",
             Self::NameReceipt => b"starling name receipt v1\0",
             Self::NameMark => b"starling name mark v1\0",

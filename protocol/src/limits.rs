@@ -44,6 +44,8 @@ pub const PEERS_PER_MESSAGE_MAX: usize = 16;
 pub const INTRODUCTION_HOPS_MAX: u8 = 8;
 /// Relays described in one message.
 pub const RELAYS_PER_MESSAGE_MAX: usize = 32;
+/// Statements about relays in one `Vouches` message.
+pub const VOUCHES_PER_MESSAGE_MAX: usize = 512;
 /// The address of a relay, in bytes.
 pub const RELAY_URL_LEN_MAX: usize = 200;
 /// A name of the registry, in bytes.

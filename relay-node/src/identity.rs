@@ -38,6 +38,24 @@ pub enum IdentityError {
 /// # Errors
 /// [`IdentityError`]. A file that is there and cannot be used is never replaced.
 pub fn load_or_create(data_dir: &Path) -> Result<KeyPair, IdentityError> {
+    if let Some(key) = load(data_dir)? {
+        return Ok(key);
+    }
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(IdentityError::Random)?;
+    let text = format!("{}\n", HEXLOWER_PERMISSIVE.encode(&seed));
+    write_durably(data_dir, KEY_FILE, &text).map_err(|source| IdentityError::Io {
+        path: data_dir.join(KEY_FILE),
+        source,
+    })?;
+    Ok(KeyPair::from_seed(&seed))
+}
+
+/// The key in `data_dir`; `None`: no relay was started there.
+///
+/// # Errors
+/// [`IdentityError`].
+pub fn load(data_dir: &Path) -> Result<Option<KeyPair>, IdentityError> {
     let path = data_dir.join(KEY_FILE);
     let failed = |source| IdentityError::Io {
         path: path.clone(),
@@ -55,15 +73,9 @@ pub fn load_or_create(data_dir: &Path) -> Result<KeyPair, IdentityError> {
                 .ok()
                 .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
                 .ok_or_else(|| IdentityError::Damaged(path.clone()))?;
-            Ok(KeyPair::from_seed(&seed))
+            Ok(Some(KeyPair::from_seed(&seed)))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut seed = [0; 32];
-            getrandom::fill(&mut seed).map_err(IdentityError::Random)?;
-            let text = format!("{}\n", HEXLOWER_PERMISSIVE.encode(&seed));
-            write_durably(data_dir, KEY_FILE, &text).map_err(failed)?;
-            Ok(KeyPair::from_seed(&seed))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error)),
     }
 }

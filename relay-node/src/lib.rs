@@ -14,6 +14,7 @@
 pub mod commands;
 pub mod config;
 pub mod identity;
+pub mod invitations;
 pub mod names;
 pub mod relay;
 pub mod web;

@@ -18,10 +18,11 @@ use tokio::task::JoinHandle;
 use crate::commands::LISTEN_FILE;
 use crate::config::{RegistryPlace, RelayRole, Settings};
 use crate::identity::{self, IdentityError};
+use crate::invitations;
 use crate::names::{self, Credentials, Embedded, Etcd, TxnError, TxnStore};
 use crate::web::admin::{self, Admin, Setup};
 use crate::web::site::{App, EmbeddedFiles};
-use crate::web::{self, About, Web};
+use crate::web::{self, About, Control, Web};
 use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
 use crate::websocket;
 use native::data_dir::{self, DataDir, DataDirError};
@@ -64,6 +65,9 @@ pub enum StartError {
     /// The admins could not be read or written.
     #[error("the list of admins cannot be read or written in the data folder; give this user access to it")]
     Admin(#[source] io::Error),
+    /// The token for commands could not be made.
+    #[error("the token for commands could not be made")]
+    Control(#[source] io::Error),
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
     Random(getrandom::Error),
@@ -113,6 +117,7 @@ pub struct Relay {
     answering: JoinHandle<()>,
     dialling: JoinHandle<()>,
     welcoming: JoinHandle<()>,
+    inviting: JoinHandle<()>,
     naming: Option<JoinHandle<()>>,
     measuring: Option<JoinHandle<()>>,
 }
@@ -159,11 +164,10 @@ impl Relay {
         let store = open_store(data_dir.path().to_owned(), settings.cache_mib << 20).await?;
         let fresh = seed()?;
         let keeps_names = settings.roles().contains(&RelayRole::Index);
-        let allowed = settings.allow_relay.iter().map(|key| key.0).collect();
         let config = Config {
             links_max: settings.links_max,
             relays_beat_every: Duration::from_millis(settings.heartbeat_ms),
-            relays_allowed: Some(allowed).filter(|allowed: &Vec<PeerId>| !allowed.is_empty()),
+            admission: settings.admission(),
             routing: settings.routing(),
             replicas: settings.replicas,
             repair_grace: Duration::from_secs(settings.repair_grace_s),
@@ -183,12 +187,16 @@ impl Relay {
             None
         };
         let (book, dials) = AddressBook::open(settings.join.clone());
+        let (shown, to_redeem) = tokio::sync::mpsc::channel(invitations::WAITING_MAX);
         let options = driver::Options {
             registry_queue: keeps_names.then_some(registry_queue),
+            invitations: Some(shown),
             ..driver::Options::new(config, seed()?, store, Arc::clone(&book))
         };
         let (driver, thread) = driver::start(options).map_err(StartError::Thread)?;
         driver.describe(describe(settings, peer, http)).await;
+        let folder = data_dir.path().to_owned();
+        let inviting = tokio::spawn(invitations::serve(driver.clone(), folder, to_redeem));
         let dialling = tokio::spawn(network::run(driver.clone(), book, dials, Connector::system()));
         let naming = txn_store.map(|txn_store| {
             let pace = names::Pace {
@@ -267,6 +275,7 @@ impl Relay {
                 ..GuardConfig::default()
             },
         );
+        let control = Control::open(driver.clone(), data_dir.path()).map_err(StartError::Control)?;
         let links = guard(settings.sockets_per_address_max);
         let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
         let signal = match roles.contains(&RelayRole::Signal) {
@@ -283,6 +292,7 @@ impl Relay {
             driver: driver.clone(),
             app: serves_app.then_some(app),
             admin: admin_here,
+            control: Some(control),
             guard: links.clone(),
         };
         let router = web.router(signal.merge(websocket::router(driver.clone(), links)));
@@ -312,6 +322,7 @@ impl Relay {
             answering,
             dialling,
             welcoming,
+            inviting,
             naming,
             measuring,
         })
@@ -376,6 +387,7 @@ impl Relay {
         // Its links have said goodbye by now.
         self.dialling.abort();
         self.welcoming.abort();
+        self.inviting.abort();
         for task in [self.naming, self.measuring].into_iter().flatten() {
             task.abort();
         }

@@ -257,6 +257,37 @@ impl Relay {
         self.spawn().await
     }
 
+    /// Arguments with which another relay becomes a member of its network.
+    ///
+    /// # Errors
+    /// If it issues no invitation.
+    pub fn join(&self) -> Result<[String; 2]> {
+        Ok([
+            "--join".to_owned(),
+            self.invitation(&format!("http://{}", self.host()))?,
+        ])
+    }
+
+    /// An invitation to its network, for a relay that reaches this one at `url`.
+    ///
+    /// # Errors
+    /// If it issues none.
+    pub fn invitation(&self, url: &str) -> Result<String> {
+        let mut command = std::process::Command::new(program()?);
+        let invited = command
+            .arg("invite")
+            .arg("--data-dir")
+            .arg(self.data.path())
+            .output()?;
+        let text = String::from_utf8(invited.stdout)?;
+        let secret = text
+            .split(['#', '\''])
+            .nth(2)
+            .filter(|_| invited.status.success());
+        let secret = secret.with_context(|| format!("{text}{}", String::from_utf8_lossy(&invited.stderr)))?;
+        Ok(format!("{url}#{secret}"))
+    }
+
     /// Arguments for its next start.
     pub fn also(&mut self, args: impl IntoIterator<Item = String>) {
         self.options.args.extend(args);

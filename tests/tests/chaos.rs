@@ -35,7 +35,7 @@ async fn relays(n: usize, more: &[&str]) -> Result<Vec<Relay>> {
         args.extend(["--sockets-per-address-max".to_owned(), "4096".to_owned()]);
         args.extend(more.iter().map(|arg| (*arg).to_owned()));
         if let Some(first) = relays.first() {
-            args.extend(["--join".to_owned(), format!("http://127.0.0.1:{}", first.port())]);
+            args.extend(first.join()?);
         }
         let options = RelayOptions {
             args,

@@ -32,13 +32,11 @@ async fn index_relays(n: usize, etcd: &Etcd, more: &[&str]) -> Result<Vec<Relay>
     let address = etcd.address();
     let mut relays: Vec<Relay> = Vec::new();
     for _ in 0..n {
-        let first = relays
-            .first()
-            .map(|first| format!("http://127.0.0.1:{}", first.port()));
+        let first = relays.first().map(Relay::join).transpose()?;
         let mut all = vec!["--registry", &address, "--names-per-minute", "1000000"];
         all.extend(more);
         if let Some(first) = &first {
-            all.extend(["--join", first]);
+            all.extend(first.iter().map(String::as_str));
         }
         let relay = Relay::start_with(args(&all)).await?;
         relay.log().wait(0, "registry opened").await?;
@@ -496,7 +494,7 @@ async fn has(peer: &NativePeer, name: &str) -> Option<()> {
 #[tokio::test]
 async fn without_any_index_relay_everything_but_claims_goes_on_and_claims_wait() -> Result<()> {
     let mut index = Relay::start_with(args(&["--roles", "index,signal", "--heartbeat-ms", "1000"])).await?;
-    let join = format!("http://127.0.0.1:{}", index.port());
+    let join = index.join()?[1].clone();
     let worker = Relay::start_with(args(&["--join", &join, "--heartbeat-ms", "1000"])).await?;
     worker.log().wait(0, "link established").await?;
     let (ada, bob) = (NativePeer::person("Ada").await?, NativePeer::person("Bob").await?);
@@ -549,7 +547,7 @@ async fn route(user: &str, at: &Relay) -> Result<(bool, String)> {
 async fn people_are_routed_to_by_their_names_and_dead_relays_delay_nobody() -> Result<()> {
     let weights = ["--heartbeat-ms", "1000", "--routing-distance", "0.5"];
     let index = Relay::start_with(args(&weights)).await?;
-    let join = format!("http://127.0.0.1:{}", index.port());
+    let join = index.join()?[1].clone();
     let worker = Relay::start_with(args(&["--join", &join, "--heartbeat-ms", "1000"])).await?;
     worker.log().wait(0, "link established").await?;
     let ada = NativePeer::person("Ada").await?;

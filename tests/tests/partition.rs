@@ -51,9 +51,9 @@ async fn relays(lan: &Lan, etcd: &Etcd) -> Result<Vec<Relay>> {
         args.extend(["--zone", site.name(), "--registry", &registry]);
         args.extend(["--registry-lead-s", "5", "--names-per-minute", "1000000"]);
         args.extend(["--sockets-per-address-max", "4096"]);
-        let first = relays.first().map(|first| format!("http://{}", first.host()));
+        let first = relays.first().map(Relay::join).transpose()?;
         if let Some(first) = &first {
-            args.extend(["--join", first]);
+            args.extend(first.iter().map(String::as_str));
         }
         let options = RelayOptions {
             args: args.into_iter().map(str::to_owned).collect(),

@@ -133,12 +133,17 @@ async fn a_stopped_relay_says_why_and_exits_in_order() -> Result<()> {
     Ok(())
 }
 
+/// Invited by the first of these, and told of the others.
 fn joining(relays: &[&Relay]) -> RelayOptions {
-    let join = relays
-        .iter()
-        .flat_map(|relay| ["--join".to_owned(), format!("http://127.0.0.1:{}", relay.port())]);
+    let mut args = Vec::new();
+    if let Some((first, others)) = relays.split_first() {
+        args.extend(first.join().expect("an invitation"));
+        for other in others {
+            args.extend(["--join".to_owned(), format!("http://{}", other.host())]);
+        }
+    }
     RelayOptions {
-        args: join.collect(),
+        args,
         ..RelayOptions::default()
     }
 }
@@ -375,15 +380,12 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
         TlsProxy::start(&certificates).await?,
     ];
     let authority = certificates.authority.to_str().context("a path")?.to_owned();
-    let behind = |proxy: &TlsProxy, join: Option<&TlsProxy>| {
+    let behind = |proxy: &TlsProxy, join: Option<String>| {
         let mut args = ["--heartbeat-ms", "1000", "--advertise"]
             .map(str::to_owned)
             .to_vec();
         args.push(proxy.url());
-        args.extend(
-            join.into_iter()
-                .flat_map(|join| ["--join".to_owned(), join.url()]),
-        );
+        args.extend(join.into_iter().flat_map(|join| ["--join".to_owned(), join]));
         let env = vec![("SSL_CERT_FILE".to_owned(), authority.clone())];
         RelayOptions {
             args,
@@ -394,7 +396,7 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
     let first = Relay::start_with(behind(&proxies[0], None)).await?;
     proxies[0].lead_to(first.port());
     // It is not reached any other way than through the proxy.
-    let second = Relay::start_with(behind(&proxies[1], Some(&proxies[0]))).await?;
+    let second = Relay::start_with(behind(&proxies[1], Some(first.invitation(&proxies[0].url())?))).await?;
     proxies[1].lead_to(second.port());
     // The third is configured with the second alone, and finds the first at its advertised address. Nobody vouched for
     // that authority to the fourth.
@@ -405,7 +407,7 @@ async fn relays_behind_proxies_that_speak_tls_are_linked_and_one_that_does_not_t
         ..RelayOptions::default()
     };
     let (third, fourth) = tokio::try_join!(
-        Relay::start_with(behind(&third_proxy, Some(&proxies[1]))),
+        Relay::start_with(behind(&third_proxy, Some(second.invitation(&proxies[1].url())?))),
         Relay::start_with(mistrusts)
     )?;
     third_proxy.lead_to(third.port());

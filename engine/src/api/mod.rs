@@ -14,7 +14,7 @@ mod relays;
 
 use protocol::kinds::ReplyTo;
 use protocol::names::NameAnswer;
-use protocol::{AccountId, DeviceId, EntryRef};
+use protocol::{AccountId, DeviceId, EntryRef, PeerId};
 use serde::{Deserialize, Serialize};
 
 pub use device::{Connection, DeviceView, MeView, StatusView, StoreState};
@@ -23,7 +23,9 @@ pub use network::{LinkView, NetworkView, Transport};
 pub use people::{FeedView, HolderView, ProfileView};
 pub use posts::{Cursor, Durability, Page, PostView, ReplyView, ThreadView, Timeline};
 pub use reactions::{ReactionCount, ReactionView};
-pub use relays::{RelayState, RelayView, RepairView, ReplicaView, ReplicasView, ScoreView};
+pub use relays::{
+    MemberView, MembersView, RelayState, RelayView, RepairView, ReplicaView, ReplicasView, ScoreView,
+};
 
 /// One request of an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +139,10 @@ pub enum Command {
     /// to date. Done when each has answered or its link has ended: a caller that cannot wait that long sets its own
     /// limit. For relays.
     CheckReplicas { account: AccountId },
+    /// Make a relay a member of this relay's network. For relays.
+    InviteRelay { relay: PeerId },
+    /// Withdraw a relay's membership. For relays.
+    ExpelRelay { relay: PeerId },
 }
 
 /// What a command did.
@@ -241,6 +247,8 @@ pub enum Query {
     Status,
     /// Links, feeds, traffic → [`QueryResult::Network`].
     Network,
+    /// The members of this relay's network → [`QueryResult::Members`]. For relays.
+    Members,
 }
 
 /// The answer to a [`Query`].
@@ -268,6 +276,8 @@ pub enum QueryResult {
     Status(StatusView),
     /// The network page.
     Network(NetworkView),
+    /// The members of a relay's network.
+    Members(MembersView),
 }
 
 /// What entries of each kind say about a post. A kind adds a field; the JSON API of relays shows them all under these

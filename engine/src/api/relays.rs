@@ -1,7 +1,7 @@
 //! Relays: what they say of themselves, how they do, and which of them keep what.
 
-use protocol::PeerId;
 use protocol::messages::directory::Description;
+use protocol::{PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How a relay seems to do. Who does better comes first.
@@ -13,6 +13,8 @@ pub enum RelayState {
     Suspect,
     /// Silent for long.
     Dead,
+    /// It left its network in order.
+    Left,
 }
 
 /// A relay of the directory.
@@ -88,4 +90,47 @@ pub struct ScoreView {
     /// What it is one divided by, term by term, in tenths: replication delay, response time, distance and errors, each
     /// with its weight.
     pub parts: [u32; 4],
+}
+
+/// The members of a relay's network, as that relay sees them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembersView {
+    /// Every relay that describes itself is a member.
+    pub open: bool,
+    /// The settings list the members.
+    pub listed: bool,
+    /// This relay is one of them. In an open network only this relay.
+    pub members: Vec<MemberView>,
+    /// Linked relays that are no members and wait for an invitation by this one.
+    pub asking: Vec<PeerId>,
+    /// `false`: this relay joined a network, and no member of it invites this relay, which the others treat as a guest.
+    pub invited: bool,
+    /// The relay that expelled this one.
+    pub expelled_by: Option<PeerId>,
+    /// Relays that refused this relay's invitation.
+    pub refused: Vec<PeerId>,
+}
+
+/// A member of a relay's network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberView {
+    pub relay: PeerId,
+    /// The URL it advertises; empty: none is known.
+    pub url: String,
+    pub state: RelayState,
+    /// It is the relay that answers.
+    pub this: bool,
+    /// It is a neighbour of the relay that answers.
+    pub linked: bool,
+    /// The member that invited it; `None`: this relay joined its network, or it is this relay.
+    pub invited_by: Option<PeerId>,
+    /// When it was invited, by the inviter's clock.
+    pub invited_at: Option<Timestamp>,
+    /// The members that nobody else vouches for: they go with it if it is expelled.
+    pub goes: Vec<PeerId>,
+    /// Whether all members accept that the relay that answers expels it: it joined through that relay. Otherwise the
+    /// expulsion counts at that relay alone.
+    pub expels_everywhere: bool,
+    /// Of the accounts whose feeds the relay that answers holds, how many it keeps as one of their replicas.
+    pub accounts: u64,
 }

@@ -15,6 +15,8 @@ pub(crate) mod meta {
     pub(crate) const REGISTRY: &[u8] = b"registry";
     /// A relay that has been one of several; present from then on.
     pub(crate) const NETWORKED: &[u8] = b"networked";
+    /// Prefix: signer and subject of a statement about a member.
+    pub(crate) const VOUCH: &[u8] = b"vouch:";
     /// Prefix: what is asked of the registry; a post's id if it is the post's slug, nothing if it is the account's
     /// name.
     pub(crate) const CLAIM: &[u8] = b"claim";

@@ -44,6 +44,11 @@ impl KnownRelays {
         self.urls.get(peer).map(|url| !url.is_empty())
     }
 
+    /// All relays this peer knows.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.urls.keys().copied()
+    }
+
     /// The relays chosen from the directory.
     pub(crate) fn chosen(&self) -> impl Iterator<Item = PeerId> + '_ {
         let chosen = self.urls.iter().filter(|(_, url)| !url.is_empty());
@@ -100,6 +105,16 @@ impl Net {
             key: relay.0.to_vec(),
         });
         self.known.urls.remove(relay);
+    }
+
+    /// A relay is no member of the network any more.
+    pub(crate) fn on_member_gone(&mut self, ctx: &mut Ctx, relay: &PeerId) {
+        if self.known.contains(relay) {
+            self.forget_relay(ctx, relay);
+        }
+        if let Some(link) = self.link_to(relay) {
+            self.close(ctx, link, "not a member of this network any more");
+        }
     }
 
     /// Peers that could be dialled became known.

@@ -230,8 +230,8 @@ impl Net {
             age_s: told.age_s,
         };
         let hearsay = |told: &Descriptor| match directory.mode() {
-            DirectoryMode::Relay => false,
-            // A person's device takes relays from the directory alone.
+            // Every peer takes relays from the directory alone.
+            DirectoryMode::Relay => told.relay && !self.is_anchor(directory, &told.peer),
             DirectoryMode::Device => told.relay && !self.known.contains(&told.peer),
         };
         let all = |peers: &[Descriptor]| {
@@ -304,8 +304,9 @@ impl Net {
         match output {
             membership::Output::Dial(peer) => self.dial(ctx, directory, peer),
             membership::Output::Send(peer, message) => {
-                if let Some(link) = self.link_to(&peer) {
-                    ctx.send(link, &to_wire(message));
+                let message = to_wire(message, |peer| !self.is_guest_relay(directory, peer));
+                if let Some((link, message)) = self.link_to(&peer).zip(message) {
+                    ctx.send(link, &message);
                 }
             }
             membership::Output::Close(peer, why) => {
@@ -358,6 +359,12 @@ impl Net {
         ctx.emit(Output::Dial { peer, relay, url });
     }
 
+    /// Whether a linked peer is a relay of another network: others are not told of it, and so do not dial it.
+    fn is_guest_relay(&self, directory: &Directory, peer: &PeerId) -> bool {
+        let session = self.link_to(peer).and_then(|link| self.session(link));
+        session.is_some_and(|session| session.relay) && !self.is_anchor(directory, peer)
+    }
+
     /// Whether `peer` is a relay that is none of this device's: those keep feeds for the people linked with them, so a
     /// device that links with every relay it hears of would make each keep everything. Without a relay of its own, any
     /// will do.
@@ -378,15 +385,19 @@ impl Net {
     }
 }
 
-fn to_wire(message: membership::Message<PeerId>) -> Message {
+/// `None`: it is about a peer that is not `named` to others.
+fn to_wire(message: membership::Message<PeerId>, named: impl Fn(&PeerId) -> bool) -> Option<Message> {
     let described = |told: membership::Descriptor<PeerId>| Descriptor {
         peer: told.peer,
         relay: told.anchor,
         heartbeat: told.heartbeat,
         age_s: told.age_s,
     };
-    let all = |peers: Vec<membership::Descriptor<PeerId>>| peers.into_iter().map(described).collect();
-    match message {
+    let all = |peers: Vec<membership::Descriptor<PeerId>>| {
+        let named = peers.into_iter().filter(|told| named(&told.peer));
+        named.map(described).collect()
+    };
+    Some(match message {
         membership::Message::Request {
             wish,
             heartbeat,
@@ -414,6 +425,7 @@ fn to_wire(message: membership::Message<PeerId>) -> Message {
         }),
         membership::Message::Refuse { peers } => Message::Refuse(Others { peers: all(peers) }),
         membership::Message::Leave { peers } => Message::Leave(Others { peers: all(peers) }),
+        membership::Message::ForwardJoin { newcomer, .. } if !named(&newcomer.peer) => return None,
         membership::Message::ForwardJoin { newcomer, ttl } => Message::ForwardJoin(ForwardJoin {
             newcomer: described(newcomer),
             ttl,
@@ -433,5 +445,5 @@ fn to_wire(message: membership::Message<PeerId>) -> Message {
             echo,
             held_ms,
         }),
-    }
+    })
 }

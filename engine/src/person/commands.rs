@@ -208,6 +208,8 @@ impl Person {
                 | Command::SetRelaysOnly { .. }
                 | Command::RebuildViews
                 | Command::CheckReplicas { .. }
+                | Command::InviteRelay { .. }
+                | Command::ExpelRelay { .. }
         );
         if self.identity.is_some() && signs && self.own_feed.must_wait(ctx, net) {
             if !self.own_feed.wait(request, command) {

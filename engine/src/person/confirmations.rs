@@ -71,7 +71,7 @@ impl Person {
         let direct = receipt.relay == session.peer;
         let account = log.feeds.get(&receipt.device).map(|feed| feed.account);
         let mine = account.filter(|account| ctx.is_me(account));
-        if direct || (known && directory.vouches_for(&receipt.relay)) {
+        if direct || (known && directory.lists(&receipt.relay)) {
             let keeps = known && directory.may_keep(&receipt.relay);
             let confirmed = Confirmed {
                 peer: receipt.relay,

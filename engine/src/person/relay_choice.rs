@@ -123,7 +123,7 @@ impl RelayChoice {
             let peer = relay.relay;
             let score = self.score_of(ctx, net, relay, &replicas).1;
             let chosen = net.known.is_chosen(&peer);
-            let serves = directory.vouches_for(&peer)
+            let serves = directory.lists(&peer)
                 && !relay.url.is_empty()
                 && relay.roles & role::WORKER != 0
                 && relay.capacity > 0;

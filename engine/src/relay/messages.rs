@@ -93,6 +93,15 @@ impl Relay {
             Message::Presence(clients) => {
                 self.presence.on_presence(net, directory, link, clients);
             }
+            Message::Vouches(vouches) => {
+                self.joining
+                    .on_vouches(ctx, net, &mut self.members, link, vouches);
+            }
+            Message::JoinRequest(request) => {
+                self.joining
+                    .on_join_request(ctx, net, &self.members, link, request);
+            }
+            Message::JoinAnswer(answer) => self.joining.on_join_answer(ctx, net, link, answer),
             Message::NameQuestion(asked) => {
                 let route = Route {
                     net,

@@ -3,6 +3,7 @@
 //!
 //! [`placement`] says which relays keep whose feeds and [`cache`] what is held beside that; [`repair`] says how far
 //! this relay is with it. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do.
+//! [`members`] says which relays belong to the network, and [`joining`] how they come to.
 //! [`subscriptions`] and [`interest_cache`] hold what linked people want; [`receipts`], [`presence`] and
 //! [`name_proxy`] serve them.
 //!
@@ -15,6 +16,8 @@ mod audit;
 mod cache;
 mod interest;
 mod interest_cache;
+mod joining;
+mod members;
 mod messages;
 mod name_proxy;
 mod peer_has;
@@ -30,13 +33,14 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use protocol::messages::membership::{InvitationSecret, Stance};
 use protocol::messages::receipt::Receipt;
 use protocol::messages::{Interests, Message, SaltedAccount};
 use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, Instant, PeerId, VerifiedEntry};
 use rand_core::Rng;
 
-use crate::api::{Event, RelayState, ReplicaView, ReplicasView};
+use crate::api::{Event, MemberView, MembersView, RelayState, ReplicaView, ReplicasView};
 use crate::ctx::Ctx;
 use crate::facts::{Ended, Source};
 use crate::io::{Config, LinkId, Log as Line, NameTicket};
@@ -52,6 +56,8 @@ use audit::{Audit, Audits, Question};
 use cache::{Cache, Demand, Dropped};
 use interest::want_from_relays;
 use interest_cache::InterestCache;
+use joining::Joining;
+use members::Members;
 use messages::Checks;
 use name_proxy::NameProxy;
 use peer_has::PeerHas;
@@ -74,6 +80,8 @@ pub(crate) struct RelayParts<'a> {
 #[derive(Debug)]
 pub(crate) struct Relay {
     own: PeerId,
+    members: Members,
+    joining: Joining,
     placement: Placement,
     repair: Repair,
     peer_has: PeerHas,
@@ -91,6 +99,8 @@ impl Relay {
     pub(crate) fn new(config: &Config, own: PeerId, now: Instant) -> Self {
         Self {
             own,
+            members: Members::new(own, config.admission.clone()),
+            joining: Joining::default(),
             placement: Placement::new(config, own),
             repair: Repair::new(config, now),
             peer_has: PeerHas::default(),
@@ -108,8 +118,10 @@ impl Relay {
     // The store.
 
     /// A row of the `Meta` table. `None`: it is this role's row, and damaged.
-    pub(crate) fn restore_row(&mut self, log: &mut Log, key: &[u8]) -> Option<()> {
-        if key == meta::NETWORKED {
+    pub(crate) fn restore_row(&mut self, log: &mut Log, key: &[u8], value: &[u8]) -> Option<()> {
+        if let Some(vouch) = joining::stored(key, value) {
+            self.members.restore(vouch?);
+        } else if key == meta::NETWORKED {
             self.repair.restore_networked();
         } else if let Some(number) = cache::dropped_feed(key) {
             let number = number?;
@@ -122,6 +134,7 @@ impl Relay {
 
     /// The store has been read: goes on deleting what was being deleted.
     pub(crate) fn on_ready(&mut self, ctx: &mut Ctx) {
+        self.members.compute();
         self.cache.continue_deleting(ctx);
     }
 
@@ -129,6 +142,7 @@ impl Relay {
 
     /// Once a second.
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>) {
+        self.joining.on_timer(ctx, parts.net, &mut self.members);
         self.names.on_timer(ctx);
         self.checks.on_timer(ctx);
         if !parts.directory.suspects_partition() {
@@ -145,6 +159,7 @@ impl Relay {
 
     /// The interval of anti-entropy: asks one neighbouring relay at random for one random entry that it said it has.
     pub(crate) fn on_anti_entropy(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, sync: &mut Sync) {
+        self.joining.on_anti_entropy(ctx, net, &self.members);
         let has_something = |session: &Session| {
             session.neighbour && session.relay && self.peer_has.of(session.link).is_some()
         };
@@ -169,6 +184,76 @@ impl Relay {
         if let Some(unanswered) = unanswered {
             self.judge_audit(ctx, net, log, sync, link, unanswered);
             self.checks.end(ctx, link);
+        }
+    }
+
+    // Members.
+
+    /// The relays that the directory may list; `None`: any.
+    pub(crate) fn listed(&self) -> Option<ordered::Set<PeerId>> {
+        (!self.members.is_open()).then(|| self.members.all().clone())
+    }
+
+    /// An operator was given an invitation by `peer`.
+    pub(crate) fn join(&mut self, ctx: &mut Ctx, net: &Net, peer: PeerId, secret: InvitationSecret) {
+        self.joining.join(ctx, net, &mut self.members, peer, secret);
+    }
+
+    /// Whether the secret that was shown on a link is valid.
+    pub(crate) fn on_invitation(&mut self, ctx: &mut Ctx, net: &Net, link: LinkId, valid: bool) {
+        self.joining
+            .on_invitation(ctx, net, &mut self.members, link, valid);
+    }
+
+    /// The operator invites relays, or expels them.
+    pub(crate) fn state(&mut self, ctx: &mut Ctx, net: &Net, relay: PeerId, stance: Stance) {
+        self.joining.state(ctx, net, &mut self.members, relay, stance);
+    }
+
+    /// The members as an operator sees them.
+    pub(crate) fn members_view(&self, net: &Net, log: &Log, directory: &Directory) -> MembersView {
+        let view = |peer: &PeerId| self.member_view(net, log, directory, *peer);
+        MembersView {
+            open: self.members.is_open(),
+            listed: !self.members.is_open() && !self.members.is_by_invitation(),
+            members: self.members.all().iter().map(view).collect(),
+            asking: self.joining.asking().collect(),
+            invited: !self.members.waits_for_invitation(),
+            expelled_by: self.members.expelled_by(),
+            refused: net
+                .known
+                .peers()
+                .filter(|peer| self.joining.is_refused(peer))
+                .collect(),
+        }
+    }
+
+    fn member_view(&self, net: &Net, log: &Log, directory: &Directory, peer: PeerId) -> MemberView {
+        let this = peer == self.own;
+        let invited = self.members.inviter(&peer);
+        let mut goes: Vec<PeerId> = Vec::new();
+        if !this && self.members.is_by_invitation() {
+            let remaining = self.members.without(&peer);
+            let gone = self.members.all().iter();
+            goes.extend(gone.filter(|other| **other != peer && !remaining.contains(*other)));
+        }
+        MemberView {
+            relay: peer,
+            url: match directory.own_description().filter(|_| this) {
+                Some(own) => own.url.clone(),
+                None => directory.url_of(&peer).unwrap_or_default(),
+            },
+            state: self.state_of(directory, &peer).unwrap_or(RelayState::Dead),
+            this,
+            linked: net.is_neighbour(&peer),
+            invited_by: invited.map(|vouch| vouch.by),
+            invited_at: invited.map(|vouch| vouch.at),
+            goes,
+            expels_everywhere: this || self.members.counts_everywhere(&peer),
+            accounts: match this {
+                true => 0,
+                false => self.placement.assigned_len(&log.feeds, &peer) as u64,
+            },
         }
     }
 
@@ -216,6 +301,11 @@ impl Relay {
     pub(crate) fn hand_over(&mut self, ctx: &mut Ctx, for_good: bool) {
         self.repair.hand_over(for_good);
         ctx.wake();
+    }
+
+    /// Whether it was to leave its network, and the others hold what it had.
+    pub(crate) fn has_handed_over(&self) -> bool {
+        self.repair.has_handed_over()
     }
 
     /// Sees how far this relay is with what it should hold, and emits that if it changed.
@@ -271,12 +361,14 @@ impl Relay {
     // Neighbours.
 
     /// A peer became a neighbour, and is sent interests.
-    pub(crate) fn on_neighbour_up(&mut self, net: &Net, link: LinkId) {
+    pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, net: &Net, link: LinkId) {
         let Some(session) = net.session(link) else {
             return;
         };
         self.repair.on_interests_sent(link);
-        if !session.relay {
+        if session.relay {
+            self.joining.on_neighbour_up(ctx, &self.members, session);
+        } else {
             self.subscriptions.add_link(link, session.account);
         }
     }
@@ -296,6 +388,7 @@ impl Relay {
         }
         self.peer_has.on_session_down(link);
         self.repair.on_session_down(link);
+        self.joining.on_session_down(link);
         self.audits.on_session_down(link);
         self.presence.on_session_down(link);
         self.names.on_session_down(ctx, link);

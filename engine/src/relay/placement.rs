@@ -150,6 +150,16 @@ impl Placement {
         }
     }
 
+    /// Of the accounts held here, how many a member keeps.
+    pub(crate) fn assigned_len(&self, feeds: &Feeds, peer: &PeerId) -> usize {
+        match (self.index_of(peer), self.divided) {
+            (None, _) => 0,
+            (Some(_), true) => self.assigned_to(feeds, peer).len(),
+            // Every member keeps everything.
+            (Some(_), false) => feeds.accounts().count(),
+        }
+    }
+
     /// The accounts held here that are assigned to other relays alone; none while every member keeps everything.
     pub(crate) fn held_beside(&self, feeds: &Feeds) -> Vec<AccountId> {
         match self.divided {

@@ -5,8 +5,8 @@
 //! about, and learns no other one.
 //!
 //! Invariant: what a neighbour says replaces what it said before, and is forgotten with its link. It counts while the
-//! neighbour is alive and describes itself as serving the app. It cannot be checked: where any relay is admitted
-//! ([`crate::Config::relays_allowed`]) it is that relay's own claim.
+//! neighbour is alive and describes itself as serving the app. It cannot be checked: in an open network
+//! ([`crate::io::Admission`]) it is that relay's own claim.
 
 use core::time::Duration;
 

@@ -3,7 +3,7 @@ use protocol::messages::{Message, Presence, SaltedAccount};
 use protocol::{AccountId, PeerId};
 
 use super::SEND_INTERVAL;
-use crate::io::LinkId;
+use crate::io::{Admission, LinkId};
 use crate::relay::testing::{World, account, relay_peer, worker};
 
 fn with_roles(roles: u8) -> Description {
@@ -126,7 +126,7 @@ fn what_is_said_counts_while_the_relay_serves_the_app_and_only_if_this_one_keeps
     assert_eq!(served_by(&world, 1), [], "it was not listened to");
 
     // Nor to a relay that is not of the network.
-    let mut world = World::new(|config| config.relays_allowed = Some(vec![relay_peer(0)]));
+    let mut world = World::new(|config| config.admission = Admission::Listed(vec![relay_peer(0)]));
     world.describe_own(with_roles(role::INDEX));
     let link = world.link_relay(1);
     world.describe(1, with_roles(role::WEB), link);

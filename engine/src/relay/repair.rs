@@ -115,6 +115,11 @@ impl Repair {
         self.handing_over = Some(for_good);
     }
 
+    /// Whether it was to leave its network, and the others hold what it had.
+    pub(crate) fn has_handed_over(&self) -> bool {
+        self.handing_over == Some(true) && self.view.to_hand_over == Some(0)
+    }
+
     pub(crate) fn handing_over(&self) -> Option<bool> {
         self.handing_over
     }
@@ -216,7 +221,7 @@ impl Repair {
     }
 }
 
-/// The neighbours that are relays of this network: those of the directory. Without [`Config::relays_allowed`] that is
+/// The neighbours that are relays of this network: those of the directory. In an open network that is
 /// every relay that describes itself on its link.
 fn relay_neighbours<'a>(net: &'a Net, directory: &'a Directory) -> impl Iterator<Item = &'a Session> {
     net.neighbours()

@@ -14,7 +14,7 @@ use protocol::{
 use crate::api::CommandResult;
 use crate::ctx::{Ctx, DirectoryMode, Local, Setup};
 use crate::facts::{Ended, Fact};
-use crate::io::{Config, LinkId, Log as Line, Now, Output, RequestId};
+use crate::io::{Admission, Config, LinkId, Log as Line, Now, Output, RequestId};
 use crate::kinds::Kinds;
 use crate::log::Log;
 use crate::log::append::Taken;
@@ -126,7 +126,10 @@ impl World {
     /// Relay 0, without neighbours.
     pub(crate) fn new(change: impl FnOnce(&mut Config)) -> Self {
         let key = relay_key(0);
-        let mut config = Config::relay(key.clone());
+        let mut config = Config {
+            admission: Admission::Open,
+            ..Config::relay(key.clone())
+        };
         change(&mut config);
         let now = Now {
             instant: Instant(1_000_000_000),
@@ -146,6 +149,7 @@ impl World {
             wire: Wire::default(),
         };
         world.ctx.ready = true;
+        world.list_members();
         world.net.begin_overlay(&mut world.ctx);
         world
     }
@@ -157,6 +161,12 @@ impl World {
 
     pub(crate) fn now(&self) -> Instant {
         self.ctx.now.instant
+    }
+
+    /// The directory lists the members of the network from now on.
+    pub(crate) fn list_members(&mut self) {
+        let listed = self.relay.listed();
+        self.directory.set_members(&mut self.ctx, listed);
     }
 
     /// Lets time pass, without any timer.
@@ -177,7 +187,7 @@ impl World {
         while self.net.pump(&mut self.ctx, &self.directory) {}
         let session = self.net.session(link).expect("a proven peer");
         assert!(session.neighbour, "the peer was accepted");
-        self.relay.on_neighbour_up(&self.net, link);
+        self.relay.on_neighbour_up(&mut self.ctx, &self.net, link);
         self.facts();
         self.sent(link);
         link
@@ -273,7 +283,7 @@ impl World {
 
     /// A row of the `Meta` table is read at the start.
     pub(crate) fn restore_row(&mut self, key: &[u8]) -> Option<()> {
-        self.relay.restore_row(&mut self.log, key)
+        self.relay.restore_row(&mut self.log, key, &[])
     }
 
     /// The store has been read.

@@ -6,24 +6,29 @@
 //!
 //! Invariants: nothing is kept or passed on whose signature was not checked; the checks a neighbour can cause per
 //! second are bounded, and so is the table (policy when full: see [`gossip::detector`]). A description says where a
-//! relay is and how loaded it is. It gives no standing: a receipt counts only from a relay this peer knows, or one
-//! that such a relay lists and passes on; a device chooses relays among those; a relay that breaks the protocol is
-//! banned like any peer. A relay lists every peer that keeps a link with it and describes itself there, and those that
-//! listed relays describe; [`Config::relays_allowed`] closes the network.
+//! relay is and how loaded it is. It gives no standing: a relay lists the members of its network alone
+//! ([`Directory::set_members`]), and keeps their descriptions on disk, so that they are known after a restart and
+//! however long they are silent. In an open network it lists every peer that keeps a link with it and describes itself
+//! there, and those that listed relays describe. For a device a receipt counts only from a relay it knows, or one that
+//! such a relay lists and passes on, and it chooses relays among those. A relay that breaks the protocol is banned like
+//! any peer.
+//!
+//! A relay whose clock was ahead goes on from the heartbeat that others know: they send it its own description.
 
 use std::time::Duration;
 
 use gossip::detector::{Change, Detector, State};
-use ordered::Map;
+use ordered::{Map, Set};
 use protocol::messages::directory::{Description, SignedDescription, role};
 use protocol::messages::{Message, Relays};
 use protocol::names::RegistryId;
-use protocol::{Instant, KeyPair, PeerId, limits};
+use protocol::{Instant, KeyPair, PeerId, codec, limits};
 
 use crate::api::{Event, RelayState, RelayView};
 use crate::ctx::{Ctx, DirectoryMode};
 use crate::facts::Fact;
 use crate::io::{Config, LinkId, Log, RelayMetrics};
+use crate::store::{Op, Table};
 
 /// How long a relay waits to pass descriptions on together, at most; otherwise a fifth of a heartbeat.
 const RELAYS_PASS_ON_MAX: Duration = Duration::from_secs(1);
@@ -34,13 +39,17 @@ const DEAD_AFTER: u32 = 6;
 /// Signatures checked for one neighbour per second. Policy beyond: the rest comes again with the next heartbeat.
 const CHECKS_PER_S: u32 = 128;
 
+/// Prefix of a key of the `Meta` table: a member, and how it described itself last.
+const MEMBER: &[u8] = b"member:";
+
 #[derive(Debug)]
 struct Known {
     signed: SignedDescription,
     /// While it is to be passed on: the links that know it already.
     fresh: Option<Vec<LinkId>>,
-    /// A relay this peer knows lists it.
-    vouched: bool,
+    /// A member that was not heard of since the start, or for so long that the detector forgot it: since when it counts
+    /// as dead.
+    unheard: Option<Duration>,
 }
 
 /// The table.
@@ -59,6 +68,8 @@ pub(crate) struct Directory {
     changed: bool,
     partitioned: bool,
     mode: DirectoryMode,
+    /// The relays that may be listed. `None`: any.
+    members: Option<Set<PeerId>>,
 }
 
 /// What goes into a relay's own description with each heartbeat.
@@ -94,6 +105,7 @@ impl Directory {
             changed: false,
             partitioned: false,
             mode,
+            members: None,
         }
     }
 
@@ -173,23 +185,27 @@ impl Directory {
 
     /// The other relays of this network that are alive and keep feeds.
     pub(crate) fn living_workers(&self) -> impl Iterator<Item = &Description> {
-        let known = self.known_living().filter(|known| known.vouched);
-        let described = known.map(|known| &known.signed.description);
-        described.filter(|description| description.roles & role::WORKER != 0)
+        self.living()
+            .filter(|description| description.roles & role::WORKER != 0)
     }
 
     /// The state of another relay; `None`: it is not listed.
     pub(crate) fn state(&self, peer: &PeerId) -> Option<RelayState> {
-        Some(match self.detector.state(peer)? {
-            State::Alive => RelayState::Alive,
-            State::Suspect => RelayState::Suspect,
-            State::Dead => RelayState::Dead,
+        let known = self.known.get(peer)?;
+        let left = known.signed.description.roles & role::LEFT != 0;
+        Some(match self.detector.state(peer) {
+            Some(State::Alive) => RelayState::Alive,
+            Some(State::Suspect) => RelayState::Suspect,
+            Some(State::Dead) | None if left => RelayState::Left,
+            Some(State::Dead) | None => RelayState::Dead,
         })
     }
 
     /// How long a relay has been dead by now. `None`: it is not.
     pub(crate) fn dead_for(&self, peer: &PeerId, now: Duration) -> Option<Duration> {
-        self.detector.dead_for(peer, now)
+        let unheard = self.known.get(peer).and_then(|known| known.unheard);
+        let unheard = unheard.map(|since| now.saturating_sub(since));
+        self.detector.dead_for(peer, now).or(unheard)
     }
 
     /// More than a tolerable share of the relays fell silent at once: this peer is more likely cut off itself.
@@ -207,10 +223,78 @@ impl Directory {
     pub(crate) fn lists(&self, peer: &PeerId) -> bool {
         self.known.contains_key(peer)
     }
+}
 
-    /// Whether `peer` is a relay of this network: a relay this peer knows lists it.
-    pub(crate) fn vouches_for(&self, peer: &PeerId) -> bool {
-        self.known.get(peer).is_some_and(|known| known.vouched)
+/// Members.
+impl Directory {
+    /// Only these relays are listed from now on; `None`: any. Others are forgotten.
+    pub(crate) fn set_members(&mut self, ctx: &mut Ctx, members: Option<Set<PeerId>>) {
+        self.members = members;
+        let gone: Vec<PeerId> = self
+            .known
+            .keys()
+            .filter(|peer| !self.admits(peer))
+            .copied()
+            .collect();
+        for peer in gone {
+            self.known.remove(&peer);
+            self.detector.remove(&peer);
+            let (table, key) = (Table::Meta, key_of(&peer));
+            ctx.write(Op::Delete { table, key });
+            self.changed = true;
+        }
+    }
+
+    /// Whether a relay may be listed.
+    fn admits(&self, peer: &PeerId) -> bool {
+        self.members.as_ref().is_none_or(|members| members.contains(peer))
+    }
+
+    /// A member, as it described itself before the last start.
+    pub(crate) fn restore(&mut self, signed: SignedDescription, now: Duration) {
+        let known = Known {
+            signed,
+            fresh: None,
+            unheard: Some(now),
+        };
+        self.known.insert(known.signed.description.relay, known);
+        self.changed = true;
+    }
+
+    /// The store has been read: the members of before the start are dialled.
+    pub(crate) fn on_ready(&mut self, ctx: &mut Ctx) {
+        if core::mem::take(&mut self.changed) {
+            // The adapter learns their addresses before it is to dial them.
+            ctx.event(Event::Relays(self.views()));
+        }
+        for (peer, known) in self.known.iter() {
+            if known.signed.description.roles & role::LEFT == 0 {
+                ctx.fact(Fact::RelayFound(*peer));
+            }
+        }
+    }
+
+    /// This relay leaves its network in order, and tells its neighbours.
+    pub(crate) fn leave(&mut self, ctx: &mut Ctx, own: Own, links: &[(LinkId, bool)]) {
+        let Some(known) = &self.own else { return };
+        let description = known.signed.description.clone();
+        let roles = description.roles | role::LEFT;
+        self.describe(ctx, Description { roles, ..description });
+        self.beat(ctx, own);
+        self.pass_on(ctx, links);
+    }
+
+    /// Others know a higher heartbeat of this relay than it signed since its start: its clock was ahead.
+    fn on_own_description(&mut self, ctx: &mut Ctx, signed: &SignedDescription) {
+        let Some(own) = self.own.as_mut().filter(|_| self.mode == DirectoryMode::Relay) else {
+            return;
+        };
+        let heartbeat = signed.description.heartbeat;
+        if heartbeat >= own.signed.description.heartbeat && signed.verify().is_ok() {
+            own.signed.description.heartbeat = heartbeat;
+            self.next_beat = ctx.now.instant;
+            ctx.wake();
+        }
     }
 }
 
@@ -227,7 +311,7 @@ impl Directory {
         self.own = Some(Known {
             signed: description.sign(key),
             fresh: None,
-            vouched: true,
+            unheard: None,
         });
         self.changed = true;
         self.next_beat = ctx.now.instant;
@@ -266,41 +350,62 @@ impl Directory {
         let own = ctx.peer();
         for signed in relays.relays {
             let peer = signed.description.relay;
-            let allowed = ctx.config.relays_allowed.as_ref();
-            if own == Some(peer) || allowed.is_some_and(|allowed| !allowed.contains(&peer)) {
+            if own == Some(peer) {
+                if self.may_check(from.link) {
+                    self.on_own_description(ctx, &signed);
+                }
                 continue;
             }
-            let vouched = match self.mode {
-                // A listed relay is given feeds to keep and is passed on: either it is linked itself, or a listed relay describes it.
-                DirectoryMode::Relay if from.anchor || peer == from.peer || self.lists(&from.peer) => true,
-                DirectoryMode::Relay => continue,
-                DirectoryMode::Device => from.anchor,
+            if !self.admits(&peer) {
+                continue;
+            }
+            let is_listed = match self.mode {
+                DirectoryMode::Relay if self.members.is_some() => true,
+                // Either it is linked itself, or a listed relay describes it.
+                DirectoryMode::Relay => from.anchor || peer == from.peer || self.lists(&from.peer),
+                DirectoryMode::Device => from.anchor || is_known(&peer) || self.lists(&peer),
             };
-            if let Some(known) = self.known.get_mut(&peer) {
-                known.vouched |= vouched;
-            }
-            let known = self.detector.counter(&peer);
-            if known.is_some_and(|known| known > signed.description.heartbeat) {
+            if !is_listed {
                 continue;
             }
-            if known == Some(signed.description.heartbeat) {
+            let stored = self
+                .known
+                .get(&peer)
+                .map(|known| known.signed.description.heartbeat);
+            let known = self.detector.counter(&peer).max(stored);
+            let heartbeat = signed.description.heartbeat;
+            if known.is_some_and(|known| known > heartbeat) {
+                let newer = self.known.get(&peer).filter(|_| peer == from.peer);
+                if let Some(newer) = newer.map(|known| known.signed.clone()) {
+                    // Its clock was ahead: it goes on from there.
+                    self.send(ctx, from.link, true, vec![newer]);
+                }
+                continue;
+            }
+            let heard = self.detector.state(&peer).is_some();
+            if known == Some(heartbeat) && (heard || peer != from.peer) {
                 let told = self.known.get_mut(&peer);
                 if let Some(told) = told.and_then(|known| known.fresh.as_mut()) {
                     told.push(from.link);
                 }
                 continue;
             }
-            let checks = self.checks.or_default(from.link);
-            *checks += 1;
-            if *checks > CHECKS_PER_S {
+            if !self.may_check(from.link) {
                 return;
             }
             if signed.verify().is_err() {
                 return ctx.misbehaved(from.link, "a description with a wrong signature");
             }
-            self.learn(ctx, peer, signed, from.link, vouched, is_known(&peer));
+            self.learn(ctx, peer, signed, from.link, is_known(&peer));
         }
         self.report_changes(ctx);
+    }
+
+    /// Whether one more signature is checked for a neighbour in this second.
+    fn may_check(&mut self, link: LinkId) -> bool {
+        let checks = self.checks.or_default(link);
+        *checks += 1;
+        *checks <= CHECKS_PER_S
     }
 
     fn learn(
@@ -309,7 +414,6 @@ impl Directory {
         peer: PeerId,
         signed: SignedDescription,
         from: LinkId,
-        vouched: bool,
         is_known: bool,
     ) {
         let was_alive = self.detector.state(&peer) == Some(State::Alive);
@@ -322,15 +426,29 @@ impl Directory {
         let fresh = Known {
             signed,
             fresh: Some(vec![from]),
-            vouched: vouched || self.vouches_for(&peer),
+            unheard: None,
         };
         let after = fresh.signed.description.clone();
         let before = self.known.insert(peer, fresh);
         self.fresh = true;
         let same = |before: &Known| {
             let before = &before.signed.description;
-            before.url == after.url && before.zone == after.zone && before.capacity == after.capacity
+            before.url == after.url
+                && before.zone == after.zone
+                && before.capacity == after.capacity
+                && before.roles == after.roles
         };
+        let is_same = before.as_ref().is_some_and(same);
+        if after.roles & role::LEFT != 0 {
+            self.detector.left(&peer, ctx.clock());
+        }
+        if let Some(known) = self
+            .known
+            .get(&peer)
+            .filter(|_| self.members.is_some() && !is_same)
+        {
+            ctx.write(Op::put(Table::Meta, key_of(&peer), &known.signed));
+        }
         match self.mode {
             DirectoryMode::Relay => {
                 // Operators look at a relay's own list: its metrics are fresh.
@@ -340,7 +458,7 @@ impl Directory {
                     ctx.fact(Fact::RelayFound(peer));
                 }
             }
-            DirectoryMode::Device => self.changed |= !before.as_ref().is_some_and(same),
+            DirectoryMode::Device => self.changed |= !is_same,
         }
         if let Some(registry) = after.registry.filter(|_| is_known) {
             ctx.fact(Fact::RegistryNamed(registry));
@@ -393,7 +511,7 @@ impl Directory {
         *own = Known {
             signed: description.sign(key),
             fresh: Some(Vec::new()),
-            vouched: true,
+            unheard: None,
         };
         self.fresh = true;
         self.next_beat = ctx.now.instant + ctx.config.relays_beat_every;
@@ -425,10 +543,14 @@ impl Directory {
         }
     }
 
-    /// Sends a new neighbour the descriptions of all relays that are alive.
-    pub(crate) fn send_living(&self, ctx: &mut Ctx, link: LinkId, to_relay: bool) {
+    /// Sends a new neighbour the descriptions of all relays that are alive, and its own, from whose heartbeat it goes on.
+    pub(crate) fn send_living(&self, ctx: &mut Ctx, link: LinkId, peer: &PeerId, to_relay: bool) {
         // Its own first: with that the neighbour lists this relay, and takes the others from it.
-        let living = self.own.iter().chain(self.known_living());
+        let other = self
+            .known
+            .get(peer)
+            .filter(|_| self.state(peer) != Some(RelayState::Alive));
+        let living = self.own.iter().chain(other).chain(self.known_living());
         let living = living.map(|known| known.signed.clone()).collect();
         self.send(ctx, link, to_relay, living);
     }
@@ -444,7 +566,11 @@ impl Directory {
             let known = self.known.get(&peer);
             let url = known.map(|known| known.signed.description.url.clone());
             if to.is_none() {
-                self.known.remove(&peer);
+                let unheard = Some(ctx.clock().saturating_sub(silent));
+                match self.known.get_mut(&peer).filter(|_| self.members.is_some()) {
+                    Some(known) => known.unheard = unheard,
+                    None => drop(self.known.remove(&peer)),
+                }
             }
             self.changed = true;
             let name = |state| match state {
@@ -466,6 +592,16 @@ impl Directory {
             ctx.log(Log::PartitionSuspected { on: partitioned });
         }
     }
+}
+
+fn key_of(member: &PeerId) -> Vec<u8> {
+    [MEMBER, &member.0].concat()
+}
+
+/// A member of the `Meta` table. The inner `None`: a damaged row.
+pub(crate) fn stored(key: &[u8], value: &[u8]) -> Option<Option<SignedDescription>> {
+    key.starts_with(MEMBER)
+        .then(|| codec::decode_extensible(value).ok())
 }
 
 #[cfg(test)]

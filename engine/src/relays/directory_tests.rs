@@ -131,26 +131,27 @@ fn the_checks_that_a_neighbour_causes_per_second_are_bounded() {
 }
 
 #[test]
-fn a_relay_is_vouched_for_by_a_relay_this_peer_knows_and_by_no_stranger() {
+fn a_relay_is_listed_if_a_relay_this_peer_knows_lists_it_and_by_no_stranger() {
     let mut device = Device::new();
     let peer = Remote::relay(10).id();
     device.hear(stranger(11), vec![described(10, 1)]);
     let directory = &device.node.directory;
-    assert!(directory.lists(&peer) && !directory.vouches_for(&peer));
+    assert!(!directory.lists(&peer));
     assert_eq!(directory.living_workers().count(), 0);
-    // The same description, of which no signature is checked again.
     device.hear(device.from, vec![described(10, 1)]);
-    assert!(device.node.directory.vouches_for(&peer));
+    assert!(device.node.directory.lists(&peer));
     assert_eq!(device.node.directory.living_workers().count(), 1);
     device.hear(stranger(11), vec![described(10, 2)]);
-    assert!(device.node.directory.vouches_for(&peer), "and stays so");
+    let alive = device.node.directory.alive(&peer).map(|alive| alive.heartbeat);
+    assert_eq!(alive, Some(2), "strangers tell that it is alive");
 }
 
 #[test]
-fn relays_that_are_not_allowed_are_not_listed() {
+fn relays_that_are_no_members_are_not_listed() {
     let mut device = Device::new();
     let allowed = vec![Remote::relay(10).id()];
-    device.node.ctx.config.relays_allowed = Some(allowed);
+    let members = Some(allowed.into_iter().collect());
+    device.node.directory.set_members(&mut device.node.ctx, members);
     device.hear(device.from, vec![described(11, 1), described(10, 1)]);
     assert!(device.node.directory.lists(&Remote::relay(10).id()));
     assert!(!device.node.directory.lists(&Remote::relay(11).id()));
@@ -279,11 +280,11 @@ fn what_is_new_is_not_sent_back_to_where_it_came_from() {
 #[test]
 fn a_device_sends_relays_no_descriptions() {
     let mut device = Device::new();
-    device.hear(stranger(11), vec![described(10, 1)]);
+    device.hear(device.from, vec![described(10, 1)]);
     let person = device.node.link(&Remote::peer(30));
     let (relay, Node { ctx, directory, .. }) = (device.from.link, &mut device.node);
-    directory.send_living(ctx, relay, true);
-    directory.send_living(ctx, person, false);
+    directory.send_living(ctx, relay, &Remote::relay(50).id(), true);
+    directory.send_living(ctx, person, &Remote::relay(51).id(), false);
     assert_eq!(lists(device.node.sent(relay)), 0);
     assert_eq!(lists(device.node.sent(person)), 1);
 }

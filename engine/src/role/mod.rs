@@ -18,16 +18,18 @@ pub(crate) mod testing;
 #[cfg(all(test, feature = "relay"))]
 mod tests;
 
+#[cfg(feature = "relay")]
+use protocol::messages::membership::Stance;
 use protocol::messages::{FeedHead, Interests, Message, NameAnswered};
 use protocol::names::NameAnswer;
-use protocol::{AccountId, DeviceId, Entry, VerifiedEntry};
+use protocol::{AccountId, DeviceId, Entry, PeerId, VerifiedEntry};
 
 use crate::api::{Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response};
 #[cfg(feature = "relay")]
 use crate::ctx::Local;
 use crate::ctx::{Commit, Ctx, DirectoryMode, LoadOwner, Setup};
 use crate::facts::{Ended, Source};
-use crate::io::{Config, LinkId, NameTicket, Now, PeerKind, RequestId};
+use crate::io::{Config, LinkId, MembershipInput, NameTicket, Now, PeerKind, RequestId};
 use crate::kinds::{Kinds, Viewer};
 use crate::lookups;
 use crate::parts::Parts;
@@ -121,7 +123,13 @@ impl Role {
         match self {
             Self::Person(person) => person.restore_row(ctx, &mut parts.net, table, key, value),
             #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.restore_row(&mut parts.log, key),
+            Self::Relay(relay) => match crate::relays::directory::stored(key, value) {
+                Some(member) => {
+                    parts.directory.restore(member?, ctx.clock());
+                    Some(())
+                }
+                None => relay.restore_row(&mut parts.log, key, value),
+            },
         }
     }
 
@@ -129,7 +137,40 @@ impl Role {
         match self {
             Self::Person(person) => person.on_ready(ctx, &mut parts.log),
             #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_ready(ctx),
+            Self::Relay(relay) => {
+                relay.on_ready(ctx);
+                parts.directory.set_members(ctx, relay.listed());
+                parts.directory.on_ready(ctx);
+            }
+        }
+    }
+
+    // Members of the network of relays.
+
+    /// Which relays are members changed; these are members no more.
+    pub(crate) fn on_members(&mut self, ctx: &mut Ctx, parts: &mut Parts, gone: &[PeerId]) {
+        match self {
+            Self::Person(_) => {}
+            #[cfg(feature = "relay")]
+            Self::Relay(relay) => {
+                for peer in gone {
+                    parts.net.on_member_gone(ctx, peer);
+                }
+                parts.directory.set_members(ctx, relay.listed());
+            }
+        }
+    }
+
+    pub(crate) fn on_membership(&mut self, ctx: &mut Ctx, parts: &Parts, input: MembershipInput) {
+        match self {
+            Self::Person(_) => {}
+            #[cfg(feature = "relay")]
+            Self::Relay(relay) => match input {
+                MembershipInput::Join { peer, secret } => relay.join(ctx, &parts.net, peer, secret),
+                MembershipInput::Invitation { link, valid } => {
+                    relay.on_invitation(ctx, &parts.net, link, valid);
+                }
+            },
         }
     }
 
@@ -318,7 +359,7 @@ impl Role {
             Self::Person(person) if known(link) => person.on_relay_up(ctx),
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_neighbour_up(&parts.net, link),
+            Self::Relay(relay) => relay.on_neighbour_up(ctx, &parts.net, link),
         }
     }
 
@@ -536,9 +577,12 @@ impl Role {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
             Self::Relay(relay) => {
+                let own = parts.own_description();
                 if for_good {
-                    let own = parts.own_description();
                     parts.directory.give_up_share(ctx, own);
+                } else if relay.has_handed_over() {
+                    let links = parts.neighbour_kinds();
+                    parts.directory.leave(ctx, own, &links);
                 }
                 relay.hand_over(ctx, for_good);
             }
@@ -615,6 +659,14 @@ impl Role {
                 Command::CheckReplicas { account } => {
                     relay.check_replicas(ctx, &mut parts.of_relay(), request, &account)
                 }
+                Command::InviteRelay { relay: peer } => {
+                    relay.state(ctx, &parts.net, peer, Stance::Invites);
+                    Some(CommandResult::Ok)
+                }
+                Command::ExpelRelay { relay: peer } => {
+                    relay.state(ctx, &parts.net, peer, Stance::Expels);
+                    Some(CommandResult::Ok)
+                }
                 Command::RebuildViews => {
                     ctx.fact(crate::facts::Fact::RebuildViews);
                     Some(CommandResult::Ok)
@@ -676,6 +728,10 @@ impl Role {
             }),
             Query::Replicas { account } => QueryResult::Replicas(self.replicas(parts, &account)),
             Query::Network => QueryResult::Network(self.network(ctx, parts)),
+            #[cfg(feature = "relay")]
+            Query::Members if let Self::Relay(relay) = self => {
+                QueryResult::Members(relay.members_view(&parts.net, &parts.log, &parts.directory))
+            }
             _ => return ctx.answer(request, Response::Error(Error::NotFound)),
         };
         ctx.answer(request, Response::Result(Box::new(reply)));

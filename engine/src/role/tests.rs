@@ -1,5 +1,6 @@
 use protocol::messages::directory::{Description, role as relay_role};
 use protocol::messages::introduction::Introduction;
+use protocol::messages::membership::{JoinAnswer, JoinRequest, Stance, Vouch, Vouches};
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
@@ -78,6 +79,9 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::Compared(_) => ["fact:Helped", "fact:Helped"],
         Message::ResumeFailed(_) => ["sent:Interests sync", ""],
         Message::Presence(_) => ["", "role"],
+        Message::Vouches(_) => ["", ""],
+        Message::JoinRequest(_) => ["", "output:Invitation role"],
+        Message::JoinAnswer(_) => ["", ""],
         Message::Ping(_)
         | Message::Pong(_)
         | Message::Request(_)
@@ -174,7 +178,9 @@ fn done(command: &Command) -> [&'static str; 2] {
         Command::RevokeDevice { .. } => ["refused:PhraseWord", "refused:NoAccount"],
         Command::SetRelaysOnly { .. } => ["done:Ok net", "done:Ok net"],
         Command::RebuildViews => [REBUILT, REBUILT],
-        Command::CheckReplicas { .. } => ["refused:NotFound", "refused:NotFound"],
+        Command::CheckReplicas { .. } | Command::InviteRelay { .. } | Command::ExpelRelay { .. } => {
+            ["refused:NotFound", "refused:NotFound"]
+        }
     }
 }
 
@@ -217,6 +223,9 @@ fn a_relay_takes_no_commands_but_those_for_relays() {
             Command::RebuildViews => REBUILT,
             // No replica seems to lack entries.
             Command::CheckReplicas { .. } => "done:Ok",
+            Command::InviteRelay { .. } => "done:Ok fact:Members output:Log role",
+            // It is none.
+            Command::ExpelRelay { .. } => "done:Ok role",
             _ => "refused:NoAccount",
         };
         let text = format!("{it:?}");
@@ -275,6 +284,12 @@ fn commands(post: EntryRef) -> Vec<Command> {
         Command::SetRelaysOnly { on: true },
         Command::RebuildViews,
         Command::CheckReplicas { account },
+        Command::InviteRelay {
+            relay: Remote::relay(20).id(),
+        },
+        Command::ExpelRelay {
+            relay: Remote::relay(20).id(),
+        },
     ]
 }
 
@@ -410,6 +425,17 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
         Message::Presence(Presence {
             accounts: vec![SaltedAccount::new(&session.salt, &bob.account())],
         }),
+        Message::Vouches(Vouches {
+            fingerprint: [0; 16],
+            vouches: vec![Vouch::issue(
+                &remote.key,
+                Remote::relay(21).id(),
+                Stance::Invites,
+                peer.ctx.now.wall,
+            )],
+        }),
+        Message::JoinRequest(JoinRequest { secret: [1; 16] }),
+        Message::JoinAnswer(JoinAnswer { accepted: true }),
     ]
 }
 

@@ -8,7 +8,7 @@ use starling_engine::api::{Event, Query, QueryResult, RepairView};
 use starling_engine::store::Table;
 
 use crate::compare::{entries, feed, give};
-use crate::network::{Network, seed};
+use crate::network::{Network, open_relay, seed};
 use crate::placement::{describe, know};
 
 const PEOPLE: u16 = 60;
@@ -22,7 +22,7 @@ fn given_to_the_first(net: &mut Network) -> Vec<usize> {
             repair_grace: Duration::from_secs(20),
             cached_accounts_max: CACHED_MAX,
             joins: n > 0,
-            ..Config::relay(KeyPair::from_seed(&[n + 1; 32]))
+            ..open_relay(KeyPair::from_seed(&[n + 1; 32]))
         };
         let relay = net.add(config);
         describe(net, relay, usize::from(n));

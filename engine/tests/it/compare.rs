@@ -9,7 +9,7 @@ use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, Timestamp, Verified
 use starling_engine::store::Table;
 use starling_engine::{Config, Input};
 
-use crate::network::{Network, seed};
+use crate::network::{Network, open_relay, seed};
 use crate::placement::{describe, know};
 
 /// Kinds of messages.
@@ -131,7 +131,7 @@ fn repair_is_no_faster_than_it_may_be() {
     net.run_for_ms(1_000);
     let wiped = net.add(Config {
         repair_bytes_per_s: 50_000,
-        ..Config::relay(KeyPair::from_seed(&[9; 32]))
+        ..open_relay(KeyPair::from_seed(&[9; 32]))
     });
     know(&mut net, wiped, whole);
     net.run_for_ms(4_000);

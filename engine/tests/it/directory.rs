@@ -6,6 +6,7 @@ use starling_engine::api::{Query, QueryResult, RelayState, RelayView};
 use starling_engine::{Candidate, Input, Log};
 
 use crate::network::{Network, seed};
+use crate::placement::know;
 
 pub(crate) fn description(zone: &str, n: usize) -> Description {
     Description {
@@ -57,7 +58,7 @@ fn relays_in_a_line_know_and_link_with_each_other_and_browsers_know_them_too() {
     let mut net = Network::new(seed());
     let relays = line(&mut net, 5);
     let ada = net.person("Ada");
-    net.connect(ada, relays[4]);
+    know(&mut net, ada, relays[4]);
     net.run_for_ms(10_000);
     for peer in relays.iter().copied().chain([ada]) {
         let views = directory(&mut net, peer);
@@ -159,8 +160,10 @@ fn a_browser_without_a_relay_judges_by_the_pace_at_which_it_hears() {
     let relays = line(&mut net, 1);
     let (ada, bob) = (net.person("Ada"), net.person("Bob"));
     net.block(bob, relays[0]);
-    net.connect(ada, relays[0]);
+    know(&mut net, ada, relays[0]);
     net.connect(bob, ada);
+    // The app came from it once.
+    know(&mut net, bob, relays[0]);
     net.run_for_ms(200_000);
     assert_eq!(states(&mut net, bob, &relays), [Some(RelayState::Alive)]);
     let suspected = net.peers[bob]

@@ -1,6 +1,7 @@
 //! A hostile neighbour: whatever it sends, nothing of it is stored, the link is closed with a reason, others notice
 //! nothing.
 
+use crate::network::open_relay;
 use protocol::entry::Position;
 use protocol::kinds::Certificate;
 use protocol::kinds::{Body, Post};
@@ -41,7 +42,7 @@ pub(crate) struct Victim {
 
 impl Victim {
     pub(crate) fn new() -> Self {
-        Self::with(Config::relay(KeyPair::from_seed(&[1; 32])))
+        Self::with(open_relay(KeyPair::from_seed(&[1; 32])))
     }
 
     fn with(config: Config) -> Self {
@@ -325,7 +326,7 @@ fn a_replayed_handshake() {
     let recorded = ours.frames();
     // Another session of the relay has another nonce.
     let mut victim = Victim::new();
-    victim.engine = Engine::new(Config::relay(KeyPair::from_seed(&[1; 32])), [99; 32], victim.now);
+    victim.engine = Engine::new(open_relay(KeyPair::from_seed(&[1; 32])), [99; 32], victim.now);
     victim.drain();
     victim.open();
     for bytes in recorded {
@@ -705,7 +706,7 @@ fn who_keeps_feeds_signs_for_them_and_who_does_not_says_only_what_it_has() {
         let (account, device) = keys();
         let mut victim = Victim::with(Config {
             worker,
-            ..Config::relay(KeyPair::from_seed(&[1; 32]))
+            ..open_relay(KeyPair::from_seed(&[1; 32]))
         });
         let first = certificate(&account, &device);
         let id = DeviceId(device.public());

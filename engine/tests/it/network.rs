@@ -17,6 +17,7 @@ use rand_core::{Rng, SeedableRng};
 use starling_engine::api::{
     Command, CommandResult, Event, Page, PostView, Query, QueryResult, Request, Response, Timeline, Transport,
 };
+use starling_engine::io::{Admission, MembershipInput};
 use starling_engine::store::Rows;
 use starling_engine::{Candidate, Config, Engine, Input, LinkId, Log, NameTicket, Now, Output, RequestId};
 
@@ -50,6 +51,8 @@ pub(crate) struct Peer {
     /// Channels: own name of it → (other peer, its name there).
     channels: BTreeMap<LinkId, (usize, LinkId)>,
     runs: u64,
+    /// How far its wall clock is ahead.
+    pub(crate) clock_ahead_ms: u64,
     /// Outputs it still executes before it dies, and how it dies then.
     fuse: Option<(u32, Death)>,
 }
@@ -105,9 +108,18 @@ enum Happening {
         ticket: NameTicket,
         answer: NameAnswer,
     },
+    Invitation {
+        to: usize,
+        link: LinkId,
+        valid: bool,
+    },
 }
 
 pub(crate) struct Network {
+    /// Who dialled whom.
+    pub(crate) dialled: BTreeSet<(usize, PeerId)>,
+    /// Secrets of invitations that were not used yet, and the relay that issued each.
+    pub(crate) invitations: BTreeSet<(usize, [u8; 16])>,
     pub(crate) registry: Registry,
     pub(crate) model: Model,
     pub(crate) seed: u64,
@@ -137,10 +149,20 @@ pub(crate) struct Network {
     middle: BTreeMap<(usize, LinkId), u8>,
 }
 
+/// A relay of an open network.
+pub(crate) fn open_relay(key: KeyPair) -> Config {
+    Config {
+        admission: Admission::Open,
+        ..Config::relay(key)
+    }
+}
+
 impl Network {
     pub(crate) fn new(seed: u64) -> Self {
         println!("seed {seed} (replay with STARLING_SEED={seed})");
         Self {
+            dialled: BTreeSet::new(),
+            invitations: BTreeSet::new(),
             registry: Registry::new(),
             model: Model::new(seed),
             seed,
@@ -187,7 +209,7 @@ impl Network {
     pub(crate) fn add_relay(&mut self) -> usize {
         let mut key = [0; 32];
         self.rng.fill_bytes(&mut key);
-        self.add(Config::relay(KeyPair::from_seed(&key)))
+        self.add(open_relay(KeyPair::from_seed(&key)))
     }
 
     pub(crate) fn add(&mut self, config: Config) -> usize {
@@ -201,6 +223,7 @@ impl Network {
             answers: BTreeMap::new(),
             channels: BTreeMap::new(),
             runs: 0,
+            clock_ahead_ms: 0,
             fuse: None,
         });
         let peer = self.peers.len() - 1;
@@ -212,8 +235,9 @@ impl Network {
     pub(crate) fn start(&mut self, peer: usize) {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
-        let now = self.now();
+        let mut now = self.now();
         let it = &mut self.peers[peer];
+        now.wall.0 += it.clock_ahead_ms;
         it.runs += 1;
         it.fuse = None;
         it.disk.open();
@@ -319,7 +343,8 @@ impl Network {
     }
 
     pub(crate) fn input(&mut self, peer: usize, input: Input) {
-        let now = self.now();
+        let mut now = self.now();
+        now.wall.0 += self.peers[peer].clock_ahead_ms;
         if let Some(engine) = &mut self.peers[peer].engine {
             engine.handle(now, input);
             self.drain(peer);
@@ -346,6 +371,9 @@ impl Network {
                 Some((left, _)) => *left -= 1,
                 None => {}
             }
+            if let Output::Dial { peer: target, .. } = &output {
+                self.dialled.insert((peer, *target));
+            }
             self.trace.update(&peer.to_le_bytes());
             self.trace.update(format!("{output:?}").as_bytes());
             match output {
@@ -364,6 +392,18 @@ impl Network {
                             },
                         );
                     }
+                }
+                Output::Invitation { link, secret } => {
+                    let valid = self.invitations.remove(&(peer, secret));
+                    let at = self.now_us + self.between((500, 5_000));
+                    self.happen(
+                        at,
+                        Happening::Invitation {
+                            to: peer,
+                            link,
+                            valid,
+                        },
+                    );
                 }
                 Output::Persist(batch) => {
                     self.peers[peer].disk.write(batch);
@@ -568,6 +608,9 @@ impl Network {
                 self.input(to, Input::LinkDown { link });
             }
             Happening::Named { to, ticket, answer } => self.input(to, Input::Named { ticket, answer }),
+            Happening::Invitation { to, link, valid } => {
+                self.input(to, Input::Membership(MembershipInput::Invitation { link, valid }));
+            }
             Happening::Persisted { to, run } => {
                 if self.peers[to].runs == run
                     && let Some(id) = self.peers[to].disk.confirm(to, &mut self.model)

@@ -8,7 +8,7 @@ use starling_engine::api::{Event, Query, QueryResult, Timeline};
 use starling_engine::{Candidate, Config, Input, Log};
 
 use crate::directory::description;
-use crate::network::{Network, seed};
+use crate::network::{Network, open_relay, seed};
 
 const RELAYS: usize = 7;
 const PEOPLE: usize = 40;
@@ -26,7 +26,7 @@ pub(crate) fn relays(net: &mut Network, n: usize) -> Vec<usize> {
         let config = Config {
             repair_grace: Duration::from_secs(20),
             joins: n > 0,
-            ..Config::relay(KeyPair::from_seed(&[n as u8 + 1; 32]))
+            ..open_relay(KeyPair::from_seed(&[n as u8 + 1; 32]))
         };
         let relay = net.add(config);
         describe(net, relay, n);

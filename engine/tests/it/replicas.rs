@@ -11,8 +11,9 @@ use starling_engine::api::{
 use starling_engine::{Config, Input, Log};
 
 use crate::directory::description;
-use crate::network::{Network, seed};
+use crate::network::{Network, open_relay, seed};
 use crate::placement::{know, relays};
+use starling_engine::io::Admission;
 
 fn replicas(net: &mut Network, at: usize, account: AccountId) -> Vec<ReplicaView> {
     match net.query(at, Query::Replicas { account }) {
@@ -241,7 +242,7 @@ fn with_a_lobby(net: &mut Network, signs: bool) -> (Vec<usize>, usize) {
     let lobby = net.add(Config {
         worker: signs,
         joins: true,
-        ..Config::relay(KeyPair::from_seed(&[9; 32]))
+        ..open_relay(KeyPair::from_seed(&[9; 32]))
     });
     let described = Description {
         roles: role::WEB | role::INDEX,
@@ -301,7 +302,7 @@ fn a_relay_that_is_no_worker_holds_what_people_there_want_and_signs_for_nothing(
 fn who_keeps_names_knows_who_serves_whom_and_forgets_it_with_the_link() {
     let mut net = Network::new(seed());
     let (workers, lobby) = with_a_lobby(&mut net, false);
-    let index = net.add(Config::relay(KeyPair::from_seed(&[8; 32])));
+    let index = net.add(open_relay(KeyPair::from_seed(&[8; 32])));
     let described = Description {
         roles: role::WORKER | role::INDEX,
         ..description("archive", 8)
@@ -371,11 +372,11 @@ fn who_calls_itself_a_relay_takes_nothing_over() {
     let keys: Vec<KeyPair> = (1..=3).map(|n| KeyPair::from_seed(&[n; 32])).collect();
     let id = |n: usize| PeerId(keys[n].public());
     let relay = |n: usize, feeds_max| Config {
-        relays_allowed: Some(vec![id(0), id(1)]),
+        admission: Admission::Listed(vec![id(0), id(1)]),
         repair_grace: Duration::from_secs(20),
         feeds_max,
         joins: n > 0,
-        ..Config::relay(keys[n].clone())
+        ..open_relay(keys[n].clone())
     };
     // Of the two of the network one has no room; the stranger has.
     let ours = net.add(relay(0, 1_000));

@@ -10,7 +10,7 @@ use starling_engine::{Config, Input};
 
 use crate::directory::description;
 use crate::names::{me, relays, visit};
-use crate::network::{Network, seed};
+use crate::network::{Network, open_relay, seed};
 
 fn publish(net: &mut Network, peer: usize, text: &str, slug: &str) -> Response {
     let mut token = [0; 16];
@@ -336,7 +336,7 @@ fn slugs_of_another_registry_are_shown_to_nobody() {
     net.registry.key = KeyPair::from_seed(&[0x66; 32]);
     let config = Config {
         runs_registry: true,
-        ..Config::relay(KeyPair::from_seed(&[0x67; 32]))
+        ..open_relay(KeyPair::from_seed(&[0x67; 32]))
     };
     let other = net.add(config);
     net.input(other, Input::Registry(RegistryId(net.registry.key.public())));

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use engine::Engine;
 use engine::api::{Event, Query, QueryResult, RelayView, RepairView, Request, Response, StoreState};
-use engine::io::{Candidate, Input, LinkId, NameTicket, Output, RequestId};
+use engine::io::{Candidate, Input, LinkId, MembershipInput, NameTicket, Output, RequestId};
 use engine::store::BatchId;
 use protocol::PeerId;
 use protocol::link::frame;
+use protocol::messages::membership::InvitationSecret;
 use protocol::names::{NameAnswer, NameQuestion};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -18,7 +19,7 @@ use super::load_meter::LoadMeter;
 use super::{DriverInput, EventListener, Options, RegistryQueue, log};
 use crate::clock::Clock;
 use crate::link::LinkHandle;
-use crate::network::{AddressBook, RelayUrl};
+use crate::network::{AddressBook, Proven, RelayUrl};
 use crate::store::{Command, Store};
 
 /// While there is more to do, the engine learns this much later what is on the disk: a relay signs one receipt for
@@ -55,6 +56,7 @@ pub(super) struct EngineLoop {
     watches: Watches,
     address_book: Arc<AddressBook>,
     registry_queue: Option<RegistryQueue>,
+    invitations: Option<mpsc::Sender<(LinkId, InvitationSecret)>>,
     on_event: EventListener,
     asks: HashMap<u64, oneshot::Sender<Response>>,
     /// This machine's own questions to the registry, as many as its queue takes.
@@ -85,6 +87,7 @@ impl EngineLoop {
             watches,
             address_book: options.address_book,
             registry_queue: options.registry_queue,
+            invitations: options.invitations,
             on_event: options.on_event,
             asks: HashMap::new(),
             lookups: HashMap::new(),
@@ -221,6 +224,9 @@ impl EngineLoop {
                 }
             }
             DriverInput::NameAnswer(ticket, answer) => self.handle(Input::Named { ticket, answer }),
+            DriverInput::Invitation { link, valid } => {
+                self.handle(Input::Membership(MembershipInput::Invitation { link, valid }));
+            }
         }
     }
 
@@ -292,6 +298,17 @@ impl EngineLoop {
                         self.next_inputs.push_back(Input::Named { ticket, answer });
                     }
                 }
+                Output::Invitation { link, secret } => {
+                    let asked = self
+                        .invitations
+                        .as_ref()
+                        .map(|queue| queue.try_send((link, secret)));
+                    if !matches!(asked, Some(Ok(()))) {
+                        let valid = false;
+                        let answer = MembershipInput::Invitation { link, valid };
+                        self.next_inputs.push_back(Input::Membership(answer));
+                    }
+                }
                 Output::Persist(batch) => {
                     self.load_meter.record_persist(batch.id);
                     self.send_command(Command::Persist(batch));
@@ -359,9 +376,20 @@ impl EngineLoop {
 
     /// `peer` has proved its key on a link to `url`. At an address the operator named, that makes it a known relay.
     fn on_proven_address(&mut self, peer: PeerId, url: RelayUrl) {
-        if self.address_book.record_proven(peer, url) {
-            let relay = Candidate { peer, relay: true };
-            self.next_inputs.push_back(Input::Candidates(vec![relay]));
+        let proven = self.address_book.record_proven(peer, url.clone());
+        match proven {
+            Proven::Unnamed => return,
+            Proven::Another => tracing::error!(
+                %url, %peer,
+                "the relay at this address is not the one that issued the invitation; ask its operator for another"
+            ),
+            Proven::Named | Proven::Invited(_) => {}
+        }
+        let relay = Candidate { peer, relay: true };
+        self.next_inputs.push_back(Input::Candidates(vec![relay]));
+        if let Proven::Invited(secret) = proven {
+            let join = MembershipInput::Join { peer, secret };
+            self.next_inputs.push_back(Input::Membership(join));
         }
     }
 

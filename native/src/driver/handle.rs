@@ -183,6 +183,11 @@ impl DriverHandle {
         self.send(DriverInput::Entries(entries)).await;
     }
 
+    /// Says whether the secret of an invitation that was shown on a link is valid.
+    pub async fn answer_invitation(&self, link: LinkId, valid: bool) {
+        self.send(DriverInput::Invitation { link, valid }).await;
+    }
+
     /// Names the registry this relay keeps.
     pub async fn set_registry(&self, registry: RegistryId) {
         self.send(DriverInput::Registry(registry)).await;

@@ -29,6 +29,22 @@ pub(super) fn write(log: &Log) {
             let silent_s = silent.as_secs_f32();
             tracing::info!(%peer, url, from, to, silent_s, "relay state changed");
         }
+        Log::Member { peer, by, on: true } => {
+            tracing::info!(%peer, by = name(by), "relay became a member of this network");
+        }
+        Log::Member { peer, on: false, .. } => {
+            tracing::warn!(%peer, "relay is no longer a member of this network");
+        }
+        Log::Joined { peer, accepted: true } => {
+            tracing::info!(%peer, "invitation accepted: this relay is a member");
+        }
+        Log::Joined {
+            peer,
+            accepted: false,
+        } => tracing::error!(
+            %peer,
+            "invitation refused: it was used, or it has expired; `relay-node invite`, run at that relay, prints another"
+        ),
         Log::Placement { relays, replicas } => tracing::info!(relays, replicas, "assignment recomputed"),
         Log::Copies { wanted, living } if living < wanted => {
             tracing::warn!(

@@ -28,6 +28,7 @@ use engine::io::{Candidate, Config, Input, LinkId, NameTicket};
 use protocol::PeerId;
 use protocol::link::handshake::{Binding, Side};
 use protocol::messages::directory::Description;
+use protocol::messages::membership::InvitationSecret;
 use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -78,6 +79,8 @@ pub(crate) enum DriverInput {
     Registry(RegistryId),
     /// The registry's answer to a question.
     NameAnswer(NameTicket, NameAnswer),
+    /// Whether the secret that was shown on a link is valid.
+    Invitation { link: LinkId, valid: bool },
 }
 
 /// Gets every event of the engine, on the driver's thread: it must not block.
@@ -95,6 +98,9 @@ pub struct Options {
     pub address_book: Arc<AddressBook>,
     /// Takes questions to the registry, if this is a relay that keeps one.
     pub registry_queue: Option<RegistryQueue>,
+    /// Takes the secrets of invitations that other relays show, to be answered by [`DriverHandle::answer_invitation`];
+    /// `None`: none is valid.
+    pub invitations: Option<mpsc::Sender<(LinkId, InvitationSecret)>>,
     /// Gets the engine's events.
     pub on_event: EventListener,
 }
@@ -114,6 +120,7 @@ impl Options {
             store,
             address_book,
             registry_queue: None,
+            invitations: None,
             on_event: Box::new(|_| {}),
         }
     }

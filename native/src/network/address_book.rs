@@ -6,12 +6,16 @@
 //! directory.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use protocol::PeerId;
+use protocol::messages::membership::{Invitation, InvitationSecret, NoInvitation};
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::RelayUrl;
+use super::{RelayUrl, UrlError};
 
 /// Addresses kept.
 const ADDRESSES_MAX: usize = 4_096;
@@ -25,17 +29,92 @@ struct Address {
     proven: bool,
 }
 
+/// A relay that the operator told this one to join: `https://relay.example`, or with an invitation
+/// `https://relay.example#INVITATION`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JoinTarget {
+    pub url: RelayUrl,
+    pub invitation: Option<Invitation>,
+}
+
+/// Not the address of a relay to join.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinTargetError {
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    #[error("what follows the # in the address: {0}")]
+    Invitation(#[from] NoInvitation),
+}
+
+impl From<RelayUrl> for JoinTarget {
+    fn from(url: RelayUrl) -> Self {
+        Self {
+            url,
+            invitation: None,
+        }
+    }
+}
+
+impl FromStr for JoinTarget {
+    type Err = JoinTargetError;
+
+    fn from_str(text: &str) -> Result<Self, JoinTargetError> {
+        let (url, invitation) = match text.split_once('#') {
+            Some((url, invitation)) => (url, Some(invitation.parse()?)),
+            None => (text, None),
+        };
+        let url = url.parse()?;
+        Ok(Self { url, invitation })
+    }
+}
+
+/// Without the invitation, which is a secret.
+impl fmt::Display for JoinTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(f)
+    }
+}
+
+impl TryFrom<String> for JoinTarget {
+    type Error = JoinTargetError;
+
+    fn try_from(text: String) -> Result<Self, JoinTargetError> {
+        text.parse()
+    }
+}
+
+impl From<JoinTarget> for String {
+    fn from(target: JoinTarget) -> Self {
+        let JoinTarget { url, invitation } = target;
+        invitation.map_or_else(|| url.to_string(), |invitation| format!("{url}#{invitation}"))
+    }
+}
+
+/// What an address means for which a peer has proved its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proven {
+    /// The operator did not name it.
+    Unnamed,
+    /// The operator named it.
+    Named,
+    /// The operator named it, and was invited by the relay that is there.
+    Invited(InvitationSecret),
+    /// The operator named it with an invitation by another relay than the one that is there.
+    Another,
+}
+
 /// The book, shared by the driver and the dialler.
 #[derive(Debug)]
 pub struct AddressBook {
     known: Mutex<BTreeMap<PeerId, Address>>,
-    /// Addresses the operator named.
-    named: Vec<RelayUrl>,
+    /// Relays the operator named.
+    named: Vec<JoinTarget>,
     dials: mpsc::Sender<(PeerId, RelayUrl)>,
 }
 
 impl AddressBook {
-    pub(super) fn new(named: Vec<RelayUrl>, dials: mpsc::Sender<(PeerId, RelayUrl)>) -> Self {
+    pub(super) fn new(named: Vec<JoinTarget>, dials: mpsc::Sender<(PeerId, RelayUrl)>) -> Self {
         Self {
             known: Mutex::default(),
             named,
@@ -49,19 +128,29 @@ impl AddressBook {
     }
 
     /// Addresses the operator named.
-    pub(super) fn named(&self) -> &[RelayUrl] {
-        &self.named
+    pub(super) fn named(&self) -> impl Iterator<Item = &RelayUrl> {
+        self.named.iter().map(|target| &target.url)
     }
 
-    /// Records that `peer`, and no other relay, is at `url`. Returns whether the operator named that address.
-    pub(crate) fn record_proven(&self, peer: PeerId, url: RelayUrl) -> bool {
-        let named = self.named.contains(&url);
+    fn is_named(&self, url: &RelayUrl) -> bool {
+        self.named().any(|named| named == url)
+    }
+
+    /// Records that `peer`, and no other relay, is at `url`.
+    pub(crate) fn record_proven(&self, peer: PeerId, url: RelayUrl) -> Proven {
+        let mut named = self.named.iter().filter(|target| target.url == url).peekable();
+        let proven = match (named.peek().is_some(), named.find_map(|target| target.invitation)) {
+            (false, _) => Proven::Unnamed,
+            (true, None) => Proven::Named,
+            (true, Some(invitation)) if invitation.by == peer => Proven::Invited(invitation.secret),
+            (true, Some(_)) => Proven::Another,
+        };
         let mut known = self.known();
         known.retain(|_, other| other.url != url);
         if known.len() < ADDRESSES_MAX {
             known.insert(peer, Address { url, proven: true });
         }
-        named
+        proven
     }
 
     /// Takes over the addresses of the directory, all of it.
@@ -74,7 +163,7 @@ impl AddressBook {
             .collect();
         for (peer, url) in relays {
             let before = known.get(peer).map(|address| &address.url);
-            let stays = before.is_some_and(|before| before == url || self.named.contains(before));
+            let stays = before.is_some_and(|before| before == url || self.is_named(before));
             let taken = proven.get(url).is_some_and(|there| there != peer);
             if stays || taken || (before.is_none() && known.len() >= ADDRESSES_MAX) {
                 continue;
@@ -111,19 +200,39 @@ mod tests {
 
     use protocol::PeerId;
 
-    use super::{AddressBook, RelayUrl};
+    use protocol::messages::membership::Invitation;
+
+    use super::{AddressBook, JoinTarget, Proven, RelayUrl};
 
     fn url(port: u16) -> RelayUrl {
         format!("http://127.0.0.1:{port}").parse().unwrap()
     }
 
     #[test]
+    fn an_invitation_is_shown_to_the_relay_that_issued_it_alone() {
+        let [by, other] = [1, 2].map(|n| PeerId([n; 32]));
+        let secret = [7; 16];
+        let text = format!("{}#{}", url(1), Invitation { by, secret });
+        let target: JoinTarget = text.parse().unwrap();
+        assert_eq!(
+            target.to_string(),
+            url(1).to_string(),
+            "the secret is not printed"
+        );
+        assert_eq!(String::from(target.clone()), text);
+        assert!("http://a#b".parse::<JoinTarget>().is_err());
+        let (book, _dials) = AddressBook::open(vec![target]);
+        assert_eq!(book.record_proven(other, url(1)), Proven::Another);
+        assert_eq!(book.record_proven(by, url(1)), Proven::Invited(secret));
+    }
+
+    #[test]
     fn unproven_addresses_replace_neither_proven_nor_named_ones() {
-        let (book, mut dials) = AddressBook::open(vec![url(1)]);
+        let (book, mut dials) = AddressBook::open(vec![url(1).into()]);
         let [named, met, moves, stranger] = [1, 2, 3, 4].map(|n| PeerId([n; 32]));
-        assert!(book.record_proven(named, url(1)), "the operator named it");
-        assert!(!book.record_proven(met, url(2)));
-        assert!(!book.record_proven(moves, url(3)));
+        assert_eq!(book.record_proven(named, url(1)), Proven::Named);
+        assert_eq!(book.record_proven(met, url(2)), Proven::Unnamed);
+        assert_eq!(book.record_proven(moves, url(3)), Proven::Unnamed);
         let at = |peer: &PeerId| book.known().get(peer).map(|address| address.url.clone());
         book.set_directory(&BTreeMap::from([
             (named, url(11)),

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::address_book::DIALS_MAX;
-use super::{AddressBook, RelayUrl};
+use super::{AddressBook, JoinTarget, RelayUrl};
 use crate::driver::DriverHandle;
 use crate::websocket::dial::{self, Connector};
 
@@ -31,7 +31,7 @@ impl Dials {
 impl AddressBook {
     /// A book in which the operator named these addresses, and the dials that follow from it.
     #[must_use]
-    pub fn open(named: Vec<RelayUrl>) -> (Arc<Self>, Dials) {
+    pub fn open(named: Vec<JoinTarget>) -> (Arc<Self>, Dials) {
         let (dials, to_dial) = mpsc::channel(DIALS_MAX);
         (Arc::new(Self::new(named, dials)), Dials(to_dial))
     }

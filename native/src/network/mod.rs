@@ -6,6 +6,7 @@ mod address_book;
 mod dialler;
 mod url;
 
-pub use address_book::AddressBook;
+pub(crate) use address_book::Proven;
+pub use address_book::{AddressBook, JoinTarget, JoinTargetError};
 pub use dialler::{Dials, run};
 pub use url::{RelayUrl, UrlError};

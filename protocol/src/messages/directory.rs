@@ -18,6 +18,8 @@ pub mod role {
     pub const INDEX: u8 = 1 << 2;
     /// Runs the signaling server.
     pub const SIGNAL: u8 = 1 << 3;
+    /// Has left its network in order: it holds no share and will not be heard of again.
+    pub const LEFT: u8 = 1 << 7;
 }
 
 /// A place on Earth, in hundredths of degrees: as close as a kilometre.

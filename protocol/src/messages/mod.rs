@@ -5,6 +5,7 @@
 
 pub mod directory;
 pub mod introduction;
+pub mod membership;
 pub mod overlay;
 pub mod receipt;
 
@@ -28,6 +29,7 @@ pub use presence::{Presence, Relays};
 pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, Heads, Ping, RangeEnd, Want};
 
 use introduction::Introduction;
+use membership::{JoinAnswer, JoinRequest, Vouches};
 use overlay::{Accept, ForwardJoin, Heartbeat, Others, Request, Shuffle};
 use receipt::Receipt;
 
@@ -158,6 +160,12 @@ messages! {
     29 = ResumeFailed(ResumeFailed);
     /// The accounts linked with a relay that serves the app: sent to relays that run the registry.
     30 = Presence(Presence);
+    /// Statements of relays about the membership of others.
+    31 = Vouches(Vouches);
+    /// A relay asks a member of a network to become one, with the token of an invitation.
+    32 = JoinRequest(JoinRequest);
+    /// The answer to a `JoinRequest`.
+    33 = JoinAnswer(JoinAnswer);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

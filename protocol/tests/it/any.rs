@@ -7,6 +7,7 @@ use protocol::limits;
 use protocol::link::handshake::{Binding, Hello};
 use protocol::messages::directory::{Description, Location, SignedDescription};
 use protocol::messages::introduction::Introduction;
+use protocol::messages::membership::{JoinAnswer, JoinRequest, Stance, Vouch, Vouches};
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
@@ -106,6 +107,15 @@ prop_compose! {
             at: Timestamp(at),
             signature,
         }
+    }
+}
+
+prop_compose! {
+    fn vouch()(
+        by in bytes32(), relay in bytes32(), stance in 0..3_u8, at in integer(), signature in signature(),
+    ) -> Vouch {
+        let stance = [Stance::Invites, Stance::Joins, Stance::Expels][usize::from(stance)];
+        Vouch { by: PeerId(by), relay: PeerId(relay), stance, at: Timestamp(at), signature }
     }
 }
 
@@ -220,6 +230,10 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         (any::<u32>(), verdict()).prop_map(|(round, verdict)| Message::Compared(Compared { round, verdict })),
         Just(Message::ResumeFailed(ResumeFailed)),
         salted().prop_map(|accounts| Message::Presence(Presence { accounts })),
+        (any::<[u8; 16]>(), vec(vouch(), 0..5))
+            .prop_map(|(fingerprint, vouches)| Message::Vouches(Vouches { fingerprint, vouches })),
+        any::<[u8; 16]>().prop_map(|secret| Message::JoinRequest(JoinRequest { secret })),
+        any::<bool>().prop_map(|accepted| Message::JoinAnswer(JoinAnswer { accepted })),
         (heads(), any::<bool>()).prop_map(|(heads, end)| Message::Digest(Digest { heads, end })),
         (any::<u32>(), bytes32(), integer(), 1..u64::from(u32::MAX)).prop_map(
             |(request, device, from, len)| {

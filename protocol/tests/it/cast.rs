@@ -7,6 +7,7 @@ use protocol::kinds::{Follow, Name, Post, Profile, ReplyTo, Slug};
 use protocol::link::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN, feature};
 use protocol::messages::directory::{Description, Location, SignedDescription, role};
 use protocol::messages::introduction::Introduction;
+use protocol::messages::membership::{Stance, Vouch};
 use protocol::messages::receipt::Receipt;
 use protocol::names::{NameAction, NameMark, NameReceipt, NameRequest, RegistryId};
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, KeyPair, PeerId, Timestamp, VerifiedEntry};
@@ -45,6 +46,11 @@ pub(crate) fn device(seed: u8) -> DeviceId {
 
 pub(crate) fn peer(seed: u8) -> PeerId {
     PeerId(key(seed).public())
+}
+
+/// The relay's statement that another one is a member.
+pub(crate) fn vouch() -> Vouch {
+    Vouch::issue(&key(RELAY), PeerId([7; 32]), Stance::Invites, BEGIN)
 }
 
 pub(crate) fn certificate() -> Certificate {

@@ -5,6 +5,7 @@ use protocol::key::{self, Domain};
 use protocol::kinds::{Certificate, Revocation};
 use protocol::kinds::{Name, Post, Slug};
 use protocol::messages::directory::SignedDescription;
+use protocol::messages::membership::Vouch;
 use protocol::messages::receipt::Receipt;
 use protocol::names::{NameMark, NameReceipt, NameRequest};
 use protocol::{
@@ -42,6 +43,13 @@ fn a_revocation_holds_to_the_bit() {
 fn a_receipt_holds_to_the_bit() {
     no_bit_may_flip(&codec::encode(&cast::receipt()), |bytes| {
         codec::decode::<Receipt>(bytes).is_ok_and(|receipt| receipt.verify().is_ok())
+    });
+}
+
+#[test]
+fn a_vouch_holds_to_the_bit() {
+    no_bit_may_flip(&codec::encode(&cast::vouch()), |bytes| {
+        codec::decode::<Vouch>(bytes).is_ok_and(|vouch| vouch.verify().is_ok())
     });
 }
 
@@ -178,6 +186,7 @@ fn a_signature_serves_one_purpose() {
         Domain::Signal,
         Domain::Introduction,
         Domain::Description,
+        Domain::Vouch,
         Domain::NameRequest,
         Domain::NameReceipt,
         Domain::NameMark,

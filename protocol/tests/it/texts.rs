@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 use protocol::id::{ID_TEXT_LEN, IdError};
+use protocol::messages::membership::{Invitation, NoInvitation};
 use protocol::phrase::{self, PHRASE_WORDS, PhraseError};
-use protocol::{AccountId, KeyPair};
+use protocol::{AccountId, KeyPair, PeerId};
 
 const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -29,6 +30,16 @@ proptest! {
         text[place] = letter;
         let text = String::from_utf8(text).unwrap();
         prop_assert_eq!(text.parse::<AccountId>(), Err(IdError::Checksum));
+    }
+
+    #[test]
+    fn invitations_are_read_as_written(by in any::<[u8; 32]>(), secret in any::<[u8; 16]>()) {
+        let invitation = Invitation { by: PeerId(by), secret };
+        let text = invitation.to_string();
+        prop_assert_eq!(text.len(), 64);
+        prop_assert_eq!(text.parse(), Ok(invitation));
+        prop_assert_eq!(format!(" {text}\n").parse(), Ok(invitation), "as it is pasted");
+        prop_assert_eq!(text[1..].parse::<Invitation>(), Err(NoInvitation));
     }
 
     #[test]

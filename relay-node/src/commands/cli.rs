@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::config::{LogFormat, Place, RegistryPlace, RelayKey, RelayRole};
-use native::network::RelayUrl;
+use native::network::{JoinTarget, RelayUrl};
 
 /// A relay of a Starling network: it stores people's posts while they are offline, and serves the app.
 #[derive(Debug, Parser)]
@@ -53,6 +53,28 @@ pub enum Command {
         /// --listen].
         #[arg(long, value_name = "URL")]
         at: Option<RelayUrl>,
+    },
+    /// Print an invitation that makes another relay a member of this relay's network. It works once and within a day.
+    Invite,
+    /// List the members of the running relay's network, who invited each, and the relays that wait for an invitation.
+    Members,
+    /// Make relays members that joined the running relay without an invitation.
+    Adopt {
+        /// The keys of these relays, as `relay-node members` prints them [default: all that wait].
+        #[arg(value_name = "KEY")]
+        relays: Vec<RelayKey>,
+        /// Do not ask for confirmation.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Withdraw a relay's membership in the running relay's network. Prints first what that does to the copies of feeds.
+    Expel {
+        /// The key or the URL of the relay, as `relay-node members` prints it.
+        #[arg(value_name = "KEY")]
+        relay: String,
+        /// Do not ask for confirmation.
+        #[arg(long)]
+        yes: bool,
     },
     /// Print a new one-time URL; the browser that opens it becomes an admin of the running relay.
     AdminUrl,
@@ -138,10 +160,12 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     trusted_proxy: Option<Vec<IpAddr>>,
-    /// The URL of any relay of the network to join, such as `https://relay.example`; may be repeated.
+    /// A relay of the network to join: the invitation that `relay-node invite` printed there, such as
+    /// `https://relay.example#INVITATION`. The address alone is enough once this relay is a member, or if a member
+    /// adopts it; may be repeated.
     #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
-    join: Option<Vec<RelayUrl>>,
+    join: Option<Vec<JoinTarget>>,
     /// The URL at which other relays and browsers reach this relay, such as `https://relay.example` [default: none, or
     /// the listening address if that is on the loopback interface].
     #[arg(long, global = true, value_name = "URL")]
@@ -200,7 +224,20 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "WEIGHT", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     routing_errors: Option<f64>,
-    /// The key of a relay that may belong to the network, as /api/relay prints it; may be repeated [default: any].
+    /// Make every relay a member that keeps a link with this one and describes itself, without an invitation: it is
+    /// given feeds to keep, its receipts count, and apps turn to it. Only for networks that nobody else can reach.
+    #[arg(
+        long,
+        global = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open: Option<bool>,
+    /// The key of a member of the network, as /api/relay prints it; may be repeated. With this the listed relays are
+    /// members, and no others [default: the members are those that members invited].
     #[arg(long, global = true, value_name = "KEY", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_relay: Option<Vec<RelayKey>>,

@@ -140,7 +140,7 @@ fn bytes_in(folder: &Path) -> u64 {
 
 fn network(settings: &Settings, findings: &mut Findings) {
     let agent = crate::commands::status::agent();
-    for url in &settings.join {
+    for url in settings.join.iter().map(|target| &target.url) {
         match agent.get(format!("{url}/api/relay")).call() {
             Ok(answer) if answer.status().is_success() => findings.good(format_args!("{url} answers")),
             Ok(answer) => findings.bad(
@@ -209,8 +209,8 @@ data_dir = \"/var/lib/starling\"
 # The public IP address of the UDP port, if this machine is behind NAT.
 # public_ip = [\"203.0.113.7\"]
 
-# The URL of any relay of the network to join.
-# join = [\"https://other.example\"]
+# The relay of the network to join: the invitation that `relay-node invite` printed there. Keep it here afterwards.
+# join = [\"https://other.example#INVITATION\"]
 # The failure domain: relays with the same zone fail together.
 # zone = \"cellar\"
 

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod doctor;
 pub mod drain;
 pub mod export;
+pub mod members;
 pub mod route;
 pub mod run;
 pub mod status;
@@ -54,6 +55,19 @@ pub fn execute(cli: Cli, files: EmbeddedFiles) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Drain => drain::ask(&settings, &local_url(&settings)?),
+        Command::Invite => {
+            print!("{}", members::invite(&settings, &local_url(&settings)?)?);
+            Ok(())
+        }
+        Command::Members => {
+            print!("{}", members::list(&settings, &local_url(&settings)?)?);
+            Ok(())
+        }
+        Command::Adopt { relays, yes } => {
+            let keys: Vec<_> = relays.iter().map(|key| key.0).collect();
+            members::adopt(&settings, &local_url(&settings)?, &keys, yes)
+        }
+        Command::Expel { relay, yes } => members::expel(&settings, &local_url(&settings)?, &relay, yes),
         Command::Config(ConfigCommand::Check) => {
             print!("{}", settings.to_toml());
             Ok(())

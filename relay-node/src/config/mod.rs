@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use engine::io::Routing;
+use engine::io::{Admission, Routing};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use protocol::limits::ZONE_LEN_MAX;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::commands::cli::Flags;
 use crate::names::EtcdAddress;
-use native::network::RelayUrl;
+use native::network::{JoinTarget, RelayUrl};
 
 mod place;
 
@@ -161,7 +161,7 @@ pub struct Settings {
     pub trusted_proxy: Vec<IpAddr>,
     /// Relays of the network to join.
     #[serde(deserialize_with = "list")]
-    pub join: Vec<RelayUrl>,
+    pub join: Vec<JoinTarget>,
     /// The address at which other relays and browsers reach this relay. None: no address, or the listening address if
     /// that is on the loopback interface.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,7 +191,9 @@ pub struct Settings {
     pub routing_distance: f64,
     /// Points added to a relay's cost if all requests to it fail; a share of them if a share fails.
     pub routing_errors: f64,
-    /// Keys of the relays that may belong to the network. Empty: any relay.
+    /// Every relay that keeps a link with this one and describes itself is a member.
+    pub open: bool,
+    /// Keys of the members of the network. Empty: those that members invited.
     #[serde(deserialize_with = "list")]
     pub allow_relay: Vec<RelayKey>,
     /// The roles of this relay. Empty: [`Self::roles`] chooses them.
@@ -270,6 +272,7 @@ impl Default for Settings {
             routing_response: 2.0,
             routing_distance: 0.02,
             routing_errors: 10_000.0,
+            open: false,
             allow_relay: Vec::new(),
             roles: Vec::new(),
             registry: RegistryPlace::Embedded,
@@ -315,7 +318,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 46] = [
+const SETTINGS: [&str; 47] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -340,6 +343,7 @@ const SETTINGS: [&str; 46] = [
     "routing_response",
     "routing_distance",
     "routing_errors",
+    "open",
     "allow_relay",
     "roles",
     "registry",
@@ -434,6 +438,11 @@ impl Settings {
                 "with all weights 0 every relay is as good as any; leave at least one above 0".to_owned();
             return wrong("routing_response", problem);
         }
+        if self.open && !self.allow_relay.is_empty() {
+            let problem =
+                "with allow_relay the listed relays alone are members; leave one of the two out".to_owned();
+            return wrong("open", problem);
+        }
         if self.roles.contains(&RelayRole::Index)
             && self.registry == RegistryPlace::Embedded
             && !self.join.is_empty()
@@ -527,6 +536,16 @@ impl Settings {
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         SocketAddr::new(self.udp_ip.unwrap_or(all), self.udp_port.unwrap_or(http_port))
+    }
+
+    /// Which relays are members of the network.
+    #[must_use]
+    pub fn admission(&self) -> Admission {
+        match (self.open, self.allow_relay.as_slice()) {
+            (true, _) => Admission::Open,
+            (false, []) => Admission::Invited,
+            (false, listed) => Admission::Listed(listed.iter().map(|key| key.0).collect()),
+        }
     }
 
     /// The settings as a TOML file would say them.
@@ -652,6 +671,9 @@ mod tests {
         check_refused(&["--join", "relay.example"], "https://relay.example");
         check_refused(&["--location", "91,0"], "52.5,13.4");
         check_refused(&["--allow-relay", "no-key"], "/api/relay");
+        check_refused(&["--join", "https://relay.example#half"], "relay-node invite");
+        let key = protocol::PeerId([3; 32]).to_string();
+        check_refused(&["--open", "--allow-relay", &key], "allow_relay");
         check_refused(&["--heartbeat-ms", "1"], "heartbeat_ms");
         check_refused(&["--zone", &"z".repeat(33)], "zone");
         check_refused(&["--roles", "boss"], "worker");

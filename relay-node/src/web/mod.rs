@@ -4,6 +4,7 @@
 //! server (Host, limits) ─► error (problem documents, error pages) ─► policy (headers)   around all of:
 //!   api      the relay, its network, accounts, timelines, names, as JSON
 //!   health   /healthz, /readyz                 metrics   /metrics, on a listener of its own
+//!   control  for commands of this machine
 //!   admin    the operator's page               site      the app: files, and its start page for links into it
 //!   /link and /signal: WebSocket endpoints of other modules
 //! ```
@@ -11,12 +12,13 @@
 //! Routes are tables (`routes()` of each module), so that a test can request each of them.
 //!
 //! Invariants:
-//! - only POST to the admin page changes anything;
+//! - only POST to the admin page, and to `/admin/control` with the token of this start, changes anything;
 //! - a handler waits for an answer of the engine and never for a timer. The one exception is `/api/replicas/ACCOUNT`,
 //!   which waits at most 250 ms for the answers of other relays.
 
 pub mod admin;
 pub mod api;
+pub mod control;
 mod error;
 mod health;
 mod metrics;
@@ -40,6 +42,7 @@ use axum::routing::{MethodRouter, any};
 use signaling::ConnectionGuard;
 
 pub use api::{About, Member, Named, Repair, Replica, Replicas, Weights};
+pub use control::Control;
 pub use error::Problem;
 
 use admin::Admin;
@@ -60,6 +63,8 @@ pub struct Web {
     pub app: Option<Arc<App>>,
     /// The admin page, if it is on this listener.
     pub admin: Option<Admin>,
+    /// What commands on this machine have the relay do.
+    pub control: Option<Control>,
     /// Tells clients behind proxies apart.
     pub guard: ConnectionGuard,
 }
@@ -78,6 +83,9 @@ impl Web {
             .merge(sockets.layer(map_response(opened_by_get)));
         if let Some(admin) = self.admin {
             routes = routes.merge(admin::router(admin));
+        }
+        if let Some(control) = self.control {
+            routes = routes.merge(control::router(control));
         }
         server::harden(routes)
     }

@@ -23,7 +23,9 @@ use super::admin::{Admin, Setup, keys::Keys};
 use super::error::Problem;
 use super::policy::{APP_DEFAULT, Policy};
 use super::site::App;
-use super::{About, Web, Weights, admin, api, health, metrics, metrics_router, without_signal};
+use super::{
+    About, Control, Web, Weights, admin, api, control, health, metrics, metrics_router, without_signal,
+};
 use crate::config::{RegistryPlace, RelayRole};
 use crate::websocket;
 use native::driver::{self, DriverHandle, DriverThread};
@@ -82,6 +84,7 @@ async fn fixture() -> Fixture {
         driver: driver.clone(),
         app: Some(Arc::new(App::in_folder(&site))),
         admin: Some(admin()),
+        control: Some(Control::open(driver.clone(), dir.path()).unwrap()),
         guard: ConnectionGuard::new(GuardConfig::default()),
     };
     Fixture {
@@ -169,6 +172,10 @@ fn all_routes() -> (Routes, Routes) {
             health::routes().into_iter().map(|(path, _)| path).collect(),
             &Policy::Plain,
         ),
+        of(
+            control::routes().into_iter().map(|(path, _)| path).collect(),
+            &Policy::Plain,
+        ),
         admin(),
         of(
             vec!["/link", "/signal", "/missing.js", "/.git/config"],
@@ -253,6 +260,37 @@ async fn every_route_has_its_policy_and_fails_with_a_document_or_a_page() {
     for (path, policy) in metrics {
         check_route(&fixture.metrics, &path, &policy).await;
     }
+}
+
+#[tokio::test]
+async fn commands_of_this_machine_need_the_token_of_this_start() {
+    let fixture = fixture().await;
+    let with = |token: &str| format!("Bearer {token}");
+    let token = control::token(fixture.dir.path()).unwrap();
+    let members = "/admin/control/members";
+    for (path, sent, status) in [
+        (members, None, 401),
+        (members, Some(with("")), 401),
+        (members, Some(with(&token[1..])), 401),
+        (members, Some(token.clone()), 401),
+        (members, Some(with(&token)), 200),
+    ] {
+        let headers: Vec<(&str, &str)> = sent.iter().map(|sent| ("authorization", sent.as_str())).collect();
+        let answer = ask(&fixture.routes, &Method::GET, path, &headers).await;
+        assert_eq!(answer.status(), status, "{sent:?}");
+    }
+    let expel = "/admin/control/expel";
+    let refused = ask(&fixture.routes, &Method::POST, expel, &[]).await;
+    assert_eq!(refused.status(), 401);
+    let bearer = with(&token);
+    let no_key = ask(
+        &fixture.routes,
+        &Method::POST,
+        expel,
+        &[("authorization", &bearer)],
+    )
+    .await;
+    assert_eq!(no_key.status(), 400, "the body is no key");
 }
 
 #[test]

@@ -323,7 +323,7 @@ async fn admin_url_needs_a_running_relay() {
 
 #[tokio::test]
 async fn a_drain_over_the_page_hands_everything_over() {
-    let quick = ["--heartbeat-ms", "200"];
+    let quick = ["--heartbeat-ms", "200", "--open"];
     let first = Relay::start_with(&quick).await;
     let mut author = Author::new(1);
     let mut linked = link(&first, &author).await;

@@ -17,7 +17,7 @@ async fn an_operator_becomes_the_admin_by_the_printed_address_and_drains_the_rel
     let relay = Relay::start_with(with(RelayOptions::with_built_app()?, &quick)).await?;
     let printed = relay.log().wait(0, "/admin/claim?token=").await?;
     let address = printed.trim().to_owned();
-    let join = format!("http://127.0.0.1:{}", relay.port());
+    let join = relay.join()?[1].clone();
     let options = with(
         RelayOptions::default(),
         &["--heartbeat-ms", "1000", "--join", &join, "--zone", "attic"],

@@ -36,8 +36,7 @@ async fn an_app_turns_to_another_relay_when_its_own_dies() -> Result<()> {
         .extend(["--routing-response", "3.5"].map(str::to_owned));
     let mut first = Relay::start_with(options).await?;
     let mut join = quick(RelayOptions::default());
-    join.args
-        .extend(["--join".to_owned(), format!("http://127.0.0.1:{}", first.port())]);
+    join.args.extend(first.join()?);
     let second = Relay::start_with(join).await?;
     let other = key(&second).await?;
     let browser = Browser::launch().await?;

@@ -43,9 +43,8 @@ async fn everybody_sees(tabs: &[Page], text: &str) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn twelve_tabs_with_six_links_each_outlive_their_two_servers() -> Result<()> {
     let mut first = Relay::start().await?;
-    let join = ["--join".to_owned(), format!("http://127.0.0.1:{}", first.port())];
     let mut second = Relay::start_with(RelayOptions {
-        args: join.into(),
+        args: first.join()?.into(),
         ..RelayOptions::with_built_app()?
     })
     .await?;

@@ -14,7 +14,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("io", &["api", "store"]),
     ("facts", &["io"]),
     ("ctx", &["api", "facts", "io", "store"]),
-    ("relays", &["api", "ctx", "facts", "io"]),
+    ("relays", &["api", "ctx", "facts", "io", "store"]),
     ("log", &["api", "ctx", "facts", "io", "store"]),
     ("net", &["api", "ctx", "facts", "io", "relays", "store"]),
     ("sync", &["ctx", "facts", "io", "log", "net", "store"]),

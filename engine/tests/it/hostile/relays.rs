@@ -7,7 +7,7 @@ use super::*;
 fn joining(key: &KeyPair) -> Victim {
     let mut victim = Victim::with(Config {
         joins: true,
-        ..Config::relay(KeyPair::from_seed(&[1; 32]))
+        ..open_relay(KeyPair::from_seed(&[1; 32]))
     });
     victim.link_with(key, &relay_hello(key));
     victim

@@ -1,5 +1,6 @@
 //! A peer message of each kind.
 
+use protocol::messages::membership::{JoinAnswer, JoinRequest, Vouches};
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
@@ -454,7 +455,40 @@ fn overlay() -> Vec<(Vector, Message)> {
                 accounts: vec![SaltedAccount([1; 8]), SaltedAccount([2; 8])],
             }),
         ),
+        (
+            Vector::new("message: Vouches")
+                .byte("kind", 31)
+                .fixed("fingerprint", [3; 16])
+                .varint("vouches, count", 1)
+                .all("vouches[0]", &vouch()),
+            Message::Vouches(Vouches {
+                fingerprint: [3; 16],
+                vouches: vec![cast::vouch()],
+            }),
+        ),
+        (
+            Vector::new("message: JoinRequest")
+                .byte("kind", 32)
+                .fixed("secret", [4; 16]),
+            Message::JoinRequest(JoinRequest { secret: [4; 16] }),
+        ),
+        (
+            Vector::new("message: JoinAnswer")
+                .byte("kind", 33)
+                .byte("accepted", 1),
+            Message::JoinAnswer(JoinAnswer { accepted: true }),
+        ),
     ]
+}
+
+fn vouch() -> Vector {
+    let fields = Vector::new("vouch")
+        .fixed("by", public(RELAY))
+        .fixed("relay", [7; 32])
+        .byte("stance, invites", 0)
+        .varint("at", BEGIN.0);
+    let under = fields.bytes();
+    fields.fixed("signature", sign(RELAY, "starling vouch v1", &under))
 }
 
 pub(crate) fn all() -> Vec<Vector> {

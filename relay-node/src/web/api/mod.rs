@@ -28,6 +28,7 @@ use signaling::ConnectionGuard;
 
 pub use held::{Feed, Post, Posts, Profile, Reference, ReplyTo, Thread};
 pub use names::Named;
+pub(super) use network::state_name;
 pub use network::{Member, Repair};
 pub use relay::{About, Weights};
 pub use replicas::{Replica, Replicas};

@@ -14,7 +14,7 @@ use crate::web::error::WebError;
 pub struct Member {
     /// Its key, in text form.
     pub peer: String,
-    /// `alive`, `suspect` or `dead`.
+    /// `alive`, `suspect`, `dead` or `left`.
     pub state: String,
     /// It is the one that answers.
     pub this: bool,
@@ -69,11 +69,12 @@ impl From<RelayView> for Member {
     }
 }
 
-pub(super) fn state_name(state: RelayState) -> &'static str {
+pub(in crate::web) fn state_name(state: RelayState) -> &'static str {
     match state {
         RelayState::Alive => "alive",
         RelayState::Suspect => "suspect",
         RelayState::Dead => "dead",
+        RelayState::Left => "left",
     }
 }
 

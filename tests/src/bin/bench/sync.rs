@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use engine::api::{Command, CommandResult, Request, Response, Transport};
+use engine::io::Admission;
 use engine::memory::MemoryStore;
 use engine::store::Table;
 use engine::{Candidate, Config, Engine, Input, LinkId, Now, Output, RequestId};
@@ -293,7 +294,14 @@ impl Pair {
 fn relay(n: u8) -> (Config, PeerId) {
     let key = key(0xee, usize::from(n));
     let peer = PeerId(key.public());
-    (Config::relay(key), peer)
+    let admission = Admission::Open;
+    (
+        Config {
+            admission,
+            ..Config::relay(key)
+        },
+        peer,
+    )
 }
 
 /// Everybody's entries, on the disk of a relay; what negentropy compares besides.

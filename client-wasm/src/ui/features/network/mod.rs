@@ -175,6 +175,7 @@ fn relays(view: &NetworkView) -> Html {
                             RelayState::Alive => (strings::RELAY_ALIVE, "alive"),
                             RelayState::Suspect => (strings::RELAY_SUSPECT, "suspect"),
                             RelayState::Dead => (strings::RELAY_DEAD, "dead"),
+                            RelayState::Left => (strings::RELAY_LEFT, "left"),
                         };
                         let place = match relay.description.url.split_once("//") {
                             Some((_, host)) => html! { <bdi>{ host.to_owned() }</bdi> },

@@ -56,6 +56,7 @@ pub const RELAYS_SCORE: &str = "Starling turns to the relays with the highest sc
 pub const RELAY_ALIVE: &str = "Answering";
 pub const RELAY_SUSPECT: &str = "Silent lately";
 pub const RELAY_DEAD: &str = "Gone silent";
+pub const RELAY_LEFT: &str = "Left the network";
 pub const SYNCED: &str = "Last compared";
 pub const SYNCED_NONE: &str = "Nothing was compared with anybody yet.";
 pub const DIAGNOSTICS: &str = "Diagnostics";

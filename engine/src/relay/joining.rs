@@ -1,0 +1,417 @@
+//! How relays become members of a network, and how members learn of each other: invitations are shown and answered,
+//! and statements about members ([`Members`]) are passed on.
+//!
+//! An operator's invitation carries a secret. The relay that is invited shows it on its link to the relay that issued
+//! it, whose adapter knows which secrets are valid; then that relay signs that it invites, and the invited one signs
+//! that it joined. A relay that an operator told to join without an invitation signs that it joined, and waits until a
+//! member invites it.
+//!
+//! Members send each other statements that are new to them, and compare fingerprints with one random neighbour at each
+//! anti-entropy; if they differ, each sends the other all that it has.
+//!
+//! Invariants: statements go to members alone, but for its expulsion to a relay that is expelled; how often all of them are sent on a link, how many signatures a
+//! neighbour can have checked, and how many secrets it can try, is bounded.
+
+use core::time::Duration;
+
+use ordered::Map;
+use protocol::messages::Message;
+use protocol::messages::membership::{InvitationSecret, JoinAnswer, JoinRequest, Stance, Vouch, Vouches};
+use protocol::{Instant, PeerId, codec, limits};
+
+use crate::ctx::Ctx;
+use crate::facts::Fact;
+use crate::io::{LinkId, Log as Line, Output};
+use crate::log::records::meta;
+use crate::net::{Net, Session};
+use crate::store::{Op, Table};
+
+use super::members::{Members, NotKept};
+
+/// Time between two times at which all statements are sent on one link.
+const SEND_ALL_INTERVAL: Duration = Duration::from_secs(5);
+/// Signatures checked for one neighbour per second. Policy beyond: the rest comes again when fingerprints are compared.
+const CHECKS_PER_S: u32 = 128;
+/// Secrets that one link may try. Policy beyond: they are answered as unknown.
+const TRIES_MAX: u32 = 8;
+/// Relays without an invitation whose wish to join is remembered. Policy when full: further ones are not listed until
+/// one of these is invited or leaves.
+const ASKING_MAX: usize = 64;
+
+/// What is remembered of a link to another relay.
+#[derive(Clone, Copy, Debug, Default)]
+struct Exchange {
+    /// When all statements were last sent on it.
+    sent_all: Option<Instant>,
+    /// Signatures checked for it in this second.
+    checks: u32,
+    /// Secrets it tried.
+    tries: u32,
+    /// The adapter is being asked about one.
+    pending: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Joining {
+    /// Invitations of this relay, by the relay that issued them, until they are answered.
+    secrets: Map<PeerId, InvitationSecret>,
+    /// Relays that refused this relay's invitation.
+    refused: Vec<PeerId>,
+    /// Linked relays that are no members and say that they joined this one.
+    asking: Map<LinkId, PeerId>,
+    links: Map<LinkId, Exchange>,
+}
+
+impl Joining {
+    /// Relays that are linked and wait for an invitation.
+    pub(crate) fn asking(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.asking.values().copied()
+    }
+
+    /// Whether `peer` refused this relay's invitation.
+    pub(crate) fn is_refused(&self, peer: &PeerId) -> bool {
+        self.refused.contains(peer)
+    }
+
+    /// This relay was invited by `peer`.
+    pub(crate) fn join(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        members: &mut Members,
+        peer: PeerId,
+        secret: InvitationSecret,
+    ) {
+        let own = own(ctx);
+        if members.stance(&peer, &own) == Some(Stance::Invites) {
+            // The invitation of an earlier start.
+            return;
+        }
+        if members.stance(&own, &peer).is_none() {
+            self.state(ctx, net, members, peer, Stance::Joins);
+        }
+        self.secrets.insert(peer, secret);
+        if let Some(link) = net.link_to(&peer).filter(|_| net.is_neighbour(&peer)) {
+            ctx.send(link, &Message::JoinRequest(JoinRequest { secret }));
+        }
+    }
+
+    /// A relay became a neighbour.
+    pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, members: &Members, session: &Session) {
+        let link = session.link;
+        self.links.insert(link, Exchange::default());
+        if let Some(secret) = self.secrets.get(&session.peer) {
+            ctx.send(link, &Message::JoinRequest(JoinRequest { secret: *secret }));
+        }
+        if members.contains(&session.peer) {
+            self.send_all(ctx, members, link);
+        } else if let Some(expulsion) = members.expulsion(&session.peer) {
+            // It learns why it is a guest.
+            send(ctx, members, link, core::slice::from_ref(expulsion));
+        }
+    }
+
+    pub(crate) fn on_session_down(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.asking.remove(&link);
+    }
+
+    /// Once a second: this relay says that it joined the networks that its operator named.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, net: &Net, members: &mut Members) {
+        for exchange in self.links.values_mut() {
+            exchange.checks = 0;
+        }
+        if !members.is_by_invitation() {
+            return;
+        }
+        let own = own(ctx);
+        for peer in net.known.peers().collect::<Vec<_>>() {
+            match members.stance(&own, &peer) {
+                None => self.state(ctx, net, members, peer, Stance::Joins),
+                // The settings still name it.
+                Some(Stance::Expels) => ctx.fact(Fact::Members { gone: vec![peer] }),
+                Some(Stance::Joins | Stance::Invites) => {}
+            }
+        }
+    }
+
+    /// The interval of anti-entropy: one neighbouring member compares fingerprints.
+    pub(crate) fn on_anti_entropy(&self, ctx: &mut Ctx, net: &Net, members: &Members) {
+        let is_member = |session: &Session| session.neighbour && members.contains(&session.peer);
+        if let Some(link) = ctx.any_of(&net.links_whose(is_member)) {
+            let fingerprint = members.fingerprint();
+            let vouches = Vec::new();
+            ctx.send(link, &Message::Vouches(Vouches { fingerprint, vouches }));
+        }
+    }
+
+    /// Signs a statement of this relay, keeps it and sends it to the members.
+    pub(crate) fn state(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        members: &mut Members,
+        relay: PeerId,
+        stance: Stance,
+    ) {
+        let Some(local) = &ctx.local else { return };
+        let vouch = members.sign(&local.key, relay, stance, ctx.now.wall);
+        self.learn(ctx, net, members, vec![vouch], None);
+    }
+
+    /// Keeps those that are new, and passes them on.
+    fn learn(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        members: &mut Members,
+        mut vouches: Vec<Vouch>,
+        from: Option<LinkId>,
+    ) {
+        let before = members.all().clone();
+        let mut fresh = Vec::new();
+        // A statement may be by a relay that a later one of the list makes a member.
+        loop {
+            let kept = fresh.len();
+            let mut rest = Vec::new();
+            for vouch in vouches {
+                if members.check(&vouch) == Err(NotKept::Stranger) {
+                    rest.push(vouch);
+                    continue;
+                }
+                if members.check(&vouch).is_err() || !self.may_check(from) {
+                    continue;
+                }
+                match members.take_in(vouch.clone()) {
+                    Ok(removed) => {
+                        if let Some(removed) = removed {
+                            let (table, key) = (Table::Meta, key_of(&removed));
+                            ctx.write(Op::Delete { table, key });
+                        }
+                        ctx.write(Op::put(Table::Meta, key_of(&vouch), &vouch));
+                        fresh.push(vouch);
+                    }
+                    Err(NotKept::Forged) => {
+                        if let Some(link) = from {
+                            ctx.misbehaved(link, "a statement about a relay with a wrong signature");
+                        }
+                        rest.clear();
+                        break;
+                    }
+                    Err(_) => {}
+                }
+            }
+            vouches = rest;
+            members.compute();
+            if fresh.len() == kept {
+                break;
+            }
+        }
+        if fresh.is_empty() {
+            return;
+        }
+        for vouch in &fresh {
+            let expelled = net
+                .link_to(&vouch.relay)
+                .filter(|_| vouch.stance == Stance::Expels);
+            if let Some(link) = expelled.filter(|link| Some(*link) != from) {
+                send(ctx, members, link, core::slice::from_ref(vouch));
+            }
+        }
+        self.on_changed(ctx, net, members, &before);
+        let others = |session: &Session| {
+            session.neighbour && Some(session.link) != from && members.contains(&session.peer)
+        };
+        for link in net.links_whose(others) {
+            send(ctx, members, link, &fresh);
+        }
+    }
+
+    fn may_check(&mut self, from: Option<LinkId>) -> bool {
+        let Some(exchange) = from.and_then(|link| self.links.get_mut(&link)) else {
+            // Its own.
+            return from.is_none();
+        };
+        exchange.checks += 1;
+        exchange.checks <= CHECKS_PER_S
+    }
+
+    /// The members may be others than `before`.
+    fn on_changed(&mut self, ctx: &mut Ctx, net: &Net, members: &Members, before: &ordered::Set<PeerId>) {
+        let now = members.all();
+        let came: Vec<PeerId> = now
+            .iter()
+            .filter(|peer| !before.contains(*peer))
+            .copied()
+            .collect();
+        let gone: Vec<PeerId> = before
+            .iter()
+            .filter(|peer| !now.contains(*peer))
+            .copied()
+            .collect();
+        if came.is_empty() && gone.is_empty() {
+            return;
+        }
+        for peer in came {
+            let by = members.inviter(&peer).map(|vouch| vouch.by);
+            ctx.log(Line::Member { peer, by, on: true });
+            let link = net.link_to(&peer).filter(|_| net.is_neighbour(&peer));
+            if let Some(link) = link {
+                self.asking.remove(&link);
+                self.send_all(ctx, members, link);
+            }
+        }
+        for peer in gone.iter().copied() {
+            let by = None;
+            ctx.log(Line::Member { peer, by, on: false });
+        }
+        ctx.fact(Fact::Members { gone });
+    }
+
+    /// A neighbouring relay sent statements.
+    pub(crate) fn on_vouches(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        members: &mut Members,
+        link: LinkId,
+        message: Vouches,
+    ) {
+        let Some(session) = net.session(link).filter(|session| session.relay) else {
+            return ctx.misbehaved(link, "statements about relays from a peer that is none");
+        };
+        if !members.is_by_invitation() {
+            return;
+        }
+        let (peer, own) = (session.peer, own(ctx));
+        if !members.contains(&peer) {
+            let joins =
+                |vouch: &Vouch| vouch.by == peer && vouch.relay == own && vouch.stance == Stance::Joins;
+            let expelled = members.stance(&own, &peer) == Some(Stance::Expels);
+            if !expelled && message.vouches.iter().any(joins) && self.asking.len() < ASKING_MAX {
+                self.asking.insert(link, peer);
+            }
+        }
+        // Also what a stranger passes on, which may be that a member invites it.
+        self.learn(ctx, net, members, message.vouches, Some(link));
+        if let Some(by) = members.unanswered_invitation() {
+            self.state(ctx, net, members, by, Stance::Joins);
+        }
+        if !members.contains(&peer) {
+            return;
+        }
+        self.asking.remove(&link);
+        if message.fingerprint != members.fingerprint() {
+            self.send_all(ctx, members, link);
+        }
+    }
+
+    /// Sends a neighbour all statements, unless that was done a moment ago.
+    fn send_all(&mut self, ctx: &mut Ctx, members: &Members, link: LinkId) {
+        let exchange = self.links.or_default(link);
+        let now = ctx.now.instant;
+        if exchange
+            .sent_all
+            .is_some_and(|at| now.since(at) < SEND_ALL_INTERVAL)
+        {
+            return;
+        }
+        exchange.sent_all = Some(now);
+        let all: Vec<Vouch> = members.vouches().cloned().collect();
+        send(ctx, members, link, &all);
+    }
+
+    // Invitations.
+
+    /// A relay shows the secret of an invitation.
+    pub(crate) fn on_join_request(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        members: &Members,
+        link: LinkId,
+        request: JoinRequest,
+    ) {
+        let Some(session) = net.session(link).filter(|session| session.relay) else {
+            return ctx.misbehaved(link, "an invitation shown by a peer that is no relay");
+        };
+        let invited = members.stance(&own(ctx), &session.peer) == Some(Stance::Invites);
+        let exchange = self.links.or_default(link);
+        if invited || !members.is_by_invitation() {
+            let accepted = invited || members.contains(&session.peer) || members.is_open();
+            return ctx.send(link, &Message::JoinAnswer(JoinAnswer { accepted }));
+        }
+        exchange.tries += 1;
+        if exchange.pending || exchange.tries > TRIES_MAX {
+            let accepted = false;
+            return ctx.send(link, &Message::JoinAnswer(JoinAnswer { accepted }));
+        }
+        exchange.pending = true;
+        let secret = request.secret;
+        ctx.emit(Output::Invitation { link, secret });
+    }
+
+    /// The adapter knows whether the secret that was shown on a link is valid; it is used up now.
+    pub(crate) fn on_invitation(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        members: &mut Members,
+        link: LinkId,
+        valid: bool,
+    ) {
+        let Some(peer) = net.session(link).map(|session| session.peer) else {
+            return;
+        };
+        self.links.or_default(link).pending = false;
+        if valid {
+            self.state(ctx, net, members, peer, Stance::Invites);
+        }
+        let accepted = valid;
+        ctx.send(link, &Message::JoinAnswer(JoinAnswer { accepted }));
+    }
+
+    /// A relay answered this relay's invitation.
+    pub(crate) fn on_join_answer(&mut self, ctx: &mut Ctx, net: &Net, link: LinkId, answer: JoinAnswer) {
+        let Some(peer) = net.session(link).map(|session| session.peer) else {
+            return;
+        };
+        if self.secrets.remove(&peer).is_none() {
+            return;
+        }
+        let accepted = answer.accepted;
+        self.refused.retain(|other| *other != peer);
+        if !accepted {
+            self.refused.push(peer);
+        }
+        ctx.log(Line::Joined { peer, accepted });
+    }
+}
+
+/// Sends a neighbour statements, and says what this relay holds.
+fn send(ctx: &mut Ctx, members: &Members, link: LinkId, vouches: &[Vouch]) {
+    let fingerprint = members.fingerprint();
+    for part in vouches.chunks(limits::VOUCHES_PER_MESSAGE_MAX) {
+        let vouches = part.to_vec();
+        ctx.send(link, &Message::Vouches(Vouches { fingerprint, vouches }));
+    }
+}
+
+fn own(ctx: &Ctx) -> PeerId {
+    ctx.peer().unwrap_or_default()
+}
+
+fn key_of(vouch: &Vouch) -> Vec<u8> {
+    [meta::VOUCH, &vouch.by.0, &vouch.relay.0].concat()
+}
+
+/// A statement of the `Meta` table. The inner `None`: a damaged row.
+pub(crate) fn stored(key: &[u8], value: &[u8]) -> Option<Option<Vouch>> {
+    key.starts_with(meta::VOUCH)
+        .then(|| codec::decode_extensible(value).ok())
+}
+
+#[cfg(test)]
+#[path = "joining_tests.rs"]
+mod tests;
