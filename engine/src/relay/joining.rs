@@ -220,8 +220,10 @@ impl Joining {
             }
         }
         self.on_changed(ctx, net, members, &before);
+        // Those that became members with it were sent everything.
         let others = |session: &Session| {
-            session.neighbour && Some(session.link) != from && members.contains(&session.peer)
+            let was_member = before.contains(&session.peer) && members.contains(&session.peer);
+            session.neighbour && Some(session.link) != from && was_member
         };
         for link in net.links_whose(others) {
             send(ctx, members, link, &fresh);

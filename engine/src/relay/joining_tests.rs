@@ -1,1 +1,287 @@
+use core::time::Duration;
 
+use protocol::messages::Message;
+use protocol::messages::membership::{JoinAnswer, JoinRequest, Stance, Vouch, Vouches};
+use protocol::{PeerId, Timestamp};
+
+use super::{CHECKS_PER_S, SEND_ALL_INTERVAL, TRIES_MAX};
+use crate::facts::Fact;
+use crate::io::{Admission, LinkId, Log as Line, Output};
+use crate::relay::testing::{World, relay_key, relay_peer};
+use crate::store::Op;
+use crate::testing::spoil;
+
+/// Relay 0 of a network by invitation, alone so far.
+fn world() -> World {
+    World::new(|config| config.admission = Admission::Invited)
+}
+
+fn vouch(by: u16, stance: Stance, relay: u16) -> Vouch {
+    Vouch::issue(
+        &relay_key(by),
+        relay_peer(relay),
+        stance,
+        Timestamp(1_700_000_000_000),
+    )
+}
+
+fn say(world: &mut World, link: LinkId, vouches: Vec<Vouch>) {
+    let fingerprint = [0; 16];
+    world.on_message(link, Message::Vouches(Vouches { fingerprint, vouches }));
+}
+
+fn invite(world: &mut World, n: u16) {
+    world.state(relay_peer(n), Stance::Invites);
+}
+
+/// The statements in each message that a neighbour received.
+fn told(world: &mut World, link: LinkId) -> Vec<usize> {
+    let sent = world.sent(link).into_iter();
+    let told = sent.filter_map(|message| match message {
+        Message::Vouches(vouches) => Some(vouches.vouches.len()),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn answers(world: &mut World, link: LinkId) -> Vec<bool> {
+    let sent = world.sent(link).into_iter();
+    let answers = sent.filter_map(|message| match message {
+        Message::JoinAnswer(answer) => Some(answer.accepted),
+        _ => None,
+    });
+    answers.collect()
+}
+
+/// Secrets that the adapter is asked about.
+fn asked(world: &mut World) -> usize {
+    let outputs = world.outputs().into_iter();
+    outputs
+        .filter(|output| matches!(output, Output::Invitation { .. }))
+        .count()
+}
+
+fn misbehaved(world: &mut World) -> bool {
+    world
+        .facts()
+        .iter()
+        .any(|fact| matches!(fact, Fact::Misbehaved { .. }))
+}
+
+fn members(world: &World) -> Vec<PeerId> {
+    world.relay.listed().expect("not open").iter().copied().collect()
+}
+
+#[test]
+fn a_valid_secret_makes_the_relay_that_shows_it_a_member() {
+    let mut world = world();
+    let link = world.link_relay(1);
+    let request = || Message::JoinRequest(JoinRequest { secret: [5; 16] });
+    world.on_message(link, request());
+    assert_eq!(asked(&mut world), 1);
+    world.on_invitation(link, false);
+    assert_eq!(answers(&mut world, link), [false]);
+    assert_eq!(members(&world), [relay_peer(0)]);
+
+    world.on_message(link, request());
+    world.on_invitation(link, true);
+    let sent = world.sent(link);
+    let [
+        Message::Vouches(vouches),
+        Message::JoinAnswer(JoinAnswer { accepted: true }),
+    ] = sent.as_slice()
+    else {
+        panic!("first what makes it a member: {sent:?}");
+    };
+    assert_eq!(vouches.vouches.len(), 1);
+    assert!(members(&world).contains(&relay_peer(1)));
+
+    // It shows the secret again after a restart.
+    world.outputs();
+    world.on_message(link, request());
+    assert_eq!((asked(&mut world), answers(&mut world, link)), (0, vec![true]));
+}
+
+#[test]
+fn a_link_may_try_few_secrets_one_at_a_time() {
+    let mut world = world();
+    let link = world.link_relay(1);
+    // Of two that are shown at once, the second is refused, and counts.
+    for n in 0..TRIES_MAX / 2 + 3 {
+        let secret = [n as u8; 16];
+        world.on_message(link, Message::JoinRequest(JoinRequest { secret }));
+        assert_eq!(asked(&mut world), usize::from(n < TRIES_MAX / 2));
+        world.on_message(link, Message::JoinRequest(JoinRequest { secret }));
+        assert_eq!(asked(&mut world), 0, "one is being looked up");
+        world.on_invitation(link, false);
+    }
+}
+
+#[test]
+fn persons_devices_have_no_say() {
+    for message in [
+        Message::JoinRequest(JoinRequest { secret: [5; 16] }),
+        Message::Vouches(Vouches::default()),
+    ] {
+        let mut world = world();
+        let link = world.link_person(1);
+        world.facts();
+        world.on_message(link, message);
+        assert!(misbehaved(&mut world));
+    }
+}
+
+#[test]
+fn statements_are_kept_and_passed_on_to_members_alone() {
+    let mut world = world();
+    invite(&mut world, 1);
+    invite(&mut world, 2);
+    let (one, two, guest) = (world.link_relay(1), world.link_relay(2), world.link_relay(9));
+    world.store();
+    say(
+        &mut world,
+        one,
+        vec![vouch(1, Stance::Invites, 5), vouch(5, Stance::Invites, 6)],
+    );
+    let (ops, _) = world.store();
+    let kept = ops
+        .iter()
+        .filter(|op| matches!(op, Op::Put { key, .. } if key.starts_with(b"vouch:")));
+    assert_eq!(kept.count(), 2);
+    assert_eq!(told(&mut world, two), [2]);
+    assert_eq!(told(&mut world, guest), [0usize; 0]);
+    assert!(
+        members(&world).contains(&relay_peer(6)),
+        "5 became a member with the first of the two"
+    );
+}
+
+#[test]
+fn what_a_stranger_says_is_neither_kept_nor_checked_and_what_it_passes_on_is() {
+    let mut world = world();
+    let guest = world.link_relay(9);
+    let mut forged = vouch(9, Stance::Invites, 8);
+    spoil(&mut forged.signature);
+    world.facts();
+    say(&mut world, guest, vec![forged, vouch(9, Stance::Invites, 7)]);
+    assert_eq!(members(&world), [relay_peer(0)]);
+    assert!(!misbehaved(&mut world));
+    // A member signed this, but the signature is wrong.
+    invite(&mut world, 1);
+    let mut forged = vouch(1, Stance::Invites, 9);
+    spoil(&mut forged.signature);
+    world.facts();
+    say(&mut world, guest, vec![forged]);
+    assert!(misbehaved(&mut world));
+    say(&mut world, guest, vec![vouch(1, Stance::Invites, 9)]);
+    assert!(members(&world).contains(&relay_peer(9)));
+}
+
+#[test]
+fn the_signatures_that_a_neighbour_has_checked_are_bounded() {
+    let mut world = world();
+    invite(&mut world, 1);
+    let link = world.link_relay(1);
+    let many = 10 + CHECKS_PER_S as u16 + 20;
+    let vouches: Vec<Vouch> = (10..many).map(|n| vouch(1, Stance::Invites, n)).collect();
+    say(&mut world, link, vouches.clone());
+    assert_eq!(members(&world).len(), 2 + CHECKS_PER_S as usize);
+    world.pass(Duration::from_secs(1));
+    world.tick();
+    say(&mut world, link, vouches);
+    assert_eq!(
+        members(&world).len(),
+        usize::from(many - 10) + 2,
+        "the rest comes again"
+    );
+}
+
+#[test]
+fn neighbours_whose_fingerprints_differ_send_each_other_everything_now_and_then() {
+    let mut world = world();
+    invite(&mut world, 1);
+    let link = world.link_relay(1);
+    world.sent(link);
+    say(&mut world, link, vec![]);
+    assert_eq!(
+        told(&mut world, link),
+        [0usize; 0],
+        "it was sent everything a moment ago"
+    );
+    world.pass(SEND_ALL_INTERVAL);
+    say(&mut world, link, vec![]);
+    assert_eq!(told(&mut world, link), [1]);
+    say(&mut world, link, vec![]);
+    assert_eq!(told(&mut world, link), [0usize; 0]);
+    world.pass(SEND_ALL_INTERVAL);
+    let fingerprint = world.relay.fingerprint();
+    let vouches = Vec::new();
+    world.on_message(link, Message::Vouches(Vouches { fingerprint, vouches }));
+    assert_eq!(told(&mut world, link), [0usize; 0], "both hold the same");
+}
+
+#[test]
+fn a_relay_that_joined_waits_and_is_listed_until_it_is_invited_or_gone() {
+    let mut world = world();
+    let link = world.link_relay(1);
+    say(&mut world, link, vec![vouch(1, Stance::Joins, 0)]);
+    assert_eq!(world.relay.asking(), [relay_peer(1)]);
+    invite(&mut world, 1);
+    assert_eq!(world.relay.asking(), []);
+    let other = world.link_relay(2);
+    say(&mut world, other, vec![vouch(2, Stance::Joins, 0)]);
+    assert_eq!(world.relay.asking(), [relay_peer(2)]);
+    world.unlink(other);
+    assert_eq!(world.relay.asking(), []);
+}
+
+#[test]
+fn an_expelled_relay_learns_of_it_and_is_not_listed_as_one_that_waits() {
+    let mut world = world();
+    invite(&mut world, 1);
+    let link = world.link_relay(1);
+    world.facts();
+    world.state(relay_peer(1), Stance::Expels);
+    assert_eq!(told(&mut world, link), [1]);
+    let gone = world.facts().into_iter().find_map(|fact| match fact {
+        Fact::Members { gone } => Some(gone),
+        _ => None,
+    });
+    assert_eq!(gone, Some(vec![relay_peer(1)]));
+    let gone = world
+        .lines()
+        .into_iter()
+        .any(|line| matches!(line, Line::Member { on: false, .. }));
+    assert!(gone);
+    world.unlink(link);
+    let again = world.prove_relay(1);
+    assert_eq!(told(&mut world, again), [1], "why it is a guest");
+    say(&mut world, again, vec![vouch(1, Stance::Joins, 0)]);
+    assert_eq!(world.relay.asking(), []);
+}
+
+#[test]
+fn this_relay_joins_those_that_its_operator_names_and_shows_its_invitation_once() {
+    let mut world = world();
+    world.know(1);
+    world.tick();
+    assert!(members(&world).contains(&relay_peer(1)), "it believes them");
+    let link = world.prove_relay(1);
+    world.join(1, [7; 16]);
+    let shown = |world: &mut World| {
+        let sent = world.sent(link).into_iter();
+        sent.filter(|message| matches!(message, Message::JoinRequest(_)))
+            .count()
+    };
+    assert_eq!(shown(&mut world), 1);
+    world.on_message(link, Message::JoinAnswer(JoinAnswer { accepted: false }));
+    let refused = world
+        .lines()
+        .into_iter()
+        .any(|line| matches!(line, Line::Joined { accepted: false, .. }));
+    assert!(refused && world.relay.is_refused(&relay_peer(1)));
+
+    say(&mut world, link, vec![vouch(1, Stance::Invites, 0)]);
+    world.join(1, [7; 16]);
+    assert_eq!(shown(&mut world), 0, "it is a member by now");
+}

@@ -205,6 +205,21 @@ impl Relay {
             .on_invitation(ctx, net, &mut self.members, link, valid);
     }
 
+    #[cfg(test)]
+    pub(crate) fn asking(&self) -> Vec<PeerId> {
+        self.joining.asking().collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_refused(&self, peer: &PeerId) -> bool {
+        self.joining.is_refused(peer)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn fingerprint(&self) -> [u8; 16] {
+        self.members.fingerprint()
+    }
+
     /// The operator invites relays, or expels them.
     pub(crate) fn state(&mut self, ctx: &mut Ctx, net: &Net, relay: PeerId, stance: Stance) {
         self.joining.state(ctx, net, &mut self.members, relay, stance);

@@ -5,6 +5,7 @@ use core::time::Duration;
 use protocol::kinds::{Body, Certificate, Post};
 use protocol::link::handshake::{Side, feature};
 use protocol::messages::directory::{Description, role};
+use protocol::messages::membership::Stance;
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Interests, Message, Relays};
 use protocol::{
@@ -161,6 +162,36 @@ impl World {
 
     pub(crate) fn now(&self) -> Instant {
         self.ctx.now.instant
+    }
+
+    /// The operator invites a relay, or expels it.
+    pub(crate) fn state(&mut self, relay: PeerId, stance: Stance) {
+        self.relay.state(&mut self.ctx, &self.net, relay, stance);
+    }
+
+    /// The adapter says whether the secret shown on a link is valid.
+    pub(crate) fn on_invitation(&mut self, link: LinkId, valid: bool) {
+        self.relay.on_invitation(&mut self.ctx, &self.net, link, valid);
+    }
+
+    /// The operator was given an invitation by relay `n`.
+    pub(crate) fn join(&mut self, n: u16, secret: [u8; 16]) {
+        self.relay.join(&mut self.ctx, &self.net, relay_peer(n), secret);
+    }
+
+    /// The operator names relay `n`.
+    pub(crate) fn know(&mut self, n: u16) {
+        self.net.know_relay(&mut self.ctx, relay_peer(n), String::new());
+    }
+
+    /// Links with relay `n`; what it is sent meanwhile is not taken.
+    pub(crate) fn prove_relay(&mut self, n: u16) -> LinkId {
+        let link = self.prove(relay_key(n), true, None);
+        self.receive(link, &Message::Request(Request::alone(Wish::Join)));
+        while self.net.pump(&mut self.ctx, &self.directory) {}
+        self.relay.on_neighbour_up(&mut self.ctx, &self.net, link);
+        self.facts();
+        link
     }
 
     /// The directory lists the members of the network from now on.
