@@ -27,7 +27,7 @@ use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
 use crate::websocket;
 use native::data_dir::{self, DataDir, DataDirError};
 use native::driver::{self, DriverHandle, DriverThread, RegistryQueue};
-use native::network::{self, AddressBook};
+use native::network::{self, AddressBook, RelayUrl};
 use native::store::{Store, StoreError};
 use native::websocket::dial::Connector;
 
@@ -263,6 +263,8 @@ impl Relay {
                 data_dir: data_dir.path().to_owned(),
                 roles: roles.clone(),
                 registry: settings.registry.clone(),
+                url: url_of(settings, http),
+                key: peer,
             },
             GuardConfig {
                 // The names are those of the listener that serves the app.
@@ -413,6 +415,14 @@ async fn welcome(driver: DriverHandle, guard: ConnectionGuard) {
             .map(|url| url.replacen("//127.0.0.1:", "//localhost:", 1));
         guard.allow(local.chain(urls.iter().cloned()).filter(|url| !url.is_empty()));
     }
+}
+
+/// Where other relays reach a relay with these settings, as far as it knows.
+fn url_of(settings: &Settings, http: SocketAddr) -> RelayUrl {
+    let here = || format!("http://{}", admin::here(http)).parse();
+    // A socket address makes a URL.
+    let url = settings.advertise.clone().map_or_else(here, Ok);
+    url.expect("a URL of a socket address")
 }
 
 /// What a relay with these settings says of itself.

@@ -274,17 +274,11 @@ impl Relay {
     /// If it issues none.
     pub fn invitation(&self, url: &str) -> Result<String> {
         let mut command = std::process::Command::new(program()?);
-        let invited = command
-            .arg("invite")
-            .arg("--data-dir")
-            .arg(self.data.path())
-            .output()?;
+        command.args(["invite", "--short", "--data-dir"]);
+        let invited = command.arg(self.data.path()).output()?;
         let text = String::from_utf8(invited.stdout)?;
-        let secret = text
-            .split(['#', '\''])
-            .nth(2)
-            .filter(|_| invited.status.success());
-        let secret = secret.with_context(|| format!("{text}{}", String::from_utf8_lossy(&invited.stderr)))?;
+        let secret = text.trim().split_once('#');
+        let (_, secret) = secret.with_context(|| String::from_utf8_lossy(&invited.stderr).into_owned())?;
         Ok(format!("{url}#{secret}"))
     }
 

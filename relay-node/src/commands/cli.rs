@@ -55,7 +55,11 @@ pub enum Command {
         at: Option<RelayUrl>,
     },
     /// Print an invitation that makes another relay a member of this relay's network. It works once and within a day.
-    Invite,
+    Invite {
+        /// Print only what the new relay needs after --join.
+        #[arg(long)]
+        short: bool,
+    },
     /// List the members of the running relay's network, who invited each, and the relays that wait for an invitation.
     Members,
     /// Make relays members that joined the running relay without an invitation.

@@ -20,7 +20,7 @@ use crate::web::control::{self, Members, NetworkMember};
 ///
 /// # Errors
 /// If the relay was never started, needs no invitations, or its folder cannot be written.
-pub fn invite(settings: &Settings, here: &RelayUrl) -> anyhow::Result<String> {
+pub fn invite(settings: &Settings, here: &RelayUrl, short: bool) -> anyhow::Result<String> {
     ensure!(
         settings.allow_relay.is_empty(),
         "this relay has --allow-relay, which lists the members: add the new relay's key there, on each relay"
@@ -45,6 +45,9 @@ pub fn invite(settings: &Settings, here: &RelayUrl) -> anyhow::Result<String> {
     let by = PeerId(key.public());
     let invitation = Invitation { by, secret };
     let url = settings.advertise.as_ref().unwrap_or(here);
+    if short {
+        return Ok(format!("{url}#{invitation}\n"));
+    }
     let mut text = invitation_text(url, &invitation);
     if settings.advertise.is_none() {
         text += "\nThis relay has no --advertise: if the new relay runs on another machine, put the address at which it reaches \

@@ -55,8 +55,8 @@ pub fn execute(cli: Cli, files: EmbeddedFiles) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Drain => drain::ask(&settings, &local_url(&settings)?),
-        Command::Invite => {
-            print!("{}", members::invite(&settings, &local_url(&settings)?)?);
+        Command::Invite { short } => {
+            print!("{}", members::invite(&settings, &local_url(&settings)?, short)?);
             Ok(())
         }
         Command::Members => {

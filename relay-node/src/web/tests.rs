@@ -72,6 +72,8 @@ async fn fixture() -> Fixture {
         data_dir: dir.path().to_owned(),
         roles: vec![RelayRole::Web],
         registry: RegistryPlace::Embedded,
+        url: "http://localhost:1".parse().unwrap(),
+        key: protocol::PeerId([9; 32]),
     };
     let keys = Arc::new(Keys::open(dir.path()).unwrap());
     let admin = || {

@@ -9,6 +9,7 @@
 
 mod disk;
 pub mod keys;
+mod members;
 mod overview;
 mod pages;
 mod routes;
@@ -26,6 +27,8 @@ pub use routes::{Admin, session};
 
 use crate::config::{RegistryPlace, RelayRole, Settings};
 use native::data_dir;
+use native::network::RelayUrl;
+use protocol::PeerId;
 
 /// What the page says about settings.
 #[derive(Clone, Debug)]
@@ -36,6 +39,10 @@ pub struct Setup {
     pub roles: Vec<RelayRole>,
     /// The store of the registry, if this relay runs it.
     pub registry: RegistryPlace,
+    /// Where other relays reach this one.
+    pub url: RelayUrl,
+    /// Its key.
+    pub key: PeerId,
 }
 
 /// A browser or a program can open this machine, not "all addresses".

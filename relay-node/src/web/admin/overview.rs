@@ -8,11 +8,12 @@ use engine::api::{LinkView, NetworkView, RelayState, RelayView, RepairView, Tran
 use maud::{Markup, html};
 use protocol::messages::directory::role;
 
-use super::Setup;
 use super::disk::{Disk, bytes};
 use super::pages::page;
+use super::{Setup, members};
 use crate::commands::status::{counted, share_text};
 use crate::config::{RegistryPlace, RelayRole};
+use crate::web::control::Members;
 use crate::web::pages::plain;
 use crate::web::{About, Member, Repair};
 use native::network::RelayUrl;
@@ -33,6 +34,8 @@ pub(super) struct Overview<'a> {
     pub(super) relays: Vec<RelayView>,
     /// `None`: the store is being read.
     pub(super) view: Option<NetworkView>,
+    /// `None`: the store is being read.
+    pub(super) members: Option<Members>,
     pub(super) disk: Disk,
     /// Browsers that are admins.
     pub(super) admins: usize,
@@ -50,6 +53,9 @@ impl Overview<'_> {
             (self.state())
             (self.storage())
             (self.directory())
+            @if let Some(members) = &self.members {
+                (members::list(members, &self.form))
+            }
             (self.links())
             (self.registry())
             (self.actions())
@@ -282,11 +288,11 @@ fn milliseconds(us: u32) -> String {
     format!("{:.1} ms", f64::from(us) / 1_000.0)
 }
 
-fn mono(text: &str) -> Markup {
+pub(super) fn mono(text: &str) -> Markup {
     html! { span.mono { (plain(text)) } }
 }
 
-fn section(title: &str, body: &Markup) -> Markup {
+pub(super) fn section(title: &str, body: &Markup) -> Markup {
     html! {
         section.section {
             h2 { (title) }
@@ -300,7 +306,11 @@ fn fact(term: &str, value: &Markup) -> Markup {
 }
 
 /// On narrow screens each row is a block, each cell with its column's name.
-fn table<const N: usize>(testid: &str, head: [&str; N], rows: impl Iterator<Item = [Markup; N]>) -> Markup {
+pub(super) fn table<const N: usize>(
+    testid: &str,
+    head: [&str; N],
+    rows: impl Iterator<Item = [Markup; N]>,
+) -> Markup {
     html! {
         div.table__place {
             table.table data-testid=(testid) {
@@ -357,6 +367,8 @@ mod tests {
             data_dir: "/data".into(),
             roles: vec![RelayRole::Web],
             registry: RegistryPlace::Embedded,
+            url: "http://localhost:1".parse().unwrap(),
+            key: PeerId([9; 32]),
         };
         let mut overview = Overview {
             about: &about,
@@ -365,6 +377,7 @@ mod tests {
             repair: RepairView::default(),
             relays: Vec::new(),
             view: Some(NetworkView::default()),
+            members: None,
             disk: Disk::default(),
             admins: 1,
             others: 0,

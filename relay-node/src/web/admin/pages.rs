@@ -35,6 +35,9 @@ pub(super) enum AdminError {
     /// The form is not from a page made for this session.
     #[error("the form is not from a page of this session")]
     ForeignForm,
+    /// No member has this key.
+    #[error("no such member")]
+    NoSuchMember,
     /// No other relay can take this one's feeds over.
     #[error("no other relay is there to hand over to")]
     NobodyToHandOverTo,
@@ -58,6 +61,11 @@ impl IntoResponse for AdminError {
                 StatusCode::FORBIDDEN,
                 "That was not done",
                 "This form is not from a page of your session. Open the admin page again and try once more; nothing was changed.",
+            ),
+            Self::NoSuchMember => message(
+                StatusCode::NOT_FOUND,
+                "No such member",
+                "No member of the network has this key. The admin page lists them; nothing was changed.",
             ),
             Self::NobodyToHandOverTo => message(
                 StatusCode::CONFLICT,

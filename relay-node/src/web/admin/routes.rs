@@ -4,7 +4,8 @@
 //! - `/admin/claim`: GET asks, POST makes the browser the admin: a program that only looks at an address, as previews
 //!   of links do, uses no token up;
 //! - `/admin/drain`: GET asks, POST has the relay hand its feeds over;
-//! - `/admin/leave`: ends the session, or all others.
+//! - `/admin/leave`: ends the session, or all others;
+//! - `/admin/invite`, `/admin/adopt`, `/admin/expel`: the members of the network.
 //!
 //! Invariants: nothing is changed but by a POST from a page of this relay (`Origin`, `SameSite=Strict`, and a token in
 //! the form that only pages made for the session have); what each address may try is limited per minute.
@@ -28,9 +29,11 @@ use signaling::{ConnectionGuard, GuardConfig};
 use super::Setup;
 use super::disk::Disk;
 use super::keys::{self, Keys};
+use super::members;
 use super::overview::Overview;
 use super::pages::{self, AdminError, STYLE_PATH};
 use crate::commands::drain::drain;
+use crate::web::control;
 use crate::web::policy::{Caching, Policy};
 use crate::web::rate_limit::AddressRateLimiter;
 use crate::web::{About, group};
@@ -46,10 +49,10 @@ const COOKIE_NAME: &str = "starling-admin";
 /// Everything the page needs.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    keys: Arc<Keys>,
-    driver: DriverHandle,
+    pub(super) keys: Arc<Keys>,
+    pub(super) driver: DriverHandle,
     about: About,
-    setup: Arc<Setup>,
+    pub(super) setup: Arc<Setup>,
     guard: ConnectionGuard,
     tries: Arc<AddressRateLimiter>,
 }
@@ -86,13 +89,16 @@ pub(crate) fn router(admin: Admin) -> Router {
     group(routes(), admin.clone(), Policy::Admin).layer(from_fn_with_state(admin, check))
 }
 
-pub(crate) fn routes() -> [(&'static str, MethodRouter<Admin>); 7] {
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Admin>); 10] {
     [
         ("/admin", get(overview)),
         ("/admin/", get(async || Redirect::to("/admin"))),
         ("/admin/claim", get(ask_claim).post(claim)),
         ("/admin/drain", get(ask_drain).post(begin_drain)),
         ("/admin/leave", post(leave)),
+        ("/admin/invite", post(members::invite)),
+        ("/admin/adopt", post(members::adopt)),
+        ("/admin/expel", get(members::ask_expel).post(members::expel)),
         (STYLE_PATH, get(style)),
         ("/admin/{*rest}", any(async || AdminError::NoSuchPage)),
     ]
@@ -116,7 +122,7 @@ async fn check(
 }
 
 /// The session of the browser that sends the request. Without one the answer is how to get one.
-struct Session(String);
+pub(super) struct Session(pub(super) String);
 
 impl FromRequestParts<Admin> for Session {
     type Rejection = AdminError;
@@ -157,7 +163,7 @@ fn cookie(headers: &HeaderMap, value: &str, seconds: u64) -> String {
 }
 
 /// Runs what writes to the disk on a thread that may block.
-async fn on_disk<T: Send + 'static>(
+pub(super) async fn on_disk<T: Send + 'static>(
     keys: &Arc<Keys>,
     work: impl FnOnce(&Keys) -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
@@ -202,7 +208,9 @@ async fn overview(State(admin): State<Admin>, Session(session): Session) -> Resp
     };
     let folder = admin.setup.data_dir.clone();
     let disk = tokio::task::spawn_blocking(move || Disk::of(&folder)).await;
+    let members = control::members_of(&admin.driver).await.ok();
     let overview = Overview {
+        members: members.map(control::Members::from),
         about: &admin.about,
         setup: &admin.setup,
         ready: admin.driver.is_ready(),

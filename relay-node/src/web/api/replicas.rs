@@ -1,5 +1,5 @@
-//! `/api/replicas/ACCOUNT`: the relays that keep an account's feeds, their state, how far and how soon each has them,
-//! and the relays that serve the account's owner the app.
+//! `/api/replicas/ACCOUNT`: the relays that keep an account's feeds, their state, and how far and how soon each has them.
+//! Who serves the account's owner is not told: it would say when a person is online.
 
 use std::time::Duration;
 
@@ -21,9 +21,6 @@ const CHECK_WITHIN: Duration = Duration::from_millis(250);
 pub struct Replicas {
     /// The relays that keep the account's feeds, living ones first. The first of those is the primary.
     pub replicas: Vec<Replica>,
-    /// The keys of the relays that serve the account's owner the app, as far as the relay that answers knows: those
-    /// with the role `index` do.
-    pub served_by: Vec<String>,
 }
 
 /// A relay that keeps an account's feeds.
@@ -31,7 +28,7 @@ pub struct Replicas {
 pub struct Replica {
     /// Its key, in text form.
     pub peer: String,
-    /// `alive`, `suspect` or `dead`.
+    /// `alive`, `suspect`, `dead` or `left`.
     pub state: String,
     /// Entries it lacks of those the relay that answers holds; unknown if the two are not linked.
     pub lag: Option<u64>,
@@ -50,7 +47,6 @@ impl From<ReplicasView> for Replicas {
         };
         Self {
             replicas: view.replicas.iter().map(replica).collect(),
-            served_by: view.served_by.iter().map(ToString::to_string).collect(),
         }
     }
 }
