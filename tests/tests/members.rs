@@ -161,7 +161,7 @@ async fn an_expelled_relay_is_a_guest_whose_receipts_do_not_count() -> Result<()
 async fn members_their_addresses_and_their_origins_survive_a_restart_alone() -> Result<()> {
     let mut first = Relay::start_with(options(&[])).await?;
     let mut second = invited(&first).await?;
-    lists(&second, &[(&first, "alive"), (&second, "alive")]).await?;
+    lists(&first, &[(&first, "alive"), (&second, "alive")]).await?;
     let origin = format!("http://{}", second.host());
     second.kill().await?;
     first.stop().await?;

@@ -13,7 +13,7 @@ mod tests;
 use std::time::Duration;
 
 use gossip::membership::Membership;
-use ordered::Map;
+use ordered::{Map, Set};
 use protocol::link::handshake::{Binding, Side};
 use protocol::messages::{Message, Ping};
 use protocol::{AccountId, Instant, PeerId};
@@ -33,6 +33,9 @@ use sessions::{Channel, Heard};
 /// Interval at which the timers of a handshake in progress are checked.
 const HANDSHAKE_TIMER: Duration = Duration::from_millis(250);
 
+/// Peers of which it is remembered that they could not be dialled. Policy when full: of further ones it is not.
+const UNREACHABLE_MAX: usize = 2_048;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Net {
@@ -41,6 +44,8 @@ pub(crate) struct Net {
     by_peer: Map<PeerId, LinkId>,
     pub(crate) known: KnownRelays,
     membership: Option<Membership<PeerId>>,
+    /// Peers whose last dial failed.
+    unreachable: Set<PeerId>,
     introductions: Introductions,
     displaced: Displaced,
     /// Whether [`Displaced::is_elsewhere`] when it was looked at last.
@@ -56,6 +61,7 @@ impl Net {
             by_peer: Map::new(),
             known: KnownRelays::default(),
             membership: None,
+            unreachable: Set::new(),
             introductions: Introductions::default(),
             displaced: Displaced::default(),
             elsewhere: false,

@@ -123,6 +123,14 @@ impl Net {
         if let Some(membership) = &mut self.membership {
             membership.on_dial_failed(peer, ctx.clock(), &mut ctx.rng);
         }
+        if self.unreachable.len() < super::UNREACHABLE_MAX {
+            self.unreachable.insert(*peer);
+        }
+    }
+
+    /// Whether the last dial of a peer failed, and none succeeded since.
+    pub(crate) fn is_unreachable(&self, peer: &PeerId) -> bool {
+        self.unreachable.contains(peer)
     }
 
     /// The device says whether it has a network; `true` also when it woke from sleep.
@@ -163,6 +171,7 @@ impl Net {
             self.close(ctx, older, REPLACED);
         }
         self.by_peer.insert(peer, link);
+        self.unreachable.remove(&peer);
         if let Some(membership) = &mut self.membership {
             let dialled = side == Side::Initiator || membership.is_dialing(&peer);
             membership.on_connected(peer, dialled, ctx.clock(), &mut ctx.rng);

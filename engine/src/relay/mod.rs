@@ -33,6 +33,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use protocol::messages::directory::{Description, role};
 use protocol::messages::membership::{InvitationSecret, Stance};
 use protocol::messages::receipt::Receipt;
 use protocol::messages::{Interests, Message, SaltedAccount};
@@ -337,6 +338,7 @@ impl Relay {
             ..
         } = parts;
         let missing = repair::missing(net, directory, &log.feeds, sync);
+        self.repair.set_alone(self.is_alone(net, directory));
         let mut view = self.repair.assess(&missing, now);
         let members = self.placement.members().iter();
         let alive =
@@ -364,6 +366,17 @@ impl Relay {
         if let Some(view) = self.repair.changed(view) {
             ctx.event(Event::Repair(view));
         }
+    }
+
+    /// Whether other members are known, and every one of them was dialled in vain.
+    fn is_alone(&self, net: &Net, directory: &Directory) -> bool {
+        let others = directory
+            .descriptions()
+            .filter(|other| other.relay != self.own && other.roles & role::LEFT == 0);
+        let mut others = others.peekable();
+        let unreachable =
+            |other: &Description| net.is_unreachable(&other.relay) && !net.is_neighbour(&other.relay);
+        others.peek().is_some() && others.all(unreachable)
     }
 
     fn state_of(&self, directory: &Directory, relay: &PeerId) -> Option<RelayState> {

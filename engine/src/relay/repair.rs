@@ -76,6 +76,8 @@ pub(crate) struct Repair {
     compared: Set<LinkId>,
     /// Handover in progress; true if the relay leaves the network permanently.
     handing_over: Option<bool>,
+    /// No other member can be reached: there is nobody to wait for.
+    alone: bool,
     /// Fewer copies than wanted, and that was logged.
     short: bool,
     next_ask: Instant,
@@ -94,6 +96,7 @@ impl Repair {
             helpers: Map::new(),
             compared: Set::new(),
             handing_over: None,
+            alone: false,
             short: false,
             next_ask: now,
             next_view: now,
@@ -216,8 +219,13 @@ impl Repair {
         due
     }
 
+    /// Whether every other member was dialled in vain.
+    pub(crate) fn set_alone(&mut self, alone: bool) {
+        self.alone = alone;
+    }
+
     fn has_waited(&self, now: Instant) -> bool {
-        now.since(self.began) >= PATIENCE
+        self.alone || now.since(self.began) >= PATIENCE
     }
 }
 

@@ -28,6 +28,14 @@ fn missing(n: u16, feeds: u64) -> Missing {
 }
 
 #[test]
+fn a_relay_whose_members_were_all_dialled_in_vain_waits_for_nobody() {
+    let mut repair = repair(true);
+    assert!(!repair.assess(&[], START + SECOND).caught_up);
+    repair.set_alone(true);
+    assert!(repair.assess(&[], START + SECOND).caught_up);
+}
+
+#[test]
 fn a_relay_alone_has_caught_up_at_once() {
     assert!(repair(false).assess(&[], START).caught_up);
 }

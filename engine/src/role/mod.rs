@@ -12,6 +12,7 @@
     )
 )]
 
+mod members;
 mod standing;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,14 +23,14 @@ mod tests;
 use protocol::messages::membership::Stance;
 use protocol::messages::{FeedHead, Interests, Message, NameAnswered};
 use protocol::names::NameAnswer;
-use protocol::{AccountId, DeviceId, Entry, PeerId, VerifiedEntry};
+use protocol::{AccountId, DeviceId, Entry, VerifiedEntry};
 
 use crate::api::{Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response};
 #[cfg(feature = "relay")]
 use crate::ctx::Local;
 use crate::ctx::{Commit, Ctx, DirectoryMode, LoadOwner, Setup};
 use crate::facts::{Ended, Source};
-use crate::io::{Config, LinkId, MembershipInput, NameTicket, Now, PeerKind, RequestId};
+use crate::io::{Config, LinkId, NameTicket, Now, PeerKind, RequestId};
 use crate::kinds::{Kinds, Viewer};
 use crate::lookups;
 use crate::parts::Parts;
@@ -142,35 +143,6 @@ impl Role {
                 parts.directory.set_members(ctx, relay.listed());
                 parts.directory.on_ready(ctx);
             }
-        }
-    }
-
-    // Members of the network of relays.
-
-    /// Which relays are members changed; these are members no more.
-    pub(crate) fn on_members(&mut self, ctx: &mut Ctx, parts: &mut Parts, gone: &[PeerId]) {
-        match self {
-            Self::Person(_) => {}
-            #[cfg(feature = "relay")]
-            Self::Relay(relay) => {
-                for peer in gone {
-                    parts.net.on_member_gone(ctx, peer);
-                }
-                parts.directory.set_members(ctx, relay.listed());
-            }
-        }
-    }
-
-    pub(crate) fn on_membership(&mut self, ctx: &mut Ctx, parts: &Parts, input: MembershipInput) {
-        match self {
-            Self::Person(_) => {}
-            #[cfg(feature = "relay")]
-            Self::Relay(relay) => match input {
-                MembershipInput::Join { peer, secret } => relay.join(ctx, &parts.net, peer, secret),
-                MembershipInput::Invitation { link, valid } => {
-                    relay.on_invitation(ctx, &parts.net, link, valid);
-                }
-            },
         }
     }
 

@@ -150,6 +150,8 @@ impl DriverHandle {
         {
             return false;
         }
+        // Inputs are taken in order: once this is answered, the engine has begun, and what the watch shows is of now.
+        let _ = self.ask(Query::Network).await;
         let mut repair = self.repair.clone();
         let handed = repair.wait_for(|repair| repair.to_hand_over == Some(0));
         matches!(tokio::time::timeout(within, handed).await, Ok(Ok(_)))

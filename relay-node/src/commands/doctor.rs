@@ -209,8 +209,9 @@ data_dir = \"/var/lib/starling\"
 # The public IP address of the UDP port, if this machine is behind NAT.
 # public_ip = [\"203.0.113.7\"]
 
-# The relay of the network to join: the invitation that `relay-node invite` printed there. Keep it here afterwards.
-# join = [\"https://other.example#INVITATION\"]
+# The relay of the network to join, as `relay-node invite` printed it there: with the invitation after a #. Keep it here
+# afterwards.
+# join = [\"https://other.example\"]
 # The failure domain: relays with the same zone fail together.
 # zone = \"cellar\"
 
