@@ -10,6 +10,7 @@ use engine::io::Config;
 use protocol::PeerId;
 use protocol::messages::directory::Description;
 use protocol::signal::{CloseReason, RoomId};
+use signaling::sockets::SocketBudget;
 use signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -25,6 +26,7 @@ use crate::web::{self, About, Web};
 use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
 use crate::websocket;
 use native::data_dir::{self, DataDir, DataDirError};
+use native::descriptors::FileLimits;
 use native::driver::{self, DriverHandle, DriverThread, RegistryQueue};
 use native::network::{self, AddressBook};
 use native::store::{Store, StoreError};
@@ -32,6 +34,9 @@ use native::websocket::dial::Connector;
 
 /// Time that other relays have at a stop to fetch what only this relay holds.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Sockets of the listener for metrics at a time: few programs of the operator read it.
+const METRICS_SOCKETS_MAX: usize = 16;
 
 /// The reason that peers and users get when the relay stops in order.
 const STOPPING: &str = "the relay is stopping";
@@ -268,9 +273,13 @@ impl Relay {
             },
         );
         let links = guard(settings.sockets_per_address_max);
+        let signals = guard(settings.sockets_per_address_max);
+        let sockets = SocketBudget::new(FileLimits::now().sockets_max());
+        sockets.register(links.places().clone());
+        sockets.register(signals.places().clone());
         let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
         let signal = match roles.contains(&RelayRole::Signal) {
-            true => signaling::router(signaling.clone(), guard(settings.sockets_per_address_max)),
+            true => signaling::router(signaling.clone(), signals),
             false => web::without_signal(),
         };
         // A relay that serves no app has its admin page where its metrics are.
@@ -290,10 +299,11 @@ impl Relay {
         let stopped = async {
             let _ = stopped.await;
         };
-        let served = tokio::spawn(web::server::serve(listener, router, stopped));
+        let served = tokio::spawn(web::server::serve(listener, router, sockets.clone(), stopped));
         let measuring = metrics.map(|listener| {
-            let router = web::metrics_router(driver.clone(), admin_there);
-            tokio::spawn(web::server::serve(listener, router, std::future::pending()))
+            let router = web::metrics_router(driver.clone(), admin_there, sockets);
+            let few = SocketBudget::new(METRICS_SOCKETS_MAX);
+            tokio::spawn(web::server::serve(listener, router, few, std::future::pending()))
         });
         let udp = rtc.local_addr();
         Ok(Self {

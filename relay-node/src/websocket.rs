@@ -46,8 +46,8 @@ async fn upgrade(
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .on_upgrade(async move |socket| {
-            accept(adapt(socket), &driver, accepted.host.clone()).await;
-            drop(accepted);
+            let (host, place) = (accepted.host, accepted.place);
+            accept(adapt(socket), &driver, host, place.evicted(), || place.settle()).await;
         })
         .into_response()
 }

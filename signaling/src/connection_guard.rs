@@ -4,18 +4,21 @@
 //!   allowed. A request without an origin does not come from a browser, so no user's session can be misused.
 //! - **Host**: a client signs the host it dialled. When the server's own names are configured, a man in the middle
 //!   cannot forward a signature made for another host, and DNS rebinding is refused.
-//! - **Address**: sockets are limited per client address. Behind a reverse proxy the address is the last one in
+//! - **Address**: sockets are limited per client address; when it has the most allowed, its oldest socket whose peer
+//!   has proven no key yet gives way ([`crate::places`]). Behind a reverse proxy the address is the last one in
 //!   `X-Forwarded-For`, which is read only from trusted proxies. Loopback is trusted, and programs on this machine
 //!   (loopback without that header) are not limited.
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::header::{HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use protocol::limits;
+
+use crate::places::{Place, Places};
 
 /// Which connections a [`ConnectionGuard`] accepts.
 #[derive(Clone, Debug)]
@@ -67,14 +70,15 @@ impl IntoResponse for GuardError {
     }
 }
 
-/// An accepted connection. Dropping it frees its slot.
+/// An accepted connection. Dropping it frees its place.
 #[derive(Debug)]
 pub struct Accepted {
     /// The host the client dialled, lower-case.
     pub host: String,
     /// The client's address; `None` for a program on this machine.
     pub address: Option<IpAddr>,
-    _slot: Option<ConnectionSlot>,
+    /// To be settled once the peer has proven a key; until then the connection may have to give way.
+    pub place: Place,
 }
 
 /// Accepts or refuses connections; shared by all requests of a server.
@@ -83,7 +87,7 @@ pub struct ConnectionGuard {
     config: Arc<GuardConfig>,
     /// Further allowed origins, which change at run time.
     allowed_now: Arc<Mutex<BTreeSet<String>>>,
-    counts: ConnectionCounts,
+    places: Places,
 }
 
 impl ConnectionGuard {
@@ -93,11 +97,11 @@ impl ConnectionGuard {
         for name in config.hosts.iter_mut().chain(&mut config.allowed_origins) {
             *name = name.trim_end_matches('/').to_ascii_lowercase();
         }
-        let counts = ConnectionCounts::new(config.sockets_per_address_max);
+        let places = Places::new(config.sockets_per_address_max);
         Self {
             config: Arc::new(config),
             allowed_now: Arc::default(),
-            counts,
+            places,
         }
     }
 
@@ -111,7 +115,13 @@ impl ConnectionGuard {
             .collect();
     }
 
-    /// Checks a request from `remote`, and takes a slot for its connection.
+    /// The places of accepted connections.
+    #[must_use]
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Checks a request from `remote`, and takes a place for its connection.
     ///
     /// # Errors
     /// [`GuardError`], which is also the response.
@@ -139,15 +149,8 @@ impl ConnectionGuard {
             }
         }
         let address = self.client_address(remote.ip(), headers);
-        let slot = match address {
-            Some(address) => Some(self.counts.acquire(address).ok_or(GuardError::TooMany)?),
-            None => None,
-        };
-        Ok(Accepted {
-            host,
-            address,
-            _slot: slot,
-        })
+        let place = self.places.acquire(address).ok_or(GuardError::TooMany)?;
+        Ok(Accepted { host, address, place })
     }
 
     /// The `Host` header, lower-case, if it is acceptable.
@@ -186,70 +189,6 @@ impl ConnectionGuard {
             Some(address) => Some(address.to_canonical()),
             None if remote.is_loopback() => None,
             None => Some(remote),
-        }
-    }
-}
-
-/// Counts connections per address.
-#[derive(Clone, Debug)]
-pub struct ConnectionCounts {
-    max: usize,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-impl ConnectionCounts {
-    /// Allows `max` connections per address.
-    #[must_use]
-    pub fn new(max: usize) -> Self {
-        Self {
-            max,
-            open: Arc::default(),
-        }
-    }
-
-    /// A slot for one more connection of this address, unless it has the most allowed.
-    #[must_use]
-    pub fn acquire(&self, address: IpAddr) -> Option<ConnectionSlot> {
-        let network = network(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(network).or_insert(0);
-        if *count >= self.max {
-            return None;
-        }
-        *count += 1;
-        Some(ConnectionSlot {
-            network,
-            open: Arc::clone(&self.open),
-        })
-    }
-}
-
-/// A counted connection; dropping it frees the slot.
-#[derive(Debug)]
-pub struct ConnectionSlot {
-    network: IpAddr,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-impl Drop for ConnectionSlot {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.network);
-            }
-        }
-    }
-}
-
-/// The unit that is counted: an IPv4 address or an IPv6 /64, which is what one customer of a provider usually gets.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let bits = u128::from(address) & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from(bits))
         }
     }
 }

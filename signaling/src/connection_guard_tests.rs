@@ -98,9 +98,12 @@ fn addresses_are_counted_until_they_leave() {
         ..GuardConfig::default()
     });
     let host = [("host", "relay.example")];
-    let inside: Vec<_> = (0..2)
-        .map(|_| from(&guard, "203.0.113.1", &host).unwrap())
-        .collect();
+    let settled = |remote| {
+        let accepted = from(&guard, remote, &host).unwrap();
+        accepted.place.settle();
+        accepted
+    };
+    let inside: Vec<_> = (0..2).map(|_| settled("203.0.113.1")).collect();
     assert_eq!(
         from(&guard, "203.0.113.1", &host).unwrap_err(),
         GuardError::TooMany
@@ -112,15 +115,19 @@ fn addresses_are_counted_until_they_leave() {
     drop(inside);
     assert!(from(&guard, "203.0.113.1", &host).is_ok());
     // One IPv6 customer has many addresses.
-    let inside: Vec<_> = ["[2001:db8::1]", "[2001:db8::2]"]
-        .map(|a| from(&guard, a, &host).unwrap())
-        .into();
+    let inside: Vec<_> = ["[2001:db8::1]", "[2001:db8::2]"].map(settled).into();
     assert_eq!(
         from(&guard, "[2001:db8::3]", &host).unwrap_err(),
         GuardError::TooMany
     );
     assert!(from(&guard, "[2001:db8:0:1::1]", &host).is_ok());
     drop(inside);
+    // A socket whose peer has proven nothing keeps nobody out.
+    let silent: Vec<_> = (0..64)
+        .map(|_| from(&guard, "203.0.113.3", &host).unwrap())
+        .collect();
+    assert!((0..40).all(|_| from(&guard, "203.0.113.3", &host).is_ok()));
+    drop(silent);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::Context as _;
 use clap::Parser;
 use starling_signaling::serve::{ServeLimits, serve};
+use starling_signaling::sockets::SocketBudget;
 use starling_signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer, router};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -62,7 +63,16 @@ async fn main() -> anyhow::Result<()> {
         }
         stopped_server.stop();
     };
-    serve(listener, router(server, guard), ServeLimits::default(), stop).await;
+    let sockets = SocketBudget::default();
+    sockets.register(guard.places().clone());
+    serve(
+        listener,
+        router(server, guard),
+        ServeLimits::default(),
+        sockets,
+        stop,
+    )
+    .await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -11,7 +11,8 @@
 //! - a key is at most once in a room: the newest socket wins, a local member always wins;
 //! - a room without members does not exist;
 //! - sockets, rooms, members, message sizes and rates have limits; a socket that exceeds one is closed with the
-//!   reason, and a full room or server refuses new members rather than evicting old ones.
+//!   reason, and a full room or server refuses new members rather than evicting old ones. A socket that has not joined
+//!   yet gives way to a newer one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -144,7 +145,8 @@ impl Rooms {
             return Err(CloseReason::Stopping);
         }
         if self.sockets.len() >= self.limits.sockets_max {
-            return Err(CloseReason::ServerFull);
+            let oldest = self.waiting.first().copied().ok_or(CloseReason::ServerFull)?;
+            self.refuse(oldest, CloseReason::TooSlow);
         }
         let mut nonce = [0u8; 32];
         self.random.fill_bytes(&mut nonce);
@@ -223,6 +225,13 @@ impl Rooms {
     /// The next output, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Whether the socket's peer has proven its key and is in a room.
+    #[must_use]
+    pub fn is_joined(&self, socket: SocketId) -> bool {
+        let socket = self.sockets.get(&socket);
+        socket.is_some_and(|socket| matches!(socket.state, State::Joined { .. }))
     }
 
     /// Number of open sockets, local members included.

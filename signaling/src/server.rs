@@ -113,6 +113,11 @@ impl SignalingServer {
         state.deliver();
     }
 
+    /// Whether the socket's peer has proven its key and is in a room.
+    pub(crate) fn is_joined(&self, socket: SocketId) -> bool {
+        self.lock().rooms.is_joined(socket)
+    }
+
     pub(crate) fn tick(&self) {
         let now = self.now();
         let mut state = self.lock();

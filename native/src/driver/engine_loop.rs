@@ -279,6 +279,9 @@ impl EngineLoop {
                     }
                 }
                 Output::SessionUp { link, peer } => {
+                    if let Some(handle) = self.links.get(&link) {
+                        handle.settle();
+                    }
                     if let Some(url) = self.dialled.remove(&link) {
                         self.on_proven_address(peer, url);
                     }

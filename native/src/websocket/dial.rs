@@ -106,7 +106,17 @@ impl Dialled {
             .map(|message| message.map(received).map_err(socket_error))
             .sink_map_err(socket_error)
             .with(async |message| Ok::<_, SocketError>(to_send(message)));
-        super::run(Box::pin(socket), driver, host, Side::Initiator, Some(self.url)).await;
+        let never = std::future::pending();
+        super::run(
+            Box::pin(socket),
+            driver,
+            host,
+            Side::Initiator,
+            Some(self.url),
+            never,
+            || {},
+        )
+        .await;
     }
 }
 

@@ -12,6 +12,7 @@ use crate::commands::status::counted;
 use crate::config::{RegistryPlace, RelayRole, Settings};
 use crate::names::{Credentials, Etcd, TxnStore};
 use native::data_dir;
+use native::descriptors::FileLimits;
 use native::store::store_folder;
 
 /// A disk with less left than this is full soon.
@@ -43,6 +44,7 @@ pub fn examine(settings: &Settings) -> Result<()> {
         None => ports(settings, &mut findings),
     }
     folder(&settings.data_dir, &mut findings);
+    descriptors(settings, &mut findings);
     network(settings, &mut findings);
     names(settings, &mut findings)?;
     let wrong = counted(u64::from(findings.0), "thing is", "things are");
@@ -123,6 +125,26 @@ fn disk(folder: &Path, findings: &mut Findings) {
             format_args!("{} cannot be looked at: {error}", folder.display()),
             "give this user the right to, or choose another with --data-dir",
         ),
+    }
+}
+
+/// Whether the limit of open files allows as many links as configured, with half as many connections beside them.
+fn descriptors(settings: &Settings, findings: &mut Findings) {
+    let limits = FileLimits::now();
+    // The relay raises its own limit to the hard one.
+    let raised = FileLimits {
+        soft: limits.hard,
+        ..limits
+    };
+    let sockets = raised.sockets_max();
+    let text = format!("{} files may be open, {sockets} of them sockets", raised.soft);
+    if sockets >= settings.links_max + settings.links_max / 2 {
+        findings.good(text);
+    } else {
+        findings.bad(
+            format_args!("{text}; --links-max is {}", settings.links_max),
+            "raise the limit (`LimitNOFILE=65536` in the systemd unit, `--ulimit nofile=65536` for a container, `ulimit -Hn` in a shell), or lower --links-max",
+        );
     }
 }
 
