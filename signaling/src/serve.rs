@@ -124,11 +124,11 @@ pub async fn serve(
                     false => None,
                 };
                 match room {
-                    Some((socket, Ok(turn))) => {
-                        drop(place);
+                    Some((socket, Ok(its_turn))) => {
+                        drop((place, turn));
                         if let Some(place) = places.acquire(client(remote)) {
                             let stream = Stream::new(stream, socket);
-                            server.connection(stream, remote, place, turn, false).await;
+                            server.connection(stream, remote, place, its_turn, false).await;
                         }
                     }
                     _ => {

@@ -427,7 +427,7 @@ async fn without_sockets_health_is_answered_and_silent_ones_make_room() {
     .await;
     // Connections that are only held open, and a WebSocket whose peer proves nothing: each newcomer has a place.
     let mut silent = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..60 {
         silent.push(TcpStream::connect(server.address).await.unwrap());
     }
     let mut waiting = server.connect().await;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::join_all;
 use starling_tests::link::{Link, Person, connect};
+use starling_tests::network::Clock;
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::{NativePeer, Relay, RelayOptions, http};
 use tokio::net::TcpStream;
@@ -69,25 +70,28 @@ async fn silent_sockets_keep_no_newcomer_of_their_address_out() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_few_files_allowed_health_is_answered_the_store_works_and_links_come_back() -> Result<()> {
+    let time = Clock::new();
     let options = RelayOptions {
         open_files: Some(256),
         ..RelayOptions::default()
     };
     let mut relay = Relay::start_with(options).await?;
-    let line = relay.log().wait(0, "limit of open files").await?;
-    eprintln!("{line}");
+    time.say(relay.log().wait(0, "limit of open files").await?);
     let ada = NativePeer::person("Ada").await?;
     ada.link_with(&relay).await?;
     ada.post("before").await?;
     ada.wait("a receipt", |seen| seen.status.not_durable == 0).await?;
     let mark = relay.log().mark();
+    time.say("a post is on the disk");
 
     // 300 that say nothing, then 300 that are neighbours as far as there is room for them.
     let mut silent: Vec<TcpStream> = Vec::new();
     for _ in 0..300 {
         silent.push(TcpStream::connect(relay.address()).await?);
     }
+    time.say("300 sockets are open and silent");
     ensure!(http::get(relay.at(), "/healthz").await?.status == 200);
+    time.say("health is answered beside them");
     let newcomer = Person::new(1);
     let mut link = Link::open(relay.at(), &newcomer)
         .await
@@ -101,7 +105,7 @@ async fn with_few_files_allowed_health_is_answered_the_store_works_and_links_com
         }
     }
     let held: Vec<_> = join_all((0..100).map(|_| TcpStream::connect(relay.address()))).await;
-    eprintln!("{} neighbours, {refused} refused", links.len());
+    time.say(format!("{} neighbours, {refused} refused", links.len()));
     ensure!(links.len() >= 50 && refused > 100, "the bound lies between");
     for path in ["/healthz", "/readyz"] {
         let answer = http::get(relay.at(), path).await?;
@@ -109,6 +113,7 @@ async fn with_few_files_allowed_health_is_answered_the_store_works_and_links_com
     }
     ada.post("meanwhile").await?;
     ada.wait("a receipt", |seen| seen.status.not_durable == 0).await?;
+    time.say("health is answered and posts are stored beside neighbours");
 
     drop((silent, links, held));
     let back = || async {
