@@ -10,6 +10,7 @@ use engine::io::Config;
 use protocol::PeerId;
 use protocol::messages::directory::Description;
 use protocol::signal::{CloseReason, RoomId};
+use signaling::proxies::ProxyHints;
 use signaling::sockets::SocketBudget;
 use signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer};
 use tokio::net::TcpListener;
@@ -230,11 +231,13 @@ impl Relay {
             name: settings.name.clone(),
             routing: web::Weights::from(&settings.routing()),
         };
+        let hints = ProxyHints::default();
         let guard = |sockets_per_address_max| {
             ConnectionGuard::new(GuardConfig {
                 allowed_origins: settings.allowed_origin.clone(),
                 hosts: settings.host.clone(),
                 trusted_proxies: settings.trusted_proxy.clone(),
+                hints: hints.clone(),
                 sockets_per_address_max,
             })
         };

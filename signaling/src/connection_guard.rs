@@ -19,6 +19,9 @@ use axum::response::{IntoResponse, Response};
 use protocol::limits;
 
 use crate::places::{Place, Places};
+use crate::proxies::{Hint, ProxyHints, ProxyNetwork, is_local};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Which connections a [`ConnectionGuard`] accepts.
 #[derive(Clone, Debug)]
@@ -28,7 +31,9 @@ pub struct GuardConfig {
     /// Names of the server, with the port unless it is the default one; empty: any.
     pub hosts: Vec<String>,
     /// Reverse proxies on other machines whose `X-Forwarded-For` is read.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<ProxyNetwork>,
+    /// Takes what requests reveal about proxies that are set up wrongly.
+    pub hints: ProxyHints,
     /// Most sockets of one address (IPv6: of one /64). Many people can share an address (schools, mobile networks), so
     /// the limit is a share of the server's capacity, not what one person needs.
     pub sockets_per_address_max: usize,
@@ -40,31 +45,36 @@ impl Default for GuardConfig {
             allowed_origins: Vec::new(),
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            hints: ProxyHints::default(),
             sockets_per_address_max: 64,
         }
     }
 }
 
 /// Why a connection is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
     /// The `Host` header is missing, or not one of the server's names.
     #[error("this server is not reached by that name; its configuration lists its hosts")]
     Host,
-    /// The page's origin is not allowed.
-    #[error("this page's origin is not allowed here; the configuration lists allowed origins")]
-    Origin,
-    /// The address has the most sockets allowed.
-    #[error("too many connections from your address")]
-    TooMany,
+    /// The page's origin is not allowed. With what to do if the page is the server's own.
+    #[error("this page's origin is not allowed here{}", advice(.0))]
+    Origin(Option<Hint>),
+    /// The address has the most sockets allowed. With what to do if it is a proxy's.
+    #[error("too many connections from your address{}", advice(.0))]
+    TooMany(Option<Hint>),
+}
+
+fn advice(hint: &Option<Hint>) -> String {
+    hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default()
 }
 
 impl IntoResponse for GuardError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
-            Self::Origin => StatusCode::FORBIDDEN,
-            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Origin(_) => StatusCode::FORBIDDEN,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         };
         (status, self.to_string()).into_response()
     }
@@ -130,7 +140,7 @@ impl ConnectionGuard {
         if let Some(origin) = headers.get(ORIGIN) {
             let origin = origin
                 .to_str()
-                .map_err(|_| GuardError::Origin)?
+                .map_err(|_| GuardError::Origin(None))?
                 .to_ascii_lowercase();
             let own = origin
                 .split_once("://")
@@ -145,11 +155,13 @@ impl ConnectionGuard {
                 allowed.contains(&origin)
             };
             if !own && !listed && !allowed_now() {
-                return Err(GuardError::Origin);
+                return Err(GuardError::Origin(self.lost_host(remote.ip(), origin, host)));
             }
         }
         let address = self.client_address(remote.ip(), headers);
-        let place = self.places.acquire(address).ok_or(GuardError::TooMany)?;
+        let Some(place) = self.places.acquire(address) else {
+            return Err(GuardError::TooMany(self.crowded(remote.ip(), address)));
+        };
         Ok(Accepted { host, address, place })
     }
 
@@ -174,12 +186,16 @@ impl ConnectionGuard {
     #[must_use]
     pub fn client_address(&self, remote: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let remote = remote.to_canonical();
-        if !remote.is_loopback() && !self.config.trusted_proxies.contains(&remote) {
+        if !remote.is_loopback() && !self.is_trusted(remote) {
+            // A client of the public internet may invent the header, so it proves nothing there.
+            if is_local(remote) && headers.contains_key(FORWARDED_FOR) {
+                self.config.hints.give(Hint::Untrusted(remote));
+            }
             return Some(remote);
         }
         // The trusted proxy wrote the last entry itself; the client can forge those before it.
         let forwarded = headers
-            .get_all(HeaderName::from_static("x-forwarded-for"))
+            .get_all(FORWARDED_FOR)
             .iter()
             .next_back()
             .and_then(|value| value.to_str().ok())
@@ -190,6 +206,28 @@ impl ConnectionGuard {
             None if remote.is_loopback() => None,
             None => Some(remote),
         }
+    }
+
+    fn is_trusted(&self, remote: IpAddr) -> bool {
+        let mut trusted = self.config.trusted_proxies.iter();
+        trusted.any(|network| network.contains(remote))
+    }
+
+    /// What to do about a page that is refused, if it may be the server's own behind a proxy.
+    fn lost_host(&self, remote: IpAddr, origin: String, host: String) -> Option<Hint> {
+        let remote = remote.to_canonical();
+        let hint = Hint::NoHost { origin, host };
+        (is_local(remote) || self.is_trusted(remote)).then(|| self.config.hints.give(hint))
+    }
+
+    /// What to do about an address that has the most sockets allowed, if it may be a proxy's.
+    fn crowded(&self, remote: IpAddr, address: Option<IpAddr>) -> Option<Hint> {
+        let remote = remote.to_canonical();
+        if self.is_trusted(remote) {
+            // Otherwise the proxy named a client, which has too many.
+            return (address == Some(remote)).then(|| self.config.hints.give(Hint::NoClient(remote)));
+        }
+        is_local(remote).then(|| self.config.hints.give(Hint::Untrusted(remote)))
     }
 }
 

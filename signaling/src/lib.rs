@@ -6,6 +6,7 @@
 //! - [`server`]: the rooms with queues, shared by all sockets; a relay joins as a local member;
 //! - [`mod@router`]: the WebSocket endpoint `/signal`;
 //! - [`places`]: the places of one address, and which connection gives way when they are full;
+//! - [`proxies`]: reverse proxies in front of the server;
 //! - [`sockets`]: how many sockets the process may have open;
 //! - [`serve`]: an HTTP server that limits connections, open sockets and the time a request may take to arrive.
 //!
@@ -14,6 +15,7 @@
 
 pub mod connection_guard;
 pub mod places;
+pub mod proxies;
 pub mod rate;
 pub mod rooms;
 pub mod router;

@@ -11,9 +11,11 @@ use rustix::fs::Access;
 use crate::commands::status::counted;
 use crate::config::{RegistryPlace, RelayRole, Settings};
 use crate::names::{Credentials, Etcd, TxnStore};
+use crate::web::Problem;
 use native::data_dir;
 use native::descriptors::FileLimits;
 use native::store::store_folder;
+use native::websocket::dial::{self, Connector};
 
 /// A disk with less left than this is full soon.
 const FREE_MIN: u64 = 1 << 30;
@@ -40,9 +42,13 @@ pub fn examine(settings: &Settings) -> Result<()> {
     findings.good("the settings are sound");
     let running = data_dir::holder(&settings.data_dir);
     match running {
-        Some(pid) => findings.good(format_args!("a relay runs with this data folder (process {pid})")),
+        Some(pid) => {
+            findings.good(format_args!("a relay runs with this data folder (process {pid})"));
+            pages(settings, &mut findings)?;
+        }
         None => ports(settings, &mut findings),
     }
+    proxy(settings, &mut findings);
     folder(&settings.data_dir, &mut findings);
     descriptors(settings, &mut findings);
     network(settings, &mut findings);
@@ -69,6 +75,54 @@ fn ports(settings: &Settings, findings: &mut Findings) {
             format_args!("UDP {udp} cannot be used: {error}"),
             "choose another with --udp-port",
         ),
+    }
+}
+
+/// Whether pages that the running relay serves at its public address can connect to it there.
+fn pages(settings: &Settings, findings: &mut Findings) -> Result<()> {
+    let Some(url) = &settings.advertise else {
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match runtime.block_on(dial::check_as_page(url, &Connector::system())) {
+        Ok(()) => findings.good(format_args!("pages of {url} can connect to the relay")),
+        Err(error) => {
+            let advice = match error.response() {
+                Some((_, body)) => Problem::detail_of(&body),
+                None => "is the relay or its proxy reachable from here at that address?".to_owned(),
+            };
+            findings.bad(
+                format_args!("pages of {url} cannot connect to the relay: {error}"),
+                advice,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether a proxy that ends TLS can be trusted to name its clients.
+fn proxy(settings: &Settings, findings: &mut Findings) {
+    let tls = settings
+        .advertise
+        .as_ref()
+        .is_some_and(|url| url.to_string().starts_with("https:"));
+    if !tls {
+        return;
+    }
+    // A proxy on this machine is trusted without a setting.
+    let from_outside = !settings.listen.ip().is_loopback();
+    match settings.trusted_proxy.as_slice() {
+        [] if from_outside => findings.bad(
+            "the proxy in front of this relay is not trusted, unless it runs on this machine outside containers",
+            "name its address or network with --trusted-proxy (172.18.0.0/16); otherwise all people behind it count as one address",
+        ),
+        [] => findings.good("the proxy on this machine is trusted"),
+        networks => {
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            findings.good(format_args!("proxies at {} are trusted", networks.join(", ")));
+        }
     }
 }
 
