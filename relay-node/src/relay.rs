@@ -96,7 +96,6 @@ fn advice(error: &io::Error, flag: &str) -> String {
 fn rtc_advice(error: &RtcError) -> String {
     match error {
         RtcError::Socket(error) => advice(error, "--udp-port or --udp-ip"),
-        RtcError::NoAddress => "this machine has no address to offer; name one with --public-ip".to_owned(),
         error => error.to_string(),
     }
 }

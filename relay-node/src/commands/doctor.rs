@@ -12,6 +12,7 @@ use crate::commands::status::counted;
 use crate::config::{RegistryPlace, RelayRole, Settings};
 use crate::names::{Credentials, Etcd, TxnStore};
 use crate::web::Problem;
+use crate::webrtc::addresses::{advice, in_container, offered};
 use native::data_dir;
 use native::descriptors::FileLimits;
 use native::store::store_folder;
@@ -49,6 +50,7 @@ pub fn examine(settings: &Settings) -> Result<()> {
         None => ports(settings, &mut findings),
     }
     proxy(settings, &mut findings);
+    addresses(settings, &mut findings);
     folder(&settings.data_dir, &mut findings);
     descriptors(settings, &mut findings);
     network(settings, &mut findings);
@@ -102,13 +104,15 @@ fn pages(settings: &Settings, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
+/// Whether the relay is for people of the internet: its address is that of a proxy that ends TLS.
+fn behind_tls(settings: &Settings) -> bool {
+    let url = settings.advertise.as_ref();
+    url.is_some_and(|url| url.to_string().starts_with("https:"))
+}
+
 /// Whether a proxy that ends TLS can be trusted to name its clients.
 fn proxy(settings: &Settings, findings: &mut Findings) {
-    let tls = settings
-        .advertise
-        .as_ref()
-        .is_some_and(|url| url.to_string().starts_with("https:"));
-    if !tls {
+    if !behind_tls(settings) {
         return;
     }
     // A proxy on this machine is trusted without a setting.
@@ -123,6 +127,27 @@ fn proxy(settings: &Settings, findings: &mut Findings) {
             let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
             findings.good(format_args!("proxies at {} are trusted", networks.join(", ")));
         }
+    }
+}
+
+/// Which addresses are offered to browsers for WebRTC, and from where those can be reached.
+fn addresses(settings: &Settings, findings: &mut Findings) {
+    let bound = settings.udp_bind(settings.listen.port()).ip();
+    match offered(bound, &settings.public_ip) {
+        Ok(ips) => {
+            let listed: Vec<String> = ips.iter().map(ToString::to_string).collect();
+            let text = format!("browsers are offered {} for WebRTC", listed.join(", "));
+            let in_container = in_container() && !settings.listen.ip().is_loopback();
+            match advice(&ips, !settings.public_ip.is_empty()) {
+                Some(advice) if behind_tls(settings) || in_container => findings.bad(text, advice),
+                Some(advice) => findings.good(format_args!("{text}: {advice}")),
+                None => findings.good(text),
+            }
+        }
+        Err(error) => findings.bad(
+            format_args!("the addresses of this machine cannot be read: {error}"),
+            "name the public one with --public-ip",
+        ),
     }
 }
 
