@@ -33,6 +33,8 @@ const CONTROL: Rate = Rate { burst: 20, per_s: 1 };
 /// Time a refused peer is given to read the reason. What it sends meanwhile is discarded.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
+/// Memory that each socket keeps for reading, in bytes: a tab's burst of candidates.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// The same time for a peer whose socket gives way to a newer one, which waits for its place.
 const GIVE_WAY_WITHIN: Duration = Duration::from_millis(50);
 
@@ -57,6 +59,7 @@ async fn upgrade(
         }
     };
     upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
         // A message slightly over the limit is refused with a reason; one far over it is not read.
         .max_message_size(2 * limits::SIGNAL_LEN_MAX)
         .max_frame_size(2 * limits::SIGNAL_LEN_MAX)
@@ -65,7 +68,7 @@ async fn upgrade(
 }
 
 async fn run(mut socket: WebSocket, server: SignalingServer, accepted: Accepted) {
-    let (reason, within) = match server.open(&accepted.host) {
+    let (reason, within) = match server.open(&accepted.host, accepted.address) {
         Err(reason) => (Some(reason), GOODBYE_WITHIN),
         Ok((id, mut queue)) => {
             let ended = tokio::select! {

@@ -132,9 +132,8 @@ pub async fn serve(
                         }
                     }
                     _ => {
-                        server
-                            .connection(Stream::spare(stream), remote, place, turn, true)
-                            .await
+                        let stream = Stream::spare(stream);
+                        server.connection(stream, remote, place, turn, true).await;
                     }
                 }
             });

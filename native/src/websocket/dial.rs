@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
-use super::{MESSAGE_BYTES_MAX, Received, SocketError, ToSend};
+use super::{MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, Received, SocketError, ToSend};
 use crate::driver::DriverHandle;
 use crate::network::RelayUrl;
 
@@ -84,6 +84,7 @@ pub struct Dialled {
 /// [`DialError`].
 pub async fn open(url: &RelayUrl, connector: &Connector) -> Result<Dialled, DialError> {
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
     let opening = async {

@@ -23,6 +23,10 @@ use crate::network::RelayUrl;
 /// reason, and what is far over it is not read at all.
 pub const MESSAGE_BYTES_MAX: usize = 2 * protocol::limits::FRAME_LEN_MAX;
 
+/// Memory that each socket keeps for reading, in bytes: the largest frame. The library's own default, eight times as much,
+/// would be most of what an idle link costs, and the allocator would not give it back.
+pub const READ_BUFFER_BYTES: usize = protocol::limits::FRAME_LEN_MAX;
+
 /// Time between pings: below the shortest idle timeouts of proxies, which are about a minute.
 const PING_EVERY: Duration = Duration::from_secs(25);
 /// How long a peer may take to accept what is sent at once.
@@ -121,7 +125,7 @@ async fn run(
             () = evicted => {}
             () = settled => {
                 settle();
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     };
