@@ -216,8 +216,11 @@ impl ConnectionGuard {
     /// What to do about a page that is refused, if it may be the server's own behind a proxy.
     fn lost_host(&self, remote: IpAddr, origin: String, host: String) -> Option<Hint> {
         let remote = remote.to_canonical();
+        // Pages of files and of sandboxes have no host that a proxy could have lost.
+        let is_page = origin.starts_with("http://") || origin.starts_with("https://");
         let hint = Hint::NoHost { origin, host };
-        (is_local(remote) || self.is_trusted(remote)).then(|| self.config.hints.give(hint))
+        let may_be_proxy = is_local(remote) || self.is_trusted(remote);
+        (is_page && may_be_proxy).then(|| self.config.hints.give(hint))
     }
 
     /// What to do about an address that has the most sockets allowed, if it may be a proxy's.
