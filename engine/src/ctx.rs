@@ -127,6 +127,8 @@ pub(crate) struct Commit {
     pub(crate) feeds: Vec<Reached>,
     /// Bytes of entries from neighbours that no longer fill memory then.
     pub(crate) consumed: Map<LinkId, u32>,
+    /// Bytes of the batches themselves.
+    bytes: usize,
 }
 
 /// See the module.
@@ -157,6 +159,8 @@ pub(crate) struct Ctx {
     strict: bool,
     consumed: Map<LinkId, u32>,
     commits: Map<BatchId, Commit>,
+    /// Bytes of the batches in `commits`.
+    unwritten_bytes: usize,
     last_batch: BatchId,
     owners: Map<LoadId, LoadOwner>,
     last_load: LoadId,
@@ -186,6 +190,7 @@ impl Ctx {
             strict: false,
             consumed: Map::new(),
             commits: Map::new(),
+            unwritten_bytes: 0,
             last_batch: BatchId(0),
             owners: Map::new(),
             last_load: LoadId(0),
@@ -354,6 +359,12 @@ impl Ctx {
         *consumed = consumed.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
+    /// Whether entries of neighbours may be written. Without it, a disk that takes nothing would fill the memory, since
+    /// each link that reconnects has its credit again.
+    pub(crate) fn has_room_to_write(&self) -> bool {
+        self.unwritten_bytes < self.config.unwritten_bytes_max
+    }
+
     /// Reads from the store; the rows go to `owner`.
     pub(crate) fn load(&mut self, owner: LoadOwner, reads: Vec<Read>) -> LoadId {
         self.last_load.0 += 1;
@@ -377,6 +388,7 @@ impl Ctx {
         let commit = Commit {
             feeds,
             consumed: core::mem::take(&mut self.consumed),
+            bytes: self.ops.iter().map(Op::bytes).sum(),
         };
         let ops = core::mem::take(&mut self.ops);
         let strict = core::mem::take(&mut self.strict);
@@ -390,6 +402,7 @@ impl Ctx {
             } else {
                 Strictness::Relaxed
             };
+            self.unwritten_bytes += commit.bytes;
             self.commits.insert(id, commit);
             self.emit(Output::Persist(Batch { id, strictness, ops }));
         } else {
@@ -423,6 +436,7 @@ impl Ctx {
             let Some((_, commit)) = self.commits.pop_first() else {
                 break;
             };
+            self.unwritten_bytes -= commit.bytes;
             all.feeds.extend(commit.feeds);
             for (link, bytes) in commit.consumed {
                 let consumed = all.consumed.or_default(link);

@@ -223,3 +223,19 @@ fn a_part_that_calls_for_its_timer_gets_it_with_this_input() {
     assert_eq!(ctx.next_timeout, Instant(5_000));
     assert_eq!(ctx.clock(), Duration::from_millis(5));
 }
+
+#[test]
+fn there_is_room_to_write_until_too_much_waits_for_the_disk() {
+    let mut ctx = fresh();
+    ctx.config.unwritten_bytes_max = 3;
+    for _ in 0..3 {
+        assert!(ctx.has_room_to_write());
+        ctx.write(op(1));
+        ctx.flush(Vec::new());
+    }
+    assert!(!ctx.has_room_to_write());
+    ctx.on_persisted(BatchId(1));
+    assert!(ctx.has_room_to_write());
+    ctx.on_persisted(BatchId(3));
+    assert_eq!(ctx.unwritten_bytes, 0);
+}

@@ -304,6 +304,9 @@ pub struct Config {
     pub relays_target: usize,
     /// Feeds kept at most; a relay or browser that holds as many refuses new strangers' feeds, never followed ones.
     pub feeds_max: usize,
+    /// Bytes of batches that may be on their way to the disk, those of all links together; beyond that, entries of
+    /// neighbours are refused, and fetched once there is room again.
+    pub unwritten_bytes_max: usize,
     /// How often one random neighbour is compared with (anti-entropy).
     pub anti_entropy: core::time::Duration,
     /// How often relays describe themselves. Two that are missing, and a half, make one suspect.
@@ -475,6 +478,7 @@ impl Config {
             links_max: 16,
             relays_target: 2,
             feeds_max: 20_000,
+            unwritten_bytes_max: 16 << 20,
             anti_entropy: core::time::Duration::from_secs(45),
             relays_beat_every: RELAYS_BEAT_EVERY,
             admission: Admission::Open,
@@ -500,6 +504,8 @@ impl Config {
             links_max: 1_024,
             relays_target: 8,
             feeds_max: 1_000_000,
+            // Reached only when the disk is full or fails: a disk that is well has a batch within milliseconds.
+            unwritten_bytes_max: 64 << 20,
             anti_entropy: core::time::Duration::from_secs(30),
             worker: true,
             admission: Admission::Invited,

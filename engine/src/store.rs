@@ -247,6 +247,15 @@ impl Read {
 }
 
 impl Op {
+    /// Bytes of its key and value.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Put { key, value, .. } => key.len() + value.len(),
+            Self::Delete { key, .. } => key.len(),
+        }
+    }
+
     /// Sets `key` to the postcard bytes of `value`.
     #[must_use]
     pub fn put<T: Serialize>(table: Table, key: Vec<u8>, value: &T) -> Self {

@@ -2,11 +2,13 @@
 
 It keeps every message it absorbed and sends them all, each round, to two random peers; it never repeats anything under
 another TTL and drops a peer that does not answer OK. Prints what it knows as a line of JSON whenever that changes.
+Messages in the variable ODD_MESSAGES, a list in JSON, go before all others.
 
 Usage: favorite_books_peer.py SEED BOOK...    (SEED is a port, or 0 for none)
 """
 
 import json
+import os
 import random
 import sys
 import threading
@@ -16,6 +18,7 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 lock = threading.RLock()
+odd = json.loads(os.environ.get("ODD_MESSAGES", "[]"))
 peers, seen, cache, state = set(), set(), [], {}
 
 
@@ -83,7 +86,7 @@ for tick in range(1_000_000):
             payload = {"version": version, "book": books.pop(0)}
             absorb({"uuid": str(uuid.uuid4()), "client_id": me, "payload": payload, "ttl": 3})
         chosen = random.sample(sorted(peers), min(2, len(peers)))
-        gossip = {"client_id": me, "messages": list(cache)}
+        gossip = {"client_id": me, "messages": odd + cache}
     for peer in chosen:
         try:
             taken = call(peer, "/gossip", gossip) == {"status": "OK"}

@@ -466,3 +466,33 @@ fn walks_beyond_the_budget_end_and_only_a_flood_is_a_breach() {
     let down = std::iter::from_fn(|| view.poll()).any(|output| output == Output::Down(1, Cause::Banned));
     assert!(down);
 }
+
+/// Connections that prove a key and ask for nothing cost a peer that asks nothing.
+#[test]
+fn the_oldest_silent_guest_gives_way_to_a_newcomer() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let config = Config {
+        guests_max: 2,
+        ..config()
+    };
+    let mut view = Membership::new(ME, config, 1, Duration::ZERO, &mut rng);
+    let mut closed = Vec::new();
+    for peer in 1..=20_u8 {
+        let now = Duration::from_millis(u64::from(peer));
+        view.on_connected(peer, false, now, &mut rng);
+        while let Some(output) = view.poll() {
+            if let Output::Close(peer, _) = output {
+                closed.push(peer);
+            }
+        }
+    }
+    assert_eq!(closed, (1..=18).collect::<Vec<_>>());
+    let request = Message::Request {
+        wish: Wish::Join,
+        anchor: false,
+        heartbeat: 1,
+        peers: Vec::new(),
+    };
+    let asked = view.on_message(20, request, Duration::from_millis(21), &mut rng);
+    assert!(asked.is_ok() && view.is_neighbour(&20));
+}

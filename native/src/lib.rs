@@ -13,12 +13,14 @@
 //! - [`network`]: which relay is where, and dialling it;
 //! - [`store`]: the engine's tables on disk;
 //! - [`data_dir`]: the data folder and its lock;
+//! - [`descriptors`]: the limit of open files and what it is divided between;
 //! - [`clock`]: the operating system's clocks as the engine's.
 //!
 //! Invariant: nothing here decides what is stored, shown or forwarded; that is the engine's.
 
 pub mod clock;
 pub mod data_dir;
+pub mod descriptors;
 pub mod driver;
 pub mod link;
 pub mod network;

@@ -10,6 +10,8 @@ use engine::io::Config;
 use protocol::PeerId;
 use protocol::messages::directory::Description;
 use protocol::signal::{CloseReason, RoomId};
+use signaling::proxies::ProxyHints;
+use signaling::sockets::SocketBudget;
 use signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -26,6 +28,7 @@ use crate::web::{self, About, Control, Web};
 use crate::webrtc::{self, RtcConfig, RtcEndpoint, RtcError};
 use crate::websocket;
 use native::data_dir::{self, DataDir, DataDirError};
+use native::descriptors::FileLimits;
 use native::driver::{self, DriverHandle, DriverThread, RegistryQueue};
 use native::network::{self, AddressBook, RelayUrl};
 use native::store::{Store, StoreError};
@@ -33,6 +36,9 @@ use native::websocket::dial::Connector;
 
 /// Time that other relays have at a stop to fetch what only this relay holds.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Sockets of the listener for metrics at a time: few programs of the operator read it.
+const METRICS_SOCKETS_MAX: usize = 16;
 
 /// The reason that peers and users get when the relay stops in order.
 const STOPPING: &str = "the relay is stopping";
@@ -94,7 +100,6 @@ fn advice(error: &io::Error, flag: &str) -> String {
 fn rtc_advice(error: &RtcError) -> String {
     match error {
         RtcError::Socket(error) => advice(error, "--udp-port or --udp-ip"),
-        RtcError::NoAddress => "this machine has no address to offer; name one with --public-ip".to_owned(),
         error => error.to_string(),
     }
 }
@@ -233,11 +238,13 @@ impl Relay {
             name: settings.name.clone(),
             routing: web::Weights::from(&settings.routing()),
         };
+        let hints = ProxyHints::default();
         let guard = |sockets_per_address_max| {
             ConnectionGuard::new(GuardConfig {
                 allowed_origins: settings.allowed_origin.clone(),
                 hosts: settings.host.clone(),
                 trusted_proxies: settings.trusted_proxy.clone(),
+                hints: hints.clone(),
                 sockets_per_address_max,
             })
         };
@@ -279,9 +286,13 @@ impl Relay {
         );
         let control = Control::open(driver.clone(), data_dir.path()).map_err(StartError::Control)?;
         let links = guard(settings.sockets_per_address_max);
+        let signals = guard(settings.sockets_per_address_max);
+        let sockets = SocketBudget::new(FileLimits::now().sockets_max());
+        sockets.register(links.places().clone());
+        sockets.register(signals.places().clone());
         let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
         let signal = match roles.contains(&RelayRole::Signal) {
-            true => signaling::router(signaling.clone(), guard(settings.sockets_per_address_max)),
+            true => signaling::router(signaling.clone(), signals),
             false => web::without_signal(),
         };
         // A relay that serves no app has its admin page where its metrics are.
@@ -302,10 +313,11 @@ impl Relay {
         let stopped = async {
             let _ = stopped.await;
         };
-        let served = tokio::spawn(web::server::serve(listener, router, stopped));
+        let served = tokio::spawn(web::server::serve(listener, router, sockets.clone(), stopped));
         let measuring = metrics.map(|listener| {
-            let router = web::metrics_router(driver.clone(), admin_there);
-            tokio::spawn(web::server::serve(listener, router, std::future::pending()))
+            let router = web::metrics_router(driver.clone(), admin_there, sockets);
+            let few = SocketBudget::new(METRICS_SOCKETS_MAX);
+            tokio::spawn(web::server::serve(listener, router, few, std::future::pending()))
         });
         let udp = rtc.local_addr();
         Ok(Self {

@@ -11,7 +11,9 @@ use axum::routing::any;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use native::driver::DriverHandle;
-use native::websocket::{MESSAGE_BYTES_MAX, Received, Socket, SocketError, ToSend, accept};
+use native::websocket::{
+    MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, Received, Socket, SocketError, ToSend, accept,
+};
 use signaling::ConnectionGuard;
 
 /// The endpoint. It needs `ConnectInfo<SocketAddr>`.
@@ -43,11 +45,12 @@ async fn upgrade(
             .into_response();
     }
     upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .on_upgrade(async move |socket| {
-            accept(adapt(socket), &driver, accepted.host.clone()).await;
-            drop(accepted);
+            let (host, place) = (accepted.host, accepted.place);
+            accept(adapt(socket), &driver, host, place.evicted(), || place.settle()).await;
         })
         .into_response()
 }

@@ -4,18 +4,24 @@
 //!   allowed. A request without an origin does not come from a browser, so no user's session can be misused.
 //! - **Host**: a client signs the host it dialled. When the server's own names are configured, a man in the middle
 //!   cannot forward a signature made for another host, and DNS rebinding is refused.
-//! - **Address**: sockets are limited per client address. Behind a reverse proxy the address is the last one in
+//! - **Address**: sockets are limited per client address; when it has the most allowed, its oldest socket whose peer
+//!   has proven no key yet gives way ([`crate::places`]). Behind a reverse proxy the address is the last one in
 //!   `X-Forwarded-For`, which is read only from trusted proxies. Loopback is trusted, and programs on this machine
 //!   (loopback without that header) are not limited.
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::header::{HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use protocol::limits;
+
+use crate::places::{Place, Places};
+use crate::proxies::{Hint, ProxyHints, ProxyNetwork, is_local};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Which connections a [`ConnectionGuard`] accepts.
 #[derive(Clone, Debug)]
@@ -25,7 +31,9 @@ pub struct GuardConfig {
     /// Names of the server, with the port unless it is the default one; empty: any.
     pub hosts: Vec<String>,
     /// Reverse proxies on other machines whose `X-Forwarded-For` is read.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<ProxyNetwork>,
+    /// Takes what requests reveal about proxies that are set up wrongly.
+    pub hints: ProxyHints,
     /// Most sockets of one address (IPv6: of one /64). Many people can share an address (schools, mobile networks), so
     /// the limit is a share of the server's capacity, not what one person needs.
     pub sockets_per_address_max: usize,
@@ -37,44 +45,50 @@ impl Default for GuardConfig {
             allowed_origins: Vec::new(),
             hosts: Vec::new(),
             trusted_proxies: Vec::new(),
+            hints: ProxyHints::default(),
             sockets_per_address_max: 64,
         }
     }
 }
 
 /// Why a connection is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
     /// The `Host` header is missing, or not one of the server's names.
     #[error("this server is not reached by that name; its configuration lists its hosts")]
     Host,
-    /// The page's origin is not allowed.
-    #[error("this page's origin is not allowed here; the configuration lists allowed origins")]
-    Origin,
-    /// The address has the most sockets allowed.
-    #[error("too many connections from your address")]
-    TooMany,
+    /// The page's origin is not allowed. With what to do if the page is the server's own.
+    #[error("this page's origin is not allowed here{}", advice(.0))]
+    Origin(Option<Hint>),
+    /// The address has the most sockets allowed. With what to do if it is a proxy's.
+    #[error("too many connections from your address{}", advice(.0))]
+    TooMany(Option<Hint>),
+}
+
+fn advice(hint: &Option<Hint>) -> String {
+    hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default()
 }
 
 impl IntoResponse for GuardError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
-            Self::Origin => StatusCode::FORBIDDEN,
-            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Origin(_) => StatusCode::FORBIDDEN,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
         };
         (status, self.to_string()).into_response()
     }
 }
 
-/// An accepted connection. Dropping it frees its slot.
+/// An accepted connection. Dropping it frees its place.
 #[derive(Debug)]
 pub struct Accepted {
     /// The host the client dialled, lower-case.
     pub host: String,
     /// The client's address; `None` for a program on this machine.
     pub address: Option<IpAddr>,
-    _slot: Option<ConnectionSlot>,
+    /// To be settled once the peer has proven a key; until then the connection may have to give way.
+    pub place: Place,
 }
 
 /// Accepts or refuses connections; shared by all requests of a server.
@@ -83,7 +97,7 @@ pub struct ConnectionGuard {
     config: Arc<GuardConfig>,
     /// Further allowed origins, which change at run time.
     allowed_now: Arc<Mutex<BTreeSet<String>>>,
-    counts: ConnectionCounts,
+    places: Places,
 }
 
 impl ConnectionGuard {
@@ -93,11 +107,11 @@ impl ConnectionGuard {
         for name in config.hosts.iter_mut().chain(&mut config.allowed_origins) {
             *name = name.trim_end_matches('/').to_ascii_lowercase();
         }
-        let counts = ConnectionCounts::new(config.sockets_per_address_max);
+        let places = Places::new(config.sockets_per_address_max);
         Self {
             config: Arc::new(config),
             allowed_now: Arc::default(),
-            counts,
+            places,
         }
     }
 
@@ -111,7 +125,13 @@ impl ConnectionGuard {
             .collect();
     }
 
-    /// Checks a request from `remote`, and takes a slot for its connection.
+    /// The places of accepted connections.
+    #[must_use]
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Checks a request from `remote`, and takes a place for its connection.
     ///
     /// # Errors
     /// [`GuardError`], which is also the response.
@@ -120,7 +140,7 @@ impl ConnectionGuard {
         if let Some(origin) = headers.get(ORIGIN) {
             let origin = origin
                 .to_str()
-                .map_err(|_| GuardError::Origin)?
+                .map_err(|_| GuardError::Origin(None))?
                 .to_ascii_lowercase();
             let own = origin
                 .split_once("://")
@@ -135,19 +155,14 @@ impl ConnectionGuard {
                 allowed.contains(&origin)
             };
             if !own && !listed && !allowed_now() {
-                return Err(GuardError::Origin);
+                return Err(GuardError::Origin(self.lost_host(remote.ip(), origin, host)));
             }
         }
         let address = self.client_address(remote.ip(), headers);
-        let slot = match address {
-            Some(address) => Some(self.counts.acquire(address).ok_or(GuardError::TooMany)?),
-            None => None,
+        let Some(place) = self.places.acquire(address) else {
+            return Err(GuardError::TooMany(self.crowded(remote.ip(), address)));
         };
-        Ok(Accepted {
-            host,
-            address,
-            _slot: slot,
-        })
+        Ok(Accepted { host, address, place })
     }
 
     /// The `Host` header, lower-case, if it is acceptable.
@@ -171,12 +186,16 @@ impl ConnectionGuard {
     #[must_use]
     pub fn client_address(&self, remote: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let remote = remote.to_canonical();
-        if !remote.is_loopback() && !self.config.trusted_proxies.contains(&remote) {
+        if !remote.is_loopback() && !self.is_trusted(remote) {
+            // A client of the public internet may invent the header, so it proves nothing there.
+            if is_local(remote) && headers.contains_key(FORWARDED_FOR) {
+                self.config.hints.give(Hint::Untrusted(remote));
+            }
             return Some(remote);
         }
         // The trusted proxy wrote the last entry itself; the client can forge those before it.
         let forwarded = headers
-            .get_all(HeaderName::from_static("x-forwarded-for"))
+            .get_all(FORWARDED_FOR)
             .iter()
             .next_back()
             .and_then(|value| value.to_str().ok())
@@ -188,69 +207,30 @@ impl ConnectionGuard {
             None => Some(remote),
         }
     }
-}
 
-/// Counts connections per address.
-#[derive(Clone, Debug)]
-pub struct ConnectionCounts {
-    max: usize,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-impl ConnectionCounts {
-    /// Allows `max` connections per address.
-    #[must_use]
-    pub fn new(max: usize) -> Self {
-        Self {
-            max,
-            open: Arc::default(),
-        }
+    fn is_trusted(&self, remote: IpAddr) -> bool {
+        let mut trusted = self.config.trusted_proxies.iter();
+        trusted.any(|network| network.contains(remote))
     }
 
-    /// A slot for one more connection of this address, unless it has the most allowed.
-    #[must_use]
-    pub fn acquire(&self, address: IpAddr) -> Option<ConnectionSlot> {
-        let network = network(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(network).or_insert(0);
-        if *count >= self.max {
-            return None;
-        }
-        *count += 1;
-        Some(ConnectionSlot {
-            network,
-            open: Arc::clone(&self.open),
-        })
+    /// What to do about a page that is refused, if it may be the server's own behind a proxy.
+    fn lost_host(&self, remote: IpAddr, origin: String, host: String) -> Option<Hint> {
+        let remote = remote.to_canonical();
+        // Pages of files and of sandboxes have no host that a proxy could have lost.
+        let is_page = origin.starts_with("http://") || origin.starts_with("https://");
+        let hint = Hint::NoHost { origin, host };
+        let may_be_proxy = is_local(remote) || self.is_trusted(remote);
+        (is_page && may_be_proxy).then(|| self.config.hints.give(hint))
     }
-}
 
-/// A counted connection; dropping it frees the slot.
-#[derive(Debug)]
-pub struct ConnectionSlot {
-    network: IpAddr,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-impl Drop for ConnectionSlot {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.network);
-            }
+    /// What to do about an address that has the most sockets allowed, if it may be a proxy's.
+    fn crowded(&self, remote: IpAddr, address: Option<IpAddr>) -> Option<Hint> {
+        let remote = remote.to_canonical();
+        if self.is_trusted(remote) {
+            // Otherwise the proxy named a client, which has too many.
+            return (address == Some(remote)).then(|| self.config.hints.give(Hint::NoClient(remote)));
         }
-    }
-}
-
-/// The unit that is counted: an IPv4 address or an IPv6 /64, which is what one customer of a provider usually gets.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let bits = u128::from(address) & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from(bits))
-        }
+        is_local(remote).then(|| self.config.hints.give(Hint::Untrusted(remote)))
     }
 }
 

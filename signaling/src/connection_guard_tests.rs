@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Accepted, ConnectionGuard, GuardConfig, GuardError};
+use crate::proxies::ProxyHints;
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
     pairs
@@ -28,11 +29,11 @@ fn check_origin(guard: &ConnectionGuard, origin: &'static str, expected: Result<
 #[test]
 fn origins_come_and_go() {
     let guard = ConnectionGuard::new(GuardConfig::default());
-    check_origin(&guard, "https://other.example", Err(GuardError::Origin));
+    check_origin(&guard, "https://other.example", Err(GuardError::Origin(None)));
     guard.clone().allow(["https://Other.example".to_owned()]);
     check_origin(&guard, "https://other.example", Ok(()));
     guard.allow([]);
-    check_origin(&guard, "https://other.example", Err(GuardError::Origin));
+    check_origin(&guard, "https://other.example", Err(GuardError::Origin(None)));
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn a_page_reaches_the_server_it_came_from() {
         "null",
         "",
     ] {
-        check_origin(&guard, foreign, Err(GuardError::Origin));
+        check_origin(&guard, foreign, Err(GuardError::Origin(None)));
     }
     assert!(
         from(&guard, "203.0.113.1", &[("host", "relay.example")]).is_ok(),
@@ -64,7 +65,7 @@ fn listed_origins_are_allowed_as_well() {
         ..GuardConfig::default()
     });
     check_origin(&guard, "https://app.example", Ok(()));
-    check_origin(&guard, "http://app.example", Err(GuardError::Origin));
+    check_origin(&guard, "http://app.example", Err(GuardError::Origin(None)));
     let any = ConnectionGuard::new(GuardConfig {
         allowed_origins: vec!["*".to_owned()],
         ..GuardConfig::default()
@@ -98,12 +99,15 @@ fn addresses_are_counted_until_they_leave() {
         ..GuardConfig::default()
     });
     let host = [("host", "relay.example")];
-    let inside: Vec<_> = (0..2)
-        .map(|_| from(&guard, "203.0.113.1", &host).unwrap())
-        .collect();
+    let settled = |remote| {
+        let accepted = from(&guard, remote, &host).unwrap();
+        accepted.place.settle();
+        accepted
+    };
+    let inside: Vec<_> = (0..2).map(|_| settled("203.0.113.1")).collect();
     assert_eq!(
         from(&guard, "203.0.113.1", &host).unwrap_err(),
-        GuardError::TooMany
+        GuardError::TooMany(None)
     );
     assert!(
         from(&guard, "203.0.113.2", &host).is_ok(),
@@ -112,21 +116,25 @@ fn addresses_are_counted_until_they_leave() {
     drop(inside);
     assert!(from(&guard, "203.0.113.1", &host).is_ok());
     // One IPv6 customer has many addresses.
-    let inside: Vec<_> = ["[2001:db8::1]", "[2001:db8::2]"]
-        .map(|a| from(&guard, a, &host).unwrap())
-        .into();
+    let inside: Vec<_> = ["[2001:db8::1]", "[2001:db8::2]"].map(settled).into();
     assert_eq!(
         from(&guard, "[2001:db8::3]", &host).unwrap_err(),
-        GuardError::TooMany
+        GuardError::TooMany(None)
     );
     assert!(from(&guard, "[2001:db8:0:1::1]", &host).is_ok());
     drop(inside);
+    // A socket whose peer has proven nothing keeps nobody out.
+    let silent: Vec<_> = (0..64)
+        .map(|_| from(&guard, "203.0.113.3", &host).unwrap())
+        .collect();
+    assert!((0..40).all(|_| from(&guard, "203.0.113.3", &host).is_ok()));
+    drop(silent);
 }
 
 #[test]
 fn only_trusted_proxies_are_believed() {
     let guard = ConnectionGuard::new(GuardConfig {
-        trusted_proxies: vec!["10.0.0.1".parse().unwrap()],
+        trusted_proxies: vec!["10.0.0.0/24".parse().unwrap()],
         ..GuardConfig::default()
     });
     let address = |remote, forwarded| {
@@ -143,6 +151,10 @@ fn only_trusted_proxies_are_believed() {
         address("10.0.0.1", Some("1.1.1.1, 198.51.100.7")).as_deref(),
         Some("198.51.100.7")
     );
+    assert_eq!(
+        address("10.0.1.1", Some("198.51.100.7")).as_deref(),
+        Some("10.0.1.1")
+    );
     assert_eq!(address("10.0.0.1", None).as_deref(), Some("10.0.0.1"));
     assert_eq!(
         address("127.0.0.1", Some("198.51.100.7")).as_deref(),
@@ -150,4 +162,68 @@ fn only_trusted_proxies_are_believed() {
     );
     assert_eq!(address("127.0.0.1", None), None);
     assert_eq!(address("[::ffff:127.0.0.1]", None), None);
+}
+
+/// The 65th person behind a proxy in another container, and how it ends.
+#[test]
+fn a_crowded_proxy_is_named_with_the_line_to_add() {
+    let crowd = |trusted: &[&str], headers: &[(&'static str, &'static str)], remote| {
+        let hints = ProxyHints::default();
+        let guard = ConnectionGuard::new(GuardConfig {
+            trusted_proxies: trusted.iter().map(|proxy| proxy.parse().unwrap()).collect(),
+            hints: hints.clone(),
+            ..GuardConfig::default()
+        });
+        let headers = [&[("host", "relay.example")], headers].concat();
+        let mut inside = Vec::new();
+        let refused = loop {
+            match from(&guard, remote, &headers) {
+                Ok(accepted) => {
+                    accepted.place.settle();
+                    inside.push(accepted);
+                }
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert_eq!(inside.len(), 64);
+        let given: Vec<String> = hints.given().iter().map(ToString::to_string).collect();
+        (refused, given)
+    };
+    let client = [("x-forwarded-for", "198.51.100.7")];
+    for headers in [&client[..], &[]] {
+        let (refused, given) = crowd(&[], headers, "172.18.0.5");
+        assert!(refused.contains("--trusted-proxy 172.18.0.5"), "{refused}");
+        assert_eq!(given.len(), 1, "{given:?}");
+    }
+    let (refused, given) = crowd(&["172.16.0.0/12"], &[], "172.18.0.5");
+    assert!(refused.contains("proxy_set_header X-Forwarded-For"), "{refused}");
+    assert_eq!(given.len(), 1);
+    for (trusted, remote) in [(&["172.16.0.0/12"][..], "172.18.0.5"), (&[], "203.0.113.1")] {
+        let (refused, given) = crowd(trusted, &client, remote);
+        assert_eq!(refused, "too many connections from your address");
+        assert!(given.is_empty(), "{given:?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_forwards_no_host_is_named_with_the_line_to_add() {
+    let hints = ProxyHints::default();
+    let guard = ConnectionGuard::new(GuardConfig {
+        hints: hints.clone(),
+        ..GuardConfig::default()
+    });
+    let request = [("host", "127.0.0.1:8080"), ("origin", "https://relay.example")];
+    for _ in 0..2 {
+        let refused = from(&guard, "127.0.0.1", &request).unwrap_err();
+        assert!(
+            refused.to_string().contains("proxy_set_header Host $http_host;"),
+            "{refused}"
+        );
+    }
+    assert_eq!(hints.given().len(), 1);
+    // Nobody on the internet learns how the server is set up.
+    assert_eq!(
+        from(&guard, "203.0.113.1", &request).unwrap_err(),
+        GuardError::Origin(None)
+    );
 }

@@ -1,10 +1,12 @@
 //! `starling-signaling`: the signaling server on its own, without a relay.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use clap::Parser;
+use starling_signaling::proxies::ProxyNetwork;
 use starling_signaling::serve::{ServeLimits, serve};
+use starling_signaling::sockets::SocketBudget;
 use starling_signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer, router};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,9 +25,10 @@ struct Arguments {
     /// allows all.
     #[arg(long, env = "STARLING_ALLOWED_ORIGIN", value_delimiter = ',')]
     allowed_origin: Vec<String>,
-    /// A reverse proxy on another machine whose X-Forwarded-For is trusted; may be repeated.
+    /// The address of a reverse proxy on another machine, or a network of such addresses (172.18.0.0/16);
+    /// X-Forwarded-For headers from it are trusted; may be repeated.
     #[arg(long, env = "STARLING_TRUSTED_PROXY", value_delimiter = ',')]
-    trusted_proxy: Vec<IpAddr>,
+    trusted_proxy: Vec<ProxyNetwork>,
     /// Log filter, such as `info` or `starling_signaling=debug`.
     #[arg(long, env = "STARLING_LOG", default_value = "info")]
     log: String,
@@ -62,7 +65,16 @@ async fn main() -> anyhow::Result<()> {
         }
         stopped_server.stop();
     };
-    serve(listener, router(server, guard), ServeLimits::default(), stop).await;
+    let sockets = SocketBudget::default();
+    sockets.register(guard.places().clone());
+    serve(
+        listener,
+        router(server, guard),
+        ServeLimits::default(),
+        sockets,
+        stop,
+    )
+    .await;
     tracing::info!("stopped");
     Ok(())
 }

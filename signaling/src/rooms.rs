@@ -11,9 +11,11 @@
 //! - a key is at most once in a room: the newest socket wins, a local member always wins;
 //! - a room without members does not exist;
 //! - sockets, rooms, members, message sizes and rates have limits; a socket that exceeds one is closed with the
-//!   reason, and a full room or server refuses new members rather than evicting old ones.
+//!   reason; few members of one address may begin to signal to one member at a time; and a full room or server refuses new members rather than evicting old ones. A socket that has not joined
+//!   yet gives way to a newer one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use protocol::signal::{self, CloseReason, Member, RoomId, SIGNAL_VERSION, ToPeer, ToServer};
@@ -21,6 +23,7 @@ use protocol::{Instant, PeerId, limits};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
+use crate::places::network;
 use crate::rate::{Rate, TokenBucket};
 
 /// Limits of one server.
@@ -82,9 +85,56 @@ pub enum Output {
     Close { socket: SocketId, reason: CloseReason },
 }
 
+/// Within this time a member answers a call, or the call has failed.
+const CALL_TIME: Duration = Duration::from_secs(10);
+/// Members of one address (IPv6: one /64) that may call one member within [`CALL_TIME`]. A tab has eight places for
+/// connections that others begin, so one address leaves half of them to the others.
+const CALLERS_PER_ADDRESS_MAX: usize = 4;
+/// Calls remembered of one member, in each direction. Policy when full: the oldest is forgotten.
+const CALLS_MAX: usize = 64;
+
+/// One member began to signal to another.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    with: SocketId,
+    /// The address of the caller, if it is not of this machine.
+    address: Option<IpAddr>,
+    at: Instant,
+}
+
+/// The latest calls of one direction.
+#[derive(Debug, Default)]
+struct Calls(VecDeque<Call>);
+
+impl Calls {
+    fn forget_old(&mut self, now: Instant) {
+        self.0.retain(|call| now.since(call.at) < CALL_TIME);
+    }
+
+    fn has(&self, with: SocketId) -> bool {
+        self.0.iter().any(|call| call.with == with)
+    }
+
+    fn of(&self, address: IpAddr) -> usize {
+        self.0.iter().filter(|call| call.address == Some(address)).count()
+    }
+
+    fn record(&mut self, call: Call) {
+        self.0.push_back(call);
+        if self.0.len() > CALLS_MAX {
+            self.0.pop_front();
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Socket {
     state: State,
+    /// The address of its client, if it is not of this machine.
+    address: Option<IpAddr>,
+    /// Whom it called, and who called it.
+    called: Calls,
+    callers: Calls,
     messages: TokenBucket,
     bytes: TokenBucket,
     inbound: TokenBucket,
@@ -135,16 +185,23 @@ impl Rooms {
         }
     }
 
-    /// Handles a new socket of a client that dialled `host` (lower-case): sends the challenge.
+    /// Handles a new socket of a client that dialled `host` (lower-case) from `address` (`None`: this machine): sends the
+    /// challenge.
     ///
     /// # Errors
     /// [`CloseReason::ServerFull`] or [`CloseReason::Stopping`]; nothing changed.
-    pub fn open(&mut self, now: Instant, host: &str) -> Result<SocketId, CloseReason> {
+    pub fn open(
+        &mut self,
+        now: Instant,
+        host: &str,
+        address: Option<IpAddr>,
+    ) -> Result<SocketId, CloseReason> {
         if self.stopping {
             return Err(CloseReason::Stopping);
         }
         if self.sockets.len() >= self.limits.sockets_max {
-            return Err(CloseReason::ServerFull);
+            let oldest = self.waiting.first().copied().ok_or(CloseReason::ServerFull)?;
+            self.refuse(oldest, CloseReason::TooSlow);
         }
         let mut nonce = [0u8; 32];
         self.random.fill_bytes(&mut nonce);
@@ -153,7 +210,7 @@ impl Rooms {
             host: host.to_owned(),
             until: now + self.limits.join_within,
         };
-        let socket = self.insert(now, state);
+        let socket = self.insert(now, state, address.map(network));
         self.waiting.insert(socket);
         self.send(
             socket,
@@ -176,7 +233,7 @@ impl Rooms {
         }
         self.reserve_membership(peer, room)?;
         let local = true;
-        let socket = self.insert(now, State::Joined { peer, room, local });
+        let socket = self.insert(now, State::Joined { peer, room, local }, None);
         self.rooms.entry(room).or_default().insert(peer, socket);
         Ok(socket)
     }
@@ -223,6 +280,13 @@ impl Rooms {
     /// The next output, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Whether the socket's peer has proven its key and is in a room.
+    #[must_use]
+    pub fn is_joined(&self, socket: SocketId) -> bool {
+        let socket = self.sockets.get(&socket);
+        socket.is_some_and(|socket| matches!(socket.state, State::Joined { .. }))
     }
 
     /// Number of open sockets, local members included.
@@ -337,6 +401,10 @@ impl Rooms {
             self.send(socket, ToPeer::Absent { peer: to });
             return;
         };
+        if !self.may_call(now, socket, target) {
+            self.send(socket, ToPeer::Absent { peer: to });
+            return;
+        }
         let rate = self.limits.inbound;
         let has_room = self
             .sockets
@@ -345,6 +413,42 @@ impl Rooms {
         if has_room {
             self.send(target, ToPeer::Signal { from, payload });
         }
+    }
+
+    /// Whether a member may signal to another: if the other called it, or not too many of its address call the other.
+    fn may_call(&mut self, now: Instant, from: SocketId, to: SocketId) -> bool {
+        if self.is_local(to) {
+            return true;
+        }
+        let Some(address) = self.sockets.get(&from).map(|caller| caller.address) else {
+            return false;
+        };
+        let Some(target) = self.sockets.get_mut(&to) else {
+            return false;
+        };
+        target.called.forget_old(now);
+        target.callers.forget_old(now);
+        if target.called.has(from) || target.callers.has(from) {
+            return true;
+        }
+        if address.is_some_and(|address| target.callers.of(address) >= CALLERS_PER_ADDRESS_MAX) {
+            return false;
+        }
+        let at = now;
+        target.callers.record(Call {
+            with: from,
+            address,
+            at,
+        });
+        if let Some(caller) = self.sockets.get_mut(&from) {
+            caller.called.forget_old(now);
+            caller.called.record(Call {
+                with: to,
+                address: None,
+                at,
+            });
+        }
+        true
     }
 
     /// Other members of the room: local ones first, then a random sample.
@@ -369,13 +473,16 @@ impl Rooms {
         chosen
     }
 
-    fn insert(&mut self, now: Instant, state: State) -> SocketId {
+    fn insert(&mut self, now: Instant, state: State, address: Option<IpAddr>) -> SocketId {
         let socket = SocketId(self.socket_next);
         self.socket_next += 1;
         self.sockets.insert(
             socket,
             Socket {
                 state,
+                address,
+                called: Calls::default(),
+                callers: Calls::default(),
                 messages: TokenBucket::new(self.limits.messages, now),
                 bytes: TokenBucket::new(self.limits.bytes, now),
                 inbound: TokenBucket::new(self.limits.inbound, now),

@@ -28,7 +28,7 @@ fn drain(rooms: &mut Rooms) -> Vec<Output> {
 
 /// Opens a socket and takes its nonce.
 fn open(rooms: &mut Rooms) -> (SocketId, [u8; 32]) {
-    let socket = rooms.open(START, HOST).unwrap();
+    let socket = rooms.open(START, HOST, None).unwrap();
     match drain(rooms).as_slice() {
         [
             Output::Send {
@@ -380,7 +380,7 @@ fn full_means_refusing_newcomers() {
         ..Limits::default()
     });
     enter(&mut full_server, 1);
-    assert_eq!(full_server.open(START, HOST), Err(CloseReason::ServerFull));
+    assert_eq!(full_server.open(START, HOST, None), Err(CloseReason::ServerFull));
 
     let mut no_more_rooms = rooms(Limits {
         rooms_max: 1,
@@ -428,5 +428,59 @@ fn stopping_tells_everybody() {
         }
     )));
     assert_eq!((rooms.sockets(), rooms.rooms()), (0, 0));
-    assert_eq!(rooms.open(START, HOST), Err(CloseReason::Stopping));
+    assert_eq!(rooms.open(START, HOST, None), Err(CloseReason::Stopping));
+}
+
+/// A member from an address.
+fn enter_from(rooms: &mut Rooms, n: u8, address: &str) -> SocketId {
+    let socket = rooms.open(START, HOST, Some(address.parse().unwrap())).unwrap();
+    let nonce = match drain(rooms).as_slice() {
+        [
+            Output::Send {
+                message: ToPeer::Challenge { nonce, .. },
+                ..
+            },
+        ] => *nonce,
+        other => panic!("expected a challenge, got {other:?}"),
+    };
+    rooms.receive(START, socket, &join_message(n, &nonce, RoomId::lobby()));
+    drain(rooms);
+    socket
+}
+
+/// Many keys of one address cannot fill the places of a tab.
+#[test]
+fn few_members_of_an_address_may_call_one_member_at_a_time() {
+    let mut rooms = rooms(Limits::default());
+    let tab = enter_from(&mut rooms, 1, "198.51.100.1");
+    let strangers: Vec<SocketId> = (10..25)
+        .map(|n| enter_from(&mut rooms, n, &format!("2001:db8::{n}")))
+        .collect();
+    let honest = enter_from(&mut rooms, 2, "203.0.113.7");
+    let (local, _) = enter(&mut rooms, 3);
+    let calls = |rooms: &mut Rooms, now: Instant, from: SocketId, to: u8| {
+        rooms.receive(now, from, &signal(peer(to), b"offer"));
+        let delivered = |output: &Output| {
+            matches!(
+                output,
+                Output::Send {
+                    message: ToPeer::Signal { .. },
+                    ..
+                }
+            )
+        };
+        drain(rooms).iter().any(delivered)
+    };
+    let delivered = |rooms: &mut Rooms, now: Instant| {
+        let called = strangers.iter().map(|stranger| calls(rooms, now, *stranger, 1));
+        called.filter(|called| *called).count()
+    };
+    assert_eq!(delivered(&mut rooms, START), 4);
+    assert_eq!(delivered(&mut rooms, START), 4, "the same ones go on");
+    assert!(calls(&mut rooms, START, honest, 1));
+    assert!(calls(&mut rooms, START, local, 1));
+    // Whom the tab calls may answer.
+    assert!(calls(&mut rooms, START, tab, 24));
+    assert_eq!(delivered(&mut rooms, START), 5);
+    assert_eq!(delivered(&mut rooms, START + Duration::from_secs(10)), 4);
 }

@@ -17,6 +17,7 @@ use protocol::{codec, limits};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::connection_guard::{Accepted, ConnectionGuard};
+use crate::places::Place;
 use crate::rate::{Rate, TokenBucket};
 use crate::rooms::SocketId;
 use crate::server::{Outgoing, SignalingServer};
@@ -31,6 +32,11 @@ const SEND_WITHIN: Duration = Duration::from_secs(10);
 const CONTROL: Rate = Rate { burst: 20, per_s: 1 };
 /// Time a refused peer is given to read the reason. What it sends meanwhile is discarded.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Memory that each socket keeps for reading, in bytes: a tab's burst of candidates.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// The same time for a peer whose socket gives way to a newer one, which waits for its place.
+const GIVE_WAY_WITHIN: Duration = Duration::from_millis(50);
 
 /// The endpoint. It needs [`ConnectInfo`] of a [`SocketAddr`], as [`crate::serve`] provides it.
 pub fn router(server: SignalingServer, guard: ConnectionGuard) -> Router {
@@ -53,6 +59,7 @@ async fn upgrade(
         }
     };
     upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
         // A message slightly over the limit is refused with a reason; one far over it is not read.
         .max_message_size(2 * limits::SIGNAL_LEN_MAX)
         .max_frame_size(2 * limits::SIGNAL_LEN_MAX)
@@ -61,17 +68,20 @@ async fn upgrade(
 }
 
 async fn run(mut socket: WebSocket, server: SignalingServer, accepted: Accepted) {
-    let reason = match server.open(&accepted.host) {
-        Err(reason) => Some(reason),
+    let (reason, within) = match server.open(&accepted.host, accepted.address) {
+        Err(reason) => (Some(reason), GOODBYE_WITHIN),
         Ok((id, mut queue)) => {
-            let reason = pump(&mut socket, &server, id, &mut queue).await;
+            let ended = tokio::select! {
+                reason = pump(&mut socket, &server, id, &mut queue, &accepted.place) => (reason, GOODBYE_WITHIN),
+                () = accepted.place.evicted() => (Some(CloseReason::TooSlow), GIVE_WAY_WITHIN),
+            };
             server.close(id);
-            reason
+            ended
         }
     };
     if let Some(reason) = reason {
         tracing::debug!(address = ?accepted.address, %reason, "signaling connection closed");
-        let _ = timeout(GOODBYE_WITHIN, goodbye(&mut socket, reason)).await;
+        let _ = timeout(within, goodbye(&mut socket, reason)).await;
     }
 }
 
@@ -81,10 +91,11 @@ async fn pump(
     server: &SignalingServer,
     id: SocketId,
     queue: &mut tokio::sync::mpsc::Receiver<Outgoing>,
+    place: &Place,
 ) -> Option<CloseReason> {
     let mut heard = Instant::now();
     let join_by = heard + server.join_within();
-    let mut join_checked = false;
+    let (mut join_checked, mut settled) = (false, false);
     let mut control = TokenBucket::new(CONTROL, server.now());
     let mut pings = interval(PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -111,7 +122,13 @@ async fn pump(
             incoming = socket.recv() => {
                 heard = Instant::now();
                 match incoming {
-                    Some(Ok(Message::Binary(bytes))) => server.receive(id, &bytes),
+                    Some(Ok(Message::Binary(bytes))) => {
+                        server.receive(id, &bytes);
+                        if !settled && server.is_joined(id) {
+                            settled = true;
+                            place.settle();
+                        }
+                    }
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
                         if !control.take(CONTROL, server.now(), 1) {
                             return Some(CloseReason::TooFast);

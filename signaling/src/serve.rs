@@ -4,8 +4,13 @@
 //! backlog; the head of a request must arrive within [`ServeLimits::head_within`], also on an idle connection; no
 //! connection is served for longer than [`ServeLimits::lifetime`]. Upgraded connections no longer count here: their
 //! handler limits them.
+//!
+//! When an address or the server has the most connections allowed, the one that was used least recently is closed once
+//! its response is finished, so connections that are only held open keep nobody out. When the process has as many
+//! sockets as [`SocketBudget`] allows, upgraded ones included, a newcomer is served only to be answered: its requests
+//! have the extension [`OutOfSockets`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,20 +24,20 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
-use crate::connection_guard::ConnectionCounts;
+use crate::places::{Place, Places};
+use crate::sockets::{OutOfSockets, SocketBudget, Stream};
 
 /// Limits of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeLimits {
     /// Connections served at a time.
     pub connections_max: usize,
-    /// Connections served at a time to one address (IPv6: one /64). Further ones are closed at once. Loopback is not
-    /// limited.
+    /// Connections served at a time to one address (IPv6: one /64). Loopback is not limited.
     pub connections_per_address_max: usize,
     /// Time in which the head of a request must arrive; also the time a connection may idle.
     pub head_within: Duration,
@@ -41,6 +46,13 @@ pub struct ServeLimits {
     /// Time that responses under way get to finish when the server stops or a connection reaches its lifetime.
     pub finish_within: Duration,
 }
+
+/// Connections that are served beyond the [`SocketBudget`]; the oldest one gives way to the next.
+pub const SPARE_CONNECTIONS_MAX: usize = 16;
+/// How long such a connection waits for a socket that gives way to it.
+const SOCKET_WITHIN: Duration = Duration::from_millis(250);
+/// Time in which such a connection must send its request, and have the response taken.
+const SPARE_LIFETIME: Duration = Duration::from_secs(3);
 
 impl Default for ServeLimits {
     fn default() -> Self {
@@ -59,49 +71,88 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ServeLimits,
+    sockets: SocketBudget,
     stop: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections_max));
-    let counts = ConnectionCounts::new(limits.connections_per_address_max);
+    let all = Arc::new(Semaphore::new(limits.connections_max));
+    let places = Places::new(limits.connections_per_address_max);
+    sockets.register(places.clone());
+    let spare = Arc::new(Semaphore::new(SPARE_CONNECTIONS_MAX));
+    let spare_places = Places::new(SPARE_CONNECTIONS_MAX);
     let (stopping, stopped) = watch::channel(false);
+    let server = Server {
+        router,
+        limits,
+        stopped,
+    };
     let mut stop = pin!(stop);
     loop {
         let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+            let (stream, remote) = listener.accept().await?;
+            let socket = sockets.acquire();
+            let (places, turns) = match socket {
+                Some(_) => (&places, &all),
+                None => (&spare_places, &spare),
+            };
+            if turns.available_permits() == 0 {
+                let _ = places.evict_oldest();
+            }
+            let turn = Arc::clone(turns).acquire_owned().await;
+            Ok::<_, std::io::Error>((stream, remote, socket, places.acquire(client(remote)), turn))
         };
-        let (place, stream, remote) = tokio::select! {
+        let (stream, remote, socket, place, turn) = tokio::select! {
             () = &mut stop => break,
             accepted = accepted => match accepted {
-                (Ok(place), Ok((stream, remote))) => (place, stream, remote),
-                // No file descriptors left, or a connection that was reset before it was accepted: the listener goes
-                // on.
-                (_, Err(error)) => {
+                Ok((stream, remote, socket, Some(place), Ok(turn))) => (stream, remote, socket, place, turn),
+                // Every connection is a guest, so there is a place unless the limit is 0.
+                Ok(_) => continue,
+                // A connection that was reset before it was accepted, or no file descriptors left: the listener goes on.
+                Err(error) => {
                     tracing::warn!(%error, "accept failed");
                     sleep(Duration::from_millis(20)).await;
                     continue;
                 }
-                (Err(_), _) => break,
             },
         };
-        let address = remote.ip().to_canonical();
-        let counted = if address.is_loopback() {
-            None
-        } else if let Some(counted) = counts.acquire(address) {
-            Some(counted)
-        } else {
+        let server = server.clone();
+        let Some(socket) = socket else {
+            let (places, sockets, all) = (places.clone(), sockets.clone(), Arc::clone(&all));
+            tokio::spawn(async move {
+                let room = async { (sockets.wait().await, all.acquire_owned().await) };
+                let room = match sockets.make_room() {
+                    true => timeout(SOCKET_WITHIN, room).await.ok(),
+                    false => None,
+                };
+                match room {
+                    Some((socket, Ok(its_turn))) => {
+                        drop((place, turn));
+                        if let Some(place) = places.acquire(client(remote)) {
+                            let stream = Stream::new(stream, socket);
+                            server.connection(stream, remote, place, its_turn, false).await;
+                        }
+                    }
+                    _ => {
+                        let stream = Stream::spare(stream);
+                        server.connection(stream, remote, place, turn, true).await;
+                    }
+                }
+            });
             continue;
         };
-        let (router, stopped) = (router.clone(), stopped.clone());
         tokio::spawn(async move {
-            connection(stream, remote, router, limits, stopped).await;
-            drop((place, counted));
+            let stream = Stream::new(stream, socket);
+            server.connection(stream, remote, place, turn, false).await;
         });
     }
     drop(listener);
     let _ = stopping.send(true);
-    let all = u32::try_from(limits.connections_max).unwrap_or(u32::MAX);
-    let _ = timeout(limits.finish_within, places.acquire_many(all)).await;
+    let connections_max = u32::try_from(limits.connections_max).unwrap_or(u32::MAX);
+    let _ = timeout(limits.finish_within, all.acquire_many(connections_max)).await;
+}
+
+/// Whose connections are counted together with this one's; `None`: this machine's.
+fn client(remote: SocketAddr) -> Option<IpAddr> {
+    Some(remote.ip().to_canonical()).filter(|address| !address.is_loopback())
 }
 
 /// The router writes `Content-Length: 0` to responses without a body. For 304 that would be the length of the
@@ -116,39 +167,70 @@ fn without_false_length(mut response: Response) -> Response {
     response
 }
 
-async fn connection(
-    stream: TcpStream,
-    remote: SocketAddr,
+/// What the connections of a server share.
+#[derive(Clone)]
+struct Server {
     router: Router,
     limits: ServeLimits,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(remote));
-        let answer = router.clone().oneshot(request.map(Body::new));
-        async move { answer.await.map(without_false_length) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_within)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = async {
-            tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => {}
-                () = sleep(limits.lifetime) => {}
+    stopped: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Serves one connection until it ends. `spare`: it has no place among the sockets and gets one response.
+    async fn connection(
+        mut self,
+        stream: Stream,
+        remote: SocketAddr,
+        place: Place,
+        turn: OwnedSemaphorePermit,
+        spare: bool,
+    ) {
+        stream.set_nodelay();
+        let limits = match spare {
+            true => ServeLimits {
+                head_within: SPARE_LIFETIME,
+                lifetime: SPARE_LIFETIME,
+                finish_within: SPARE_LIFETIME,
+                ..self.limits
+            },
+            false => self.limits,
+        };
+        let place = Arc::new(place);
+        let used = Arc::clone(&place);
+        let router = self.router.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            used.refresh();
+            request.extensions_mut().insert(ConnectInfo(remote));
+            if spare {
+                request.extensions_mut().insert(OutOfSockets);
             }
-        } => {
-            connection.as_mut().graceful_shutdown();
-            timeout(limits.finish_within, connection).await.unwrap_or(Ok(()))
+            let answer = router.clone().oneshot(request.map(Body::new));
+            async move { answer.await.map(without_false_length) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_within)
+            .keep_alive(!spare)
+            .max_buf_size(64 * 1024)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = async {
+                tokio::select! {
+                    _ = self.stopped.wait_for(|stopped| *stopped) => {}
+                    () = sleep(limits.lifetime) => {}
+                    () = place.evicted() => {}
+                }
+            } => {
+                connection.as_mut().graceful_shutdown();
+                timeout(limits.finish_within, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            tracing::trace!(%remote, %error, "connection ended");
         }
-    };
-    if let Err(error) = ended {
-        tracing::trace!(%remote, %error, "connection ended");
+        drop((place, turn));
     }
 }

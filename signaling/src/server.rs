@@ -5,6 +5,7 @@
 //! closed.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -96,10 +97,14 @@ impl SignalingServer {
         self.0.join_within
     }
 
-    pub(crate) fn open(&self, host: &str) -> Result<(SocketId, mpsc::Receiver<Outgoing>), CloseReason> {
+    pub(crate) fn open(
+        &self,
+        host: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(SocketId, mpsc::Receiver<Outgoing>), CloseReason> {
         let now = self.now();
         let mut state = self.lock();
-        let socket = state.rooms.open(now, host)?;
+        let socket = state.rooms.open(now, host, address)?;
         let (sender, receiver) = mpsc::channel(QUEUE_LEN);
         state.queues.insert(socket, Queue::Socket(sender));
         state.deliver();
@@ -111,6 +116,11 @@ impl SignalingServer {
         let mut state = self.lock();
         state.rooms.receive(now, socket, bytes);
         state.deliver();
+    }
+
+    /// Whether the socket's peer has proven its key and is in a room.
+    pub(crate) fn is_joined(&self, socket: SocketId) -> bool {
+        self.lock().rooms.is_joined(socket)
     }
 
     pub(crate) fn tick(&self) {

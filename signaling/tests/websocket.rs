@@ -10,6 +10,7 @@ use protocol::codec::{decode, encode};
 use protocol::signal::{CloseReason, RoomId, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
 use protocol::{KeyPair, PeerId, limits};
 use starling_signaling::serve::{ServeLimits, serve};
+use starling_signaling::sockets::{SocketBudget, refuse_without_socket};
 use starling_signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer, router};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,10 +31,15 @@ struct Server {
 }
 
 async fn server(limits: Limits, guard: GuardConfig) -> Server {
-    server_with(limits, guard, ServeLimits::default()).await
+    server_with(limits, guard, ServeLimits::default(), SocketBudget::default()).await
 }
 
-async fn server_with(limits: Limits, guard: GuardConfig, serve_limits: ServeLimits) -> Server {
+async fn server_with(
+    limits: Limits,
+    guard: GuardConfig,
+    serve_limits: ServeLimits,
+    sockets: SocketBudget,
+) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = SignalingServer::new(limits, [1; 32]);
@@ -43,8 +49,12 @@ async fn server_with(limits: Limits, guard: GuardConfig, serve_limits: ServeLimi
         let _ = stopped.await;
         told.stop();
     };
-    let app = router(server.clone(), ConnectionGuard::new(guard));
-    let done = tokio::spawn(serve(listener, app, serve_limits, stopped));
+    let guard = ConnectionGuard::new(guard);
+    sockets.register(guard.places().clone());
+    let app = router(server.clone(), guard)
+        .layer(axum::middleware::from_fn(refuse_without_socket))
+        .route("/healthz", axum::routing::get(async || "ok"));
+    let done = tokio::spawn(serve(listener, app, serve_limits, sockets, stopped));
     let stop = Some(stop);
     Server {
         address,
@@ -84,7 +94,11 @@ impl Server {
 
     /// A connected and challenged client.
     async fn connect(&self) -> Client {
-        let mut client = self.try_connect(&[]).await.unwrap();
+        self.connect_from(&[]).await
+    }
+
+    async fn connect_from(&self, headers: &[(&'static str, &str)]) -> Client {
+        let mut client = self.try_connect(headers).await.unwrap();
         match client.next().await {
             ToPeer::Challenge { nonce, .. } => client.nonce = nonce,
             other => panic!("expected a challenge, got {other:?}"),
@@ -361,7 +375,11 @@ async fn foreign_origins_and_crowds_stay_outside() {
     let own = format!("http://{}", server.address);
     assert!(server.try_connect(&[("origin", &own)]).await.is_ok());
     let from = [("x-forwarded-for", "203.0.113.7")];
-    let inside = server.try_connect(&from).await.unwrap();
+    let mut silent = server.connect_from(&from).await;
+    let mut inside = server.connect_from(&from).await;
+    assert_eq!(silent.close_reason().await, CloseReason::TooSlow, "it gave way");
+    inside.send(inside.join(1)).await;
+    inside.next().await;
     assert_eq!(server.status_of_refusal(&from).await, 429);
     drop(inside);
     let slot_is_freed = async {
@@ -386,6 +404,55 @@ async fn a_full_server_says_so() {
     assert_eq!(outside.close_reason().await, CloseReason::ServerFull);
 }
 
+/// The status line and body of a response on a connection that the server then closes.
+async fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    let read = timeout(DEADLINE, stream.read_to_string(&mut response)).await;
+    read.expect("a response").unwrap();
+    response
+}
+
+#[tokio::test]
+async fn without_sockets_health_is_answered_and_silent_ones_make_room() {
+    let sockets = SocketBudget::new(4);
+    let server = server_with(
+        Limits::default(),
+        GuardConfig::default(),
+        ServeLimits::default(),
+        sockets.clone(),
+    )
+    .await;
+    // Connections that are only held open, and a WebSocket whose peer proves nothing: each newcomer has a place.
+    let mut silent = Vec::new();
+    for _ in 0..60 {
+        silent.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    let mut waiting = server.connect().await;
+    let mut members = Vec::new();
+    for n in 1..=4 {
+        members.push(server.joined(n).await);
+    }
+    assert_eq!(waiting.close_reason().await, CloseReason::TooSlow);
+    assert_eq!((sockets.open(), sockets.max()), (4, 4));
+    // Members keep theirs.
+    assert_eq!(server.status_of_refusal(&[]).await, 503);
+    let held: Vec<_> =
+        futures_util::future::join_all((0..40).map(|_| TcpStream::connect(server.address))).await;
+    assert!(get(server.address, "/healthz").await.starts_with("HTTP/1.1 200"));
+    drop((members.pop(), held, silent));
+    let comes_back = async {
+        while server.try_connect(&[]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(DEADLINE, comes_back)
+        .await
+        .expect("a socket is free again");
+}
+
 #[tokio::test]
 async fn a_stopping_server_says_goodbye() {
     let mut server = server(Limits::default(), GuardConfig::default()).await;
@@ -402,7 +469,13 @@ async fn slow_requests_are_cut_off() {
         head_within: Duration::from_millis(50),
         ..ServeLimits::default()
     };
-    let server = server_with(Limits::default(), GuardConfig::default(), serve_limits).await;
+    let server = server_with(
+        Limits::default(),
+        GuardConfig::default(),
+        serve_limits,
+        SocketBudget::default(),
+    )
+    .await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream
         .write_all(b"GET /signal HTTP/1.1\r\nHost: x\r\nX-Slow: ")

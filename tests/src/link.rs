@@ -1,6 +1,7 @@
 //! A link to a relay made by hand: the handshake, frames and messages of a tab, without an engine behind them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -16,6 +17,8 @@ use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp, limits};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Ws;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use crate::lan::At;
 
@@ -54,6 +57,21 @@ impl Person {
     }
 }
 
+/// Opens a WebSocket to a relay and says nothing on it; through a proxy on this machine for a client with this address.
+///
+/// # Errors
+/// If the relay refuses, or is not there.
+pub async fn connect(at: impl Into<At>, client: Option<IpAddr>) -> Result<WebSocketStream<TcpStream>> {
+    let at = at.into();
+    let mut request = format!("ws://{}/link", at.address()).into_client_request()?;
+    if let Some(client) = client {
+        let client = HeaderValue::from_str(&client.to_string())?;
+        request.headers_mut().insert("x-forwarded-for", client);
+    }
+    let stream = at.connect().await?;
+    Ok(tokio_tungstenite::client_async(request, stream).await?.0)
+}
+
 /// A link whose handshake is done.
 #[derive(Debug)]
 pub struct Link {
@@ -71,10 +89,32 @@ impl Link {
     /// # Errors
     /// If the relay refuses, or is not there.
     pub async fn open(at: impl Into<At>, person: &Person) -> Result<Self> {
+        Self::open_from(at, person, None).await
+    }
+
+    /// The same through a proxy on this machine, for a client with this address.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_from(at: impl Into<At>, person: &Person, client: Option<IpAddr>) -> Result<Self> {
+        let mut link = Self::prove(at, person, client).await?;
+        let request = Request {
+            wish: Wish::Join,
+            heartbeat: 1,
+            peers: Vec::new(),
+        };
+        link.send(&Message::Request(request)).await?;
+        Ok(link)
+    }
+
+    /// The same up to the end of the handshake: a guest that asks for nothing.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn prove(at: impl Into<At>, person: &Person, client: Option<IpAddr>) -> Result<Self> {
         let at = at.into();
         let host = at.address().to_string();
-        let stream = at.connect().await?;
-        let (mut socket, _) = tokio_tungstenite::client_async(format!("ws://{host}/link"), stream).await?;
+        let mut socket = connect(at, client).await?;
         let hello = Hello {
             magic: MAGIC,
             version_min: VERSION_MIN,
@@ -103,19 +143,12 @@ impl Link {
                 }
             }
         };
-        let mut link = Self {
+        Ok(Self {
             relay,
             salt,
             socket,
             reassembly: Reassembly::default(),
-        };
-        let request = Request {
-            wish: Wish::Join,
-            heartbeat: 1,
-            peers: Vec::new(),
-        };
-        link.send(&Message::Request(request)).await?;
-        Ok(link)
+        })
     }
 
     /// How far the relay itself holds the feeds of these accounts: the sum over their devices.

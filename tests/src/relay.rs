@@ -43,6 +43,8 @@ pub struct RelayOptions {
     pub data_from: Option<PathBuf>,
     /// It is enough that it lives: it cannot reach what it needs to be ready.
     pub unready: bool,
+    /// How many files it may have open, soft and hard limit; as many as the tests may if nothing else.
+    pub open_files: Option<u32>,
     /// Where it runs; on this machine's own network if nowhere else.
     pub site: Option<Site>,
 }
@@ -167,7 +169,14 @@ impl Relay {
             bail!("the relay still runs");
         }
         let program = program()?;
-        let mut command = Command::new(&program);
+        let mut command = match self.options.open_files {
+            None => Command::new(&program),
+            Some(limit) => {
+                let mut command = Command::new("prlimit");
+                command.arg(format!("--nofile={limit}:{limit}")).arg(&program);
+                command
+            }
+        };
         command
             .arg("run")
             .args(["--listen", &self.host()])

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use engine::api::{Command, Timeline};
-use protocol::messages::{Message, NameAsked};
+use protocol::link::frame;
+use protocol::messages::{Message, NameAsked, Ping, Push};
 use protocol::names::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
 use starling_tests::link::{Link, Person};
 use starling_tests::namespace::{self, Namespace};
 use starling_tests::network::Clock;
 use starling_tests::wait::{DEADLINE, eventually};
-use starling_tests::writer::{Backlog, Writer};
+use starling_tests::writer::{Backlog, Writer, feed};
 use starling_tests::{NativePeer, Relay, RelayOptions, http};
 
 /// Room for the store, the journals it has at most included, the registry, and little more.
@@ -268,5 +269,129 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
     }
     ensure!(relay.is_running(), "it never ended");
     time.say("so is the name that was refused; nobody else's changed");
+    Ok(())
+}
+
+/// Sockets that push at once, and how often each of them comes again.
+const SOCKETS: u32 = 64;
+const ROUNDS: u32 = 2;
+/// Posts of 4 kB that each of them pushes. With 280 of them, which is the credit of a fresh link, and six rounds, more
+/// comes than may wait for the disk; here it is enough that a full disk is pushed to and stopped on.
+const PUSHED: usize = 40;
+
+/// The frames that push posts of a stranger's feed, signed beforehand.
+fn pushes(number: u32) -> Vec<Vec<u8>> {
+    let text = "lorem ipsum ".repeat(330);
+    let push = |entry: protocol::VerifiedEntry| {
+        let entry = entry.entry().clone();
+        let (hops, tree) = (1, 0);
+        let message = Message::Push(Push { hops, tree, entry }).encode();
+        frame::fragment(&message).collect::<Vec<_>>()
+    };
+    feed(number, PUSHED, &text).into_iter().flat_map(push).collect()
+}
+
+/// Links as a stranger and pushes them without waiting for anything, for as long as the relay puts up with that.
+async fn push_and_leave(relay: &Relay, number: u32, frames: Vec<Vec<u8>>) {
+    let Ok(mut link) = Link::open(relay.at(), &Person::new(number)).await else {
+        return;
+    };
+    for (n, frame) in frames.into_iter().enumerate() {
+        if link.feed(frame).await.is_err() {
+            return;
+        }
+        // One that reads nothing would lose its link.
+        while n % 8 == 0
+            && let Ok(read) = tokio::time::timeout(Duration::from_micros(100), link.next()).await
+        {
+            if read.is_err() {
+                return;
+            }
+        }
+    }
+    // It leaves once the relay has read everything: what is left of a link that ended is not taken in.
+    let ping = Message::Ping(Ping { token: 1 });
+    if link.send(&ping).await.is_err() {
+        return;
+    }
+    while let Ok(message) = link.next().await {
+        if matches!(message, Message::Pong(_)) {
+            return;
+        }
+    }
+}
+
+/// All sockets of a round.
+async fn push_round(relay: &Relay, first: u32) -> Result<()> {
+    let signed = tokio::task::spawn_blocking(move || {
+        (first..first + SOCKETS)
+            .map(|number| (number, pushes(number)))
+            .collect::<Vec<_>>()
+    });
+    let pushing = signed.await?.into_iter();
+    let pushing = pushing.map(|(number, frames)| push_and_leave(relay, number, frames));
+    futures_util::future::join_all(pushing).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_push_and_come_again_while_the_disk_is_full_keep_nobody_waiting() -> Result<()> {
+    let test = "many_who_push_and_come_again_while_the_disk_is_full_keep_nobody_waiting";
+    if !namespace::is_inside(Namespace::Mounts)? {
+        return namespace::run(test, Namespace::Mounts);
+    }
+    let time = Clock::new();
+    let disk = tempfile::tempdir()?;
+    let mounted = process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", DISK, "tmpfs"])
+        .arg(disk.path())
+        .status()?;
+    ensure!(mounted.success(), "no file system could be mounted");
+    let options = RelayOptions {
+        data_in: Some(disk.path().to_owned()),
+        args: ["--sockets-per-address-max", "1000"].map(str::to_owned).to_vec(),
+        ..RelayOptions::default()
+    };
+    let mut relay = Relay::start_with(options).await?;
+    let ada = NativePeer::person("Ada").await?;
+    let account = ada.me().await?.account;
+    ada.link_with(&relay).await?;
+    ada.post("before").await?;
+    ada.wait("a receipt", |seen| seen.status.not_durable == 0).await?;
+    let ballast = fill(disk.path())?;
+    let pid = relay.pid().context("it runs")?;
+    for round in 0..ROUNDS {
+        push_round(&relay, 10_000 + round * SOCKETS).await?;
+        let began = std::time::Instant::now();
+        let ready = http::get(relay.at(), "/readyz").await?;
+        ensure!(ready.status == 200, "{}", ready.text());
+        let reader = NativePeer::person("Reader").await?;
+        reader.follow(account).await?;
+        reader.link_with(&relay).await?;
+        let reads = || async { texts(&reader).await?.contains(&"before".to_owned()).then_some(()) };
+        eventually("a newcomer to read what is there", AGAIN_WITHIN, reads).await?;
+        time.say(format!(
+            "round {round}: a newcomer reads after {:?}; the relay has {} MiB",
+            began.elapsed(),
+            starling_tests::process::resident_kib(pid).unwrap_or(0) >> 10
+        ));
+    }
+    ensure!(is_full(disk.path()), "it is still full");
+    ada.post("while full").await?;
+
+    // With room again it takes what it refused, from those who are still there.
+    std::fs::remove_file(&ballast)?;
+    ada.wait("a receipt", |seen| seen.status.not_durable == 0).await?;
+    time.say("with room again a post of meanwhile is signed for");
+    let _ballast = fill(disk.path())?;
+    push_round(&relay, 20_000).await?;
+    let began = std::time::Instant::now();
+    starling_tests::process::signal(pid, rustix::process::Signal::TERM);
+    let ended = || {
+        let running = relay.is_running();
+        async move { (!running).then_some(()) }
+    };
+    eventually("the relay to stop on a full disk", Duration::from_secs(30), ended).await?;
+    time.say(format!("stopped on a full disk in {:?}", began.elapsed()));
     Ok(())
 }

@@ -37,8 +37,11 @@ const SIGNALING_PATIENCE: Duration = Duration::from_secs(2);
 const WEBRTC_PAUSE: Duration = Duration::from_secs(300);
 /// A channel this young is still proving who is at its other end: another to the same peer would only replace it.
 const FRESH: Duration = Duration::from_secs(4);
-/// Connections strangers may have under way here. Policy when full: their offers and calls are declined.
+/// Connections strangers may have under way here. Policy when full: the oldest that is older than [`STRANGER_YOUNG`] is
+/// closed for the newcomer; if there is none, the newcomer's offer or call is declined.
 const STRANGERS_MAX: usize = 8;
+/// An honest connection is open at this age, except through slow networks; one that is not may be held open on purpose.
+const STRANGER_YOUNG: Duration = Duration::from_secs(3);
 /// Connections in all, open ones included; Chromium allows 500 to a page. Policy when full: declined, or the dial
 /// fails.
 const CONNECTIONS_MAX: usize = 48;
@@ -548,7 +551,7 @@ impl Dialer {
             // The offer it asks for is on its way.
             return;
         }
-        if self.is_fresh(from, now) || !self.accepts(from) || self.me.is_none_or(|me| me > from) {
+        if self.is_fresh(from, now) || self.me.is_none_or(|me| me > from) || !self.accepts(from, now) {
             self.decline(from, session, via);
             return;
         }
@@ -577,8 +580,8 @@ impl Dialer {
             self.close(earlier);
         }
         let remote = sdp::fingerprint(sdp);
-        let allowed = (dialled || self.accepts(from)) && self.me.is_some_and(|me| me > from);
-        if !allowed || remote.is_none() {
+        let sound = self.me.is_some_and(|me| me > from) && remote.is_some();
+        if !sound || !dialled && !self.accepts(from, now) {
             self.decline(from, session, via);
             if dialled {
                 self.actions.push(Action::Failed { peer: from });
@@ -602,17 +605,25 @@ impl Dialer {
             .any(|a| a.peer == peer && a.stage == Stage::Open && now < a.deadline)
     }
 
-    fn accepts(&self, from: PeerId) -> bool {
-        let strangers = self
-            .attempts
-            .values()
-            .filter(|a| !a.dialled && a.stage != Stage::Open)
-            .count();
-        self.capabilities.webrtc
-            && self.capabilities.direct
-            && self.me != Some(from)
-            && strangers < STRANGERS_MAX
-            && self.attempts.len() < CONNECTIONS_MAX
+    /// Whether there is room for a connection that this stranger begins; an older one may have to go for it.
+    fn accepts(&mut self, from: PeerId, now: Instant) -> bool {
+        if !self.capabilities.webrtc || !self.capabilities.direct || self.me == Some(from) {
+            return false;
+        }
+        let strangers = || {
+            let attempts = self.attempts.iter();
+            attempts.filter(|(_, a)| !a.dialled && a.stage != Stage::Open)
+        };
+        if strangers().count() < STRANGERS_MAX && self.attempts.len() < CONNECTIONS_MAX {
+            return true;
+        }
+        let oldest = strangers().min_by_key(|(_, a)| a.deadline);
+        let old = oldest.filter(|(_, a)| a.deadline <= now + (PEER_TIMEOUT - STRANGER_YOUNG));
+        let old = old.map(|(connection, _)| connection);
+        if let Some(connection) = old {
+            self.close(connection);
+        }
+        old.is_some()
     }
 
     fn decline(&mut self, to: PeerId, session: u64, via: Via) {

@@ -307,6 +307,19 @@ fn a_stranger_cannot_fill_the_page_with_connections() {
         (20, 20),
         "a newer offer takes the place of the older"
     );
+    // Connections that are held open give way to newcomers once honest ones would be open.
+    let later = T0 + Duration::from_secs(3);
+    for n in 101..116 {
+        let session = 7;
+        let offer = Payload::Offer { session, sdp: sdp(n) };
+        dialer.on_signal(peer(n), offer, Via::Server, later);
+    }
+    let actions = dialer.take_actions();
+    let accepted = actions
+        .iter()
+        .filter(|a| matches!(a, Action::Page(ToPage::Accept { .. })))
+        .count();
+    assert_eq!(accepted, 8, "as many as there were old ones");
 }
 
 #[test]

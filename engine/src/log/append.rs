@@ -27,6 +27,8 @@ pub(crate) enum Taken {
     Held { device: DeviceId, seq: u64 },
     /// Entries before it are missing: how far the sender holds the feed at least.
     TooEarly(FeedHead),
+    /// Too much waits for the disk: how far the sender holds the feed at least.
+    NoRoom(FeedHead),
     /// It does not continue the feed held here: the sender holds another entry with the number `seq`.
     OtherBranch { device: DeviceId, seq: u64 },
     /// Appended to its feed.
@@ -67,19 +69,24 @@ impl Log {
             }
             return Ok(Taken::Held { device, seq });
         }
+        let sender = || FeedHead {
+            account: header.account,
+            device,
+            next_seq: seq + 1,
+            head: header.id(),
+        };
         if seq > next_seq {
-            return Ok(Taken::TooEarly(FeedHead {
-                account: header.account,
-                device,
-                next_seq: seq + 1,
-                head: header.id(),
-            }));
+            return Ok(Taken::TooEarly(sender()));
         }
         if header.prev != head {
             let Some(seq) = seq.checked_sub(1) else {
                 return Err("an entry without a beginning".into());
             };
             return Ok(Taken::OtherBranch { device, seq });
+        }
+        if link.is_some() && !ctx.has_room_to_write() {
+            ctx.totals.refused += 1;
+            return Ok(Taken::NoRoom(sender()));
         }
         let entry = self.verify(entry).map_err(|error| error.to_string())?;
         if seq == 0 && !self.begin_feed(ctx, &entry) {

@@ -55,7 +55,8 @@ fn settings(config: &Config) -> membership::Config {
             anchor: true,
             active_target: config.links_max,
             active_high: config.links_max,
-            guests_max: 64,
+            // More than one address may open: its guests evict each other before they evict those of other addresses.
+            guests_max: 256,
             passive_max: 512,
             dials_max: 4,
             dial_anchors_only: true,

@@ -1,6 +1,9 @@
 //! Fetching what neighbours hold beyond what is held here ([`Message::Want`]), answered in order ([`Message::Entries`]
 //! …, [`Message::RangeEnd`]). A feed is fetched from one neighbour at a time; when that one stalls or goes, the next
 //! one that holds more takes over.
+//!
+//! While too much waits for the disk ([`Ctx::has_room_to_write`]), entries are refused and nothing is asked for; what
+//! neighbours hold is remembered and fetched once there is room.
 
 use std::time::Duration;
 
@@ -56,6 +59,8 @@ pub(super) struct Fetches {
     feeds: Map<DeviceId, LinkId>,
     /// Bytes relays sent to this relay in this second.
     repaired: u32,
+    /// Something was not fetched, because too much waits for the disk.
+    put_off: bool,
 }
 
 impl Fetches {
@@ -130,6 +135,10 @@ impl Sync {
         wanting: Wanting<'_>,
         link: LinkId,
     ) {
+        if !ctx.has_room_to_write() {
+            self.fetches.put_off = true;
+            return;
+        }
         if self.repairs_enough(ctx, net, wanting, link) {
             // Goes on with the next second.
             return;
@@ -220,7 +229,8 @@ impl Sync {
         let most = ctx.config.repair_bytes_per_s;
         let waited = wanting.serves_others() && self.fetches.repaired >= most;
         self.fetches.repaired = self.fetches.repaired.saturating_sub(most);
-        if waited {
+        let has_room = ctx.has_room_to_write() && core::mem::take(&mut self.fetches.put_off);
+        if waited || has_room {
             for link in net.neighbour_links() {
                 self.pump_fetches(ctx, net, log, wanting, link);
             }
@@ -315,6 +325,10 @@ impl Sync {
             Taken::TooEarly(head) => {
                 self.record_head(ctx, net, log, wanting, link, head);
                 self.pump_fetches(ctx, net, log, wanting, link);
+            }
+            Taken::NoRoom(head) => {
+                self.fetches.put_off = true;
+                self.record_head(ctx, net, log, wanting, link, head);
             }
             Taken::OtherBranch { device, seq } => {
                 if log.is_unconfirmed(ctx, &device, seq) {

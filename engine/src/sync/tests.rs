@@ -316,6 +316,34 @@ fn a_feed_is_fetched_from_one_neighbour_at_a_time() {
 }
 
 #[test]
+fn what_the_disk_has_no_room_for_is_refused_and_fetched_once_there_is_room() {
+    let mut ada = Author::new(2);
+    let mut peer = Peer::new(&[&ada]);
+    let written = written(&mut ada, 3);
+    let link = peer.link(&Remote::peer(20));
+    let room = std::mem::take(&mut peer.node.ctx.config.unwritten_bytes_max);
+    for entry in &written {
+        let entry = entry.entry().clone();
+        let (hops, tree) = (1, 0);
+        peer.receive(link, Message::Push(Push { hops, tree, entry }));
+    }
+    peer.tells(link, &written[2]);
+    peer.on_timer();
+    assert!(!peer.misbehaved());
+    assert_eq!(peer.held(&ada), 0);
+    assert!(peer.wants(link).is_empty(), "nothing is asked for");
+    peer.node.ctx.config.unwritten_bytes_max = room;
+    peer.on_timer();
+    let asked = peer.wants(link);
+    assert_eq!(
+        asked.iter().map(|want| (want.from, want.to)).collect::<Vec<_>>(),
+        [(0, 3)]
+    );
+    peer.receive(link, entries(asked[0].request, &written));
+    assert_eq!(peer.held(&ada), 3);
+}
+
+#[test]
 fn a_fetch_that_stalls_moves_to_another_neighbour() {
     let mut ada = Author::new(2);
     let mut peer = Peer::new(&[&ada]);

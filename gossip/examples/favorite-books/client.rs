@@ -36,6 +36,7 @@ impl Client {
         let gossip = Gossip {
             client_id: self.me.to_string(),
             messages,
+            odd: 0,
         };
         let body = serde_json::to_vec(&gossip).map_err(|_| Failure::Unwilling)?;
         let answer = self.request(peer, Method::POST, "/gossip", body.into()).await?;

@@ -208,11 +208,13 @@ impl Node {
     /// `GET /peers/{caller}`: the caller becomes a peer and gets the others that were met.
     pub(crate) fn asked_for_peers(&mut self, caller: PeerId, now: Duration) -> Vec<PeerId> {
         self.hear(caller, Contact::Asked, now);
-        self.peers
-            .known()
-            .filter(|(_, peer)| peer.met)
-            .map(|(id, _)| id)
-            .collect()
+        self.met_peers()
+    }
+
+    /// The peers that were met.
+    pub(crate) fn met_peers(&self) -> Vec<PeerId> {
+        let met = self.peers.known().filter(|(_, peer)| peer.met);
+        met.map(|(id, _)| id).collect()
     }
 
     /// `POST /gossip`: the sender becomes a peer, and what is new is absorbed.
@@ -229,6 +231,12 @@ impl Node {
             };
             *counter += 1;
         }
+    }
+
+    /// Messages of a request were left out before they got here.
+    pub(crate) fn left_out(&mut self, messages: u64) {
+        self.counters.received += messages;
+        self.counters.unfit += messages;
     }
 
     /// A request was refused before it got here.

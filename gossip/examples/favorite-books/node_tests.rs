@@ -340,6 +340,7 @@ fn a_full_batch_of_the_longest_titles_is_within_what_a_node_takes() {
     let gossip = Gossip {
         client_id: "65535".to_owned(),
         messages: vec![longest; BATCH_MAX],
+        odd: 0,
     };
     let body = serde_json::to_vec(&gossip).expect("JSON");
     assert!(body.len() < REQUEST_LEN_MAX / 8);

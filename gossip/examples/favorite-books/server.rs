@@ -27,12 +27,12 @@ use tower::ServiceExt as _;
 
 use crate::driver::Driver;
 use crate::page;
-use crate::wire::{self, Gossip, MESSAGES_MAX, PeerId, REQUEST_LEN_MAX, Status};
+use crate::wire::{self, Gossip, PeerId, REQUEST_LEN_MAX, Status};
 
 /// Connections served at a time.
 const CONNECTIONS_MAX: usize = 128;
 /// Request bodies read at a time.
-const READERS_MAX: usize = 16;
+const READERS_MAX: usize = 4;
 /// How long a request's head may take to arrive, and a connection may idle.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a request may take, from its head to the answer.
@@ -41,7 +41,7 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// What is too long is read up to this multiple of the limit and thrown away, so that the caller hears the answer
 /// instead of a broken connection.
-const PATIENCE: usize = 4;
+const PATIENCE: usize = 2;
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
@@ -58,6 +58,8 @@ pub(crate) fn router(driver: Arc<Driver>) -> Router {
     };
     Router::new()
         .route("/", get(status_page))
+        .route("/peers", get(known_peers))
+        .route("/peers/", get(known_peers))
         .route("/peers/{client_id}", get(peers))
         .route("/peers/{client_id}/", get(peers))
         .route("/gossip", post(gossip))
@@ -93,6 +95,12 @@ async fn peers(State(shared): State<Shared>, Path(caller): Path<String>) -> Resp
     Json(peers.iter().map(ToString::to_string).collect::<Vec<_>>()).into_response()
 }
 
+/// Without the id of the caller, who does not become a peer.
+async fn known_peers(State(shared): State<Shared>) -> Response {
+    let peers = shared.driver.with(|node, _| node.met_peers());
+    Json(peers.iter().map(ToString::to_string).collect::<Vec<_>>()).into_response()
+}
+
 /// Whatever the content type: some clients do not say that what they send is JSON.
 async fn gossip(State(shared): State<Shared>, request: Request<Body>) -> Response {
     let Ok(_place) = shared.readers.acquire().await else {
@@ -102,9 +110,10 @@ async fn gossip(State(shared): State<Shared>, request: Request<Body>) -> Respons
         // What cannot be understood is refused in the words of the wire format, not in those of HTTP.
         Ok(body) => match understand(&body) {
             Ok((sender, gossip)) => {
-                shared
-                    .driver
-                    .with(|node, now| node.receive(sender, gossip.messages, now));
+                shared.driver.with(|node, now| {
+                    node.left_out(gossip.odd);
+                    node.receive(sender, gossip.messages, now);
+                });
                 return status(wire::OK).into_response();
             }
             Err(why) => (StatusCode::OK, why),
@@ -118,13 +127,10 @@ async fn gossip(State(shared): State<Shared>, request: Request<Body>) -> Respons
 }
 
 fn understand(body: &[u8]) -> Result<(PeerId, Gossip), String> {
-    let gossip: Gossip = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let gossip = Gossip::read(body).map_err(|error| error.to_string())?;
     let Ok(sender) = gossip.client_id.parse() else {
         return Err("its client_id is no port".to_owned());
     };
-    if gossip.messages.len() > MESSAGES_MAX {
-        return Err(format!("it has {} messages", gossip.messages.len()));
-    }
     Ok((sender, gossip))
 }
 

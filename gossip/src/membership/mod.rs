@@ -250,7 +250,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             return;
         }
         let asked = dialled.then(|| dial.map_or_else(|| self.wish(), |dial| dial.wish));
-        if asked.is_none() && self.guests.len() >= self.config.guests_max {
+        if asked.is_none() && self.guests.len() >= self.config.guests_max && !self.evict_guest() {
             let peers = self.sample(&peer, now, rng);
             self.send(peer, Message::Refuse { peers });
             self.outputs.push_back(Output::Close(peer, "too many guests"));
@@ -269,6 +269,19 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             self.send(peer, request);
         }
         self.set_deadline();
+    }
+
+    /// Closes the connection of the guest that was to ask and has kept silent for the longest time. `false`: there is
+    /// none.
+    fn evict_guest(&mut self) -> bool {
+        let silent = self.guests.iter().filter(|(_, guest)| guest.asked.is_none());
+        let oldest = silent.min_by_key(|(_, guest)| guest.until).map(|(peer, _)| *peer);
+        if let Some(oldest) = oldest {
+            self.guests.remove(&oldest);
+            self.outputs
+                .push_back(Output::Close(oldest, "gave way to a newcomer"));
+        }
+        oldest.is_some()
     }
 
     /// Dialling `peer` came to nothing.

@@ -188,3 +188,22 @@ impl Drop for Listener {
         self.accepting.abort();
     }
 }
+
+/// Messages that are not as they should be, as a list in JSON.
+pub(crate) fn odd_messages() -> String {
+    let message = |version: &str, ttl: &str| {
+        format!(
+            r#"{{"uuid":"odd {version} {ttl}","client_id":"61004","payload":{{"version":{version},"book":"Kim"}},"ttl":{ttl}}}"#
+        )
+    };
+    let odd = [
+        message("9223372036854775808", "3"),
+        message("3", "3.5"),
+        message("3", "1e30"),
+        message("null", "3"),
+        "[]".to_owned(),
+        "null".to_owned(),
+        "{}".to_owned(),
+    ];
+    format!("[{}]", odd.join(","))
+}

@@ -179,10 +179,16 @@ pub(crate) async fn start_on(port: u16, flags: &[String]) -> Running {
 
 /// Starts the node written in Python.
 pub(crate) async fn start_python(seed: Option<u16>, books: &[&str]) -> Running {
+    start_python_with(seed, books, "[]").await
+}
+
+/// The same with messages, as a list in JSON, that it sends before all others.
+pub(crate) async fn start_python_with(seed: Option<u16>, books: &[&str], odd: &str) -> Running {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/favorite_books_peer.py");
     let mut node = Running::spawn(
         Command::new("python3")
             .arg(script)
+            .env("ODD_MESSAGES", odd)
             .arg(seed.unwrap_or(0).to_string())
             .args(books),
     );

@@ -16,7 +16,7 @@ use protocol::names::{NameAnswer, NameQuestion};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::load_meter::LoadMeter;
-use super::{DriverInput, EventListener, Options, RegistryQueue, log};
+use super::{DriverInput, EventListener, Options, Progress, RegistryQueue, log};
 use crate::clock::Clock;
 use crate::link::LinkHandle;
 use crate::network::{AddressBook, Proven, RelayUrl};
@@ -28,6 +28,12 @@ use crate::store::{Command, Store};
 const PERSISTED_WITHIN: Duration = Duration::from_millis(8);
 /// At a stop, how long links may take to send their last frames.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Interval at which a thread without inputs reports that it is well.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// At a stop, how long the store may take to accept the commands that wait for it. One whose disk is full may accept
+/// none.
+const ACCEPTED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Set in the tickets of this machine's own questions to the registry; the engine counts its own from 1.
 const OWN_TICKET: u64 = 1 << 63;
@@ -63,6 +69,7 @@ pub(super) struct EngineLoop {
     lookups: HashMap<u64, oneshot::Sender<Response>>,
     last_ask: u64,
     load_meter: LoadMeter,
+    progress: Progress,
     /// Links this side dialled whose peer has not proved its key yet.
     dialled: HashMap<LinkId, RelayUrl>,
 }
@@ -72,6 +79,7 @@ impl EngineLoop {
         options: Options,
         watches: Watches,
         refused: Arc<AtomicU64>,
+        progress: Progress,
     ) -> (Self, mpsc::Receiver<Input>) {
         let clock = Clock::start();
         let (store, answers) = options.store;
@@ -93,6 +101,7 @@ impl EngineLoop {
             lookups: HashMap::new(),
             last_ask: 0,
             load_meter: LoadMeter::new(refused),
+            progress,
             dialled: HashMap::new(),
         };
         (engine_loop, answers)
@@ -108,6 +117,7 @@ impl EngineLoop {
     ) -> bool {
         self.execute_outputs();
         let reason = loop {
+            self.progress.record(self.unsent_commands.is_empty());
             while let Some(input) = self.next_inputs.pop_front() {
                 self.handle(input);
             }
@@ -142,6 +152,7 @@ impl EngineLoop {
                     }
                 }
                 () = sleep_until(self.clock, deadline) => self.handle(Input::Tick),
+                () = tokio::time::sleep(PROGRESS_EVERY) => {}
                 Some(input) = inbox.recv(), if self.unsent_commands.is_empty() => self.on_input(input),
             }
         };
@@ -285,6 +296,9 @@ impl EngineLoop {
                     }
                 }
                 Output::SessionUp { link, peer } => {
+                    if let Some(handle) = self.links.get(&link) {
+                        handle.settle();
+                    }
                     if let Some(url) = self.dialled.remove(&link) {
                         self.on_proven_address(peer, url);
                     }
@@ -437,13 +451,18 @@ impl EngineLoop {
         tracing::info!(links, unwritten = self.unsent_commands.len(), "stopping");
         let commands = self.store.commands().clone();
         let written = async {
-            for command in self.unsent_commands {
-                if commands.send(command).await.is_err() {
-                    return false;
+            let unsent = self.unsent_commands;
+            let accepting = async {
+                for command in unsent {
+                    if commands.send(command).await.is_err() {
+                        return false;
+                    }
                 }
-            }
+                true
+            };
+            let accepted = tokio::time::timeout(ACCEPTED_WITHIN, accepting).await;
             drop(commands);
-            self.store.close().await
+            self.store.close().await && accepted.unwrap_or(false)
         };
         // The store waits for its answers to be taken.
         let drained = async { while answers.recv().await.is_some() {} };

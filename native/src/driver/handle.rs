@@ -13,7 +13,7 @@ use protocol::messages::directory::Description;
 use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::{Availability, DriverInput};
+use super::{Availability, DriverInput, Progress, Standstill};
 use crate::link::{FrameSink, LinkEnd, link_queue};
 use crate::network::RelayUrl;
 
@@ -41,6 +41,7 @@ pub struct DriverHandle {
     pub(super) repair: watch::Receiver<RepairView>,
     pub(super) store: watch::Receiver<StoreState>,
     pub(super) registry: Option<Availability>,
+    pub(super) progress: Progress,
 }
 
 /// For transports.
@@ -97,6 +98,12 @@ impl DriverHandle {
         *self.ready.borrow()
     }
 
+    /// For how long the engine's thread has done nothing.
+    #[must_use]
+    pub fn standstill(&self) -> Standstill {
+        self.progress.standstill()
+    }
+
     /// The state of the store after its last write.
     #[must_use]
     pub fn store(&self) -> StoreState {
@@ -142,19 +149,18 @@ impl DriverHandle {
 
     /// Has other relays fetch what only this one has, and waits at most `within` for it. Returns whether they have all.
     pub async fn hand_over(&self, for_good: bool, within: Duration) -> bool {
-        if self
-            .inputs
-            .send(DriverInput::HandOver { for_good })
-            .await
-            .is_err()
-        {
-            return false;
-        }
-        // Inputs are taken in order: once this is answered, the engine has begun, and what the watch shows is of now.
-        let _ = self.ask(Query::Network).await;
-        let mut repair = self.repair.clone();
-        let handed = repair.wait_for(|repair| repair.to_hand_over == Some(0));
-        matches!(tokio::time::timeout(within, handed).await, Ok(Ok(_)))
+        let handed = async {
+            self.inputs.send(DriverInput::HandOver { for_good }).await.ok()?;
+            // Inputs are taken in order: once this is answered, the engine has begun, and what the watch shows is of now.
+            let _ = self.ask(Query::Network).await;
+            let mut repair = self.repair.clone();
+            repair
+                .wait_for(|repair| repair.to_hand_over == Some(0))
+                .await
+                .ok()?;
+            Some(())
+        };
+        matches!(tokio::time::timeout(within, handed).await, Ok(Some(())))
     }
 
     /// How much this relay lacks of what is assigned to it.

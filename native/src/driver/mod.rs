@@ -11,13 +11,15 @@
 //! - the driver never waits for a link: a link whose queue is full is closed, so a slow peer slows only itself;
 //! - while the store's queue is full, no frames are taken: they wait in the links and in the end in their senders.
 //!   Commands that wait for the store meanwhile come from one input and from the store's own answers, so their number
-//!   is bounded;
+//!   is bounded. A disk that is full or fails does not fill that queue, since the engine refuses entries before; one
+//!   that does not answer does, and handles see it ([`DriverHandle::standstill`]);
 //! - a link id is never used again.
 
 mod engine_loop;
 mod handle;
 mod load_meter;
 mod log;
+mod progress;
 mod registry_queue;
 
 use std::sync::Arc;
@@ -34,6 +36,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use engine_loop::{EngineLoop, Watches};
 pub use handle::{AttachError, DriverHandle, DriverThread};
+use progress::Progress;
+pub use progress::Standstill;
 pub use registry_queue::{Availability, Questions, RegistryQueue};
 
 use crate::link::LinkHandle;
@@ -149,6 +153,7 @@ pub fn start(options: Options) -> std::io::Result<(DriverHandle, DriverThread)> 
     let (store, store_seen) = watch::channel(StoreState::Ok);
     let registry = options.registry_queue.as_ref().map(RegistryQueue::availability);
     let refused = Arc::new(AtomicU64::new(0));
+    let progress = Progress::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
@@ -171,11 +176,12 @@ pub fn start(options: Options) -> std::io::Result<(DriverHandle, DriverThread)> 
         repair: repair_seen,
         store: store_seen,
         registry,
+        progress: progress.clone(),
     };
     std::thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || {
-            let (engine_loop, answers) = EngineLoop::new(options, watches, refused);
+            let (engine_loop, answers) = EngineLoop::new(options, watches, refused, progress);
             let running = engine_loop.run(inbox, answers, stopped, (places, places_max));
             let _ = finish.send(runtime.block_on(running));
         })?;

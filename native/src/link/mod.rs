@@ -65,6 +65,7 @@ struct Shared {
     bytes: AtomicUsize,
     abandoned: AtomicBool,
     wake: Notify,
+    settled: Notify,
 }
 
 #[derive(Debug)]
@@ -96,6 +97,11 @@ impl LinkHandle {
         let length = bytes.len();
         let queued = self.shared.bytes.fetch_add(length, Ordering::Relaxed);
         queued + length <= QUEUE_BYTES_MAX && self.queue.try_send(ToLink::Frame(bytes.into())).is_ok()
+    }
+
+    /// The peer is a neighbour now.
+    pub(crate) fn settle(&self) {
+        self.shared.settled.notify_one();
     }
 
     /// Closes the channel once everything queued is sent.
@@ -134,6 +140,12 @@ impl Outgoing {
                 shared.wake.notified().await;
             }
         }
+    }
+
+    /// Resolves once the peer has proven its key and is a neighbour. Only one such future may be awaited.
+    pub fn settled(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.settled.notified().await }
     }
 
     fn taken(&mut self, next: Option<ToLink>) -> Option<ToLink> {

@@ -12,6 +12,7 @@ use engine::store::{Op, Read, Row, Table, first_of_each};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::journal::{self, Mark};
+use crate::descriptors::FileLimits;
 
 /// Size of a memtable. It bounds how much journal is replayed at a start after a crash; memory is up to four times
 /// this.
@@ -20,8 +21,6 @@ const MEMORY_TABLE_BYTES: u64 = 16 << 20;
 const JOURNALS_BYTES: u64 = 64 << 20;
 /// fjall's threads that flush and compact.
 const THREADS: usize = 2;
-/// Files that fjall keeps open.
-const FILES_OPEN: usize = 256;
 /// Sealed memtables at which a commit waits for fjall's threads. fjall itself would wait later and without checking
 /// whether they still run.
 const SEALED_MEMTABLES_MAX: usize = 2;
@@ -287,7 +286,7 @@ impl FjallDisk {
         let database = Database::builder(folder)
             .cache_size(cache_bytes as u64)
             .max_journaling_size(JOURNALS_BYTES)
-            .max_cached_files(Some(FILES_OPEN))
+            .max_cached_files(Some(FileLimits::now().store_files()))
             .manual_journal_persist(true)
             .journal_compression(CompressionType::None)
             .worker_threads(THREADS)

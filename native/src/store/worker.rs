@@ -31,11 +31,13 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const LOAD_ATTEMPTS_MAX: u32 = 5;
 /// Time between two checks for commands during the pause of a failing disk.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// Bytes that may wait for a failing disk; when there are more, no further command is taken, loads included. The
-/// unpersisted bytes of each neighbour are bounded by its credit, so only a great many of them together reach this.
+/// Bytes that may wait for a failing disk; when there are more, no further command is taken, loads included. It is four
+/// times what the engine of a relay lets wait before it refuses entries, so only rows of other kinds could reach it.
 const UNWRITTEN_BYTES_MAX: usize = 256 << 20;
 /// At a stop, how long writing to a failing disk is still attempted.
-const CLOSE_WITHIN: Duration = Duration::from_secs(10);
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Longest pause between two attempts at a stop.
+const CLOSING_RETRY_MAX: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
     opener: Opener,
@@ -104,7 +106,11 @@ impl Worker {
                             return false;
                         }
                     }
-                    self.read_on(retry);
+                    let longest = match self.commands.is_closed() {
+                        true => CLOSING_RETRY_MAX,
+                        false => RETRY_MAX,
+                    };
+                    self.read_on(retry.min(longest));
                     retry = (retry * 2).min(RETRY_MAX);
                 }
             }
@@ -176,7 +182,7 @@ impl Worker {
             match self.queue.pop_front() {
                 Some(Command::Persist(batch)) => {
                     ops += batch.ops.len().max(1);
-                    bytes += batch.ops.iter().map(op_bytes).sum::<usize>();
+                    bytes += batch.ops.iter().map(Op::bytes).sum::<usize>();
                     for op in &batch.ops {
                         disk::add_change(&mut changes, op);
                     }
@@ -211,7 +217,12 @@ impl Worker {
         for command in std::mem::take(&mut self.queue) {
             self.hold(&mut unwritten, command);
         }
+        let closed = self.commands.is_closed();
         while Instant::now() < until {
+            if self.commands.is_closed() && !closed {
+                // The peer stops: what waits is attempted at once.
+                return;
+            }
             let room = unwritten.bytes < UNWRITTEN_BYTES_MAX;
             match room.then(|| self.commands.try_recv().ok()).flatten() {
                 Some(command) => self.hold(&mut unwritten, command),
@@ -225,7 +236,7 @@ impl Worker {
     fn hold(&mut self, unwritten: &mut Unwritten, command: Command) {
         match command {
             Command::Persist(batch) => {
-                unwritten.bytes += batch.ops.iter().map(op_bytes).sum::<usize>();
+                unwritten.bytes += batch.ops.iter().map(Op::bytes).sum::<usize>();
                 for op in &batch.ops {
                     disk::add_change(&mut unwritten.changes, op);
                 }
@@ -282,13 +293,6 @@ fn answer(disk: &dyn Disk, changes: &Changes, load: &Load) -> Result<engine::sto
 /// After the driver has gone, batches are still written, and reports are dropped.
 fn report(results: &mpsc::Sender<Input>, input: Input) {
     let _ = results.blocking_send(input);
-}
-
-fn op_bytes(op: &Op) -> usize {
-    match op {
-        Op::Put { key, value, .. } => key.len() + value.len(),
-        Op::Delete { key, .. } => key.len(),
-    }
 }
 
 fn state_of(error: &DiskError) -> StoreState {

@@ -10,13 +10,16 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::link::handshake::Side;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::ORIGIN;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
-use super::{MESSAGE_BYTES_MAX, Received, SocketError, ToSend};
+use super::{MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, Received, SocketError, ToSend};
 use crate::driver::DriverHandle;
 use crate::network::RelayUrl;
 
@@ -81,6 +84,7 @@ pub struct Dialled {
 /// [`DialError`].
 pub async fn open(url: &RelayUrl, connector: &Connector) -> Result<Dialled, DialError> {
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
     let opening = async {
@@ -97,6 +101,41 @@ pub async fn open(url: &RelayUrl, connector: &Connector) -> Result<Dialled, Dial
     })
 }
 
+/// Checks that a browser with the page of the relay at `url` could open a WebSocket there: the upgrade has the page's
+/// `Origin`, and is closed at once.
+///
+/// # Errors
+/// [`DialError`].
+pub async fn check_as_page(url: &RelayUrl, connector: &Connector) -> Result<(), DialError> {
+    let opening = async {
+        let mut request = url.link().into_client_request()?;
+        let origin = HeaderValue::from_str(&url.to_string()).map_err(tungstenite::http::Error::from)?;
+        request.headers_mut().insert(ORIGIN, origin);
+        let stream = (connector.0)(url).await.map_err(tungstenite::Error::Io)?;
+        let (mut socket, _) = client_async_tls_with_config(request, stream, None, None).await?;
+        socket.close(None).await
+    };
+    timeout(OPENS_WITHIN, opening)
+        .await
+        .map_err(|_| DialError::Timeout)??;
+    Ok(())
+}
+
+impl DialError {
+    /// The status and body of the response with which the relay refused, if it sent one.
+    #[must_use]
+    pub fn response(&self) -> Option<(u16, String)> {
+        let Self::Refused(tungstenite::Error::Http(response)) = self else {
+            return None;
+        };
+        let body = response.body().as_deref().unwrap_or_default();
+        Some((
+            response.status().as_u16(),
+            String::from_utf8_lossy(body).into_owned(),
+        ))
+    }
+}
+
 impl Dialled {
     /// Makes it a link of the driver, and runs it until it ends.
     pub async fn run(self, driver: &DriverHandle) {
@@ -106,7 +145,17 @@ impl Dialled {
             .map(|message| message.map(received).map_err(socket_error))
             .sink_map_err(socket_error)
             .with(async |message| Ok::<_, SocketError>(to_send(message)));
-        super::run(Box::pin(socket), driver, host, Side::Initiator, Some(self.url)).await;
+        let never = std::future::pending();
+        super::run(
+            Box::pin(socket),
+            driver,
+            host,
+            Side::Initiator,
+            Some(self.url),
+            never,
+            || {},
+        )
+        .await;
     }
 }
 

@@ -23,6 +23,10 @@ use crate::network::RelayUrl;
 /// reason, and what is far over it is not read at all.
 pub const MESSAGE_BYTES_MAX: usize = 2 * protocol::limits::FRAME_LEN_MAX;
 
+/// Memory that each socket keeps for reading, in bytes: the largest frame. The library's own default, eight times as much,
+/// would be most of what an idle link costs, and the allocator would not give it back.
+pub const READ_BUFFER_BYTES: usize = protocol::limits::FRAME_LEN_MAX;
+
 /// Time between pings: below the shortest idle timeouts of proxies, which are about a minute.
 const PING_EVERY: Duration = Duration::from_secs(25);
 /// How long a peer may take to accept what is sent at once.
@@ -82,8 +86,15 @@ impl<T> Socket for T where
 }
 
 /// Accepts a link on a WebSocket this side did not open, and runs it until it ends. `host` is what the peer dialled.
-pub async fn accept(socket: impl Socket, driver: &DriverHandle, host: String) {
-    run(socket, driver, host, Side::Responder, None).await;
+/// `settle` is called once the peer is a neighbour. If `evicted` resolves before, the link is closed.
+pub async fn accept(
+    socket: impl Socket,
+    driver: &DriverHandle,
+    host: String,
+    evicted: impl Future<Output = ()>,
+    settle: impl FnOnce(),
+) {
+    run(socket, driver, host, Side::Responder, None, evicted, settle).await;
 }
 
 /// Runs a link until it ends. `dialled` is the address this side dialled, if it did.
@@ -93,6 +104,8 @@ async fn run(
     host: String,
     side: Side,
     dialled: Option<RelayUrl>,
+    evicted: impl Future<Output = ()>,
+    settle: impl FnOnce(),
 ) {
     let (mut sender, receiver) = socket.split();
     let binding = Binding::WebSocket { host };
@@ -106,12 +119,23 @@ async fn run(
     };
     let (sink, mut outgoing) = (end.sink, end.outgoing);
     let abandoned = outgoing.abandoned();
+    let settled = outgoing.settled();
+    let gave_way = async {
+        tokio::select! {
+            () = evicted => {}
+            () = settled => {
+                settle();
+                std::future::pending::<()>().await;
+            }
+        }
+    };
     let mut incoming = Incoming::new(receiver);
     // The link ends when either direction ends. Neither waits for the other.
     let (reason, sent) = tokio::select! {
         reason = write(&mut sender, &mut outgoing) => (reason, true),
         reason = incoming.read(&sink) => (reason, false),
         () = abandoned => (None, true),
+        () = gave_way => (None, true),
     };
     drop((sink, outgoing));
     if let Some(reason) = reason {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::config::{LogFormat, Place, RegistryPlace, RelayKey, RelayRole};
 use native::network::{JoinTarget, RelayUrl};
+use signaling::proxies::ProxyNetwork;
 
 /// A relay of a Starling network: it stores people's posts while they are offline, and serves the app.
 #[derive(Debug, Parser)]
@@ -159,11 +160,11 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<Vec<String>>,
-    /// The IP address of a reverse proxy on another machine; X-Forwarded-For headers from it are trusted; may be
-    /// repeated.
-    #[arg(long, global = true, value_name = "IP", value_delimiter = ',')]
+    /// The IP address of a reverse proxy on another machine or in another container, or a network of such addresses
+    /// (172.18.0.0/16); X-Forwarded-For headers from it are trusted; may be repeated.
+    #[arg(long, global = true, value_name = "IP|NET", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
-    trusted_proxy: Option<Vec<IpAddr>>,
+    trusted_proxy: Option<Vec<ProxyNetwork>>,
     /// A relay of the network to join: the invitation that `relay-node invite` printed there, such as
     /// `https://relay.example#INVITATION`. The address alone is enough once this relay is a member, or if a member
     /// adopts it; may be repeated.

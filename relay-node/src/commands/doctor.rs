@@ -11,8 +11,12 @@ use rustix::fs::Access;
 use crate::commands::status::counted;
 use crate::config::{RegistryPlace, RelayRole, Settings};
 use crate::names::{Credentials, Etcd, TxnStore};
+use crate::web::Problem;
+use crate::webrtc::addresses::{advice, in_container, offered};
 use native::data_dir;
+use native::descriptors::FileLimits;
 use native::store::store_folder;
+use native::websocket::dial::{self, Connector};
 
 /// A disk with less left than this is full soon.
 const FREE_MIN: u64 = 1 << 30;
@@ -39,10 +43,16 @@ pub fn examine(settings: &Settings) -> Result<()> {
     findings.good("the settings are sound");
     let running = data_dir::holder(&settings.data_dir);
     match running {
-        Some(pid) => findings.good(format_args!("a relay runs with this data folder (process {pid})")),
+        Some(pid) => {
+            findings.good(format_args!("a relay runs with this data folder (process {pid})"));
+            pages(settings, &mut findings)?;
+        }
         None => ports(settings, &mut findings),
     }
+    proxy(settings, &mut findings);
+    addresses(settings, &mut findings);
     folder(&settings.data_dir, &mut findings);
+    descriptors(settings, &mut findings);
     network(settings, &mut findings);
     names(settings, &mut findings)?;
     let wrong = counted(u64::from(findings.0), "thing is", "things are");
@@ -66,6 +76,77 @@ fn ports(settings: &Settings, findings: &mut Findings) {
         Err(error) => findings.bad(
             format_args!("UDP {udp} cannot be used: {error}"),
             "choose another with --udp-port",
+        ),
+    }
+}
+
+/// Whether pages that the running relay serves at its public address can connect to it there.
+fn pages(settings: &Settings, findings: &mut Findings) -> Result<()> {
+    let Some(url) = &settings.advertise else {
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match runtime.block_on(dial::check_as_page(url, &Connector::system())) {
+        Ok(()) => findings.good(format_args!("pages of {url} can connect to the relay")),
+        Err(error) => {
+            let advice = match error.response() {
+                Some((_, body)) => Problem::detail_of(&body),
+                None => "is the relay or its proxy reachable from here at that address?".to_owned(),
+            };
+            findings.bad(
+                format_args!("pages of {url} cannot connect to the relay: {error}"),
+                advice,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether the relay is for people of the internet: its address is that of a proxy that ends TLS.
+fn behind_tls(settings: &Settings) -> bool {
+    let url = settings.advertise.as_ref();
+    url.is_some_and(|url| url.to_string().starts_with("https:"))
+}
+
+/// Whether a proxy that ends TLS can be trusted to name its clients.
+fn proxy(settings: &Settings, findings: &mut Findings) {
+    if !behind_tls(settings) {
+        return;
+    }
+    // A proxy on this machine is trusted without a setting.
+    let from_outside = !settings.listen.ip().is_loopback();
+    match settings.trusted_proxy.as_slice() {
+        [] if from_outside => findings.bad(
+            "the proxy in front of this relay is not trusted, unless it runs on this machine outside containers",
+            "name its address or network with --trusted-proxy (172.18.0.0/16); otherwise all people behind it count as one address",
+        ),
+        [] => findings.good("the proxy on this machine is trusted"),
+        networks => {
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            findings.good(format_args!("proxies at {} are trusted", networks.join(", ")));
+        }
+    }
+}
+
+/// Which addresses are offered to browsers for WebRTC, and from where those can be reached.
+fn addresses(settings: &Settings, findings: &mut Findings) {
+    let bound = settings.udp_bind(settings.listen.port()).ip();
+    match offered(bound, &settings.public_ip) {
+        Ok(ips) => {
+            let listed: Vec<String> = ips.iter().map(ToString::to_string).collect();
+            let text = format!("browsers are offered {} for WebRTC", listed.join(", "));
+            let in_container = in_container() && !settings.listen.ip().is_loopback();
+            match advice(&ips, !settings.public_ip.is_empty()) {
+                Some(advice) if behind_tls(settings) || in_container => findings.bad(text, advice),
+                Some(advice) => findings.good(format_args!("{text}: {advice}")),
+                None => findings.good(text),
+            }
+        }
+        Err(error) => findings.bad(
+            format_args!("the addresses of this machine cannot be read: {error}"),
+            "name the public one with --public-ip",
         ),
     }
 }
@@ -123,6 +204,26 @@ fn disk(folder: &Path, findings: &mut Findings) {
             format_args!("{} cannot be looked at: {error}", folder.display()),
             "give this user the right to, or choose another with --data-dir",
         ),
+    }
+}
+
+/// Whether the limit of open files allows as many links as configured, with half as many connections beside them.
+fn descriptors(settings: &Settings, findings: &mut Findings) {
+    let limits = FileLimits::now();
+    // The relay raises its own limit to the hard one.
+    let raised = FileLimits {
+        soft: limits.hard,
+        ..limits
+    };
+    let sockets = raised.sockets_max();
+    let text = format!("{} files may be open, {sockets} of them sockets", raised.soft);
+    if sockets >= settings.links_max + settings.links_max / 2 {
+        findings.good(text);
+    } else {
+        findings.bad(
+            format_args!("{text}; --links-max is {}", settings.links_max),
+            "raise the limit (`LimitNOFILE=65536` in the systemd unit, `--ulimit nofile=65536` for a container, `ulimit -Hn` in a shell), or lower --links-max",
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::{LogFormat, Settings};
 use crate::relay::Relay;
 use crate::web::admin::{self, host};
 use crate::web::site::EmbeddedFiles;
+use native::descriptors::FileLimits;
 
 /// Runs a relay until SIGTERM or SIGINT; SIGUSR1 drains it.
 ///
@@ -25,6 +26,7 @@ pub fn run(settings: &Settings, files: EmbeddedFiles) -> anyhow::Result<()> {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
+    raise_file_limit();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
@@ -54,6 +56,20 @@ pub fn run(settings: &Settings, files: EmbeddedFiles) -> anyhow::Result<()> {
             tracing::info!("stopped");
             Ok(())
         })
+}
+
+fn raise_file_limit() {
+    let before = FileLimits::now();
+    let limits = FileLimits::raise().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+        before
+    });
+    tracing::info!(
+        open_files_max = limits.soft,
+        before = before.soft,
+        sockets_max = limits.sockets_max(),
+        "limit of open files"
+    );
 }
 
 /// One line for people who started it by hand, one for the log.

@@ -19,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::commands::cli::Flags;
 use crate::names::EtcdAddress;
 use native::network::{JoinTarget, RelayUrl};
+use signaling::proxies::ProxyNetwork;
 
 mod place;
 
@@ -158,7 +159,7 @@ pub struct Settings {
     pub host: Vec<String>,
     /// Reverse proxies whose `X-Forwarded-For` is trusted.
     #[serde(deserialize_with = "list")]
-    pub trusted_proxy: Vec<IpAddr>,
+    pub trusted_proxy: Vec<ProxyNetwork>,
     /// Relays of the network to join.
     #[serde(deserialize_with = "list")]
     pub join: Vec<JoinTarget>,
@@ -624,7 +625,7 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file = file(
-            "listen = \"0.0.0.0:1\"\nudp_port = 7\npublic_ip = [\"203.0.113.1\"]\nhost = \"a.example, b.example\"\n",
+            "listen = \"0.0.0.0:1\"\nudp_port = 7\npublic_ip = [\"203.0.113.1\"]\nhost = \"a.example, b.example\"\ntrusted_proxy = [\"172.18.0.0/16\", \"::1\"]\n",
         );
         let path = file.path().to_str().unwrap();
         let settings = load(&["run", "--config", path, "--udp-port", "9"]).unwrap();
@@ -632,6 +633,7 @@ mod tests {
         assert_eq!(settings.udp_bind(1).to_string(), "0.0.0.0:9");
         assert_eq!(settings.public_ip.len(), 1);
         assert_eq!(settings.host, ["a.example", "b.example"]);
+        assert_eq!(settings.trusted_proxy.len(), 2);
         assert_eq!(settings.name, Settings::default().name);
         let again = self::file(&settings.to_toml());
         let path = again.path().to_str().unwrap().to_owned();
@@ -665,6 +667,7 @@ mod tests {
         check_refused(&["--app-dir", "/nowhere"], "/nowhere");
         check_refused(&["--allowed-origin", "app.example"], "https://app.example");
         check_refused(&["--public-ip", "0.0.0.0"], "0.0.0.0");
+        check_refused(&["--trusted-proxy", "10.0.0.0/33"], "172.18.0.0/16");
         check_refused(&["--host", "https://relay.example"], "relay.example");
         check_refused(&["--log", "loud=very"], "log");
         check_refused(&["--listen", "8080"], "--listen");

@@ -1,4 +1,7 @@
-//! Whether the process lives (`/healthz`) and whether people should be sent here (`/readyz`).
+//! Whether the process lives (`/healthz`) and whether people should be sent here (`/readyz`). Both are judged by what the
+//! engine's thread does, not by the listener that answers.
+
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::{MethodRouter, get};
@@ -8,6 +11,13 @@ use super::error::WebError;
 use native::driver::Availability;
 use native::driver::DriverHandle;
 
+/// The engine's thread takes no inputs for this long before people are sent elsewhere. A step of the engine takes
+/// milliseconds; a disk under load may hold it up for seconds.
+const INPUTS_STAND_MAX: Duration = Duration::from_secs(10);
+/// The engine's thread finishes no input for this long before the process counts as dead: its supervisor may restart
+/// it, which is of no use against a disk that does not answer.
+const THREAD_STANDS_MAX: Duration = Duration::from_secs(60);
+
 /// Why people are better sent to another relay. A full disk is no reason, since reading goes on; the UDP port is bound
 /// and the store open before anything is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +25,11 @@ pub(crate) enum NotReady {
     /// The engine has not read its store yet.
     #[error("the store is being read")]
     Starting,
+    /// Nobody is answered.
+    #[error(
+        "the engine has taken no inputs for {0} s: the disk does not answer, or this machine is overloaded"
+    )]
+    Standing(u64),
     /// Writes fail.
     #[error("the store fails: the log says why")]
     Store,
@@ -34,7 +49,10 @@ pub(crate) enum NotReady {
 /// Whether the relay serves.
 pub(crate) fn readiness(driver: &DriverHandle) -> Result<(), NotReady> {
     let repair = driver.repair();
-    if !driver.is_ready() {
+    let standing = driver.standstill().inputs;
+    if standing >= INPUTS_STAND_MAX {
+        Err(NotReady::Standing(standing.as_secs()))
+    } else if !driver.is_ready() {
         Err(NotReady::Starting)
     } else if driver.store() == StoreState::Failing {
         Err(NotReady::Store)
@@ -51,7 +69,16 @@ pub(crate) fn readiness(driver: &DriverHandle) -> Result<(), NotReady> {
 }
 
 pub(crate) fn routes() -> [(&'static str, MethodRouter<DriverHandle>); 2] {
-    [("/healthz", get(async || "ok\n")), ("/readyz", get(ready))]
+    [("/healthz", get(alive)), ("/readyz", get(ready))]
+}
+
+async fn alive(State(driver): State<DriverHandle>) -> Result<&'static str, WebError> {
+    let standing = driver.standstill().thread;
+    if standing >= THREAD_STANDS_MAX {
+        let reason = format!("the engine's thread has stood still for {} s", standing.as_secs());
+        return Err(WebError::Unavailable(reason));
+    }
+    Ok("ok\n")
 }
 
 async fn ready(State(driver): State<DriverHandle>) -> Result<&'static str, WebError> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -11,6 +12,7 @@ use engine::api::{NetworkView, Query, QueryResult, RelayState, RepairView, Reque
 use super::error::WebError;
 use super::health;
 use native::driver::DriverHandle;
+use signaling::sockets::SocketBudget;
 
 /// The text exposition format of Prometheus.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
@@ -19,8 +21,13 @@ pub(crate) fn routes() -> [(&'static str, MethodRouter<DriverHandle>); 1] {
     [("/metrics", get(metrics))]
 }
 
-async fn metrics(State(driver): State<DriverHandle>) -> Result<impl IntoResponse, WebError> {
-    let metrics = RelayMetrics::read(&driver).await?;
+async fn metrics(
+    State(driver): State<DriverHandle>,
+    Extension(sockets): Extension<SocketBudget>,
+) -> Result<impl IntoResponse, WebError> {
+    let mut metrics = RelayMetrics::read(&driver).await?;
+    metrics.sockets = sockets.open() as u64;
+    metrics.sockets_max = sockets.max() as u64;
     Ok(([(CONTENT_TYPE, TEXT_FORMAT)], metrics.text()))
 }
 
@@ -33,6 +40,9 @@ struct RelayMetrics {
     registry_reachable: Option<bool>,
     network: NetworkView,
     repair: RepairView,
+    /// Sockets accepted and open, and their bound.
+    sockets: u64,
+    sockets_max: u64,
 }
 
 impl RelayMetrics {
@@ -52,6 +62,7 @@ impl RelayMetrics {
             registry_reachable: driver.registry().map(|registry| registry.problem().is_none()),
             network,
             repair: driver.repair(),
+            ..Self::default()
         })
     }
 
@@ -100,6 +111,18 @@ fn text(view: &NetworkView, repair: &RepairView, health: &RelayMetrics) -> Strin
         "gauge",
         "Links open.",
         &[("{to=\"relays\"}", relays), ("{to=\"people\"}", people)],
+    );
+    family(
+        "sockets",
+        "gauge",
+        "Sockets accepted and open: links, signaling, HTTP.",
+        &[("", health.sockets)],
+    );
+    family(
+        "sockets_max",
+        "gauge",
+        "Most sockets that the limit of open files allows.",
+        &[("", health.sockets_max)],
     );
     family(
         "received_bytes_total",

@@ -33,13 +33,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
+use axum::{Extension, Router};
 use signaling::ConnectionGuard;
+use signaling::sockets::{SocketBudget, refuse_without_socket};
 
 pub use api::{About, Member, Named, Repair, Replica, Replicas, Weights};
 pub use control::Control;
@@ -79,7 +80,6 @@ impl Web {
             .with_state(self.app)
             .merge(group(api::routes(), api.clone(), Policy::Api))
             .merge(api::limited(held, api))
-            .merge(group(health::routes(), self.driver, Policy::Plain))
             .merge(sockets.layer(map_response(opened_by_get)));
         if let Some(admin) = self.admin {
             routes = routes.merge(admin::router(admin));
@@ -87,14 +87,19 @@ impl Web {
         if let Some(control) = self.control {
             routes = routes.merge(control::router(control));
         }
-        server::harden(routes)
+        // Health is answered even when the process has as many sockets as it may.
+        let health = group(health::routes(), self.driver, Policy::Plain);
+        server::harden(routes.layer(from_fn(refuse_without_socket)).merge(health))
     }
 }
 
 /// The routes of the listener for metrics: the metrics, and the admin page of a relay that does not serve the app.
-pub fn metrics_router(driver: DriverHandle, admin: Option<Admin>) -> Router {
+///
+/// `sockets`: the budget of the other listener, which is measured.
+pub fn metrics_router(driver: DriverHandle, admin: Option<Admin>, sockets: SocketBudget) -> Router {
     let nothing = async || WebError::NotFound("there is nothing at this address");
-    let mut routes = group(metrics::routes(), driver, Policy::Plain).fallback(nothing);
+    let measured = group(metrics::routes(), driver, Policy::Plain).layer(Extension(sockets));
+    let mut routes = measured.fallback(nothing);
     if let Some(admin) = admin {
         routes = routes.merge(admin::router(admin));
     }

@@ -12,6 +12,7 @@ use axum::http::{HeaderValue, Method, Version};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use signaling::serve::{ServeLimits, serve as serve_router};
+use signaling::sockets::SocketBudget;
 use tokio::net::TcpListener;
 
 use super::error::{self, WebError};
@@ -31,8 +32,13 @@ pub(crate) fn harden(routes: Router) -> Router {
 }
 
 /// Serves a router that was made in this module's parent until `stop` is resolved.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
-    serve_router(listener, router, ServeLimits::default(), stop).await;
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    sockets: SocketBudget,
+    stop: impl Future<Output = ()>,
+) {
+    serve_router(listener, router, ServeLimits::default(), sockets, stop).await;
 }
 
 async fn require_host(request: Request, next: Next) -> Result<Response, WebError> {

@@ -91,7 +91,11 @@ async fn fixture() -> Fixture {
     };
     Fixture {
         routes: web.router(sockets.merge(without_signal())),
-        metrics: metrics_router(driver.clone(), Some(admin())),
+        metrics: metrics_router(
+            driver.clone(),
+            Some(admin()),
+            signaling::sockets::SocketBudget::default(),
+        ),
         dir,
         _thread: thread,
     }

@@ -14,12 +14,13 @@
 //! ```
 //!
 //! - `socket`: the UDP socket, batched; `routes`: which link a datagram is for, and all limits on links;
-//! - `stun`, `sdp`, `packet_filter`: the three places where a stranger's bytes are read, each strict;
+//! - `addresses`: what answers offer; `stun`, `sdp`, `packet_filter`: the three places where a stranger's bytes are read, each strict;
 //! - `session`: one link's protocols without I/O; `link`: the task that runs it.
 //!
 //! Invariant: every table, queue and wait has a bound and a policy for when it is reached, named in the module
 //! that keeps it; a link leaves every table when its task ends, however it ends.
 
+pub mod addresses;
 mod answer;
 mod link;
 mod packet_filter;
@@ -30,7 +31,7 @@ mod socket;
 pub mod stun;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ use data_encoding::BASE64_NOPAD;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use addresses::Addresses;
 pub use answer::answer_offers;
 use link::{Driver, Wire};
 pub use link::{RtcLink, RtcReceiver, RtcSender};
@@ -51,9 +53,6 @@ use stun::{Credentials, UFRAG_BYTES, Ufrag};
 
 /// Longest message either end may send, in bytes, its header included: what every browser takes unfragmented.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
-
-/// Candidates put into an answer; a browser checks each of them.
-const CANDIDATES_MAX: usize = 8;
 
 /// How long a shutdown waits for links to say goodbye.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
@@ -106,8 +105,8 @@ pub enum RtcError {
     /// The socket could not be bound, or the interfaces not be read.
     #[error("the WebRTC port cannot be used")]
     Socket(#[from] io::Error),
-    /// Nothing to put into an answer: bound to a wildcard on a machine without addresses.
-    #[error("this machine has no address to offer; set a public one")]
+    /// Nothing to put into an answer: bound to a wildcard on a machine that has no address now.
+    #[error("this machine has no address to offer at the moment")]
     NoAddress,
     /// The certificate or other key material could not be made.
     #[error("key material could not be made: {0}")]
@@ -178,8 +177,9 @@ pub struct RtcEndpoint {
     routes: Arc<Routes>,
     stack: Arc<Stack>,
     config: RtcConfig,
-    candidates: Vec<SocketAddr>,
+    addresses: Arc<Addresses>,
     reader: JoinHandle<()>,
+    following: JoinHandle<()>,
 }
 
 impl std::fmt::Debug for RtcEndpoint {
@@ -217,18 +217,20 @@ impl RtcEndpoint {
     /// on which all links will run.
     pub async fn bind(config: RtcConfig) -> Result<Self, RtcError> {
         let socket = Arc::new(Socket::bind(config.bind)?);
-        let candidates = candidates(socket.local_addr(), &config.public_ips)?;
+        let addresses = Arc::new(Addresses::new(socket.local_addr(), config.public_ips.clone())?);
         let stack = Stack::new(config.receive_window_bytes, MESSAGE_BYTES_MAX)
             .map_err(|error| RtcError::Crypto(error.to_string()))?;
         let routes = Arc::new(Routes::new(config.links_max, config.half_open_max));
         let reader = tokio::spawn(read(Arc::clone(&socket), Arc::clone(&routes)));
+        let following = tokio::spawn(Arc::clone(&addresses).follow(addresses::READ_EVERY));
         Ok(Self {
             socket,
             routes,
             stack: Arc::new(stack),
             config,
-            candidates,
+            addresses,
             reader,
+            following,
         })
     }
 
@@ -247,6 +249,10 @@ impl RtcEndpoint {
     /// Answers a browser's offer. The answer holds all candidates; the browser's own are not needed.
     pub async fn accept(&self, offer_sdp: &str) -> Result<Accepted, RtcError> {
         let offer = Offer::parse(offer_sdp, MESSAGE_BYTES_MAX)?;
+        let candidates = self.addresses.offered();
+        if candidates.is_empty() {
+            return Err(RtcError::NoAddress);
+        }
         let ufrag = self.random_text::<9>()?;
         let password = self.random_text::<18>()?;
         let mut session_id = [0; 8];
@@ -272,7 +278,7 @@ impl RtcEndpoint {
             ufrag: &ufrag,
             password: &password,
             fingerprint: &self.stack.fingerprint,
-            candidates: &self.candidates,
+            candidates: &candidates,
             message_bytes_max: MESSAGE_BYTES_MAX,
         }
         .to_sdp();
@@ -332,6 +338,7 @@ impl RtcEndpoint {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.reader.abort();
+        self.following.abort();
     }
 
     /// `BYTES` random bytes as text; a multiple of three has no padding to cut.
@@ -354,6 +361,7 @@ impl Drop for RtcEndpoint {
     fn drop(&mut self) {
         self.routes.end();
         self.reader.abort();
+        self.following.abort();
     }
 }
 
@@ -371,52 +379,4 @@ async fn read(socket: Arc<Socket>, routes: Arc<Routes>) {
             }
         }
     }
-}
-
-/// The addresses an answer offers.
-fn candidates(bound: SocketAddr, public_ips: &[IpAddr]) -> Result<Vec<SocketAddr>, RtcError> {
-    let ips = if !public_ips.is_empty() {
-        public_ips.to_vec()
-    } else if !bound.ip().is_unspecified() {
-        vec![bound.ip()]
-    } else {
-        interface_ips(bound.ip())?
-    };
-    let mut candidates: Vec<SocketAddr> = Vec::new();
-    for ip in ips {
-        let candidate = SocketAddr::new(ip, bound.port());
-        if !candidates.contains(&candidate) && candidates.len() < CANDIDATES_MAX {
-            candidates.push(candidate);
-        }
-    }
-    if candidates.is_empty() {
-        Err(RtcError::NoAddress)
-    } else {
-        Ok(candidates)
-    }
-}
-
-/// Every interface's address a socket bound to `wildcard` receives at; loopback only if there is nothing else.
-fn interface_ips(wildcard: IpAddr) -> Result<Vec<IpAddr>, RtcError> {
-    let (mut ips, mut loopback) = (Vec::new(), Vec::new());
-    for interface in rtc_shared::ifaces::ifaces()? {
-        let Some(ip) = interface.addr.map(|addr| addr.ip()) else {
-            continue;
-        };
-        let reachable = match ip {
-            IpAddr::V4(ip) => !ip.is_link_local() && ip != Ipv4Addr::UNSPECIFIED,
-            // A link-local address means nothing without its interface, which a candidate cannot name.
-            IpAddr::V6(ip) => {
-                wildcard.is_ipv6() && !ip.is_unicast_link_local() && ip != Ipv6Addr::UNSPECIFIED
-            }
-        };
-        match (reachable, ip.is_loopback()) {
-            (true, false) => ips.push(ip),
-            (true, true) => loopback.push(ip),
-            (false, _) => {}
-        }
-    }
-    // IPv4 first: it is what most private networks route.
-    ips.sort_by_key(IpAddr::is_ipv6);
-    Ok(if ips.is_empty() { loopback } else { ips })
 }
