@@ -24,6 +24,7 @@ fn missing(n: u16, feeds: u64) -> Missing {
         feeds,
         requested: 0,
         entries: feeds * 3,
+        overflowed: false,
     }
 }
 

@@ -289,6 +289,7 @@ impl Sync {
     /// Once per input: pumps the trees and fetches what did not arrive along them.
     pub(crate) fn pump(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
         self.pump_broadcast(ctx, net, log, None);
+        self.work(ctx, net, log, wanting);
         for (link, head) in core::mem::take(&mut self.overdue) {
             self.record_head(ctx, net, log, wanting, link, head);
             self.pump_fetches(ctx, net, log, wanting, link);

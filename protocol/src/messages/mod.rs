@@ -25,7 +25,7 @@ pub use comparison::{Compared, Differences, FEED_KEY_LEN, FeedKey, SKETCH_CELL_L
 pub use interests::{Interests, ResumeFailed, SaltedAccount};
 pub use names::{NameAnswered, NameAsked};
 pub use presence::{Presence, Relays};
-pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, Heads, Ping, RangeEnd, Want};
+pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, Ping, RangeEnd, Want};
 
 use introduction::Introduction;
 use overlay::{Accept, ForwardJoin, Heartbeat, Others, Request, Shuffle};
@@ -158,6 +158,8 @@ messages! {
     29 = ResumeFailed(ResumeFailed);
     /// The accounts linked with a relay that serves the app: sent to relays that run the registry.
     30 = Presence(Presence);
+    /// Allows the receiver to send this many more heads in digests.
+    31 = HeadCredit(HeadCredit);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

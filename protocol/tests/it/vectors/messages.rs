@@ -5,8 +5,8 @@ use protocol::messages::overlay::{
 };
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Differences, Digest, Entries, FeedHead, ForkProof,
-    Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays,
-    ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
+    HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd,
+    Relays, ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
 };
 use protocol::names::{NameAnswer, NameQuestion};
 use protocol::{EntryId, PeerId, SignedHeader};
@@ -453,6 +453,12 @@ fn overlay() -> Vec<(Vector, Message)> {
             Message::Presence(Presence {
                 accounts: vec![SaltedAccount([1; 8]), SaltedAccount([2; 8])],
             }),
+        ),
+        (
+            Vector::new("message: HeadCredit")
+                .byte("kind", 31)
+                .varint("heads", 2_048),
+            Message::HeadCredit(HeadCredit { heads: 2_048 }),
         ),
     ]
 }
