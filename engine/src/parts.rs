@@ -62,7 +62,7 @@ impl Parts {
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
         self.directory.refill();
         self.lookups.on_timer(ctx, &self.kinds);
-        self.views.on_timer(ctx);
+        self.views.on_timer(ctx, &mut self.log, &mut self.kinds);
     }
 
     /// What goes into a relay's own description.

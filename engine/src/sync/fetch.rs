@@ -25,6 +25,8 @@ use super::{Sync, Wanting};
 const REQUESTS_MAX: usize = 192;
 /// Entries requested from one neighbour at once, some 2.5 MB. A longer range is requested alone.
 const REQUESTED_ENTRIES_MAX: u64 = 8_192;
+/// Bytes of a usual entry.
+const ENTRY_BYTES: u64 = 300;
 /// A feed that is fetched and did not grow for this time is requested from a further neighbour too.
 pub(super) const SLOW: Duration = Duration::from_secs(4);
 /// A request is given up if neither its feed nor any other one grew by what its neighbour sent for this time.
@@ -49,6 +51,7 @@ pub(crate) struct Request {
     pub(crate) next_seq: u64,
     /// Entries asked for, at most [`REQUESTED_ENTRIES_MAX`].
     entries: u64,
+    is_second: bool,
     progress: Instant,
 }
 
@@ -57,6 +60,8 @@ pub(crate) struct Request {
 pub(crate) struct Claim {
     pub(crate) account: AccountId,
     pub(crate) next_seq: u64,
+    /// A request for it was given up before.
+    is_second: bool,
 }
 
 /// What is fetched over one link.
@@ -80,11 +85,10 @@ impl LinkFetches {
         self.last_request
     }
 
-    /// Whether a range of this many entries may be requested now.
-    fn has_room(&self, entries: u64) -> bool {
+    /// Whether a range of this many entries may be requested now; `most`: entries that may be requested at once.
+    fn has_room(&self, entries: u64, most: u64) -> bool {
         let requested: u64 = self.requests.values().map(|request| request.entries).sum();
-        self.requests.len() < REQUESTS_MAX
-            && (self.requests.is_empty() || requested + entries <= REQUESTED_ENTRIES_MAX)
+        self.requests.len() < REQUESTS_MAX && (self.requests.is_empty() || requested + entries <= most)
     }
 }
 
@@ -117,7 +121,12 @@ impl Fetches {
             ..
         } = head;
         if of_link.missing.len() < MISSING_MAX || of_link.missing.contains_key(&device) {
-            of_link.missing.insert(device, Claim { account, next_seq });
+            let claim = Claim {
+                account,
+                next_seq,
+                is_second: false,
+            };
+            of_link.missing.insert(device, claim);
         } else if of_link.overflowed.is_none() {
             of_link.overflowed = Some(ctx.now.instant + ASK_AGAIN_INTERVAL);
         }
@@ -224,6 +233,13 @@ impl Sync {
             return;
         }
         let now = ctx.now.instant;
+        let most = match net.session(link) {
+            // What is under way must not exceed by far what relays may send in a second.
+            Some(session) if session.relay && wanting.serves_others() => {
+                REQUESTED_ENTRIES_MAX.min(u64::from(ctx.config.repair_bytes_per_s) / ENTRY_BYTES)
+            }
+            _ => REQUESTED_ENTRIES_MAX,
+        };
         let Fetches { links, feeds, .. } = &mut self.fetches;
         let Some(of_link) = links.get_mut(&link) else {
             return;
@@ -243,7 +259,7 @@ impl Sync {
                     continue;
                 }
                 let entries = (claim.next_seq - held).min(REQUESTED_ENTRIES_MAX);
-                if !of_link.has_room(entries) {
+                if !of_link.has_room(entries, most) {
                     break;
                 }
                 let fetching = feeds.or_insert_with(*device, || Fetching {
@@ -264,6 +280,7 @@ impl Sync {
                         device: *device,
                         next_seq: claim.next_seq,
                         entries,
+                        is_second: claim.is_second,
                         progress: now,
                     },
                 );
@@ -389,11 +406,15 @@ impl Sync {
                 let keep = now.since(request.progress) < STALLED;
                 if !keep {
                     stalled.push((*link, request.device));
-                    // It said that it holds this, and may yet send it.
-                    let Request {
-                        account, next_seq, ..
-                    } = *request;
-                    missing.insert(request.device, Claim { account, next_seq });
+                    // A neighbour that was too busy gets one more chance.
+                    if !request.is_second {
+                        let claim = Claim {
+                            account: request.account,
+                            next_seq: request.next_seq,
+                            is_second: true,
+                        };
+                        missing.insert(request.device, claim);
+                    }
                 }
                 keep
             });
