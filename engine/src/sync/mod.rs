@@ -26,7 +26,7 @@ mod tests;
 
 use ordered::Map;
 use protocol::messages::{FeedHead, Message, Push};
-use protocol::{AccountId, Instant, Timestamp, limits};
+use protocol::{AccountId, DeviceId, Instant, Timestamp, limits};
 
 use crate::ctx::Ctx;
 use crate::facts::{Ended, Fact};
@@ -232,17 +232,13 @@ impl Sync {
         }
     }
 
-    /// Sends a neighbour the proofs that feeds of an account are forked.
-    pub(crate) fn send_forks(&self, ctx: &mut Ctx, log: &Log, link: LinkId, account: &AccountId) {
-        for proof in log.forks_of(account) {
-            ctx.send(link, &Message::ForkProof(proof.clone()));
-        }
-    }
-
     /// A feed of the account turned out to be forked: neighbours that want it learn of it.
-    pub(crate) fn on_forked(&self, ctx: &mut Ctx, log: &Log, account: &AccountId) {
+    pub(crate) fn on_forked(&self, ctx: &mut Ctx, log: &Log, account: &AccountId, device: &DeviceId) {
+        let Some(proof) = log.forks.get(device) else {
+            return;
+        };
         for link in self.links_wanting(account) {
-            self.send_forks(ctx, log, link, account);
+            ctx.send(link, &Message::ForkProof(proof.clone()));
         }
     }
 

@@ -18,7 +18,7 @@ use protocol::{Instant, PeerId, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use starling_tests::figures::{Figure, Target};
 
-use super::sync::{Author, BEGIN, relay};
+use crate::sync::{Author, BEGIN, relay};
 
 /// Feeds unless `STARLING_BENCH_FEEDS` says how many.
 const FEEDS: usize = 100_000;
