@@ -20,13 +20,15 @@ use crate::log::keys::FeedNumber;
 use crate::net::Net;
 
 use super::digest::head_of;
-use super::work::{LOOK, Pace, RECORD, TELL, Turn};
+use super::work::{LOOK, Pace, RECORD, Rate, TELL, Turn};
 use super::{Sync, Wanting};
 
-/// Minimum interval at which one neighbour may have accounts looked for, after the first few times.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// This is added to [`LOOK_INTERVAL`] for each account held: with a million of them, going over all takes 0.6 s.
-const LOOK_INTERVAL_PER_ACCOUNT: Duration = Duration::from_micros(8);
+/// How often one neighbour may have accounts looked for. With a million of them, going over all takes 0.6 s.
+const SEARCHES: Rate = Rate {
+    burst: 4,
+    interval: Duration::from_secs(1),
+    per_feed: Duration::from_micros(8),
+};
 /// Questions of one neighbour that differ in how they are answered and wait. Policy when full: the last two are merged.
 const ASKED_MAX: usize = 4;
 /// Digests that wait to be sent to one neighbour. Policy when full: the digest is dropped; a later one tells the same.
@@ -230,7 +232,7 @@ impl Sync {
         };
         let now = ctx.now.instant;
         let searches = &mut answers.searches;
-        if !searches.may_begin(now, accounts, LOOK_INTERVAL, LOOK_INTERVAL_PER_ACCOUNT) {
+        if !searches.may_begin(now, accounts, &SEARCHES) {
             return None;
         }
         answers.asked.pop_front().map(|asked| Search {

@@ -28,7 +28,9 @@ use super::answers::{DigestJob, Source};
 use super::sketch::{self, Cell, Item, Items};
 #[cfg(feature = "relay")]
 use super::sketch::{Solved, Solving, TooFew};
-use super::work::{HASH, LOOK, Pace, RECORD, TELL, Turn};
+use super::work::{HASH, LOOK, Pace, RECORD, Turn};
+#[cfg(feature = "relay")]
+use super::work::{Rate, TELL};
 use super::{Sync, Wanting};
 use crate::log::keys::FeedNumber;
 
@@ -39,10 +41,13 @@ const CELLS_OF_DEVICES: usize = 64;
 /// Cells a relay sends first: enough for two hundred differences, since relays miss more of each other.
 const CELLS_OF_RELAYS: usize = 256;
 
-/// Minimum interval at which one neighbour may begin comparisons, after the first few.
-const INTERVAL: Duration = Duration::from_secs(10);
-/// This is added to [`INTERVAL`] for each feed held: comparing a million feeds takes about two seconds.
-const INTERVAL_PER_FEED: Duration = Duration::from_micros(50);
+/// How often one neighbour may begin comparisons. Comparing a million feeds takes about two seconds.
+#[cfg(feature = "relay")]
+const COMPARISONS: Rate = Rate {
+    burst: 2,
+    interval: Duration::from_secs(10),
+    per_feed: Duration::from_micros(50),
+};
 /// A neighbour that sent cells and does not send those that it was asked for within this time is not waited for.
 #[cfg(feature = "relay")]
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -616,7 +621,7 @@ impl Sync {
         let (now, feeds) = (ctx.now.instant, log.feeds.len());
         if comparison.deferred.is_none()
             || comparison.under_way.is_some()
-            || !comparison.pace.may_begin(now, feeds, INTERVAL, INTERVAL_PER_FEED)
+            || !comparison.pace.may_begin(now, feeds, &COMPARISONS)
         {
             return;
         }

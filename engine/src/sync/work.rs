@@ -120,50 +120,47 @@ impl Turn {
     }
 }
 
-/// How often a neighbour may cause work that goes over all feeds: some times at once, then once per interval.
-#[derive(Debug)]
-pub(super) struct Pace {
-    /// Times left.
-    left: u32,
-    next: Instant,
-}
-
-/// Times that a neighbour may cause such work at once.
-const BURST: u32 = 4;
 /// With no more feeds than this, going over all takes less than a millisecond, and is not paced.
 const FEW_FEEDS: usize = 2_048;
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            left: BURST,
-            next: Instant(0),
-        }
-    }
+/// How often a neighbour may cause work of one kind that goes over all feeds: some times at once, then once per
+/// interval.
+#[derive(Debug)]
+pub(super) struct Rate {
+    /// Times at once.
+    pub(super) burst: u32,
+    /// Minimum interval after that.
+    pub(super) interval: Duration,
+    /// This is added to the interval for each feed.
+    pub(super) per_feed: Duration,
+}
+
+/// How much of a [`Rate`] a neighbour has used.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    used: u32,
+    next: Instant,
 }
 
 impl Pace {
-    /// Whether such work, going over this number of feeds, may begin; then it counts. `per_feed`: the interval grows
-    /// with the feeds.
-    pub(super) fn may_begin(
-        &mut self,
-        now: Instant,
-        feeds: usize,
-        interval: Duration,
-        per_feed: Duration,
-    ) -> bool {
+    /// Whether such work, going over this number of feeds, may begin; then it counts.
+    pub(super) fn may_begin(&mut self, now: Instant, feeds: usize, rate: &Rate) -> bool {
         if feeds <= FEW_FEEDS {
             return true;
         }
-        let interval = interval + per_feed * u32::try_from(feeds).unwrap_or(u32::MAX);
-        if now >= self.next {
-            let intervals = now.since(self.next).as_micros() / interval.as_micros().max(1);
-            let gained = u32::try_from(intervals).unwrap_or(BURST).saturating_add(1);
-            self.left = self.left.saturating_add(gained).min(BURST);
+        let interval = rate.interval + rate.per_feed * u32::try_from(feeds).unwrap_or(u32::MAX);
+        if self.used > 0 && now >= self.next {
+            let intervals = 1 + now.since(self.next).as_micros() / interval.as_micros().max(1);
+            self.used = self
+                .used
+                .saturating_sub(u32::try_from(intervals).unwrap_or(u32::MAX));
             self.next = now + interval;
         }
-        let may = self.left > 0;
-        self.left = self.left.saturating_sub(1);
+        if self.used == 0 {
+            self.next = now + interval;
+        }
+        let may = self.used < rate.burst;
+        self.used += u32::from(may);
         may
     }
 }
