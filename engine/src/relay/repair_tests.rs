@@ -41,6 +41,24 @@ fn a_relay_that_joins_waits_for_a_first_neighbour_but_not_forever() {
 }
 
 #[test]
+fn a_relay_whose_helper_lost_its_link_waits_until_it_compared_or_is_stuck() {
+    let mut repair = repair(true);
+    repair.assess(&[missing(1, 0)], START);
+    // Its link ends and comes back again and again, and what it sends is of use.
+    let late = START + 2 * PATIENCE;
+    repair.on_helped(&relay_peer(1), false, late);
+    assert!(!repair.assess(&[], late).caught_up, "it was here a moment ago");
+    let mut overflowed = missing(1, 0);
+    overflowed.overflowed = true;
+    repair.on_compared(LinkId(1));
+    assert!(
+        !repair.assess(&[overflowed], late).caught_up,
+        "it named more than was remembered"
+    );
+    assert!(repair.assess(&[], late + STUCK).caught_up);
+}
+
+#[test]
 fn a_relay_that_was_one_of_several_waits_after_its_restart() {
     let mut repair = repair(false);
     repair.restore_networked();

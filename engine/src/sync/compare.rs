@@ -48,9 +48,11 @@ const COMPARISONS: Rate = Rate {
     interval: Duration::from_secs(10),
     per_feed: Duration::from_micros(50),
 };
-/// A neighbour that sent cells and does not send those that it was asked for within this time is not waited for.
-#[cfg(feature = "relay")]
+/// A neighbour that began a comparison and did not end it within this time, though it was its turn, is not waited for:
+/// the feeds gathered for it take 24 bytes each.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for a comparison of this peer, which the neighbour may have put off.
+const PATIENCE_OF_SENDER: Duration = Duration::from_mins(10);
 
 /// A comparison under way on one link.
 #[derive(Debug)]
@@ -132,7 +134,6 @@ struct LinkComparison {
     expected: bool,
     pace: Pace,
     /// The first cells of a comparison that the neighbour may not begin yet.
-    #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "devices only send"))]
     deferred: Option<Sketch>,
 }
 
@@ -177,15 +178,21 @@ impl Comparisons {
         comparison.expected || comparison.under_way.as_deref().is_some_and(|it| !found(it))
     }
 
-    /// The links on which a comparison may be begun or given up by now.
+    /// Once a second: gives up comparisons that the other end does not go on with. The links on which one may begin.
     pub(super) fn on_timer(&mut self, now: Instant) -> Vec<LinkId> {
         let mut due = Vec::new();
-        #[cfg(feature = "relay")]
         for (link, comparison) in self.links.iter_mut() {
-            comparison.under_way.take_if(|comparing| {
-                let waits = !comparing.sends && matches!(comparing.stage, Stage::Waiting);
-                waits && now.since(comparing.began) >= PATIENCE
+            let given_up = comparison.under_way.take_if(|comparing| {
+                let patience = if comparing.sends {
+                    PATIENCE_OF_SENDER
+                } else {
+                    PATIENCE
+                };
+                matches!(comparing.stage, Stage::Waiting) && now.since(comparing.began) >= patience
             });
+            if given_up.is_some_and(|comparing| comparing.sends) {
+                comparison.expected = false;
+            }
             if comparison.deferred.is_some() {
                 due.push(*link);
             }

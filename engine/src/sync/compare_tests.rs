@@ -5,7 +5,7 @@ use protocol::messages::{
 };
 use protocol::{DeviceId, EntryId, VerifiedEntry, limits};
 
-use super::{CELLS_OF_DEVICES, CELLS_OF_RELAYS, Comparing, FEEDS_MIN, Stage, differences_in_parts};
+use super::{CELLS_OF_DEVICES, CELLS_OF_RELAYS, Comparing, FEEDS_MIN, PATIENCE, Stage, differences_in_parts};
 use crate::facts::Fact;
 use crate::io::LinkId;
 use crate::kinds::testing::Author;
@@ -711,4 +711,27 @@ fn many_differences_are_sent_in_parts_of_which_only_the_last_is_the_end() {
         }
         assert_eq!(all, told);
     }
+}
+
+#[test]
+fn a_neighbour_that_does_not_send_the_cells_it_was_asked_for_is_not_waited_for() {
+    let (mut peer, link, _, _) = asking();
+    assert!(peer.keeps_comparison(link));
+    peer.node.pass(PATIENCE);
+    peer.on_timer();
+    assert!(!peer.keeps_comparison(link));
+}
+
+#[test]
+fn a_digest_that_ends_while_a_comparison_is_open_is_not_all_the_neighbour_holds() {
+    let (mut peer, link, _) = device();
+    let digest = Digest {
+        heads: vec![],
+        end: true,
+    };
+    peer.receive(link, Message::Digest(digest.clone()));
+    assert_eq!(peer.facts().compared, 0);
+    peer.compared(link, 1, Verdict::Plain);
+    peer.receive(link, Message::Digest(digest));
+    assert_eq!(peer.facts().compared, 1);
 }

@@ -62,8 +62,8 @@ impl Sync {
         if net.session(link).is_none() {
             return;
         }
-        let source = Source::Accounts(accounts.to_vec().into_iter());
-        self.add_digest(link, DigestJob::new(source, all));
+        let accounts: Vec<AccountId> = accounts.to_vec();
+        self.add_digest(link, DigestJob::new(Source::Accounts(accounts.into_iter()), all));
         self.go_on_soon(ctx, log, link);
     }
 
