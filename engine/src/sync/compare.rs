@@ -109,6 +109,16 @@ struct Lacked {
 }
 
 impl Comparing {
+    /// The cells of the feeds held here are added up.
+    fn on_counted(&mut self, ctx: &mut Ctx, link: LinkId) {
+        if self.sends {
+            send_cells(ctx, link, self);
+        } else {
+            #[cfg(feature = "relay")]
+            self.solve();
+        }
+    }
+
     fn new(round: u32, began: Instant, accounts: Option<Set<AccountId>>) -> Box<Self> {
         Box::new(Self {
             round,
@@ -263,7 +273,7 @@ impl Sync {
                 Stage::Counting(at) => {
                     let from = if comparing.sends { comparing.sent } else { 0 };
                     if count(&mut comparing, at, from, turn) {
-                        self.on_counted(ctx, link, &mut comparing, wanting);
+                        comparing.on_counted(ctx, link);
                     }
                 }
                 #[cfg(feature = "relay")]
@@ -392,18 +402,6 @@ impl Sync {
         } else {
             #[cfg(feature = "relay")]
             comparing.count_received();
-        }
-    }
-
-    /// The cells of the feeds held here are added up.
-    fn on_counted(&mut self, ctx: &mut Ctx, link: LinkId, comparing: &mut Comparing, wanting: Wanting<'_>) {
-        if comparing.sends {
-            return send_cells(ctx, link, comparing);
-        }
-        #[cfg(feature = "relay")]
-        if wanting.serves_others() {
-            let solving = Solving::new(&comparing.cells, &comparing.own);
-            comparing.stage = Stage::Solving(Box::new(solving));
         }
     }
 
@@ -563,6 +561,12 @@ fn send_cells(ctx: &mut Ctx, link: LinkId, comparing: &mut Comparing) {
 /// A relay's part.
 #[cfg(feature = "relay")]
 impl Comparing {
+    /// Looks for the differences between both ends' cells.
+    fn solve(&mut self) {
+        let solving = Solving::new(&self.cells, &self.own);
+        self.stage = Stage::Solving(Box::new(solving));
+    }
+
     /// Once all cells asked for are there, those of the feeds held here are added up.
     fn count_received(&mut self) {
         if !matches!(self.stage, Stage::Waiting) || self.cells.len() < self.sent {
