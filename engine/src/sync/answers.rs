@@ -33,9 +33,6 @@ const SEARCHES: Rate = Rate {
 const ASKED_MAX: usize = 4;
 /// Digests that wait to be sent to one neighbour. Policy when full: the digest is dropped; a later one tells the same.
 const DIGESTS_MAX: usize = 64;
-/// Heads that a proof of a fork counts as when it is sent with a digest: it is as long as four.
-const PROOF_HEADS: u32 = 4;
-
 /// How a question of a neighbour is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Answer {
@@ -381,7 +378,7 @@ impl Sync {
                 turn.spend(RECORD);
                 ctx.send(link, &Message::ForkProof(proof.clone()));
             }
-            proof.map_or(0, |_| PROOF_HEADS)
+            proof.map_or(0, |_| limits::FORK_PROOF_HEADS)
         };
         let mut part = core::mem::take(&mut job.part);
         let is_full = |part: &Vec<_>, proofs: u32| part.len() + proofs as usize >= most;

@@ -467,6 +467,20 @@ fn heads_are_granted_again_once_they_need_not_be_remembered() {
         heads += granted(&mut peer, link);
     }
     assert_eq!(heads, 4 * GRANT_HEADS);
+    // Proofs of forks count as well.
+    let (one, other) = (ada_post("one"), ada_post("other"));
+    let proof = ForkProof { one, other };
+    for _ in 0..GRANT_HEADS / limits::FORK_PROOF_HEADS {
+        peer.receive(link, Message::ForkProof(proof.clone()));
+    }
+    assert_eq!(granted(&mut peer, link), GRANT_HEADS);
+}
+
+/// The header of a post of Ada's, her first.
+fn ada_post(text: &str) -> protocol::SignedHeader {
+    let mut ada = Author::new(2);
+    ada.begin();
+    ada.post(text).entry().signed.clone()
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn the_page_names_every_limit_and_its_value() {
         limits::NAMED_PER_MESSAGE_MAX,
         limits::CREDIT_WINDOW_BYTES,
         limits::HEADS_WINDOW,
+        limits::FORK_PROOF_HEADS,
         limits::HOPS_MAX,
         limits::PEERS_PER_MESSAGE_MAX,
         limits::INTRODUCTION_HOPS_MAX,
