@@ -32,7 +32,7 @@ pub(crate) enum Fact {
     /// The first feed of an account begins here.
     AccountSeen(AccountId),
     /// A feed of the account turned out to be forked.
-    Forked(AccountId),
+    Forked { account: AccountId, device: DeviceId },
     /// Entries of the account became void: its views must be indexed again.
     Voided(AccountId),
     /// Every view must be indexed again.

@@ -215,7 +215,7 @@ impl Engine {
                 role.on_appended(ctx, parts, &entry, from);
             }
             Fact::AccountSeen(account) => role.on_account_seen(ctx, parts, account),
-            Fact::Forked(account) => role.on_forked(ctx, parts, &account),
+            Fact::Forked { account, device } => role.on_forked(ctx, parts, &account, &device),
             Fact::Voided(account) => parts.reindex(ctx, account),
             Fact::Reindexed(account) if ctx.is_me(&account) => {
                 for link in net.neighbour_links() {

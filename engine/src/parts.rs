@@ -47,7 +47,8 @@ impl Parts {
         let gossip = gossip.into_iter().flatten().min();
         let gossip = gossip.map(|at| Instant(u64::try_from(at.as_micros()).unwrap_or(u64::MAX)));
         let directory = self.directory.next_deadline();
-        gossip.map_or(directory, |at| at.min(directory))
+        let due = gossip.map_or(directory, |at| at.min(directory));
+        self.sync.next_deadline().map_or(due, |at| at.min(due))
     }
 
     /// Lets the overlay and the trees act on time.
@@ -61,7 +62,7 @@ impl Parts {
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
         self.directory.refill();
         self.lookups.on_timer(ctx, &self.kinds);
-        self.views.on_timer(ctx);
+        self.views.on_timer(ctx, &mut self.log, &mut self.kinds);
     }
 
     /// What goes into a relay's own description.

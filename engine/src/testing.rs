@@ -38,6 +38,8 @@ pub(crate) struct Remote {
     pub(crate) key: KeyPair,
     /// It calls itself a relay.
     pub(crate) relay: bool,
+    /// It grants credit for the heads of digests.
+    pub(crate) paces_digests: bool,
     pub(crate) certificate: Option<Certificate>,
 }
 
@@ -47,6 +49,7 @@ impl Remote {
         Self {
             key: KeyPair::from_seed(&[n; 32]),
             relay: false,
+            paces_digests: true,
             certificate: None,
         }
     }
@@ -89,11 +92,18 @@ impl Wire {
         side: Side,
         remote: Remote,
     ) {
+        let mut features = 0;
+        for (has, bit) in [
+            (remote.relay, feature::RELAY),
+            (remote.paces_digests, feature::PACED_DIGESTS),
+        ] {
+            features |= if has { bit } else { 0 };
+        }
         let hello = Hello {
             magic: MAGIC,
             version_min: VERSION_MIN,
             version_max: VERSION_MAX,
-            features: if remote.relay { feature::RELAY } else { 0 },
+            features,
             peer: remote.id(),
             nonce: [link.0 as u8; 32],
             certificate: remote.certificate,

@@ -36,6 +36,10 @@ pub const INTERESTS_PER_MESSAGE_MAX: usize = 8_192;
 pub const NAMED_PER_MESSAGE_MAX: usize = 1_024;
 /// Bytes of entries that a peer may send to a neighbour before it is granted more credit.
 pub const CREDIT_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Heads that a peer may send in digests to a neighbour before it is granted more, if the neighbour paces digests.
+pub const HEADS_WINDOW: u32 = 8_192;
+/// Heads that a `ForkProof` counts as, since it is as long.
+pub const FORK_PROOF_HEADS: u32 = 4;
 /// Links that a pushed entry may travel. A safety net only: a broadcast ends at peers that hold the entry already.
 pub const HOPS_MAX: u8 = 64;
 /// Peers described in one overlay message.

@@ -3,6 +3,8 @@
 //! Invariant: the entries below `next_seq` of a feed were verified, link to each other by `prev`, and are stored or in
 //! a batch on its way to the store.
 
+use core::ops::Bound;
+
 use ordered::Map;
 use protocol::entry::Header;
 use protocol::limits::DEVICES_PER_ACCOUNT_MAX;
@@ -131,6 +133,24 @@ impl Feeds {
 
     pub(crate) fn len(&self) -> usize {
         self.feeds.len()
+    }
+
+    /// The feeds in the order of their devices, from the one after `after` on.
+    pub(crate) fn after(&self, after: Option<DeviceId>) -> impl Iterator<Item = (&DeviceId, &Feed)> + '_ {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.feeds.range((from, Bound::Unbounded))
+    }
+
+    /// The accounts in order, from the one after `after` on.
+    pub(crate) fn accounts_after(&self, after: Option<AccountId>) -> impl Iterator<Item = &AccountId> + '_ {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.accounts
+            .range((from, Bound::Unbounded))
+            .map(|(account, _)| account)
+    }
+
+    pub(crate) fn accounts_len(&self) -> usize {
+        self.accounts.len()
     }
 
     pub(crate) fn entries(&self) -> u64 {

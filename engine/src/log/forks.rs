@@ -2,7 +2,7 @@
 //! on, and the feed is frozen there on every peer.
 
 use protocol::messages::ForkProof;
-use protocol::{AccountId, Entry, SignedHeader, codec};
+use protocol::{Entry, SignedHeader, codec};
 
 use crate::api::Event;
 use crate::ctx::{Ctx, LoadOwner};
@@ -110,13 +110,7 @@ impl Log {
         ctx.changed.profiles.insert(account);
         ctx.changed.me |= ctx.is_me(&account);
         self.forks.insert(device, proof);
-        ctx.fact(Fact::Forked(account));
+        ctx.fact(Fact::Forked { account, device });
         ctx.fact(Fact::Voided(account));
-    }
-
-    /// The proofs that feeds of an account are forked.
-    pub(crate) fn forks_of(&self, account: &AccountId) -> impl Iterator<Item = &ForkProof> {
-        let devices = self.feeds.devices(account).iter();
-        devices.filter_map(|device| self.forks.get(device))
     }
 }

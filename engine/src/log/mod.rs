@@ -17,6 +17,8 @@ mod unsaved;
 #[cfg(test)]
 mod tests;
 
+use core::ops::Bound;
+
 use ordered::{Map, Set};
 use protocol::key::PublicKey;
 use protocol::kinds::Revocation;
@@ -160,6 +162,14 @@ impl Log {
         }
         ctx.changed.me |= ctx.is_me(&account);
         ctx.changed.profiles.insert(account);
+    }
+
+    /// The devices of forked feeds in order, from the one after `after` on.
+    pub(crate) fn forked_after(&self, after: Option<DeviceId>) -> impl Iterator<Item = &DeviceId> + '_ {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.forks
+            .range((from, Bound::Unbounded))
+            .map(|(device, _)| device)
     }
 
     /// A feed's number and head as they are on disk.

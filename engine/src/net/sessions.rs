@@ -60,6 +60,8 @@ pub(crate) struct Session {
     pub(crate) account: Option<AccountId>,
     /// It calls itself a relay.
     pub(crate) relay: bool,
+    /// It grants credit for the heads of digests.
+    pub(crate) paces_digests: bool,
     /// Salts interests: the same for every link between the two peers.
     pub(crate) salt: [u8; 32],
     /// Salts sketches: of this link alone.
@@ -126,7 +128,7 @@ impl Channel {
     ) -> Option<Self> {
         let nonce = ctx.random();
         let local = ctx.local.as_ref()?;
-        let mut features = local.features;
+        let mut features = local.features | feature::PACED_DIGESTS;
         if relays_only {
             features |= feature::RELAYS_ONLY;
         }
@@ -239,6 +241,7 @@ impl Channel {
             neighbour: false,
             account: established.account,
             relay: established.features & feature::RELAY != 0,
+            paces_digests: established.features & feature::PACED_DIGESTS != 0,
             salt: pair_salt(&own, &established.peer),
             link_salt: established.salt,
             dialled: self.side == Side::Initiator,

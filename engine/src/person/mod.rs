@@ -270,10 +270,6 @@ impl Interest for Person {
             .collect()
     }
 
-    fn assigned_to(&self, _: &Scope<'_>, _: &PeerId) -> Vec<AccountId> {
-        Vec::new()
-    }
-
     fn is_replica(&self, _: &Scope<'_>, _: &AccountId, _: &PeerId) -> bool {
         false
     }

@@ -104,10 +104,6 @@ impl Interest for Relay {
         Set::new()
     }
 
-    fn assigned_to(&self, scope: &Scope<'_>, peer: &PeerId) -> Vec<AccountId> {
-        self.placement.assigned_to(&scope.log.feeds, peer)
-    }
-
     fn is_replica(&self, scope: &Scope<'_>, account: &AccountId, peer: &PeerId) -> bool {
         self.placement.is_replica(&scope.log.feeds, account, peer)
     }

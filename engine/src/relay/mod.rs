@@ -153,6 +153,9 @@ impl Relay {
                 self.on_reassigned(ctx, parts, reassigned);
             }
         }
+        for link in parts.sync.links_to_ask_again(ctx.now.instant) {
+            self.send_interests(ctx, parts.net, parts.log, parts.sync, link);
+        }
         self.update_repair(ctx, parts);
         self.trim_cache(ctx, parts);
         self.presence.on_timer(ctx, parts.net, parts.directory);

@@ -36,6 +36,9 @@ const ASK_INTERVAL: Duration = Duration::from_secs(5);
 /// With at least this many missing feeds, counting them takes so long that it is done only every
 /// [`MANY_FEEDS_INTERVAL`].
 const MANY_FEEDS: u64 = 20_000;
+/// Missing feeds of one neighbour that are counted one by one, which takes half a millisecond; of more, the numbers are
+/// estimates.
+const COUNTED_MAX: usize = 2_048;
 /// Interval between two counts of the missing feeds if there are at least [`MANY_FEEDS`].
 const MANY_FEEDS_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -59,6 +62,8 @@ pub(crate) struct Missing {
     pub(crate) requested: u64,
     /// Entries of those that are not requested.
     pub(crate) entries: u64,
+    /// It named more feeds than were remembered: it is asked again.
+    pub(crate) overflowed: bool,
 }
 
 /// See the module.
@@ -178,14 +183,19 @@ impl Repair {
             let helper = self.helpers.get(&relay.peer);
             if helper.is_some_and(|helper| now.since(helper.helped) < STUCK) {
                 helpers += 1;
-                complete &= lacking == 0 && self.compared.contains(&relay.link);
+                complete &= lacking == 0 && !relay.overflowed && self.compared.contains(&relay.link);
             }
         }
         if view.feeds > MANY_FEEDS {
             self.next_view = now + MANY_FEEDS_INTERVAL;
         }
         let expects = self.joins || self.networked;
-        if complete && (helpers > 0 || !expects || self.has_waited(now)) {
+        // A relay that helped a moment ago and whose link ended comes back.
+        let awaited = self
+            .helpers
+            .values()
+            .any(|helper| now.since(helper.helped) < STUCK);
+        if complete && (helpers > 0 || !expects || (self.has_waited(now) && !awaited)) {
             self.caught_up = true;
             self.helpers.clear();
         }
@@ -239,18 +249,23 @@ fn relay_neighbours<'a>(net: &'a Net, directory: &'a Directory) -> impl Iterator
 /// What each neighbouring relay has that is missing here.
 pub(crate) fn missing(net: &Net, directory: &Directory, feeds: &Feeds, sync: &Sync) -> Vec<Missing> {
     let missing = |session: &Session| {
-        let (mut ahead, mut entries) = (0, 0);
-        for (device, head) in sync.missing(session.link) {
+        let (mut ahead, mut entries, mut counted) = (0_u64, 0_u64, 0);
+        for (device, claim) in sync.missing(session.link).take(COUNTED_MAX) {
             let held = feeds.get(device).map_or(0, |feed| feed.next_seq);
-            ahead += u64::from(head.next_seq > held);
-            entries += head.next_seq.saturating_sub(held);
+            ahead += u64::from(claim.next_seq > held);
+            entries = entries.saturating_add(claim.next_seq.saturating_sub(held));
+            counted += 1;
         }
+        let all = sync.missing_len(session.link) as u64;
+        // The others are taken to be like those that were counted.
+        let scaled = |n: u64| n.saturating_add(n.saturating_mul(all - counted) / counted.max(1));
         Missing {
             link: session.link,
             peer: session.peer,
-            feeds: ahead,
+            feeds: scaled(ahead).max(all - counted),
             requested: sync.requests(session.link).count() as u64,
-            entries,
+            entries: scaled(entries),
+            overflowed: sync.overflowed(session.link),
         }
     };
     relay_neighbours(net, directory).map(missing).collect()

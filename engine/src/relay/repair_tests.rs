@@ -24,6 +24,7 @@ fn missing(n: u16, feeds: u64) -> Missing {
         feeds,
         requested: 0,
         entries: feeds * 3,
+        overflowed: false,
     }
 }
 
@@ -45,6 +46,24 @@ fn a_relay_that_joins_waits_for_a_first_neighbour_but_not_forever() {
     let mut repair = repair(true);
     assert!(!repair.assess(&[], START + SECOND).caught_up);
     assert!(repair.assess(&[], START + PATIENCE).caught_up);
+}
+
+#[test]
+fn a_relay_whose_helper_lost_its_link_waits_until_it_compared_or_is_stuck() {
+    let mut repair = repair(true);
+    repair.assess(&[missing(1, 0)], START);
+    // Its link ends and comes back again and again, and what it sends is of use.
+    let late = START + 2 * PATIENCE;
+    repair.on_helped(&relay_peer(1), false, late);
+    assert!(!repair.assess(&[], late).caught_up, "it was here a moment ago");
+    let mut overflowed = missing(1, 0);
+    overflowed.overflowed = true;
+    repair.on_compared(LinkId(1));
+    assert!(
+        !repair.assess(&[overflowed], late).caught_up,
+        "it named more than was remembered"
+    );
+    assert!(repair.assess(&[], late + STUCK).caught_up);
 }
 
 #[test]

@@ -229,6 +229,7 @@ impl World {
         let remote = Remote {
             key,
             relay,
+            paces_digests: true,
             certificate,
         };
         let Self {

@@ -209,7 +209,13 @@ fn a_relay_whose_assignment_an_account_belongs_to_is_a_replica() {
         assert_eq!(replicas.len(), 3, "{n}: {replicas:?}");
     }
     let all: usize = (0..=6)
-        .map(|relay| world.relay.assigned_to(&scope, &relay_peer(relay)).len())
+        .map(|relay| {
+            world
+                .relay
+                .placement
+                .assigned_to(&world.log.feeds, &relay_peer(relay))
+                .len()
+        })
         .sum();
     assert_eq!(all, 40 * 3);
     assert!(world.relay.wanted(&scope).is_empty());

@@ -591,13 +591,19 @@ impl Role {
     }
 
     /// A feed of an account turned out to be forked.
-    pub(crate) fn on_forked(&mut self, ctx: &mut Ctx, parts: &mut Parts, account: &AccountId) {
+    pub(crate) fn on_forked(
+        &mut self,
+        ctx: &mut Ctx,
+        parts: &mut Parts,
+        account: &AccountId,
+        device: &DeviceId,
+    ) {
         match self {
             Self::Person(person) => person.on_forked(ctx, &parts.log, account),
             #[cfg(feature = "relay")]
             Self::Relay(_) => {}
         }
-        parts.sync.on_forked(ctx, &parts.log, account);
+        parts.sync.on_forked(ctx, &parts.log, account, device);
     }
 
     /// Neighbours hold another continuation of the own feed.

@@ -6,9 +6,9 @@ use protocol::messages::overlay::{
 };
 use protocol::messages::receipt::Receipt;
 use protocol::messages::{
-    Announced, Announcements, Compared, Credit, Decoded, Digest, Entries, ForkProof, Heads, Interests,
-    Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays, ResumeFailed,
-    SaltedAccount, Sketch, Verdict, Want,
+    Announced, Announcements, Compared, Credit, Decoded, Digest, Entries, ForkProof, HeadCredit, Heads,
+    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays,
+    ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
 };
 use protocol::names::{NameAnswer, NameQuestion, RegistryId};
 use protocol::{EntryRef, VerifiedEntry};
@@ -69,7 +69,7 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::Announce(_) => ["net sync", "fact:PeerHas net sync"],
         Message::Have(_) => ["log", ""],
         Message::Receipt(_) => ["log role", "role"],
-        Message::Credit(_) => ["sync", "sync"],
+        Message::Credit(_) | Message::HeadCredit(_) => ["sync", "sync"],
         Message::ForkProof(_) => [FORKED, FORKED],
         Message::Graft(_) | Message::Prune(_) => ["sync", "sync"],
         Message::Relays(_) => ["directory output:Log", "directory fact:RelayFound output:Log"],
@@ -95,7 +95,7 @@ fn expected(message: &Message) -> [&'static str; 2] {
     }
 }
 
-const FORKED: &str = "fact:Forked fact:Voided log output:Event output:Log";
+const FORKED: &str = "fact:Forked fact:Voided log output:Event output:Log sync";
 
 #[test]
 fn every_message_reaches_the_part_that_it_concerns() {
@@ -138,6 +138,15 @@ fn prepare(peer: &mut Peer, link: LinkId, message: &Message) {
                 ..Description::default()
             };
             peer.parts.directory.describe(&mut peer.ctx, description);
+        }
+        // A head was sent.
+        Message::HeadCredit(_) => {
+            let session = peer.parts.net.session(link).expect("a session");
+            let interests = Interests {
+                add: vec![SaltedAccount::new(&session.salt, &bob.account())],
+                ..Interests::default()
+            };
+            peer.receive(link, Message::Interests(interests));
         }
         // Credit was used up.
         Message::Credit(_) => {
@@ -436,6 +445,7 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
         }),
         Message::JoinRequest(JoinRequest { secret: [1; 16] }),
         Message::JoinAnswer(JoinAnswer { accepted: true }),
+        Message::HeadCredit(HeadCredit { heads: 1_000 }),
     ]
 }
 

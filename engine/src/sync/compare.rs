@@ -5,12 +5,18 @@
 //! differs. Both compare what they held when it began; entries that come meanwhile are pushed anyway. Devices compare
 //! with each other by digests, since they have little in common.
 //!
-//! Invariants: one comparison per link is under way; a neighbour makes this peer send or hold no more cells than
-//! [`limits::SKETCH_CELLS_MAX`], and each request for more must ask for a quarter more than before.
+//! Going over all feeds is done in pieces ([`super::work`]): the feeds are gathered, their cells added up, the differences
+//! found in the cells and looked up among the feeds, and what both hold alike is recorded.
+//!
+//! Invariants: one comparison per link is under way, and a neighbour can begin no more than its [`Pace`] allows; a
+//! neighbour makes this peer send or hold no more cells than [`limits::SKETCH_CELLS_MAX`], and each request for more
+//! must ask for a quarter more than before.
+
+use core::time::Duration;
 
 use ordered::{Map, Set};
 use protocol::messages::{Compared, Differences, FeedHead, FeedKey, Message, Sketch, Verdict};
-use protocol::{AccountId, DeviceId, EntryId, limits};
+use protocol::{AccountId, DeviceId, EntryId, Instant, limits};
 
 use crate::ctx::Ctx;
 use crate::facts::Fact;
@@ -18,9 +24,15 @@ use crate::io::LinkId;
 use crate::log::Log;
 use crate::net::{Net, Session};
 
-use super::digest::head_of;
+use super::answers::{DigestJob, Source};
 use super::sketch::{self, Cell, Item, Items};
+#[cfg(feature = "relay")]
+use super::sketch::{Solved, Solving, TooFew};
+use super::work::{HASH, LOOK, Pace, RECORD, Turn};
+#[cfg(feature = "relay")]
+use super::work::{Rate, TELL};
 use super::{Sync, Wanting};
+use crate::log::keys::FeedNumber;
 
 /// With fewer feeds a digest is as short.
 const FEEDS_MIN: usize = 16;
@@ -29,28 +41,97 @@ const CELLS_OF_DEVICES: usize = 64;
 /// Cells a relay sends first: enough for two hundred differences, since relays miss more of each other.
 const CELLS_OF_RELAYS: usize = 256;
 
+/// How often one neighbour may begin comparisons. Comparing a million feeds takes about two seconds.
+#[cfg(feature = "relay")]
+const COMPARISONS: Rate = Rate {
+    burst: 2,
+    interval: Duration::from_secs(10),
+    per_feed: Duration::from_micros(50),
+};
+/// A neighbour that began a comparison and did not end it within this time, though it was its turn, is not waited for:
+/// the feeds gathered for it take 24 bytes each.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for a comparison of this peer, which the neighbour may have put off.
+const PATIENCE_OF_SENDER: Duration = Duration::from_mins(10);
+
 /// A comparison under way on one link.
 #[derive(Debug)]
 struct Comparing {
     round: u32,
+    began: Instant,
+    /// This end sent the sketch.
+    sends: bool,
     items: Items,
+    /// The accounts whose feeds are compared; `None`: those the neighbour wants.
+    accounts: Option<Set<AccountId>>,
     /// Cells sent, or asked for.
     sent: usize,
+    /// Cells of the feeds held here: all up to now, or those that are sent next.
+    own: Vec<Cell>,
     /// Cells received.
     #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "devices only send"))]
     cells: Vec<Cell>,
-    /// Feeds the other end lacks, of those it spoke of so far.
-    lacked: Set<DeviceId>,
+    /// Feeds that the other end holds.
+    #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "devices only send"))]
+    theirs: usize,
+    differences: Differences,
+    stage: Stage,
+}
+
+/// What is done next for a comparison.
+#[derive(Debug)]
+enum Stage {
+    /// Gathering the feeds, from the one after this device on.
+    Gathering(Option<DeviceId>),
+    /// Adding feeds to the cells, from the one at this place on.
+    Counting(usize),
+    /// The other end is to answer.
+    Waiting,
+    #[cfg(feature = "relay")]
+    Solving(Box<Solving>),
+    /// Looking up which feeds differ.
+    #[cfg(feature = "relay")]
+    LookingUp(usize, Box<Solved>),
+    /// Recording what both hold.
+    #[cfg(feature = "relay")]
+    Recording(usize, Box<Solved>),
+    /// Taking what the relay said differs, and recording what both hold.
+    Taking(usize, Box<Lacked>),
+}
+
+/// What a relay said differs, to be looked up.
+#[derive(Debug, Default)]
+struct Lacked {
+    asked: Set<FeedKey>,
+    ahead: Map<FeedKey, u64>,
+    /// Feeds the relay lacks, found so far.
+    feeds: Vec<FeedNumber>,
 }
 
 impl Comparing {
-    fn new(round: u32, items: Items) -> Box<Self> {
+    /// The cells of the feeds held here are added up.
+    fn on_counted(&mut self, ctx: &mut Ctx, link: LinkId) {
+        if self.sends {
+            send_cells(ctx, link, self);
+        } else {
+            #[cfg(feature = "relay")]
+            self.solve();
+        }
+    }
+
+    fn new(round: u32, began: Instant, accounts: Option<Set<AccountId>>) -> Box<Self> {
         Box::new(Self {
             round,
-            items,
+            began,
+            sends: false,
+            items: Items::default(),
+            accounts,
             sent: 0,
+            own: Vec::new(),
             cells: Vec::new(),
-            lacked: Set::new(),
+            theirs: 0,
+            differences: Differences::default(),
+            stage: Stage::Gathering(None),
         })
     }
 }
@@ -59,6 +140,11 @@ impl Comparing {
 struct LinkComparison {
     under_way: Option<Box<Comparing>>,
     last_round: u32,
+    /// This end told the other one that a sketch would come, and has not heard what differs.
+    expected: bool,
+    pace: Pace,
+    /// The first cells of a comparison that the neighbour may not begin yet.
+    deferred: Option<Sketch>,
 }
 
 /// The comparisons of all links.
@@ -72,20 +158,56 @@ impl Comparisons {
         self.links.remove(&link);
     }
 
-    /// Takes the comparison of this round off its link.
+    /// Takes the comparison of this round off its link, if it waits for the other end.
     fn take(&mut self, link: LinkId, round: u32) -> Option<Box<Comparing>> {
         let under_way = &mut self.links.get_mut(&link)?.under_way;
-        under_way.take_if(|comparing| comparing.round == round)
-    }
-
-    /// Another comparison begins on the link.
-    #[cfg(feature = "relay")]
-    fn abandon(&mut self, link: LinkId) {
-        self.links.or_default(link).under_way = None;
+        under_way.take_if(|comparing| comparing.round == round && matches!(comparing.stage, Stage::Waiting))
     }
 
     fn put(&mut self, link: LinkId, comparing: Box<Comparing>) {
         self.links.or_default(link).under_way = Some(comparing);
+    }
+
+    /// This end tells the other one whether a sketch will come.
+    pub(super) fn expect(&mut self, link: LinkId, on: bool) {
+        let comparison = self.links.or_default(link);
+        comparison.expected = on;
+        comparison.under_way.take_if(|comparing| comparing.sends);
+    }
+
+    /// Whether the ends of a link are about to compare by sketch: a digest is not all that the neighbour holds.
+    pub(super) fn is_open(&self, link: LinkId) -> bool {
+        let Some(comparison) = self.links.get(&link) else {
+            return false;
+        };
+        let found = |comparing: &Comparing| match comparing.stage {
+            #[cfg(feature = "relay")]
+            Stage::Recording(..) => true,
+            _ => false,
+        };
+        comparison.expected || comparison.under_way.as_deref().is_some_and(|it| !found(it))
+    }
+
+    /// Once a second: gives up comparisons that the other end does not go on with. The links on which one may begin.
+    pub(super) fn on_timer(&mut self, now: Instant) -> Vec<LinkId> {
+        let mut due = Vec::new();
+        for (link, comparison) in self.links.iter_mut() {
+            let given_up = comparison.under_way.take_if(|comparing| {
+                let patience = if comparing.sends {
+                    PATIENCE_OF_SENDER
+                } else {
+                    PATIENCE
+                };
+                matches!(comparing.stage, Stage::Waiting) && now.since(comparing.began) >= patience
+            });
+            if given_up.is_some_and(|comparing| comparing.sends) {
+                comparison.expected = false;
+            }
+            if comparison.deferred.is_some() {
+                due.push(*link);
+            }
+        }
+        due
     }
 }
 
@@ -103,29 +225,6 @@ impl Sync {
         held.sum::<usize>() >= FEEDS_MIN
     }
 
-    /// The feeds that the ends of a link compare by sketch.
-    fn items(&self, log: &Log, wanting: Wanting<'_>, session: &Session) -> Items {
-        let mut items = Vec::new();
-        let mut add = |account: &AccountId| {
-            for (device, feed) in log.feeds.feeds_of(account) {
-                let (next_seq, head) = feed.shared();
-                if next_seq > 0 {
-                    let salt = &session.link_salt;
-                    items.push(Item::new(salt, &device, next_seq, &head, feed.number));
-                }
-            }
-        };
-        if wanting.serves_others() {
-            let interest = self.interest(session.link);
-            let wants = |account: &AccountId| interest.is_some_and(|interest| interest.wants(account));
-            let accounts = log.feeds.accounts().filter(wants);
-            accounts.for_each(|account| add(&account));
-        } else {
-            wanting.wanted(log).iter().for_each(&mut add);
-        }
-        Items::new(items)
-    }
-
     /// Begins to compare.
     pub(super) fn send_sketch(
         &mut self,
@@ -135,18 +234,175 @@ impl Sync {
         wanting: Wanting<'_>,
         link: LinkId,
     ) {
-        let Some(session) = net.session(link) else { return };
-        let items = self.items(log, wanting, session);
-        let first = if wanting.serves_others() {
-            CELLS_OF_RELAYS
-        } else {
-            CELLS_OF_DEVICES
-        };
+        if net.session(link).is_none() {
+            return;
+        }
         let comparison = self.comparisons.links.or_default(link);
         comparison.last_round = comparison.last_round.wrapping_add(1);
-        let mut comparing = Comparing::new(comparison.last_round, items);
-        send_cells(ctx, link, &mut comparing, first);
+        let accounts = (!wanting.serves_others()).then(|| wanting.wanted(log));
+        let mut comparing = Comparing::new(comparison.last_round, ctx.now.instant, accounts);
+        comparing.sends = true;
         comparison.under_way = Some(comparing);
+        self.work.begin(link);
+    }
+
+    /// Goes on with a comparison. Whether there is more to do at once.
+    pub(super) fn go_on_comparing(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        turn: &mut Turn,
+    ) -> bool {
+        #[cfg(feature = "relay")]
+        self.begin_deferred(ctx, net, log, wanting, link);
+        let comparison = self.comparisons.links.get_mut(&link);
+        let Some(mut comparing) = comparison.and_then(|comparison| comparison.under_way.take()) else {
+            return false;
+        };
+        let Some(session) = net.session(link) else {
+            return false;
+        };
+        while !turn.is_over() {
+            let stage = core::mem::replace(&mut comparing.stage, Stage::Waiting);
+            match stage {
+                Stage::Waiting => break,
+                Stage::Gathering(after) => self.gather(log, session, &mut comparing, after, turn),
+                Stage::Counting(at) => {
+                    let from = if comparing.sends { comparing.sent } else { 0 };
+                    if count(&mut comparing, at, from, turn) {
+                        comparing.on_counted(ctx, link);
+                    }
+                }
+                #[cfg(feature = "relay")]
+                Stage::Solving(mut solving) => {
+                    let mut is_done = false;
+                    while !is_done && !turn.is_over() {
+                        turn.spend(TELL);
+                        is_done = solving.step();
+                    }
+                    if !is_done {
+                        comparing.stage = Stage::Solving(solving);
+                        continue;
+                    }
+                    match solving.end() {
+                        Ok(solved) => comparing.stage = Stage::LookingUp(0, Box::new(solved)),
+                        Err(few) => {
+                            if self.on_too_few(ctx, link, &mut comparing, few) {
+                                return false;
+                            }
+                        }
+                    }
+                }
+                #[cfg(feature = "relay")]
+                Stage::LookingUp(mut at, mut solved) => {
+                    while let Some(item) = comparing.items.get(at).filter(|_| !turn.is_over()) {
+                        turn.spend(LOOK);
+                        solved.look_up(&item);
+                        at += 1;
+                    }
+                    if at < comparing.items.len() {
+                        comparing.stage = Stage::LookingUp(at, solved);
+                        continue;
+                    }
+                    match solved.differences() {
+                        Ok(differences) => {
+                            turn.spend(RECORD * differences.len() as u32);
+                            self.on_differences(ctx, net, log, wanting, link, comparing.round, differences);
+                            comparing.stage = Stage::Recording(0, solved);
+                        }
+                        Err(few) => {
+                            if self.on_too_few(ctx, link, &mut comparing, few) {
+                                return false;
+                            }
+                        }
+                    }
+                }
+                #[cfg(feature = "relay")]
+                Stage::Recording(mut at, solved) => {
+                    while let Some(item) = comparing.items.get(at).filter(|_| !turn.is_over()) {
+                        at += 1;
+                        turn.spend(LOOK);
+                        if let Some(device) =
+                            log.feeds.device(item.number).filter(|_| !solved.contains(&item))
+                        {
+                            turn.spend(RECORD);
+                            self.record_same(ctx, wanting, link, &item, device);
+                        }
+                    }
+                    if at >= comparing.items.len() {
+                        return false;
+                    }
+                    comparing.stage = Stage::Recording(at, solved);
+                }
+                Stage::Taking(at, lacked) => {
+                    let left = self.take_differences(
+                        ctx,
+                        net,
+                        log,
+                        wanting,
+                        link,
+                        &comparing.items,
+                        at,
+                        lacked,
+                        turn,
+                    );
+                    match left {
+                        Some((at, lacked)) => comparing.stage = Stage::Taking(at, lacked),
+                        None => return false,
+                    }
+                }
+            }
+        }
+        let more = !matches!(comparing.stage, Stage::Waiting);
+        self.comparisons.put(link, comparing);
+        more
+    }
+
+    /// Gathers the feeds that the ends of a link compare by sketch.
+    fn gather(
+        &self,
+        log: &Log,
+        session: &Session,
+        comparing: &mut Comparing,
+        mut after: Option<DeviceId>,
+        turn: &mut Turn,
+    ) {
+        let interest = self.interest(session.link);
+        let accounts = comparing.accounts.as_ref();
+        let is_compared = |account: &AccountId| match accounts {
+            Some(accounts) => accounts.contains(account),
+            None => interest.is_some_and(|interest| interest.wants(account)),
+        };
+        for (device, feed) in log.feeds.after(after) {
+            if turn.is_over() {
+                comparing.stage = Stage::Gathering(after);
+                return;
+            }
+            turn.spend(LOOK);
+            let (next_seq, head) = feed.shared();
+            if next_seq > 0 && is_compared(&feed.account) {
+                turn.spend(HASH);
+                let salt = &session.link_salt;
+                comparing
+                    .items
+                    .push(Item::new(salt, device, next_seq, &head, feed.number));
+            }
+            after = Some(*device);
+        }
+        if comparing.sends {
+            let first = match accounts {
+                Some(_) => CELLS_OF_DEVICES,
+                None => CELLS_OF_RELAYS,
+            };
+            comparing.own = vec![Cell::default(); first];
+            comparing.stage = Stage::Counting(0);
+        } else {
+            #[cfg(feature = "relay")]
+            comparing.count_received();
+        }
     }
 
     /// What came of this peer's sketch.
@@ -169,27 +425,46 @@ impl Sync {
                 if enough < sent + sent / 4 || enough > limits::SKETCH_CELLS_MAX {
                     return ctx.misbehaved(link, "a request for cells that are too few or too many");
                 }
-                send_cells(ctx, link, &mut comparing, enough);
-                self.comparisons.put(link, comparing);
+                comparing.own = vec![Cell::default(); enough - sent];
+                comparing.stage = Stage::Counting(0);
             }
-            Verdict::Plain => self.send_heads(ctx, link, heads_of(log, &comparing.items), true),
-            Verdict::Differ(differences) => {
-                let heads = self.take_differences(ctx, net, log, wanting, link, &mut comparing, &differences);
-                let lacks = !comparing.lacked.is_empty();
-                if differences.end {
-                    self.end_comparing(ctx, log, wanting, link, &comparing);
-                } else {
-                    self.comparisons.put(link, comparing);
+            Verdict::Plain => {
+                self.comparisons.links.or_default(link).expected = false;
+                let source = match comparing.accounts {
+                    Some(accounts) => {
+                        Source::Accounts(accounts.iter().copied().collect::<Vec<_>>().into_iter())
+                    }
+                    None => Source::Wanted(None),
+                };
+                self.add_digest(link, DigestJob::new(source, true));
+                return self.work(ctx, net, log, wanting);
+            }
+            Verdict::Differ(part) => {
+                let all = &mut comparing.differences;
+                all.asked.extend(part.asked);
+                all.ahead.extend(part.ahead);
+                if all.asked.len() + all.ahead.len() > limits::SKETCH_CELLS_MAX {
+                    return ctx.misbehaved(link, "more differences than cells");
                 }
-                if !heads.is_empty() || (differences.end && lacks) {
-                    self.send_heads(ctx, link, heads, differences.end);
+                if !part.end {
+                    return self.comparisons.put(link, comparing);
                 }
-                self.pump_fetches(ctx, net, log, wanting, link);
+                let Differences { asked, ahead, .. } = core::mem::take(all);
+                let lacked = Lacked {
+                    asked: asked.into_iter().collect(),
+                    ahead: ahead.into_iter().collect(),
+                    feeds: Vec::new(),
+                };
+                comparing.stage = Stage::Taking(0, Box::new(lacked));
             }
         }
+        self.comparisons.put(link, comparing);
+        self.work.begin(link);
+        self.work(ctx, net, log, wanting);
     }
 
-    /// Records what a relay holds more of. The heads of what it lacks.
+    /// Records what a relay holds more of and what both hold alike, and sends the heads of what it lacks. What is left
+    /// to do.
     fn take_differences(
         &mut self,
         ctx: &mut Ctx,
@@ -197,56 +472,48 @@ impl Sync {
         log: &Log,
         wanting: Wanting<'_>,
         link: LinkId,
-        comparing: &mut Comparing,
-        differences: &Differences,
-    ) -> Vec<FeedHead> {
-        let asked: Set<FeedKey> = differences.asked.iter().copied().collect();
-        let ahead: Map<FeedKey, u64> = differences.ahead.iter().copied().collect();
-        let (mut heads, mut more) = (Vec::new(), Vec::new());
-        for item in comparing.items.iter() {
+        items: &Items,
+        mut at: usize,
+        mut lacked: Box<Lacked>,
+        turn: &mut Turn,
+    ) -> Option<(usize, Box<Lacked>)> {
+        while let Some(item) = items.get(at).filter(|_| !turn.is_over()) {
+            at += 1;
+            turn.spend(LOOK);
             let key = item.short();
             let Some((device, feed)) = log.feeds.by_number(item.number) else {
                 continue;
             };
-            if asked.contains(&key) {
-                comparing.lacked.insert(device);
-                heads.extend(head_of(device, feed));
-            } else if let Some(next_seq) = ahead.get(&key).filter(|next_seq| **next_seq > feed.next_seq) {
-                more.push(FeedHead {
-                    account: feed.account,
-                    device,
-                    next_seq: *next_seq,
-                    head: EntryId::default(),
-                });
-            }
-        }
-        for head in more {
-            self.record_head(ctx, net, log, wanting, link, head);
-        }
-        heads
-    }
-
-    /// Everything that differs was said: the rest is held by both.
-    fn end_comparing(
-        &mut self,
-        ctx: &mut Ctx,
-        log: &Log,
-        wanting: Wanting<'_>,
-        link: LinkId,
-        comparing: &Comparing,
-    ) {
-        for item in comparing.items.iter() {
-            let Some((device, feed)) = log.feeds.by_number(item.number) else {
-                continue;
-            };
-            if comparing.lacked.contains(&device) {
+            if lacked.asked.contains(&key) {
+                lacked.feeds.push(item.number);
                 continue;
             }
+            turn.spend(RECORD);
             let account = feed.account;
-            self.record_same(ctx, wanting, link, item, device);
+            let ahead = lacked.ahead.get(&key).copied();
+            if let Some(next_seq) = ahead.filter(|next_seq| *next_seq > feed.next_seq) {
+                let head = FeedHead {
+                    account,
+                    device,
+                    next_seq,
+                    head: EntryId::default(),
+                };
+                self.record_head(ctx, net, log, wanting, link, head);
+            }
+            self.record_same(ctx, wanting, link, &item, device);
             self.record_mention(ctx, log, wanting, link, account);
         }
+        self.pump_fetches(ctx, net, log, wanting, link);
+        if at < items.len() {
+            return Some((at, lacked));
+        }
+        self.comparisons.links.or_default(link).expected = false;
+        let lacked = lacked.feeds;
+        if !lacked.is_empty() {
+            self.add_digest(link, DigestJob::new(Source::Feeds(lacked.into_iter()), true));
+        }
         ctx.fact(Fact::Compared { link });
+        None
     }
 
     /// The neighbour holds at least as much of a feed as was here when the comparison began, or will ask for it.
@@ -263,27 +530,52 @@ impl Sync {
     }
 }
 
-/// Sends cells until this many are sent.
-fn send_cells(ctx: &mut Ctx, link: LinkId, comparing: &mut Comparing, enough: usize) {
-    let mut first = comparing.sent;
-    let cells = comparing.items.cells(first, enough);
-    comparing.sent = enough;
-    for cells in cells.chunks(limits::SKETCH_CELLS_PER_MESSAGE_MAX) {
+/// Adds feeds to the cells, the first of which has the number `from`. Whether all are added.
+fn count(comparing: &mut Comparing, mut at: usize, from: usize, turn: &mut Turn) -> bool {
+    while let Some(item) = comparing.items.get(at).filter(|_| !turn.is_over()) {
+        turn.spend(HASH);
+        item.add_to(&mut comparing.own, from);
+        at += 1;
+    }
+    let is_done = at >= comparing.items.len();
+    if !is_done {
+        comparing.stage = Stage::Counting(at);
+    }
+    is_done
+}
+
+/// Sends the cells that were added up.
+fn send_cells(ctx: &mut Ctx, link: LinkId, comparing: &mut Comparing) {
+    for cells in core::mem::take(&mut comparing.own).chunks(limits::SKETCH_CELLS_PER_MESSAGE_MAX) {
         let message = Message::Sketch(Sketch {
             round: comparing.round,
             feeds: comparing.items.len() as u32,
-            first: first as u32,
+            first: comparing.sent as u32,
             cells: sketch::encode(cells),
         });
-        first += cells.len();
+        comparing.sent += cells.len();
         ctx.send(link, &message);
     }
 }
 
-/// How far the feeds of a comparison are held by now.
-fn heads_of(log: &Log, items: &Items) -> Vec<FeedHead> {
-    let feeds = items.iter().filter_map(|item| log.feeds.by_number(item.number));
-    feeds.filter_map(|(device, feed)| head_of(device, feed)).collect()
+/// A relay's part.
+#[cfg(feature = "relay")]
+impl Comparing {
+    /// Looks for the differences between both ends' cells.
+    fn solve(&mut self) {
+        let solving = Solving::new(&self.cells, &self.own);
+        self.stage = Stage::Solving(Box::new(solving));
+    }
+
+    /// Once all cells asked for are there, those of the feeds held here are added up.
+    fn count_received(&mut self) {
+        if !matches!(self.stage, Stage::Waiting) || self.cells.len() < self.sent {
+            return;
+        }
+        // A feed falls into later cells by what it fell into before, so all are added up from the first one.
+        self.own = vec![Cell::default(); self.cells.len()];
+        self.stage = Stage::Counting(0);
+    }
 }
 
 /// A relay's part.
@@ -297,52 +589,78 @@ impl Sync {
         log: &Log,
         wanting: Wanting<'_>,
         link: LinkId,
-        sketch: &Sketch,
+        sketch: Sketch,
     ) {
-        let Some(session) = net.session(link).filter(|_| wanting.serves_others()) else {
+        if net.session(link).is_none() || !wanting.serves_others() {
             return;
-        };
+        }
         let interest = self.interests.or_default(link);
         if interest.resume_failed {
             return;
         }
-        let (first, round) = (sketch.first as usize, sketch.round);
-        let under_way = self.comparisons.take(link, round);
-        let mut comparing = match under_way {
-            Some(comparing) => comparing,
-            None if first == 0 => {
-                interest.awaits_sketch = false;
-                self.comparisons.abandon(link);
-                Comparing::new(round, self.items(log, wanting, session))
+        if sketch.first == 0 {
+            interest.awaits_sketch = false;
+            let comparison = self.comparisons.links.or_default(link);
+            let before = comparison.under_way.take();
+            if before.is_some_and(|before| before.round == sketch.round && !before.sends) {
+                return ctx.misbehaved(link, "the same cells of a sketch again");
             }
-            None => return,
-        };
-        let cells = sketch::decode(&sketch.cells).filter(|_| comparing.cells.len() == first);
-        let Some(cells) = cells.filter(|cells| first + cells.len() <= limits::SKETCH_CELLS_MAX) else {
-            return ctx.misbehaved(link, "cells of a sketch that are none");
-        };
-        comparing.cells.extend(cells);
+            comparison.deferred = Some(sketch);
+            self.work.begin(link);
+            return self.work(ctx, net, log, wanting);
+        }
         // Those asked for may come in several messages.
-        if comparing.cells.len() < comparing.sent {
-            return self.comparisons.put(link, comparing);
-        }
-        let (theirs, ours) = (sketch.feeds as usize, comparing.items.len());
-        let verdict = match comparing.items.differences(&comparing.cells) {
-            Ok(differences) => {
-                return self.on_differences(ctx, net, log, wanting, link, &comparing, differences);
-            }
-            // At least this many differ, and a digest of all is as short: five cells weigh a head.
-            Err(few) if few.enough.max(theirs.abs_diff(ours)) / 5 >= theirs.min(ours) => Verdict::Plain,
-            Err(few) if few.enough > limits::SKETCH_CELLS_MAX => Verdict::Plain,
-            Err(few) => Verdict::More(few.enough as u32),
+        let Some(mut comparing) = self.comparisons.take(link, sketch.round) else {
+            return;
         };
-        if let Verdict::More(enough) = verdict {
-            comparing.sent = enough as usize;
+        if take_cells(ctx, link, &mut comparing, &sketch) {
+            comparing.count_received();
             self.comparisons.put(link, comparing);
-            return ctx.send(link, &Message::Compared(Compared { round, verdict }));
+            self.work.begin(link);
+            self.work(ctx, net, log, wanting);
         }
+    }
+
+    /// Begins the comparison that the neighbour asked for, if it may.
+    fn begin_deferred(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>, link: LinkId) {
+        if net.session(link).is_none() || !wanting.serves_others() {
+            return;
+        }
+        let Some(comparison) = self.comparisons.links.get_mut(&link) else {
+            return;
+        };
+        let (now, feeds) = (ctx.now.instant, log.feeds.len());
+        if comparison.deferred.is_none()
+            || comparison.under_way.is_some()
+            || !comparison.pace.may_begin(now, feeds, &COMPARISONS)
+        {
+            return;
+        }
+        if let Some(sketch) = comparison.deferred.take() {
+            let mut comparing = Comparing::new(sketch.round, now, None);
+            if take_cells(ctx, link, &mut comparing, &sketch) {
+                self.comparisons.put(link, comparing);
+            }
+        }
+    }
+
+    /// The cells do not tell all differences. Whether the comparison ends with that.
+    fn on_too_few(&mut self, ctx: &mut Ctx, link: LinkId, comparing: &mut Comparing, few: TooFew) -> bool {
+        let (round, theirs, ours) = (comparing.round, comparing.theirs, comparing.items.len());
+        // At least this many differ, and a digest of all is as short: five cells weigh a head.
+        let is_as_short = few.enough.max(theirs.abs_diff(ours)) / 5 >= theirs.min(ours);
+        let plain = is_as_short || few.enough > limits::SKETCH_CELLS_MAX;
+        let verdict = if plain {
+            Verdict::Plain
+        } else {
+            comparing.sent = few.enough;
+            Verdict::More(few.enough as u32)
+        };
         ctx.send(link, &Message::Compared(Compared { round, verdict }));
-        self.send_heads(ctx, link, heads_of(log, &comparing.items), true);
+        if plain {
+            self.add_digest(link, DigestJob::new(Source::Wanted(None), true));
+        }
+        plain
     }
 
     /// What a neighbour holds differently.
@@ -353,12 +671,11 @@ impl Sync {
         log: &Log,
         wanting: Wanting<'_>,
         link: LinkId,
-        comparing: &Comparing,
+        round: u32,
         differences: Vec<sketch::Difference>,
     ) {
         let mut told = Differences::default();
-        let (mut heads, mut more, mut forks) = (Vec::new(), Vec::new(), Vec::new());
-        let mut differing = Set::new();
+        let (mut lacked, mut more, mut forks) = (Vec::new(), Vec::new(), Vec::new());
         for difference in differences {
             let Some(item) = difference.ours else {
                 told.asked.push(difference.key);
@@ -367,7 +684,6 @@ impl Sync {
             let Some((device, feed)) = log.feeds.by_number(item.number) else {
                 continue;
             };
-            differing.insert(item.number);
             let theirs = difference.theirs;
             if theirs > feed.next_seq {
                 more.push(FeedHead {
@@ -377,19 +693,10 @@ impl Sync {
                     head: EntryId::default(),
                 });
             } else if theirs == 0 || theirs == item.next_seq() {
-                heads.extend(head_of(device, feed));
+                lacked.push(item.number);
                 forks.extend(theirs.checked_sub(1).map(|seq| (device, seq)));
             } else {
                 told.ahead.push((difference.key, feed.next_seq));
-            }
-        }
-        for item in comparing
-            .items
-            .iter()
-            .filter(|item| !differing.contains(&item.number))
-        {
-            if let Some(device) = log.feeds.device(item.number) {
-                self.record_same(ctx, wanting, link, item, device);
             }
         }
         for head in more {
@@ -398,11 +705,16 @@ impl Sync {
         for (device, seq) in forks {
             self.probe_fork(ctx, net, link, device, seq);
         }
-        if !heads.is_empty() {
-            self.send_heads(ctx, link, heads, false);
-        }
         let complete = told.asked.is_empty();
-        send_differences(ctx, link, comparing.round, told);
+        let verdicts = differences_in_parts(round, told);
+        if lacked.is_empty() {
+            verdicts.iter().for_each(|verdict| ctx.send(link, verdict));
+        } else {
+            // That these are all differences is said after the last one.
+            let mut job = DigestJob::new(Source::Feeds(lacked.into_iter()), true);
+            (job.end, job.then) = (false, verdicts);
+            self.add_digest(link, job);
+        }
         if complete {
             ctx.fact(Fact::Compared { link });
         }
@@ -410,15 +722,29 @@ impl Sync {
     }
 }
 
+/// Takes cells of a neighbour. `false`: they are none, or do not follow those before.
+#[cfg(feature = "relay")]
+fn take_cells(ctx: &mut Ctx, link: LinkId, comparing: &mut Comparing, sketch: &Sketch) -> bool {
+    let first = sketch.first as usize;
+    let cells = sketch::decode(&sketch.cells).filter(|_| comparing.cells.len() == first);
+    let Some(cells) = cells.filter(|cells| first + cells.len() <= limits::SKETCH_CELLS_MAX) else {
+        ctx.misbehaved(link, "cells of a sketch that are none");
+        return false;
+    };
+    comparing.theirs = sketch.feeds as usize;
+    comparing.cells.extend(cells);
+    true
+}
+
 #[cfg(not(feature = "relay"))]
 impl Sync {
     #[expect(clippy::unused_self, reason = "relays compare")]
-    pub(super) fn on_sketch(&mut self, _: &mut Ctx, _: &Net, _: &Log, _: Wanting<'_>, _: LinkId, _: &Sketch) {
-    }
+    pub(super) fn on_sketch(&mut self, _: &mut Ctx, _: &Net, _: &Log, _: Wanting<'_>, _: LinkId, _: Sketch) {}
 }
 
 #[cfg(feature = "relay")]
-fn send_differences(ctx: &mut Ctx, link: LinkId, round: u32, mut told: Differences) {
+fn differences_in_parts(round: u32, mut told: Differences) -> Vec<Message> {
+    let mut parts = Vec::new();
     loop {
         let most = limits::DIFFERENCES_PER_MESSAGE_MAX;
         let asked = told.asked.split_off(told.asked.len().min(most));
@@ -428,9 +754,9 @@ fn send_differences(ctx: &mut Ctx, link: LinkId, round: u32, mut told: Differenc
         let end = asked.is_empty() && ahead.is_empty();
         let part = Differences { end, ..told };
         let verdict = Verdict::Differ(part);
-        ctx.send(link, &Message::Compared(Compared { round, verdict }));
+        parts.push(Message::Compared(Compared { round, verdict }));
         if end {
-            return;
+            return parts;
         }
         told = Differences { asked, ahead, end };
     }

@@ -1,11 +1,11 @@
 use ordered::Set;
 use protocol::link::handshake::Side;
 use protocol::messages::{
-    Compared, Differences, Digest, FEED_KEY_LEN, FeedHead, FeedKey, Interests, Message, Sketch, Verdict, Want,
+    Compared, Differences, Digest, FEED_KEY_LEN, FeedKey, Interests, Message, Sketch, Verdict, Want,
 };
 use protocol::{DeviceId, EntryId, VerifiedEntry, limits};
 
-use super::{CELLS_OF_DEVICES, CELLS_OF_RELAYS, Comparing, FEEDS_MIN, send_differences};
+use super::{CELLS_OF_DEVICES, CELLS_OF_RELAYS, Comparing, FEEDS_MIN, PATIENCE, Stage, differences_in_parts};
 use crate::facts::Fact;
 use crate::io::LinkId;
 use crate::kinds::testing::Author;
@@ -57,6 +57,11 @@ impl Peer {
         let Self { node, sync, role } = self;
         let Node { ctx, net, log, .. } = node;
         sync.send_interests(ctx, net, log, Wanting::without_follows(role), link);
+    }
+
+    fn keeps_comparison(&self, link: LinkId) -> bool {
+        let of_link = self.sync.comparisons.links.get(&link);
+        of_link.is_some_and(|of_link| of_link.under_way.is_some() || of_link.deferred.is_some())
     }
 
     fn facts(&mut self) -> Facts {
@@ -208,7 +213,7 @@ fn a_device_tells_what_the_relay_lacks_and_fetches_what_it_has_more_of() {
         heads: vec![lacked],
         end: true,
     };
-    assert_eq!(sent[0], Message::Digest(digest));
+    assert_eq!(sent[1], Message::Digest(digest));
     assert_eq!(wanted(&sent, &behind.device), [(2, 5)]);
     assert_eq!(sent.len(), 2, "{sent:?}");
     assert_eq!(peer.facts().compared, 1);
@@ -229,11 +234,14 @@ fn differences_in_several_messages_are_complete_with_the_last_one() {
         ..Differences::default()
     };
     peer.compared(link, 1, Verdict::Differ(first));
-    let digest = |heads: Vec<FeedHead>, end| [Message::Digest(Digest { heads, end })];
-    assert_eq!(peer.node.sent(link), digest(vec![lacked], false));
+    assert_eq!(peer.node.sent(link), []);
     assert_eq!(peer.facts().compared, 0);
     peer.compared(link, 1, same());
-    assert_eq!(peer.node.sent(link), digest(vec![], true));
+    let digest = Digest {
+        heads: vec![lacked],
+        end: true,
+    };
+    assert_eq!(peer.node.sent(link), [Message::Digest(digest)]);
     assert_eq!(peer.facts().compared, 1);
     assert_eq!(
         peer.sync.compared(&lacked.account),
@@ -479,7 +487,7 @@ fn where_little_is_held_by_both_they_exchange_digests() {
         end: true,
     });
     assert_eq!(peer.node.sent(link), [plain, digest]);
-    assert!(peer.sync.comparisons.take(link, 1).is_none(), "nothing is kept");
+    assert!(!peer.keeps_comparison(link), "nothing is kept");
 }
 
 #[test]
@@ -493,7 +501,9 @@ fn differences_beyond_all_cells_allowed_are_left_to_digests() {
             (DeviceId(id), 1, EntryId(id))
         })
         .collect();
-    let mut comparing = Comparing::new(1, peer.items(link, &feeds));
+    let mut comparing = Comparing::new(1, peer.node.ctx.now.instant, None);
+    comparing.items = peer.items(link, &feeds);
+    comparing.stage = Stage::Waiting;
     comparing.cells = vec![Cell::default(); limits::SKETCH_CELLS_MAX / 2];
     peer.sync.comparisons.put(link, comparing);
     let mut theirs = Sketch {
@@ -504,6 +514,7 @@ fn differences_beyond_all_cells_allowed_are_left_to_digests() {
     };
     theirs.cells = encode(&[Cell::default()]);
     peer.receive(link, Message::Sketch(theirs));
+    peer.settle();
     let sent = peer.node.sent(link);
     let plain = Compared {
         round: 1,
@@ -582,7 +593,8 @@ fn later_cells_of_a_sketch_that_did_not_begin_are_ignored() {
 #[test]
 fn more_cells_than_the_bound_are_misbehaviour_and_are_not_kept() {
     let (mut peer, link, _) = relay(&mut authors(1, 2), 1);
-    let mut comparing = Comparing::new(1, Items::default());
+    let mut comparing = Comparing::new(1, peer.node.ctx.now.instant, None);
+    comparing.stage = Stage::Waiting;
     comparing.cells = vec![Cell::default(); limits::SKETCH_CELLS_MAX];
     peer.sync.comparisons.put(link, comparing);
     let sketch = Sketch {
@@ -594,7 +606,7 @@ fn more_cells_than_the_bound_are_misbehaviour_and_are_not_kept() {
     peer.receive(link, Message::Sketch(sketch));
     assert_eq!(peer.node.sent(link), []);
     assert_eq!(peer.facts().misbehaved, 1);
-    assert!(peer.sync.comparisons.take(link, 1).is_none());
+    assert!(!peer.keeps_comparison(link));
 }
 
 #[test]
@@ -607,6 +619,7 @@ fn made_up_cells_make_the_relay_send_one_digest() {
         cells: [0x11; 20].repeat(limits::SKETCH_CELLS_PER_MESSAGE_MAX),
     };
     peer.receive(link, Message::Sketch(sketch));
+    peer.settle();
     let sent = peer.node.sent(link);
     let [
         Message::Compared(Compared {
@@ -619,7 +632,7 @@ fn made_up_cells_make_the_relay_send_one_digest() {
         panic!("a verdict and a digest: {sent:?}");
     };
     assert_eq!(digest.heads.len(), heads.len());
-    assert!(peer.sync.comparisons.take(link, 1).is_none());
+    assert!(!peer.keeps_comparison(link));
 }
 
 #[test]
@@ -669,7 +682,6 @@ fn a_neighbour_whose_interests_are_unknown_is_not_compared() {
 
 #[test]
 fn many_differences_are_sent_in_parts_of_which_only_the_last_is_the_end() {
-    let (mut peer, link, _) = relay(&mut authors(1, 1), 1);
     let key = |n: usize| -> FeedKey {
         let bytes = n.to_be_bytes();
         bytes[bytes.len() - FEED_KEY_LEN..].try_into().expect("six bytes")
@@ -681,8 +693,7 @@ fn many_differences_are_sent_in_parts_of_which_only_the_last_is_the_end() {
             ahead: (0..ahead).map(|n| (key(n), 1)).collect(),
             end: false,
         };
-        send_differences(&mut peer.node.ctx, link, 3, told.clone());
-        let sent = peer.node.sent(link);
+        let sent = differences_in_parts(3, told.clone());
         assert_eq!(sent.len(), (asked + ahead).div_ceil(most).max(1));
         let mut all = Differences::default();
         for (n, message) in sent.iter().enumerate() {
@@ -700,4 +711,27 @@ fn many_differences_are_sent_in_parts_of_which_only_the_last_is_the_end() {
         }
         assert_eq!(all, told);
     }
+}
+
+#[test]
+fn a_neighbour_that_does_not_send_the_cells_it_was_asked_for_is_not_waited_for() {
+    let (mut peer, link, _, _) = asking();
+    assert!(peer.keeps_comparison(link));
+    peer.node.pass(PATIENCE);
+    peer.on_timer();
+    assert!(!peer.keeps_comparison(link));
+}
+
+#[test]
+fn a_digest_that_ends_while_a_comparison_is_open_is_not_all_the_neighbour_holds() {
+    let (mut peer, link, _) = device();
+    let digest = Digest {
+        heads: vec![],
+        end: true,
+    };
+    peer.receive(link, Message::Digest(digest.clone()));
+    assert_eq!(peer.facts().compared, 0);
+    peer.compared(link, 1, Verdict::Plain);
+    peer.receive(link, Message::Digest(digest));
+    assert_eq!(peer.facts().compared, 1);
 }

@@ -1,7 +1,7 @@
 //! Digests: how far the feeds of common interest are held.
 
-use protocol::messages::{Digest, FeedHead, Message};
-use protocol::{AccountId, DeviceId, limits};
+use protocol::messages::{Digest, FeedHead};
+use protocol::{AccountId, DeviceId};
 
 use crate::ctx::Ctx;
 use crate::facts::Fact;
@@ -11,6 +11,7 @@ use crate::log::feeds::Feed;
 use crate::log::keys::FeedNumber;
 use crate::net::Net;
 
+use super::answers::{DigestJob, LinkAnswers, Source};
 use super::{Sync, Wanting};
 
 /// How far a feed is held, as neighbours may learn it. `None`: they may not learn of it yet.
@@ -61,36 +62,9 @@ impl Sync {
         if net.session(link).is_none() {
             return;
         }
-        let advertised = self.advertised.or_default(link);
-        let mut heads = Vec::new();
-        for account in accounts {
-            for (device, feed) in log.feeds.feeds_of(account) {
-                let Some(head) = head_of(device, feed) else {
-                    continue;
-                };
-                if all || advertised.get(&feed.number) != Some(&head.next_seq) {
-                    advertised.insert(feed.number, head.next_seq);
-                    heads.push(head);
-                }
-            }
-        }
-        // A neighbour that asked hears that there is nothing.
-        if all || !heads.is_empty() {
-            self.send_heads(ctx, link, heads, true);
-        }
-    }
-
-    /// Sends heads in as many messages as it takes; `end`: these are all.
-    pub(super) fn send_heads(&self, ctx: &mut Ctx, link: LinkId, mut heads: Vec<FeedHead>, end: bool) {
-        loop {
-            let rest = heads.split_off(heads.len().min(limits::HEADS_PER_MESSAGE_MAX));
-            let end = end && rest.is_empty();
-            ctx.send(link, &Message::Digest(Digest { heads, end }));
-            if rest.is_empty() {
-                return;
-            }
-            heads = rest;
-        }
+        let accounts: Vec<AccountId> = accounts.to_vec();
+        self.add_digest(link, DigestJob::new(Source::Accounts(accounts.into_iter()), all));
+        self.go_on_soon(ctx, log, link);
     }
 
     /// Compares with one random neighbour.
@@ -103,15 +77,34 @@ impl Sync {
 
     /// Tells a neighbour what changed since the last digest.
     pub(super) fn digest_changes(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, link: LinkId) {
-        let Some(interest) = self.interest(link) else {
+        let is_told = self.answers.get(&link).is_some_and(LinkAnswers::is_busy);
+        if net.session(link).is_none() || is_told || self.comparisons.is_open(link) {
+            // It is being told everything.
             return;
-        };
-        let accounts: Vec<_> = if interest.everything {
-            log.feeds.accounts().collect()
-        } else {
-            interest.matched.iter().copied().collect()
-        };
-        self.send_digest(ctx, net, log, link, &accounts, false);
+        }
+        self.add_digest(link, DigestJob::new(Source::Wanted(None), false));
+        self.go_on_soon(ctx, log, link);
+    }
+
+    /// A digest of a neighbour, or a part of one.
+    pub(super) fn on_digest(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        digest: &Digest,
+    ) {
+        let before = self.fetches.missing_len(link);
+        self.record_heads(ctx, net, log, wanting, link, &digest.heads);
+        let missing = self.fetches.missing_len(link).saturating_sub(before);
+        self.fetches
+            .add_dealt_with(link, digest.heads.len().saturating_sub(missing));
+        self.pump_fetches(ctx, net, log, wanting, link);
+        if digest.end && !self.comparisons.is_open(link) {
+            ctx.fact(Fact::Compared { link });
+        }
     }
 
     /// A neighbour said how far it holds feeds.
@@ -124,11 +117,23 @@ impl Sync {
         link: LinkId,
         heads: &[FeedHead],
     ) {
+        self.record_heads(ctx, net, log, wanting, link, heads);
+        self.pump_fetches(ctx, net, log, wanting, link);
+    }
+
+    fn record_heads(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        heads: &[FeedHead],
+    ) {
         for head in heads {
             self.record_mention(ctx, log, wanting, link, head.account);
             self.record_head(ctx, net, log, wanting, link, *head);
         }
-        self.pump_fetches(ctx, net, log, wanting, link);
     }
 
     /// A neighbour said, or showed, how far it holds an account's feeds. Relays need not know that.

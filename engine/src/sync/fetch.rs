@@ -1,6 +1,8 @@
 //! Fetching what neighbours hold beyond what is held here ([`Message::Want`]), answered in order ([`Message::Entries`]
-//! …, [`Message::RangeEnd`]). A feed is fetched from one neighbour at a time; when that one stalls or goes, the next
-//! one that holds more takes over.
+//! …, [`Message::RangeEnd`]). A feed is fetched from one neighbour; while it does not grow by verified entries, one
+//! more neighbour that holds more of it is asked every [`SLOW`], and a neighbour that goes is replaced.
+//!
+//! Invariant: of a neighbour no more than [`MISSING_MAX`] feeds and [`REQUESTS_MAX`] requests are remembered.
 //!
 //! While too much waits for the disk ([`Ctx::has_room_to_write`]), entries are refused and nothing is asked for; what
 //! neighbours hold is remembered and fetched once there is room.
@@ -9,8 +11,8 @@ use std::time::Duration;
 
 use gossip::broadcast::Route;
 use ordered::Map;
-use protocol::messages::{Entries, FeedHead, Message, Want};
-use protocol::{AccountId, DeviceId, Entry, Instant};
+use protocol::messages::{Entries, FeedHead, HeadCredit, Message, Want};
+use protocol::{AccountId, DeviceId, Entry, Instant, limits};
 
 use crate::ctx::Ctx;
 use crate::facts::{Fact, Source};
@@ -21,10 +23,27 @@ use crate::net::Net;
 
 use super::{Sync, Wanting};
 
-/// Maximum number of requests in progress to one neighbour.
-const REQUESTS_MAX: usize = 64;
-/// A request without progress for this long is given to another neighbour.
+/// Maximum number of requests in progress to one neighbour: on a link with a round trip of 40 ms, 4,800 feeds a second.
+/// With fewer than [`super::serve::WAITING_MAX`], audits and the like find room at the neighbour.
+const REQUESTS_MAX: usize = 192;
+/// Entries requested from one neighbour at once, some 2.5 MB. A longer range is requested alone.
+const REQUESTED_ENTRIES_MAX: u64 = 8_192;
+/// Bytes of a usual entry.
+const ENTRY_BYTES: u64 = 300;
+/// A feed that is fetched and did not grow for this time is requested from a further neighbour too.
+pub(super) const SLOW: Duration = Duration::from_secs(4);
+/// A request is given up if neither its feed nor any other one grew by what its neighbour sent for this time.
 pub(super) const STALLED: Duration = Duration::from_secs(15);
+/// Feeds of which a neighbour holds more that are remembered until they are requested, 72 bytes each. A neighbour that
+/// paces its digests has [`limits::HEADS_WINDOW`] under way, and a comparison finds up to 23,000 more. Policy when
+/// full: the neighbour is asked again later what it holds.
+pub(super) const MISSING_MAX: usize = 3 * limits::HEADS_WINDOW as usize;
+/// A neighbour that named more feeds than are remembered is asked again once no more than this number are left.
+const ASK_AGAIN_BELOW: usize = 1_024;
+/// Minimum interval between two times that a neighbour is asked again.
+const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
+/// Credit for heads is granted in pieces of this number.
+pub(super) const GRANT_HEADS: u32 = limits::HEADS_WINDOW / 4;
 
 /// A request of ours that a neighbour is answering.
 #[derive(Clone, Copy, Debug)]
@@ -33,16 +52,34 @@ pub(crate) struct Request {
     pub(crate) device: DeviceId,
     /// How far the neighbour said it holds the feed.
     pub(crate) next_seq: u64,
+    /// Entries asked for, at most [`REQUESTED_ENTRIES_MAX`].
+    entries: u64,
+    is_second: bool,
     progress: Instant,
+}
+
+/// A neighbour holds a feed further than this peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) account: AccountId,
+    pub(crate) next_seq: u64,
+    /// A request for it was given up before.
+    is_second: bool,
 }
 
 /// What is fetched over one link.
 #[derive(Debug, Default)]
 struct LinkFetches {
     /// Wanted feeds of which the neighbour holds more.
-    missing: Map<DeviceId, FeedHead>,
+    missing: Map<DeviceId, Claim>,
     requests: Map<u32, Request>,
     last_request: u32,
+    /// When a requested feed grew last by what the neighbour sent.
+    progress: Instant,
+    /// Heads dealt with and not granted again yet.
+    heads: u32,
+    /// There was no room for a feed that the neighbour named; when it may be asked again.
+    overflowed: Option<Instant>,
 }
 
 impl LinkFetches {
@@ -50,13 +87,28 @@ impl LinkFetches {
         self.last_request = self.last_request.wrapping_add(1);
         self.last_request
     }
+
+    /// Whether a range of this many entries may be requested now; `most`: entries that may be requested at once.
+    fn has_room(&self, entries: u64, most: u64) -> bool {
+        let requested: u64 = self.requests.values().map(|request| request.entries).sum();
+        self.requests.len() < REQUESTS_MAX && (self.requests.is_empty() || requested + entries <= most)
+    }
 }
 
-/// The feeds in progress, and the link over which each is fetched.
+/// A feed that is being fetched.
+#[derive(Debug)]
+struct Fetching {
+    /// The links over which it was requested.
+    links: Vec<LinkId>,
+    /// When it grew last by requested entries, or a further neighbour was asked.
+    progress: Instant,
+}
+
+/// The feeds in progress, and the links over which each is fetched.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
     links: Map<LinkId, LinkFetches>,
-    feeds: Map<DeviceId, LinkId>,
+    feeds: Map<DeviceId, Fetching>,
     /// Bytes relays sent to this relay in this second.
     repaired: u32,
     /// Something was not fetched, because too much waits for the disk.
@@ -64,12 +116,58 @@ pub(super) struct Fetches {
 }
 
 impl Fetches {
-    /// A neighbour holds more of a wanted feed than is held here. Policy when full: anti-entropy reports it again
-    /// later.
+    /// A neighbour holds more of a wanted feed than is held here.
     pub(super) fn record_missing(&mut self, ctx: &Ctx, link: LinkId, head: FeedHead) {
-        let missing = &mut self.links.or_default(link).missing;
-        if missing.len() < ctx.config.feeds_max || missing.contains_key(&head.device) {
-            missing.insert(head.device, head);
+        let of_link = self.links.or_default(link);
+        let FeedHead {
+            account,
+            device,
+            next_seq,
+            ..
+        } = head;
+        if of_link.missing.len() < MISSING_MAX || of_link.missing.contains_key(&device) {
+            let claim = Claim {
+                account,
+                next_seq,
+                is_second: false,
+            };
+            of_link.missing.insert(device, claim);
+        } else if of_link.overflowed.is_none() {
+            of_link.overflowed = Some(ctx.now.instant + ASK_AGAIN_INTERVAL);
+        }
+    }
+
+    /// Feeds of which a neighbour holds more, and which are not requested.
+    pub(super) fn missing_len(&self, link: LinkId) -> usize {
+        self.links.get(&link).map_or(0, |of_link| of_link.missing.len())
+    }
+
+    /// A neighbour sent heads of which nothing is to be remembered.
+    pub(super) fn add_dealt_with(&mut self, link: LinkId, heads: usize) {
+        let of_link = self.links.or_default(link);
+        of_link.heads = of_link.heads.saturating_add(heads as u32);
+    }
+
+    /// A requested feed grew by what the neighbour sent.
+    fn on_progress(&mut self, link: LinkId, request: u32, device: &DeviceId, now: Instant) {
+        if let Some(of_link) = self.links.get_mut(&link) {
+            of_link.progress = now;
+            if let Some(request) = of_link.requests.get_mut(&request) {
+                request.progress = now;
+            }
+        }
+        if let Some(fetching) = self.feeds.get_mut(device) {
+            fetching.progress = now;
+        }
+    }
+
+    /// Takes a request off the feed that it fetches.
+    fn end_request(&mut self, link: LinkId, device: &DeviceId) {
+        if let Some(fetching) = self.feeds.get_mut(device) {
+            fetching.links.retain(|of| *of != link);
+            if fetching.links.is_empty() {
+                self.feeds.remove(device);
+            }
         }
     }
 }
@@ -81,7 +179,7 @@ impl Sync {
     }
 
     /// Feeds of which a neighbour holds more, as far as that is not asked for.
-    pub(crate) fn missing(&self, link: LinkId) -> impl Iterator<Item = (&DeviceId, &FeedHead)> {
+    pub(crate) fn missing(&self, link: LinkId) -> impl Iterator<Item = (&DeviceId, &Claim)> {
         let link = self.fetches.links.get(&link);
         link.into_iter().flat_map(|link| link.missing.iter())
     }
@@ -143,30 +241,56 @@ impl Sync {
             // Goes on with the next second.
             return;
         }
+        let now = ctx.now.instant;
+        let most = match net.session(link) {
+            // What is under way must not exceed by far what relays may send in a second.
+            Some(session) if session.relay && wanting.serves_others() => {
+                REQUESTED_ENTRIES_MAX.min(u64::from(ctx.config.repair_bytes_per_s) / ENTRY_BYTES)
+            }
+            _ => REQUESTED_ENTRIES_MAX,
+        };
         let Fetches { links, feeds, .. } = &mut self.fetches;
         let Some(of_link) = links.get_mut(&link) else {
             return;
         };
         let mut done = Vec::new();
-        for (device, head) in &of_link.missing {
+        for (device, claim) in &of_link.missing {
             if of_link.requests.len() >= REQUESTS_MAX {
                 break;
             }
             let held = log.feeds.get(device).map_or(0, |feed| feed.next_seq);
-            if held < head.next_seq {
-                if feeds.contains_key(device) {
+            if held < claim.next_seq {
+                let fetching = feeds.get(device);
+                let is_fetched = |fetching: &Fetching| {
+                    fetching.links.contains(&link) || now.since(fetching.progress) < SLOW
+                };
+                if fetching.is_some_and(is_fetched) {
                     continue;
                 }
-                feeds.insert(*device, link);
+                let entries = (claim.next_seq - held).min(REQUESTED_ENTRIES_MAX);
+                if !of_link.has_room(entries, most) {
+                    break;
+                }
+                let fetching = feeds.or_insert_with(*device, || Fetching {
+                    links: Vec::new(),
+                    progress: now,
+                });
+                fetching.links.push(link);
+                fetching.progress = now;
+                if of_link.requests.is_empty() {
+                    of_link.progress = now;
+                }
                 of_link.last_request = of_link.last_request.wrapping_add(1);
                 let request = of_link.last_request;
                 of_link.requests.insert(
                     request,
                     Request {
-                        account: head.account,
+                        account: claim.account,
                         device: *device,
-                        next_seq: head.next_seq,
-                        progress: ctx.now.instant,
+                        next_seq: claim.next_seq,
+                        entries,
+                        is_second: claim.is_second,
+                        progress: now,
                     },
                 );
                 ctx.send(
@@ -175,17 +299,53 @@ impl Sync {
                         request,
                         device: *device,
                         from: held,
-                        to: head.next_seq,
+                        to: claim.next_seq,
                     }),
                 );
             }
-            done.push((*device, head.next_seq));
+            done.push((*device, claim.next_seq));
+        }
+        of_link.heads = of_link.heads.saturating_add(done.len() as u32);
+        if of_link.heads >= GRANT_HEADS {
+            let heads = core::mem::take(&mut of_link.heads);
+            if net.session(link).is_some_and(|session| session.paces_digests) {
+                ctx.send(link, &Message::HeadCredit(HeadCredit { heads }));
+            }
         }
         for (device, next_seq) in done {
-            of_link.missing.remove(&device);
+            if let Some(of_link) = self.fetches.links.get_mut(&link) {
+                of_link.missing.remove(&device);
+            }
             // It said so before the feed was known here.
             Self::record_peer_has(ctx, wanting, link, device, next_seq);
         }
+    }
+
+    /// The neighbours that named more feeds than were remembered, and are to be asked again what they hold.
+    #[cfg(feature = "relay")]
+    pub(crate) fn links_to_ask_again(&mut self, now: Instant) -> Vec<LinkId> {
+        let due = |of_link: &LinkFetches| {
+            of_link.missing.len() <= ASK_AGAIN_BELOW && of_link.overflowed.is_some_and(|at| now >= at)
+        };
+        let mut links = Vec::new();
+        for (link, of_link) in self.fetches.links.iter_mut() {
+            if due(of_link) {
+                of_link.overflowed = None;
+                links.push(*link);
+            }
+        }
+        links
+    }
+
+    /// How many those of [`Self::missing`] are.
+    pub(crate) fn missing_len(&self, link: LinkId) -> usize {
+        self.fetches.missing_len(link)
+    }
+
+    /// Whether a neighbour named more feeds than were remembered.
+    pub(crate) fn overflowed(&self, link: LinkId) -> bool {
+        let of_link = self.fetches.links.get(&link);
+        of_link.is_some_and(|of_link| of_link.overflowed.is_some())
     }
 
     /// A link ended: what was fetched over it is fetched from others.
@@ -201,10 +361,10 @@ impl Sync {
             return;
         };
         for request in of_link.requests.values() {
-            self.fetches.feeds.remove(&request.device);
+            self.fetches.end_request(link, &request.device);
         }
         for request in of_link.requests.values() {
-            self.pump_other_fetches(ctx, net, log, wanting, request.device);
+            self.pump_other_fetches(ctx, net, log, wanting, request.device, None);
         }
     }
 
@@ -215,17 +375,19 @@ impl Sync {
         log: &Log,
         wanting: Wanting<'_>,
         device: DeviceId,
+        except: Option<LinkId>,
     ) {
         let links = self.fetches.links.iter();
-        let others = links.filter(|(_, of_link)| of_link.missing.contains_key(&device));
+        let others =
+            links.filter(|(link, of_link)| Some(**link) != except && of_link.missing.contains_key(&device));
         let others: Vec<LinkId> = others.map(|(link, _)| *link).collect();
         for other in others {
             self.pump_fetches(ctx, net, log, wanting, other);
         }
     }
 
-    /// Once a second: requests that stalled go to other neighbours.
-    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
+    /// Once a second: feeds that do not grow are requested from further neighbours.
+    pub(super) fn fetch_on_timer(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
         let most = ctx.config.repair_bytes_per_s;
         let waited = wanting.serves_others() && self.fetches.repaired >= most;
         self.fetches.repaired = self.fetches.repaired.saturating_sub(most);
@@ -236,19 +398,48 @@ impl Sync {
             }
         }
         let now = ctx.now.instant;
+        let Fetches { links, feeds, .. } = &mut self.fetches;
+        let mut waiting: Vec<DeviceId> = Vec::new();
+        let slow = feeds
+            .iter()
+            .filter(|(_, fetching)| now.since(fetching.progress) >= SLOW);
+        waiting.extend(slow.map(|(device, _)| *device));
         let mut stalled = Vec::new();
-        for of_link in self.fetches.links.values_mut() {
-            of_link.requests.retain(|_, request| {
+        for (link, of_link) in links.iter_mut() {
+            if now.since(of_link.progress) < STALLED {
+                continue;
+            }
+            let LinkFetches {
+                requests, missing, ..
+            } = of_link;
+            requests.retain(|_, request| {
                 let keep = now.since(request.progress) < STALLED;
                 if !keep {
-                    stalled.push(request.device);
+                    stalled.push((*link, request.device));
+                    // A neighbour that was too busy gets one more chance.
+                    if !request.is_second {
+                        let claim = Claim {
+                            account: request.account,
+                            next_seq: request.next_seq,
+                            is_second: true,
+                        };
+                        missing.insert(request.device, claim);
+                    }
                 }
                 keep
             });
         }
-        for device in stalled {
-            self.fetches.feeds.remove(&device);
-            self.pump_other_fetches(ctx, net, log, wanting, device);
+        for (link, device) in &stalled {
+            self.fetches.end_request(*link, device);
+        }
+        for device in waiting {
+            self.pump_other_fetches(ctx, net, log, wanting, device, None);
+        }
+        for (link, device) in &stalled {
+            self.pump_other_fetches(ctx, net, log, wanting, *device, Some(*link));
+        }
+        for (link, _) in stalled {
+            self.pump_fetches(ctx, net, log, wanting, link);
         }
     }
 
@@ -264,10 +455,11 @@ impl Sync {
         len: usize,
     ) {
         ctx.consume(link, len);
-        let of_link = self.fetches.links.get_mut(&link);
-        if let Some(request) = of_link.and_then(|of_link| of_link.requests.get_mut(&entries.request)) {
-            request.progress = ctx.now.instant;
-        }
+        let of_link = self.fetches.links.get(&link);
+        let request = of_link.and_then(|of_link| of_link.requests.get(&entries.request));
+        let requested = request.map(|request| request.device);
+        let length = |log: &Log| log.feeds.get(&requested?).map(|feed| feed.next_seq);
+        let (number, before) = (entries.request, length(log));
         if net.session(link).is_some_and(|session| session.relay) {
             self.fetches.repaired = self.fetches.repaired.saturating_add(len as u32);
         }
@@ -276,6 +468,9 @@ impl Sync {
             if let Err(reason) = self.ingest(ctx, net, log, wanting, link, entry, None) {
                 return ctx.misbehaved(link, reason);
             }
+        }
+        if let Some(device) = requested.filter(|_| length(log) > before) {
+            self.fetches.on_progress(link, number, &device, ctx.now.instant);
         }
         if log.feeds.entries() > held {
             ctx.fact(Fact::Helped { link, entries: true });
@@ -294,9 +489,9 @@ impl Sync {
     ) {
         let of_link = self.fetches.links.get_mut(&link);
         if let Some(request) = of_link.and_then(|of_link| of_link.requests.remove(&request)) {
-            self.fetches.feeds.remove(&request.device);
+            self.fetches.end_request(link, &request.device);
             self.pump_fetches(ctx, net, log, wanting, link);
-            self.pump_other_fetches(ctx, net, log, wanting, request.device);
+            self.pump_other_fetches(ctx, net, log, wanting, request.device, None);
         }
     }
 

@@ -54,9 +54,6 @@ pub(crate) trait Interest {
     /// The accounts a person's device wants; for a relay none.
     fn wanted(&self, scope: &Scope<'_>) -> Set<AccountId>;
 
-    /// Of the accounts held here, those that the assignment gives a neighbouring relay.
-    fn assigned_to(&self, scope: &Scope<'_>, peer: &PeerId) -> Vec<AccountId>;
-
     /// Whether the assignment gives the account to `peer`.
     fn is_replica(&self, scope: &Scope<'_>, account: &AccountId, peer: &PeerId) -> bool;
 

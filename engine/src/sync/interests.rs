@@ -13,12 +13,13 @@ use crate::io::LinkId;
 use crate::log::Log;
 use crate::net::Net;
 
+use super::answers::{Answer, Asked};
 use super::{Sync, Wanting};
 
 /// Interests remembered of one neighbour. Policy when full: the link is closed.
 pub(crate) const INTERESTS_MAX: usize = 65_536;
 /// Accounts a device may name to a relay. Policy when full: further ones are not looked for.
-const NAMED_MAX: usize = 8_192;
+pub(super) const NAMED_MAX: usize = 8_192;
 /// A relay is not asked whether it remembers fewer interests than this.
 pub(crate) const RESUME_MIN: usize = 64;
 
@@ -146,9 +147,12 @@ impl Sync {
         }
         let interest = self.interests.or_default(link);
         interest.sketches = sketch;
+        self.comparisons.expect(link, sketch);
+        let heard = self.interests.get(&link).is_some_and(|interest| interest.heard);
         // A device compares what it has said; a relay compares what the other wants.
-        if sketch && (interest.heard || !wanting.serves_others()) {
+        if sketch && (heard || !wanting.serves_others()) {
             self.send_sketch(ctx, net, log, wanting, link);
+            self.work(ctx, net, log, wanting);
         }
     }
 
@@ -209,7 +213,6 @@ impl Sync {
             interest.hearing = true;
             interest.awaits_sketch = interests.sketch;
         }
-        // What both compare by sketch needs no digest.
         let (by_own_sketch, by_theirs) = (interest.hearing && interest.sketches, interest.awaits_sketch);
         let heard_all = interest.hearing && !interests.more;
         if heard_all {
@@ -225,53 +228,32 @@ impl Sync {
         }
         interest.salted.extend(added.iter().copied());
         interest.salted.retain(|salted| !removed.contains(salted));
-        let salted = |account: &AccountId| SaltedAccount::new(&session.salt, account);
-        if !removed.is_empty() {
-            interest
-                .matched
-                .retain(|account| !removed.contains(&salted(account)));
-            interest
-                .named
-                .retain(|account| !removed.contains(&salted(account)));
-        }
-        let mut fresh: Vec<AccountId> = if interests.everything {
-            log.feeds.accounts().collect()
-        } else {
-            let wanted = |account: &AccountId| !added.is_empty() && added.contains(&salted(account));
-            log.feeds.accounts().filter(wanted).collect()
+        let named = match wanting.serves_others() {
+            true => self.on_named(ctx, log, link, take(&mut interests.named)),
+            false => Vec::new(),
         };
-        if assigned {
-            let theirs = wanting.role.assigned_to(&wanting.scope(log), &session.peer);
-            fresh.extend(theirs);
+        let answer = match (by_own_sketch, by_theirs) {
+            // What both compare by sketch needs no digest.
+            (true, _) => Answer::Beside,
+            (false, true) => Answer::BySketch,
+            (false, false) => Answer::ByDigest,
+        };
+        let answers = self.answers.or_default(link);
+        answers.ask(Asked {
+            reset: interests.reset,
+            everything: interests.everything,
+            assigned,
+            added,
+            removed,
+            named,
+            answer,
+            sketch: by_own_sketch && heard_all,
+        });
+        if answers.removed_len() > 2 * INTERESTS_MAX {
+            return ctx.misbehaved(link, "too many interests");
         }
-        if wanting.serves_others() {
-            let named = take(&mut interests.named);
-            fresh.extend(self.on_named(ctx, log, link, named));
-        }
-        let interest = self.interests.or_default(link);
-        if !interest.everything {
-            interest.matched.extend(fresh.iter().copied());
-        }
-        if by_own_sketch {
-            // A device's sketch covers what it wants; the neighbour may want more of what is held here.
-            let beside = |account: &&AccountId| !wanting.serves_others() && !wanting.wants(log, account);
-            let beside: Vec<_> = fresh.iter().filter(beside).copied().collect();
-            if !beside.is_empty() {
-                self.send_digest(ctx, net, log, link, &beside, true);
-            }
-            if heard_all && wanting.serves_others() {
-                self.send_sketch(ctx, net, log, wanting, link);
-            }
-        } else if !by_theirs {
-            // The neighbour may have forgotten what was advertised of these accounts: advertise it again.
-            self.send_digest(ctx, net, log, link, &fresh, true);
-        }
-        for account in fresh {
-            self.send_forks(ctx, log, link, &account);
-            if session.account == Some(account) {
-                self.confirm_held(ctx, log, link, &account);
-            }
-        }
+        self.work.begin(link);
+        self.work(ctx, net, log, wanting);
     }
 
     /// Puts in what a device wanted when it was linked last, if that is what it says. `None`: it must say all.

@@ -1,11 +1,13 @@
 //! Exchanging entries with neighbours: who wants whose feeds ([`interests`]), who holds how much ([`digest`],
 //! [`compare`]), fetching what is missing ([`fetch`]), serving what others miss ([`serve`]), pushing what is new
-//! ([`spread`]) and confirming what is durable ([`receipts`]).
+//! ([`spread`]) and confirming what is durable ([`receipts`]). What takes long with many feeds is done in pieces
+//! ([`work`]): [`answers`] and [`compare`].
 //!
 //! Each part keeps its own state of a link; [`Sync::on_session_down`] drops all of it. A channel is reliable, so what
 //! was advertised on a link is remembered for as long as the link lives, and anti-entropy sends only what changed
 //! since.
 
+mod answers;
 pub(crate) mod compare;
 pub(crate) mod digest;
 pub(crate) mod fetch;
@@ -15,6 +17,7 @@ pub(crate) mod receipts;
 pub(crate) mod serve;
 pub(crate) mod sketch;
 pub(crate) mod spread;
+mod work;
 
 #[cfg(test)]
 mod testing;
@@ -23,7 +26,7 @@ mod tests;
 
 use ordered::Map;
 use protocol::messages::{FeedHead, Message, Push};
-use protocol::{AccountId, Timestamp};
+use protocol::{AccountId, DeviceId, Instant, Timestamp, limits};
 
 use crate::ctx::Ctx;
 use crate::facts::{Ended, Fact};
@@ -32,6 +35,7 @@ use crate::log::Log;
 use crate::log::keys::FeedNumber;
 use crate::net::Net;
 
+use answers::LinkAnswers;
 use compare::Comparisons;
 use fetch::Fetches;
 pub(crate) use interest::{FollowList, Interest, Scope, Summary, Wanting};
@@ -39,6 +43,7 @@ pub(crate) use interests::PeerInterest;
 pub(crate) use interests::Remembered;
 use serve::Serving;
 use spread::Spread;
+use work::{Turn, Work};
 
 /// See the module.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ pub(crate) struct Sync {
     advertised: Map<LinkId, Map<FeedNumber, u64>>,
     fetches: Fetches,
     serving: Serving,
+    answers: Map<LinkId, LinkAnswers>,
+    work: Work,
     comparisons: Comparisons,
     pub(crate) spread: Spread,
     /// When a neighbour last said how far it holds the feeds of an account wanted here.
@@ -63,6 +70,8 @@ impl Sync {
             advertised: Map::new(),
             fetches: Fetches::default(),
             serving: Serving::default(),
+            answers: Map::new(),
+            work: Work::new(),
             comparisons: Comparisons::default(),
             spread: Spread::new(),
             compared: Map::new(),
@@ -100,6 +109,8 @@ impl Sync {
         self.advertised.remove(&link);
         self.serving.forget(link);
         self.comparisons.forget(link);
+        self.answers.remove(&link);
+        self.work.end(link);
         self.release_fetches(ctx, net, log, wanting, link);
         self.interests.remove(&link).unwrap_or_default()
     }
@@ -134,13 +145,14 @@ impl Sync {
             ctx.fact(Fact::Helped { link, entries: false });
         }
         match message {
-            Message::Digest(digest) => {
-                self.on_heads(ctx, net, log, wanting, link, &digest.heads);
-                if digest.end {
-                    ctx.fact(Fact::Compared { link });
+            Message::Digest(digest) => self.on_digest(ctx, net, log, wanting, link, &digest),
+            Message::HeadCredit(credit) => {
+                if self.answers.or_default(link).grant(credit.heads) {
+                    self.work.begin(link);
+                    self.work(ctx, net, log, wanting);
                 }
             }
-            Message::Sketch(sketch) => self.on_sketch(ctx, net, log, wanting, link, &sketch),
+            Message::Sketch(sketch) => self.on_sketch(ctx, net, log, wanting, link, sketch),
             Message::Compared(compared) => self.on_verdict(ctx, net, log, wanting, link, compared),
             Message::Announce(announcements) => {
                 self.on_announce(ctx, net, log, wanting, link, &announcements);
@@ -154,6 +166,9 @@ impl Sync {
                 self.pump_serving(ctx, log, link);
             }
             Message::ForkProof(proof) => {
+                self.fetches
+                    .add_dealt_with(link, limits::FORK_PROOF_HEADS as usize);
+                self.pump_fetches(ctx, net, log, wanting, link);
                 if wanting.wants(log, &proof.one.header.account) {
                     log.on_fork_proof(ctx, link, proof);
                 }
@@ -163,6 +178,43 @@ impl Sync {
             other => return Some(other),
         }
         None
+    }
+
+    /// Goes on with long work, as far as it may be done now.
+    pub(crate) fn work(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
+        self.work.refill(ctx.now.instant);
+        while let Some((link, units)) = self.work.next_turn() {
+            self.work.end(link);
+            let mut turn = Turn::new(units);
+            let compares = self.go_on_comparing(ctx, net, log, wanting, link, &mut turn);
+            let answers = self.go_on_answering(ctx, net, log, wanting, link, &mut turn);
+            self.work.spend(turn.used().max(1));
+            if compares || answers {
+                self.work.begin(link);
+            }
+        }
+    }
+
+    /// When there is long work to go on with.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.work.deadline()
+    }
+
+    /// Once a second.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
+        self.fetch_on_timer(ctx, net, log, wanting);
+        for link in self.comparisons.on_timer(ctx.now.instant) {
+            self.work.begin(link);
+        }
+        for (link, answers) in self.answers.iter_mut() {
+            // A peer that does not grant credit for heads is sent a window a second.
+            if net.session(*link).is_some_and(|session| !session.paces_digests) {
+                answers.grant(limits::HEADS_WINDOW);
+            }
+            if answers.is_busy() {
+                self.work.begin(*link);
+            }
+        }
     }
 
     /// A new entry, pushed along a tree.
@@ -183,17 +235,13 @@ impl Sync {
         }
     }
 
-    /// Sends a neighbour the proofs that feeds of an account are forked.
-    pub(crate) fn send_forks(&self, ctx: &mut Ctx, log: &Log, link: LinkId, account: &AccountId) {
-        for proof in log.forks_of(account) {
-            ctx.send(link, &Message::ForkProof(proof.clone()));
-        }
-    }
-
     /// A feed of the account turned out to be forked: neighbours that want it learn of it.
-    pub(crate) fn on_forked(&self, ctx: &mut Ctx, log: &Log, account: &AccountId) {
+    pub(crate) fn on_forked(&self, ctx: &mut Ctx, log: &Log, account: &AccountId, device: &DeviceId) {
+        let Some(proof) = log.forks.get(device) else {
+            return;
+        };
         for link in self.links_wanting(account) {
-            self.send_forks(ctx, log, link, account);
+            ctx.send(link, &Message::ForkProof(proof.clone()));
         }
     }
 

@@ -61,6 +61,17 @@ impl Item {
     pub(crate) fn next_seq(&self) -> u64 {
         self.value >> HEAD_BITS
     }
+
+    /// Adds the feed to those of these cells that it falls into. The first one has the number `from`.
+    pub(crate) fn add_to(&self, cells: &mut [Cell], from: usize) {
+        let sum = Cell::of(self.key, self.value);
+        let to = from + cells.len();
+        for at in Places::new(self.key).take_while(|at| *at < to) {
+            if let Some(cell) = at.checked_sub(from).and_then(|at| cells.get_mut(at)) {
+                cell.add(&sum);
+            }
+        }
+    }
 }
 
 fn key(salt: &[u8; 32], device: &DeviceId) -> u64 {
@@ -123,38 +134,39 @@ pub(crate) fn encode(cells: &[Cell]) -> Vec<u8> {
     bytes
 }
 
-/// All feeds that are compared; on relays in the order of their keys.
+/// All feeds that are compared.
 #[derive(Debug, Default)]
 pub(crate) struct Items(Vec<Item>);
 
 impl Items {
+    #[cfg(test)]
     pub(crate) fn new(items: Vec<Item>) -> Self {
-        let mut items = items;
-        // Relays look them up by key; browsers only add them up.
-        if cfg!(feature = "relay") {
-            items.sort_unstable_by_key(|item| item.key);
-        }
         Self(items)
+    }
+
+    pub(crate) fn push(&mut self, item: Item) {
+        self.0.push(item);
     }
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
+    pub(crate) fn get(&self, at: usize) -> Option<Item> {
+        self.0.get(at).copied()
+    }
+
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Item> {
         self.0.iter()
     }
 
     /// The cells from number `from` up to, not including, `to`.
+    #[cfg(test)]
     pub(crate) fn cells(&self, from: usize, to: usize) -> Vec<Cell> {
         let mut cells = vec![Cell::default(); to.saturating_sub(from)];
         for item in &self.0 {
-            let sum = Cell::of(item.key, item.value);
-            for at in Places::new(item.key).take_while(|at| *at < to) {
-                if let Some(cell) = at.checked_sub(from).and_then(|at| cells.get_mut(at)) {
-                    cell.add(&sum);
-                }
-            }
+            item.add_to(&mut cells, from);
         }
         cells
     }
@@ -218,7 +230,9 @@ fn times(a: u64, b: u64) -> u64 {
 mod solve {
     use protocol::messages::{FeedKey, SKETCH_CELL_LEN};
 
-    use super::{Cell, HEAD_BITS, Item, Items, PRIME, Places, check, short, times};
+    #[cfg(test)]
+    use super::Items;
+    use super::{Cell, HEAD_BITS, Item, PRIME, Places, check, short, times};
 
     /// A feed that both ends have differently.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,51 +269,137 @@ mod solve {
         cells.iter().map(cell).collect()
     }
 
-    impl Items {
-        /// What the sender of the first cells of its feeds has differently.
-        pub(crate) fn differences(&self, theirs: &[Cell]) -> Result<Vec<Difference>, TooFew> {
+    /// A difference as the cells tell it.
+    #[derive(Clone, Copy, Debug)]
+    struct Found {
+        key: u64,
+        change: i128,
+        ours: Option<Item>,
+    }
+
+    impl Found {
+        fn difference(&self) -> Option<Difference> {
+            let value = self.ours.map_or(0, |item| i128::from(item.value)) + self.change;
+            let theirs = u64::try_from(value).ok().filter(|value| *value < PRIME)? >> HEAD_BITS;
+            // A feed that the other end holds has at least one entry.
+            (theirs > 0 || (value == 0 && self.ours.is_some())).then_some(Difference {
+                key: short(self.key),
+                theirs,
+                ours: self.ours,
+            })
+        }
+    }
+
+    /// Finds the differences between two ends in their cells, step by step.
+    #[derive(Debug)]
+    pub(crate) struct Solving {
+        cells: Vec<Cell>,
+        open: Vec<u32>,
+        found: Vec<Found>,
+        guess: TooFew,
+    }
+
+    /// The differences the cells tell. Which feeds of this end they concern is looked up.
+    #[derive(Debug)]
+    pub(crate) struct Solved {
+        /// In the order of their keys.
+        found: Vec<Found>,
+        guess: TooFew,
+    }
+
+    impl Solving {
+        /// `theirs` and `ours`: as many cells of the feeds of both ends, from the first one on.
+        pub(crate) fn new(theirs: &[Cell], ours: &[Cell]) -> Self {
             let mut cells = theirs.to_vec();
-            for (cell, own) in cells.iter_mut().zip(self.cells(0, theirs.len())) {
-                cell.sub(&own);
+            for (cell, own) in cells.iter_mut().zip(ours) {
+                cell.sub(own);
             }
             let guess = TooFew {
                 enough: enough(&cells),
             };
-            let mut found = Vec::new();
-            let mut open: Vec<usize> = (0..cells.len()).rev().collect();
-            while let Some(at) = open.pop() {
-                let Some((key, change)) = alone(&cells[at], at) else {
-                    continue;
-                };
-                // Each difference empties one cell for good; a sender that makes up cells gains no more work than that.
-                if found.len() > cells.len() {
-                    return Err(guess);
-                }
-                found.push(self.difference(key, change).ok_or(guess)?);
-                let sum = cells[at];
-                for place in Places::new(key).take_while(|place| *place < theirs.len()) {
-                    cells[place].sub(&sum);
-                    open.push(place);
-                }
-            }
-            if cells.iter().all(|cell| *cell == Cell::default()) {
-                Ok(found)
-            } else {
-                Err(guess)
+            let open = (0..cells.len() as u32).rev().collect();
+            Self {
+                cells,
+                open,
+                found: Vec::new(),
+                guess,
             }
         }
 
-        fn difference(&self, key: u64, change: i128) -> Option<Difference> {
-            let at = self.0.binary_search_by_key(&key, |item| item.key);
-            let ours = at.ok().map(|at| self.0[at]);
-            let value = ours.map_or(0, |item| i128::from(item.value)) + change;
-            let theirs = u64::try_from(value).ok().filter(|value| *value < PRIME)? >> HEAD_BITS;
-            // A feed that the other end holds has at least one entry.
-            (theirs > 0 || (value == 0 && ours.is_some())).then_some(Difference {
-                key: short(key),
-                theirs,
-                ours,
-            })
+        /// Looks at the next cell. `true`: it was the last one, or the cells tell nothing.
+        pub(crate) fn step(&mut self) -> bool {
+            let Some(at) = self.open.pop().map(|at| at as usize) else {
+                return true;
+            };
+            let Some((key, change)) = alone(&self.cells[at], at) else {
+                return self.open.is_empty();
+            };
+            // Each difference empties one cell for good; a sender that makes up cells gains no more work than that.
+            if self.found.len() > self.cells.len() {
+                self.open.clear();
+                return true;
+            }
+            let ours = None;
+            self.found.push(Found { key, change, ours });
+            let sum = self.cells[at];
+            let len = self.cells.len();
+            for place in Places::new(key).take_while(|place| *place < len) {
+                self.cells[place].sub(&sum);
+                self.open.push(place as u32);
+            }
+            false
+        }
+
+        /// After the last step.
+        pub(crate) fn end(self) -> Result<Solved, TooFew> {
+            let Self {
+                cells,
+                mut found,
+                guess,
+                ..
+            } = self;
+            found.sort_unstable_by_key(|found| found.key);
+            let twice = found.windows(2).any(|pair| pair[0].key == pair[1].key);
+            if twice || cells.iter().any(|cell| *cell != Cell::default()) {
+                return Err(guess);
+            }
+            Ok(Solved { found, guess })
+        }
+    }
+
+    impl Solved {
+        /// Whether a feed of this end differs at the other one.
+        pub(crate) fn contains(&self, item: &Item) -> bool {
+            self.place_of(item).is_some()
+        }
+
+        fn place_of(&self, item: &Item) -> Option<usize> {
+            self.found.binary_search_by_key(&item.key, |found| found.key).ok()
+        }
+
+        /// Records a feed of this end.
+        pub(crate) fn look_up(&mut self, item: &Item) {
+            if let Some(at) = self.place_of(item) {
+                self.found[at].ours = Some(*item);
+            }
+        }
+
+        /// What the other end has differently, once all feeds of this end were looked up.
+        pub(crate) fn differences(&self) -> Result<Vec<Difference>, TooFew> {
+            let differences = self.found.iter().map(Found::difference);
+            differences.collect::<Option<_>>().ok_or(self.guess)
+        }
+    }
+
+    #[cfg(test)]
+    impl Items {
+        /// What the sender of the first cells of its feeds has differently.
+        pub(crate) fn differences(&self, theirs: &[Cell]) -> Result<Vec<Difference>, TooFew> {
+            let mut solving = Solving::new(theirs, &self.cells(0, theirs.len()));
+            while !solving.step() {}
+            let mut solved = solving.end()?;
+            self.iter().for_each(|item| solved.look_up(item));
+            solved.differences()
         }
     }
 
@@ -334,21 +434,22 @@ mod solve {
         power
     }
 
+    /// Cells by which the number of those that are enough is judged: more make it hardly more exact.
+    const SAMPLE: usize = 512;
+
     /// How many cells should do, judged by how many of the later half hold no difference: with d differences, cell i
     /// holds none by a chance of (1 − 1 / (1 + i/2))^d.
     fn enough(cells: &[Cell]) -> usize {
         let half = cells.len() / 2;
-        let empty = cells[half..]
-            .iter()
-            .filter(|cell| **cell == Cell::default())
-            .count();
+        let sample = || (half..cells.len()).step_by(((cells.len() - half) / SAMPLE).max(1));
+        let empty = sample().filter(|at| cells[*at] == Cell::default()).count();
         let most = cells.len().saturating_mul(4);
         if empty == 0 {
             return most;
         }
         let expected = |differences: u32| -> f64 {
             let chance = |at: usize| 1.0 - 2.0 / (at as f64 + 2.0);
-            (half..cells.len()).map(|at| power(chance(at), differences)).sum()
+            sample().map(|at| power(chance(at), differences)).sum()
         };
         let (mut low, mut high) = (0, 4 * cells.len() as u32);
         while low < high {
@@ -378,7 +479,7 @@ mod solve {
 }
 
 #[cfg(feature = "relay")]
-pub(crate) use solve::{Difference, decode};
+pub(crate) use solve::{Difference, Solved, Solving, TooFew, decode};
 
 #[cfg(all(test, feature = "relay"))]
 #[path = "sketch_tests.rs"]

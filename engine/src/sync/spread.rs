@@ -27,6 +27,10 @@ const CONFIG: broadcast::Config = broadcast::Config {
 };
 /// A feed of which a neighbour has this many entries more is fetched at once: they are not on their way along a tree.
 const BEHIND: u64 = 4;
+/// Announced feeds of a neighbour that are remembered until they arrive along a tree, 140 bytes each; as many as the
+/// trees wait for of one neighbour. Policy when full: those that are not awaited any more are forgotten, and further
+/// feeds are fetched at once.
+const ANNOUNCED_MAX: usize = 1_024;
 /// Bytes of a push beside its entry: its tag, hops and tree. Exact: the neighbour grants again what arrived, and what
 /// is charged beyond that would never come back.
 const PUSH_OVERHEAD_BYTES: usize = 3;
@@ -289,6 +293,7 @@ impl Sync {
     /// Once per input: pumps the trees and fetches what did not arrive along them.
     pub(crate) fn pump(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
         self.pump_broadcast(ctx, net, log, None);
+        self.work(ctx, net, log, wanting);
         for (link, head) in core::mem::take(&mut self.overdue) {
             self.record_head(ctx, net, log, wanting, link, head);
             self.pump_fetches(ctx, net, log, wanting, link);
@@ -339,6 +344,11 @@ impl Sync {
     ) {
         let mut behind = Vec::new();
         let mut awaited = Vec::new();
+        let remembered = self.spread.announced.or_default(link);
+        if remembered.len() >= ANNOUNCED_MAX {
+            let broadcast = &self.spread.broadcast;
+            remembered.retain(|device, _| broadcast.waits_for(device));
+        }
         for announced in &announcements.items {
             let head = announced.head;
             Self::record_peer_has(ctx, wanting, link, head.device, head.next_seq);
@@ -348,14 +358,15 @@ impl Sync {
             let feed = log.feeds.get(&head.device);
             let held = feed.map_or(0, |feed| feed.next_seq);
             let broken = feed.is_some_and(|feed| feed.forked.is_some() || held >= feed.limit());
-            if broken || head.next_seq <= held || feed.is_none() || head.next_seq - held > BEHIND {
+            let is_full = remembered.len() >= ANNOUNCED_MAX;
+            let behind_by_much = feed.is_none() || head.next_seq.saturating_sub(held) > BEHIND;
+            if broken || is_full || head.next_seq <= held || behind_by_much {
                 behind.push(head);
                 if head.next_seq > held {
                     continue;
                 }
             } else {
-                let announced = self.spread.announced.or_default(link);
-                announced.insert(head.device, head);
+                remembered.insert(head.device, head);
             }
             awaited.push(broadcast::Announcement {
                 item: Item {

@@ -1,5 +1,7 @@
 //! For tests of the exchange of entries: a peer whose neighbours are played by the test.
 
+use core::time::Duration;
+
 use ordered::Set;
 use protocol::messages::{Digest, Entries, FeedHead, Interests, Message, SaltedAccount, Want};
 use protocol::{AccountId, PeerId, VerifiedEntry};
@@ -32,10 +34,6 @@ impl Interest for TestInterest {
 
     fn wanted(&self, _: &Scope<'_>) -> Set<AccountId> {
         self.wants.clone()
-    }
-
-    fn assigned_to(&self, _: &Scope<'_>, _: &PeerId) -> Vec<AccountId> {
-        Vec::new()
     }
 
     fn is_replica(&self, _: &Scope<'_>, _: &AccountId, _: &PeerId) -> bool {
@@ -117,6 +115,17 @@ impl Peer {
         let Self { node, sync, role } = self;
         let Node { ctx, net, log, .. } = node;
         sync.on_timer(ctx, net, log, Wanting::without_follows(role));
+    }
+
+    /// Lets the peer go on until no long work is left.
+    pub(super) fn settle(&mut self) {
+        while let Some(at) = self.sync.next_deadline() {
+            let now = self.node.ctx.now.instant;
+            self.node.pass(at.since(now).max(Duration::from_millis(1)));
+            let Self { node, sync, role } = self;
+            let Node { ctx, net, log, .. } = node;
+            sync.work(ctx, net, log, Wanting::without_follows(role));
+        }
     }
 
     pub(super) fn anti_entropy(&mut self) {

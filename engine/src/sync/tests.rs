@@ -7,7 +7,7 @@ use protocol::messages::{
 };
 use protocol::{AccountId, EntryId, VerifiedEntry, limits};
 
-use super::fetch::STALLED;
+use super::fetch::{GRANT_HEADS, MISSING_MAX, SLOW, STALLED};
 use super::interests::{INTERESTS_MAX, RESUME_MIN};
 use super::serve::{GRANT_BYTES, WAITING_MAX};
 use super::testing::{Peer, entries, written};
@@ -344,7 +344,7 @@ fn what_the_disk_has_no_room_for_is_refused_and_fetched_once_there_is_room() {
 }
 
 #[test]
-fn a_fetch_that_stalls_moves_to_another_neighbour() {
+fn a_feed_that_does_not_grow_is_requested_from_a_second_neighbour_too() {
     let mut ada = Author::new(2);
     let mut peer = Peer::new(&[&ada]);
     let written = written(&mut ada, 3);
@@ -352,11 +352,13 @@ fn a_fetch_that_stalls_moves_to_another_neighbour() {
     peer.tells(one, &written[2]);
     peer.tells(other, &written[2]);
     let request = peer.wants(one)[0].request;
-    peer.node.pass(STALLED - seconds(1));
+    peer.node.pass(SLOW - seconds(1));
     peer.receive(one, entries(request, &written[..1]));
-    peer.node.pass(STALLED - seconds(1));
+    peer.node.pass(SLOW - seconds(1));
     peer.on_timer();
     assert!(peer.wants(other).is_empty(), "it made progress");
+    // The same entry again is none.
+    peer.receive(one, entries(request, &written[..1]));
     peer.node.pass(seconds(1));
     peer.on_timer();
     let asked = peer.wants(other);
@@ -364,6 +366,149 @@ fn a_fetch_that_stalls_moves_to_another_neighbour() {
         asked.iter().map(|want| (want.from, want.to)).collect::<Vec<_>>(),
         [(1, 3)]
     );
+    // The first one may still answer.
+    peer.receive(one, entries(request, &written[1..]));
+    assert_eq!(peer.held(&ada), 3);
+    for link in [one, other] {
+        let request = if link == one { request } else { asked[0].request };
+        peer.receive(link, Message::RangeEnd(RangeEnd { request }));
+    }
+    assert!(!peer.sync.is_fetching());
+}
+
+#[test]
+fn a_neighbour_that_drips_entries_of_one_feed_does_not_hold_up_others() {
+    let mut authors: Vec<Author> = (2..12).map(Author::new).collect();
+    let mut peer = Peer::new(&authors.iter().collect::<Vec<_>>());
+    let written: Vec<_> = authors.iter_mut().map(|author| written(author, 8)).collect();
+    let (hostile, honest) = (peer.link(&Remote::peer(20)), peer.link(&Remote::peer(21)));
+    for link in [hostile, honest] {
+        for entries in &written {
+            peer.tells(link, &entries[7]);
+        }
+    }
+    let request = peer.wants(hostile)[0].request;
+    assert!(peer.wants(honest).is_empty());
+    for n in 0..3 {
+        peer.receive(hostile, entries(request, &written[0][n..=n]));
+        peer.node.pass(seconds(2));
+        peer.on_timer();
+    }
+    assert_eq!(peer.wants(honest).len(), 9, "all but the one that grows");
+}
+
+#[test]
+fn a_request_of_a_neighbour_that_sends_nothing_is_given_up_and_made_again() {
+    let mut ada = Author::new(2);
+    let mut peer = Peer::new(&[&ada]);
+    let written = written(&mut ada, 3);
+    let link = peer.link(&Remote::peer(20));
+    peer.tells(link, &written[2]);
+    let first = peer.wants(link);
+    peer.node.pass(STALLED - seconds(1));
+    peer.on_timer();
+    assert!(peer.wants(link).is_empty());
+    peer.node.pass(seconds(1));
+    peer.on_timer();
+    let again = peer.wants(link);
+    assert_eq!((first.len(), again.len()), (1, 1));
+    assert_ne!(first[0].request, again[0].request);
+}
+
+/// Heads of feeds that nobody holds.
+fn made_up(account: AccountId, from: u64, count: u64) -> Digest {
+    let head = |n: u64| {
+        let mut device = [7; 32];
+        device[..8].copy_from_slice(&n.to_le_bytes());
+        FeedHead {
+            account,
+            device: protocol::DeviceId(device),
+            next_seq: 5,
+            head: EntryId::default(),
+        }
+    };
+    Digest {
+        heads: (from..from + count).map(head).collect(),
+        end: false,
+    }
+}
+
+#[test]
+fn of_a_neighbour_no_more_feeds_are_remembered_than_are_fetched_next_and_it_is_asked_again() {
+    let ada = Author::new(2);
+    let mut peer = Peer::new(&[&ada]);
+    let link = peer.link(&Remote::peer(20));
+    for part in 0..100 {
+        let digest = made_up(ada.account(), part * 1_024, 1_024);
+        peer.receive(link, Message::Digest(digest));
+    }
+    assert_eq!(peer.sync.missing_len(link), MISSING_MAX);
+    assert!(peer.sync.overflowed(link));
+    let now = peer.node.ctx.now.instant;
+    assert_eq!(
+        peer.sync.links_to_ask_again(now + seconds(60)),
+        [],
+        "there is much to fetch"
+    );
+    while peer.sync.missing_len(link) > 0 {
+        for want in peer.wants(link) {
+            let request = want.request;
+            peer.receive(link, Message::RangeEnd(RangeEnd { request }));
+        }
+    }
+    assert_eq!(peer.sync.links_to_ask_again(now), [], "not that soon");
+    assert_eq!(peer.sync.links_to_ask_again(now + seconds(60)), [link]);
+    assert!(!peer.sync.overflowed(link));
+}
+
+/// Credit for heads that a neighbour was granted.
+fn granted(peer: &mut Peer, link: LinkId) -> u32 {
+    let sent = peer.node.sent(link).into_iter();
+    let heads = sent.filter_map(|message| match message {
+        Message::HeadCredit(credit) => Some(credit.heads),
+        _ => None,
+    });
+    heads.sum()
+}
+
+#[test]
+fn heads_are_granted_again_once_they_need_not_be_remembered() {
+    let (ada, bob) = (Author::new(2), Author::new(3));
+    let mut peer = Peer::new(&[&ada]);
+    let link = peer.link(&Remote::peer(20));
+    // Nothing is to be done for feeds that are not wanted.
+    for part in 0..2 {
+        let digest = made_up(bob.account(), part * 1_024, 1_024);
+        peer.receive(link, Message::Digest(digest));
+    }
+    assert_eq!(granted(&mut peer, link), GRANT_HEADS);
+    for part in 0..8 {
+        let digest = made_up(ada.account(), part * 1_024, 1_024);
+        peer.receive(link, Message::Digest(digest));
+    }
+    assert_eq!(granted(&mut peer, link), 0, "they are to be fetched");
+    let mut heads = 0;
+    let mut request = 0;
+    while peer.sync.missing_len(link) > 0 {
+        request += 1;
+        peer.receive(link, Message::RangeEnd(RangeEnd { request }));
+        heads += granted(&mut peer, link);
+    }
+    assert_eq!(heads, 4 * GRANT_HEADS);
+    // Proofs of forks count as well.
+    let (one, other) = (ada_post("one"), ada_post("other"));
+    let proof = ForkProof { one, other };
+    for _ in 0..GRANT_HEADS / limits::FORK_PROOF_HEADS {
+        peer.receive(link, Message::ForkProof(proof.clone()));
+    }
+    assert_eq!(granted(&mut peer, link), GRANT_HEADS);
+}
+
+/// The header of a post of Ada's, her first.
+fn ada_post(text: &str) -> protocol::SignedHeader {
+    let mut ada = Author::new(2);
+    ada.begin();
+    ada.post(text).entry().signed.clone()
 }
 
 #[test]

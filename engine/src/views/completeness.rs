@@ -43,9 +43,10 @@ pub(super) fn heard(sources: &Sources<'_>, account: &AccountId) -> Heard {
     for link in sources.net.sessions().map(|session| session.link) {
         let interest = sync.interest(link);
         heard.peers += u32::from(interest.is_some_and(|it| it.mentioned.contains(account)));
-        let missing = sync.missing(link).map(|(_, head)| head);
-        let announced = sync.spread.awaited(link);
-        for head in missing.chain(announced).filter(|head| head.account == *account) {
+        for (device, claim) in sync.missing(link).filter(|(_, claim)| claim.account == *account) {
+            heard.record(*device, claim.next_seq);
+        }
+        for head in sync.spread.awaited(link).filter(|head| head.account == *account) {
             heard.record(head.device, head.next_seq);
         }
         for request in sync.requests(link).filter(|request| request.account == *account) {

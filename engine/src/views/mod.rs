@@ -316,8 +316,9 @@ impl Views {
         self.reindex.on_load_failed(load);
     }
 
-    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
-        self.reindex.on_timer(ctx);
+    /// Once a second.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &mut Kinds) {
+        self.reindex.on_timer(ctx, log, kinds);
     }
 
     /// Whether entries are being indexed again, or are to be: until then an account may seem to have said nothing.

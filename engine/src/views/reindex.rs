@@ -2,13 +2,20 @@
 //! fork, a revocation), and after an update of the program those of kinds that the version before did not know and
 //! therefore only stored.
 //!
+//! An account whose entries become void again and again is indexed again at growing intervals: each proof of an earlier
+//! fork costs its sender a few hundred bytes, and indexing all entries of the account again may write megabytes. What is
+//! void is not shown meanwhile, since readers look at the limit of the feed.
+//!
 //! One step at a time: load some entries, index them, load the next. What is being done is written down in the store,
 //! so that the next start completes what a crash interrupted; indexing twice changes nothing.
 
 use std::collections::VecDeque;
 
+use core::time::Duration;
+
+use ordered::Map;
 use protocol::kinds::Kind;
-use protocol::{AccountId, DeviceId, Entry, codec};
+use protocol::{AccountId, DeviceId, Entry, Instant, codec};
 
 use crate::api::Event;
 use crate::ctx::{Ctx, LoadOwner};
@@ -21,6 +28,22 @@ use crate::store::{LoadId, Op, Read, Row, Rows, Table};
 
 /// Maximum number of rows per step, which bounds the work of one input.
 const STEP_ROWS: usize = 512;
+
+/// After an account was indexed again for the second time, it is not for this long; each time after that, for twice as
+/// long as before.
+const PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_hours(1);
+
+/// An account that was indexed again lately.
+#[derive(Clone, Copy, Debug)]
+struct Lately {
+    /// It is not indexed again before.
+    until: Instant,
+    pause: Duration,
+    /// It is to be indexed again then.
+    waits: bool,
+}
 
 /// The kinds that a store without [`meta::KINDS`] has indexed: those of the versions that did not write it. Never
 /// changes.
@@ -43,6 +66,8 @@ pub(super) struct Reindex {
     new_kinds: Vec<AccountId>,
     /// At most each account that is held once, and the one at work once more.
     accounts: VecDeque<AccountId>,
+    /// Accounts that were to be indexed again lately. Each that is held once.
+    lately: Map<AccountId, Lately>,
     /// Everything is to be thrown away first.
     all: bool,
     /// The step at work.
@@ -77,6 +102,14 @@ enum Step {
 struct Posts {
     before: u64,
     counted: u64,
+}
+
+impl Lately {
+    /// The account is indexed again.
+    fn begin(&mut self, now: Instant) {
+        self.pause = (self.pause * 2).clamp(PAUSE, PAUSE_MAX);
+        self.until = now + self.pause;
+    }
 }
 
 impl Reindex {
@@ -115,10 +148,29 @@ impl Reindex {
         // What is being indexed of it now was valid a moment ago: that is not enough.
         let new_only = matches!(self.step, Some(Step::Feed { new_only: true, .. }));
         let at_work = usize::from(self.step.is_some() && !new_only);
-        if !self.accounts.iter().skip(at_work).any(|it| *it == account) {
-            ctx.write(mark(account_key(&account)));
-            self.accounts.push_back(account);
+        if self.accounts.iter().skip(at_work).any(|it| *it == account) {
+            return;
         }
+        let now = ctx.now.instant;
+        match self.lately.get_mut(&account) {
+            Some(lately) if now < lately.until => {
+                if !core::mem::replace(&mut lately.waits, true) {
+                    ctx.write(mark(account_key(&account)));
+                }
+                return;
+            }
+            Some(lately) => lately.begin(now),
+            None => {
+                let first = Lately {
+                    until: now,
+                    pause: Duration::ZERO,
+                    waits: false,
+                };
+                self.lately.insert(account, first);
+            }
+        }
+        ctx.write(mark(account_key(&account)));
+        self.accounts.push_back(account);
     }
 
     pub(super) fn begin_all(&mut self, ctx: &mut Ctx) {
@@ -220,8 +272,23 @@ impl Reindex {
         }
     }
 
-    /// Tries a load again that failed.
-    pub(super) fn on_timer(&mut self, ctx: &mut Ctx) {
+    /// Begins with accounts whose pause is over, and tries a load again that failed.
+    pub(super) fn on_timer(&mut self, ctx: &mut Ctx, log: &mut Log, kinds: &mut Kinds) {
+        let now = ctx.now.instant;
+        let mut due = Vec::new();
+        self.lately.retain(|account, lately| {
+            if lately.waits && now >= lately.until {
+                due.push(*account);
+            }
+            lately.waits || now.since(lately.until) < lately.pause.max(PAUSE)
+        });
+        for account in due {
+            if let Some(lately) = self.lately.get_mut(&account) {
+                lately.waits = false;
+            }
+            self.begin(ctx, account);
+        }
+        self.go_on(ctx, log, kinds);
         if self.load.is_none()
             && let Some(step) = self.step.take()
         {
@@ -328,7 +395,8 @@ impl Reindex {
             return;
         }
         self.accounts.pop_front();
-        if !self.accounts.contains(&account) {
+        let waits = self.lately.get(&account).is_some_and(|lately| lately.waits);
+        if !waits && !self.accounts.contains(&account) {
             ctx.write(unmark(account_key(&account)));
         }
         ctx.changed.profiles.insert(account);

@@ -13,6 +13,13 @@ fn void_from(peer: &mut Peer, author: &Author, seq: u64) {
     peer.settle();
 }
 
+/// Lets time pass, and the timer run.
+fn pass(peer: &mut Peer, ms: u64) {
+    peer.ctx.now.instant = peer.ctx.now.instant + Duration::from_millis(ms);
+    peer.views.on_timer(&mut peer.ctx, &mut peer.log, &mut peer.kinds);
+    peer.settle();
+}
+
 fn rebuild(peer: &mut Peer) {
     peer.views.rebuild(&mut peer.ctx, &mut peer.log, &mut peer.kinds);
     peer.settle();
@@ -36,6 +43,45 @@ fn posts_that_became_void_leave_every_table_and_the_count() {
     assert_eq!(feed.signed_at, Timestamp(1_002_000), "of the last valid entry");
     assert_eq!(peer.reindexed, [ada.account()]);
     assert!(!peer.views.is_reindexing());
+}
+
+#[test]
+fn an_account_whose_entries_become_void_again_and_again_is_indexed_again_at_growing_intervals() {
+    let mut ada = Author::new(1);
+    let mut peer = Peer::new(None);
+    peer.take(&feed_of(&mut ada, 99));
+    // Forks, each lower than the last, ten a second.
+    for seq in (2..99).rev() {
+        void_from(&mut peer, &ada, seq);
+        pass(&mut peer, 100);
+    }
+    assert_eq!(peer.reindexed.len(), 2, "no more in the first ten seconds");
+    assert!(posts(&peer, &ada) > 90);
+    // It is written down that there is more to do, and a crash does not change that.
+    assert!(
+        peer.store
+            .rows(Table::Meta)
+            .iter()
+            .any(|(key, _)| key.starts_with(meta::REINDEX))
+    );
+    pass(&mut peer, 10_000);
+    assert_eq!((peer.reindexed.len(), posts(&peer, &ada)), (3, 1));
+    assert!(
+        !peer
+            .store
+            .rows(Table::Meta)
+            .iter()
+            .any(|(key, _)| key.starts_with(meta::REINDEX))
+    );
+    // Next time it takes longer.
+    void_from(&mut peer, &ada, 1);
+    pass(&mut peer, 10_000);
+    assert_eq!((peer.reindexed.len(), posts(&peer, &ada)), (3, 1));
+    pass(&mut peer, 10_000);
+    assert_eq!((peer.reindexed.len(), posts(&peer, &ada)), (4, 0));
+    // After a quiet time it is as at first.
+    pass(&mut peer, 600_000);
+    assert!(peer.views.reindex.lately.is_empty());
 }
 
 #[test]
@@ -184,11 +230,11 @@ fn a_load_that_failed_is_tried_again() {
     peer.broken = true;
     void_from(&mut peer, &ada, 3);
     assert!(peer.views.is_reindexing());
-    peer.views.on_timer(&mut peer.ctx);
+    peer.views.on_timer(&mut peer.ctx, &mut peer.log, &mut peer.kinds);
     peer.settle();
     assert!(peer.views.is_reindexing(), "it still fails");
     peer.broken = false;
-    peer.views.on_timer(&mut peer.ctx);
+    peer.views.on_timer(&mut peer.ctx, &mut peer.log, &mut peer.kinds);
     peer.settle();
     assert!(!peer.views.is_reindexing());
     assert_eq!(posts(&peer, &ada), 2);
@@ -202,7 +248,7 @@ fn time_alone_starts_no_second_load() {
     peer.slow = true;
     void_from(&mut peer, &ada, 3);
     let loads = peer.ctx.loads_len();
-    peer.views.on_timer(&mut peer.ctx);
+    peer.views.on_timer(&mut peer.ctx, &mut peer.log, &mut peer.kinds);
     assert_eq!(peer.ctx.loads_len(), loads);
 }
 

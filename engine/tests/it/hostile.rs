@@ -1,6 +1,8 @@
 //! A hostile neighbour: whatever it sends, nothing of it is stored, the link is closed with a reason, others notice
 //! nothing.
 
+use std::time::Duration;
+
 use crate::network::open_relay;
 use protocol::entry::Position;
 use protocol::kinds::Certificate;
@@ -103,8 +105,31 @@ impl Victim {
         }
     }
 
+    /// Takes entries, as from a backup.
+    pub(crate) fn take(&mut self, entries: Vec<Entry>) {
+        self.input(Input::Entries(entries));
+    }
+
+    /// Time passes, and what is due is done.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now.instant + time;
+        while let Some(at) = self.engine.next_deadline().filter(|at| *at <= end) {
+            self.now.instant = self.now.instant.max(at);
+            self.input(Input::Tick);
+        }
+        self.now.instant = end;
+    }
+
+    pub(crate) fn sent_len(&self) -> usize {
+        self.sent.len()
+    }
+
+    pub(crate) fn is_linked(&self) -> bool {
+        self.closed.is_empty()
+    }
+
     /// The messages sent since the `from`th frame.
-    fn messages(&self, from: usize) -> Vec<Message> {
+    pub(crate) fn messages(&self, from: usize) -> Vec<Message> {
         let mut whole = Reassembly::default();
         let mut messages = Vec::new();
         for bytes in &self.sent[from..] {

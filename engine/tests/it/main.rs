@@ -13,6 +13,7 @@ mod directory;
 mod disk;
 mod feeds;
 mod hostile;
+mod many;
 mod members;
 mod mesh;
 mod model;

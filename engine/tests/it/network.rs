@@ -147,6 +147,9 @@ pub(crate) struct Network {
     pub(crate) traffic: BTreeMap<u8, usize>,
     /// The message each channel is in the middle of.
     middle: BTreeMap<(usize, LinkId), u8>,
+    /// Bytes that may be on their way on a channel. With more it is closed, as the programs do.
+    pub(crate) channel_bytes_max: usize,
+    on_the_way: BTreeMap<(usize, LinkId), usize>,
 }
 
 /// A relay of an open network.
@@ -183,6 +186,8 @@ impl Network {
             calls: BTreeSet::new(),
             traffic: BTreeMap::new(),
             middle: BTreeMap::new(),
+            channel_bytes_max: usize::MAX,
+            on_the_way: BTreeMap::new(),
         }
     }
 
@@ -500,6 +505,11 @@ impl Network {
             self.model
                 .on_send(from, own, link, &bytes, &self.peers[from].disk);
         }
+        let on_the_way = self.on_the_way.entry((to, theirs)).or_default();
+        *on_the_way += bytes.len();
+        if *on_the_way > self.channel_bytes_max {
+            return self.cut(from, to);
+        }
         let due = self.now_us + self.between(self.latency_us);
         let at = due.max(self.arrivals.get(&(to, theirs)).copied().unwrap_or(0));
         self.arrivals.insert((to, theirs), at);
@@ -599,6 +609,9 @@ impl Network {
     fn occur(&mut self, happening: Happening) {
         match happening {
             Happening::Frame { to, link, bytes } => {
+                if let Some(on_the_way) = self.on_the_way.get_mut(&(to, link)) {
+                    *on_the_way -= bytes.len();
+                }
                 if self.peers[to].channels.contains_key(&link) {
                     self.input(to, Input::Frame { link, bytes });
                 }

@@ -26,7 +26,7 @@ pub use comparison::{Compared, Differences, FEED_KEY_LEN, FeedKey, SKETCH_CELL_L
 pub use interests::{Interests, ResumeFailed, SaltedAccount};
 pub use names::{NameAnswered, NameAsked};
 pub use presence::{Presence, Relays};
-pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, Heads, Ping, RangeEnd, Want};
+pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, Ping, RangeEnd, Want};
 
 use introduction::Introduction;
 use membership::{JoinAnswer, JoinRequest, Vouches};
@@ -166,6 +166,8 @@ messages! {
     32 = JoinRequest(JoinRequest);
     /// The answer to a `JoinRequest`.
     33 = JoinAnswer(JoinAnswer);
+    /// Allows the receiver to send this many more heads in digests.
+    34 = HeadCredit(HeadCredit);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

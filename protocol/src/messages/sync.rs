@@ -92,6 +92,13 @@ pub struct Credit {
     pub bytes: u32,
 }
 
+/// See [`Message::HeadCredit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadCredit {
+    /// Heads of `Digest` messages dealt with since the last grant.
+    pub heads: u32,
+}
+
 /// See [`Message::Ping`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ping {
@@ -142,6 +149,7 @@ impl Fields for ForkProof {
 
 impl Fields for RangeEnd {}
 impl Fields for Credit {}
+impl Fields for HeadCredit {}
 impl Fields for Ping {}
 
 fn are_heads(heads: &[FeedHead]) -> bool {

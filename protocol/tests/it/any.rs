@@ -13,9 +13,9 @@ use protocol::messages::overlay::{
 };
 use protocol::messages::receipt::Receipt;
 use protocol::messages::{
-    Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof, Heads,
-    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays,
-    ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
+    Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof,
+    HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd,
+    Relays, ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
 };
 use protocol::names::{
     NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
@@ -268,6 +268,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         heads().prop_map(|heads| Message::Have(Heads { heads })),
         receipt().prop_map(Message::Receipt),
         any::<u32>().prop_map(|bytes| Message::Credit(Credit { bytes })),
+        any::<u32>().prop_map(|heads| Message::HeadCredit(HeadCredit { heads })),
         integer().prop_map(|token| Message::Ping(Ping { token })),
         integer().prop_map(|token| Message::Pong(Ping { token })),
         (signed(), signed()).prop_map(|(one, other)| Message::ForkProof(ForkProof { one, other })),

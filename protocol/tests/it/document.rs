@@ -83,6 +83,8 @@ fn the_page_names_every_limit_and_its_value() {
         limits::INTERESTS_PER_MESSAGE_MAX,
         limits::NAMED_PER_MESSAGE_MAX,
         limits::CREDIT_WINDOW_BYTES,
+        limits::HEADS_WINDOW,
+        limits::FORK_PROOF_HEADS,
         limits::HOPS_MAX,
         limits::PEERS_PER_MESSAGE_MAX,
         limits::INTRODUCTION_HOPS_MAX,
@@ -137,10 +139,11 @@ fn the_page_names_every_frame_and_feature() {
         "**Frame**",
         constants![frame::HELLO, frame::PROOF, frame::MORE, frame::LAST, frame::CLOSE],
     );
-    let bits = constants![feature::RELAY, feature::RELAYS_ONLY].map(|(name, mask)| {
-        assert!(mask.is_power_of_two());
-        (name, u64::from(mask.trailing_zeros()))
-    });
+    let bits =
+        constants![feature::RELAY, feature::RELAYS_ONLY, feature::PACED_DIGESTS].map(|(name, mask)| {
+            assert!(mask.is_power_of_two());
+            (name, u64::from(mask.trailing_zeros()))
+        });
     check("| feature | bit |", bits);
 }
 

@@ -6,8 +6,8 @@ use protocol::messages::overlay::{
 };
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Differences, Digest, Entries, FeedHead, ForkProof,
-    Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays,
-    ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
+    HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd,
+    Relays, ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
 };
 use protocol::names::{NameAnswer, NameQuestion};
 use protocol::{EntryId, PeerId, SignedHeader};
@@ -477,6 +477,12 @@ fn overlay() -> Vec<(Vector, Message)> {
                 .byte("kind", 33)
                 .byte("accepted", 1),
             Message::JoinAnswer(JoinAnswer { accepted: true }),
+        ),
+        (
+            Vector::new("message: HeadCredit")
+                .byte("kind", 34)
+                .varint("heads", 2_048),
+            Message::HeadCredit(HeadCredit { heads: 2_048 }),
         ),
     ]
 }

@@ -6,6 +6,7 @@ mod beside;
 mod client;
 mod delivery;
 mod durable;
+mod fill;
 mod gossip;
 mod mesh;
 mod nostr;
@@ -25,6 +26,7 @@ async fn main() -> Result<()> {
         "nostr" => nostr::measure().await,
         "client" => client::measure().await,
         "delivery" => delivery::measure().await,
+        "fill" => fill::measure(),
         "gossip" => gossip::measure().await,
         "mesh" => mesh::measure().await,
         "registry" => registry::measure().await,

@@ -30,7 +30,7 @@ const CHANGED: usize = 10;
 /// One way, between the peers.
 const LATENCY: Duration = Duration::from_millis(25);
 /// 2026-01-01, in milliseconds since 1970.
-const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
+pub(crate) const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
 /// Kinds of messages that compare.
 const COMPARING: [u8; 5] = [1, 2, 27, 28, 29];
 /// A request for entries: what comparing leads to.
@@ -43,7 +43,7 @@ fn key(kind: u8, n: usize) -> KeyPair {
 }
 
 /// The feed of a person, and its continuation.
-struct Author {
+pub(crate) struct Author {
     device: KeyPair,
     account: AccountId,
     next_seq: u64,
@@ -52,7 +52,7 @@ struct Author {
 }
 
 impl Author {
-    fn new(n: usize) -> Self {
+    pub(crate) fn new(n: usize) -> Self {
         let (account, device) = (key(0xaa, n), key(0xdd, n));
         let id = DeviceId(device.public());
         Self {
@@ -64,7 +64,7 @@ impl Author {
         }
     }
 
-    fn write(&mut self, at: Timestamp) -> Entry {
+    pub(crate) fn write(&mut self, at: Timestamp) -> Entry {
         let seq = self.next_seq;
         let body = match seq {
             0 => Body::Certificate(self.certificate.clone()),
@@ -291,7 +291,7 @@ impl Pair {
     }
 }
 
-fn relay(n: u8) -> (Config, PeerId) {
+pub(crate) fn relay(n: u8) -> (Config, PeerId) {
     let key = key(0xee, usize::from(n));
     let peer = PeerId(key.public());
     let admission = Admission::Open;

@@ -1,0 +1,235 @@
+use core::time::Duration;
+
+use protocol::messages::{ForkProof, HeadCredit, Interests, Message, SaltedAccount};
+use protocol::{DeviceId, EntryId, Timestamp, limits};
+
+use super::*;
+use crate::kinds::testing::Author;
+use crate::sync::testing::Peer;
+use crate::testing::Remote;
+
+/// The account of a made-up feed.
+fn account(n: u32) -> AccountId {
+    let mut id = [9; 32];
+    id[..4].copy_from_slice(&n.to_be_bytes());
+    AccountId(id)
+}
+
+/// A relay that holds this many made-up feeds, and a neighbour.
+fn with_feeds(feeds: u32) -> (Peer, LinkId) {
+    let mut peer = Peer::new(&[]);
+    peer.role.serves_others = true;
+    for n in 0..feeds {
+        let device = DeviceId(account(n).0);
+        let held = &mut peer.node.log.feeds;
+        let begun = held.begin(device, account(n), "laptop".into(), Timestamp(1), usize::MAX);
+        begun.expect("room");
+        let feed = held.get_mut(&device).expect("held");
+        (feed.next_seq, feed.head) = (3, EntryId(device.0));
+    }
+    let link = peer.link(&Remote::relay(20));
+    (peer, link)
+}
+
+fn everything() -> Interests {
+    Interests {
+        reset: true,
+        everything: true,
+        ..Interests::default()
+    }
+}
+
+/// The heads that were sent, and how many digests ended.
+fn told(peer: &mut Peer, link: LinkId) -> (usize, usize) {
+    let (mut heads, mut ends) = (0, 0);
+    for message in peer.node.sent(link) {
+        if let Message::Digest(digest) = message {
+            heads += digest.heads.len();
+            ends += usize::from(digest.end);
+        }
+    }
+    (heads, ends)
+}
+
+fn grant(peer: &mut Peer, link: LinkId, heads: u32) {
+    peer.receive(link, Message::HeadCredit(HeadCredit { heads }));
+    peer.settle();
+}
+
+#[test]
+fn a_digest_goes_on_as_the_neighbour_grants_credit_and_ends_once() {
+    let (mut peer, link) = with_feeds(20_000);
+    peer.interests(link, everything(), None);
+    peer.settle();
+    let window = limits::HEADS_WINDOW as usize;
+    assert_eq!(told(&mut peer, link), (window, 0));
+    grant(&mut peer, link, 2_048);
+    assert_eq!(told(&mut peer, link), (2_048, 0));
+    // More than is under way is not granted.
+    grant(&mut peer, link, u32::MAX);
+    assert_eq!(told(&mut peer, link), (window, 0));
+    grant(&mut peer, link, limits::HEADS_WINDOW);
+    assert_eq!(told(&mut peer, link), (20_000 - 2 * window - 2_048, 1));
+    assert_eq!(peer.sync.next_deadline(), None);
+}
+
+#[test]
+fn one_input_tells_of_a_bounded_number_of_feeds_and_the_next_ones_go_on() {
+    let (mut peer, link) = with_feeds(8_000);
+    peer.interests(link, everything(), None);
+    let (first, ends) = told(&mut peer, link);
+    assert!((500..4_000).contains(&first), "{first}");
+    assert_eq!(ends, 0);
+    assert!(peer.sync.next_deadline().is_some());
+    peer.settle();
+    assert_eq!(told(&mut peer, link), (8_000 - first, 1));
+}
+
+#[test]
+fn a_neighbour_that_grants_no_credit_for_heads_is_sent_a_window_a_second() {
+    let (mut peer, link) = with_feeds(20_000);
+    let older = Remote {
+        paces_digests: false,
+        ..Remote::relay(21)
+    };
+    let older = peer.link(&older);
+    peer.interests(older, everything(), None);
+    peer.interests(link, everything(), None);
+    peer.settle();
+    for _ in 0..2 {
+        peer.node.pass(Duration::from_secs(1));
+        peer.on_timer();
+        peer.settle();
+    }
+    assert_eq!(told(&mut peer, older), (20_000, 1));
+    let window = limits::HEADS_WINDOW as usize;
+    assert_eq!(told(&mut peer, link), (window, 0));
+}
+
+#[test]
+fn interests_that_replace_others_end_the_digest_under_way() {
+    let (mut peer, link) = with_feeds(10_000);
+    peer.interests(link, everything(), None);
+    peer.settle();
+    told(&mut peer, link);
+    let session = peer.node.net.session(link).expect("a session");
+    let one = Interests {
+        reset: true,
+        add: vec![SaltedAccount::new(&session.salt, &account(5))],
+        ..Interests::default()
+    };
+    peer.interests(link, one, None);
+    peer.settle();
+    assert_eq!(told(&mut peer, link), (0, 0), "there is no credit");
+    grant(&mut peer, link, limits::HEADS_WINDOW);
+    assert_eq!(told(&mut peer, link), (1, 1));
+}
+
+#[test]
+fn a_flood_of_interests_goes_over_all_accounts_a_few_times_only_and_each_is_answered() {
+    let (mut peer, link) = with_feeds(10_000);
+    let session = peer.node.net.session(link).expect("a session");
+    let salt = session.salt;
+    for n in 0..200 {
+        let interests = Interests {
+            add: vec![SaltedAccount::new(&salt, &account(n))],
+            ..Interests::default()
+        };
+        peer.interests(link, interests, None);
+    }
+    // What remains is merged.
+    let answers = peer.sync.answers.get(&link).expect("asked");
+    assert!(answers.asked.len() <= 1 && answers.is_busy());
+    for _ in 0..3 {
+        peer.settle();
+        peer.node.pass(Duration::from_secs(2));
+        peer.on_timer();
+    }
+    let (heads, ends) = told(&mut peer, link);
+    assert_eq!(heads, 200);
+    assert!(ends <= 6, "{ends} times");
+    assert!((0..200).all(|n| peer.sync.links_wanting(&account(n)) == [link]));
+}
+
+#[test]
+fn an_interest_taken_back_before_it_was_answered_matches_nothing() {
+    let (mut peer, link) = with_feeds(40_000);
+    let session = peer.node.net.session(link).expect("a session");
+    let salted = vec![SaltedAccount::new(&session.salt, &account(39_999))];
+    // The accounts are looked through in pieces, so the first question is not answered at once.
+    let other = Interests {
+        add: vec![SaltedAccount::new(&session.salt, &account(39_998))],
+        ..Interests::default()
+    };
+    let (add, remove) = (
+        Interests {
+            add: salted.clone(),
+            ..Interests::default()
+        },
+        Interests {
+            remove: salted,
+            ..Interests::default()
+        },
+    );
+    for interests in [other, add, remove] {
+        peer.interests(link, interests, None);
+    }
+    peer.settle();
+    assert_eq!(peer.sync.links_wanting(&account(39_998)), [link]);
+    assert!(peer.sync.links_wanting(&account(39_999)).is_empty());
+    assert_eq!(told(&mut peer, link).0, 1);
+}
+
+#[test]
+fn links_that_want_everything_at_once_get_it_in_turn() {
+    let (mut peer, one) = with_feeds(7_000);
+    let other = peer.link(&Remote::relay(21));
+    peer.interests(one, everything(), None);
+    peer.interests(other, everything(), None);
+    for _ in 0..2 {
+        peer.node.pass(Duration::from_millis(10));
+        let Peer { node, sync, role } = &mut peer;
+        let wanting = Wanting::without_follows(role);
+        sync.work(&mut node.ctx, &node.net, &node.log, wanting);
+    }
+    let [(first, _), (second, _)] = [one, other].map(|link| told(&mut peer, link));
+    assert!(first > 0 && second > 0, "{first} {second}");
+    peer.settle();
+    assert_eq!(told(&mut peer, one), (7_000 - first, 1));
+    assert_eq!(told(&mut peer, other), (7_000 - second, 1));
+}
+
+#[test]
+fn proofs_of_forks_come_with_the_digest_and_are_paced_with_it() {
+    let (mut peer, link) = with_feeds(3_000);
+    let mut ada = Author::new(1);
+    ada.begin();
+    let mut twin = Author::new(1);
+    twin.begin();
+    let proof = ForkProof {
+        one: ada.post("one").entry().signed.clone(),
+        other: twin.post("other").entry().signed.clone(),
+    };
+    for n in 0..3_000 {
+        peer.node.log.forks.insert(DeviceId(account(n).0), proof.clone());
+    }
+    peer.interests(link, everything(), None);
+    peer.settle();
+    let mut proofs = 0;
+    while peer.sync.answers.get(&link).is_some_and(LinkAnswers::is_busy) {
+        let sent = peer.node.sent(link);
+        let sent = sent
+            .iter()
+            .filter(|message| matches!(message, Message::ForkProof(_)));
+        let sent = sent.count();
+        assert!(sent <= limits::HEADS_WINDOW as usize / 4, "{sent} at once");
+        proofs += sent;
+        grant(&mut peer, link, limits::HEADS_WINDOW);
+    }
+    let sent = peer.node.sent(link);
+    proofs += sent
+        .iter()
+        .filter(|message| matches!(message, Message::ForkProof(_)))
+        .count();
+    assert_eq!(proofs, 3_000);
+}
