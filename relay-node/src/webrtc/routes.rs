@@ -8,13 +8,14 @@
 //! - *newest refused*: with `links_max` links (half-open ones included) an offer gets [`RegisterError::Full`];
 //! - *oldest silent evicted*: with `half_open_max` half-open links, the oldest one from which no verified check
 //!   has come gives way; an honest browser checks within a second, so it is the abandoned ones that go. If all of
-//!   them are talking, the offer gets [`RegisterError::Busy`];
+//!   them are talking, and more than a quarter of them from one address (IPv6: one /64), the oldest one of that address
+//!   gives way; else the offer gets [`RegisterError::Busy`];
 //! - *oldest address forgotten*: beyond [`ADDRESSES_MAX`] a link's oldest address loses its route;
 //! - *tail drop*: a link whose inbox is full loses the datagram.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
@@ -37,7 +38,6 @@ pub(super) struct Inlet {
     id: u64,
     inbox: mpsc::Sender<Burst>,
     inbox_bytes: AtomicUsize,
-    heard: AtomicBool,
     /// Tells the link's task to end now.
     pub(super) end: Notify,
 }
@@ -78,14 +78,35 @@ pub(super) struct Counters {
     pub(super) send_failed: AtomicU64,
 }
 
+#[derive(Debug)]
+struct HalfOpen {
+    inlet: Arc<Inlet>,
+    /// Where its first verified check came from, IPv6 by /64.
+    network: Option<IpAddr>,
+}
+
 #[derive(Debug, Default)]
 struct Tables {
     by_ufrag: HashMap<Ufrag, Arc<Inlet>>,
     by_addr: HashMap<SocketAddr, Arc<Inlet>>,
     /// By age: ids only grow.
-    half_open: BTreeMap<u64, Arc<Inlet>>,
+    half_open: BTreeMap<u64, HalfOpen>,
     next_id: u64,
     ended: bool,
+}
+
+impl Tables {
+    /// The oldest half-open link of the address that has most of them, if those are more than `most`.
+    fn oldest_of_crowd(&self, most: usize) -> Option<u64> {
+        let mut crowds: HashMap<IpAddr, (usize, u64)> = HashMap::new();
+        for (id, link) in &self.half_open {
+            if let Some(network) = link.network {
+                crowds.entry(network).or_insert((0, *id)).0 += 1;
+            }
+        }
+        let (links, oldest) = crowds.into_values().max()?;
+        (links > most).then_some(oldest)
+    }
 }
 
 /// The size of each table, for statistics and for the tests that watch for leaks.
@@ -132,16 +153,11 @@ impl Routes {
             return Err(RegisterError::Full);
         }
         if tables.half_open.len() >= self.half_open_max {
-            let silent = tables
-                .half_open
-                .values()
-                .find(|inlet| !inlet.heard.load(Ordering::Relaxed))
-                .cloned();
-            let evicted = silent.ok_or(RegisterError::Busy)?;
-            // Its task removes the rest of it when it runs; the place is free at once.
-            tables.half_open.remove(&evicted.id);
-            evicted.end.notify_one();
-            self.counters.half_open_evicted.fetch_add(1, Ordering::Relaxed);
+            let silent = tables.half_open.values().find(|link| link.network.is_none());
+            let evicted = silent
+                .map(|link| link.inlet.id)
+                .or_else(|| tables.oldest_of_crowd((self.half_open_max / 4).max(1)));
+            self.evict(&mut tables, evicted.ok_or(RegisterError::Busy)?);
         }
         let id = tables.next_id;
         tables.next_id += 1;
@@ -150,7 +166,6 @@ impl Routes {
             id,
             inbox,
             inbox_bytes: AtomicUsize::new(0),
-            heard: AtomicBool::new(false),
             end: Notify::new(),
         });
         // 72 random bits do not collide, but a link silently taken over would be worse than a refusal.
@@ -158,7 +173,11 @@ impl Routes {
             return Err(RegisterError::Busy);
         }
         tables.by_ufrag.insert(ufrag, Arc::clone(&inlet));
-        tables.half_open.insert(id, Arc::clone(&inlet));
+        let half_open = HalfOpen {
+            inlet: Arc::clone(&inlet),
+            network: None,
+        };
+        tables.half_open.insert(id, half_open);
         drop(tables);
         Ok((
             Registration {
@@ -169,6 +188,14 @@ impl Routes {
             },
             bursts,
         ))
+    }
+
+    /// Ends a half-open link. Its task removes the rest of it when it runs; the place is free at once.
+    fn evict(&self, tables: &mut Tables, id: u64) {
+        if let Some(evicted) = tables.half_open.remove(&id) {
+            evicted.inlet.end.notify_one();
+            self.counters.half_open_evicted.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Hands each burst to its link, or drops it.
@@ -232,8 +259,11 @@ impl Registration {
 
     /// Routes `address` here, after a verified check came from it. `keep` is the address in use, never forgotten.
     pub(super) fn learn(&mut self, address: SocketAddr, keep: Option<SocketAddr>) {
-        self.inlet.heard.store(true, Ordering::Relaxed);
         let mut tables = self.routes.tables();
+        if let Some(link) = tables.half_open.get_mut(&self.inlet.id) {
+            let network = signaling::places::network(address.ip().to_canonical());
+            link.network.get_or_insert(network);
+        }
         // Also when it is known: another link may have taken the route since.
         tables.by_addr.insert(address, Arc::clone(&self.inlet));
         if self.addresses.contains(&address) {

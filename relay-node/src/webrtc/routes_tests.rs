@@ -82,13 +82,38 @@ fn the_oldest_silent_half_open_link_gives_way_and_a_talking_one_does_not() {
     let (mut third, _inbox) = routes.register(ufrag(b'c')).expect("the silent one gives way");
     assert_eq!(routes.sizes().half_open, 2);
     drop(silent);
-    third.learn(address(3), None);
+    third.learn(SocketAddr::from(([192, 0, 2, 3], 3)), None);
     assert_eq!(routes.register(ufrag(b'd')).err(), Some(RegisterError::Busy));
     talking.opened();
     let _fourth = routes
         .register(ufrag(b'd'))
         .expect("an open link is not half-open");
     assert_eq!(routes.sizes().links, 3);
+}
+
+/// Strangers that answer checks and never finish leave places to others.
+#[test]
+fn an_address_with_more_than_a_quarter_of_talking_half_open_links_gives_way() {
+    let routes = routes(64, 16);
+    let mut crowd = Vec::new();
+    for n in 0..40 {
+        let (mut link, inbox) = routes.register(ufrag(n)).expect("its own oldest one gives way");
+        link.learn(SocketAddr::from(([192, 0, 2, 1], 1_000 + u16::from(n))), None);
+        crowd.push((link, inbox));
+        assert!(routes.sizes().half_open <= 16);
+    }
+    assert_eq!(routes.counters.half_open_evicted.load(Ordering::Relaxed), 24);
+    let mut others = Vec::new();
+    for n in 100..112 {
+        let (mut link, inbox) = routes.register(ufrag(n)).expect("one of the crowd gives way");
+        link.learn(SocketAddr::from(([192, 0, 2, n], 1)), None);
+        others.push((link, inbox));
+    }
+    assert_eq!(
+        routes.register(ufrag(200)).err(),
+        Some(RegisterError::Busy),
+        "nobody has many"
+    );
 }
 
 #[test]
