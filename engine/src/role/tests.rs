@@ -70,7 +70,7 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::Have(_) => ["log", ""],
         Message::Receipt(_) => ["log role", "role"],
         Message::Credit(_) | Message::HeadCredit(_) => ["sync", "sync"],
-        Message::ForkProof(_) => [FORKED, FORKED],
+        Message::ForkProof(_) => [FORKED_BY_PROOF, FORKED_BY_PROOF],
         Message::Graft(_) | Message::Prune(_) => ["sync", "sync"],
         Message::Relays(_) => ["directory output:Log", "directory fact:RelayFound output:Log"],
         Message::NameQuestion(_) => ["sent:NameAnswer", "role sent:NameAnswer"],
@@ -95,7 +95,8 @@ fn expected(message: &Message) -> [&'static str; 2] {
     }
 }
 
-const FORKED: &str = "fact:Forked fact:Voided log output:Event output:Log sync";
+const FORKED: &str = "fact:Forked fact:Voided log output:Event output:Log";
+const FORKED_BY_PROOF: &str = "fact:Forked fact:Voided log output:Event output:Log sync";
 
 #[test]
 fn every_message_reaches_the_part_that_it_concerns() {

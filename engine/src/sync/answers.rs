@@ -31,8 +31,11 @@ const SEARCHES: Rate = Rate {
 };
 /// Questions of one neighbour that differ in how they are answered and wait. Policy when full: the last two are merged.
 const ASKED_MAX: usize = 4;
-/// Digests that wait to be sent to one neighbour. Policy when full: the digest is dropped; a later one tells the same.
+/// Digests that wait to be sent to one neighbour, and accounts and feeds listed for them, 32 bytes each. Policy when
+/// full: in place of the digest, one of all that the neighbour wants is sent.
 const DIGESTS_MAX: usize = 64;
+const LISTED_MAX: usize = super::interests::INTERESTS_MAX;
+
 /// How a question of a neighbour is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Answer {
@@ -99,6 +102,17 @@ pub(super) enum Source {
     Feeds(std::vec::IntoIter<FeedNumber>),
 }
 
+impl Source {
+    /// Accounts or feeds it lists.
+    fn listed(&self) -> usize {
+        match self {
+            Self::Wanted(_) => 0,
+            Self::Accounts(accounts) => accounts.len(),
+            Self::Feeds(feeds) => feeds.len(),
+        }
+    }
+}
+
 /// A digest that is being sent.
 #[derive(Debug)]
 pub(super) struct DigestJob {
@@ -134,6 +148,13 @@ impl DigestJob {
     }
 }
 
+impl DigestJob {
+    /// Whether it has not begun, and tells of all that the neighbour wants.
+    fn tells_all(&self) -> bool {
+        matches!(self.source, Source::Wanted(None)) && self.all && self.heads
+    }
+}
+
 /// What one neighbour asked and is being told.
 #[derive(Debug, Default)]
 pub(super) struct LinkAnswers {
@@ -161,6 +182,12 @@ impl LinkAnswers {
         self.search.is_some() || !self.asked.is_empty() || !self.digests.is_empty()
     }
 
+    /// A comparison begins: what was to be said after an earlier one means nothing any more.
+    #[cfg(feature = "relay")]
+    pub(super) fn drop_verdicts(&mut self) {
+        self.digests.retain(|job| job.then.is_empty());
+    }
+
     pub(super) fn ask(&mut self, asked: Asked) {
         if asked.reset {
             self.asked.clear();
@@ -184,11 +211,17 @@ impl Sync {
     /// Adds a digest to those a neighbour is sent.
     pub(super) fn add_digest(&mut self, link: LinkId, job: DigestJob) {
         let answers = self.answers.or_default(link);
+        let listed: usize = answers.digests.iter().map(|job| job.source.listed()).sum();
+        let is_full = answers.digests.len() >= DIGESTS_MAX || listed + job.source.listed() > LISTED_MAX;
         // What follows a digest must not get lost.
-        if answers.digests.len() < DIGESTS_MAX || !job.then.is_empty() {
+        if !is_full || !job.then.is_empty() {
             answers.digests.push_back(job);
-            self.work.begin(link);
+        } else if !answers.digests.back().is_some_and(DigestJob::tells_all) {
+            let mut all = DigestJob::new(Source::Wanted(None), true);
+            all.forks = true;
+            answers.digests.push_back(all);
         }
+        self.work.begin(link);
     }
 
     /// Goes on with what a neighbour asked. Whether there is more to do at once.

@@ -6,7 +6,7 @@ use protocol::{DeviceId, EntryId, Timestamp, limits};
 use super::*;
 use crate::kinds::testing::Author;
 use crate::sync::testing::Peer;
-use crate::testing::Remote;
+use crate::testing::{Node, Remote};
 
 /// The account of a made-up feed.
 fn account(n: u32) -> AccountId {
@@ -232,4 +232,27 @@ fn proofs_of_forks_come_with_the_digest_and_are_paced_with_it() {
         .filter(|message| matches!(message, Message::ForkProof(_)))
         .count();
     assert_eq!(proofs, 3_000);
+}
+
+#[test]
+fn a_neighbour_that_asks_for_more_than_it_takes_is_told_all_it_wants_once() {
+    let (mut peer, link) = with_feeds(1_000);
+    peer.interests(link, everything(), None);
+    peer.settle();
+    told(&mut peer, link);
+    peer.sync.answers.or_default(link).heads_under_way = limits::HEADS_WINDOW;
+    let accounts: Vec<AccountId> = (0..1_000).map(account).collect();
+    for _ in 0..200 {
+        let Node { ctx, net, log, .. } = &mut peer.node;
+        peer.sync.send_digest(ctx, net, log, link, &accounts, true);
+    }
+    let answers = peer.sync.answers.get(&link).expect("asked");
+    assert_eq!(answers.digests.len(), DIGESTS_MAX + 1);
+    let listed: usize = answers.digests.iter().map(|job| job.source.listed()).sum();
+    assert!(listed <= LISTED_MAX);
+    for _ in 0..100 {
+        grant(&mut peer, link, limits::HEADS_WINDOW);
+    }
+    let (heads, ends) = told(&mut peer, link);
+    assert_eq!((heads, ends), ((DIGESTS_MAX + 1) * 1_000, DIGESTS_MAX + 1));
 }

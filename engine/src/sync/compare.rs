@@ -636,6 +636,9 @@ impl Sync {
         {
             return;
         }
+        if let Some(answers) = self.answers.get_mut(&link) {
+            answers.drop_verdicts();
+        }
         if let Some(sketch) = comparison.deferred.take() {
             let mut comparing = Comparing::new(sketch.round, now, None);
             if take_cells(ctx, link, &mut comparing, &sketch) {
