@@ -10,7 +10,7 @@ use starling_engine::{Config, Input};
 
 use crate::compare::{entries, feed};
 use crate::hostile::Victim;
-use crate::network::{Network, seed};
+use crate::network::{Network, open_relay, seed};
 use crate::placement::{describe, know};
 
 /// More than a peer tells of at once.
@@ -36,7 +36,7 @@ fn an_empty_relay_is_filled_over_a_channel_that_holds_less_than_a_digest() {
     net.run_for_ms(1_000);
     let empty = net.add(Config {
         joins: true,
-        ..Config::relay(KeyPair::from_seed(&[9; 32]))
+        ..open_relay(KeyPair::from_seed(&[9; 32]))
     });
     describe(&mut net, empty, 1);
     know(&mut net, empty, full);
