@@ -356,8 +356,9 @@ impl Driver {
                     (self.around.answer)(tab, number, response);
                 }
             }
-            // Only relays keep a registry, and only peers with an address book learn addresses from sessions.
-            Output::Name { .. } | Output::SessionUp { .. } => {}
+            // Only relays keep a registry and invite others, and only peers with an address book learn addresses from
+            // sessions.
+            Output::Name { .. } | Output::Invitation { .. } | Output::SessionUp { .. } => {}
             Output::Event(event) => (self.around.event)(event),
             Output::Log(line) => log(&line),
         }
@@ -641,7 +642,11 @@ fn log(line: &Log) {
         Log::OtherRegistry { .. } => platform::warn("a relay takes names from another registry"),
         Log::Forked { device, seq } => platform::warn(&format!("feed {device} is forked at {seq}")),
         // Of relays alone.
-        Log::Placement { .. } | Log::Copies { .. } | Log::NotHeld { .. } => {}
+        Log::Placement { .. }
+        | Log::Copies { .. }
+        | Log::NotHeld { .. }
+        | Log::Member { .. }
+        | Log::Joined { .. } => {}
     }
 }
 
