@@ -191,6 +191,9 @@ impl Relay {
         } else {
             None
         };
+        let own = Some(describe(settings, peer, http).url).and_then(|url| url.parse().ok());
+        let named = settings.join.iter().map(|target| target.url.clone());
+        let connector = Connector::careful(own, named.collect());
         let (book, dials) = AddressBook::open(settings.join.clone());
         let (shown, to_redeem) = tokio::sync::mpsc::channel(invitations::WAITING_MAX);
         let options = driver::Options {
@@ -202,7 +205,7 @@ impl Relay {
         driver.describe(describe(settings, peer, http)).await;
         let folder = data_dir.path().to_owned();
         let inviting = tokio::spawn(invitations::serve(driver.clone(), folder, to_redeem));
-        let dialling = tokio::spawn(network::run(driver.clone(), book, dials, Connector::system()));
+        let dialling = tokio::spawn(network::run(driver.clone(), book, dials, connector));
         let naming = txn_store.map(|txn_store| {
             let pace = names::Pace {
                 ttl: settings.registry_lead(),

@@ -1,6 +1,7 @@
 //! Opens a WebSocket to a relay's `/link`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::link::handshake::Side;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::CapacityError;
@@ -21,7 +22,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_c
 
 use super::{MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, Received, SocketError, ToSend};
 use crate::driver::DriverHandle;
-use crate::network::RelayUrl;
+use crate::network::{Reach, RelayUrl, reach};
 
 /// Limit for name lookup, TCP, TLS and the upgrade together.
 const OPENS_WITHIN: Duration = Duration::from_secs(10);
@@ -47,11 +48,55 @@ impl Connector {
         })
     }
 
+    /// By the operating system, but never to an address of this machine or of a local network, unless the operator
+    /// allows it: for the relays that the operator `named`, and for all if this relay is at such an address itself. The
+    /// addresses that are dialled are those that other relays describe, and could be any in this network.
+    #[must_use]
+    pub fn careful(own: Option<RelayUrl>, named: Vec<RelayUrl>) -> Self {
+        let allowed = Arc::new((own, named));
+        Self::new(move |url| {
+            let (url, allowed) = (url.clone(), Arc::clone(&allowed));
+            Box::pin(async move {
+                let (own, named) = &*allowed;
+                let mut addresses = resolved(&url).await?;
+                let is_allowed = named.contains(&url)
+                    || addresses.iter().all(is_public)
+                    || match own {
+                        Some(own) => {
+                            let own = resolved(own).await.unwrap_or_default();
+                            own.iter().any(|address| !is_public(address))
+                        }
+                        None => false,
+                    };
+                if !is_allowed {
+                    addresses.retain(is_public);
+                }
+                if addresses.is_empty() {
+                    return Err(io::Error::new(
+                        io::ErrorKind::PermissionDenied,
+                        "a relay says it is at an address of a local network; --join with that address allows it",
+                    ));
+                }
+                let stream = TcpStream::connect(&addresses[..]).await?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            })
+        })
+    }
+
     /// By a function of one's own, such as one that connects from another network namespace or through a proxy.
     #[must_use]
     pub fn new(connect: impl Fn(&RelayUrl) -> Connecting + Send + Sync + 'static) -> Self {
         Self(Arc::new(connect))
     }
+}
+
+async fn resolved(url: &RelayUrl) -> io::Result<Vec<SocketAddr>> {
+    Ok(lookup_host(url.host_and_port()).await?.collect())
+}
+
+fn is_public(address: &SocketAddr) -> bool {
+    reach(address.ip()) == Reach::Internet
 }
 
 impl std::fmt::Debug for Connector {
@@ -191,6 +236,33 @@ fn socket_error(error: tungstenite::Error) -> SocketError {
 mod tests {
     use super::{Connector, DialError, open};
     use crate::network::RelayUrl;
+
+    #[tokio::test]
+    async fn addresses_of_local_networks_are_dialled_only_if_the_operator_allows_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: RelayUrl = format!("http://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let opens = async |own: Option<&str>, named: Vec<RelayUrl>| {
+            let own = own.map(|own| own.parse().unwrap());
+            let connector = Connector::careful(own, named);
+            let opened = (connector.0)(&url).await;
+            opened.map(|_| ()).map_err(|error| error.kind())
+        };
+        let refused = Err(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(opens(None, vec![]).await, refused);
+        assert_eq!(opens(Some("http://203.0.113.1"), vec![]).await, refused);
+        assert_eq!(
+            opens(Some("http://10.0.0.1"), vec![]).await,
+            Ok(()),
+            "it is in such a network itself"
+        );
+        assert_eq!(
+            opens(None, vec![url.clone()]).await,
+            Ok(()),
+            "the operator named it"
+        );
+    }
 
     #[tokio::test]
     async fn tls_is_spoken_where_the_address_says_so() {

@@ -16,34 +16,7 @@ pub(super) const READ_EVERY: Duration = Duration::from_secs(3);
 /// Files that runtimes of containers make in each of them.
 const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
 
-/// From where an address can be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
-    /// From this machine.
-    Machine,
-    /// From the local network, or from the machine that runs this container.
-    Network,
-    /// From the internet, if no firewall forbids it.
-    Internet,
-}
-
-/// From where this address can be reached.
-#[must_use]
-pub fn reach(ip: IpAddr) -> Reach {
-    match ip {
-        ip if ip.is_loopback() => Reach::Machine,
-        IpAddr::V4(ip) => {
-            // 100.64.0.0/10 is shared by the customers of a provider (RFC 6598).
-            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0b1100_0000 == 64;
-            match ip.is_private() || ip.is_link_local() || shared {
-                true => Reach::Network,
-                false => Reach::Internet,
-            }
-        }
-        IpAddr::V6(ip) if ip.is_unique_local() || ip.is_unicast_link_local() => Reach::Network,
-        IpAddr::V6(_) => Reach::Internet,
-    }
-}
+pub use native::network::{Reach, reach};
 
 /// Whether this process runs in a container.
 #[must_use]
