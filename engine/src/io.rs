@@ -229,6 +229,8 @@ pub enum Log {
         by: Option<PeerId>,
         on: bool,
     },
+    /// The relay at an address that the operator named to join is no member of this relay's network.
+    NamedStranger { peer: PeerId },
     /// A relay accepted or refused this relay's invitation.
     Joined { peer: PeerId, accepted: bool },
     /// The assignment of feeds to relays was recomputed.
@@ -274,10 +276,13 @@ pub enum Log {
 /// How relays become members of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MembershipInput {
-    /// This relay's operator was given an invitation by the relay `peer`, which is linked now.
+    /// The relay `peer` is at an address that this relay's operator named to join.
+    Named { peer: PeerId },
+    /// The same, and it gave the operator an invitation.
     Join { peer: PeerId, secret: InvitationSecret },
-    /// Whether the secret of an [`Output::Invitation`] is valid. It is used up.
-    Invitation { link: LinkId, valid: bool },
+    /// Whether the secret of an [`Output::Invitation`] is valid, and used up now. `None`: that cannot be known at the
+    /// moment; the other relay asks again.
+    Invitation { link: LinkId, valid: Option<bool> },
 }
 
 /// Which relays are members of a relay's network: they are given feeds to keep, and their receipts count.

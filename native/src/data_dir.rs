@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown, fchown};
 use std::path::{Path, PathBuf};
 
 use engine::store::FORMAT;
@@ -77,6 +77,18 @@ pub fn write_durably(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&temporary, folder.join(name))?;
     File::open(folder)?.sync_all()
+}
+
+/// Makes a folder that this process created belong to the owner of the data folder it is in, if root runs this.
+///
+/// # Errors
+/// If that is not possible.
+pub fn give_to_owner_of(data_dir: &Path, folder: &Path) -> io::Result<()> {
+    let (owner, own) = (fs::metadata(data_dir)?, fs::metadata(folder)?);
+    if (owner.uid(), owner.gid()) != (own.uid(), own.gid()) && own.uid() == 0 {
+        chown(folder, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 /// The lock of a data folder, until dropped or until the process ends in any way.

@@ -1,6 +1,6 @@
 //! A link to a relay made by hand: the handshake, frames and messages of a tab, without an engine behind them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -80,6 +80,8 @@ pub struct Link {
     salt: [u8; 32],
     socket: WebSocketStream<TcpStream>,
     reassembly: Reassembly,
+    /// Messages that came while another one was waited for.
+    passed: VecDeque<Message>,
 }
 
 impl Link {
@@ -148,6 +150,7 @@ impl Link {
             salt,
             socket,
             reassembly: Reassembly::default(),
+            passed: VecDeque::new(),
         })
     }
 
@@ -168,13 +171,17 @@ impl Link {
             };
             self.send(&Message::Interests(interests)).await?;
             loop {
-                if let Message::Digest(digest) = self.next().await? {
-                    for head in digest.heads {
-                        *held.entry(head.account).or_default() += head.next_seq;
+                match self.read().await? {
+                    Message::Digest(digest) => {
+                        for head in digest.heads {
+                            *held.entry(head.account).or_default() += head.next_seq;
+                        }
+                        if digest.end {
+                            break;
+                        }
                     }
-                    if digest.end {
-                        break;
-                    }
+                    // A receipt may come before the digest.
+                    other => self.passed.push_back(other),
                 }
             }
         }
@@ -213,6 +220,13 @@ impl Link {
     /// # Errors
     /// If the relay closes the link, or says nothing for half a minute.
     pub async fn next(&mut self) -> Result<Message> {
+        match self.passed.pop_front() {
+            Some(message) => Ok(message),
+            None => self.read().await,
+        }
+    }
+
+    async fn read(&mut self) -> Result<Message> {
         loop {
             let read = tokio::time::timeout(STUCK, self.socket.next()).await;
             let read = read.context("the relay says nothing any more")?;

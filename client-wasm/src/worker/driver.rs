@@ -646,6 +646,7 @@ fn log(line: &Log) {
         | Log::Copies { .. }
         | Log::NotHeld { .. }
         | Log::Member { .. }
+        | Log::NamedStranger { .. }
         | Log::Joined { .. } => {}
     }
 }

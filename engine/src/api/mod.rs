@@ -248,7 +248,10 @@ pub enum Query {
     /// Links, feeds, traffic → [`QueryResult::Network`].
     Network,
     /// The members of this relay's network → [`QueryResult::Members`]. For relays.
-    Members,
+    Members {
+        /// The member of which is said what expelling it would do.
+        about: Option<PeerId>,
+    },
 }
 
 /// The answer to a [`Query`].

@@ -126,11 +126,12 @@ pub struct MemberView {
     pub invited_by: Option<PeerId>,
     /// When it was invited, by the inviter's clock.
     pub invited_at: Option<Timestamp>,
-    /// The members that nobody else vouches for: they go with it if it is expelled.
+    /// The members that nobody else vouches for: they go with it if it is expelled. Of the member asked about alone.
     pub goes: Vec<PeerId>,
     /// Whether all members accept that the relay that answers expels it: it joined through that relay. Otherwise the
-    /// expulsion counts at that relay alone.
+    /// expulsion counts at that relay alone. Of the member asked about alone.
     pub expels_everywhere: bool,
-    /// Of the accounts whose feeds the relay that answers holds, how many it keeps as one of their replicas.
+    /// Of the accounts whose feeds the relay that answers holds, how many it keeps as one of their replicas. Of the
+    /// member asked about alone.
     pub accounts: u64,
 }

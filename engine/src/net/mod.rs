@@ -125,14 +125,15 @@ impl Net {
         ctx.any_of(&relays)
     }
 
-    /// Whether `peer` never sleeps: a relay this peer knows; for relays, which link with each other, any of the
-    /// directory.
+    /// Whether `peer` never sleeps: a relay this peer knows; for relays, which link with each other, any member.
     pub(crate) fn is_anchor(&self, directory: &Directory, peer: &PeerId) -> bool {
-        self.known.contains(peer)
-            || match directory.mode() {
-                DirectoryMode::Relay => directory.lists(peer),
-                DirectoryMode::Device => false,
+        match directory.mode() {
+            DirectoryMode::Relay => {
+                let known = || self.known.contains(peer) || directory.lists(peer);
+                directory.is_member(peer).unwrap_or_else(known)
             }
+            DirectoryMode::Device => self.known.contains(peer),
+        }
     }
 
     /// Whether there is a neighbour to carry an introduction.

@@ -38,6 +38,9 @@ const TRIES_MAX: u32 = 8;
 /// one of these is invited or leaves.
 const ASKING_MAX: usize = 64;
 
+/// Secrets that the adapter is asked about at a time. Policy when full: further ones are not answered, and shown again.
+const PENDING_MAX: usize = 64;
+
 /// What is remembered of a link to another relay.
 #[derive(Clone, Copy, Debug, Default)]
 struct Exchange {
@@ -47,8 +50,6 @@ struct Exchange {
     checks: u32,
     /// Secrets it tried.
     tries: u32,
-    /// The adapter is being asked about one.
-    pending: bool,
 }
 
 /// See the module.
@@ -61,6 +62,8 @@ pub(crate) struct Joining {
     /// Linked relays that are no members and say that they joined this one.
     asking: Map<LinkId, PeerId>,
     links: Map<LinkId, Exchange>,
+    /// Relays that showed a secret which the adapter is asked about.
+    pending: Map<LinkId, PeerId>,
 }
 
 impl Joining {
@@ -74,6 +77,20 @@ impl Joining {
         self.refused.contains(peer)
     }
 
+    /// The operator named an address to join, and `peer` is there.
+    pub(crate) fn on_named(&mut self, ctx: &mut Ctx, net: &Net, members: &mut Members, peer: PeerId) {
+        if !members.is_by_invitation() || members.contains(&peer) {
+            return;
+        }
+        if members.has_joined() || members.expulsion(&peer).is_some() {
+            // Another relay may be at that address by now, or it was expelled: the setting makes it no member.
+            ctx.log(Line::NamedStranger { peer });
+            ctx.fact(Fact::Members { gone: vec![peer] });
+            return;
+        }
+        self.state(ctx, net, members, peer, Stance::Joins);
+    }
+
     /// This relay was invited by `peer`.
     pub(crate) fn join(
         &mut self,
@@ -83,17 +100,18 @@ impl Joining {
         peer: PeerId,
         secret: InvitationSecret,
     ) {
-        let own = own(ctx);
-        if members.stance(&peer, &own) == Some(Stance::Invites) {
-            // The invitation of an earlier start.
-            return;
-        }
-        if members.stance(&own, &peer).is_none() {
+        if !members.joins(&own(ctx), &peer) {
             self.state(ctx, net, members, peer, Stance::Joins);
         }
         self.secrets.insert(peer, secret);
-        if let Some(link) = net.link_to(&peer).filter(|_| net.is_neighbour(&peer)) {
-            ctx.send(link, &Message::JoinRequest(JoinRequest { secret }));
+        self.ask(ctx, net, peer);
+    }
+
+    /// Shows a relay its invitation, if it is a neighbour.
+    fn ask(&self, ctx: &mut Ctx, net: &Net, peer: PeerId) {
+        let link = net.link_to(&peer).filter(|_| net.is_neighbour(&peer));
+        if let Some((link, secret)) = link.zip(self.secrets.get(&peer)) {
+            ctx.send(link, &Message::JoinRequest(JoinRequest { secret: *secret }));
         }
     }
 
@@ -117,27 +135,19 @@ impl Joining {
         self.asking.remove(&link);
     }
 
-    /// Once a second: this relay says that it joined the networks that its operator named.
-    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, net: &Net, members: &mut Members) {
+    /// Once a second.
+    pub(crate) fn on_timer(&mut self) {
         for exchange in self.links.values_mut() {
             exchange.checks = 0;
-        }
-        if !members.is_by_invitation() {
-            return;
-        }
-        let own = own(ctx);
-        for peer in net.known.peers().collect::<Vec<_>>() {
-            match members.stance(&own, &peer) {
-                None => self.state(ctx, net, members, peer, Stance::Joins),
-                // The settings still name it.
-                Some(Stance::Expels) => ctx.fact(Fact::Members { gone: vec![peer] }),
-                Some(Stance::Joins | Stance::Invites) => {}
-            }
         }
     }
 
     /// The interval of anti-entropy: one neighbouring member compares fingerprints.
     pub(crate) fn on_anti_entropy(&self, ctx: &mut Ctx, net: &Net, members: &Members) {
+        for peer in self.secrets.keys() {
+            // It could not be answered before.
+            self.ask(ctx, net, *peer);
+        }
         let is_member = |session: &Session| session.neighbour && members.contains(&session.peer);
         if let Some(link) = ctx.any_of(&net.links_whose(is_member)) {
             let fingerprint = members.fingerprint();
@@ -203,13 +213,26 @@ impl Joining {
                 }
             }
             vouches = rest;
-            members.compute();
             if fresh.len() == kept {
                 break;
             }
+            members.compute();
         }
         if fresh.is_empty() {
             return;
+        }
+        let me = own(ctx);
+        for vouch in fresh
+            .iter()
+            .filter(|vouch| vouch.by == me && vouch.stance == Stance::Invites)
+        {
+            // It is no member before it has said that it joined.
+            let invited = net
+                .link_to(&vouch.relay)
+                .filter(|_| net.is_neighbour(&vouch.relay));
+            if let Some(link) = invited {
+                self.send_all_now(ctx, members, link);
+            }
         }
         for vouch in &fresh {
             let expelled = net
@@ -289,16 +312,25 @@ impl Joining {
         let (peer, own) = (session.peer, own(ctx));
         if !members.contains(&peer) {
             let joins =
-                |vouch: &Vouch| vouch.by == peer && vouch.relay == own && vouch.stance == Stance::Joins;
-            let expelled = members.stance(&own, &peer) == Some(Stance::Expels);
-            if !expelled && message.vouches.iter().any(joins) && self.asking.len() < ASKING_MAX {
-                self.asking.insert(link, peer);
+                |vouch: &&Vouch| vouch.by == peer && vouch.relay == own && vouch.stance == Stance::Joins;
+            let asks = message.vouches.iter().find(joins);
+            if asks.is_some_and(|asks| asks.verify().is_ok()) && members.expulsion(&peer).is_none() {
+                if self.asking.len() < ASKING_MAX {
+                    self.asking.insert(link, peer);
+                }
             }
         }
         // Also what a stranger passes on, which may be that a member invites it.
+        let about_own = |vouch: &Vouch| vouch.relay == own && vouch.stance == Stance::Invites;
+        let was_invited = members.inviter(&own).is_some();
+        let invites = message.vouches.iter().any(about_own);
         self.learn(ctx, net, members, message.vouches, Some(link));
         if let Some(by) = members.unanswered_invitation() {
             self.state(ctx, net, members, by, Stance::Joins);
+        }
+        if invites && !was_invited && members.inviter(&own).is_some() {
+            // The relay that invites needs to know that this one joined it.
+            self.send_all_now(ctx, members, link);
         }
         if !members.contains(&peer) {
             return;
@@ -319,7 +351,11 @@ impl Joining {
         {
             return;
         }
-        exchange.sent_all = Some(now);
+        self.send_all_now(ctx, members, link);
+    }
+
+    fn send_all_now(&mut self, ctx: &mut Ctx, members: &Members, link: LinkId) {
+        self.links.or_default(link).sent_all = Some(ctx.now.instant);
         let all: Vec<Vouch> = members.vouches().cloned().collect();
         send(ctx, members, link, &all);
     }
@@ -338,40 +374,44 @@ impl Joining {
         let Some(session) = net.session(link).filter(|session| session.relay) else {
             return ctx.misbehaved(link, "an invitation shown by a peer that is no relay");
         };
-        let invited = members.stance(&own(ctx), &session.peer) == Some(Stance::Invites);
-        let exchange = self.links.or_default(link);
+        let peer = session.peer;
+        let invited = members.stance(&own(ctx), &peer) == Some(Stance::Invites);
         if invited || !members.is_by_invitation() {
-            let accepted = invited || members.contains(&session.peer) || members.is_open();
+            let accepted = invited || members.contains(&peer) || members.is_open();
             return ctx.send(link, &Message::JoinAnswer(JoinAnswer { accepted }));
         }
+        let exchange = self.links.or_default(link);
         exchange.tries += 1;
-        if exchange.pending || exchange.tries > TRIES_MAX {
+        if exchange.tries > TRIES_MAX {
             let accepted = false;
             return ctx.send(link, &Message::JoinAnswer(JoinAnswer { accepted }));
         }
-        exchange.pending = true;
-        let secret = request.secret;
-        ctx.emit(Output::Invitation { link, secret });
+        if self.pending.len() < PENDING_MAX && !self.pending.contains_key(&link) {
+            self.pending.insert(link, peer);
+            let secret = request.secret;
+            ctx.emit(Output::Invitation { link, secret });
+        }
     }
 
-    /// The adapter knows whether the secret that was shown on a link is valid; it is used up now.
+    /// The adapter knows whether the secret that was shown on a link is valid; then it is used up. The link may have
+    /// ended.
     pub(crate) fn on_invitation(
         &mut self,
         ctx: &mut Ctx,
         net: &Net,
         members: &mut Members,
         link: LinkId,
-        valid: bool,
+        valid: Option<bool>,
     ) {
-        let Some(peer) = net.session(link).map(|session| session.peer) else {
+        let Some((peer, accepted)) = self.pending.remove(&link).zip(valid) else {
             return;
         };
-        self.links.or_default(link).pending = false;
-        if valid {
+        if accepted {
             self.state(ctx, net, members, peer, Stance::Invites);
         }
-        let accepted = valid;
-        ctx.send(link, &Message::JoinAnswer(JoinAnswer { accepted }));
+        if let Some(link) = net.link_to(&peer) {
+            ctx.send(link, &Message::JoinAnswer(JoinAnswer { accepted }));
+        }
     }
 
     /// A relay answered this relay's invitation.
@@ -405,7 +445,8 @@ fn own(ctx: &Ctx) -> PeerId {
 }
 
 fn key_of(vouch: &Vouch) -> Vec<u8> {
-    [meta::VOUCH, &vouch.by.0, &vouch.relay.0].concat()
+    let joins = u8::from(vouch.stance == Stance::Joins);
+    [meta::VOUCH, &vouch.by.0, &vouch.relay.0, &[joins]].concat()
 }
 
 /// A statement of the `Meta` table. The inner `None`: a damaged row.

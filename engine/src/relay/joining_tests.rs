@@ -30,8 +30,10 @@ fn say(world: &mut World, link: LinkId, vouches: Vec<Vouch>) {
     world.on_message(link, Message::Vouches(Vouches { fingerprint, vouches }));
 }
 
+/// Relay `n` is a member: it was invited, and says that it joined.
 fn invite(world: &mut World, n: u16) {
     world.state(relay_peer(n), Stance::Invites);
+    world.relay.take_in(vouch(n, Stance::Joins, 0));
 }
 
 /// The statements in each message that a neighbour received.
@@ -79,12 +81,12 @@ fn a_valid_secret_makes_the_relay_that_shows_it_a_member() {
     let request = || Message::JoinRequest(JoinRequest { secret: [5; 16] });
     world.on_message(link, request());
     assert_eq!(asked(&mut world), 1);
-    world.on_invitation(link, false);
+    world.on_invitation(link, Some(false));
     assert_eq!(answers(&mut world, link), [false]);
     assert_eq!(members(&world), [relay_peer(0)]);
 
     world.on_message(link, request());
-    world.on_invitation(link, true);
+    world.on_invitation(link, Some(true));
     let sent = world.sent(link);
     let [
         Message::Vouches(vouches),
@@ -94,6 +96,11 @@ fn a_valid_secret_makes_the_relay_that_shows_it_a_member() {
         panic!("first what makes it a member: {sent:?}");
     };
     assert_eq!(vouches.vouches.len(), 1);
+    assert!(
+        !members(&world).contains(&relay_peer(1)),
+        "it has not said that it joined"
+    );
+    say(&mut world, link, vec![vouch(1, Stance::Joins, 0)]);
     assert!(members(&world).contains(&relay_peer(1)));
 
     // It shows the secret again after a restart.
@@ -106,14 +113,14 @@ fn a_valid_secret_makes_the_relay_that_shows_it_a_member() {
 fn a_link_may_try_few_secrets_one_at_a_time() {
     let mut world = world();
     let link = world.link_relay(1);
-    // Of two that are shown at once, the second is refused, and counts.
+    // Of two that are shown at once, the second is not looked up, and counts.
     for n in 0..TRIES_MAX / 2 + 3 {
         let secret = [n as u8; 16];
         world.on_message(link, Message::JoinRequest(JoinRequest { secret }));
         assert_eq!(asked(&mut world), usize::from(n < TRIES_MAX / 2));
         world.on_message(link, Message::JoinRequest(JoinRequest { secret }));
         assert_eq!(asked(&mut world), 0, "one is being looked up");
-        world.on_invitation(link, false);
+        world.on_invitation(link, Some(false));
     }
 }
 
@@ -141,18 +148,23 @@ fn statements_are_kept_and_passed_on_to_members_alone() {
     say(
         &mut world,
         one,
-        vec![vouch(1, Stance::Invites, 5), vouch(5, Stance::Invites, 6)],
+        vec![
+            vouch(6, Stance::Joins, 5),
+            vouch(5, Stance::Invites, 6),
+            vouch(1, Stance::Invites, 5),
+            vouch(5, Stance::Joins, 1),
+        ],
     );
     let (ops, _) = world.store();
     let kept = ops
         .iter()
         .filter(|op| matches!(op, Op::Put { key, .. } if key.starts_with(b"vouch:")));
-    assert_eq!(kept.count(), 2);
-    assert_eq!(told(&mut world, two), [2]);
+    assert_eq!(kept.count(), 4);
+    assert_eq!(told(&mut world, two), [4]);
     assert_eq!(told(&mut world, guest), [0usize; 0]);
     assert!(
         members(&world).contains(&relay_peer(6)),
-        "5 became a member with the first of the two"
+        "in whatever order they come"
     );
 }
 
@@ -173,7 +185,11 @@ fn what_a_stranger_says_is_neither_kept_nor_checked_and_what_it_passes_on_is() {
     world.facts();
     say(&mut world, guest, vec![forged]);
     assert!(misbehaved(&mut world));
-    say(&mut world, guest, vec![vouch(1, Stance::Invites, 9)]);
+    say(
+        &mut world,
+        guest,
+        vec![vouch(1, Stance::Invites, 9), vouch(9, Stance::Joins, 1)],
+    );
     assert!(members(&world).contains(&relay_peer(9)));
 }
 
@@ -183,7 +199,7 @@ fn the_signatures_that_a_neighbour_has_checked_are_bounded() {
     invite(&mut world, 1);
     let link = world.link_relay(1);
     let many = 10 + CHECKS_PER_S as u16 + 20;
-    let vouches: Vec<Vouch> = (10..many).map(|n| vouch(1, Stance::Invites, n)).collect();
+    let vouches: Vec<Vouch> = (10..many).map(|n| vouch(1, Stance::Joins, n)).collect();
     say(&mut world, link, vouches.clone());
     assert_eq!(members(&world).len(), 2 + CHECKS_PER_S as usize);
     world.pass(Duration::from_secs(1));
@@ -210,7 +226,7 @@ fn neighbours_whose_fingerprints_differ_send_each_other_everything_now_and_then(
     );
     world.pass(SEND_ALL_INTERVAL);
     say(&mut world, link, vec![]);
-    assert_eq!(told(&mut world, link), [1]);
+    assert_eq!(told(&mut world, link), [2]);
     say(&mut world, link, vec![]);
     assert_eq!(told(&mut world, link), [0usize; 0]);
     world.pass(SEND_ALL_INTERVAL);
@@ -226,7 +242,8 @@ fn a_relay_that_joined_waits_and_is_listed_until_it_is_invited_or_gone() {
     let link = world.link_relay(1);
     say(&mut world, link, vec![vouch(1, Stance::Joins, 0)]);
     assert_eq!(world.relay.asking(), [relay_peer(1)]);
-    invite(&mut world, 1);
+    world.state(relay_peer(1), Stance::Invites);
+    say(&mut world, link, vec![vouch(1, Stance::Joins, 0)]);
     assert_eq!(world.relay.asking(), []);
     let other = world.link_relay(2);
     say(&mut world, other, vec![vouch(2, Stance::Joins, 0)]);
@@ -261,11 +278,24 @@ fn an_expelled_relay_learns_of_it_and_is_not_listed_as_one_that_waits() {
 }
 
 #[test]
-fn this_relay_joins_those_that_its_operator_names_and_shows_its_invitation_once() {
+fn this_relay_joins_the_first_that_its_operator_names_and_no_other_one() {
     let mut world = world();
-    world.know(1);
-    world.tick();
-    assert!(members(&world).contains(&relay_peer(1)), "it believes them");
+    world.named(1);
+    assert!(members(&world).contains(&relay_peer(1)), "it believes it");
+    world.facts();
+    // Another relay is at that address by now, or at another one.
+    world.named(2);
+    assert!(!members(&world).contains(&relay_peer(2)));
+    let gone = world
+        .facts()
+        .into_iter()
+        .any(|fact| matches!(fact, Fact::Members { gone } if gone == [relay_peer(2)]));
+    assert!(gone, "and it is known no longer");
+}
+
+#[test]
+fn an_invitation_is_shown_until_it_is_answered() {
+    let mut world = world();
     let link = world.prove_relay(1);
     world.join(1, [7; 16]);
     let shown = |world: &mut World| {
@@ -274,14 +304,28 @@ fn this_relay_joins_those_that_its_operator_names_and_shows_its_invitation_once(
             .count()
     };
     assert_eq!(shown(&mut world), 1);
+    world.on_anti_entropy();
+    assert_eq!(shown(&mut world), 1, "again");
     world.on_message(link, Message::JoinAnswer(JoinAnswer { accepted: false }));
-    let refused = world
-        .lines()
-        .into_iter()
-        .any(|line| matches!(line, Line::Joined { accepted: false, .. }));
-    assert!(refused && world.relay.is_refused(&relay_peer(1)));
+    let refused = |line: Line| matches!(line, Line::Joined { accepted: false, .. });
+    assert!(world.lines().into_iter().any(refused));
+    assert!(world.relay.is_refused(&relay_peer(1)));
+    world.on_anti_entropy();
+    assert_eq!(shown(&mut world), 0);
+}
 
-    say(&mut world, link, vec![vouch(1, Stance::Invites, 0)]);
-    world.join(1, [7; 16]);
-    assert_eq!(shown(&mut world), 0, "it is a member by now");
+#[test]
+fn a_secret_that_cannot_be_looked_up_now_is_not_refused_and_one_whose_link_ended_counts() {
+    let mut world = world();
+    let link = world.link_relay(1);
+    let request = || Message::JoinRequest(JoinRequest { secret: [5; 16] });
+    world.on_message(link, request());
+    world.on_invitation(link, None);
+    assert_eq!(answers(&mut world, link), []);
+    world.on_message(link, request());
+    world.unlink(link);
+    world.on_invitation(link, Some(true));
+    let again = world.link_relay(1);
+    say(&mut world, again, vec![vouch(1, Stance::Joins, 0)]);
+    assert!(members(&world).contains(&relay_peer(1)));
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use protocol::Timestamp;
 use protocol::messages::membership::{Stance, Vouch};
 
-use super::{Members, NotKept, PER_SIGNER_MAX};
+use super::{Members, NotKept, PER_SIGNER_MAX, VOUCHES_MAX};
 use crate::io::Admission;
 use crate::relay::testing::{relay_key, relay_peer};
 
@@ -106,7 +106,7 @@ fn an_expelled_relay_goes_with_those_that_it_alone_vouches_for() {
     }
     let mut kept = tree();
     kept.say(1, Stance::Expels, 3);
-    kept.say(2, Stance::Invites, 4);
+    kept.invite(2, 4);
     assert_eq!(
         kept.members(0),
         [0, 1, 2, 4],
@@ -165,7 +165,7 @@ fn a_member_that_invites_its_inviter_gains_no_power_over_it() {
 fn what_an_expelled_relay_says_counts_no_more() {
     let mut statements = tree();
     statements.say(0, Stance::Expels, 1);
-    statements.say(2, Stance::Invites, 3);
+    statements.invite(2, 3);
     statements.say(1, Stance::Expels, 3);
     statements.say(1, Stance::Invites, 9);
     assert_eq!(statements.members(0), [0, 2, 3, 4]);
@@ -186,14 +186,13 @@ fn two_that_joined_each_other_cannot_expel_each_other() {
     let mut statements = Statements::new();
     statements.invite(0, 1);
     statements.invite(1, 0);
-    statements.say(0, Stance::Invites, 2);
-    statements.say(2, Stance::Joins, 0);
+    statements.invite(0, 2);
     statements.say(0, Stance::Expels, 1);
     statements.say(1, Stance::Expels, 0);
     assert_eq!(
         statements.members(2),
-        [0, 2],
-        "0 still vouches for 2, and 1 for nobody"
+        [0, 1, 2],
+        "0 joined 1, so it vouches for it"
     );
 }
 
@@ -213,11 +212,19 @@ fn statements_are_kept_if_a_member_signed_them_and_they_are_new() {
     let statements = tree();
     let mut members = statements.seen_by(0);
     let news = statements.one(2, Stance::Invites, 9);
+    let joins = statements.one(9, Stance::Joins, 2);
+    assert_eq!(members.check(&joins), Err(NotKept::Stranger), "it is not invited");
     assert_eq!(members.check(&news), Ok(()));
     let mut forged = news.clone();
     forged.relay = relay_peer(10);
     assert_eq!(members.take_in(forged), Err(NotKept::Forged));
     assert_eq!(members.take_in(news.clone()), Ok(None));
+    members.compute();
+    assert!(
+        !members.contains(&relay_peer(9)),
+        "it has not said that it joined"
+    );
+    assert_eq!(members.take_in(joins), Ok(None));
     members.compute();
     assert!(members.contains(&relay_peer(9)));
     assert_eq!(members.check(&news), Err(NotKept::Old), "it is known");
@@ -233,21 +240,84 @@ fn statements_are_kept_if_a_member_signed_them_and_they_are_new() {
     );
 }
 
+/// Otherwise a relay that learns of the expulsion first would not know what others know.
 #[test]
-fn of_an_expelled_relay_only_what_it_joined_is_kept() {
+fn what_an_expelled_relay_says_is_kept_and_means_nothing() {
     let mut statements = tree();
     statements.say(0, Stance::Expels, 3);
+    statements.invite(3, 9);
     let members = statements.seen_by(0);
+    assert!(!members.contains(&relay_peer(9)) && !members.contains(&relay_peer(3)));
+    assert_eq!(members.check(&statements.one(3, Stance::Invites, 8)), Ok(()));
+}
+
+#[test]
+fn a_relay_cannot_take_back_that_it_joined() {
+    let mut statements = tree();
+    // It invites and expels those that it is under.
+    statements.say(1, Stance::Invites, 0);
+    statements.say(1, Stance::Expels, 0);
+    // Another member vouches for it.
+    statements.invite(2, 1);
+    statements.say(0, Stance::Expels, 1);
+    assert_eq!(statements.members(2), [0, 2]);
+}
+
+/// A member that brings many relays of its own which expel each other in layers costs little.
+#[test]
+fn expulsions_of_expellers_are_judged_once_each() {
+    let mut statements = tree();
+    statements.invite(1, 100);
+    for layer in 0..40 {
+        for n in [101 + 2 * layer, 102 + 2 * layer] {
+            statements.say(100, Stance::Joins, n);
+            statements.say(n, Stance::Joins, 100);
+        }
+    }
+    for layer in 1..40 {
+        for by in [101 + 2 * layer, 102 + 2 * layer] {
+            for relay in [99 + 2 * layer, 100 + 2 * layer] {
+                statements.say(by, Stance::Expels, relay);
+            }
+        }
+    }
+    // None of them is above another one alone, so none of it counts.
+    assert_eq!(statements.seen_by(0).all().len(), 5 + 1 + 80);
+}
+
+#[test]
+fn a_statement_of_this_relay_itself_always_fits() {
+    let mut statements = tree();
+    for by in [1, 2, 3, 4] {
+        for n in 0..PER_SIGNER_MAX as u16 - 5 {
+            statements.say(by, Stance::Joins, 1_000 * by + n);
+        }
+    }
+    let mut members = statements.seen_by(0);
+    let mut n = 10_000;
+    while members.vouches.len() < VOUCHES_MAX {
+        let vouch = statements.one(5, Stance::Invites, n);
+        members.vouches.insert(super::key_of(&vouch), vouch);
+        n += 1;
+    }
+    members.reached.insert(relay_peer(5));
     assert_eq!(
-        members.check(&statements.one(3, Stance::Invites, 9)),
-        Err(NotKept::Stranger)
+        members.take_in(statements.one(2, Stance::Invites, 9)),
+        Err(NotKept::Full)
     );
-    assert_eq!(members.check(&statements.one(3, Stance::Joins, 2)), Ok(()));
+    let own = statements.one(0, Stance::Expels, 5);
+    assert!(matches!(members.take_in(own), Ok(Some(removed)) if removed.by == relay_peer(5)));
+    members.compute();
+    assert_eq!(
+        members.stance(&relay_peer(0), &relay_peer(5)),
+        Some(Stance::Expels)
+    );
 }
 
 #[test]
 fn one_relay_cannot_fill_the_table() {
     let mut statements = tree();
+    // It says itself that it joined relay 0.
     for n in 0..PER_SIGNER_MAX as u16 - 1 {
         statements.say(2, Stance::Invites, 100 + n);
     }
@@ -320,16 +390,16 @@ proptest! {
         prop_assert_eq!(without.members(0), members);
     }
 
-    /// The order in which invitations arrive changes nothing.
+    /// The order in which statements arrive changes nothing.
     #[test]
     fn the_members_follow_from_the_statements_alone(
-        said in proptest::collection::vec((0..8_u16, 0..2_usize, 0..8_u16), 0..30),
+        said in proptest::collection::vec((0..8_u16, 0..3_usize, 0..8_u16), 0..40),
         shift in any::<prop::sample::Index>(),
     ) {
         let mut statements = Statements::new();
         for (by, stance, relay) in said {
             if by != relay {
-                statements.say(by, [Stance::Invites, Stance::Joins][stance], relay);
+                statements.say(by, [Stance::Invites, Stance::Joins, Stance::Expels][stance], relay);
             }
         }
         let members = statements.members(0);

@@ -143,7 +143,7 @@ impl Relay {
 
     /// Once a second.
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>) {
-        self.joining.on_timer(ctx, parts.net, &mut self.members);
+        self.joining.on_timer();
         self.names.on_timer(ctx);
         self.checks.on_timer(ctx);
         if !parts.directory.suspects_partition() {
@@ -198,13 +198,18 @@ impl Relay {
         (!self.members.is_open()).then(|| self.members.all().clone())
     }
 
+    /// The operator named an address to join, and `peer` is there.
+    pub(crate) fn on_named_to_join(&mut self, ctx: &mut Ctx, net: &Net, peer: PeerId) {
+        self.joining.on_named(ctx, net, &mut self.members, peer);
+    }
+
     /// An operator was given an invitation by `peer`.
     pub(crate) fn join(&mut self, ctx: &mut Ctx, net: &Net, peer: PeerId, secret: InvitationSecret) {
         self.joining.join(ctx, net, &mut self.members, peer, secret);
     }
 
     /// Whether the secret that was shown on a link is valid.
-    pub(crate) fn on_invitation(&mut self, ctx: &mut Ctx, net: &Net, link: LinkId, valid: bool) {
+    pub(crate) fn on_invitation(&mut self, ctx: &mut Ctx, net: &Net, link: LinkId, valid: Option<bool>) {
         self.joining
             .on_invitation(ctx, net, &mut self.members, link, valid);
     }
@@ -220,6 +225,12 @@ impl Relay {
     }
 
     #[cfg(test)]
+    pub(crate) fn take_in(&mut self, vouch: protocol::messages::membership::Vouch) {
+        self.members.restore(vouch);
+        self.members.compute();
+    }
+
+    #[cfg(test)]
     pub(crate) fn fingerprint(&self) -> [u8; 16] {
         self.members.fingerprint()
     }
@@ -230,8 +241,14 @@ impl Relay {
     }
 
     /// The members as an operator sees them.
-    pub(crate) fn members_view(&self, net: &Net, log: &Log, directory: &Directory) -> MembersView {
-        let view = |peer: &PeerId| self.member_view(net, log, directory, *peer);
+    pub(crate) fn members_view(
+        &self,
+        net: &Net,
+        log: &Log,
+        directory: &Directory,
+        about: Option<PeerId>,
+    ) -> MembersView {
+        let view = |peer: &PeerId| self.member_view(net, log, directory, *peer, about == Some(*peer));
         MembersView {
             open: self.members.is_open(),
             listed: !self.members.is_open() && !self.members.is_by_invitation(),
@@ -247,11 +264,20 @@ impl Relay {
         }
     }
 
-    fn member_view(&self, net: &Net, log: &Log, directory: &Directory, peer: PeerId) -> MemberView {
+    /// `whole`: also what expelling it would do.
+    fn member_view(
+        &self,
+        net: &Net,
+        log: &Log,
+        directory: &Directory,
+        peer: PeerId,
+        whole: bool,
+    ) -> MemberView {
         let this = peer == self.own;
         let invited = self.members.inviter(&peer);
         let mut goes: Vec<PeerId> = Vec::new();
-        if !this && self.members.is_by_invitation() {
+        let whole = whole && !this;
+        if whole && self.members.is_by_invitation() {
             let remaining = self.members.without(&peer);
             let gone = self.members.all().iter();
             goes.extend(gone.filter(|other| **other != peer && !remaining.contains(*other)));
@@ -268,10 +294,10 @@ impl Relay {
             invited_by: invited.map(|vouch| vouch.by),
             invited_at: invited.map(|vouch| vouch.at),
             goes,
-            expels_everywhere: this || self.members.counts_everywhere(&peer),
-            accounts: match this {
-                true => 0,
-                false => self.placement.assigned_len(&log.feeds, &peer) as u64,
+            expels_everywhere: whole && self.members.counts_everywhere(&peer),
+            accounts: match whole {
+                true => self.placement.assigned_len(&log.feeds, &peer) as u64,
+                false => 0,
             },
         }
     }

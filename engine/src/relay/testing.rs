@@ -170,7 +170,7 @@ impl World {
     }
 
     /// The adapter says whether the secret shown on a link is valid.
-    pub(crate) fn on_invitation(&mut self, link: LinkId, valid: bool) {
+    pub(crate) fn on_invitation(&mut self, link: LinkId, valid: Option<bool>) {
         self.relay.on_invitation(&mut self.ctx, &self.net, link, valid);
     }
 
@@ -179,9 +179,16 @@ impl World {
         self.relay.join(&mut self.ctx, &self.net, relay_peer(n), secret);
     }
 
-    /// The operator names relay `n`.
-    pub(crate) fn know(&mut self, n: u16) {
-        self.net.know_relay(&mut self.ctx, relay_peer(n), String::new());
+    /// The operator named an address to join, and relay `n` is there.
+    pub(crate) fn named(&mut self, n: u16) {
+        self.relay
+            .on_named_to_join(&mut self.ctx, &self.net, relay_peer(n));
+    }
+
+    /// The interval of anti-entropy.
+    pub(crate) fn on_anti_entropy(&mut self) {
+        self.relay
+            .on_anti_entropy(&mut self.ctx, &self.net, &self.log, &mut self.sync);
     }
 
     /// Links with relay `n`; what it is sent meanwhile is not taken.

@@ -245,6 +245,11 @@ impl Directory {
         }
     }
 
+    /// Whether a relay is a member. `None`: any may be.
+    pub(crate) fn is_member(&self, peer: &PeerId) -> Option<bool> {
+        self.members.as_ref().map(|members| members.contains(peer))
+    }
+
     /// Whether a relay may be listed.
     fn admits(&self, peer: &PeerId) -> bool {
         self.members.as_ref().is_none_or(|members| members.contains(peer))
@@ -290,7 +295,7 @@ impl Directory {
             return;
         };
         let heartbeat = signed.description.heartbeat;
-        if heartbeat >= own.signed.description.heartbeat && signed.verify().is_ok() {
+        if heartbeat > own.signed.description.heartbeat && signed.verify().is_ok() {
             own.signed.description.heartbeat = heartbeat;
             self.next_beat = ctx.now.instant;
             ctx.wake();
@@ -360,7 +365,7 @@ impl Directory {
                 continue;
             }
             let is_listed = match self.mode {
-                DirectoryMode::Relay if self.members.is_some() => true,
+                DirectoryMode::Relay if self.members.is_some() => from.anchor || peer == from.peer,
                 // Either it is linked itself, or a listed relay describes it.
                 DirectoryMode::Relay => from.anchor || peer == from.peer || self.lists(&from.peer),
                 DirectoryMode::Device => from.anchor || is_known(&peer) || self.lists(&peer),

@@ -28,6 +28,7 @@ impl Role {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
             Self::Relay(relay) => match input {
+                MembershipInput::Named { peer } => relay.on_named_to_join(ctx, &parts.net, peer),
                 MembershipInput::Join { peer, secret } => relay.join(ctx, &parts.net, peer, secret),
                 MembershipInput::Invitation { link, valid } => {
                     relay.on_invitation(ctx, &parts.net, link, valid);

@@ -707,8 +707,8 @@ impl Role {
             Query::Replicas { account } => QueryResult::Replicas(self.replicas(parts, &account)),
             Query::Network => QueryResult::Network(self.network(ctx, parts)),
             #[cfg(feature = "relay")]
-            Query::Members if let Self::Relay(relay) = self => {
-                QueryResult::Members(relay.members_view(&parts.net, &parts.log, &parts.directory))
+            Query::Members { about } if let Self::Relay(relay) = self => {
+                QueryResult::Members(relay.members_view(&parts.net, &parts.log, &parts.directory, about))
             }
             _ => return ctx.answer(request, Response::Error(Error::NotFound)),
         };

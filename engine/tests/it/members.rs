@@ -29,6 +29,13 @@ fn join(net: &mut Network, relay: usize, by: usize, secret: [u8; 16]) {
     net.input(relay, Input::Membership(MembershipInput::Join { peer, secret }));
 }
 
+/// The operator of a relay named the address of another one.
+fn named(net: &mut Network, relay: usize, of: usize) {
+    know(net, relay, of);
+    let peer = net.peer_id(of).expect("a key");
+    net.input(relay, Input::Membership(MembershipInput::Named { peer }));
+}
+
 /// A relay invites another one, which joins its network.
 fn invite(net: &mut Network, by: usize, relay: usize) {
     let secret = [relay as u8; 16];
@@ -48,7 +55,7 @@ fn chain(net: &mut Network) -> [usize; 3] {
 }
 
 fn view(net: &mut Network, at: usize) -> MembersView {
-    match net.query(at, Query::Members) {
+    match net.query(at, Query::Members { about: None }) {
         QueryResult::Members(view) => view,
         other => panic!("{other:?}"),
     }
@@ -128,7 +135,7 @@ fn invited_relays_are_members_at_all_and_so_after_a_restart() {
 fn a_relay_without_an_invitation_is_a_guest_until_it_is_invited() {
     let mut net = Network::new(seed());
     let relays = [1, 2].map(|n| relay(&mut net, n));
-    know(&mut net, relays[1], relays[0]);
+    named(&mut net, relays[1], relays[0]);
     net.run_for_ms(20_000);
     assert_eq!(members(&mut net, relays[0], &relays), [0], "seed {}", net.seed);
     assert_eq!(listed(&mut net, relays[0]).len(), 1, "seed {}", net.seed);

@@ -622,7 +622,13 @@ impl Network {
             }
             Happening::Named { to, ticket, answer } => self.input(to, Input::Named { ticket, answer }),
             Happening::Invitation { to, link, valid } => {
-                self.input(to, Input::Membership(MembershipInput::Invitation { link, valid }));
+                self.input(
+                    to,
+                    Input::Membership(MembershipInput::Invitation {
+                        link,
+                        valid: Some(valid),
+                    }),
+                );
             }
             Happening::Persisted { to, run } => {
                 if self.peers[to].runs == run

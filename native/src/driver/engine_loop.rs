@@ -318,7 +318,7 @@ impl EngineLoop {
                         .as_ref()
                         .map(|queue| queue.try_send((link, secret)));
                     if !matches!(asked, Some(Ok(()))) {
-                        let valid = false;
+                        let valid = self.invitations.is_none().then_some(false);
                         let answer = MembershipInput::Invitation { link, valid };
                         self.next_inputs.push_back(Input::Membership(answer));
                     }
@@ -393,18 +393,21 @@ impl EngineLoop {
         let proven = self.address_book.record_proven(peer, url.clone());
         match proven {
             Proven::Unnamed => return,
-            Proven::Another => tracing::error!(
-                %url, %peer,
-                "the relay at this address is not the one that issued the invitation; ask its operator for another"
-            ),
+            Proven::Another => {
+                return tracing::error!(
+                    %url, %peer,
+                    "the relay at this address is not the one that issued the invitation; ask its operator for another"
+                );
+            }
             Proven::Named | Proven::Invited(_) => {}
         }
         let relay = Candidate { peer, relay: true };
         self.next_inputs.push_back(Input::Candidates(vec![relay]));
-        if let Proven::Invited(secret) = proven {
-            let join = MembershipInput::Join { peer, secret };
-            self.next_inputs.push_back(Input::Membership(join));
-        }
+        let join = match proven {
+            Proven::Invited(secret) => MembershipInput::Join { peer, secret },
+            _ => MembershipInput::Named { peer },
+        };
+        self.next_inputs.push_back(Input::Membership(join));
     }
 
     fn send(&mut self, link: LinkId, bytes: Vec<u8>) {

@@ -191,8 +191,8 @@ impl DriverHandle {
         self.send(DriverInput::Entries(entries)).await;
     }
 
-    /// Says whether the secret of an invitation that was shown on a link is valid.
-    pub async fn answer_invitation(&self, link: LinkId, valid: bool) {
+    /// Says whether the secret of an invitation that was shown on a link is valid; `None`: that cannot be known now.
+    pub async fn answer_invitation(&self, link: LinkId, valid: Option<bool>) {
         self.send(DriverInput::Invitation { link, valid }).await;
     }
 

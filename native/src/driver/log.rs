@@ -35,6 +35,10 @@ pub(super) fn write(log: &Log) {
         Log::Member { peer, on: false, .. } => {
             tracing::warn!(%peer, "relay is no longer a member of this network");
         }
+        Log::NamedStranger { peer } => tracing::warn!(
+            %peer,
+            "the relay at an address of --join is not a member of this network; it is treated as a guest"
+        ),
         Log::Joined { peer, accepted: true } => {
             tracing::info!(%peer, "invitation accepted: this relay is a member");
         }

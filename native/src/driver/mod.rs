@@ -83,8 +83,8 @@ pub(crate) enum DriverInput {
     Registry(RegistryId),
     /// The registry's answer to a question.
     NameAnswer(NameTicket, NameAnswer),
-    /// Whether the secret that was shown on a link is valid.
-    Invitation { link: LinkId, valid: bool },
+    /// Whether the secret that was shown on a link is valid; `None`: that cannot be known now.
+    Invitation { link: LinkId, valid: Option<bool> },
 }
 
 /// Gets every event of the engine, on the driver's thread: it must not block.

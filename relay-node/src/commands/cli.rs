@@ -65,7 +65,7 @@ pub enum Command {
     Members,
     /// Make relays members that joined the running relay without an invitation.
     Adopt {
-        /// The keys of these relays, as `relay-node members` prints them [default: all that wait].
+        /// The keys of these relays, as `relay-node members` prints them [default: the one that waits, if it is one].
         #[arg(value_name = "KEY")]
         relays: Vec<RelayKey>,
         /// Do not ask for confirmation.

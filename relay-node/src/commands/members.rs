@@ -94,9 +94,11 @@ impl Running {
         format!("Bearer {}", self.token)
     }
 
-    fn members(&self) -> anyhow::Result<Members> {
+    /// `about`: the key of a member of which is asked what expelling it would do.
+    fn members(&self, about: Option<&str>) -> anyhow::Result<Members> {
+        let about = about.map_or_else(String::new, |key| format!("?about={key}"));
         let asked = agent()
-            .get(format!("{}/admin/control/members", self.url))
+            .get(format!("{}/admin/control/members{about}", self.url))
             .header("authorization", self.bearer())
             .call();
         let mut answer = asked.with_context(|| format!("the relay does not answer at {}", self.url))?;
@@ -124,7 +126,7 @@ impl Running {
 /// # Errors
 /// If no relay runs with these settings.
 pub fn list(settings: &Settings, url: &RelayUrl) -> anyhow::Result<String> {
-    Ok(text(&Running::find(settings, url)?.members()?))
+    Ok(text(&Running::find(settings, url)?.members(None)?))
 }
 
 fn name(members: &Members, key: &str) -> String {
@@ -198,14 +200,19 @@ pub(crate) fn notes(members: &Members) -> Vec<String> {
     notes
 }
 
-/// Makes relays members that joined this one without an invitation: those with these keys, or all.
+/// Makes relays members that joined this one without an invitation: those with these keys, or the only one that waits.
 ///
 /// # Errors
 /// If no relay runs with these settings, or none waits.
 pub fn adopt(settings: &Settings, url: &RelayUrl, keys: &[PeerId], yes: bool) -> anyhow::Result<()> {
     let running = Running::find(settings, url)?;
-    let members = running.members()?;
+    let members = running.members(None)?;
     ensure_by_invitation(&members)?;
+    ensure!(
+        !keys.is_empty() || members.asking.len() <= 1,
+        "several relays wait; name the keys of yours, which each prints at /api/relay: {}",
+        members.asking.join(", ")
+    );
     let chosen: Vec<String> = match keys {
         [] => members.asking.clone(),
         keys => keys.iter().map(ToString::to_string).collect(),
@@ -236,7 +243,7 @@ pub fn adopt(settings: &Settings, url: &RelayUrl, keys: &[PeerId], yes: bool) ->
 /// If no relay runs with these settings, there is no such member, or the operator does not confirm.
 pub fn expel(settings: &Settings, url: &RelayUrl, relay: &str, yes: bool) -> anyhow::Result<()> {
     let running = Running::find(settings, url)?;
-    let members = running.members()?;
+    let members = running.members(None)?;
     ensure_by_invitation(&members)?;
     let is_it = |member: &&NetworkMember| member.peer == relay || member.url == relay.trim_end_matches('/');
     let member = members.members.iter().find(is_it).with_context(|| {
@@ -246,6 +253,10 @@ pub fn expel(settings: &Settings, url: &RelayUrl, relay: &str, yes: bool) -> any
         !member.this,
         "this is the relay itself: `relay-node drain` makes it leave its network in order"
     );
+    let key = member.peer.clone();
+    let members = running.members(Some(&key))?;
+    let member = members.members.iter().find(|member| member.peer == key);
+    let member = member.context("it is no member any more")?;
     let mut out = io::stdout();
     write!(out, "{}", effects(&members, member))?;
     confirm(yes)?;
@@ -268,8 +279,7 @@ fn ensure_by_invitation(members: &Members) -> anyhow::Result<()> {
 /// What expelling a member does.
 pub(crate) fn effects(members: &Members, member: &NetworkMember) -> String {
     let mut text = format!(
-        "{} is no member any more once it is expelled: it keeps no feeds for this network, its receipts count no longer, and \
-         apps turn to other relays.\n",
+        "{} is no member any more once it is expelled: it keeps no feeds for this network, and its receipts count no longer. Apps that chose it before go on until they choose another.\n",
         name(members, &member.peer)
     );
     let accounts = counted(member.accounts, "account", "accounts");

@@ -1,6 +1,7 @@
 //! What the commands on the relay's own machine have the running relay do: `relay-node members`, `adopt`, `expel`.
 //!
-//! - `GET /admin/control/members`: the members of the network, as JSON;
+//! - `GET /admin/control/members`: the members of the network, as JSON; with `?about=KEY` also what expelling that one
+//!   would do;
 //! - `POST /admin/control/invite`, `POST /admin/control/expel`: with the key of a relay as the body.
 //!
 //! Each request carries a token that the relay writes into its data folder at every start, so only programs that may
@@ -12,7 +13,7 @@ use std::path::Path;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Query as UrlQuery, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
@@ -165,8 +166,12 @@ impl From<api::MembersView> for Members {
 }
 
 /// The members of the network of a running relay.
-pub(crate) async fn members_of(driver: &DriverHandle) -> Result<api::MembersView, WebError> {
-    match driver.request(api::Request::Query(Query::Members)).await {
+pub(crate) async fn members_of(
+    driver: &DriverHandle,
+    about: Option<PeerId>,
+) -> Result<api::MembersView, WebError> {
+    let query = Query::Members { about };
+    match driver.request(api::Request::Query(query)).await {
         Some(api::Response::Result(result)) => match *result {
             QueryResult::Members(view) => Ok(view),
             _ => Err(WebError::Unexpected),
@@ -187,13 +192,23 @@ pub(crate) async fn command(driver: &DriverHandle, command: Command) -> Result<(
     }
 }
 
-async fn members(State(control): State<Control>) -> Result<Json<Members>, WebError> {
-    let view = members_of(&control.driver).await?;
+/// The member of which is said what expelling it would do.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    about: Option<String>,
+}
+
+async fn members(
+    State(control): State<Control>,
+    UrlQuery(asked): UrlQuery<Asked>,
+) -> Result<Json<Members>, WebError> {
+    let about = asked.about.as_deref().map(key).transpose()?;
+    let view = members_of(&control.driver, about).await?;
     Ok(Json(view.into()))
 }
 
 fn key(body: &str) -> Result<PeerId, WebError> {
-    let wrong = |_| WebError::BadRequest("the body is no key of a relay");
+    let wrong = |_| WebError::BadRequest("that is no key of a relay");
     body.trim().parse().map_err(wrong)
 }
 

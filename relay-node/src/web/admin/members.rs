@@ -76,7 +76,8 @@ pub(super) fn list(members: &Members, form: &str) -> Markup {
                 form.admin__actions method="post" action="/admin/adopt" {
                     input type="hidden" name="form" value=(form);
                     input type="hidden" name="relay" value=(key);
-                    button.btn type="submit" data-testid="adopt" { "Make " (short(key)) " a member" }
+                    button.btn type="submit" data-testid="adopt" { "Make this relay a member" }
+                    " " (mono(key))
                 }
             }
             @if by_invitation {
@@ -152,8 +153,9 @@ pub(super) async fn ask_expel(
     Session(session): Session,
     Query(act): Query<Act>,
 ) -> Result<Response, AdminError> {
-    let relay = act.relay()?.to_string();
-    let members = control::members_of(&admin.driver).await;
+    let key = act.relay()?;
+    let relay = key.to_string();
+    let members = control::members_of(&admin.driver, Some(key)).await;
     let members: Members = members.map_err(|_| AdminError::NoSuchMember)?.into();
     let member = members
         .members
@@ -231,7 +233,7 @@ mod tests {
             1,
             "not itself: {shown}"
         );
-        assert!(shown.contains("data-testid=\"invite\"") && shown.contains("Make waiting1 a member"));
+        assert!(shown.contains("data-testid=\"invite\"") && shown.contains("waiting1"));
         members.open = true;
         members.asking.clear();
         let shown = list(&members, "token").into_string();

@@ -208,7 +208,7 @@ async fn overview(State(admin): State<Admin>, Session(session): Session) -> Resp
     };
     let folder = admin.setup.data_dir.clone();
     let disk = tokio::task::spawn_blocking(move || Disk::of(&folder)).await;
-    let members = control::members_of(&admin.driver).await.ok();
+    let members = control::members_of(&admin.driver, None).await.ok();
     let overview = Overview {
         members: members.map(control::Members::from),
         about: &admin.about,
