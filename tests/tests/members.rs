@@ -103,7 +103,12 @@ async fn an_invitation_makes_one_relay_a_member_and_those_without_one_are_guests
     let (_, said) = command(&third, &["members"])?;
     ensure!(said.contains("refused this relay's invitation"), "{said}");
 
-    let (done, said) = command(&first, &["adopt"])?;
+    let (done, said) = command(&first, &["adopt", "--yes"])?;
+    ensure!(
+        !done && said.contains("name the keys"),
+        "which of the two? {said}"
+    );
+    let (done, said) = command(&first, &["adopt", &key(&fourth).await?])?;
     ensure!(
         !done && said.contains("--yes"),
         "nobody is adopted unasked: {said}"

@@ -314,10 +314,9 @@ impl Joining {
             let joins =
                 |vouch: &&Vouch| vouch.by == peer && vouch.relay == own && vouch.stance == Stance::Joins;
             let asks = message.vouches.iter().find(joins);
-            if asks.is_some_and(|asks| asks.verify().is_ok()) && members.expulsion(&peer).is_none() {
-                if self.asking.len() < ASKING_MAX {
-                    self.asking.insert(link, peer);
-                }
+            let is_signed = asks.is_some_and(|asks| asks.verify().is_ok());
+            if is_signed && members.expulsion(&peer).is_none() && self.asking.len() < ASKING_MAX {
+                self.asking.insert(link, peer);
             }
         }
         // Also what a stranger passes on, which may be that a member invites it.

@@ -202,8 +202,8 @@ impl Members {
             *invitations.or_default(*by) += 1;
         }
         let (most, _) = invitations.iter().max_by_key(|(_, count)| **count)?;
-        let keys = self.vouches.keys().filter(|(by, _, joins)| by == most && !joins);
-        keys.last().copied()
+        let mut keys = self.vouches.keys().filter(|(by, _, joins)| by == most && !joins);
+        keys.next_back().copied()
     }
 
     /// Computes the members again.
