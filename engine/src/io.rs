@@ -163,7 +163,7 @@ pub enum Output {
         payload: Vec<u8>,
     },
     /// A relay shows the secret of an invitation to this one: see whether it is valid, and use it up; answered by
-    /// [`Input::Invitation`].
+    /// [`MembershipInput::Invitation`].
     Invitation {
         link: LinkId,
         secret: InvitationSecret,
