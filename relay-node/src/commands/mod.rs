@@ -1,7 +1,8 @@
 //! The commands of the `relay-node` program: one file for each that is more than a line.
 
 use std::path::Path;
-use std::{fs, io};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use anyhow::Context as _;
 
@@ -14,6 +15,9 @@ use native::network::RelayUrl;
 /// The file in the data folder with the address at which the running relay listens for HTTP, for programs on its
 /// machine.
 pub(crate) const LISTEN_FILE: &str = "listen";
+
+/// How long a command waits for a relay that is starting to say where it listens.
+const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
 pub mod backup;
 pub mod cli;
@@ -105,9 +109,22 @@ fn url_or_local(url: Option<RelayUrl>, settings: &Settings) -> anyhow::Result<Re
 /// whatever flags it was started with; else where `--listen` says.
 fn local_url(settings: &Settings) -> anyhow::Result<RelayUrl> {
     let folder = &settings.data_dir;
-    let running = data_dir::holder(folder)
-        .and_then(|_| fs::read_to_string(folder.join(LISTEN_FILE)).ok())
-        .and_then(|address| address.trim().parse().ok());
+    let written = || {
+        fs::read_to_string(folder.join(LISTEN_FILE))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    };
+    let asked = Instant::now();
+    let running = loop {
+        let running = data_dir::holder(folder).map(|_| written());
+        if running != Some(None) || asked.elapsed() >= STARTS_WITHIN {
+            break running.flatten();
+        }
+        // It has just been started.
+        thread::sleep(Duration::from_millis(50));
+    };
     let address = admin::here(running.unwrap_or(settings.listen));
     Ok(format!("http://{address}").parse()?)
 }

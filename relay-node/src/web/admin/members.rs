@@ -65,12 +65,17 @@ pub(super) fn list(members: &Members, form: &str) -> Markup {
             },
         ]
     });
+    // Those that wait have a button each.
+    let said = Members {
+        asking: Vec::new(),
+        ..members.clone()
+    };
     section(
         "Members",
         &html! {
             (table("members", ["Relay", "State", "Invited by", ""], rows))
-            @for note in notes(members) {
-                p.soft { (plain(&note)) }
+            @for note in notes(&said) {
+                p.soft { (plain(&note).replace('`', "")) }
             }
             @for key in &members.asking {
                 form.admin__actions method="post" action="/admin/adopt" {
