@@ -170,7 +170,7 @@ pub(super) async fn ask_expel(
     let main = html! {
         section.section {
             @for line in effects(&members, member).lines() {
-                p { (plain(line.trim_start_matches("- "))) }
+                p { (plain(line.trim_start_matches("- ")).replace('`', "")) }
             }
             form.admin__actions method="post" action="/admin/expel" {
                 input type="hidden" name="form" value=(keys::form_token(&session));
