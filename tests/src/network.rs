@@ -57,6 +57,20 @@ pub async fn key(relay: &Relay) -> Result<String> {
     Ok(about["peer"].as_str().context("its key")?.to_owned())
 }
 
+/// How a relay sees the relays that it lists, by their ports.
+pub async fn states(relay: &Relay) -> Result<BTreeMap<u16, String>> {
+    let text = http::get(relay.at(), "/api/network").await?.text();
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&text).context(text)?;
+    let state = |relay: &serde_json::Value| {
+        let port = relay["url"].as_str()?.rsplit(':').next()?.parse().ok()?;
+        Some((port, relay["state"].as_str()?.to_owned()))
+    };
+    let states = listed.iter();
+    states
+        .map(|relay| state(relay).context(format!("{relay}")))
+        .collect()
+}
+
 /// What `/api/repair` of a relay says.
 pub async fn repair(relay: &Relay) -> Result<serde_json::Value> {
     let text = http::get(relay.at(), "/api/repair").await?.text();

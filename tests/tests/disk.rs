@@ -98,13 +98,8 @@ async fn texts(reader: &NativePeer) -> Option<Vec<String>> {
     Some(posts.into_iter().rev().map(|post| post.text).collect())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_room() -> Result<()> {
-    let test = "a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_room";
-    if !namespace::is_inside(Namespace::Mounts)? {
-        return namespace::run(test, Namespace::Mounts);
-    }
-    let time = Clock::new();
+/// A relay whose data folder is on a disk of its own, that a test can fill; to be called in a namespace of mounts.
+async fn relay_on_small_disk(args: [&str; 2]) -> Result<(tempfile::TempDir, Relay)> {
     let disk = tempfile::tempdir()?;
     let mounted = process::Command::new("mount")
         .args(["-t", "tmpfs", "-o", DISK, "tmpfs"])
@@ -113,10 +108,20 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_ro
     ensure!(mounted.success(), "no file system could be mounted");
     let options = RelayOptions {
         data_in: Some(disk.path().to_owned()),
-        args: ["--names-per-minute", "1000000"].map(str::to_owned).to_vec(),
+        args: args.map(str::to_owned).to_vec(),
         ..RelayOptions::default()
     };
-    let mut relay = Relay::start_with(options).await?;
+    Ok((disk, Relay::start_with(options).await?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_room() -> Result<()> {
+    let test = "a_full_disk_acknowledges_nothing_and_goes_on_by_itself_when_there_is_room";
+    if !namespace::is_inside(Namespace::Mounts)? {
+        return namespace::run(test, Namespace::Mounts);
+    }
+    let time = Clock::new();
+    let (disk, mut relay) = relay_on_small_disk(["--names-per-minute", "1000000"]).await?;
     let (ada, bob) = (NativePeer::person("Ada").await?, NativePeer::person("Bob").await?);
     let account = ada.me().await?.account;
     ada.link_with(&relay).await?;
@@ -341,18 +346,7 @@ async fn many_who_push_and_come_again_while_the_disk_is_full_keep_nobody_waiting
         return namespace::run(test, Namespace::Mounts);
     }
     let time = Clock::new();
-    let disk = tempfile::tempdir()?;
-    let mounted = process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", DISK, "tmpfs"])
-        .arg(disk.path())
-        .status()?;
-    ensure!(mounted.success(), "no file system could be mounted");
-    let options = RelayOptions {
-        data_in: Some(disk.path().to_owned()),
-        args: ["--sockets-per-address-max", "1000"].map(str::to_owned).to_vec(),
-        ..RelayOptions::default()
-    };
-    let mut relay = Relay::start_with(options).await?;
+    let (disk, mut relay) = relay_on_small_disk(["--sockets-per-address-max", "1000"]).await?;
     let ada = NativePeer::person("Ada").await?;
     let account = ada.me().await?.account;
     ada.link_with(&relay).await?;

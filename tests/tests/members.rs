@@ -1,13 +1,14 @@
 //! Who belongs to a network of relays, as its operators see it: invitations, relays that were not invited, expulsion,
 //! and what is left of it when relays and their neighbours stop and start again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
+use starling_tests::network::{key, states};
 use starling_tests::relay::program;
 use starling_tests::wait::eventually;
-use starling_tests::{NativePeer, Relay, RelayOptions, http};
+use starling_tests::{NativePeer, Relay, RelayOptions};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{connect_async, tungstenite};
 
@@ -32,37 +33,17 @@ async fn uninvited(of: &Relay) -> Result<Relay> {
     Relay::start_with(options(&["--join".to_owned(), format!("http://{}", of.host())])).await
 }
 
-async fn key(relay: &Relay) -> Result<String> {
-    let about = http::get(relay.at(), "/api/relay").await?.text();
-    let about: Value = serde_json::from_str(&about)?;
-    Ok(about["peer"].as_str().context("a key")?.to_owned())
-}
-
-/// The ports of the relays that a relay lists, with the state of each.
-async fn listed(relay: &Relay) -> Option<Vec<(u16, String)>> {
-    let answer = http::get(relay.at(), "/api/network").await.ok()?;
-    let listed: Vec<Value> = serde_json::from_str(&answer.text()).ok()?;
-    let one = |relay: &Value| {
-        let port = relay["url"].as_str()?.rsplit(':').next()?.parse().ok()?;
-        Some((port, relay["state"].as_str()?.to_owned()))
-    };
-    let mut listed: Vec<_> = listed.iter().map(one).collect::<Option<_>>()?;
-    listed.sort();
-    Some(listed)
-}
-
 /// Waits until a relay lists these and no others, in these states.
 async fn lists(relay: &Relay, expected: &[(&Relay, &str)]) -> Result<()> {
-    let mut ports: Vec<(u16, String)> = expected
+    let expected = expected
         .iter()
-        .map(|(relay, state)| (relay.port(), (*state).to_owned()))
-        .collect();
-    ports.sort();
-    let is_so = async || (listed(relay).await? == ports).then_some(());
-    let seen = eventually(&format!("a list of {ports:?}"), WITHIN, is_so).await;
+        .map(|(relay, state)| (relay.port(), (*state).to_owned()));
+    let expected: BTreeMap<u16, String> = expected.collect();
+    let is_so = async || (states(relay).await.ok()? == expected).then_some(());
+    let seen = eventually(&format!("a list of {expected:?}"), WITHIN, is_so).await;
     match seen {
         Ok(()) => Ok(()),
-        Err(error) => Err(error.context(format!("{:?}", listed(relay).await))),
+        Err(error) => Err(error.context(format!("{:?}", states(relay).await))),
     }
 }
 

@@ -9,7 +9,7 @@ use protocol::PeerId;
 use protocol::messages::Message;
 use starling_tests::certificates::Certificates;
 use starling_tests::link::{Link, Person};
-use starling_tests::network::{key, populate, repair, replicas, restored};
+use starling_tests::network::{key, populate, repair, replicas, restored, states};
 use starling_tests::tls::TlsProxy;
 use starling_tests::wait::eventually;
 use starling_tests::{NativePeer, PeerOptions, Relay, RelayOptions};
@@ -201,20 +201,6 @@ async fn a_relay_joins_late_through_one_that_is_not_there_yet() -> Result<()> {
     bob.link_with(&first).await?;
     bob.wait("what was written before", |seen| seen.posts == ["early"])
         .await
-}
-
-/// How a relay sees others, by their ports.
-async fn states(at: &Relay) -> Result<BTreeMap<u16, String>> {
-    let listed = starling_tests::http::get(at.port(), "/api/network").await?.text();
-    let listed: Vec<serde_json::Value> = serde_json::from_str(&listed).context(listed)?;
-    let state = |relay: &serde_json::Value| {
-        let port = relay["url"].as_str()?.rsplit(':').next()?.parse().ok()?;
-        Some((port, relay["state"].as_str()?.to_owned()))
-    };
-    listed
-        .iter()
-        .map(|relay| state(relay).context(format!("{relay}")))
-        .collect()
 }
 
 #[tokio::test]

@@ -3,21 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use starling_tests::network::key;
 use starling_tests::user_steps::{all_at, first_visit, neighbours, post};
 use starling_tests::wait::{DEADLINE, eventually};
-use starling_tests::{Browser, Page, Relay, RelayOptions, http, shots_dir, testid};
+use starling_tests::{Browser, Page, Relay, RelayOptions, shots_dir, testid};
 
 fn quick(mut options: RelayOptions) -> RelayOptions {
     options
         .args
         .extend(["--heartbeat-ms".to_owned(), "1000".to_owned()]);
     options
-}
-
-async fn key(relay: &Relay) -> Result<String> {
-    let about = http::get(relay.port(), "/api/relay").await?.text();
-    let about: serde_json::Value = serde_json::from_str(&about)?;
-    Ok(about["peer"].as_str().unwrap_or_default().to_owned())
 }
 
 async fn linked_with(page: &Page, relay: &str) -> Result<()> {
