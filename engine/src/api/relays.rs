@@ -1,7 +1,7 @@
 //! Relays: what they say of themselves, how they do, and which of them keep what.
 
+use protocol::PeerId;
 use protocol::messages::directory::Description;
-use protocol::{PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How a relay seems to do. Who does better comes first.
@@ -120,12 +120,8 @@ pub struct MemberView {
     pub state: RelayState,
     /// It is the relay that answers.
     pub this: bool,
-    /// It is a neighbour of the relay that answers.
-    pub linked: bool,
     /// The member that invited it; `None`: this relay joined its network, or it is this relay.
     pub invited_by: Option<PeerId>,
-    /// When it was invited, by the inviter's clock.
-    pub invited_at: Option<Timestamp>,
     /// The members that nobody else vouches for: they go with it if it is expelled. Of the member asked about alone.
     pub goes: Vec<PeerId>,
     /// Whether all members accept that the relay that answers expels it: it joined through that relay. Otherwise the

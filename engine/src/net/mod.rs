@@ -103,9 +103,14 @@ impl Net {
         self.by_peer.get(peer).copied()
     }
 
-    pub(crate) fn is_neighbour(&self, peer: &PeerId) -> bool {
+    /// The link to a peer that is a neighbour.
+    pub(crate) fn neighbour_link(&self, peer: &PeerId) -> Option<LinkId> {
         let session = self.link_to(peer).and_then(|link| self.session(link));
-        session.is_some_and(|session| session.neighbour)
+        Some(session.filter(|session| session.neighbour)?.link)
+    }
+
+    pub(crate) fn is_neighbour(&self, peer: &PeerId) -> bool {
+        self.neighbour_link(peer).is_some()
     }
 
     /// The round trip to a linked peer, if it was measured.

@@ -109,19 +109,17 @@ impl Joining {
 
     /// Shows a relay its invitation, if it is a neighbour.
     fn ask(&self, ctx: &mut Ctx, net: &Net, peer: PeerId) {
-        let link = net.link_to(&peer).filter(|_| net.is_neighbour(&peer));
+        let link = net.neighbour_link(&peer);
         if let Some((link, secret)) = link.zip(self.secrets.get(&peer)) {
             ctx.send(link, &Message::JoinRequest(JoinRequest { secret: *secret }));
         }
     }
 
     /// A relay became a neighbour.
-    pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, members: &Members, session: &Session) {
+    pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, net: &Net, members: &Members, session: &Session) {
         let link = session.link;
         self.links.insert(link, Exchange::default());
-        if let Some(secret) = self.secrets.get(&session.peer) {
-            ctx.send(link, &Message::JoinRequest(JoinRequest { secret: *secret }));
-        }
+        self.ask(ctx, net, session.peer);
         if members.contains(&session.peer) {
             self.send_all(ctx, members, link);
         } else if let Some(expulsion) = members.expulsion(&session.peer) {
@@ -186,12 +184,13 @@ impl Joining {
             let kept = fresh.len();
             let mut rest = Vec::new();
             for vouch in vouches {
-                if members.check(&vouch) == Err(NotKept::Stranger) {
-                    rest.push(vouch);
-                    continue;
-                }
-                if members.check(&vouch).is_err() || !self.may_check(from) {
-                    continue;
+                match members.check(&vouch) {
+                    Ok(()) if self.may_check(from) => {}
+                    Err(NotKept::Stranger) => {
+                        rest.push(vouch);
+                        continue;
+                    }
+                    _ => continue,
                 }
                 match members.take_in(vouch.clone()) {
                     Ok(removed) => {
@@ -227,10 +226,7 @@ impl Joining {
             .filter(|vouch| vouch.by == me && vouch.stance == Stance::Invites)
         {
             // It is no member before it has said that it joined.
-            let invited = net
-                .link_to(&vouch.relay)
-                .filter(|_| net.is_neighbour(&vouch.relay));
-            if let Some(link) = invited {
+            if let Some(link) = net.neighbour_link(&vouch.relay) {
                 self.send_all_now(ctx, members, link);
             }
         }
@@ -281,7 +277,7 @@ impl Joining {
         for peer in came {
             let by = members.inviter(&peer).map(|vouch| vouch.by);
             ctx.log(Line::Member { peer, by, on: true });
-            let link = net.link_to(&peer).filter(|_| net.is_neighbour(&peer));
+            let link = net.neighbour_link(&peer);
             if let Some(link) = link {
                 self.asking.remove(&link);
                 self.send_all(ctx, members, link);

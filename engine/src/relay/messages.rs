@@ -154,7 +154,7 @@ impl Relay {
         let mut links = Vec::new();
         for relay in self.placement.replicas_of(&log.feeds, account) {
             // A peer that is no neighbour does not answer.
-            let link = net.link_to(&relay).filter(|_| net.is_neighbour(&relay));
+            let link = net.neighbour_link(&relay);
             let Some(link) = link else { continue };
             let behind = self.behind(net, log, link, devices);
             let Some((device, held, _)) = behind.first() else {

@@ -248,7 +248,7 @@ impl Relay {
         directory: &Directory,
         about: Option<PeerId>,
     ) -> MembersView {
-        let view = |peer: &PeerId| self.member_view(net, log, directory, *peer, about == Some(*peer));
+        let view = |peer: &PeerId| self.member_view(log, directory, *peer, about == Some(*peer));
         MembersView {
             open: self.members.is_open(),
             listed: !self.members.is_open() && !self.members.is_by_invitation(),
@@ -265,14 +265,7 @@ impl Relay {
     }
 
     /// `whole`: also what expelling it would do.
-    fn member_view(
-        &self,
-        net: &Net,
-        log: &Log,
-        directory: &Directory,
-        peer: PeerId,
-        whole: bool,
-    ) -> MemberView {
+    fn member_view(&self, log: &Log, directory: &Directory, peer: PeerId, whole: bool) -> MemberView {
         let this = peer == self.own;
         let invited = self.members.inviter(&peer);
         let mut goes: Vec<PeerId> = Vec::new();
@@ -290,9 +283,7 @@ impl Relay {
             },
             state: self.state_of(directory, &peer).unwrap_or(RelayState::Dead),
             this,
-            linked: net.is_neighbour(&peer),
             invited_by: invited.map(|vouch| vouch.by),
-            invited_at: invited.map(|vouch| vouch.at),
             goes,
             expels_everywhere: whole && self.members.counts_everywhere(&peer),
             accounts: match whole {
@@ -424,7 +415,7 @@ impl Relay {
         };
         self.repair.on_interests_sent(link);
         if session.relay {
-            self.joining.on_neighbour_up(ctx, &self.members, session);
+            self.joining.on_neighbour_up(ctx, net, &self.members, session);
         } else {
             self.subscriptions.add_link(link, session.account);
         }

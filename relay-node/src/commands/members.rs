@@ -57,7 +57,6 @@ pub fn invite(settings: &Settings, here: &RelayUrl, short: bool) -> anyhow::Resu
     Ok(text)
 }
 
-/// What is printed, and shown on the admin page.
 fn invitation_text(url: &RelayUrl, invitation: &Invitation) -> String {
     let hours = invitations::VALID_FOR.as_secs() / 3_600;
     format!(
@@ -156,10 +155,17 @@ fn text(members: &Members) -> String {
     for line in notes(members) {
         let _ = write!(text, "\n{line}\n");
     }
+    if !members.asking.is_empty() {
+        let _ = write!(
+            text,
+            "\nWaiting for an invitation by this relay: {}. `relay-node adopt` makes them members.\n",
+            members.asking.join(", ")
+        );
+    }
     text
 }
 
-/// What an operator should know about the network beside its members.
+/// What an operator should know about the network beside its members and those that wait.
 pub(crate) fn notes(members: &Members) -> Vec<String> {
     let mut notes = Vec::new();
     if members.open {
@@ -189,12 +195,6 @@ pub(crate) fn notes(members: &Members) -> Vec<String> {
         notes.push(format!(
             "The relay {} refused this relay's invitation: it was used, or it has expired. Ask its operator for another.",
             name(members, by)
-        ));
-    }
-    if !members.asking.is_empty() {
-        notes.push(format!(
-            "Waiting for an invitation by this relay: {}. `relay-node adopt` makes them members.",
-            members.asking.join(", ")
         ));
     }
     notes
@@ -333,9 +333,7 @@ mod tests {
             url: url.to_owned(),
             state: "alive".to_owned(),
             this: n == 0,
-            linked: true,
             invited_by: (n > 0).then(|| "key0".to_owned()),
-            invited_at: None,
             goes: Vec::new(),
             expels_everywhere: true,
             accounts: 7,

@@ -81,8 +81,8 @@ pub(super) fn router(control: Control) -> Router {
 pub(super) fn routes() -> [(&'static str, MethodRouter<Control>); 3] {
     [
         ("/admin/control/members", get(members)),
-        ("/admin/control/invite", post(invite)),
-        ("/admin/control/expel", post(expel)),
+        ("/admin/control/invite", post(on_invite)),
+        ("/admin/control/expel", post(on_expel)),
     ]
 }
 
@@ -125,11 +125,8 @@ pub struct NetworkMember {
     pub state: String,
     /// It is the one that answers.
     pub this: bool,
-    pub linked: bool,
     /// The key of the member that invited it.
     pub invited_by: Option<String>,
-    /// When it was invited, in milliseconds since 1970.
-    pub invited_at: Option<u64>,
     /// The keys of the members that go with it if it is expelled.
     pub goes: Vec<String>,
     /// Whether all members accept that this relay expels it.
@@ -146,9 +143,7 @@ impl From<api::MembersView> for Members {
             url: member.url,
             state: state_name(member.state).to_owned(),
             this: member.this,
-            linked: member.linked,
             invited_by: member.invited_by.map(|by| by.to_string()),
-            invited_at: member.invited_at.map(|at| at.0),
             goes: keys(member.goes),
             expels_everywhere: member.expels_everywhere,
             accounts: member.accounts,
@@ -182,8 +177,21 @@ pub(crate) async fn members_of(
     }
 }
 
-/// Has a running relay invite or expel another.
-pub(crate) async fn command(driver: &DriverHandle, command: Command) -> Result<(), WebError> {
+/// Has a running relay invite another.
+pub(crate) async fn invite(driver: &DriverHandle, relay: PeerId) -> Result<(), WebError> {
+    command(driver, Command::InviteRelay { relay }).await?;
+    tracing::info!(%relay, "relay invited by the operator");
+    Ok(())
+}
+
+/// Has a running relay expel another.
+pub(crate) async fn expel(driver: &DriverHandle, relay: PeerId) -> Result<(), WebError> {
+    command(driver, Command::ExpelRelay { relay }).await?;
+    tracing::warn!(%relay, "relay expelled by the operator");
+    Ok(())
+}
+
+async fn command(driver: &DriverHandle, command: Command) -> Result<(), WebError> {
     match driver.request(api::Request::Command(command)).await {
         Some(api::Response::Done(CommandResult::Ok)) => Ok(()),
         Some(api::Response::Error(error)) => Err(WebError::Refused(error)),
@@ -212,16 +220,12 @@ fn key(body: &str) -> Result<PeerId, WebError> {
     body.trim().parse().map_err(wrong)
 }
 
-async fn invite(State(control): State<Control>, body: String) -> Result<StatusCode, WebError> {
-    let relay = key(&body)?;
-    command(&control.driver, Command::InviteRelay { relay }).await?;
-    tracing::info!(%relay, "relay invited by the operator");
+async fn on_invite(State(control): State<Control>, body: String) -> Result<StatusCode, WebError> {
+    invite(&control.driver, key(&body)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn expel(State(control): State<Control>, body: String) -> Result<StatusCode, WebError> {
-    let relay = key(&body)?;
-    command(&control.driver, Command::ExpelRelay { relay }).await?;
-    tracing::warn!(%relay, "relay expelled by the operator");
+async fn on_expel(State(control): State<Control>, body: String) -> Result<StatusCode, WebError> {
+    expel(&control.driver, key(&body)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,7 +3,6 @@
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use engine::api::Command;
 use maud::{Markup, html};
 use protocol::PeerId;
 use protocol::messages::membership::Invitation;
@@ -16,6 +15,7 @@ use super::routes::{Admin, Session, on_disk};
 use crate::commands::members::{effects, notes};
 use crate::invitations;
 use crate::web::control::{self, Members, NetworkMember};
+use crate::web::error::WebError;
 use crate::web::pages::plain;
 
 /// What a form of these pages carries.
@@ -65,16 +65,11 @@ pub(super) fn list(members: &Members, form: &str) -> Markup {
             },
         ]
     });
-    // Those that wait have a button each.
-    let said = Members {
-        asking: Vec::new(),
-        ..members.clone()
-    };
     section(
         "Members",
         &html! {
             (table("members", ["Relay", "State", "Invited by", ""], rows))
-            @for note in notes(&said) {
+            @for note in notes(members) {
                 p.soft { (plain(&note).replace('`', "")) }
             }
             @for key in &members.asking {
@@ -146,10 +141,7 @@ pub(super) async fn adopt(
     Form(act): Form<Act>,
 ) -> Result<Redirect, AdminError> {
     act.check(&session)?;
-    let relay = act.relay()?;
-    run(&admin, Command::InviteRelay { relay }).await?;
-    tracing::info!(%relay, "relay invited on the admin page");
-    Ok(Redirect::to("/admin"))
+    done(control::invite(&admin.driver, act.relay()?).await)
 }
 
 /// Asks before a relay is expelled, and says what that does.
@@ -189,15 +181,13 @@ pub(super) async fn expel(
     Form(act): Form<Act>,
 ) -> Result<Redirect, AdminError> {
     act.check(&session)?;
-    let relay = act.relay()?;
-    run(&admin, Command::ExpelRelay { relay }).await?;
-    tracing::warn!(%relay, "relay expelled on the admin page");
-    Ok(Redirect::to("/admin"))
+    done(control::expel(&admin.driver, act.relay()?).await)
 }
 
-async fn run(admin: &Admin, command: Command) -> Result<(), AdminError> {
-    let done = control::command(&admin.driver, command).await;
-    done.map_err(|error| AdminError::Disk(std::io::Error::other(error.to_string())))
+/// Back to the overview, if the relay did it.
+fn done(done: Result<(), WebError>) -> Result<Redirect, AdminError> {
+    done.map_err(|error| AdminError::Disk(std::io::Error::other(error.to_string())))?;
+    Ok(Redirect::to("/admin"))
 }
 
 #[cfg(test)]
@@ -215,9 +205,7 @@ mod tests {
             },
             state: "alive".to_owned(),
             this: n == 0,
-            linked: true,
             invited_by: (n > 0).then(|| "key0<b>".to_owned()),
-            invited_at: None,
             goes: Vec::new(),
             expels_everywhere: true,
             accounts: 0,
