@@ -104,11 +104,14 @@ impl Joining {
             self.state(ctx, net, members, peer, Stance::Joins);
         }
         self.secrets.insert(peer, secret);
-        self.ask(ctx, net, peer);
+        self.ask(ctx, net, members, peer);
     }
 
-    /// Shows a relay its invitation, if it is a neighbour.
-    fn ask(&self, ctx: &mut Ctx, net: &Net, peer: PeerId) {
+    /// Shows a relay its invitation, if it is a neighbour and does not invite this relay already.
+    fn ask(&self, ctx: &mut Ctx, net: &Net, members: &Members, peer: PeerId) {
+        if members.stance(&peer, &own(ctx)) == Some(Stance::Invites) {
+            return;
+        }
         let link = net.neighbour_link(&peer);
         if let Some((link, secret)) = link.zip(self.secrets.get(&peer)) {
             ctx.send(link, &Message::JoinRequest(JoinRequest { secret: *secret }));
@@ -119,7 +122,7 @@ impl Joining {
     pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, net: &Net, members: &Members, session: &Session) {
         let link = session.link;
         self.links.insert(link, Exchange::default());
-        self.ask(ctx, net, session.peer);
+        self.ask(ctx, net, members, session.peer);
         if members.contains(&session.peer) {
             self.send_all(ctx, members, link);
         } else if let Some(expulsion) = members.expulsion(&session.peer) {
@@ -143,8 +146,8 @@ impl Joining {
     /// The interval of anti-entropy: one neighbouring member compares fingerprints.
     pub(crate) fn on_anti_entropy(&self, ctx: &mut Ctx, net: &Net, members: &Members) {
         for peer in self.secrets.keys() {
-            // It could not be answered before.
-            self.ask(ctx, net, *peer);
+            // It could not be answered before, or this relay was expelled since.
+            self.ask(ctx, net, members, *peer);
         }
         let is_member = |session: &Session| session.neighbour && members.contains(&session.peer);
         if let Some(link) = ctx.any_of(&net.links_whose(is_member)) {

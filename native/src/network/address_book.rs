@@ -139,8 +139,11 @@ impl AddressBook {
     /// Records that `peer`, and no other relay, is at `url`.
     pub(crate) fn record_proven(&self, peer: PeerId, url: RelayUrl) -> Proven {
         let mut named = self.named.iter().filter(|target| target.url == url).peekable();
+        // An operator who was invited joins by that invitation; the network says which other relays belong to it.
+        let is_invited = self.named.iter().any(|target| target.invitation.is_some());
         let proven = match (named.peek().is_some(), named.find_map(|target| target.invitation)) {
             (false, _) => Proven::Unnamed,
+            (true, None) if is_invited => Proven::Unnamed,
             (true, None) => Proven::Named,
             (true, Some(invitation)) if invitation.by == peer => Proven::Invited(invitation.secret),
             (true, Some(_)) => Proven::Another,
@@ -221,8 +224,13 @@ mod tests {
         );
         assert_eq!(String::from(target.clone()), text);
         assert!("http://a#b".parse::<JoinTarget>().is_err());
-        let (book, _dials) = AddressBook::open(vec![target]);
+        let (book, _dials) = AddressBook::open(vec![target, url(2).into()]);
         assert_eq!(book.record_proven(other, url(1)), Proven::Another);
+        assert_eq!(
+            book.record_proven(other, url(2)),
+            Proven::Unnamed,
+            "not by its address alone"
+        );
         assert_eq!(book.record_proven(by, url(1)), Proven::Invited(secret));
     }
 
