@@ -312,7 +312,7 @@ async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_cou
     for relay in [&first, &second] {
         relay.log().wait(0, &format!("\"peer\":\"{name}\"")).await?;
     }
-    // Without a word of the first one it takes the second for no member.
+    // It has no statement of the first one, so the second is no member to it.
     let of_two = async || (states(&stranger).await.ok()?.len() == 2).then_some(());
     eventually("the stranger to see the first", Duration::from_secs(20), of_two).await?;
     let accounts = populate(&[&first, &second], 0..50, 5).await?;

@@ -9,8 +9,9 @@
 //! Members send each other statements that are new to them, and compare fingerprints with one random neighbour at each
 //! anti-entropy; if they differ, each sends the other all that it has.
 //!
-//! Invariants: statements go to members alone, but for its expulsion to a relay that is expelled; how often all of them are sent on a link, how many signatures a
-//! neighbour can have checked, and how many secrets it can try, is bounded.
+//! Invariants: statements go to members alone, except that an expelled relay is sent its expulsion; how often all of
+//! them are sent on a link, how many signatures a neighbour can have checked, and how many secrets it can try, is
+//! bounded.
 
 use core::time::Duration;
 
@@ -254,7 +255,7 @@ impl Joining {
 
     fn may_check(&mut self, from: Option<LinkId>) -> bool {
         let Some(exchange) = from.and_then(|link| self.links.get_mut(&link)) else {
-            // Its own.
+            // This relay signed it.
             return from.is_none();
         };
         exchange.checks += 1;

@@ -1,6 +1,6 @@
 //! Which relays are members of this relay's network.
 //!
-//! No relay is a member by its own word. Relays sign statements about each other ([`Vouch`]), pass them on and keep
+//! No relay makes itself a member. Relays sign statements about each other ([`Vouch`]), pass them on and keep
 //! them on disk, and each computes the members from them, beginning with itself: a member is every relay whose network
 //! a member says it joined, and every relay that a member invites and that says it joined that one.
 //!

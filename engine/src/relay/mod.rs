@@ -388,7 +388,7 @@ impl Relay {
         }
     }
 
-    /// Whether other members are known, and every one of them was dialled in vain.
+    /// Whether other members are known, and every one of them was dialled without success.
     fn is_alone(&self, net: &Net, directory: &Directory) -> bool {
         let others = directory
             .descriptions()

@@ -229,7 +229,7 @@ impl Repair {
         due
     }
 
-    /// Whether every other member was dialled in vain.
+    /// Whether every other member was dialled without success.
     pub(crate) fn set_alone(&mut self, alone: bool) {
         self.alone = alone;
     }

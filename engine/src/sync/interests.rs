@@ -44,9 +44,9 @@ pub(crate) struct PeerInterest {
     pub(super) heard: bool,
     /// It asked to be remembered, and was not: until it says all, what it wants is unknown.
     pub(crate) resume_failed: bool,
-    /// This end told it that a sketch would come.
+    /// This end announced a sketch to it.
     sketches: bool,
-    /// It told so.
+    /// It announced a sketch.
     pub(super) awaits_sketch: bool,
 }
 

@@ -57,7 +57,7 @@ pub(super) fn write(log: &Log) {
                 "replica count below target: too few relays are alive"
             );
         }
-        Log::Copies { wanted, living } => tracing::warn!(wanted, living, "replica count restored"),
+        Log::Copies { wanted, living } => tracing::info!(wanted, living, "replica count restored"),
         Log::NotHeld { peer, device, seq } => tracing::warn!(
             %peer,
             %device,

@@ -94,7 +94,7 @@ impl From<JoinTarget> for String {
 /// What an address means for which a peer has proved its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proven {
-    /// The operator did not name it.
+    /// The operator did not name it, or named it without an invitation beside another address with one.
     Unnamed,
     /// The operator named it.
     Named,

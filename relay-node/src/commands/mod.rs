@@ -79,7 +79,7 @@ pub fn execute(cli: Cli, files: EmbeddedFiles) -> anyhow::Result<()> {
         Command::Export => {
             let out = std::io::BufWriter::new(std::io::stdout().lock());
             match export::export(&settings.data_dir, out) {
-                // Whoever reads has seen enough: `export | head`.
+                // The reader ended first: `export | head`.
                 Err(export::ExportError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 result => result.map(|_| ()).context("the export is not complete"),
             }
