@@ -53,7 +53,7 @@ impl Boot {
                 for (table, rows) in tables().zip(rows) {
                     for (key, value) in rows {
                         if restore_row(ctx, role, parts, table, &key, &value).is_none() {
-                            // A damaged row is skipped; what it said comes back from neighbours.
+                            // A damaged row is skipped. What a feed, a receipt or a relay said comes back from neighbours.
                             ctx.log(Log::Corrupt { table });
                         }
                     }

@@ -29,7 +29,8 @@ pub(crate) enum Taken {
     TooEarly(FeedHead),
     /// Too much waits for the disk: how far the sender holds the feed at least.
     NoRoom(FeedHead),
-    /// It does not continue the feed held here: the sender holds another entry with the number `seq`.
+    /// It does not continue the feed held here: the sender holds another entry with the number `seq`. Its signature was
+    /// checked.
     OtherBranch { device: DeviceId, seq: u64 },
     /// Appended to its feed.
     Appended {
@@ -82,6 +83,7 @@ impl Log {
             let Some(seq) = seq.checked_sub(1) else {
                 return Err("an entry without a beginning".into());
             };
+            self.verify(entry).map_err(|error| error.to_string())?;
             return Ok(Taken::OtherBranch { device, seq });
         }
         if link.is_some() && !ctx.has_room_to_write() {

@@ -52,6 +52,18 @@ impl Holders {
         self.own_ids.get(&(device, seq)).copied()
     }
 
+    /// Nobody confirmed more than the first `next_seq` entries: what there was beyond is lost, and what takes its place is
+    /// not what was confirmed.
+    fn clamp(&mut self, ctx: &mut Ctx, device: DeviceId, next_seq: u64) {
+        let records = self.feeds.get_mut(&device).into_iter();
+        for (peer, record) in records.flat_map(|records| records.iter_mut()) {
+            if record.next_seq > next_seq {
+                record.next_seq = next_seq;
+                ctx.write(Op::put(Table::Holders, keys::holder(&device, peer), record));
+            }
+        }
+    }
+
     /// Entries of this device from `seq` on are not its own any more.
     pub(crate) fn cut_own(&mut self, device: DeviceId, seq: u64) {
         self.own_ids.retain(|(of, at), _| *of != device || *at < seq);
@@ -140,7 +152,26 @@ impl Log {
         holders.map(view).collect()
     }
 
-    /// A peer confirmed to hold an own feed. Returns how far it was known to before, if this is more.
+    /// The id of the last of the first `next_seq` entries of this device; `None` if it is not known.
+    pub(crate) fn own_head(&self, device: &DeviceId, next_seq: u64) -> Option<EntryId> {
+        match next_seq.checked_sub(1) {
+            Some(seq) => self.holders.own_id(*device, seq),
+            None => Some(EntryId::default()),
+        }
+    }
+
+    /// The store has been read. Returns how far other peers confirmed this device's feed, if some of that is missing here: it
+    /// does not count as confirmed any more.
+    pub(crate) fn find_lost(&mut self, ctx: &mut Ctx, device: &DeviceId) -> Option<u64> {
+        let next_seq = self.feeds.get(device)?.next_seq;
+        let reach = self.holders.reach(device).0;
+        self.holders.clamp(ctx, *device, next_seq);
+        (reach > next_seq).then_some(reach)
+    }
+
+    /// A peer confirmed to hold an own feed. Returns how far it was known to before, if this is more. What a peer holds
+    /// of another continuation of this device's feed confirms nothing of what is here, and neither does what cannot be
+    /// compared with it any more.
     pub(crate) fn confirm(&mut self, ctx: &mut Ctx, confirmed: Confirmed) -> Option<u64> {
         let Confirmed {
             peer,
@@ -154,6 +185,9 @@ impl Log {
             return None;
         }
         if next_seq == feed.next_seq && head != feed.head {
+            return None;
+        }
+        if ctx.device() == Some(device) && self.own_head(&device, next_seq) != Some(head) {
             return None;
         }
         let record = HolderRecord {

@@ -1,4 +1,5 @@
-use protocol::{DeviceId, EntryId, EntryRef, PeerId, Timestamp};
+use protocol::kinds::Follow;
+use protocol::{Body, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 
 use super::{Confirmed, Holders, OWN_POSTS_MAX, PEERS_PER_FEED_MAX};
 use crate::kinds::testing::Author;
@@ -139,6 +140,19 @@ fn a_confirmation_of_what_was_never_written_is_not_believed() {
         assert_eq!(node.log.confirm(&mut node.ctx, wrong), None, "{wrong:?}");
     }
     assert!(node.flush().is_empty());
+    node.log.append_own(
+        &mut node.ctx,
+        &Body::Follow(Follow {
+            account: protocol::AccountId([3; 32]),
+            on: true,
+        }),
+    );
+    assert_eq!(
+        node.log.confirm(&mut node.ctx, other_head),
+        None,
+        "another continuation that has fewer entries"
+    );
+    assert_eq!(node.log.confirm(&mut node.ctx, confirmed), Some(0));
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! tells them of nothing that no other peer has confirmed. Each neighbour has to answer, and as many of the relays
 //! that the device knows as it wants to be linked with: a neighbour that never had the feed answers first and proves
 //! nothing, and a relay may itself have been set back. If they hold more, it is fetched and writing goes on after it.
-//! If they hold something else, the entries here that no other peer confirmed are taken back: this is an old copy.
+//! If they hold something else, which an entry signed by this device proves, the entries here that no other peer
+//! confirmed are taken back: this is an old copy.
 //! What they say is set aside, and is issued again once the person makes this copy a device of its own. The same is
 //! set aside of a feed that is forked, from the number of the fork on.
 //!
@@ -24,7 +25,7 @@ use ordered::{Map, Set, sorted_by_key};
 use protocol::entry::Header;
 use protocol::kinds::Kind;
 use protocol::messages::FeedHead;
-use protocol::{Body, DeviceId, Entry, EntryId, Instant, codec};
+use protocol::{Body, Entry, EntryId, Instant, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::api::Command;
@@ -69,12 +70,12 @@ enum State {
     Unanswered {
         since: Instant,
     },
-    /// A neighbour holds more.
+    /// A neighbour says that it holds more, or something else.
     Behind(Behind),
     Checked,
 }
 
-/// What a neighbour holds beyond this copy.
+/// What a neighbour says it holds that is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Behind {
     /// It has entries up to this number.
@@ -181,10 +182,15 @@ impl OwnFeed {
     /// The store has been read: neighbours learn only of what others have confirmed, until the feed is checked.
     pub(super) fn on_ready(&mut self, ctx: &mut Ctx, log: &mut Log) {
         let Some(device) = ctx.device() else { return };
-        let confirmed = log.holders.reach(&device).0;
-        if let Some(head) = head_of(log, device, confirmed) {
-            log.withhold_own(&device, Some((confirmed, head)));
+        if let Some(next_seq) = log.find_lost(ctx, &device) {
+            // The disk lost own entries that others have seen.
+            self.set_behind(ctx, next_seq, EntryId::default());
         }
+        let confirmed = log.holders.reach(&device).0;
+        let head = log.own_head(&device, confirmed);
+        // Of what can be told without the head there is nothing.
+        let told = head.map_or_else(Default::default, |head| (confirmed, head));
+        log.withhold_own(&device, Some(told));
         if self.old_copy && !self.cut {
             self.begin_cut(ctx, log);
         }
@@ -322,28 +328,27 @@ impl OwnFeed {
         let Some(next_seq) = log.feeds.get(&head.device).map(|feed| feed.next_seq) else {
             return;
         };
-        if head.next_seq > next_seq {
-            // A repeated claim does not extend the wait.
-            let known = match self.state {
-                State::Checked => return,
-                State::Behind(behind) => Some(behind),
-                State::Unchecked | State::Asked { .. } | State::Unanswered { .. } => None,
-            };
-            if known.is_none_or(|known| known.next_seq < head.next_seq) {
-                self.state = State::Behind(Behind {
-                    next_seq: head.next_seq,
-                    head: head.head,
-                    since: known.map_or(ctx.now.instant, |known| known.since),
-                    arrived: known.is_some_and(|known| known.arrived),
-                });
-            }
-            return;
+        let said = head.head != EntryId::default();
+        let own = log.own_head(&head.device, head.next_seq);
+        if head.next_seq > next_seq || said && own.is_some_and(|own| own != head.head) {
+            self.set_behind(ctx, head.next_seq, head.head);
         }
-        let last = head.next_seq.checked_sub(1);
-        let own = last.and_then(|seq| log.holders.own_id(head.device, seq));
-        let known = head.head != EntryId::default();
-        if known && own.is_some_and(|own| own != head.head) {
-            self.on_other_branch(ctx, log);
+    }
+
+    /// A neighbour claims to hold what is not here. A repeated claim does not extend the wait.
+    fn set_behind(&mut self, ctx: &Ctx, next_seq: u64, head: EntryId) {
+        let known = match self.state {
+            State::Checked => return,
+            State::Behind(behind) => Some(behind),
+            State::Unchecked | State::Asked { .. } | State::Unanswered { .. } => None,
+        };
+        if known.is_none_or(|known| known.next_seq < next_seq) {
+            self.state = State::Behind(Behind {
+                next_seq,
+                head,
+                since: known.map_or(ctx.now.instant, |known| known.since),
+                arrived: known.is_some_and(|known| known.arrived),
+            });
         }
     }
 
@@ -362,8 +367,7 @@ impl OwnFeed {
     fn begin_cut(&mut self, ctx: &mut Ctx, log: &Log) {
         let Some(device) = ctx.device() else { return };
         let from = log.holders.reach(&device).0;
-        let begun = self.cutting.is_some_and(|cutting| !cutting.keep);
-        if begun || head_of(log, device, from).is_none() {
+        if self.cutting.is_some_and(|cutting| !cutting.keep) {
             return;
         }
         if log.feeds.get(&device).is_some_and(|feed| from >= feed.next_seq) {
@@ -384,7 +388,8 @@ impl OwnFeed {
         self.cutting = Some(cutting);
         let read = Read::Range {
             table: Table::Entries,
-            start: keys::entry(feed.number, cutting.from),
+            // The one before is the head that is left.
+            start: keys::entry(feed.number, cutting.from.saturating_sub(1)),
             end: keys::entry(feed.number, feed.next_seq),
             limit: usize::MAX,
             bytes_max: usize::MAX,
@@ -403,31 +408,39 @@ impl OwnFeed {
         else {
             return;
         };
+        // Another peer may have confirmed more while it was read.
+        let from = match cutting.keep {
+            true => cutting.from,
+            false => cutting.from.max(log.holders.reach(&device).0),
+        };
+        let mut rows: Vec<_> = rows.into_iter().flatten().collect();
+        let begins = rows.partition_point(|(key, _)| keys::seq_of(key).is_none_or(|seq| seq < from));
+        let rest = rows.split_off(begins);
+        let entries = rest
+            .into_iter()
+            .map(|(key, value)| (key, codec::decode::<Entry>(&value).ok()));
         if cutting.keep {
-            for (_, value) in rows.into_iter().flatten() {
-                if let Ok(entry) = codec::decode::<Entry>(&value) {
-                    self.set_aside(ctx, &entry);
-                }
+            for entry in entries.filter_map(|(_, entry)| entry) {
+                self.set_aside(ctx, &entry);
             }
             ctx.changed.me = true;
             return;
         }
-        // Another peer may have confirmed more while it was read.
-        let from = cutting.from.max(log.holders.reach(&device).0);
-        let Some((number, head)) = log
-            .feeds
-            .get(&device)
-            .map(|feed| feed.number)
-            .zip(head_of(log, device, from))
-        else {
+        let last = rows
+            .last()
+            .and_then(|(_, value)| codec::decode::<Entry>(value).ok());
+        let last = last.map(|entry| entry.signed.header);
+        let last = last
+            .filter(|header| header.seq + 1 == from)
+            .map(|header| header.id());
+        let head = last.or_else(|| log.own_head(&device, from));
+        let number = log.feeds.get(&device).map(|feed| feed.number);
+        let Some((number, head)) = number.zip(head) else {
             return;
         };
         let mut posts = 0;
-        for (key, value) in rows.into_iter().flatten() {
-            if keys::seq_of(&key).is_none_or(|seq| seq < from) {
-                continue;
-            };
-            if let Ok(entry) = codec::decode::<Entry>(&value) {
+        for (key, entry) in entries {
+            if let Some(entry) = entry {
                 let header = &entry.signed.header;
                 kinds.unindex(ctx, Viewer::of(ctx), header, header.id(), &entry.body, number);
                 posts += u64::from(header.kind == Kind::POST);
@@ -499,14 +512,6 @@ fn write_old_copy(ctx: &mut Ctx, cut: bool) {
         key: meta::OLD_COPY.to_vec(),
         value: if cut { vec![1] } else { Vec::new() },
     });
-}
-
-/// The id of the last of the first `next_seq` entries; `None` if it is not known.
-fn head_of(log: &Log, device: DeviceId, next_seq: u64) -> Option<EntryId> {
-    match next_seq.checked_sub(1) {
-        Some(seq) => log.holders.own_id(device, seq),
-        None => Some(EntryId::default()),
-    }
 }
 
 fn set_aside_key(id: &EntryId) -> Vec<u8> {

@@ -8,6 +8,7 @@ use protocol::{Body, EntryId};
 use super::{CATCH_UP_TIMEOUT, CHECK_TIMEOUT, OwnFeed, PROGRESS_TIMEOUT, PUBLISH_TIMEOUT, WAITING_MAX};
 use crate::api::{Command, Error, Response};
 use crate::io::{Output, RequestId};
+use crate::log::durability::OWN_POSTS_MAX;
 use crate::log::records::meta;
 use crate::person::testing::Device;
 use crate::store::Table;
@@ -78,7 +79,7 @@ fn a_neighbour_that_is_slow_to_say_that_it_holds_more_is_not_too_late() {
     device.publish(9).expect("published");
     device.node.persist();
     assert_eq!(device.shared(), 2);
-    device.heard(3, EntryId([7; 32]));
+    device.contradicted();
     assert!(device.person.own_feed.is_old_copy());
     while device.cut() {}
     assert_eq!(
@@ -286,7 +287,7 @@ fn old_copy() -> Device {
     device.node.persist();
     device.node.outputs();
     device.person.own_feed = OwnFeed::default();
-    device.heard(3, EntryId([7; 32]));
+    device.contradicted();
     device
 }
 
@@ -366,11 +367,92 @@ fn the_same_head_as_here_is_no_sign_of_an_old_copy() {
     let mut device = Device::restarted();
     let own = device.node.ctx.device().expect("a device");
     let (next_seq, head) = device.node.log.feeds.get(&own).expect("held").shared();
+    let link = device.node.link(&Remote::peer(20));
     device.heard(next_seq, head);
     device.heard(next_seq, EntryId::default());
+    assert!(device.compared(link));
     assert!(!device.person.own_feed.is_old_copy());
-    device.heard(next_seq, EntryId([7; 32]));
-    assert!(device.person.own_feed.is_old_copy());
+}
+
+#[test]
+fn another_head_than_here_is_no_proof_but_nothing_is_published_until_it_had_time_to_come() {
+    for below in [0, 1] {
+        let mut device = Device::new();
+        device.publish(1).expect("published");
+        device.node.persist();
+        device.confirm(1);
+        device.person.own_feed = OwnFeed::default();
+        let Node { ctx, log, .. } = &mut device.node;
+        device.person.on_ready(ctx, log);
+        let link = device.node.link(&Remote::peer(20));
+        device.heard(device.next_seq() - below, EntryId([7; 32]));
+        assert!(!device.person.own_feed.is_old_copy());
+        assert!(device.waits(1) && !device.compared(link));
+        device.node.pass(PROGRESS_TIMEOUT - Duration::from_millis(1));
+        assert!(!device.on_timer());
+        assert_eq!((device.shared(), device.ready()), (1, vec![1]));
+        device.node.pass(Duration::from_millis(1));
+        assert!(device.on_timer());
+        assert_eq!(device.shared(), 3);
+    }
+}
+
+/// A device that starts with `lost` of the entries that another peer confirmed gone from its disk.
+fn damaged(lost: u64) -> Device {
+    let mut device = Device::new();
+    device.publish(1).expect("published");
+    device.node.persist();
+    device.confirm(device.next_seq());
+    let next_seq = device.next_seq() - lost;
+    let Node { ctx, log, .. } = &mut device.node;
+    let id = ctx.device().expect("a device");
+    let head = log.own_head(&id, next_seq).expect("held");
+    log.cut_own(&id, next_seq, head, 0);
+    device.person.own_feed = OwnFeed::default();
+    device.person.on_ready(ctx, log);
+    device
+}
+
+#[test]
+fn what_others_confirmed_and_the_disk_lost_is_fetched_before_anything_is_published() {
+    let mut device = damaged(1);
+    device.node.link(&Remote::peer(20));
+    assert!(device.waits(1) && !device.on_timer());
+    assert!(device.ready().is_empty());
+    device.fetched(9);
+    assert!(device.on_timer());
+    assert_eq!(device.ready(), [1]);
+}
+
+#[test]
+fn what_is_written_in_the_place_of_lost_entries_is_taken_back_when_these_turn_up() {
+    let mut device = damaged(1);
+    // Nobody is linked: the person goes on.
+    assert!(!device.on_timer() && !device.waits(1));
+    device.publish(8).expect("published");
+    device.node.persist();
+    assert_eq!((device.next_seq(), device.shared()), (3, 2));
+    device.node.outputs();
+    device.contradicted();
+    assert!(device.cut());
+    assert_eq!(
+        (device.next_seq(), device.person.own_feed.set_aside_len()),
+        (2, 1)
+    );
+}
+
+#[test]
+fn an_old_copy_takes_more_back_than_is_remembered_in_memory() {
+    let mut device = Device::new();
+    device.confirm(2);
+    for token in 0..u16::try_from(OWN_POSTS_MAX).expect("small") {
+        device.publish(token).expect("published");
+    }
+    device.node.persist();
+    device.node.outputs();
+    device.contradicted();
+    assert!(device.cut());
+    assert_eq!(device.next_seq(), 2);
 }
 
 #[test]
@@ -423,7 +505,7 @@ fn entries_that_are_issued_again_refer_to_each_other_by_their_new_ids() {
     }
     device.node.persist();
     device.node.outputs();
-    device.heard(3, EntryId([7; 32]));
+    device.contradicted();
     assert!(device.cut());
     assert_eq!(device.person.own_feed.set_aside_len(), 2, "posts");
     device.node.facts();

@@ -303,6 +303,12 @@ impl Device {
         self.person.on_own_feed_at(ctx, log, head);
     }
 
+    /// An entry of another continuation of the own feed has arrived.
+    pub(super) fn contradicted(&mut self) {
+        let Node { ctx, log, .. } = &mut self.node;
+        self.person.on_own_branch(ctx, log);
+    }
+
     /// Another peer confirms the first `next_seq` entries of the own feed.
     pub(super) fn confirm(&mut self, next_seq: u64) {
         let device = self.node.ctx.device().expect("a device");

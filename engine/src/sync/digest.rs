@@ -202,16 +202,22 @@ impl Sync {
             // It has all there is here: no need to tell it.
             self.set_advertised(link, feed.number, head.next_seq);
         }
-        let other_branch =
-            feed.is_some_and(|feed| head.next_seq == held && held > 0 && head.head != feed.head);
-        if other_branch {
-            if log.is_unconfirmed(ctx, &head.device, held - 1) {
-                // Not a fork yet: see the fact above.
-                return;
+        if head.next_seq > held {
+            return self.fetches.record_missing(ctx, link, head);
+        }
+        let Some(last) = head.next_seq.checked_sub(1) else {
+            return;
+        };
+        if ctx.device() == Some(head.device) {
+            // What is not published yet would never be found to contradict by the neighbour.
+            if log
+                .own_head(&head.device, head.next_seq)
+                .is_some_and(|own| own != head.head)
+            {
+                self.want_one(ctx, net, link, head.device, last);
             }
-            self.probe_fork(ctx, net, link, head.device, held - 1);
-        } else if head.next_seq > held {
-            self.fetches.record_missing(ctx, link, head);
+        } else if feed.is_some_and(|feed| head.next_seq == held && head.head != feed.head) {
+            self.probe_fork(ctx, net, link, head.device, last);
         }
     }
 }

@@ -149,17 +149,21 @@ fn two_copies_that_are_open_at_once_take_each_others_links_seldom_and_say_so() {
     assert!(!net.linked(ada).is_empty());
 }
 
-/// An old copy of a device wrote while no other peer saw it; then it came online.
-fn old_copy() -> (Network, usize, usize, usize) {
+/// An old copy of a device wrote while no other peer saw it; then it came online. `by_copy` and `by_original`: what each of
+/// them wrote.
+fn old_copy<T: AsRef<str>>(by_copy: &[T], by_original: &[T]) -> (Network, usize, usize, usize) {
     let (mut net, ada, bob, copy) = copied_device();
     net.partition(&[0, 0, 0, 1]);
-    net.post(copy, "from the copy");
+    for text in by_copy {
+        net.post(copy, text.as_ref());
+    }
     net.run_for_ms(1_000);
     net.start(ada);
     net.introduce_all();
     net.run_for_ms(100);
-    net.post(ada, "from the original");
-    net.post(ada, "another");
+    for text in by_original {
+        net.post(ada, text.as_ref());
+    }
     net.run_for_ms(5_000);
     net.heal();
     net.introduce_all();
@@ -169,28 +173,35 @@ fn old_copy() -> (Network, usize, usize, usize) {
 
 #[test]
 fn an_old_copy_of_a_device_takes_back_what_no_other_peer_has() {
-    let (mut net, ada, bob, copy) = old_copy();
-    let account = net.account(ada);
-    for peer in [ada, bob, copy] {
-        assert_eq!(
-            net.texts(peer, Timeline::User(account)),
-            ["another", "from the original", "before"],
-            "peer {peer}, seed {}",
-            net.seed
-        );
-        assert!(!profile(&mut net, peer, ada).forked, "peer {peer}");
+    for (by_copy, by_original) in [(1, 2), (1, 1), (2, 1), (5, 2)] {
+        let texts = |who: &str, n: usize| (0..n).map(|n| format!("{who} {n}")).collect::<Vec<_>>();
+        let (by_copy, by_original) = (texts("copy", by_copy), texts("original", by_original));
+        let (mut net, ada, bob, copy) = old_copy(&by_copy, &by_original);
+        let account = net.account(ada);
+        let mut expected = vec!["before".to_owned()];
+        expected.extend(by_original);
+        expected.reverse();
+        for peer in [ada, bob, copy] {
+            assert_eq!(
+                net.texts(peer, Timeline::User(account)),
+                expected,
+                "peer {peer}, seed {}",
+                net.seed
+            );
+            assert!(!profile(&mut net, peer, ada).forked, "peer {peer}");
+        }
+        let old = me(&mut net, copy);
+        assert!(old.old_copy && old.set_aside as usize == by_copy.len(), "{old:?}");
+        assert_eq!(net.command(copy, publish("no")), Response::Error(Error::OldCopy));
+        let original = me(&mut net, ada);
+        assert!(!original.old_copy && !original.forked, "{original:?}");
+        net.post(ada, "the original goes on");
     }
-    let old = me(&mut net, copy);
-    assert!(old.old_copy && old.set_aside == 1, "{old:?}");
-    assert_eq!(net.command(copy, publish("no")), Response::Error(Error::OldCopy));
-    let original = me(&mut net, ada);
-    assert!(!original.old_copy && !original.forked, "{original:?}");
-    net.post(ada, "the original goes on");
 }
 
 #[test]
 fn an_old_copy_becomes_a_device_of_its_own_and_keeps_its_posts() {
-    let (mut net, ada, bob, copy) = old_copy();
+    let (mut net, ada, bob, copy) = old_copy(&["from the copy"], &["from the original", "another"]);
     let account = net.account(ada);
     // It is still an old copy after a restart, and what was set aside is still there.
     net.crash(copy);

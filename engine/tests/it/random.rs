@@ -189,8 +189,10 @@ fn set_back(seed: u64) -> u32 {
         net.start(peer);
         net.run_for_ms(100);
         if offline {
-            app.type_post(&mut net, None);
-            net.run_for_ms(1_000);
+            for _ in 0..=net.rng.next_u32() % 3 {
+                app.type_post(&mut net, None);
+                net.run_for_ms(1_000);
+            }
             net.heal();
         }
         net.introduce_all();

@@ -122,6 +122,7 @@ async fn run(
     let settled = outgoing.settled();
     let gave_way = async {
         tokio::select! {
+            biased;
             () = evicted => {}
             () = settled => {
                 settle();
@@ -130,12 +131,14 @@ async fn run(
         }
     };
     let mut incoming = Incoming::new(receiver);
-    // The link ends when either direction ends. Neither waits for the other.
+    // The link ends when either direction ends. Neither waits for the other. A peer that was answered as a neighbour has
+    // its place: that comes first.
     let (reason, sent) = tokio::select! {
+        biased;
+        () = gave_way => (None, true),
+        () = abandoned => (None, true),
         reason = write(&mut sender, &mut outgoing) => (reason, true),
         reason = incoming.read(&sink) => (reason, false),
-        () = abandoned => (None, true),
-        () = gave_way => (None, true),
     };
     drop((sink, outgoing));
     if let Some(reason) = reason {

@@ -12,6 +12,7 @@ use crate::stored::{export, import};
 const BEFORE: &str = "Before the copy was made";
 const ORIGINAL: &str = "From the original";
 const COPY: &str = "From the copy";
+const MORE: &str = "And more than the original wrote";
 
 /// A device and its old copy, both online.
 pub(crate) struct Copied {
@@ -48,6 +49,7 @@ pub(crate) async fn old_copy(
     other.set_offline(true).await?;
     copy.goto(&relay.url("/")).await?;
     post(&copy, COPY).await?;
+    post(&copy, MORE).await?;
 
     original.goto(&relay.url("/")).await?;
     linked(&original, 1).await?;
@@ -72,12 +74,12 @@ async fn both_go_on(copied: &Copied) -> Result<()> {
     for page in [original, copy] {
         page.wait_for(&format!(
             "(document.querySelector('[data-testid=new-posts-pill]')?.click(), \
-             ['{BEFORE}', '{ORIGINAL}', '{COPY}', 'And goes on'].every(text =>
+             ['{BEFORE}', '{ORIGINAL}', '{COPY}', '{MORE}', 'And goes on'].every(text =>
                 [...document.querySelectorAll('[data-testid=post-text]')].some(post => post.textContent === text)))"
         ))
         .await?;
         let shown = texts(page).await?;
-        assert_eq!(shown.len(), 4, "each once: {shown:?}");
+        assert_eq!(shown.len(), 5, "each once: {shown:?}");
         assert_eq!(page.count(&testid("forked-note")).await?, 0);
     }
     copy.click(&testid("nav-you")).await?;
@@ -91,7 +93,7 @@ async fn an_old_copy_becomes_a_new_device_with_one_tap_while_its_words_are_uncon
     let relay = Relay::start().await?;
     let browser = Browser::launch().await?;
     let copied = old_copy(&relay, &browser, "Ada", false).await?;
-    copied.copy.wait_text(&testid("old-copy-note"), "1 post").await?;
+    copied.copy.wait_text(&testid("old-copy-note"), "2 posts").await?;
     copied
         .copy
         .click(&format!(
