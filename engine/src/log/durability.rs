@@ -56,7 +56,7 @@ impl Holders {
     /// not what was confirmed.
     fn clamp(&mut self, ctx: &mut Ctx, device: DeviceId, next_seq: u64) {
         let records = self.feeds.get_mut(&device).into_iter();
-        for (peer, record) in records.flat_map(|records| records.iter_mut()) {
+        for (peer, record) in records.flat_map(Map::iter_mut) {
             if record.next_seq > next_seq {
                 record.next_seq = next_seq;
                 ctx.write(Op::put(Table::Holders, keys::holder(&device, peer), record));
