@@ -58,7 +58,7 @@ impl Boot {
                         }
                     }
                 }
-                parts.log.restore_limits(ctx.device());
+                parts.log.restore_limits(ctx);
                 if let Some(read) = parts.log.own_entries_read(ctx) {
                     ctx.load(LoadOwner::Boot, vec![read]);
                     *self = Self::OwnEntries;

@@ -323,6 +323,16 @@ impl Node {
         loads.collect()
     }
 
+    /// Reads last entries of feeds. `false`: none are to be read.
+    pub(crate) fn read_ends(&mut self) -> bool {
+        let loads = self.loads();
+        for load in &loads {
+            let rows = self.store.load(load);
+            self.log.on_fork_check_rows(&mut self.ctx, load.id, rows);
+        }
+        !loads.is_empty()
+    }
+
     /// What was written so far is on disk.
     pub(crate) fn persist(&mut self) {
         let reached = self.log.flush(&mut self.ctx);

@@ -107,7 +107,7 @@ impl Log {
         Ok(())
     }
 
-    fn revoked_from(&self, account: AccountId, device: DeviceId) -> u64 {
+    pub(super) fn revoked_from(&self, account: AccountId, device: DeviceId) -> u64 {
         let revoked = self.revocations.get(&(account, device));
         revoked.copied().unwrap_or(u64::MAX)
     }

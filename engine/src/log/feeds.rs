@@ -38,6 +38,8 @@ pub(crate) struct Feed {
     pub(crate) forked: Option<u64>,
     /// The account revoked the device from this number on.
     pub(crate) revoked: Option<u64>,
+    /// Where the feed ends if void entries of it are held: their first number, and the id of the entry before.
+    pub(crate) end: Option<(u64, EntryId)>,
     /// This device writes it.
     pub(crate) own: bool,
     /// Neighbours learn of no more than this of the own feed: until it is known to be complete here.
@@ -45,15 +47,35 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// How far neighbours may learn of the feed. An own entry leaves this device only once it is on its disk: after a
-    /// crash this device would otherwise sign another entry with the same number.
+    /// How far neighbours may learn of the feed: of no void entries, whichever came first, the entry or what made it void.
+    /// An own entry leaves this device only once it is on its disk: after a crash this device would otherwise sign another
+    /// entry with the same number.
     pub(crate) fn shared(&self) -> (u64, EntryId) {
-        let durable = (self.durable, self.durable_head);
-        match self.withheld {
+        let held = match self.withheld {
             _ if !self.own => (self.next_seq, self.head),
             Some(withheld) if withheld.0 < self.durable => withheld,
-            _ => durable,
+            _ => (self.durable, self.durable_head),
+        };
+        self.ended(held)
+    }
+
+    /// How far the feed is on disk, without void entries.
+    pub(crate) fn saved(&self) -> (u64, EntryId) {
+        self.ended((self.durable, self.durable_head))
+    }
+
+    /// As far as the feed goes at most. Nothing, until it is read which entry is the last.
+    fn ended(&self, held: (u64, EntryId)) -> (u64, EntryId) {
+        let limit = self.limit();
+        match held.0 > limit {
+            true => self.end.filter(|end| end.0 == limit).unwrap_or_default(),
+            false => held,
         }
+    }
+
+    /// Entries held that are not void.
+    pub(crate) fn valid_len(&self) -> u64 {
+        self.next_seq.min(self.limit())
     }
 
     /// Entries from here on are void: not shown, and not accepted.
@@ -192,6 +214,7 @@ impl Feeds {
             source: None,
             forked: None,
             revoked: None,
+            end: None,
             own: false,
             withheld: None,
         };
@@ -220,6 +243,7 @@ impl Feeds {
             source: None,
             forked: None,
             revoked: None,
+            end: None,
             own: false,
             withheld: None,
         };

@@ -37,12 +37,14 @@ impl Log {
         self.fork_checks.insert(id, (link, Box::new(suspect)));
     }
 
-    pub(crate) fn on_fork_check_failed(&mut self, id: LoadId) {
+    pub(crate) fn on_fork_check_failed(&mut self, ctx: &mut Ctx, id: LoadId) {
+        self.on_end_rows(ctx, id, None);
         self.fork_checks.remove(&id);
     }
 
     pub(crate) fn on_fork_check_rows(&mut self, ctx: &mut Ctx, id: LoadId, rows: Rows) {
         let Some((link, suspect)) = self.fork_checks.remove(&id) else {
+            self.on_end_rows(ctx, id, Some(rows));
             return;
         };
         let Some((_, value)) = rows.into_iter().flatten().next() else {
@@ -110,6 +112,7 @@ impl Log {
         ctx.changed.profiles.insert(account);
         ctx.changed.me |= ctx.is_me(&account);
         self.forks.insert(device, proof);
+        self.find_end(ctx, device);
         ctx.fact(Fact::Forked { account, device });
         ctx.fact(Fact::Voided(account));
     }

@@ -7,6 +7,7 @@
 
 pub(crate) mod append;
 pub(crate) mod durability;
+mod ends;
 pub(crate) mod feeds;
 pub(crate) mod forks;
 pub(crate) mod keys;
@@ -31,6 +32,7 @@ use crate::io::LinkId;
 use crate::store::{LoadId, Op, Table};
 
 use durability::Holders;
+use ends::Ends;
 use feeds::Feeds;
 use unsaved::Unsaved;
 
@@ -46,6 +48,7 @@ pub(crate) struct Log {
     ready_keys: Map<DeviceId, PublicKey>,
     /// Comparisons of suspicious entries with stored ones.
     fork_checks: Map<LoadId, (LinkId, Box<SignedHeader>)>,
+    ends: Ends,
     /// Own entries on their way to the disk.
     unsaved: Unsaved,
     /// Feeds whose record is written with the batch.
@@ -73,6 +76,7 @@ impl Log {
             holders: Holders::default(),
             ready_keys: Map::new(),
             fork_checks: Map::new(),
+            ends: Ends::default(),
             unsaved: Unsaved::default(),
             touched: Set::new(),
             last_timestamp: Timestamp(0),
@@ -122,7 +126,8 @@ impl Log {
     }
 
     /// Applies forks and revocations to the feeds read from the store.
-    pub(crate) fn restore_limits(&mut self, own: Option<DeviceId>) {
+    pub(crate) fn restore_limits(&mut self, ctx: &mut Ctx) {
+        let own = ctx.device();
         for (device, proof) in &self.forks {
             if let Some(feed) = self.feeds.get_mut(device) {
                 feed.forked = Some(proof.one.header.seq);
@@ -135,6 +140,15 @@ impl Log {
         }
         if let Some(feed) = own.and_then(|own| self.feeds.get_mut(&own)) {
             feed.own = true;
+        }
+        let limited: Set<_> = self
+            .forks
+            .keys()
+            .chain(self.revocations.keys().map(|(_, device)| device))
+            .copied()
+            .collect();
+        for device in limited {
+            self.find_end(ctx, device);
         }
     }
 
@@ -159,6 +173,7 @@ impl Log {
             if feed.next_seq > next_seq {
                 ctx.fact(Fact::Voided(account));
             }
+            self.find_end(ctx, device);
         }
         ctx.changed.me |= ctx.is_me(&account);
         ctx.changed.profiles.insert(account);
@@ -172,9 +187,18 @@ impl Log {
             .map(|(device, _)| device)
     }
 
-    /// A feed's number and head as they are on disk.
+    /// A feed's number and head as they are on disk, without void entries.
     pub(crate) fn durable(&self, device: &DeviceId) -> Option<(AccountId, u64, EntryId)> {
-        let feed = self.feeds.get(device).filter(|feed| feed.durable > 0)?;
-        Some((feed.account, feed.durable, feed.durable_head))
+        let feed = self.feeds.get(device)?;
+        let (next_seq, head) = feed.saved();
+        (next_seq > 0).then_some((feed.account, next_seq, head))
+    }
+
+    /// The entries of a feed from this number on are void, as far as is known here.
+    pub(crate) fn limit_of(&self, account: AccountId, device: &DeviceId) -> u64 {
+        match self.feeds.get(device) {
+            Some(feed) => feed.limit(),
+            None => self.revoked_from(account, *device),
+        }
     }
 }

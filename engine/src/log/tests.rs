@@ -34,6 +34,10 @@ fn next_seq(node: &Node, author: &Author) -> u64 {
     feed.map_or(0, |feed| feed.next_seq)
 }
 
+fn shared(node: &Node, author: &Author) -> (u64, EntryId) {
+    node.log.feeds.get(&author.device()).expect("held").shared()
+}
+
 fn write(node: &mut Node, text: &str) -> VerifiedEntry {
     let body = Body::Post(post(text, None));
     node.log
@@ -204,6 +208,64 @@ fn a_revocation_makes_held_entries_void_that_came_after_it() {
 }
 
 #[test]
+fn neighbours_learn_nothing_of_void_entries_whichever_came_first() {
+    let (mut node, _, mut author) = node();
+    let mut phone = Author::with_device(2, 1);
+    node.hold(&mut author, 1);
+    let held = node.hold(&mut phone, 4);
+    node.take_in(&author.write(&Body::Revocation(revoke(&author, &phone, 2))));
+    let of = |node: &Node| (shared(node, &phone), node.log.durable(&phone.device()));
+    assert_eq!(of(&node), ((0, EntryId::default()), None), "not read yet");
+    assert!(node.read_ends());
+    let end = (2, held[1].id());
+    assert_eq!(of(&node), (end, Some((author.account(), end.0, end.1))));
+    let feed = node.log.feeds.get(&phone.device()).expect("held");
+    assert_eq!((feed.valid_len(), feed.next_seq), (2, 4));
+    // A fork that is found later can end it earlier, and a later one changes nothing.
+    for (at, ends) in [(3, 2), (1, 1)] {
+        let other = phone_entry(&phone, at, held[at as usize - 1].id());
+        let proof = ForkProof {
+            one: held[at as usize].entry().signed.clone(),
+            other: other.entry().signed.clone(),
+        };
+        node.log.on_fork_proof(&mut node.ctx, LinkId(9), proof);
+        while node.read_ends() {}
+        assert_eq!(shared(&node, &phone), (ends, held[ends as usize - 1].id()));
+    }
+}
+
+/// An entry of a device that its owner wrote beside the one with the same number.
+fn phone_entry(phone: &Author, seq: u64, prev: EntryId) -> VerifiedEntry {
+    let device = KeyPair::from_seed(&[109; 32]);
+    assert_eq!(device.public(), phone.device().0, "the phone signs");
+    let at = Position {
+        seq,
+        prev,
+        lamport: 9,
+    };
+    let body = Body::Post(post("beside", None));
+    VerifiedEntry::create(&device, at, phone.account(), Timestamp(1), &body)
+}
+
+#[test]
+fn a_last_entry_that_could_not_be_read_is_read_with_the_next_ones() {
+    let (mut node, _, mut author) = node();
+    let (mut phone, mut tablet) = (Author::with_device(2, 1), Author::with_device(2, 3));
+    node.hold(&mut author, 1);
+    for device in [&mut phone, &mut tablet] {
+        node.hold(device, 3);
+    }
+    node.take_in(&author.write(&Body::Revocation(revoke(&author, &phone, 2))));
+    for load in node.loads() {
+        node.log.on_fork_check_failed(&mut node.ctx, load.id);
+    }
+    assert_eq!(shared(&node, &phone).0, 0);
+    node.take_in(&author.write(&Body::Revocation(revoke(&author, &tablet, 1))));
+    while node.read_ends() {}
+    assert_eq!((shared(&node, &phone).0, shared(&node, &tablet).0), (2, 1));
+}
+
+#[test]
 fn a_revoked_device_that_is_not_held_cannot_begin_a_longer_feed() {
     let (mut node, _, mut author) = node();
     let mut phone = Author::with_device(2, 1);
@@ -239,13 +301,17 @@ fn revocations_and_forks_bound_feeds_again_after_a_restart() {
     let (mut node, me, mut author) = node();
     node.hold(&mut author, 3);
     let record = node.log.feeds.get(&author.device()).expect("held").record();
-    let mut log = super::Log::new(10);
-    log.feeds.restore(author.device(), record);
-    log.revocations.insert((author.account(), author.device()), 2);
+    node.log = super::Log::new(10);
+    node.log.feeds.restore(author.device(), record);
+    node.log
+        .revocations
+        .insert((author.account(), author.device()), 2);
     // One account's revocation does not concern another's device.
-    log.revocations.insert((me.account(), author.device()), 1);
-    log.restore_limits(None);
-    assert_eq!(log.feeds.get(&author.device()).map(Feed::limit), Some(2));
+    node.log.revocations.insert((me.account(), author.device()), 1);
+    node.log.restore_limits(&mut node.ctx);
+    assert_eq!(node.log.feeds.get(&author.device()).map(Feed::limit), Some(2));
+    assert!(node.read_ends());
+    assert_eq!(shared(&node, &author).0, 2);
 }
 
 #[test]

@@ -250,7 +250,7 @@ impl Demand<'_> {
             let relay = self.net.neighbours().find(|session| session.peer == *replica);
             relay.filter(|session| session.relay).is_some_and(|session| {
                 let mut feeds = self.feeds.feeds_of(account);
-                feeds.all(|(_, feed)| self.peer_has.has(session.link, feed.number, feed.next_seq))
+                feeds.all(|(_, feed)| self.peer_has.has(session.link, feed.number, feed.valid_len()))
             })
         };
         replicas.len() >= self.copies && replicas.iter().all(has_all)

@@ -580,7 +580,7 @@ impl Relay {
             .filter_map(|device| Some((*device, log.feeds.get(device)?)));
         let feeds = feeds.map(|(device, feed)| {
             let has = self.peer_has.get(link, feed.number).unwrap_or(0);
-            (device, feed.next_seq, has)
+            (device, feed.valid_len(), has)
         });
         feeds.filter(|(_, held, has)| has < held).collect()
     }

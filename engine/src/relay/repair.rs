@@ -13,7 +13,7 @@ use protocol::{Instant, PeerId};
 
 use crate::api::RepairView;
 use crate::io::{Config, LinkId};
-use crate::log::feeds::Feeds;
+use crate::log::feeds::{Feed, Feeds};
 use crate::net::{Net, Session};
 use crate::relays::directory::Directory;
 use crate::sync::Sync;
@@ -251,7 +251,7 @@ pub(crate) fn missing(net: &Net, directory: &Directory, feeds: &Feeds, sync: &Sy
     let missing = |session: &Session| {
         let (mut ahead, mut entries, mut counted) = (0_u64, 0_u64, 0);
         for (device, claim) in sync.missing(session.link).take(COUNTED_MAX) {
-            let held = feeds.get(device).map_or(0, |feed| feed.next_seq);
+            let held = feeds.get(device).map_or(0, Feed::valid_len);
             ahead += u64::from(claim.next_seq > held);
             entries = entries.saturating_add(claim.next_seq.saturating_sub(held));
             counted += 1;
@@ -284,7 +284,7 @@ pub(crate) fn left_to_hand_over(
     for account in feeds.accounts() {
         let replicas = placement.replicas_of(feeds, &account);
         for (_, feed) in feeds.feeds_of(&account) {
-            let has = |(link, _): &(LinkId, PeerId)| peer_has.has(*link, feed.number, feed.next_seq);
+            let has = |(link, _): &(LinkId, PeerId)| peer_has.has(*link, feed.number, feed.valid_len());
             // For a restart, one relay that has all of the feed is enough.
             let safe = match for_good {
                 true => relays.iter().filter(|(_, peer)| replicas.contains(peer)).all(has),

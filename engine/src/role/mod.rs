@@ -166,7 +166,7 @@ impl Role {
             (LoadOwner::Serve, Some(rows)) => sync.on_serve_rows(ctx, log, load, rows),
             (LoadOwner::Serve, None) => sync.on_serve_failed(ctx, log, load),
             (LoadOwner::ForkCheck, Some(rows)) => log.on_fork_check_rows(ctx, load, rows),
-            (LoadOwner::ForkCheck, None) => log.on_fork_check_failed(load),
+            (LoadOwner::ForkCheck, None) => log.on_fork_check_failed(ctx, load),
             (LoadOwner::Reindex, Some(rows)) => views.on_reindex_rows(ctx, log, kinds, load, rows),
             (LoadOwner::Reindex, None) => views.on_reindex_failed(load),
             #[cfg(feature = "relay")]

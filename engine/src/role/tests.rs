@@ -95,8 +95,8 @@ fn expected(message: &Message) -> [&'static str; 2] {
     }
 }
 
-const FORKED: &str = "fact:Forked fact:Voided log output:Event output:Log";
-const FORKED_BY_PROOF: &str = "fact:Forked fact:Voided log output:Event output:Log sync";
+const FORKED: &str = "fact:Forked fact:Voided log output:Event output:Load output:Log";
+const FORKED_BY_PROOF: &str = "fact:Forked fact:Voided log output:Event output:Load output:Log sync";
 
 #[test]
 fn every_message_reaches_the_part_that_it_concerns() {

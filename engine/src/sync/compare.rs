@@ -491,7 +491,7 @@ impl Sync {
             turn.spend(RECORD);
             let account = feed.account;
             let ahead = lacked.ahead.get(&key).copied();
-            if let Some(next_seq) = ahead.filter(|next_seq| *next_seq > feed.next_seq) {
+            if let Some(next_seq) = ahead.filter(|next_seq| *next_seq > feed.valid_len()) {
                 let head = FeedHead {
                     account,
                     device,
@@ -688,7 +688,7 @@ impl Sync {
                 continue;
             };
             let theirs = difference.theirs;
-            if theirs > feed.next_seq {
+            if theirs > feed.valid_len() {
                 more.push(FeedHead {
                     account: feed.account,
                     device,
@@ -699,7 +699,7 @@ impl Sync {
                 lacked.push(item.number);
                 forks.extend(theirs.checked_sub(1).map(|seq| (device, seq)));
             } else {
-                told.ahead.push((difference.key, feed.next_seq));
+                told.ahead.push((difference.key, feed.shared().0));
             }
         }
         for head in more {

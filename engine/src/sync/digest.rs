@@ -194,18 +194,19 @@ impl Sync {
             ctx.fact(Fact::OwnFeedAt { head });
         }
         let feed = log.feeds.get(&head.device);
-        let held = feed.map_or(0, |feed| feed.next_seq);
-        if feed.is_some_and(|feed| feed.forked.is_some() || held >= feed.limit()) {
-            return;
-        }
-        if let Some(feed) = feed.filter(|_| head.next_seq >= held) {
+        let held = feed.map_or(0, Feed::valid_len);
+        let limit = log.limit_of(head.account, &head.device);
+        // A neighbour that does not know yet where the feed ends says more.
+        let next_seq = head.next_seq.min(limit);
+        if let Some(feed) = feed.filter(|_| next_seq >= held) {
             // It has all there is here: no need to tell it.
-            self.set_advertised(link, feed.number, head.next_seq);
+            self.set_advertised(link, feed.number, next_seq);
         }
-        if head.next_seq > held {
+        if next_seq > held {
+            let head = FeedHead { next_seq, ..head };
             return self.fetches.record_missing(ctx, link, head);
         }
-        let Some(last) = head.next_seq.checked_sub(1) else {
+        let Some(last) = next_seq.checked_sub(1).filter(|_| head.next_seq == next_seq) else {
             return;
         };
         if ctx.device() == Some(head.device) {
@@ -216,7 +217,7 @@ impl Sync {
             {
                 self.want_one(ctx, net, link, head.device, last);
             }
-        } else if feed.is_some_and(|feed| head.next_seq == held && head.head != feed.head) {
+        } else if feed.is_some_and(|feed| feed.shared().0 == next_seq && feed.shared().1 != head.head) {
             self.probe_fork(ctx, net, link, head.device, last);
         }
     }

@@ -19,6 +19,7 @@ use crate::facts::{Fact, Source};
 use crate::io::LinkId;
 use crate::log::Log;
 use crate::log::append::Taken;
+use crate::log::feeds::Feed;
 use crate::net::Net;
 
 use super::{Sync, Wanting};
@@ -258,8 +259,9 @@ impl Sync {
             if of_link.requests.len() >= REQUESTS_MAX {
                 break;
             }
-            let held = log.feeds.get(device).map_or(0, |feed| feed.next_seq);
-            if held < claim.next_seq {
+            let held = log.feeds.get(device).map_or(0, Feed::valid_len);
+            let upto = claim.next_seq.min(log.limit_of(claim.account, device));
+            if held < upto {
                 let fetching = feeds.get(device);
                 let is_fetched = |fetching: &Fetching| {
                     fetching.links.contains(&link) || now.since(fetching.progress) < SLOW
@@ -267,7 +269,7 @@ impl Sync {
                 if fetching.is_some_and(is_fetched) {
                     continue;
                 }
-                let entries = (claim.next_seq - held).min(REQUESTED_ENTRIES_MAX);
+                let entries = (upto - held).min(REQUESTED_ENTRIES_MAX);
                 if !of_link.has_room(entries, most) {
                     break;
                 }
@@ -287,7 +289,7 @@ impl Sync {
                     Request {
                         account: claim.account,
                         device: *device,
-                        next_seq: claim.next_seq,
+                        next_seq: upto,
                         entries,
                         is_second: claim.is_second,
                         progress: now,
@@ -299,7 +301,7 @@ impl Sync {
                         request,
                         device: *device,
                         from: held,
-                        to: claim.next_seq,
+                        to: upto,
                     }),
                 );
             }

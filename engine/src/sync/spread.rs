@@ -12,6 +12,7 @@ use protocol::{DeviceId, VerifiedEntry, limits};
 use crate::ctx::Ctx;
 use crate::io::LinkId;
 use crate::log::Log;
+use crate::log::feeds::Feed;
 use crate::net::Net;
 
 use super::digest::head_of;
@@ -356,13 +357,13 @@ impl Sync {
                 continue;
             }
             let feed = log.feeds.get(&head.device);
-            let held = feed.map_or(0, |feed| feed.next_seq);
-            let broken = feed.is_some_and(|feed| feed.forked.is_some() || held >= feed.limit());
+            let held = feed.map_or(0, Feed::valid_len);
+            let upto = head.next_seq.min(log.limit_of(head.account, &head.device));
             let is_full = remembered.len() >= ANNOUNCED_MAX;
-            let behind_by_much = feed.is_none() || head.next_seq.saturating_sub(held) > BEHIND;
-            if broken || is_full || head.next_seq <= held || behind_by_much {
+            let behind_by_much = feed.is_none() || upto.saturating_sub(held) > BEHIND;
+            if is_full || upto <= held || behind_by_much {
                 behind.push(head);
-                if head.next_seq > held {
+                if upto > held {
                     continue;
                 }
             } else {
@@ -371,7 +372,7 @@ impl Sync {
             awaited.push(broadcast::Announcement {
                 item: Item {
                     key: head.device,
-                    upto: head.next_seq,
+                    upto,
                 },
                 tree: Tree::from_byte(announced.tree),
                 hops: announced.hops,
@@ -381,7 +382,7 @@ impl Sync {
         self.on_heads(ctx, net, log, wanting, link, &behind);
         let has = |item: &Item<DeviceId>| {
             let feed = log.feeds.get(&item.key);
-            feed.is_some_and(|feed| feed.next_seq >= item.upto)
+            feed.is_some_and(|feed| feed.valid_len() >= item.upto)
         };
         let now = ctx.clock();
         let news = self

@@ -5,13 +5,15 @@ use protocol::AccountId;
 
 use crate::api::{DeviceView, MeView, ProfileView};
 
+use crate::log::feeds::Feed;
+
 use super::{Sources, completeness};
 
 /// A person, without [`ProfileView::feeds`] and what comes after.
 pub(super) fn view(sources: &Sources<'_>, account: &AccountId) -> ProfileView {
     let feeds = || sources.log.feeds.feeds_of(account).map(|(_, feed)| feed);
     let mut view = sources.kinds.profile_view(account, sources.viewer);
-    view.entries = feeds().map(|feed| feed.next_seq).sum();
+    view.entries = feeds().map(Feed::valid_len).sum();
     view.forked = feeds().any(|feed| feed.forked.is_some());
     view.searching = feeds().next().is_none() && sources.standing.searching(account);
     view
@@ -42,7 +44,7 @@ pub(crate) fn me_view(sources: &Sources<'_>) -> Option<MeView> {
         since: feed.since,
         this: device == own.device,
         revoked: feed.revoked.is_some(),
-        entries: feed.next_seq,
+        entries: feed.valid_len(),
     });
     let mut view = MeView {
         account: own.account,
