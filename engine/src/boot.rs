@@ -122,7 +122,7 @@ fn restore_row(
         Table::Revocations => {
             let of = (AccountId(id_at(key, 0)?), DeviceId(id_at(key, 32)?));
             let revocation: Revocation = codec::decode_extensible(value).ok()?;
-            log.revocations.insert(of, revocation.next_seq);
+            log.revocations.insert(of, revocation);
         }
         Table::Relays => net.known.restore(PeerId(id_at(key, 0)?), value),
         Table::Meta | Table::Tokens => return role.restore_row(ctx, parts, table, key, value),

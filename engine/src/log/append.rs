@@ -109,7 +109,7 @@ impl Log {
 
     pub(super) fn revoked_from(&self, account: AccountId, device: DeviceId) -> u64 {
         let revoked = self.revocations.get(&(account, device));
-        revoked.copied().unwrap_or(u64::MAX)
+        revoked.map_or(u64::MAX, |revocation| revocation.next_seq)
     }
 
     /// Checks an entry. The keys of feeds of which entries come again and again are kept ready.
@@ -145,7 +145,8 @@ impl Log {
             ctx.totals.refused += 1;
             return false;
         }
-        let revoked = self.revocations.get(&(header.account, header.device)).copied();
+        let revoked = self.revocations.get(&(header.account, header.device));
+        let revoked = revoked.map(|revocation| revocation.next_seq);
         if let Some(feed) = self.feeds.get_mut(&header.device) {
             feed.revoked = revoked;
         }

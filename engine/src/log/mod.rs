@@ -41,8 +41,8 @@ use unsaved::Unsaved;
 pub(crate) struct Log {
     pub(crate) feeds: Feeds,
     pub(crate) forks: Map<DeviceId, ForkProof>,
-    /// From which number on an account revoked a device.
-    pub(crate) revocations: Map<(AccountId, DeviceId), u64>,
+    /// Of each device that its account revoked, the revocation that counts.
+    pub(crate) revocations: Map<(AccountId, DeviceId), Revocation>,
     pub(crate) holders: Holders,
     /// Public keys of feeds of which entries came lately, decompressed.
     ready_keys: Map<DeviceId, PublicKey>,
@@ -133,9 +133,9 @@ impl Log {
                 feed.forked = Some(proof.one.header.seq);
             }
         }
-        for ((account, device), next_seq) in &self.revocations {
+        for ((account, device), revocation) in &self.revocations {
             if let Some(feed) = self.feeds.get_mut(device).filter(|feed| feed.account == *account) {
-                feed.revoked = Some(*next_seq);
+                feed.revoked = Some(revocation.next_seq);
             }
         }
         if let Some(feed) = own.and_then(|own| self.feeds.get_mut(&own)) {
@@ -162,10 +162,14 @@ impl Log {
             ..
         } = *revocation;
         let of = (account, device);
-        if self.revocations.get(&of).is_some_and(|known| *known <= next_seq) {
+        if self
+            .revocations
+            .get(&of)
+            .is_some_and(|known| known.next_seq <= next_seq)
+        {
             return;
         }
-        self.revocations.insert(of, next_seq);
+        self.revocations.insert(of, revocation.clone());
         let key = [account.0, device.0].concat();
         ctx.write(Op::put(Table::Revocations, key, revocation));
         if let Some(feed) = self.feeds.get_mut(&device).filter(|feed| feed.account == account) {

@@ -282,7 +282,10 @@ fn of_several_revocations_the_lowest_number_counts_also_after_a_restart() {
     let of = (author.account(), phone.device());
     let mut revoked = |next_seq| {
         node.log.revoke(&mut node.ctx, &revoke(&author, &phone, next_seq));
-        node.log.revocations.get(&of).copied()
+        node.log
+            .revocations
+            .get(&of)
+            .map(|revocation| revocation.next_seq)
     };
     assert_eq!(revoked(5), Some(5));
     assert_eq!(revoked(3), Some(3));
@@ -303,11 +306,12 @@ fn revocations_and_forks_bound_feeds_again_after_a_restart() {
     let record = node.log.feeds.get(&author.device()).expect("held").record();
     node.log = super::Log::new(10);
     node.log.feeds.restore(author.device(), record);
-    node.log
-        .revocations
-        .insert((author.account(), author.device()), 2);
-    // One account's revocation does not concern another's device.
-    node.log.revocations.insert((me.account(), author.device()), 1);
+    for (signer, next_seq) in [(&author, 2), (&me, 1)] {
+        // One account's revocation does not concern another's device.
+        let revocation = revoke(signer, &author, next_seq);
+        let of = (signer.account(), author.device());
+        node.log.revocations.insert(of, revocation);
+    }
     node.log.restore_limits(&mut node.ctx);
     assert_eq!(node.log.feeds.get(&author.device()).map(Feed::limit), Some(2));
     assert!(node.read_ends());

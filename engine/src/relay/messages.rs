@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::messages::Message;
+use protocol::messages::{Message, RevocationAnswer};
 use protocol::{AccountId, Entry, Instant};
 
 use crate::api::{CommandResult, Response};
@@ -107,13 +107,25 @@ impl Relay {
                     net,
                     directory,
                     registry: kinds.registry().id(),
+                    log,
+                    placement: &self.placement,
                 };
-                self.names.on_question(ctx, &route, &log.revocations, link, asked);
+                self.names.on_question(ctx, &route, link, asked);
             }
             Message::NameAnswer(answered) => {
                 let answered = self.names.on_answer(ctx, link, answered);
                 return answered.map(Message::NameAnswer);
             }
+            Message::RevocationQuestion(asked) => {
+                let peer = net.session(link).map(|session| session.peer);
+                if peer.is_some_and(|peer| net.is_anchor(directory, &peer)) {
+                    let revocation = log.revocations.get(&(asked.account, asked.device)).cloned();
+                    let request = asked.request;
+                    let answer = RevocationAnswer { request, revocation };
+                    ctx.send(link, &Message::RevocationAnswer(answer));
+                }
+            }
+            Message::RevocationAnswer(answer) => self.names.on_revocation_answer(ctx, link, &answer),
             message => return Some(message),
         }
         None

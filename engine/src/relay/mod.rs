@@ -26,6 +26,7 @@ mod presence;
 mod receipts;
 mod repair;
 mod replicas;
+mod revocation_check;
 mod subscriptions;
 
 #[cfg(test)]

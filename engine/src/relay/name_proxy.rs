@@ -9,15 +9,20 @@
 use core::time::Duration;
 
 use ordered::Map;
+use protocol::kinds::Revocation;
 use protocol::messages::directory::role;
-use protocol::messages::{Message, NameAnswered, NameAsked};
+use protocol::messages::{Message, NameAnswered, NameAsked, RevocationAnswer};
 use protocol::names::{NameAnswer, NameQuestion, NameRequest, RegistryId};
 use protocol::{AccountId, DeviceId, Instant, PeerId};
 
 use crate::ctx::Ctx;
 use crate::io::{LinkId, NameTicket, Output};
+use crate::log::Log;
 use crate::net::Net;
 use crate::relays::directory::Directory;
+
+use super::placement::Placement;
+use super::revocation_check::{Checked, RevocationChecks};
 
 /// Maximum number of questions in progress at once.
 const UNDER_WAY_MAX: usize = 4_096;
@@ -32,7 +37,7 @@ const COUNTED_MAX: usize = 8_192;
 const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Devices that an account revoked, and from which entry on.
-type Revocations = Map<(AccountId, DeviceId), u64>;
+type Revocations = Map<(AccountId, DeviceId), Revocation>;
 
 /// What decides where a question is sent.
 pub(crate) struct Route<'a> {
@@ -40,6 +45,28 @@ pub(crate) struct Route<'a> {
     pub(crate) directory: &'a Directory,
     /// The registry of this network.
     pub(crate) registry: Option<RegistryId>,
+    pub(crate) log: &'a Log,
+    pub(crate) placement: &'a Placement,
+}
+
+impl Route<'_> {
+    /// The relays to ask whether `account` revoked a device; `None`: this relay knows it, or the one that forwards the
+    /// request does, or no relay keeps feeds.
+    fn who_knows(&self, account: &AccountId, asking: LinkId) -> Option<Vec<LinkId>> {
+        let feeds = &self.log.feeds;
+        let replicas = self.placement.replicas_of(feeds, account);
+        let keeps = |link: LinkId| {
+            let session = self.net.session(link);
+            session.is_some_and(|session| session.neighbour && replicas.contains(&session.peer))
+        };
+        let is_here = self.placement.is_assigned_here(feeds, account);
+        if replicas.is_empty() || keeps(asking) || (is_here && !feeds.devices(account).is_empty()) {
+            return None;
+        }
+        let asked = self.net.links_whose(|session| keeps(session.link));
+        // A feed that begins is nowhere yet.
+        (!is_here || !asked.is_empty()).then_some(asked)
+    }
 }
 
 /// A neighbour that waits for an answer.
@@ -50,6 +77,16 @@ struct PendingRequest {
     until: Instant,
 }
 
+impl PendingRequest {
+    fn new(ctx: &Ctx, link: LinkId, request: u32) -> Self {
+        Self {
+            link,
+            request,
+            until: ctx.now.instant + TIMEOUT,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct NameProxy {
@@ -57,6 +94,8 @@ pub(crate) struct NameProxy {
     own: Map<NameTicket, PendingRequest>,
     /// Forwarded questions, by the link they were forwarded on and their number there.
     forwarded: Map<(LinkId, u32), PendingRequest>,
+    /// Requests to this relay's own registry that are not put to it yet.
+    checks: RevocationChecks,
     /// Questions of this minute by peer: a peer that opens another link does not begin again at zero.
     counts: Map<PeerId, u32>,
     /// Requests of this minute, of all peers.
@@ -67,14 +106,7 @@ pub(crate) struct NameProxy {
 
 impl NameProxy {
     /// A neighbour asks the registry.
-    pub(crate) fn on_question(
-        &mut self,
-        ctx: &mut Ctx,
-        route: &Route<'_>,
-        revocations: &Revocations,
-        link: LinkId,
-        asked: NameAsked,
-    ) {
+    pub(crate) fn on_question(&mut self, ctx: &mut Ctx, route: &Route<'_>, link: LinkId, asked: NameAsked) {
         let Some(peer) = route.net.session(link).map(|session| session.peer) else {
             return;
         };
@@ -87,21 +119,14 @@ impl NameProxy {
             if claim.verify().is_err() {
                 return ctx.misbehaved(link, "a name request with a wrong signature");
             }
-            if let Some(answer) = self.refusal_of(ctx, revocations, claim) {
+            if let Some(answer) = self.refusal_of(ctx, &route.log.revocations, claim) {
                 return reply(ctx, link, request, answer);
             }
         }
-        let waiting = PendingRequest {
-            link,
-            request,
-            until: ctx.now.instant + TIMEOUT,
-        };
         if ctx.config.runs_registry {
-            self.last_ticket += 1;
-            let ticket = NameTicket(self.last_ticket);
-            self.own.insert(ticket, waiting);
-            return ctx.emit(Output::Name { ticket, question });
+            return self.ask_registry(ctx, route, link, request, question);
         }
+        let waiting = PendingRequest::new(ctx, link, request);
         let Some(index) = index_link(ctx, route, link) else {
             return reply(ctx, link, request, NameAnswer::Unavailable);
         };
@@ -109,6 +134,55 @@ impl NameProxy {
         let request = ctx.next_request();
         self.forwarded.insert((index, request), waiting);
         ctx.send(index, &Message::NameQuestion(NameAsked { request, question }));
+    }
+
+    /// Asks this relay's own registry, once it is known that the device was not revoked.
+    fn ask_registry(
+        &mut self,
+        ctx: &mut Ctx,
+        route: &Route<'_>,
+        link: LinkId,
+        request: u32,
+        question: NameQuestion,
+    ) {
+        let claim = match question {
+            NameQuestion::Request(claim) => claim,
+            lookup @ NameQuestion::Lookup { .. } => return self.put(ctx, link, request, lookup),
+        };
+        let Some(neighbours) = route.who_knows(&claim.certificate.account, link) else {
+            return self.put(ctx, link, request, NameQuestion::Request(claim));
+        };
+        if let Err(answer) = self.checks.begin(ctx, neighbours, link, request, claim) {
+            reply(ctx, link, request, answer);
+        }
+    }
+
+    fn put(&mut self, ctx: &mut Ctx, link: LinkId, request: u32, question: NameQuestion) {
+        let waiting = PendingRequest::new(ctx, link, request);
+        self.last_ticket += 1;
+        let ticket = NameTicket(self.last_ticket);
+        self.own.insert(ticket, waiting);
+        ctx.emit(Output::Name { ticket, question });
+    }
+
+    fn on_checked(&mut self, ctx: &mut Ctx, checked: impl IntoIterator<Item = Checked>) {
+        for Checked {
+            link,
+            request,
+            outcome,
+        } in checked
+        {
+            match outcome {
+                Ok(claim) => self.put(ctx, link, request, NameQuestion::Request(claim)),
+                Err(answer) => reply(ctx, link, request, answer),
+            }
+        }
+    }
+
+    /// A neighbour says whether an account revoked a device.
+    pub(crate) fn on_revocation_answer(&mut self, ctx: &mut Ctx, link: LinkId, answer: &RevocationAnswer) {
+        let checked = self.checks.on_answer(ctx, link, answer);
+        self.on_checked(ctx, checked);
     }
 
     /// Counts a question of a peer; whether it may be asked.
@@ -166,6 +240,8 @@ impl NameProxy {
     /// Gives up questions that had no answer in time, and begins counting again.
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
         let now = ctx.now.instant;
+        let checked = self.checks.on_timer(now);
+        self.on_checked(ctx, checked);
         if now >= self.counted_until {
             self.counted_until = now + COUNT_INTERVAL;
             self.counts.clear();
@@ -188,6 +264,8 @@ impl NameProxy {
 
     /// A link ended: questions forwarded on it are answered, questions that came over it need no answer.
     pub(crate) fn on_session_down(&mut self, ctx: &mut Ctx, link: LinkId) {
+        let checked = self.checks.on_session_down(link);
+        self.on_checked(ctx, checked);
         self.own.retain(|_, waiting| waiting.link != link);
         let mut lost = Vec::new();
         self.forwarded.retain(|(over, _), waiting| {

@@ -1,13 +1,16 @@
 use core::time::Duration;
 
+use protocol::kinds::Revocation;
 use protocol::messages::directory::{Description, role};
-use protocol::messages::{Message, NameAnswered, NameAsked};
+use protocol::messages::{Message, NameAnswered, NameAsked, RevocationAnswer, RevocationQuestion};
 use protocol::names::{NameAction, NameAnswer, NameQuestion, NameRequest, RegistryId};
+use protocol::{EntryId, Timestamp};
 
 use super::{COUNT_INTERVAL, TIMEOUT};
 use crate::facts::Fact;
 use crate::io::{LinkId, NameTicket, Output};
-use crate::relay::testing::{World, account, certificate, device, key, worker};
+use crate::relay::revocation_check;
+use crate::relay::testing::{World, account, certificate, device, key, relay_peer, worker};
 
 const PER_MINUTE: u32 = 5;
 
@@ -166,7 +169,10 @@ fn a_relay_of_the_directory_may_ask_for_its_people() {
 #[test]
 fn requests_of_all_together_are_bounded_and_those_of_revoked_devices_refused() {
     let mut world = world(true);
-    world.log.revocations.insert((account(9), device(9)), 1);
+    world
+        .log
+        .revocations
+        .insert((account(9), device(9)), revocation(9, 9));
     let revoked = world.link_person(9);
     ask(&mut world, revoked, 1, NameQuestion::Request(claim(9)));
     assert_eq!(answers(&mut world, revoked), [(1, NameAnswer::NotYours)]);
@@ -177,6 +183,147 @@ fn requests_of_all_together_are_bounded_and_those_of_revoked_devices_refused() {
         refused += usize::from(answers(&mut world, link) == [(1, NameAnswer::TooFast)]);
     }
     assert_eq!((tickets(&mut world).len(), refused), (3, 2));
+}
+
+/// By person `n`, of the device of person `of`.
+fn revocation(n: u16, of: u16) -> Revocation {
+    Revocation::issue(&key(0xaa, n), device(of), 1, EntryId::default(), Timestamp(1))
+}
+
+/// A relay that keeps names and no feeds, linked with relay 1, which keeps all feeds, and with the device of person 1,
+/// which has made a request. The number of the question to relay 1 follows.
+fn checking() -> (World, LinkId, LinkId, u32) {
+    let mut world = World::new(|config| {
+        config.runs_registry = true;
+        config.worker = false;
+    });
+    let index = Description {
+        roles: role::INDEX,
+        ..worker("")
+    };
+    world.describe_own(index);
+    let keeper = world.link_relay(1);
+    world.describe(1, worker(""), keeper);
+    world.list_members();
+    world.tick();
+    let person = world.link_person(1);
+    world.sent(keeper);
+    ask(&mut world, person, 5, NameQuestion::Request(claim(1)));
+    let sent = world.sent(keeper);
+    let [Message::RevocationQuestion(asked)] = sent[..] else {
+        panic!("{sent:?}");
+    };
+    assert_eq!((asked.account, asked.device), (account(1), device(1)));
+    assert!(tickets(&mut world).is_empty(), "nothing is decided yet");
+    (world, keeper, person, asked.request)
+}
+
+fn answer(world: &mut World, link: LinkId, request: u32, revocation: Option<Revocation>) {
+    let answer = RevocationAnswer { request, revocation };
+    assert!(
+        world
+            .on_message(link, Message::RevocationAnswer(answer))
+            .is_none()
+    );
+}
+
+#[test]
+fn a_device_that_its_account_revoked_is_refused_where_the_feed_is_not_kept() {
+    let (mut world, keeper, person, request) = checking();
+    answer(&mut world, person, request, None);
+    answer(&mut world, keeper, request + 1, None);
+    assert!(tickets(&mut world).is_empty(), "neither was asked that");
+    answer(&mut world, keeper, request, Some(revocation(1, 1)));
+    assert_eq!(answers(&mut world, person), [(5, NameAnswer::NotYours)]);
+    answer(&mut world, keeper, request, None);
+    assert!(tickets(&mut world).is_empty(), "it is over");
+}
+
+#[test]
+fn a_device_that_nobody_revoked_may_ask_the_registry() {
+    let (mut world, keeper, person, request) = checking();
+    answer(&mut world, keeper, request, None);
+    assert_eq!(tickets(&mut world).len(), 1);
+    assert_eq!(answers(&mut world, person), []);
+}
+
+#[test]
+fn a_revocation_of_another_device_or_account_proves_nothing() {
+    for wrong in [revocation(2, 1), revocation(1, 2)] {
+        let (mut world, keeper, person, request) = checking();
+        world.facts();
+        answer(&mut world, keeper, request, Some(wrong));
+        let facts = world.facts();
+        assert!(facts.iter().any(|fact| matches!(fact, Fact::Misbehaved { .. })));
+        assert!(tickets(&mut world).is_empty());
+        assert_eq!(answers(&mut world, person), [(5, NameAnswer::Unavailable)]);
+    }
+}
+
+#[test]
+fn without_an_answer_about_the_device_nothing_is_decided() {
+    let (mut world, _, person, _) = checking();
+    world.pass(revocation_check::TIMEOUT);
+    world.tick();
+    assert_eq!(answers(&mut world, person), [(5, NameAnswer::Unavailable)]);
+    let (mut world, keeper, person, _) = checking();
+    world.unlink(keeper);
+    assert_eq!(answers(&mut world, person), [(5, NameAnswer::Unavailable)]);
+    ask(&mut world, person, 6, NameQuestion::Request(claim(1)));
+    assert_eq!(
+        answers(&mut world, person),
+        [(6, NameAnswer::Unavailable)],
+        "nobody is left to ask"
+    );
+}
+
+#[test]
+fn a_relay_that_keeps_the_feed_decides_alone_and_so_does_one_that_is_asked_by_such_a_relay() {
+    let (mut world, keeper, _, _) = checking();
+    ask(&mut world, keeper, 1, NameQuestion::Request(claim(2)));
+    assert_eq!(tickets(&mut world).len(), 1, "it has looked itself");
+    let mut world = world_of_workers();
+    world.hold(1, 2);
+    let person = world.link_person(1);
+    ask(&mut world, person, 5, NameQuestion::Request(claim(1)));
+    assert_eq!(tickets(&mut world).len(), 1);
+}
+
+/// A relay that keeps names and feeds, beside another that keeps feeds.
+fn world_of_workers() -> World {
+    let mut world = world(true);
+    world.describe_own(worker(""));
+    let keeper = world.link_relay(1);
+    world.describe(1, worker(""), keeper);
+    world.list_members();
+    world.tick();
+    world
+}
+
+#[test]
+fn members_alone_learn_which_devices_were_revoked() {
+    let mut world = world_of_workers();
+    world
+        .log
+        .revocations
+        .insert((account(9), device(9)), revocation(9, 9));
+    let member = world.net.link_to(&relay_peer(1)).expect("linked");
+    let person = world.link_person(1);
+    for link in [member, person] {
+        world.sent(link);
+        let asked = RevocationQuestion {
+            request: 4,
+            account: account(9),
+            device: device(9),
+        };
+        world.on_message(link, Message::RevocationQuestion(asked));
+    }
+    let expected = RevocationAnswer {
+        request: 4,
+        revocation: Some(revocation(9, 9)),
+    };
+    assert_eq!(world.sent(member), [Message::RevocationAnswer(expected)]);
+    assert!(world.sent(person).is_empty());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use protocol::messages::receipt::Receipt;
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Digest, Entries, ForkProof, HeadCredit, Heads,
     Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays,
-    ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
+    ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount, Sketch, Verdict, Want,
 };
 use protocol::names::{NameAnswer, NameQuestion, RegistryId};
 use protocol::{EntryRef, VerifiedEntry};
@@ -81,7 +81,8 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::Presence(_) => ["", "role"],
         Message::Vouches(_) => ["", ""],
         Message::JoinRequest(_) => ["", "output:Invitation role"],
-        Message::JoinAnswer(_) => ["", ""],
+        Message::JoinAnswer(_) | Message::RevocationAnswer(_) => ["", ""],
+        Message::RevocationQuestion(_) => ["", "sent:RevocationAnswer"],
         Message::Ping(_)
         | Message::Pong(_)
         | Message::Request(_)
@@ -445,6 +446,15 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
         Message::JoinRequest(JoinRequest { secret: [1; 16] }),
         Message::JoinAnswer(JoinAnswer { accepted: true }),
         Message::HeadCredit(HeadCredit { heads: 1_000 }),
+        Message::RevocationQuestion(RevocationQuestion {
+            request: 1,
+            account: bob.account(),
+            device: bob.device(),
+        }),
+        Message::RevocationAnswer(RevocationAnswer {
+            request: 1,
+            revocation: None,
+        }),
     ]
 }
 

@@ -80,7 +80,7 @@ pub(super) fn show(profile: &mut ProfileView, log: &Log, mut heard: Heard) {
     }
     // Feeds of which nothing is here.
     let room = DEVICES_PER_ACCOUNT_MAX.saturating_sub(feeds.len());
-    let revoked = |device: &DeviceId| log.revocations.get(&(account, *device)).copied();
+    let revoked = |device: &DeviceId| Some(log.revocations.get(&(account, *device))?.next_seq);
     let unheld = heard.next_seqs.iter().map(|(device, next_seq)| FeedView {
         device: *device,
         name: String::new(),

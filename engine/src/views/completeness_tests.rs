@@ -1,5 +1,5 @@
-use protocol::kinds::Profile;
-use protocol::{Body, KeyPair};
+use protocol::kinds::{Profile, Revocation};
+use protocol::{Body, EntryId, KeyPair, Timestamp};
 
 use super::*;
 use crate::kinds::testing::Author;
@@ -76,13 +76,18 @@ fn feeds_of_which_nothing_is_here_are_ahead_as_a_whole() {
     assert!(!view.is_complete());
 }
 
+fn revoke(peer: &mut Peer, by: &Author, device: DeviceId, next_seq: u64) {
+    let revocation = Revocation::issue(by.key(), device, next_seq, EntryId::default(), Timestamp(1));
+    peer.log.revocations.insert((by.account(), device), revocation);
+}
+
 #[test]
 fn what_a_revocation_made_void_is_not_missing() {
     let mut ada = Author::new(1);
     let mut peer = Peer::new(None);
     peer.take(&feed_of(&mut ada, 3));
-    peer.log.revocations.insert((ada.account(), device(1)), 0);
-    peer.log.revocations.insert((ada.account(), device(2)), 2);
+    revoke(&mut peer, &ada, device(1), 0);
+    revoke(&mut peer, &ada, device(2), 2);
     let mut heard = asked();
     heard.record(device(1), 6);
     heard.record(device(2), 6);

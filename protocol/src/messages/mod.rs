@@ -24,7 +24,7 @@ use crate::codec;
 pub use broadcast::{Announced, Announcements, OnTree, Push};
 pub use comparison::{Compared, Differences, FEED_KEY_LEN, FeedKey, SKETCH_CELL_LEN, Sketch, Verdict};
 pub use interests::{Interests, ResumeFailed, SaltedAccount};
-pub use names::{NameAnswered, NameAsked};
+pub use names::{NameAnswered, NameAsked, RevocationAnswer, RevocationQuestion};
 pub use presence::{Presence, Relays};
 pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, Ping, RangeEnd, Want};
 
@@ -168,6 +168,10 @@ messages! {
     33 = JoinAnswer(JoinAnswer);
     /// Allows the receiver to send this many more heads in digests.
     34 = HeadCredit(HeadCredit);
+    /// A relay that decides on names asks one that keeps an account's feeds whether the account revoked a device.
+    35 = RevocationQuestion(RevocationQuestion);
+    /// The answer to a `RevocationQuestion`.
+    36 = RevocationAnswer(RevocationAnswer);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

@@ -15,7 +15,7 @@ use protocol::messages::receipt::Receipt;
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof,
     HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd,
-    Relays, ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
+    Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount, Sketch, Verdict, Want,
 };
 use protocol::names::{
     NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
@@ -269,6 +269,16 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         receipt().prop_map(Message::Receipt),
         any::<u32>().prop_map(|bytes| Message::Credit(Credit { bytes })),
         any::<u32>().prop_map(|heads| Message::HeadCredit(HeadCredit { heads })),
+        (any::<u32>(), bytes32(), bytes32()).prop_map(|(request, account, device)| {
+            Message::RevocationQuestion(RevocationQuestion {
+                request,
+                account: AccountId(account),
+                device: DeviceId(device),
+            })
+        }),
+        (any::<u32>(), proptest::option::of(revocation())).prop_map(|(request, revocation)| {
+            Message::RevocationAnswer(RevocationAnswer { request, revocation })
+        }),
         integer().prop_map(|token| Message::Ping(Ping { token })),
         integer().prop_map(|token| Message::Pong(Ping { token })),
         (signed(), signed()).prop_map(|(one, other)| Message::ForkProof(ForkProof { one, other })),

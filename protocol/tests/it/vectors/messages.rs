@@ -7,7 +7,7 @@ use protocol::messages::overlay::{
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Differences, Digest, Entries, FeedHead, ForkProof,
     HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd,
-    Relays, ResumeFailed, SaltedAccount, Sketch, Verdict, Want,
+    Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount, Sketch, Verdict, Want,
 };
 use protocol::names::{NameAnswer, NameQuestion};
 use protocol::{EntryId, PeerId, SignedHeader};
@@ -483,6 +483,28 @@ fn overlay() -> Vec<(Vector, Message)> {
                 .byte("kind", 34)
                 .varint("heads", 2_048),
             Message::HeadCredit(HeadCredit { heads: 2_048 }),
+        ),
+        (
+            Vector::new("message: RevocationQuestion")
+                .byte("kind", 35)
+                .varint("request", 8)
+                .fixed("account", public(ADA))
+                .fixed("device", public(PHONE)),
+            Message::RevocationQuestion(RevocationQuestion {
+                request: 8,
+                account: cast::account(ADA),
+                device: cast::device(PHONE),
+            }),
+        ),
+        (
+            Vector::new("message: RevocationAnswer")
+                .byte("kind", 36)
+                .varint("request", 8)
+                .byte("revocation: nothing", 0),
+            Message::RevocationAnswer(RevocationAnswer {
+                request: 8,
+                revocation: None,
+            }),
         ),
     ]
 }
