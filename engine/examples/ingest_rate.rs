@@ -44,6 +44,7 @@ fn main() {
             side: Side::Responder,
             binding: Binding::Memory,
             transport: Transport::Memory,
+            address: None,
         },
     );
     sent.extend(drain(&mut engine, now));

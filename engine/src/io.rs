@@ -9,6 +9,7 @@
 //! Adapters translate and never decide. Outputs are executed in order.
 
 use protocol::link::handshake::{Binding, Side};
+use protocol::messages::Quota;
 use protocol::messages::membership::InvitationSecret;
 use protocol::{Instant, PeerId, Timestamp};
 
@@ -70,6 +71,9 @@ pub enum Input {
         binding: Binding,
         /// How its bytes travel.
         transport: Transport,
+        /// The address it came from; `None`: this machine, or a link that this peer dialled. What such links add is not
+        /// limited.
+        address: Option<AddressId>,
     },
     /// A frame arrived.
     Frame { link: LinkId, bytes: Vec<u8> },
@@ -339,6 +343,8 @@ pub struct Config {
     pub names_per_minute: u32,
     /// Requests to the registry that all neighbours together may make a minute.
     pub claims_per_minute: u32,
+    /// How much neighbours may add in an hour.
+    pub quotas: Quotas,
 }
 
 /// Default interval of a relay's heartbeats.
@@ -349,6 +355,54 @@ pub const REPAIR_BYTES_PER_S: u32 = 4 * 1024 * 1024;
 
 /// Default number of accounts that a relay caches outside of its share: they take some 50 MB of memory.
 pub const CACHED_ACCOUNTS_MAX: usize = 100_000;
+
+/// Stands for the address that links come from (of IPv6: for a /64): what they add is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AddressId(pub u128);
+
+impl From<core::net::IpAddr> for AddressId {
+    fn from(address: core::net::IpAddr) -> Self {
+        Self(match address {
+            core::net::IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+            core::net::IpAddr::V6(address) => address.to_bits(),
+        })
+    }
+}
+
+/// How much neighbours may add to a relay in an hour; 0: any amount. What is refused is fetched later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Entries of one account.
+    pub entries_per_account: u64,
+    /// Bytes of the entries of one account; at least a mebibyte.
+    pub bytes_per_account: u64,
+    /// New accounts from one address.
+    pub accounts_per_address: u64,
+    /// Bytes of entries from one address; at least a mebibyte.
+    pub bytes_per_address: u64,
+}
+
+impl Quotas {
+    /// What this quota allows in an hour.
+    #[must_use]
+    pub const fn per_hour(&self, quota: Quota) -> u64 {
+        match quota {
+            Quota::AccountEntries => self.entries_per_account,
+            Quota::AccountBytes => self.bytes_per_account,
+            Quota::AddressAccounts => self.accounts_per_address,
+            Quota::AddressBytes => self.bytes_per_address,
+        }
+    }
+
+    /// What a relay allows unless told otherwise: an account may write a post a second all day, and a school behind one
+    /// address may bring a thousand newcomers at once.
+    pub const USUAL: Self = Self {
+        entries_per_account: 3_600,
+        bytes_per_account: 64 << 20,
+        accounts_per_address: 1_000,
+        bytes_per_address: 1 << 30,
+    };
+}
 
 /// A measurement of a relay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -497,6 +551,7 @@ impl Config {
             runs_registry: false,
             names_per_minute: NAMES_PER_MINUTE,
             claims_per_minute: CLAIMS_PER_MINUTE,
+            quotas: Quotas::default(),
         }
     }
 
@@ -514,6 +569,7 @@ impl Config {
             anti_entropy: core::time::Duration::from_secs(30),
             worker: true,
             admission: Admission::Invited,
+            quotas: Quotas::USUAL,
             ..Self::browser()
         }
     }

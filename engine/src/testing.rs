@@ -15,7 +15,7 @@ use protocol::{Instant, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use crate::api::Transport;
 use crate::ctx::{Ctx, DirectoryMode};
 use crate::facts::Fact;
-use crate::io::{Config, LinkId, Now, Output};
+use crate::io::{AddressId, Config, LinkId, Now, Output};
 use crate::kinds::Kinds;
 use crate::kinds::testing::{Author, ctx};
 use crate::log::Log;
@@ -69,6 +69,8 @@ impl Remote {
 /// The channels of the peer under test, and what it did since it was last looked at.
 #[derive(Default)]
 pub(crate) struct Wire {
+    /// Where channels that open come from.
+    pub(crate) address: Option<AddressId>,
     last_link: u64,
     outputs: Vec<Output>,
 }
@@ -78,7 +80,7 @@ impl Wire {
     pub(crate) fn open(&mut self, ctx: &mut Ctx, net: &mut Net, side: Side) -> LinkId {
         self.last_link += 1;
         let link = LinkId(self.last_link);
-        net.on_link_up(ctx, link, side, Binding::Memory, Transport::Memory);
+        net.on_link_up(ctx, link, side, Binding::Memory, Transport::Memory, self.address);
         link
     }
 
@@ -188,7 +190,7 @@ pub(crate) struct Node {
     pub(crate) directory: Directory,
     pub(crate) kinds: Kinds,
     pub(crate) store: MemoryStore,
-    wire: Wire,
+    pub(crate) wire: Wire,
     /// Outputs other than frames and batches that were not looked at.
     pub(crate) outputs: Vec<Output>,
 }

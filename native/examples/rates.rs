@@ -26,7 +26,7 @@ use protocol::link::handshake::{Binding, Handshake, Hello, MAGIC, Side, Step, VE
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Decoded, Digest, Entries, FeedHead, Message, Ping, RangeEnd, Want};
 use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry, codec};
-use starling_native::driver;
+use starling_native::driver::{self, Origin};
 use starling_native::link::{LinkEnd, ToLink};
 use starling_native::network::AddressBook;
 use starling_native::store::{Command, Store};
@@ -162,7 +162,12 @@ async fn engine(folder: &Path, person: &Person) {
         tokio::task::yield_now().await;
     }
     let mut end = driver
-        .attach(Side::Responder, Binding::Memory, Transport::Memory, None)
+        .attach(
+            Side::Responder,
+            Binding::Memory,
+            Transport::Memory,
+            Origin::Accepted(None),
+        )
         .await
         .unwrap();
     let device = &person.feeds[0].device;

@@ -183,6 +183,7 @@ impl Relay {
             runs_registry: keeps_names,
             names_per_minute: settings.names_per_minute,
             claims_per_minute: settings.claims_per_minute,
+            quotas: settings.quotas(),
             ..Config::relay(key)
         };
         let (registry_queue, questions) = RegistryQueue::new();
@@ -199,6 +200,7 @@ impl Relay {
         let options = driver::Options {
             registry_queue: keeps_names.then_some(registry_queue),
             invitations: Some(shown),
+            percent_per_address: settings.address_cpu_percent,
             ..driver::Options::new(config, seed()?, store, Arc::clone(&book))
         };
         let (driver, thread) = driver::start(options).map_err(StartError::Thread)?;

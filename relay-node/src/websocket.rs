@@ -14,7 +14,7 @@ use native::driver::DriverHandle;
 use native::websocket::{
     MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, Received, Socket, SocketError, ToSend, accept,
 };
-use signaling::ConnectionGuard;
+use signaling::{ConnectionGuard, network};
 
 /// The endpoint. It needs `ConnectInfo<SocketAddr>`.
 pub fn router(driver: DriverHandle, guard: ConnectionGuard) -> Router {
@@ -50,7 +50,11 @@ async fn upgrade(
         .max_frame_size(MESSAGE_BYTES_MAX)
         .on_upgrade(async move |socket| {
             let (host, place) = (accepted.host, accepted.place);
-            accept(adapt(socket), &driver, host, place.evicted(), || place.settle()).await;
+            let address = accepted.address.map(network);
+            accept(adapt(socket), &driver, address, host, place.evicted(), || {
+                place.settle();
+            })
+            .await;
         })
         .into_response()
 }

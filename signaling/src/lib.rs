@@ -24,6 +24,7 @@ pub mod server;
 pub mod sockets;
 
 pub use connection_guard::{ConnectionGuard, GuardConfig};
+pub use places::network;
 pub use rooms::Limits;
 pub use router::router;
 pub use server::{LocalReceiver, LocalSender, SignalingServer};

@@ -2,9 +2,10 @@
 
 use engine::api::{
     Connection, Cursor, DeviceView, Durability, Event, HolderView, LinkView, MeView, NetworkView, Page,
-    PostView, ProfileView, Query, QueryResult, RelayState, RelayView, ReplyView, ScoreView, StatusView,
-    StoreState, ThreadView, Timeline, Transport,
+    PostView, ProfileView, Query, QueryResult, QuotaView, RelayState, RelayView, ReplyView, ScoreView,
+    StatusView, StoreState, ThreadView, Timeline, Transport,
 };
+use protocol::messages::Quota;
 use protocol::messages::directory::Description;
 use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
@@ -225,6 +226,11 @@ impl World {
                 StoreState::Ok
             },
             phrase_confirmed: self.me.as_ref().is_none_or(|me| me.phrase_confirmed),
+            quota: scenario.has("quota").then(|| QuotaView {
+                quota: Quota::AccountEntries,
+                per_hour: 3_600,
+                until: Timestamp(now_ms() + 720_000),
+            }),
         }
     }
 

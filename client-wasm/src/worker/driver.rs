@@ -434,6 +434,7 @@ impl Driver {
                     side,
                     binding,
                     transport,
+                    address: None,
                 });
             }
             Action::Failed { peer } => self.feed(Input::DialFailed { peer }),

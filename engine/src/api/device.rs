@@ -1,5 +1,6 @@
 //! The own account, this device, and the state of its connection and store.
 
+use protocol::messages::Quota;
 use protocol::{AccountId, DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -97,4 +98,16 @@ pub struct StatusView {
     pub store: StoreState,
     /// Whether the recovery phrase was confirmed (true without an account).
     pub phrase_confirmed: bool,
+    /// A relay takes no more entries for a time.
+    pub quota: Option<QuotaView>,
+}
+
+/// A quota of a relay that is used up. What was written since is kept here, and is fetched by the relay later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaView {
+    pub quota: Quota,
+    /// What it allows in an hour.
+    pub per_hour: u64,
+    /// When the relay takes more.
+    pub until: Timestamp,
 }

@@ -17,7 +17,7 @@ use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryRef, PeerId};
 use serde::{Deserialize, Serialize};
 
-pub use device::{Connection, DeviceView, MeView, StatusView, StoreState};
+pub use device::{Connection, DeviceView, MeView, QuotaView, StatusView, StoreState};
 pub use names::{ClaimView, OfferView};
 pub use network::{LinkView, NetworkView, Transport};
 pub use people::{FeedView, HolderView, ProfileView};

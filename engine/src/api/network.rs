@@ -55,6 +55,9 @@ pub struct NetworkView {
     pub duplicates: u64,
     /// Frames and messages refused (bad signatures, malformed, over a limit).
     pub refused: u64,
+    /// Entries refused for a time because a quota was used up: entries of an account, bytes of an account, new accounts of
+    /// an address, bytes of an address.
+    pub over_quota: [u64; 4],
     /// The last neighbour that had no protocol version in common with this peer.
     pub incompatible: Option<NoCommonVersion>,
     /// Entries other relays were asked to show, to prove that they have what they say.

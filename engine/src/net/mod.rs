@@ -21,7 +21,7 @@ use protocol::{AccountId, Instant, PeerId};
 use crate::api::{LinkView, Transport};
 use crate::ctx::{Ctx, DirectoryMode};
 use crate::facts::{Ended, Fact};
-use crate::io::{LinkId, Log, Output};
+use crate::io::{AddressId, LinkId, Log, Output};
 use crate::relays::directory::Directory;
 
 use displaced::{Displaced, REPLACED};
@@ -173,6 +173,19 @@ impl Net {
 
     // What happens to links.
 
+    /// Finds out which linked relays are members of this network: what they add is not limited.
+    pub(crate) fn mark_members(&mut self, directory: &Directory) {
+        let relays = self.links_whose(|session| session.relay && session.address.is_some());
+        for link in relays {
+            let member = self
+                .session(link)
+                .is_some_and(|session| self.is_anchor(directory, &session.peer));
+            if let Some(session) = self.session_mut(link) {
+                session.member = member;
+            }
+        }
+    }
+
     /// A channel opened.
     pub(crate) fn on_link_up(
         &mut self,
@@ -181,9 +194,10 @@ impl Net {
         side: Side,
         binding: Binding,
         transport: Transport,
+        address: Option<AddressId>,
     ) {
         let channel = if ctx.ready {
-            Channel::open(ctx, link, side, binding, transport, self.relays_only)
+            Channel::open(ctx, link, side, binding, transport, address, self.relays_only)
         } else {
             None
         };

@@ -324,7 +324,10 @@ impl Net {
                     self.close(ctx, link, why);
                 }
             }
-            membership::Output::Up(peer) => self.on_neighbour(ctx, peer),
+            membership::Output::Up(peer) => {
+                self.on_neighbour(ctx, peer);
+                self.mark_members(directory);
+            }
             membership::Output::Down(peer, _) => {
                 if let Some(link) = self.link_to(&peer) {
                     if let Some(session) = self.session_mut(link) {

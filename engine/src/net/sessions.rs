@@ -15,7 +15,7 @@ use protocol::{AccountId, Instant, PeerId, Timestamp};
 
 use crate::api::{LinkView, Transport};
 use crate::ctx::Ctx;
-use crate::io::{LinkId, Log, Output};
+use crate::io::{AddressId, LinkId, Log, Output};
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Interval at which hello and proof are repeated until the handshake is done, since the first may be lost.
@@ -31,6 +31,7 @@ const REASON_CHARS_MAX: usize = 200;
 #[derive(Debug)]
 pub(super) struct Channel {
     transport: Transport,
+    address: Option<AddressId>,
     side: Side,
     opened: Instant,
     since: Timestamp,
@@ -60,6 +61,10 @@ pub(crate) struct Session {
     pub(crate) account: Option<AccountId>,
     /// It calls itself a relay.
     pub(crate) relay: bool,
+    /// It is a relay of this network, as of the last second.
+    pub(super) member: bool,
+    /// Where it comes from.
+    pub(super) address: Option<AddressId>,
     /// It grants credit for the heads of digests.
     pub(crate) paces_digests: bool,
     /// Salts interests: the same for every link between the two peers.
@@ -75,6 +80,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The address whose quota counts what it adds; `None`: it is not limited.
+    pub(crate) fn limited(&self) -> Option<AddressId> {
+        self.address.filter(|_| !self.member)
+    }
+
     /// The smoothed round trip, if it was measured.
     pub(crate) fn rtt(&self) -> Option<Duration> {
         self.rtt
@@ -124,6 +134,7 @@ impl Channel {
         side: Side,
         binding: Binding,
         transport: Transport,
+        address: Option<AddressId>,
         relays_only: bool,
     ) -> Option<Self> {
         let nonce = ctx.random();
@@ -151,6 +162,7 @@ impl Channel {
         let now = ctx.now.instant;
         Some(Self {
             transport,
+            address,
             side,
             opened: now,
             since: ctx.now.wall,
@@ -241,6 +253,8 @@ impl Channel {
             neighbour: false,
             account: established.account,
             relay: established.features & feature::RELAY != 0,
+            member: false,
+            address: self.address,
             paces_digests: established.features & feature::PACED_DIGESTS != 0,
             salt: pair_salt(&own, &established.peer),
             link_salt: established.salt,

@@ -7,6 +7,7 @@ pub(crate) mod identity;
 mod name_transfer;
 pub(crate) mod own_feed;
 mod post_slug;
+pub(crate) mod quota;
 pub(crate) mod relay_choice;
 mod tokens;
 mod transient_interests;
@@ -17,7 +18,7 @@ mod testing;
 mod tests;
 
 use ordered::{Map, Set};
-use protocol::messages::FeedHead;
+use protocol::messages::{FeedHead, QuotaExceeded};
 use protocol::names::NameAnswer;
 use protocol::{AccountId, PeerId, VerifiedEntry, codec, phrase};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,7 @@ use claims::Claims;
 use identity::{Identity, IdentityRecord};
 use own_feed::OwnFeed;
 use post_slug::SlugChange;
+use quota::QuotaNote;
 use relay_choice::RelayChoice;
 use tokens::Tokens;
 use transient_interests::TransientInterests;
@@ -54,6 +56,7 @@ pub(crate) struct Person {
     pub(crate) claims: Claims,
     pub(crate) choice: RelayChoice,
     pub(crate) own_feed: OwnFeed,
+    pub(crate) quota: QuotaNote,
     tokens: Tokens,
     transient_interests: TransientInterests,
     slug_changes: Map<LoadId, SlugChange>,
@@ -195,6 +198,11 @@ impl Person {
         }
     }
 
+    /// A neighbour takes no more entries for a time.
+    pub(crate) fn on_quota_exceeded(&mut self, ctx: &Ctx, net: &Net, link: LinkId, exceeded: &QuotaExceeded) {
+        self.quota.on_exceeded(ctx, net, link, exceeded);
+    }
+
     // Time and neighbours.
 
     /// Once a second.
@@ -212,6 +220,7 @@ impl Person {
         self.claims.on_timer(ctx, kinds, net);
         self.claims.check_offer(ctx, kinds, log, reindexing);
         self.choice.on_timer(ctx, net, directory);
+        self.quota.on_timer(ctx);
     }
 
     /// Batches were persisted: claims that are on disk by now can be sent.

@@ -152,7 +152,7 @@ impl NameProxy {
         let Some(neighbours) = route.who_knows(&claim.certificate.account, link) else {
             return self.put(ctx, link, request, NameQuestion::Request(claim));
         };
-        if let Err(answer) = self.checks.begin(ctx, neighbours, link, request, claim) {
+        if let Some(answer) = self.checks.begin(ctx, neighbours, link, request, claim) {
             reply(ctx, link, request, answer);
         }
     }

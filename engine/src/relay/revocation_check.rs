@@ -47,7 +47,7 @@ pub(super) struct RevocationChecks {
 }
 
 impl RevocationChecks {
-    /// Asks these neighbours; the answer to the request if they cannot be asked.
+    /// Asks these neighbours. The answer to the request, if they cannot be asked.
     pub(super) fn begin(
         &mut self,
         ctx: &mut Ctx,
@@ -55,12 +55,12 @@ impl RevocationChecks {
         link: LinkId,
         request: u32,
         claim: NameRequest,
-    ) -> Result<(), NameAnswer> {
+    ) -> Option<NameAnswer> {
         if neighbours.is_empty() {
-            return Err(NameAnswer::Unavailable);
+            return Some(NameAnswer::Unavailable);
         }
         if self.checks.len() >= CHECKS_MAX {
-            return Err(NameAnswer::TooFast);
+            return Some(NameAnswer::TooFast);
         }
         let number = ctx.next_request();
         let asked: Set<_> = neighbours.into_iter().take(ASKED_MAX).collect();
@@ -81,7 +81,7 @@ impl RevocationChecks {
             until: ctx.now.instant + TIMEOUT,
         };
         self.checks.insert(number, check);
-        Ok(())
+        None
     }
 
     /// A neighbour answered.

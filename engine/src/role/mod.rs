@@ -422,6 +422,10 @@ impl Role {
                         ctx.send(link, &Message::NameAnswer(NameAnswered { request, answer }));
                         return None;
                     }
+                    Message::QuotaExceeded(exceeded) => {
+                        person.on_quota_exceeded(ctx, net, link, exceeded);
+                        return None;
+                    }
                     _ => return Some(message),
                 };
                 if let Some(account) = mentioned {
@@ -741,6 +745,7 @@ impl Role {
             bytes_in: ctx.totals.bytes_in,
             bytes_out: ctx.totals.bytes_out,
             duplicates: ctx.totals.duplicates,
+            over_quota: parts.sync.over_quota(),
             refused: ctx.totals.refused,
             incompatible: ctx.incompatible,
             audits: ctx.totals.audits,

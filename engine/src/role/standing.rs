@@ -2,7 +2,7 @@
 
 use protocol::{AccountId, EntryId};
 
-use crate::api::ClaimView;
+use crate::api::{ClaimView, QuotaView};
 use crate::kinds::Kinds;
 use crate::net::Net;
 use crate::person::Person;
@@ -47,6 +47,14 @@ impl Standing for RoleStanding<'_> {
             Role::Person(person) => person.phrase_confirmed(),
             #[cfg(feature = "relay")]
             Role::Relay(_) => true,
+        }
+    }
+
+    fn quota(&self) -> Option<QuotaView> {
+        match self.role {
+            Role::Person(person) => person.quota.view(),
+            #[cfg(feature = "relay")]
+            Role::Relay(_) => None,
         }
     }
 

@@ -7,8 +7,9 @@ use protocol::messages::overlay::{
 use protocol::messages::receipt::Receipt;
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Digest, Entries, ForkProof, HeadCredit, Heads,
-    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd, Relays,
-    ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount, Sketch, Verdict, Want,
+    Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, Quota, QuotaExceeded,
+    RangeEnd, Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount, Sketch, Verdict,
+    Want,
 };
 use protocol::names::{NameAnswer, NameQuestion, RegistryId};
 use protocol::{EntryRef, VerifiedEntry};
@@ -82,6 +83,7 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::Vouches(_) => ["", ""],
         Message::JoinRequest(_) => ["", "output:Invitation role"],
         Message::JoinAnswer(_) | Message::RevocationAnswer(_) => ["", ""],
+        Message::QuotaExceeded(_) => ["role", ""],
         Message::RevocationQuestion(_) => ["", "sent:RevocationAnswer"],
         Message::Ping(_)
         | Message::Pong(_)
@@ -454,6 +456,11 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
         Message::RevocationAnswer(RevocationAnswer {
             request: 1,
             revocation: None,
+        }),
+        Message::QuotaExceeded(QuotaExceeded {
+            quota: Quota::AccountBytes,
+            per_hour: 1,
+            wait_s: 60,
         }),
     ]
 }

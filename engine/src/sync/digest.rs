@@ -222,3 +222,7 @@ impl Sync {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "digest_tests.rs"]
+mod tests;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use gossip::broadcast::Route;
 use ordered::Map;
-use protocol::messages::{Entries, FeedHead, HeadCredit, Message, Want};
+use protocol::messages::{Entries, FeedHead, HeadCredit, Message, Quota, QuotaExceeded, Want};
 use protocol::{AccountId, DeviceId, Entry, Instant, limits};
 
 use crate::ctx::Ctx;
@@ -22,6 +22,7 @@ use crate::log::append::Taken;
 use crate::log::feeds::Feed;
 use crate::net::Net;
 
+use super::quotas::Addition;
 use super::{Sync, Wanting};
 
 /// Maximum number of requests in progress to one neighbour: on a link with a round trip of 40 ms, 4,800 feeds a second.
@@ -43,6 +44,10 @@ pub(super) const MISSING_MAX: usize = 3 * limits::HEADS_WINDOW as usize;
 const ASK_AGAIN_BELOW: usize = 1_024;
 /// Minimum interval between two times that a neighbour is asked again.
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
+/// A neighbour is sent at most once in this time that a quota is used up.
+const REPORT_INTERVAL: Duration = Duration::from_mins(1);
+/// Bytes of an entry beside its body.
+const HEADER_BYTES: u64 = 250;
 /// Credit for heads is granted in pieces of this number.
 pub(super) const GRANT_HEADS: u32 = limits::HEADS_WINDOW / 4;
 
@@ -66,6 +71,8 @@ pub(crate) struct Claim {
     pub(crate) next_seq: u64,
     /// A request for it was given up before.
     is_second: bool,
+    /// It is not requested before: a quota is used up.
+    not_before: Instant,
 }
 
 /// What is fetched over one link.
@@ -79,6 +86,10 @@ struct LinkFetches {
     progress: Instant,
     /// Heads dealt with and not granted again yet.
     heads: u32,
+    /// Nothing is requested before: the quota of the neighbour's address is used up.
+    not_before: Instant,
+    /// When the neighbour was last sent that a quota is used up.
+    reported: Option<Instant>,
     /// There was no room for a feed that the neighbour named; when it may be asked again.
     overflowed: Option<Instant>,
 }
@@ -114,6 +125,8 @@ pub(super) struct Fetches {
     repaired: u32,
     /// Something was not fetched, because too much waits for the disk.
     put_off: bool,
+    /// When a quota allows the next feed that waits for it.
+    delayed_until: Option<Instant>,
 }
 
 impl Fetches {
@@ -127,10 +140,12 @@ impl Fetches {
             ..
         } = head;
         if of_link.missing.len() < MISSING_MAX || of_link.missing.contains_key(&device) {
+            let before = of_link.missing.get(&device);
             let claim = Claim {
                 account,
                 next_seq,
                 is_second: false,
+                not_before: before.map_or(Instant::default(), |before| before.not_before),
             };
             of_link.missing.insert(device, claim);
         } else if of_link.overflowed.is_none() {
@@ -160,6 +175,42 @@ impl Fetches {
         if let Some(fetching) = self.feeds.get_mut(device) {
             fetching.progress = now;
         }
+    }
+
+    /// A quota is used up for so long: the feed, or all that the neighbour holds, is fetched after that. Whether the
+    /// neighbour is to be sent that.
+    fn delay(&mut self, now: Instant, link: LinkId, device: &DeviceId, quota: Quota, wait: Duration) -> bool {
+        let until = now + wait;
+        let of_link = self.links.or_default(link);
+        if quota == Quota::AddressBytes {
+            of_link.not_before = until;
+        } else if let Some(claim) = of_link.missing.get_mut(device) {
+            claim.not_before = until;
+        }
+        let earlier = self.delayed_until.is_none_or(|before| until < before);
+        if earlier {
+            self.delayed_until = Some(until);
+        }
+        let is_due = of_link
+            .reported
+            .is_none_or(|reported| now.since(reported) >= REPORT_INTERVAL);
+        if is_due {
+            of_link.reported = Some(now);
+        }
+        is_due
+    }
+
+    /// Whether feeds may be fetched again that waited for a quota.
+    fn end_delays(&mut self, now: Instant) -> bool {
+        if self.delayed_until.is_none_or(|until| now < until) {
+            return false;
+        }
+        let links = self.links.values().flat_map(|of_link| {
+            let claims = of_link.missing.values().map(|claim| claim.not_before);
+            claims.chain([of_link.not_before])
+        });
+        self.delayed_until = links.filter(|until| *until > now).min();
+        true
     }
 
     /// Takes a request off the feed that it fetches.
@@ -254,10 +305,16 @@ impl Sync {
         let Some(of_link) = links.get_mut(&link) else {
             return;
         };
+        if of_link.not_before > now {
+            return;
+        }
         let mut done = Vec::new();
         for (device, claim) in &of_link.missing {
             if of_link.requests.len() >= REQUESTS_MAX {
                 break;
+            }
+            if claim.not_before > now {
+                continue;
             }
             let held = log.feeds.get(device).map_or(0, Feed::valid_len);
             let upto = claim.next_seq.min(log.limit_of(claim.account, device));
@@ -388,13 +445,40 @@ impl Sync {
         }
     }
 
+    /// An entry is not taken because a quota is used up: it is fetched later.
+    fn on_exceeded(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        wanting: Wanting<'_>,
+        link: LinkId,
+        head: FeedHead,
+        quota: Quota,
+        wait: Duration,
+    ) {
+        self.quotas.record_refused(quota);
+        ctx.totals.refused += 1;
+        self.record_head(ctx, net, log, wanting, link, head);
+        let now = ctx.now.instant;
+        if self.fetches.delay(now, link, &head.device, quota, wait) {
+            let exceeded = QuotaExceeded {
+                quota,
+                per_hour: ctx.config.quotas.per_hour(quota),
+                wait_s: u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX),
+            };
+            ctx.send(link, &Message::QuotaExceeded(exceeded));
+        }
+    }
+
     /// Once a second: feeds that do not grow are requested from further neighbours.
     pub(super) fn fetch_on_timer(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
         let most = ctx.config.repair_bytes_per_s;
         let waited = wanting.serves_others() && self.fetches.repaired >= most;
         self.fetches.repaired = self.fetches.repaired.saturating_sub(most);
         let has_room = ctx.has_room_to_write() && core::mem::take(&mut self.fetches.put_off);
-        if waited || has_room {
+        let is_allowed = self.fetches.end_delays(ctx.now.instant);
+        if waited || has_room || is_allowed {
             for link in net.neighbour_links() {
                 self.pump_fetches(ctx, net, log, wanting, link);
             }
@@ -424,6 +508,7 @@ impl Sync {
                             account: request.account,
                             next_seq: request.next_seq,
                             is_second: true,
+                            not_before: Instant::default(),
                         };
                         missing.insert(request.device, claim);
                     }
@@ -512,6 +597,19 @@ impl Sync {
         if !wanting.wants(log, &entry.signed.header.account) {
             return Ok(());
         }
+        let addition = addition(net, log, link, &entry);
+        if let Some(addition) = &addition
+            && let Err((quota, wait)) = self.quotas.check(&ctx.config.quotas, ctx.now.instant, addition)
+        {
+            let head = FeedHead {
+                account: addition.account,
+                device: entry.signed.header.device,
+                next_seq: entry.signed.header.seq + 1,
+                head: entry.signed.header.id(),
+            };
+            self.on_exceeded(ctx, net, log, wanting, link, head, quota, wait);
+            return Ok(());
+        }
         match log.take_in(ctx, Some(link), entry, pushed.is_some())? {
             Taken::Ignored => {}
             Taken::Held { device, seq } => {
@@ -535,6 +633,9 @@ impl Sync {
                 }
             }
             Taken::Appended { entry, len } => {
+                if let Some(addition) = &addition {
+                    self.quotas.spend(&ctx.config.quotas, ctx.now.instant, addition);
+                }
                 let header = entry.header();
                 let (device, seq, account) = (header.device, header.seq, header.account);
                 let relay = net.session(link).is_some_and(|session| session.relay);
@@ -559,4 +660,17 @@ impl Sync {
         }
         Ok(())
     }
+}
+
+/// What an entry would add if it is the next one of its feed. `None`: it adds nothing, or its neighbour is not limited.
+fn addition(net: &Net, log: &Log, link: LinkId, entry: &Entry) -> Option<Addition> {
+    let address = net.session(link)?.limited()?;
+    let header = &entry.signed.header;
+    let next_seq = log.feeds.get(&header.device).map_or(0, |feed| feed.next_seq);
+    (header.seq == next_seq).then(|| Addition {
+        address,
+        account: header.account,
+        is_new: log.feeds.devices(&header.account).is_empty(),
+        bytes: entry.body.len() as u64 + HEADER_BYTES,
+    })
 }

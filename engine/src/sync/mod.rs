@@ -13,6 +13,7 @@ pub(crate) mod digest;
 pub(crate) mod fetch;
 pub(crate) mod interest;
 pub(crate) mod interests;
+mod quotas;
 pub(crate) mod receipts;
 pub(crate) mod serve;
 pub(crate) mod sketch;
@@ -41,6 +42,7 @@ use fetch::Fetches;
 pub(crate) use interest::{FollowList, Interest, Scope, Summary, Wanting};
 pub(crate) use interests::PeerInterest;
 pub(crate) use interests::Remembered;
+use quotas::QuotaUse;
 use serve::Serving;
 use spread::Spread;
 use work::{Turn, Work};
@@ -61,6 +63,7 @@ pub(crate) struct Sync {
     compared: Map<AccountId, Timestamp>,
     /// Announced entries that did not arrive along a tree.
     overdue: Vec<(LinkId, FeedHead)>,
+    quotas: QuotaUse,
 }
 
 impl Sync {
@@ -76,7 +79,13 @@ impl Sync {
             spread: Spread::new(),
             compared: Map::new(),
             overdue: Vec::new(),
+            quotas: QuotaUse::default(),
         }
+    }
+
+    /// Entries refused because a quota was used up, by quota.
+    pub(crate) fn over_quota(&self) -> [u64; 4] {
+        self.quotas.refused()
     }
 
     /// What a neighbour wants.
@@ -203,6 +212,7 @@ impl Sync {
     /// Once a second.
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
         self.fetch_on_timer(ctx, net, log, wanting);
+        self.quotas.on_timer(ctx.now.instant);
         for link in self.comparisons.on_timer(ctx.now.instant) {
             self.work.begin(link);
         }

@@ -21,7 +21,9 @@ mod thread;
 use ordered::Map;
 use protocol::{AccountId, DeviceId, EntryId, VerifiedEntry};
 
-use crate::api::{ClaimView, Error, OfferView, Query, QueryResult, Response, StoreState, Timeline};
+use crate::api::{
+    ClaimView, Error, OfferView, Query, QueryResult, QuotaView, Response, StoreState, Timeline,
+};
 use crate::ctx::{Ctx, LoadOwner};
 use crate::io::RequestId;
 use crate::kinds::{self, Indexed, Kinds, Viewer};
@@ -68,6 +70,11 @@ pub(crate) trait Standing {
     /// Whether the recovery phrase was confirmed; so it is without an account.
     fn phrase_confirmed(&self) -> bool {
         true
+    }
+
+    /// A quota of a relay that keeps it from taking more.
+    fn quota(&self) -> Option<QuotaView> {
+        None
     }
 
     /// This device of the own account, if there is one.

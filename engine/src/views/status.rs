@@ -30,6 +30,7 @@ pub(crate) fn status(ctx: &Ctx, sources: &Sources<'_>) -> StatusView {
         syncing: sources.sync.is_fetching(),
         store: ctx.store_state,
         phrase_confirmed: sources.standing.phrase_confirmed(),
+        quota: sources.standing.quota(),
     }
 }
 

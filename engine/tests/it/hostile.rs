@@ -186,6 +186,7 @@ impl Victim {
             side,
             binding: Binding::Memory,
             transport: Transport::Memory,
+            address: None,
         });
     }
 

@@ -562,6 +562,7 @@ impl Network {
             side,
             binding: Binding::Memory,
             transport: Transport::Memory,
+            address: None,
         };
         self.input(from, link_up(ours, Side::Initiator));
         self.input(to, link_up(theirs, Side::Responder));

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use engine::Engine;
 use engine::api::{Event, Query, QueryResult, RelayView, RepairView, Request, Response, StoreState};
-use engine::io::{Candidate, Input, LinkId, MembershipInput, NameTicket, Output, RequestId};
+use engine::io::{AddressId, Candidate, Input, LinkId, MembershipInput, NameTicket, Output, RequestId};
 use engine::store::BatchId;
 use protocol::PeerId;
 use protocol::link::frame;
 use protocol::messages::membership::InvitationSecret;
 use protocol::names::{NameAnswer, NameQuestion};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use super::budgets::Payer;
 use super::load_meter::LoadMeter;
 use super::{DriverInput, EventListener, Options, Progress, RegistryQueue, log};
 use crate::clock::Clock;
@@ -46,6 +47,14 @@ pub(super) struct Watches {
     pub(super) store: watch::Sender<StoreState>,
 }
 
+/// A batch of frames that is being handled.
+struct InHand {
+    link: LinkId,
+    frames: std::vec::IntoIter<Vec<u8>>,
+    /// The link may send the next one when this is dropped.
+    _turn: OwnedSemaphorePermit,
+}
+
 pub(super) struct EngineLoop {
     engine: Engine,
     clock: Clock,
@@ -55,8 +64,8 @@ pub(super) struct EngineLoop {
     unsent_commands: VecDeque<Command>,
     /// Inputs that follow from executed outputs; the engine gets them next.
     next_inputs: VecDeque<Input>,
-    /// The rest of a batch of frames of this link.
-    frames: (LinkId, std::vec::IntoIter<Vec<u8>>),
+    /// The batch of frames in hand.
+    frames: Option<InHand>,
     /// The last batch on the disk the engine does not know of yet, and since when.
     persisted: Option<(BatchId, Instant)>,
     watches: Watches,
@@ -90,7 +99,7 @@ impl EngineLoop {
             store,
             unsent_commands: VecDeque::new(),
             next_inputs: VecDeque::new(),
-            frames: (LinkId(0), Vec::new().into_iter()),
+            frames: None,
             persisted: None,
             watches,
             address_book: options.address_book,
@@ -121,10 +130,11 @@ impl EngineLoop {
             while let Some(input) = self.next_inputs.pop_front() {
                 self.handle(input);
             }
-            if !self.links.contains_key(&self.frames.0) {
-                // The link is gone: the rest of its batch is dropped, and others need not wait for it.
-                self.frames.1 = Vec::new().into_iter();
-            }
+            // Of a link that is gone the rest of the batch is dropped.
+            self.frames = self
+                .frames
+                .take()
+                .filter(|batch| self.links.contains_key(&batch.link));
             if let Some(id) = self.due_persisted(inbox.is_empty()) {
                 self.handle(Input::Persisted { id });
                 continue;
@@ -165,14 +175,17 @@ impl EngineLoop {
         if !self.unsent_commands.is_empty() {
             return None;
         }
-        let (link, frames) = &mut self.frames;
-        let (link, bytes) = (*link, frames.next()?);
-        Some(Input::Frame { link, bytes })
+        let batch = self.frames.as_mut()?;
+        let (link, next) = (batch.link, batch.frames.next());
+        if next.is_none() {
+            self.frames = None;
+        }
+        next.map(|bytes| Input::Frame { link, bytes })
     }
 
     /// The batch to report as persisted now: at once if there is nothing else to do.
     fn due_persisted(&mut self, idle: bool) -> Option<BatchId> {
-        let idle = idle && self.frames.1.len() == 0;
+        let idle = idle && self.frames.is_none();
         let due = |(_, since): &mut (BatchId, Instant)| {
             idle || !self.unsent_commands.is_empty() || since.elapsed() >= PERSISTED_WITHIN
         };
@@ -187,6 +200,7 @@ impl EngineLoop {
                 binding,
                 transport,
                 dialled,
+                address,
                 handle,
             } => {
                 self.load_meter.record_link();
@@ -199,10 +213,15 @@ impl EngineLoop {
                     side,
                     binding,
                     transport,
+                    address: address.map(AddressId::from),
                 });
             }
-            DriverInput::Frames { link, frames } if self.links.contains_key(&link) => {
-                self.frames = (link, frames.into_iter());
+            DriverInput::Frames { link, frames, turn } if self.links.contains_key(&link) => {
+                self.frames = Some(InHand {
+                    link,
+                    frames: frames.into_iter(),
+                    _turn: turn,
+                });
             }
             DriverInput::LinkDown { link } if self.links.contains_key(&link) => self.end_link(link),
             // Frames and ends of links the engine has closed arrive for a while.
@@ -273,11 +292,23 @@ impl EngineLoop {
         if let Input::Store(state) = &input {
             self.watches.store.send_replace(*state);
         }
+        let payer = self.payer_of(&input);
         self.engine.handle(self.clock.now(), input);
         self.execute_outputs();
+        if let Some(payer) = payer {
+            payer.spend(began.elapsed());
+        }
         if let Some(metrics) = self.load_meter.record_work(began) {
             self.next_inputs.push_back(Input::RelayMetrics(metrics));
         }
+    }
+
+    /// Who pays for what an input costs.
+    fn payer_of(&self, input: &Input) -> Option<Payer> {
+        let (Input::Frame { link, .. } | Input::LinkUp { link, .. }) = input else {
+            return None;
+        };
+        self.links.get(link).map(|handle| handle.payer.clone())
     }
 
     /// Executes all outputs, and answers requests last: a requester that has its answer sees everything else that
@@ -296,8 +327,11 @@ impl EngineLoop {
                     }
                 }
                 Output::SessionUp { link, peer } => {
-                    if let Some(handle) = self.links.get(&link) {
+                    let is_member = is_member(&self.watches.relays.borrow(), &peer);
+                    if let Some(handle) = self.links.get_mut(&link) {
                         handle.settle();
+                        handle.peer = Some(peer);
+                        handle.payer.set_member(is_member);
                     }
                     if let Some(url) = self.dialled.remove(&link) {
                         self.on_proven_address(peer, url);
@@ -367,6 +401,10 @@ impl EngineLoop {
             .map(|relay| &relay.description);
         let others = others.filter_map(|other| Some((other.relay, other.url.parse().ok()?)));
         self.address_book.set_directory(&others.collect());
+        for handle in self.links.values() {
+            let member = handle.peer.is_some_and(|peer| is_member(&relays, &peer));
+            handle.payer.set_member(member);
+        }
         self.watches.relays.send_replace(relays);
     }
 
@@ -476,6 +514,11 @@ impl EngineLoop {
         let (written, (), ()) = tokio::join!(written, drained, links_gone);
         written
     }
+}
+
+/// Whether the peer is a relay of this network.
+fn is_member(relays: &[RelayView], peer: &PeerId) -> bool {
+    relays.iter().any(|relay| relay.description.relay == *peer)
 }
 
 fn name_reply(answer: NameAnswer) -> Response {

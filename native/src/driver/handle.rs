@@ -1,6 +1,7 @@
 //! The handle to a running driver: for transports, for code that sends requests to the engine, and for the services
 //! around it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use protocol::messages::directory::Description;
 use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::budgets::Budgets;
 use super::{Availability, DriverInput, Progress, Standstill};
 use crate::link::{FrameSink, LinkEnd, link_queue};
 use crate::network::RelayUrl;
@@ -28,6 +30,15 @@ pub enum AttachError {
     Stopping,
 }
 
+/// Where a channel comes from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// This side opened it, to this address if it is that of a relay.
+    Dialled(Option<RelayUrl>),
+    /// The other side opened it, from this address; `None`: from this machine.
+    Accepted(Option<IpAddr>),
+}
+
 /// The handle to a running driver. Clones are handles to the same driver.
 #[derive(Clone, Debug)]
 pub struct DriverHandle {
@@ -35,6 +46,7 @@ pub struct DriverHandle {
     pub(super) link_next: Arc<AtomicU64>,
     pub(super) places: Arc<Semaphore>,
     pub(super) places_max: usize,
+    pub(super) budgets: Budgets,
     pub(super) refused: Arc<AtomicU64>,
     pub(super) ready: watch::Receiver<bool>,
     pub(super) relays: watch::Receiver<Vec<RelayView>>,
@@ -46,7 +58,7 @@ pub struct DriverHandle {
 
 /// For transports.
 impl DriverHandle {
-    /// Makes an open channel a link. `dialled` is the address this side dialled, if it did.
+    /// Makes an open channel a link; waits while links of its address have used more than their share of the engine.
     ///
     /// # Errors
     /// [`AttachError`]: close the channel with that text as the reason.
@@ -55,25 +67,32 @@ impl DriverHandle {
         side: Side,
         binding: Binding,
         transport: Transport,
-        dialled: Option<RelayUrl>,
+        origin: Origin,
     ) -> Result<LinkEnd, AttachError> {
+        let (dialled, address) = match origin {
+            Origin::Dialled(url) => (url, None),
+            Origin::Accepted(address) => (None, address),
+        };
+        let payer = self.budgets.payer(address);
+        payer.ready().await;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
             AttachError::Full
         })?;
         let link = LinkId(self.link_next.fetch_add(1, Ordering::Relaxed));
-        let (handle, outgoing) = link_queue();
+        let (handle, outgoing) = link_queue(payer.clone());
         let up = DriverInput::LinkUp {
             link,
             side,
             binding,
             transport,
             dialled,
+            address,
             handle,
         };
         self.inputs.send(up).await.map_err(|_| AttachError::Stopping)?;
         Ok(LinkEnd {
-            sink: FrameSink::new(link, self.inputs.clone(), place),
+            sink: FrameSink::new(link, self.inputs.clone(), place, payer),
             outgoing,
         })
     }

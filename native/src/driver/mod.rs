@@ -9,12 +9,15 @@
 //! Invariants:
 //! - outputs are executed in order, and all of them before the next input;
 //! - the driver never waits for a link: a link whose queue is full is closed, so a slow peer slows only itself;
+//! - what a link's frames cost is paid by its address ([`budgets`]), and each link has few batches of frames waiting, so
+//!   one that sends without end delays others by no more than these;
 //! - while the store's queue is full, no frames are taken: they wait in the links and in the end in their senders.
 //!   Commands that wait for the store meanwhile come from one input and from the store's own answers, so their number
 //!   is bounded. A disk that is full or fails does not fill that queue, since the engine refuses entries before; one
 //!   that does not answer does, and handles see it ([`DriverHandle::standstill`]);
 //! - a link id is never used again.
 
+mod budgets;
 mod engine_loop;
 mod handle;
 mod load_meter;
@@ -22,6 +25,7 @@ mod log;
 mod progress;
 mod registry_queue;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -32,10 +36,12 @@ use protocol::link::handshake::{Binding, Side};
 use protocol::messages::directory::Description;
 use protocol::messages::membership::InvitationSecret;
 use protocol::names::{NameAnswer, RegistryId};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use budgets::Budgets;
+pub(crate) use budgets::Payer;
 use engine_loop::{EngineLoop, Watches};
-pub use handle::{AttachError, DriverHandle, DriverThread};
+pub use handle::{AttachError, DriverHandle, DriverThread, Origin};
 use progress::Progress;
 pub use progress::Standstill;
 pub use registry_queue::{Availability, Questions, RegistryQueue};
@@ -44,8 +50,7 @@ use crate::link::LinkHandle;
 use crate::network::{AddressBook, RelayUrl};
 use crate::store::Store;
 
-/// Inputs from all links together that may wait for the engine. Each link has at most one more batch of frames in
-/// hand, so that links take turns.
+/// Inputs from all links together that may wait for the engine. Each link has few of them, so that links take turns.
 const INPUTS_MAX: usize = 128;
 
 /// What links and services give the driver.
@@ -59,10 +64,16 @@ pub(crate) enum DriverInput {
         transport: Transport,
         /// The address this side dialled, if it did.
         dialled: Option<RelayUrl>,
+        /// The address it came from.
+        address: Option<IpAddr>,
         handle: LinkHandle,
     },
-    /// Frames arrived on it.
-    Frames { link: LinkId, frames: Vec<Vec<u8>> },
+    /// Frames arrived on it. The permit is one of the link's, which may have [`crate::link::BATCHES_MAX`] batches here.
+    Frames {
+        link: LinkId,
+        frames: Vec<Vec<u8>>,
+        turn: OwnedSemaphorePermit,
+    },
     /// It closed.
     LinkDown { link: LinkId },
     /// All links are ended.
@@ -105,6 +116,8 @@ pub struct Options {
     /// Takes the secrets of invitations that other relays show, to be answered by [`DriverHandle::answer_invitation`];
     /// `None`: none is valid.
     pub invitations: Option<mpsc::Sender<(LinkId, InvitationSecret)>>,
+    /// Percent of the engine's thread that the links of one address may use; 0: as much as there is.
+    pub percent_per_address: u32,
     /// Gets the engine's events.
     pub on_event: EventListener,
 }
@@ -125,6 +138,7 @@ impl Options {
             address_book,
             registry_queue: None,
             invitations: None,
+            percent_per_address: 0,
             on_event: Box::new(|_| {}),
         }
     }
@@ -170,6 +184,7 @@ pub fn start(options: Options) -> std::io::Result<(DriverHandle, DriverThread)> 
         link_next: Arc::new(AtomicU64::new(1)),
         places: Arc::clone(&places),
         places_max,
+        budgets: Budgets::new(options.percent_per_address),
         refused: Arc::clone(&refused),
         ready: is_ready,
         relays: relays_seen,

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use engine::io::LinkId;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use protocol::PeerId;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::driver::DriverInput;
+use crate::driver::{DriverInput, Payer};
 
 /// Frames that may wait to be sent on one link.
 const QUEUE_FRAMES_MAX: usize = 4_096;
@@ -23,6 +24,9 @@ const QUEUE_BYTES_MAX: usize = 4 << 20;
 const BATCH_FRAMES_MAX: usize = 16;
 /// Bytes in one batch; the frame that exceeds it is still part of it.
 const BATCH_BYTES_MAX: usize = 32 << 10;
+
+/// Batches of one link that the engine has not finished with.
+pub(crate) const BATCHES_MAX: usize = 2;
 
 /// Received frames of one link that are handed to the engine together. Small, so that links take turns.
 #[derive(Debug, Default)]
@@ -70,6 +74,10 @@ struct Shared {
 
 #[derive(Debug)]
 pub(crate) struct LinkHandle {
+    /// Pays for what the link costs.
+    pub(crate) payer: Payer,
+    /// The peer that has proven its key on it.
+    pub(crate) peer: Option<PeerId>,
     queue: mpsc::Sender<ToLink>,
     shared: Arc<Shared>,
 }
@@ -81,10 +89,12 @@ pub struct Outgoing {
     shared: Arc<Shared>,
 }
 
-pub(crate) fn link_queue() -> (LinkHandle, Outgoing) {
+pub(crate) fn link_queue(payer: Payer) -> (LinkHandle, Outgoing) {
     let (sender, queue) = mpsc::channel(QUEUE_FRAMES_MAX);
     let shared = Arc::new(Shared::default());
     let handle = LinkHandle {
+        payer,
+        peer: None,
         queue: sender,
         shared: Arc::clone(&shared),
     };
@@ -162,12 +172,25 @@ pub struct FrameSink {
     link: LinkId,
     inputs: mpsc::Sender<DriverInput>,
     place: Option<OwnedSemaphorePermit>,
+    payer: Payer,
+    /// One for each batch that the engine has not finished with.
+    turns: Arc<Semaphore>,
 }
 
 impl FrameSink {
-    pub(crate) fn new(link: LinkId, inputs: mpsc::Sender<DriverInput>, place: OwnedSemaphorePermit) -> Self {
-        let place = Some(place);
-        Self { link, inputs, place }
+    pub(crate) fn new(
+        link: LinkId,
+        inputs: mpsc::Sender<DriverInput>,
+        place: OwnedSemaphorePermit,
+        payer: Payer,
+    ) -> Self {
+        Self {
+            link,
+            inputs,
+            place: Some(place),
+            payer,
+            turns: Arc::new(Semaphore::new(BATCHES_MAX)),
+        }
     }
 
     #[must_use]
@@ -175,21 +198,23 @@ impl FrameSink {
         self.link
     }
 
-    /// Hands one frame to the engine; waits while the driver's queue is full. `false`: the peer is stopping.
+    /// Hands one frame to the engine; waits as [`Self::frames`] does. `false`: the peer is stopping.
     pub async fn frame(&self, bytes: Vec<u8>) -> bool {
         let mut batch = FrameBatch::default();
         batch.push(bytes);
         self.frames(batch).await
     }
 
-    /// Hands a batch of frames to the engine, in their order; waits while the driver's queue is full. `false`: the
-    /// peer is stopping.
+    /// Hands a batch of frames to the engine, in their order; waits until the engine has finished with earlier ones, and
+    /// while links of this address have used more than their share of it. `false`: the peer is stopping.
     pub async fn frames(&self, batch: FrameBatch) -> bool {
         let (link, frames) = (self.link, batch.frames);
-        self.inputs
-            .send(DriverInput::Frames { link, frames })
-            .await
-            .is_ok()
+        let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else {
+            return false;
+        };
+        self.payer.ready().await;
+        let frames = DriverInput::Frames { link, frames, turn };
+        self.inputs.send(frames).await.is_ok()
     }
 }
 

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::{MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, Received, SocketError, ToSend};
-use crate::driver::DriverHandle;
+use crate::driver::{DriverHandle, Origin};
 use crate::network::{Reach, RelayUrl, reach};
 
 /// Limit for name lookup, TCP, TLS and the upgrade together.
@@ -196,7 +196,7 @@ impl Dialled {
             driver,
             host,
             Side::Initiator,
-            Some(self.url),
+            Origin::Dialled(Some(self.url)),
             never,
             || {},
         )

@@ -5,6 +5,8 @@
 
 pub mod dial;
 
+use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +17,8 @@ use protocol::link::frame;
 use protocol::link::handshake::{Binding, Side};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::driver::DriverHandle;
+use crate::driver::{DriverHandle, Origin};
 use crate::link::{FrameBatch, FrameSink, Outgoing, ToLink};
-use crate::network::RelayUrl;
 
 /// Longest message to read. Twice the limit of a frame: what is a little over the limit is refused by the engine with a
 /// reason, and what is far over it is not read at all.
@@ -85,31 +86,41 @@ impl<T> Socket for T where
 {
 }
 
-/// Accepts a link on a WebSocket this side did not open, and runs it until it ends. `host` is what the peer dialled.
+/// Accepts a link on a WebSocket this side did not open, and runs it until it ends. `address` is where it comes from (`None`:
+/// this machine), `host` what the peer dialled.
 /// `settle` is called once the peer is a neighbour. If `evicted` resolves before, the link is closed.
 pub async fn accept(
     socket: impl Socket,
     driver: &DriverHandle,
+    address: Option<IpAddr>,
     host: String,
     evicted: impl Future<Output = ()>,
     settle: impl FnOnce(),
 ) {
-    run(socket, driver, host, Side::Responder, None, evicted, settle).await;
+    let origin = Origin::Accepted(address);
+    run(socket, driver, host, Side::Responder, origin, evicted, settle).await;
 }
 
-/// Runs a link until it ends. `dialled` is the address this side dialled, if it did.
+/// Runs a link until it ends.
 async fn run(
     socket: impl Socket,
     driver: &DriverHandle,
     host: String,
     side: Side,
-    dialled: Option<RelayUrl>,
+    origin: Origin,
     evicted: impl Future<Output = ()>,
     settle: impl FnOnce(),
 ) {
     let (mut sender, receiver) = socket.split();
     let binding = Binding::WebSocket { host };
-    let end = match driver.attach(side, binding, Transport::WebSocket, dialled).await {
+    let mut evicted = pin!(evicted);
+    let attached = tokio::select! {
+        biased;
+        // It waits while its address has used more than its share.
+        () = evicted.as_mut() => return,
+        attached = driver.attach(side, binding, Transport::WebSocket, origin) => attached,
+    };
+    let end = match attached {
         Ok(end) => end,
         Err(error) => {
             let goodbye = goodbye(&mut sender, receiver, error.to_string(), true);

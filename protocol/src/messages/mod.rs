@@ -14,6 +14,7 @@ mod comparison;
 mod interests;
 mod names;
 mod presence;
+mod quota;
 mod sync;
 
 use serde::Serialize;
@@ -26,6 +27,7 @@ pub use comparison::{Compared, Differences, FEED_KEY_LEN, FeedKey, SKETCH_CELL_L
 pub use interests::{Interests, ResumeFailed, SaltedAccount};
 pub use names::{NameAnswered, NameAsked, RevocationAnswer, RevocationQuestion};
 pub use presence::{Presence, Relays};
+pub use quota::{Quota, QuotaExceeded};
 pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, Ping, RangeEnd, Want};
 
 use introduction::Introduction;
@@ -172,6 +174,8 @@ messages! {
     35 = RevocationQuestion(RevocationQuestion);
     /// The answer to a `RevocationQuestion`.
     36 = RevocationAnswer(RevocationAnswer);
+    /// A relay takes no more entries from the receiver for a time. They are not lost: it fetches them later.
+    37 = QuotaExceeded(QuotaExceeded);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

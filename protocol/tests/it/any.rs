@@ -14,8 +14,9 @@ use protocol::messages::overlay::{
 use protocol::messages::receipt::Receipt;
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof,
-    HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd,
-    Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount, Sketch, Verdict, Want,
+    HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, Quota,
+    QuotaExceeded, RangeEnd, Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount,
+    Sketch, Verdict, Want,
 };
 use protocol::names::{
     NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
@@ -269,6 +270,19 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         receipt().prop_map(Message::Receipt),
         any::<u32>().prop_map(|bytes| Message::Credit(Credit { bytes })),
         any::<u32>().prop_map(|heads| Message::HeadCredit(HeadCredit { heads })),
+        (0..4usize, integer(), any::<u32>()).prop_map(|(quota, per_hour, wait_s)| {
+            let all = [
+                Quota::AccountEntries,
+                Quota::AccountBytes,
+                Quota::AddressAccounts,
+                Quota::AddressBytes,
+            ];
+            Message::QuotaExceeded(QuotaExceeded {
+                quota: all[quota],
+                per_hour,
+                wait_s,
+            })
+        }),
         (any::<u32>(), bytes32(), bytes32()).prop_map(|(request, account, device)| {
             Message::RevocationQuestion(RevocationQuestion {
                 request,

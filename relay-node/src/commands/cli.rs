@@ -315,6 +315,27 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     sockets_per_address_max: Option<usize>,
+    /// Entries that one account may add in an hour; 0: no limit. What is refused stays with its author and is fetched later;
+    /// links from this machine and of member relays are not limited [default: 3600].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_entries_per_hour: Option<u64>,
+    /// MiB of entries that one account may add in an hour; 0: no limit [default: 64].
+    #[arg(long, global = true, value_name = "MIB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_mib_per_hour: Option<u64>,
+    /// New accounts that one IP address (IPv6: one /64) may bring in an hour; 0: no limit [default: 1000].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_accounts_per_hour: Option<u64>,
+    /// MiB of entries that one IP address may bring in an hour; 0: no limit [default: 1024].
+    #[arg(long, global = true, value_name = "MIB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_mib_per_hour: Option<u64>,
+    /// Percent of the relay's engine (one core) that the links of one IP address may use; 0: no limit [default: 25].
+    #[arg(long, global = true, value_name = "PERCENT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address_cpu_percent: Option<u32>,
     /// Size of the store's cache in MiB [default: 128].
     #[arg(long, global = true, value_name = "MIB")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use engine::io::{Admission, Routing};
+use engine::io::{Admission, Quotas, Routing};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use protocol::limits::ZONE_LEN_MAX;
@@ -238,6 +238,16 @@ pub struct Settings {
     pub links_max: usize,
     /// Maximum number of WebSockets at a time from one address (IPv6: one /64).
     pub sockets_per_address_max: usize,
+    /// Entries that one account may add in an hour; 0: any number.
+    pub account_entries_per_hour: u64,
+    /// MiB of entries that one account may add in an hour; 0: any amount.
+    pub account_mib_per_hour: u64,
+    /// New accounts that may come from one address (IPv6: one /64) in an hour; 0: any number.
+    pub address_accounts_per_hour: u64,
+    /// MiB of entries that may come from one address in an hour; 0: any amount.
+    pub address_mib_per_hour: u64,
+    /// Percent of the engine's thread that links of one address may use; 0: as much as there is.
+    pub address_cpu_percent: u32,
     /// Memory for the store's cache, in MiB.
     pub cache_mib: usize,
     /// The log filter: a level, or levels by module.
@@ -292,6 +302,11 @@ impl Default for Settings {
             name: "Starling relay".to_owned(),
             links_max: 1_024,
             sockets_per_address_max: 64,
+            account_entries_per_hour: Quotas::USUAL.entries_per_account,
+            account_mib_per_hour: Quotas::USUAL.bytes_per_account >> 20,
+            address_accounts_per_hour: Quotas::USUAL.accounts_per_address,
+            address_mib_per_hour: Quotas::USUAL.bytes_per_address >> 20,
+            address_cpu_percent: 25,
             cache_mib: 128,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
@@ -319,7 +334,7 @@ pub enum ConfigError {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 47] = [
+const SETTINGS: [&str; 52] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -363,6 +378,11 @@ const SETTINGS: [&str; 47] = [
     "name",
     "links_max",
     "sockets_per_address_max",
+    "account_entries_per_hour",
+    "account_mib_per_hour",
+    "address_accounts_per_hour",
+    "address_mib_per_hour",
+    "address_cpu_percent",
     "cache_mib",
     "log",
     "log_format",
@@ -486,6 +506,12 @@ impl Settings {
         if self.links_max == 0 || self.sockets_per_address_max == 0 {
             return wrong("links_max", "a relay without links serves nobody".to_owned());
         }
+        if self.address_cpu_percent > 100 {
+            return wrong(
+                "address_cpu_percent",
+                "give a percentage from 0 to 100".to_owned(),
+            );
+        }
         if let Err(error) = self.log.parse::<tracing_subscriber::EnvFilter>() {
             return wrong("log", format!("{error}; try `info`"));
         }
@@ -520,6 +546,17 @@ impl Settings {
     pub fn registry_lead(&self) -> Duration {
         let beats = self.heartbeat_ms.saturating_mul(2).div_ceil(1_000);
         Duration::from_secs(self.registry_lead_s.unwrap_or(beats.max(LEAD_S_MIN)))
+    }
+
+    /// How much neighbours may add in an hour.
+    #[must_use]
+    pub fn quotas(&self) -> Quotas {
+        Quotas {
+            entries_per_account: self.account_entries_per_hour,
+            bytes_per_account: self.account_mib_per_hour.saturating_mul(1 << 20),
+            accounts_per_address: self.address_accounts_per_hour,
+            bytes_per_address: self.address_mib_per_hour.saturating_mul(1 << 20),
+        }
     }
 
     /// How browsers of this relay are to rank relays.

@@ -150,6 +150,18 @@ fn text(view: &NetworkView, repair: &RepairView, health: &RelayMetrics) -> Strin
         "Frames and messages refused: a bad signature, malformed, or over a limit.",
         &[("", view.refused)],
     );
+    let [account_entries, account_bytes, address_accounts, address_bytes] = view.over_quota;
+    family(
+        "over_quota_total",
+        "counter",
+        "Entries refused for a time because a quota was used up.",
+        &[
+            ("{quota=\"account_entries\"}", account_entries),
+            ("{quota=\"account_bytes\"}", account_bytes),
+            ("{quota=\"address_accounts\"}", address_accounts),
+            ("{quota=\"address_bytes\"}", address_bytes),
+        ],
+    );
     family(
         "audits_total",
         "counter",

@@ -9,10 +9,10 @@ use protocol::link::frame;
 use protocol::link::handshake::{Binding, Side};
 use protocol::signal::{self, Payload};
 use protocol::{PeerId, codec};
-use signaling::{LocalReceiver, LocalSender};
+use signaling::{LocalReceiver, LocalSender, network};
 
 use super::{RtcEndpoint, RtcLink, RtcReceiver, RtcSender};
-use native::driver::DriverHandle;
+use native::driver::{DriverHandle, Origin};
 use native::link::{FrameSink, Outgoing, ToLink};
 
 /// Offers of one peer answered and not yet open. An honest one has one, or two when it gave one up.
@@ -81,9 +81,16 @@ async fn run(link: RtcLink, driver: &DriverHandle) {
         offerer: link.remote_fingerprint,
         answerer: link.local_fingerprint,
     };
+    let remote = link.remote.map(|address| address.to_canonical());
+    let address = remote.filter(|address| !address.is_loopback()).map(network);
     let (sender, mut receiver) = link.split();
     let end = match driver
-        .attach(Side::Responder, binding, Transport::WebRtc, None)
+        .attach(
+            Side::Responder,
+            binding,
+            Transport::WebRtc,
+            Origin::Accepted(address),
+        )
         .await
     {
         Ok(end) => end,

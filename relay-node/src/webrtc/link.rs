@@ -7,6 +7,7 @@
 //! of it at most `in_flight_bytes` are handed to SCTP at a time. Messages received and not yet taken are at most
 //! [`RECEIVED_MESSAGES_MAX`] here and one receive window in SCTP (the peer waits).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -42,6 +43,8 @@ pub struct RtcLink {
     pub local_fingerprint: Fingerprint,
     /// SHA-256 of the peer's certificate, as its offer said and its handshake proved.
     pub remote_fingerprint: Fingerprint,
+    /// The peer's address.
+    pub remote: Option<IpAddr>,
     sender: RtcSender,
     receiver: RtcReceiver,
 }
@@ -285,6 +288,7 @@ impl Driver {
         let link = RtcLink {
             local_fingerprint: self.local_fingerprint,
             remote_fingerprint: self.remote_fingerprint,
+            remote: self.session.selected().map(|path| path.peer.ip()),
             sender: RtcSender {
                 queue: queue_sender,
                 buffer: Arc::clone(&buffer),

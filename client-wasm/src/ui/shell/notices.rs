@@ -138,6 +138,17 @@ fn own(app: &AppContext) -> Vec<Notice> {
             action: html! {},
         });
     }
+    if let Some(quota) = session.status.quota {
+        let until = kit::time::exact(quota.until);
+        list.push(Notice {
+            gravity: Gravity::Hint,
+            class: "notice--warn",
+            icon: "warn",
+            testid: "over-quota",
+            text: html! { strings::over_quota(quota.quota, quota.per_hour, &until) },
+            action: html! {},
+        });
+    }
     if session.host.update_ready {
         list.push(Notice {
             gravity: Gravity::Offer,

@@ -1,5 +1,7 @@
 //! Texts around every page.
 
+use protocol::messages::Quota;
+
 use crate::ui::kit::strings::counted;
 
 pub const SKIP: &str = "Skip to the content";
@@ -62,6 +64,20 @@ pub fn linked(peers: u32, relays: u32) -> String {
 /// The status chip, spoken.
 pub fn chip_label(text: &str) -> String {
     format!("Network: {text}")
+}
+
+/// A quota of the relay is used up, until `time`.
+pub fn over_quota(quota: Quota, per_hour: u64, time: &str) -> String {
+    let mib = || format!("{} MB", per_hour >> 20);
+    let what = match quota {
+        Quota::AccountEntries => format!("{per_hour} posts and changes an hour from one account"),
+        Quota::AccountBytes => format!("{} an hour from one account", mib()),
+        Quota::AddressAccounts => format!("{per_hour} new accounts an hour from one network"),
+        Quota::AddressBytes => format!("{} an hour from one network", mib()),
+    };
+    format!(
+        "Your relay takes at most {what}. The rest is saved on this device and follows by itself from {time} on."
+    )
 }
 
 /// A rebuild of everything shown.

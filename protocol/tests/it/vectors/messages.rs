@@ -6,8 +6,9 @@ use protocol::messages::overlay::{
 };
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Differences, Digest, Entries, FeedHead, ForkProof,
-    HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, RangeEnd,
-    Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount, Sketch, Verdict, Want,
+    HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, Quota,
+    QuotaExceeded, RangeEnd, Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount,
+    Sketch, Verdict, Want,
 };
 use protocol::names::{NameAnswer, NameQuestion};
 use protocol::{EntryId, PeerId, SignedHeader};
@@ -504,6 +505,18 @@ fn overlay() -> Vec<(Vector, Message)> {
             Message::RevocationAnswer(RevocationAnswer {
                 request: 8,
                 revocation: None,
+            }),
+        ),
+        (
+            Vector::new("message: QuotaExceeded")
+                .byte("kind", 37)
+                .byte("quota", 1)
+                .varint("per_hour", 67_108_864)
+                .varint("wait_s", 600),
+            Message::QuotaExceeded(QuotaExceeded {
+                quota: Quota::AccountBytes,
+                per_hour: 64 << 20,
+                wait_s: 600,
             }),
         ),
     ]

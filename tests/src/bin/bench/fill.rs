@@ -256,6 +256,7 @@ impl Run {
                     side,
                     binding: Binding::Memory,
                     transport: Transport::Memory,
+                    address: None,
                 };
                 self.input(to, up);
             }

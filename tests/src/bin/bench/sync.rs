@@ -216,6 +216,7 @@ impl Pair {
                 side,
                 binding: Binding::Memory,
                 transport: Transport::Memory,
+                address: None,
             };
             self.input(to, link_up);
         }

@@ -1,0 +1,212 @@
+//! How much of the engine's thread the links of one address may use. The time that their frames take is measured and
+//! debited; a link whose address is in debt is not read until time has paid the debt, so that its peer is slowed down
+//! by the transport's own flow control and nobody else is.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Time that an address that used none may use at once.
+const BURST: Duration = Duration::from_millis(250);
+/// Addresses in the table. Policy when full: those beyond share one budget.
+const ADDRESSES_MAX: usize = 65_536;
+
+/// The budgets of all addresses. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Budgets {
+    /// Percent of the engine's thread that one address may use; 0: as much as there is.
+    percent: u32,
+    table: Arc<Mutex<HashMap<Option<IpAddr>, Account>>>,
+}
+
+/// Time used and not paid for yet. It is forgotten when there is none.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    used: Duration,
+    at: Instant,
+}
+
+impl Account {
+    fn pay(&mut self, now: Instant, percent: u32) {
+        let paid = now.saturating_duration_since(self.at) * percent / 100;
+        self.used = self.used.saturating_sub(paid);
+        self.at = now;
+    }
+}
+
+impl Budgets {
+    pub(crate) fn new(percent: u32) -> Self {
+        Self {
+            percent: percent.min(100),
+            table: Arc::default(),
+        }
+    }
+
+    /// Who pays for a link from this address (of IPv6: any of its /64). `None`: this machine, or this side dialled:
+    /// nobody.
+    pub(crate) fn payer(&self, address: Option<IpAddr>) -> Payer {
+        Payer {
+            budgets: self.clone(),
+            address,
+            exempt: Arc::new(AtomicBool::new(address.is_none() || self.percent == 0)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, Account>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spend(&self, address: Option<IpAddr>, time: Duration, now: Instant) {
+        let mut table = self.lock();
+        if table.len() >= ADDRESSES_MAX && !table.contains_key(&address) {
+            table.retain(|_, account| {
+                account.pay(now, self.percent);
+                account.used > Duration::ZERO
+            });
+        }
+        let address = address.filter(|_| table.len() < ADDRESSES_MAX || table.contains_key(&address));
+        let fresh = Account {
+            used: Duration::ZERO,
+            at: now,
+        };
+        let account = table.entry(address).or_insert(fresh);
+        account.pay(now, self.percent);
+        account.used += time;
+    }
+
+    /// When the address may go on.
+    fn wait(&self, address: Option<IpAddr>, now: Instant) -> Duration {
+        let mut table = self.lock();
+        let address = if table.contains_key(&address) {
+            address
+        } else {
+            None
+        };
+        let Some(account) = table.get_mut(&address) else {
+            return Duration::ZERO;
+        };
+        account.pay(now, self.percent);
+        let debt = account.used.saturating_sub(BURST);
+        if account.used.is_zero() {
+            table.remove(&address);
+        }
+        debt * 100 / self.percent.max(1)
+    }
+}
+
+/// Who pays for what a link costs.
+#[derive(Clone, Debug)]
+pub(crate) struct Payer {
+    budgets: Budgets,
+    address: Option<IpAddr>,
+    exempt: Arc<AtomicBool>,
+}
+
+impl Payer {
+    /// The link's peer is a member of this network, or is one no more.
+    pub(crate) fn set_member(&self, member: bool) {
+        let exempt = member || self.address.is_none() || self.budgets.percent == 0;
+        self.exempt.store(exempt, Ordering::Relaxed);
+    }
+
+    pub(crate) fn spend(&self, time: Duration) {
+        if !self.exempt.load(Ordering::Relaxed) {
+            self.budgets.spend(self.address, time, Instant::now());
+        }
+    }
+
+    /// Resolves once the address is not in debt.
+    pub(crate) async fn ready(&self) {
+        while !self.exempt.load(Ordering::Relaxed) {
+            let wait = self.budgets.wait(self.address, Instant::now());
+            if wait.is_zero() {
+                return;
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn address(n: u8) -> Option<IpAddr> {
+        Some(Ipv4Addr::new(203, 0, 113, n).into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_used_beyond_the_burst_is_waited_for_at_the_rate_of_the_share() {
+        let budgets = Budgets::new(25);
+        let payer = budgets.payer(address(1));
+        let began = Instant::now();
+        payer.spend(BURST);
+        payer.ready().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        payer.spend(Duration::from_millis(100));
+        payer.ready().await;
+        let waited = began.elapsed();
+        let due = Duration::from_millis(400);
+        assert!(
+            (due..due + Duration::from_millis(5)).contains(&waited),
+            "{waited:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn links_of_one_address_pay_together_and_a_new_one_inherits_the_debt() {
+        let budgets = Budgets::new(25);
+        budgets.payer(address(1)).spend(BURST * 2);
+        let began = Instant::now();
+        budgets.payer(address(2)).ready().await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "another address");
+        budgets.payer(address(1)).ready().await;
+        assert!(began.elapsed() >= Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn this_machine_and_members_pay_nothing() {
+        let budgets = Budgets::new(25);
+        let began = Instant::now();
+        let member = budgets.payer(address(1));
+        member.spend(BURST * 8);
+        member.set_member(true);
+        for payer in [member.clone(), budgets.payer(None)] {
+            payer.spend(Duration::from_secs(60));
+            payer.ready().await;
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        member.set_member(false);
+        member.ready().await;
+        assert!(
+            began.elapsed() >= Duration::from_secs(7),
+            "what it used before is due"
+        );
+        let unlimited = Budgets::new(0).payer(address(1));
+        unlimited.spend(Duration::from_secs(60));
+        let began = Instant::now();
+        unlimited.ready().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_beyond_the_bound_share_a_budget_and_paid_ones_make_room() {
+        let budgets = Budgets::new(50);
+        let of = |n: usize| Some(IpAddr::from(Ipv4Addr::from(n as u32)));
+        for n in 0..=ADDRESSES_MAX {
+            budgets.spend(of(n), BURST * 2, Instant::now());
+        }
+        assert_eq!(budgets.lock().len(), ADDRESSES_MAX + 1);
+        assert!(budgets.wait(of(ADDRESSES_MAX), Instant::now()) > Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        budgets.spend(of(0), BURST, Instant::now());
+        budgets.spend(of(ADDRESSES_MAX + 7), BURST * 2, Instant::now());
+        assert_eq!(budgets.lock().len(), 2);
+    }
+}
