@@ -9,8 +9,9 @@ use engine::io::{Routing, Terms};
 use protocol::AccountId;
 use protocol::messages::directory::Location;
 
-use crate::commands::status::{agent, agent_within, counted, plain, table};
+use crate::commands::status::{agent, agent_within};
 use crate::config::Settings;
+use crate::text::{counted, plain, table};
 use crate::web::{About, Member, Named, Problem, Replicas};
 use native::network::RelayUrl;
 

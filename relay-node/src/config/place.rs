@@ -1,9 +1,8 @@
-//! What an operator says of where a relay stands, and which relays belong to its network.
+//! Where a relay stands, as an operator writes it.
 
 use std::fmt;
 use std::str::FromStr;
 
-use protocol::PeerId;
 use protocol::messages::directory::Location;
 use serde::{Deserialize, Serialize};
 
@@ -53,38 +52,6 @@ impl TryFrom<String> for Place {
 impl From<Place> for String {
     fn from(place: Place) -> Self {
         place.to_string()
-    }
-}
-
-/// The key of a relay, as `/api/relay` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RelayKey(pub PeerId);
-
-/// Not the key of a relay.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no relay's key; a relay says its own at /api/relay (`peer`)")]
-pub struct RelayKeyError(String);
-
-impl FromStr for RelayKey {
-    type Err = RelayKeyError;
-
-    fn from_str(text: &str) -> Result<Self, RelayKeyError> {
-        text.parse().map(Self).map_err(|_| RelayKeyError(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for RelayKey {
-    type Error = RelayKeyError;
-
-    fn try_from(text: String) -> Result<Self, RelayKeyError> {
-        text.parse()
-    }
-}
-
-impl From<RelayKey> for String {
-    fn from(key: RelayKey) -> Self {
-        key.0.to_string()
     }
 }
 

@@ -12,11 +12,11 @@ use super::keys;
 use super::overview::{mono, section, table};
 use super::pages::{AdminError, page};
 use super::routes::{Admin, Session, on_disk};
-use crate::commands::members::{effects, notes};
 use crate::invitations;
-use crate::web::control::{self, Members, NetworkMember};
+use crate::text::plain;
+use crate::web::control::members::{Members, NetworkMember, effects, notes};
+use crate::web::control::requests::{self, members_of};
 use crate::web::error::WebError;
-use crate::web::pages::plain;
 
 /// What a form of these pages carries.
 #[derive(Debug, Deserialize)]
@@ -141,7 +141,7 @@ pub(super) async fn adopt(
     Form(act): Form<Act>,
 ) -> Result<Redirect, AdminError> {
     act.check(&session)?;
-    done(control::invite(&admin.driver, act.relay()?).await)
+    done(requests::invite(&admin.driver, act.relay()?).await)
 }
 
 /// Asks before a relay is expelled, and says what that does.
@@ -152,7 +152,7 @@ pub(super) async fn ask_expel(
 ) -> Result<Response, AdminError> {
     let key = act.relay()?;
     let relay = key.to_string();
-    let members = control::members_of(&admin.driver, Some(key)).await;
+    let members = members_of(&admin.driver, Some(key)).await;
     let members: Members = members.map_err(|_| AdminError::NoSuchMember)?.into();
     let member = members
         .members
@@ -181,7 +181,7 @@ pub(super) async fn expel(
     Form(act): Form<Act>,
 ) -> Result<Redirect, AdminError> {
     act.check(&session)?;
-    done(control::expel(&admin.driver, act.relay()?).await)
+    done(requests::expel(&admin.driver, act.relay()?).await)
 }
 
 /// Back to the overview, if the relay did it.

@@ -11,10 +11,9 @@ use protocol::messages::directory::role;
 use super::disk::{Disk, bytes};
 use super::pages::page;
 use super::{Setup, members};
-use crate::commands::status::{counted, share_text};
 use crate::config::{RegistryPlace, RelayRole};
-use crate::web::control::Members;
-use crate::web::pages::plain;
+use crate::text::{counted, plain};
+use crate::web::control::members::Members;
 use crate::web::{About, Member, Repair};
 use native::network::RelayUrl;
 
@@ -77,7 +76,7 @@ impl Overview<'_> {
             RelayRole::Signal => "introduces browsers",
         });
         let roles = roles.collect::<Vec<_>>().join(", ");
-        let share = share_text(&Repair::from(self.repair.clone()));
+        let share = Repair::from(self.repair.clone()).text();
         section(
             "Status",
             &html! {

@@ -7,6 +7,7 @@ use protocol::messages::directory::role;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use crate::text::counted;
 use crate::web::error::WebError;
 
 /// A relay as `/api/network` lists it.
@@ -103,6 +104,58 @@ pub struct Repair {
     pub suspects_partition: bool,
     /// It is to end, and hands over what it has: feeds that others lack a part of.
     pub to_hand_over: Option<u64>,
+}
+
+impl Repair {
+    /// What the relay does with its share, in words.
+    pub(crate) fn text(&self) -> String {
+        let Repair {
+            feeds,
+            entries,
+            from,
+            relays,
+            replicas,
+            wanted,
+            living,
+            cached,
+            suspects_partition,
+            to_hand_over,
+            ..
+        } = self;
+        if *to_hand_over == Some(0) {
+            return "it has handed its share over".to_owned();
+        }
+        if let Some(left) = to_hand_over {
+            return format!(
+                "it hands its share over: {} left",
+                counted(*left, "feed", "feeds")
+            );
+        }
+        let mut share = format!("each feed is kept by {replicas} of {relays} relays");
+        if living < wanted {
+            let lives = if *living == 1 { "lives" } else { "live" };
+            let living_relays = counted(u64::from(*living), "relay", "relays");
+            share += &format!(", only {living} of the wanted {wanted}: {living_relays} {lives}");
+        }
+        if *cached > 0 {
+            let cached = counted(*cached, "account", "accounts");
+            share += &format!("; beside its share this one holds {cached}");
+        }
+        if *suspects_partition {
+            return format!(
+                "{share}; a partition is suspected: many relays fell silent at once, so assignments stay as they are"
+            );
+        }
+        match entries {
+            0 => format!("{share}; this one lacks nothing of its share"),
+            _ => format!(
+                "{share}; this one lacks {} of {}, coming from {}",
+                counted(*entries, "entry", "entries"),
+                counted(*feeds, "feed", "feeds"),
+                counted(from.len() as u64, "relay", "relays")
+            ),
+        }
+    }
 }
 
 impl From<RepairView> for Repair {
