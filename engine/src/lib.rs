@@ -50,7 +50,7 @@ use facts::{Fact, Source};
 pub use io::{Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output, PeerKind, RequestId};
 use parts::Parts;
 pub use relays::assignment;
-use role::Role;
+use role::{Role, messages, requests, view_sources};
 use store::{LoadId, Rows};
 
 /// Requests of interfaces kept while the store is being read. Policy when full: further ones are refused.
@@ -137,12 +137,7 @@ impl Engine {
                 ctx.store_state = StoreState::Failing;
                 self.on_loaded(id, None);
             }
-            Input::Persisted { id } => {
-                let before = ctx.persisted();
-                let commit = ctx.on_persisted(id);
-                role.on_commit(ctx, parts, &commit);
-                role.on_persisted(ctx, before);
-            }
+            Input::Persisted { id } => role.on_persisted(ctx, parts, id),
             Input::Store(state) => ctx.store_state = state,
             Input::LinkUp {
                 link,
@@ -202,7 +197,9 @@ impl Engine {
             }
             Fact::NeighbourDown { link } => sync.spread.on_down(link, ctx.clock()),
             Fact::RoundTrip { link, rtt } => sync.spread.set_rtt(link, rtt),
-            Fact::Received { link, message, len } => role.on_received(ctx, parts, link, message, len),
+            Fact::Received { link, message, len } => {
+                messages::on_received(role, ctx, parts, link, message, len)
+            }
             Fact::Appended { entry, from } => {
                 if from == Source::Backup {
                     let header = entry.header();
@@ -264,7 +261,7 @@ impl Engine {
                     }
                 }
             }
-            (LoadOwner::View, rows) => role.on_view_rows(ctx, parts, id, rows),
+            (LoadOwner::View, rows) => requests::on_view_rows(role, ctx, parts, id, rows),
             (owner, rows) => role.on_rows(ctx, parts, owner, id, rows),
         }
     }
@@ -280,8 +277,8 @@ impl Engine {
             return;
         }
         match request {
-            Request::Command(command) => role.on_command(ctx, parts, id, command),
-            Request::Query(query) => role.on_query(ctx, parts, id, query),
+            Request::Command(command) => requests::on_command(role, ctx, parts, id, command),
+            Request::Query(query) => requests::on_query(role, ctx, parts, id, query),
         }
     }
 
@@ -294,6 +291,6 @@ impl Engine {
         if let Some(commit) = due {
             parts.sync.grant_consumed(ctx, &commit.consumed);
         }
-        role.flush_events(ctx, parts);
+        view_sources::flush_events(role, ctx, parts);
     }
 }

@@ -47,11 +47,11 @@ pub(crate) struct Sources<'a> {
     pub(crate) kinds: &'a Kinds,
     pub(crate) net: &'a Net,
     pub(crate) sync: &'a Sync,
-    pub(crate) standing: &'a dyn Standing,
+    pub(crate) role: &'a dyn RoleView,
 }
 
 /// What this peer's role knows that views show.
-pub(crate) trait Standing {
+pub(crate) trait RoleView {
     /// Whether neighbours may still come up with feeds of this account.
     fn searching(&self, _account: &AccountId) -> bool {
         false

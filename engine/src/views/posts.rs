@@ -13,7 +13,7 @@ use super::{Reading, Sources, Step};
 pub(crate) fn post_view(sources: &Sources<'_>, post: &PostEntry) -> PostView {
     let mut view = sources.kinds.post_view(post, sources.viewer);
     if view.mine {
-        let relays_known = sources.standing.relays_known();
+        let relays_known = sources.role.relays_known();
         view.durability = Some(sources.log.durability(&post.device, post.seq, relays_known));
         view.slug_claim = claim_beside(sources, &post.entry);
     }
@@ -23,7 +23,7 @@ pub(crate) fn post_view(sources: &Sources<'_>, post: &PostEntry) -> PostView {
 /// What is asked of the registry about a post, if it is an own one.
 pub(super) fn claim_beside(sources: &Sources<'_>, post: &EntryRef) -> Option<ClaimView> {
     let mine = sources.viewer.is(&post.account);
-    mine.then(|| sources.standing.claim(&post.id)).flatten()
+    mine.then(|| sources.role.claim(&post.id)).flatten()
 }
 
 /// Reads the entries at `places`.

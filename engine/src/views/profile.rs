@@ -15,7 +15,7 @@ pub(super) fn view(sources: &Sources<'_>, account: &AccountId) -> ProfileView {
     let mut view = sources.kinds.profile_view(account, sources.viewer);
     view.entries = feeds().map(Feed::valid_len).sum();
     view.forked = feeds().any(|feed| feed.forked.is_some());
-    view.searching = feeds().next().is_none() && sources.standing.searching(account);
+    view.searching = feeds().next().is_none() && sources.role.searching(account);
     view
 }
 
@@ -35,7 +35,7 @@ pub(super) fn followed(sources: &Sources<'_>) -> Vec<ProfileView> {
 
 /// The own account; `None` if there is none on this device.
 pub(crate) fn me_view(sources: &Sources<'_>) -> Option<MeView> {
-    let own = sources.standing.own()?;
+    let own = sources.role.own()?;
     let feed = sources.log.feeds.get(&own.device);
     let devices = sources.log.feeds.feeds_of(&own.account);
     let devices = devices.map(|(device, feed)| DeviceView {
@@ -54,7 +54,7 @@ pub(crate) fn me_view(sources: &Sources<'_>) -> Option<MeView> {
         handle: String::new(),
         claim: own.claim,
         offer: own.offer,
-        phrase_confirmed: sources.standing.phrase_confirmed(),
+        phrase_confirmed: sources.role.phrase_confirmed(),
         devices: sorted_by_key(devices, |device| (!device.this, device.since, device.device)),
         following: 0,
         revoked: feed.is_some_and(|feed| feed.revoked.is_some()),

@@ -29,7 +29,7 @@ pub(crate) fn status(ctx: &Ctx, sources: &Sources<'_>) -> StatusView {
         not_durable: count(not_durable),
         syncing: sources.sync.is_fetching(),
         store: ctx.store_state,
-        phrase_confirmed: sources.standing.phrase_confirmed(),
+        phrase_confirmed: sources.role.phrase_confirmed(),
     }
 }
 

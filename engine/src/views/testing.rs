@@ -3,7 +3,7 @@
 use protocol::names::RegistryId;
 use protocol::{AccountId, Body, DeviceId, EntryId, EntryRef, Timestamp, VerifiedEntry};
 
-use super::{OwnView, Sources, Standing, Unanswered, Views};
+use super::{OwnView, RoleView, Sources, Unanswered, Views};
 use crate::api::{
     ClaimView, Cursor, Event, Page, PostView, Query, QueryResult, Response, ThreadView, Timeline,
 };
@@ -22,14 +22,14 @@ use crate::sync::Sync;
 
 /// What the role says.
 #[derive(Debug, Default)]
-pub(super) struct TestStanding {
+pub(super) struct TestRole {
     pub(super) searching: Vec<AccountId>,
     pub(super) claims: Vec<(EntryId, ClaimView)>,
     pub(super) own: Option<OwnView>,
     pub(super) phrase_unconfirmed: bool,
 }
 
-impl Standing for TestStanding {
+impl RoleView for TestRole {
     fn searching(&self, account: &AccountId) -> bool {
         self.searching.contains(account)
     }
@@ -61,7 +61,7 @@ macro_rules! sources {
             kinds: &$peer.kinds,
             net: &$peer.net,
             sync: &$peer.sync,
-            standing: &$peer.role,
+            role: &$peer.role,
         }
     };
 }
@@ -74,7 +74,7 @@ pub(super) struct Peer {
     pub(super) net: Net,
     pub(super) sync: Sync,
     pub(super) views: Views,
-    pub(super) role: TestStanding,
+    pub(super) role: TestRole,
     pub(super) store: MemoryStore,
     /// Loads fail.
     pub(super) broken: bool,
@@ -106,7 +106,7 @@ impl Peer {
             net: Net::new(),
             sync: Sync::new(),
             views: Views::new(events),
-            role: TestStanding::default(),
+            role: TestRole::default(),
             store,
             broken: false,
             slow,

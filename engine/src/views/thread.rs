@@ -133,7 +133,7 @@ impl Thread {
         let mut ancestors: Vec<_> = ancestors.into();
         let posts = post.iter_mut().chain(&mut ancestors).chain(&mut replies);
         add_beside(sources, posts, rows);
-        let searching = post.is_none() && sources.standing.searching(&entry.account);
+        let searching = post.is_none() && sources.role.searching(&entry.account);
         Step::reply(QueryResult::Thread(ThreadView {
             entry,
             post,
