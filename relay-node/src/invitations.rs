@@ -25,7 +25,8 @@ use crate::secrets::{hash, random};
 pub const VALID_FOR: Duration = Duration::from_hours(24);
 /// Invitations that are open at a time. Policy when full: no more are issued until one is used or expires.
 const OPEN_MAX: usize = 256;
-/// Secrets that may wait to be looked up. Policy when full: further ones are answered as unknown.
+/// Secrets that may wait to be looked up. Policy when full: further ones stay undecided, and the relays that showed them
+/// show them again.
 pub(crate) const WAITING_MAX: usize = 16;
 
 const FOLDER: &str = "invitations";

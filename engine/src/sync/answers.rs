@@ -1,4 +1,5 @@
-//! What is to be told to each neighbour: which of the accounts it asked for are held here, and digests of them.
+//! Answers to neighbours that are under way: which of the accounts a neighbour asked for are held here, and digests of
+//! their feeds.
 //!
 //! A neighbour's interests are kept at once; finding which accounts they name goes over all accounts, since they are
 //! salted, and so does a digest of everything. Both are done in pieces ([`super::work`]). Interests that come while
@@ -93,7 +94,7 @@ struct Search {
     fresh: Vec<AccountId>,
 }
 
-/// Feeds that a digest tells of.
+/// The feeds that a digest lists.
 #[derive(Debug)]
 pub(super) enum Source {
     /// Those of all accounts the neighbour wants.
@@ -149,20 +150,20 @@ impl DigestJob {
 }
 
 impl DigestJob {
-    /// Whether it has not begun, and tells of all that the neighbour wants.
-    fn tells_all(&self) -> bool {
+    /// Whether it has not begun, and lists all that the neighbour wants.
+    fn lists_all(&self) -> bool {
         matches!(self.source, Source::Wanted(None)) && self.all && self.heads
     }
 }
 
-/// What one neighbour asked and is being told.
+/// What one neighbour asked, and the answers that are being sent.
 #[derive(Debug, Default)]
 pub(super) struct LinkAnswers {
     asked: VecDeque<Asked>,
     search: Option<Search>,
     searches: Pace,
     digests: VecDeque<DigestJob>,
-    /// Heads sent that the neighbour has not dealt with.
+    /// Heads sent for which the neighbour has not granted credit again.
     heads_under_way: u32,
 }
 
@@ -171,7 +172,7 @@ impl LinkAnswers {
         limits::HEADS_WINDOW.saturating_sub(self.heads_under_way)
     }
 
-    /// The neighbour dealt with heads. Whether there is a digest to go on with.
+    /// The neighbour granted credit for heads. Whether there is a digest to go on with.
     pub(super) fn grant(&mut self, heads: u32) -> bool {
         self.heads_under_way = self.heads_under_way.saturating_sub(heads);
         !self.digests.is_empty()
@@ -216,7 +217,7 @@ impl Sync {
         // What follows a digest must not get lost.
         if !is_full || !job.then.is_empty() {
             answers.digests.push_back(job);
-        } else if !answers.digests.back().is_some_and(DigestJob::tells_all) {
+        } else if !answers.digests.back().is_some_and(DigestJob::lists_all) {
             let mut all = DigestJob::new(Source::Wanted(None), true);
             all.forks = true;
             answers.digests.push_back(all);

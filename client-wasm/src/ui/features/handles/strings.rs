@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of handles.
 
 use engine::api::ClaimView;
 use protocol::names::{NameAnswer, NameFault};

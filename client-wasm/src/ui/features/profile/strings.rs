@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of profiles.
 
 use crate::ui::kit::strings::counted;
 use engine::api::{FeedView, ProfileView};
