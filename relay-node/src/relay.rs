@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::config::{RegistryPlace, RelayRole, Settings};
+use crate::config::{RegistryBackend, RelayRole, Settings};
 use crate::identity::{self, IdentityError};
 use crate::invitations;
 use crate::names::{self, Embedded, Etcd, TxnError, TxnStore};
@@ -211,7 +211,7 @@ impl Relay {
         let inviting = tokio::spawn(invitations::serve(driver.clone(), folder, to_redeem));
         let dialling = tokio::spawn(network::run(driver.clone(), book, dials, connector));
         let naming = txn_store.map(|txn_store| {
-            let pace = names::Pace {
+            let periods = names::LeaderPeriods {
                 ttl: settings.registry_lead(),
                 sweep_every: Duration::from_secs(settings.registry_sweep_s),
             };
@@ -221,7 +221,9 @@ impl Relay {
                 slugs_max: settings.slugs_per_account,
             };
             let (driver, me) = (driver.clone(), peer.to_string());
-            tokio::spawn(names::serve(driver, txn_store, names, pace, fresh, me, questions))
+            tokio::spawn(names::serve(
+                driver, txn_store, names, periods, fresh, me, questions,
+            ))
         });
 
         let signaling = SignalingServer::new(Limits::default(), seed()?);
@@ -465,8 +467,8 @@ fn describe(settings: &Settings, peer: PeerId, http: SocketAddr) -> Description 
 
 fn open_txn_store(settings: &Settings, folder: &Path) -> Result<TxnStore, TxnError> {
     match &settings.registry {
-        RegistryPlace::Embedded => Embedded::open(folder).map(TxnStore::Embedded),
-        RegistryPlace::Etcd(address) => {
+        RegistryBackend::Embedded => Embedded::open(folder).map(TxnStore::Embedded),
+        RegistryBackend::Etcd(address) => {
             Ok(TxnStore::Etcd(Etcd::new(address.clone(), settings.credentials())))
         }
     }

@@ -18,7 +18,7 @@ pub(crate) mod requests;
 pub(crate) mod testing;
 #[cfg(all(test, feature = "relay"))]
 mod tests;
-pub(crate) mod view_sources;
+pub(crate) mod view_context;
 
 use protocol::messages::FeedHead;
 use protocol::names::NameAnswer;
@@ -249,7 +249,13 @@ impl Role {
         }
     }
 
-    pub(crate) fn on_named(&mut self, ctx: &mut Ctx, parts: &Parts, link: LinkId, accounts: Vec<AccountId>) {
+    pub(crate) fn on_accounts_wanted(
+        &mut self,
+        ctx: &mut Ctx,
+        parts: &Parts,
+        link: LinkId,
+        accounts: Vec<AccountId>,
+    ) {
         match self {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
@@ -420,7 +426,7 @@ impl Role {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
             Self::Relay(relay) => match input {
-                MembershipInput::Named { peer } => relay.on_named_to_join(ctx, &parts.net, peer),
+                MembershipInput::Configured { peer } => relay.on_named_to_join(ctx, &parts.net, peer),
                 MembershipInput::Join { peer, secret } => relay.join(ctx, &parts.net, peer, secret),
                 MembershipInput::Invitation { link, valid } => {
                     relay.on_invitation(ctx, &parts.net, link, valid);

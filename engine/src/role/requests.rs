@@ -7,7 +7,7 @@ use protocol::messages::membership::Stance;
 use super::Role;
 #[cfg(feature = "relay")]
 use super::of_relay;
-use super::view_sources::with_views;
+use super::view_context::with_views;
 use crate::api::{Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response};
 use crate::ctx::Ctx;
 use crate::io::RequestId;
@@ -60,7 +60,7 @@ pub(crate) fn on_command(
         Ok(Done::Later) => return,
         Ok(Done::CommandResult(result)) => Response::Done(result),
         Ok(Done::Published(post)) => {
-            let view = with_views(role, ctx, parts, |_, _, sources| views::post_view(sources, &post));
+            let view = with_views(role, ctx, parts, |_, _, context| views::post_view(context, &post));
             Response::Done(CommandResult::Published(Box::new(view)))
         }
         Err(error) => Response::Error(error),
@@ -84,8 +84,8 @@ pub(crate) fn on_query(role: &mut Role, ctx: &mut Ctx, parts: &mut Parts, reques
     if let Some(account) = views::subject(&query) {
         visit(role, ctx, parts, account);
     }
-    let unanswered = with_views(role, ctx, parts, |views, ctx, sources| {
-        views.on_query(ctx, sources, request, query)
+    let unanswered = with_views(role, ctx, parts, |views, ctx, context| {
+        views.on_query(ctx, context, request, query)
     });
     if let Some(views::Unanswered { request, query }) = unanswered {
         on_other_query(role, ctx, parts, request, query);
@@ -100,8 +100,8 @@ pub(crate) fn on_view_rows(
     load: LoadId,
     rows: Option<Rows>,
 ) {
-    let unanswered = with_views(role, ctx, parts, |views, ctx, sources| {
-        views.on_rows(ctx, sources, load, rows)
+    let unanswered = with_views(role, ctx, parts, |views, ctx, context| {
+        views.on_rows(ctx, context, load, rows)
     });
     if let Some(views::Unanswered { request, query }) = unanswered {
         on_other_query(role, ctx, parts, request, query);

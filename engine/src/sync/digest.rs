@@ -11,7 +11,7 @@ use crate::log::feeds::Feed;
 use crate::log::keys::FeedNumber;
 use crate::net::Net;
 
-use super::answers::{DigestJob, LinkAnswers, Source};
+use super::answers::{DigestJob, DigestScope, LinkAnswers};
 use super::{Sync, Wanting};
 
 /// How far a feed is held, as neighbours may learn it. `None`: they may not learn of it yet.
@@ -63,7 +63,10 @@ impl Sync {
             return;
         }
         let accounts: Vec<AccountId> = accounts.to_vec();
-        self.add_digest(link, DigestJob::new(Source::Accounts(accounts.into_iter()), all));
+        self.add_digest(
+            link,
+            DigestJob::new(DigestScope::Accounts(accounts.into_iter()), all),
+        );
         self.go_on_soon(ctx, log, link);
     }
 
@@ -82,7 +85,7 @@ impl Sync {
             // A digest of everything is under way.
             return;
         }
-        self.add_digest(link, DigestJob::new(Source::Wanted(None), false));
+        self.add_digest(link, DigestJob::new(DigestScope::Wanted(None), false));
         self.go_on_soon(ctx, log, link);
     }
 

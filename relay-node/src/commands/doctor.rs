@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 
 use rustix::fs::Access;
 
-use crate::config::{RegistryPlace, RelayRole, Settings};
+use crate::config::{RegistryBackend, RelayRole, Settings};
 use crate::names::{Etcd, TxnStore};
 use crate::text::counted;
 use crate::web::Problem;
@@ -264,7 +264,7 @@ fn network(settings: &Settings, findings: &mut Findings) {
 }
 
 fn names(settings: &Settings, findings: &mut Findings) -> Result<()> {
-    let RegistryPlace::Etcd(address) = &settings.registry else {
+    let RegistryBackend::Etcd(address) = &settings.registry else {
         return Ok(());
     };
     if !settings.roles().contains(&RelayRole::Index) {

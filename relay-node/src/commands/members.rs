@@ -16,7 +16,7 @@ use crate::invitations;
 use crate::text::{plain, table};
 use crate::web::Problem;
 use crate::web::control;
-use crate::web::control::members::{Members, NetworkMember, effects, name, notes};
+use crate::web::control::members::{MemberList, NetworkMember, effects, name, notes};
 
 /// Prints an invitation to the network of the relay with these settings.
 ///
@@ -96,7 +96,7 @@ impl Running {
     }
 
     /// `about`: the key of a member of which is asked what expelling it would do.
-    fn members(&self, about: Option<&str>) -> anyhow::Result<Members> {
+    fn members(&self, about: Option<&str>) -> anyhow::Result<MemberList> {
         let about = about.map_or_else(String::new, |key| format!("?about={key}"));
         let asked = agent()
             .get(format!("{}/admin/control/members{about}", self.url))
@@ -130,7 +130,7 @@ pub fn list(settings: &Settings, url: &RelayUrl) -> anyhow::Result<String> {
     Ok(text(&Running::find(settings, url)?.members(None)?))
 }
 
-fn text(members: &Members) -> String {
+fn text(members: &MemberList) -> String {
     let mut text = String::new();
     let head = ["RELAY", "STATE", "INVITED BY", "KEY"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -227,7 +227,7 @@ pub fn expel(settings: &Settings, url: &RelayUrl, relay: &str, yes: bool) -> any
     Ok(())
 }
 
-fn ensure_by_invitation(members: &Members) -> anyhow::Result<()> {
+fn ensure_by_invitation(members: &MemberList) -> anyhow::Result<()> {
     ensure!(
         !members.open && !members.listed,
         "the members of this network follow from its settings (--open or --allow-relay), not from invitations"
@@ -255,12 +255,12 @@ fn confirm(yes: bool) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::text;
-    use crate::web::control::members::Members;
+    use crate::web::control::members::MemberList;
     use crate::web::control::members::testing::members;
 
     #[test]
     fn the_list_says_who_invited_whom_and_what_to_do() {
-        let text_of = |change: fn(&mut Members)| {
+        let text_of = |change: fn(&mut MemberList)| {
             let mut members = members();
             change(&mut members);
             text(&members)
@@ -276,7 +276,7 @@ mod tests {
         assert!(
             text_of(|members| members.asking.push("key9".to_owned())).contains("key9. `relay-node adopt`")
         );
-        assert!(text_of(|members| members.invited = false).contains("guest"));
+        assert!(text_of(|members| members.invited = false).contains("do not treat it as a member"));
         assert!(
             text_of(|members| members.refused.push("key0".to_owned())).contains("https://a.example refused")
         );

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::text::{plain, table};
-use crate::web::{About, Member, Problem, Repair};
+use crate::web::{About, ListedRelay, Problem, Repair};
 use native::network::RelayUrl;
 
 /// Timeout of the request. A healthy relay answers within milliseconds.
@@ -65,7 +65,7 @@ pub struct Status {
     about: About,
     ready: Option<String>,
     repair: Repair,
-    members: Vec<Member>,
+    members: Vec<ListedRelay>,
 }
 
 impl Status {
@@ -152,11 +152,11 @@ impl Status {
 
 #[cfg(test)]
 mod tests {
-    use super::{About, Member, Repair, Status};
+    use super::{About, ListedRelay, Repair, Status};
 
     #[test]
     fn the_table_lines_up_and_strangers_write_no_control_characters() {
-        let member = |url: &str, zone: &str, this| Member {
+        let member = |url: &str, zone: &str, this| ListedRelay {
             peer: "abc".to_owned(),
             state: "alive".to_owned(),
             this,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use engine::io::Routing;
 use protocol::limits::ZONE_LEN_MAX;
 
-use super::{RegistryPlace, RelayRole, Settings};
+use super::{RegistryBackend, RelayRole, Settings};
 
 /// Accepted heartbeat intervals in milliseconds: shorter ones cost traffic, longer ones delay failure detection.
 const HEARTBEATS_MS: core::ops::RangeInclusive<u64> = 100..=600_000;
@@ -98,7 +98,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
         return wrong("open", problem);
     }
     if settings.roles.contains(&RelayRole::Index)
-        && settings.registry == RegistryPlace::Embedded
+        && settings.registry == RegistryBackend::Embedded
         && !settings.join.is_empty()
     {
         let problem =

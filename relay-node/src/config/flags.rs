@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::{LogFormat, Place, RegistryPlace, RelayKey, RelayRole};
+use super::{Coordinates, LogFormat, RegistryBackend, RelayKey, RelayRole};
 use native::network::{JoinTarget, RelayUrl};
 use signaling::proxies::ProxyNetwork;
 
@@ -80,7 +80,7 @@ pub struct Flags {
     /// The geographic position of this relay, as degrees of latitude (north) and longitude (east).
     #[arg(long, global = true, value_name = "LAT,LON", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    location: Option<Place>,
+    location: Option<Coordinates>,
     /// The share of feeds assigned to this relay, relative to the capacity of other relays [default: 100].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,7 +152,7 @@ pub struct Flags {
     /// `etcd://a:2379,b:2379,c:2379`; `etcds://` uses TLS [default: embedded].
     #[arg(long, global = true, value_name = "WHERE")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    registry: Option<RegistryPlace>,
+    registry: Option<RegistryBackend>,
     /// The user name for etcd; set the password with STARLING_REGISTRY_PASSWORD or `registry_password` in the settings
     /// file.
     #[arg(long, global = true, value_name = "NAME")]

@@ -18,16 +18,16 @@ use native::network::{JoinTarget, RelayUrl};
 use signaling::proxies::ProxyNetwork;
 
 mod check;
+mod coordinates;
 mod flags;
-mod place;
 mod registry;
 mod relay_key;
 mod role;
 
 pub use check::ConfigError;
+pub use coordinates::Coordinates;
 pub use flags::Flags;
-pub use place::Place;
-pub use registry::RegistryPlace;
+pub use registry::RegistryBackend;
 pub use relay_key::RelayKey;
 pub use role::RelayRole;
 
@@ -87,7 +87,7 @@ pub struct Settings {
     pub zone: String,
     /// The geographic position: degrees of latitude (north) and longitude (east).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<Place>,
+    pub location: Option<Coordinates>,
     /// The share of feeds assigned to this relay, relative to the capacity of other relays.
     pub capacity: u32,
     /// Milliseconds between two heartbeats.
@@ -117,7 +117,7 @@ pub struct Settings {
     #[serde(deserialize_with = "list")]
     pub roles: Vec<RelayRole>,
     /// The registry that keeps names.
-    pub registry: RegistryPlace,
+    pub registry: RegistryBackend,
     /// The user name for etcd.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_user: Option<String>,
@@ -192,7 +192,7 @@ impl Default for Settings {
             open: false,
             allow_relay: Vec::new(),
             roles: Vec::new(),
-            registry: RegistryPlace::Embedded,
+            registry: RegistryBackend::Embedded,
             registry_user: None,
             registry_password: String::new(),
             registry_ca: None,
@@ -296,7 +296,7 @@ impl Settings {
             return self.roles.clone();
         }
         let mut roles = vec![RelayRole::Worker, RelayRole::Web, RelayRole::Signal];
-        if self.join.is_empty() || self.registry != RegistryPlace::Embedded {
+        if self.join.is_empty() || self.registry != RegistryBackend::Embedded {
             roles.push(RelayRole::Index);
         }
         roles

@@ -9,7 +9,7 @@ use crate::names::EtcdAddress;
 /// The store of the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum RegistryPlace {
+pub enum RegistryBackend {
     /// In the data folder.
     #[default]
     Embedded,
@@ -17,7 +17,7 @@ pub enum RegistryPlace {
     Etcd(EtcdAddress),
 }
 
-impl FromStr for RegistryPlace {
+impl FromStr for RegistryBackend {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -31,7 +31,7 @@ impl FromStr for RegistryPlace {
     }
 }
 
-impl TryFrom<String> for RegistryPlace {
+impl TryFrom<String> for RegistryBackend {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -39,11 +39,11 @@ impl TryFrom<String> for RegistryPlace {
     }
 }
 
-impl From<RegistryPlace> for String {
-    fn from(place: RegistryPlace) -> Self {
+impl From<RegistryBackend> for String {
+    fn from(place: RegistryBackend) -> Self {
         match place {
-            RegistryPlace::Embedded => "embedded".to_owned(),
-            RegistryPlace::Etcd(address) => address.to_string(),
+            RegistryBackend::Embedded => "embedded".to_owned(),
+            RegistryBackend::Etcd(address) => address.to_string(),
         }
     }
 }

@@ -33,7 +33,7 @@ use super::members;
 use super::overview::Overview;
 use super::pages::{self, AdminError, STYLE_PATH};
 use crate::drain::drain;
-use crate::web::control::members::Members;
+use crate::web::control::members::MemberList;
 use crate::web::control::requests::members_of;
 use crate::web::policy::{Caching, Policy};
 use crate::web::rate_limit::AddressRateLimiter;
@@ -211,7 +211,7 @@ async fn overview(State(admin): State<Admin>, Session(session): Session) -> Resp
     let disk = tokio::task::spawn_blocking(move || Disk::of(&folder)).await;
     let members = members_of(&admin.driver, None).await.ok();
     let overview = Overview {
-        members: members.map(Members::from),
+        members: members.map(MemberList::from),
         about: &admin.about,
         setup: &admin.setup,
         ready: admin.driver.is_ready(),

@@ -12,7 +12,7 @@ use crate::web::error::WebError;
 
 /// A relay as `/api/network` lists it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Member {
+pub struct ListedRelay {
     /// Its key, in text form.
     pub peer: String,
     /// `alive`, `suspect`, `dead` or `left`.
@@ -37,7 +37,7 @@ pub struct Member {
     pub errors_ppm: u32,
 }
 
-impl From<RelayView> for Member {
+impl From<RelayView> for ListedRelay {
     fn from(view: RelayView) -> Self {
         let RelayView {
             description,
@@ -176,7 +176,7 @@ impl From<RepairView> for Repair {
     }
 }
 
-pub(super) async fn network(State(api): State<Api>) -> Result<Json<Vec<Member>>, WebError> {
+pub(super) async fn network(State(api): State<Api>) -> Result<Json<Vec<ListedRelay>>, WebError> {
     // The engine announces the directory when other relays change. What this relay says of itself changes with every
     // heartbeat.
     let relays = match api.driver.is_ready() {
@@ -186,7 +186,7 @@ pub(super) async fn network(State(api): State<Api>) -> Result<Json<Vec<Member>>,
         },
         false => api.driver.relays(),
     };
-    Ok(Json(relays.into_iter().map(Member::from).collect()))
+    Ok(Json(relays.into_iter().map(ListedRelay::from).collect()))
 }
 
 pub(super) async fn repair(State(api): State<Api>) -> Json<Repair> {

@@ -11,7 +11,7 @@ use crate::web::api::state_name;
 
 /// The members of a network, as `/admin/control/members` lists them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Members {
+pub(crate) struct MemberList {
     /// Every relay that describes itself is a member.
     pub open: bool,
     /// The settings list the members.
@@ -48,7 +48,7 @@ pub(crate) struct NetworkMember {
     pub accounts: u64,
 }
 
-impl From<api::MembersView> for Members {
+impl From<api::MembersView> for MemberList {
     fn from(view: api::MembersView) -> Self {
         let keys = |peers: Vec<PeerId>| peers.iter().map(ToString::to_string).collect();
         let member = |member: api::MemberView| NetworkMember {
@@ -74,7 +74,7 @@ impl From<api::MembersView> for Members {
 }
 
 /// The address of a member, or its key if it has none.
-pub(crate) fn name(members: &Members, key: &str) -> String {
+pub(crate) fn name(members: &MemberList, key: &str) -> String {
     let member = members.members.iter().find(|member| member.peer == key);
     let url = member
         .map(|member| plain(&member.url))
@@ -83,7 +83,7 @@ pub(crate) fn name(members: &Members, key: &str) -> String {
 }
 
 /// What an operator should know about the network beside its members and those that wait.
-pub(crate) fn notes(members: &Members) -> Vec<String> {
+pub(crate) fn notes(members: &MemberList) -> Vec<String> {
     let mut notes = Vec::new();
     if members.open {
         notes.push(
@@ -97,13 +97,13 @@ pub(crate) fn notes(members: &Members) -> Vec<String> {
     }
     if let Some(by) = &members.expelled_by {
         notes.push(format!(
-            "The relay {} expelled this one: the others treat it as a guest and give it no feeds to keep. Ask its operator for \
+            "The relay {} expelled this one: the others do not treat it as a member and give it no feeds to keep. Ask its operator for \
              an invitation.",
             name(members, by)
         ));
     } else if !members.invited && members.refused.is_empty() {
         notes.push(
-            "No member of the network invites this relay: the others treat it as a guest and give it no feeds to keep. Ask an \
+            "No member of the network invites this relay: the others do not treat it as a member and give it no feeds to keep. Ask an \
              operator to run `relay-node adopt` at a relay that this one joins, or for an invitation."
                 .to_owned(),
         );
@@ -118,7 +118,7 @@ pub(crate) fn notes(members: &Members) -> Vec<String> {
 }
 
 /// What expelling a member does.
-pub(crate) fn effects(members: &Members, member: &NetworkMember) -> String {
+pub(crate) fn effects(members: &MemberList, member: &NetworkMember) -> String {
     let mut text = format!(
         "{} is no member any more once it is expelled: it keeps no feeds for this network, and its receipts count no longer. Apps that chose it before go on until they choose another.\n",
         name(members, &member.peer)
@@ -146,10 +146,10 @@ pub(crate) fn effects(members: &Members, member: &NetworkMember) -> String {
     text
 }
 
-/// Members of an invented network.
+/// MemberList of an invented network.
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::{Members, NetworkMember};
+    use super::{MemberList, NetworkMember};
 
     fn member(n: u8, url: &str) -> NetworkMember {
         NetworkMember {
@@ -164,8 +164,8 @@ pub(crate) mod testing {
         }
     }
 
-    pub(crate) fn members() -> Members {
-        Members {
+    pub(crate) fn members() -> MemberList {
+        MemberList {
             open: false,
             listed: false,
             members: vec![

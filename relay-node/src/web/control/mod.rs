@@ -24,7 +24,7 @@ use native::driver::DriverHandle;
 use protocol::PeerId;
 use serde::Deserialize;
 
-use self::members::Members;
+use self::members::MemberList;
 use self::requests::{expel, invite, members_of};
 use super::error::WebError;
 use super::group;
@@ -106,7 +106,7 @@ struct Asked {
 async fn on_members(
     State(control): State<Control>,
     UrlQuery(asked): UrlQuery<Asked>,
-) -> Result<Json<Members>, WebError> {
+) -> Result<Json<MemberList>, WebError> {
     let about = asked.about.as_deref().map(key).transpose()?;
     let view = members_of(&control.driver, about).await?;
     Ok(Json(view.into()))

@@ -49,7 +49,7 @@ const UNASKED_MS: u32 = 10_000;
 
 /// After how many milliseconds the page is read again, although no event was about it.
 fn again_ms(view: &ProfileView) -> Option<u32> {
-    if view.ahead() > 0 {
+    if view.missing() > 0 {
         Some(REFRESH_MS)
     } else if view.compared.is_none() && !view.forked {
         Some(UNASKED_MS)
@@ -178,7 +178,7 @@ fn Profile(props: &ProfileProps) -> Html {
 /// How much of what the person signed is here; opened, feed by feed, and who was asked.
 fn held(view: &ProfileView, name: &str) -> Html {
     let day = view.signed_at().map(time::day);
-    let compared = strings::compared(view.reported_by, view.ahead(), view.compared.map(time::exact));
+    let compared = strings::compared(view.reported_by, view.missing(), view.compared.map(time::exact));
     html! {
         <details
             class="profile__facts fold"
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     /// A person with one feed, which was compared with peers.
-    fn person(posts: u64, ahead: u64) -> ProfileView {
+    fn person(posts: u64, missing: u64) -> ProfileView {
         ProfileView {
             compared: Some(Timestamp(1)),
             feeds: vec![FeedView {
@@ -271,7 +271,7 @@ mod tests {
                 posts,
                 head: EntryId([2; 32]),
                 signed_at: Timestamp(1),
-                ahead,
+                missing,
             }],
             ..ProfileView::default()
         }
@@ -349,8 +349,8 @@ mod tests {
 
     #[test]
     fn a_feed_says_what_is_here_and_what_is_known_beyond() {
-        let facts = |entries, ahead| {
-            let mut feed = person(0, ahead).feeds.remove(0);
+        let facts = |entries, missing| {
+            let mut feed = person(0, missing).feeds.remove(0);
             feed.entries = entries;
             strings::feed_facts(&feed, "1 May".to_owned())
         };

@@ -9,7 +9,7 @@ use crate::net::Net;
 use crate::parts::Parts;
 use crate::person::Person;
 use crate::relays::directory::Directory;
-use crate::views::{OwnView, RoleView, Sources, Views};
+use crate::views::{OwnView, RoleView, ViewContext, Views};
 
 use super::Role;
 
@@ -18,7 +18,7 @@ pub(super) fn with_views<T>(
     role: &Role,
     ctx: &mut Ctx,
     parts: &mut Parts,
-    read: impl FnOnce(&mut Views, &mut Ctx, &Sources<'_>) -> T,
+    read: impl FnOnce(&mut Views, &mut Ctx, &ViewContext<'_>) -> T,
 ) -> T {
     let Parts {
         log,
@@ -36,7 +36,7 @@ pub(super) fn with_views<T>(
         directory,
         replicas: ctx.config.replicas,
     };
-    let sources = Sources {
+    let context = ViewContext {
         viewer: Viewer::of(ctx),
         log,
         kinds,
@@ -44,7 +44,7 @@ pub(super) fn with_views<T>(
         sync,
         role: &shown,
     };
-    read(views, ctx, &sources)
+    read(views, ctx, &context)
 }
 
 pub(crate) fn flush_events(role: &Role, ctx: &mut Ctx, parts: &mut Parts) {
