@@ -48,7 +48,7 @@ pub(crate) enum Fact {
     /// A neighbour said how far it holds this device's own feed. The head is all zero if it did not say.
     OwnFeedAt { head: FeedHead },
     /// A neighbour names accounts whose feeds it wants and this peer may not hold.
-    Named { link: LinkId, accounts: Vec<AccountId> },
+    AccountsWanted { link: LinkId, accounts: Vec<AccountId> },
     /// An entry of this device's own feed arrived that does not continue the feed held here.
     OwnBranch,
     /// A neighbour said all it holds of what this peer wants.

@@ -112,7 +112,7 @@ pub enum Input {
     /// This relay keeps a registry of names; it signs with this key.
     Registry(protocol::names::RegistryId),
     /// That registry answers.
-    Named {
+    RegistryAnswer {
         ticket: NameTicket,
         answer: protocol::names::NameAnswer,
     },
@@ -172,7 +172,7 @@ pub enum Output {
         link: LinkId,
         secret: InvitationSecret,
     },
-    /// Ask this relay's registry; answered by `Named`. Requests are verified.
+    /// Ask this relay's registry; answered by `RegistryAnswer`. Requests are verified.
     Name {
         ticket: NameTicket,
         question: protocol::names::NameQuestion,
@@ -281,7 +281,7 @@ pub enum Log {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MembershipInput {
     /// The relay `peer` is at an address that this relay's operator named to join.
-    Named { peer: PeerId },
+    Configured { peer: PeerId },
     /// The same, and it gave the operator an invitation.
     Join { peer: PeerId, secret: InvitationSecret },
     /// Whether the secret of an [`Output::Invitation`] is valid, and used up now. `None`: that cannot be known at the

@@ -50,7 +50,7 @@ use facts::{Fact, Source};
 pub use io::{Candidate, Config, Input, LinkId, Log, NameTicket, Now, Output, PeerKind, RequestId};
 use parts::Parts;
 pub use relays::assignment;
-use role::Role;
+use role::{Role, messages, requests, view_context};
 use store::{LoadId, Rows};
 
 /// Requests of interfaces kept while the store is being read. Policy when full: further ones are refused.
@@ -137,12 +137,7 @@ impl Engine {
                 ctx.store_state = StoreState::Failing;
                 self.on_loaded(id, None);
             }
-            Input::Persisted { id } => {
-                let before = ctx.persisted();
-                let commit = ctx.on_persisted(id);
-                role.on_commit(ctx, parts, &commit);
-                role.on_persisted(ctx, before);
-            }
+            Input::Persisted { id } => role.on_persisted(ctx, parts, id),
             Input::Store(state) => ctx.store_state = state,
             Input::LinkUp {
                 link,
@@ -162,7 +157,7 @@ impl Engine {
             Input::HandOver { for_good } => role.hand_over(ctx, parts, for_good),
             Input::Routing(routing) => ctx.config.routing = routing,
             Input::Registry(registry) => parts.kinds.learn_registry(ctx, registry, true),
-            Input::Named { ticket, answer } => role.on_registry_answer(ctx, ticket, answer),
+            Input::RegistryAnswer { ticket, answer } => role.on_registry_answer(ctx, ticket, answer),
             Input::Membership(input) => role.on_membership(ctx, parts, input),
             Input::Network { online } => net.set_online(ctx, online),
             Input::Request { id, request } => self.on_request(id, request),
@@ -203,7 +198,9 @@ impl Engine {
             }
             Fact::NeighbourDown { link } => sync.spread.on_down(link, ctx.clock()),
             Fact::RoundTrip { link, rtt } => sync.spread.set_rtt(link, rtt),
-            Fact::Received { link, message, len } => role.on_received(ctx, parts, link, message, len),
+            Fact::Received { link, message, len } => {
+                messages::on_received(role, ctx, parts, link, message, len);
+            }
             Fact::Appended { entry, from } => {
                 if from == Source::Backup {
                     let header = entry.header();
@@ -232,7 +229,7 @@ impl Engine {
             } => role.on_peer_has(parts, link, device, next_seq),
             Fact::OwnFeedAt { head } => role.on_own_feed_at(ctx, parts, head),
             Fact::OwnBranch => role.on_own_branch(ctx, parts),
-            Fact::Named { link, accounts } => role.on_named(ctx, parts, link, accounts),
+            Fact::AccountsWanted { link, accounts } => role.on_accounts_wanted(ctx, parts, link, accounts),
             Fact::Compared { link } => role.on_compared(ctx, parts, link),
             Fact::Helped { link, entries } => role.on_helped(ctx, parts, link, entries),
             Fact::Followed { account, on } => role.on_followed(ctx, parts, account, on),
@@ -265,7 +262,7 @@ impl Engine {
                     }
                 }
             }
-            (LoadOwner::View, rows) => role.on_view_rows(ctx, parts, id, rows),
+            (LoadOwner::View, rows) => requests::on_view_rows(role, ctx, parts, id, rows),
             (owner, rows) => role.on_rows(ctx, parts, owner, id, rows),
         }
     }
@@ -281,8 +278,8 @@ impl Engine {
             return;
         }
         match request {
-            Request::Command(command) => role.on_command(ctx, parts, id, command),
-            Request::Query(query) => role.on_query(ctx, parts, id, query),
+            Request::Command(command) => requests::on_command(role, ctx, parts, id, command),
+            Request::Query(query) => requests::on_query(role, ctx, parts, id, query),
         }
     }
 
@@ -295,6 +292,6 @@ impl Engine {
         if let Some(commit) = due {
             parts.sync.grant_consumed(ctx, &commit.consumed);
         }
-        role.flush_events(ctx, parts);
+        view_context::flush_events(role, ctx, parts);
     }
 }

@@ -1,7 +1,7 @@
 //! The data types that two peers exchange or that are stored on disk.
 //!
 //! Everything two Starling peers must agree on is defined here and nothing else is: identity, entries, link handshake,
-//! peer messages, signal messages, their canonical [postcard](https://postcard.jamesmunns.com/wire-format) bytes and
+//! peer messages, signal messages, what addresses are of the internet, their canonical [postcard](https://postcard.jamesmunns.com/wire-format) bytes and
 //! the limits on all of them. `docs/protocol.md` is the byte-level description of the same.
 //!
 //! Invariants:
@@ -22,6 +22,7 @@ pub mod messages;
 pub mod names;
 pub mod pages;
 pub mod phrase;
+pub mod reach;
 pub mod signal;
 pub mod time;
 

@@ -40,7 +40,7 @@ impl RoomId {
 
 /// A member of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Member {
+pub struct RoomMember {
     pub peer: PeerId,
     /// It is the server's own relay, which speaks WebRTC with ICE-lite and answers every offer.
     pub relay: bool,
@@ -83,12 +83,12 @@ pub enum ToPeer {
     /// The peer joined its room.
     Joined {
         /// A random sample of other members, relays first; at most [`limits::SIGNAL_MEMBERS_MAX`].
-        members: Vec<Member>,
+        members: Vec<RoomMember>,
     },
     /// The answer to [`ToServer::List`].
     Members {
         /// As in `Joined`.
-        members: Vec<Member>,
+        members: Vec<RoomMember>,
     },
     /// A payload from another member.
     Signal {

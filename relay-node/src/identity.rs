@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use protocol::KeyPair;
 
+use crate::secrets::random;
+
 use native::data_dir::write_durably;
 
 /// The file's name in the data folder.
@@ -30,7 +32,7 @@ pub enum IdentityError {
     Damaged(PathBuf),
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
-    Random(getrandom::Error),
+    Random(std::io::Error),
 }
 
 /// The key in `data_dir`, made if there is none.
@@ -41,8 +43,7 @@ pub fn load_or_create(data_dir: &Path) -> Result<KeyPair, IdentityError> {
     if let Some(key) = load(data_dir)? {
         return Ok(key);
     }
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(IdentityError::Random)?;
+    let seed = random::<32>().map_err(IdentityError::Random)?;
     let text = format!("{}\n", HEXLOWER_PERMISSIVE.encode(&seed));
     write_durably(data_dir, KEY_FILE, &text).map_err(|source| IdentityError::Io {
         path: data_dir.join(KEY_FILE),

@@ -10,34 +10,36 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use engine::io::LinkId;
+use native::clock::wall;
 use native::data_dir::{give_to_owner_of, write_durably};
 use native::driver::DriverHandle;
 use protocol::messages::membership::InvitationSecret;
 use tokio::sync::mpsc;
 
+use crate::secrets::{hash, random};
+
 /// Time within which an invitation has to be used.
 pub const VALID_FOR: Duration = Duration::from_hours(24);
 /// Invitations that are open at a time. Policy when full: no more are issued until one is used or expires.
 const OPEN_MAX: usize = 256;
-/// Secrets that may wait to be looked up. Policy when full: further ones are answered as unknown.
+/// Secrets that may wait to be looked up. Policy when full: further ones stay undecided, and the relays that showed them
+/// show them again.
 pub(crate) const WAITING_MAX: usize = 16;
 
 const FOLDER: &str = "invitations";
-/// Keeps the hashes apart from those of other secrets (BLAKE3, section 2.3).
+/// The use of the secrets' hashes.
 const CONTEXT: &str = "starling relay 2026 invitation";
 
 /// Seconds since 1970.
 fn now() -> u64 {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH);
-    wall.unwrap_or_default().as_secs()
+    wall().0 / 1_000
 }
 
 fn file_name(secret: &InvitationSecret) -> String {
-    let hash = blake3::Hash::from_bytes(blake3::derive_key(CONTEXT, secret));
-    hash.to_hex().to_string()
+    hash(CONTEXT, secret).to_hex().to_string()
 }
 
 /// Makes an invitation that expires after [`VALID_FOR`].
@@ -58,8 +60,7 @@ pub fn issue(data_dir: &Path) -> io::Result<InvitationSecret> {
         let text = format!("{OPEN_MAX} invitations are open; wait until one is used or expires");
         return Err(io::Error::other(text));
     }
-    let mut secret = InvitationSecret::default();
-    getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
+    let secret: InvitationSecret = random()?;
     let until = now().saturating_add(VALID_FOR.as_secs());
     write_durably(&folder, &file_name(&secret), &until.to_string())?;
     Ok(secret)

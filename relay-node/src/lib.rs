@@ -1,7 +1,8 @@
 //! The native Starling peer, as a library for its own binary and tests.
 //!
 //! ```text
-//! relay ── starts and stops all of it, by commands and config; its key is in identity
+//! commands ── what an operator calls: to run the relay, and to ask and change a running one
+//! relay ── starts and stops all of the following, by config; its key is in identity
 //!   │
 //!   ├─ `native` (a crate): the engine's thread, the store, links, dialling other relays
 //!   ├─ websocket, webrtc: where peers open links to this relay
@@ -13,10 +14,13 @@
 
 pub mod commands;
 pub mod config;
+mod drain;
 pub mod identity;
 pub mod invitations;
 pub mod names;
 pub mod relay;
+mod secrets;
+mod text;
 pub mod web;
 pub mod webrtc;
 pub mod websocket;

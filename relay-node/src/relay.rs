@@ -17,11 +17,11 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::commands::LISTEN_FILE;
-use crate::config::{RegistryPlace, RelayRole, Settings};
+use crate::config::{RegistryBackend, RelayRole, Settings};
 use crate::identity::{self, IdentityError};
 use crate::invitations;
-use crate::names::{self, Credentials, Embedded, Etcd, TxnError, TxnStore};
+use crate::names::{self, Embedded, Etcd, TxnError, TxnStore};
+use crate::secrets::random;
 use crate::web::admin::{self, Admin, Setup};
 use crate::web::site::{App, EmbeddedFiles};
 use crate::web::{self, About, Control, Web};
@@ -33,6 +33,10 @@ use native::driver::{self, DriverHandle, DriverThread, RegistryQueue};
 use native::network::{self, AddressBook, RelayUrl};
 use native::store::{Store, StoreError};
 use native::websocket::dial::Connector;
+
+/// The file in the data folder with the address at which the running relay listens for HTTP, for programs on its
+/// machine.
+pub(crate) const LISTEN_FILE: &str = "listen";
 
 /// Time that other relays have at a stop to fetch what only this relay holds.
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(15);
@@ -76,7 +80,7 @@ pub enum StartError {
     Control(#[source] io::Error),
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
-    Random(getrandom::Error),
+    Random(io::Error),
     /// The system gives no thread.
     #[error("the engine's thread could not be started")]
     Thread(#[source] io::Error),
@@ -209,7 +213,7 @@ impl Relay {
         let inviting = tokio::spawn(invitations::serve(driver.clone(), folder, to_redeem));
         let dialling = tokio::spawn(network::run(driver.clone(), book, dials, connector));
         let naming = txn_store.map(|txn_store| {
-            let pace = names::Pace {
+            let periods = names::LeaderPeriods {
                 ttl: settings.registry_lead(),
                 sweep_every: Duration::from_secs(settings.registry_sweep_s),
             };
@@ -219,7 +223,9 @@ impl Relay {
                 slugs_max: settings.slugs_per_account,
             };
             let (driver, me) = (driver.clone(), peer.to_string());
-            tokio::spawn(names::serve(driver, txn_store, names, pace, fresh, me, questions))
+            tokio::spawn(names::serve(
+                driver, txn_store, names, periods, fresh, me, questions,
+            ))
         });
 
         let signaling = SignalingServer::new(Limits::default(), seed()?);
@@ -463,11 +469,10 @@ fn describe(settings: &Settings, peer: PeerId, http: SocketAddr) -> Description 
 
 fn open_txn_store(settings: &Settings, folder: &Path) -> Result<TxnStore, TxnError> {
     match &settings.registry {
-        RegistryPlace::Embedded => Embedded::open(folder).map(TxnStore::Embedded),
-        RegistryPlace::Etcd(address) => Ok(TxnStore::Etcd(Etcd::new(
-            address.clone(),
-            Credentials::of(settings),
-        ))),
+        RegistryBackend::Embedded => Embedded::open(folder).map(TxnStore::Embedded),
+        RegistryBackend::Etcd(address) => {
+            Ok(TxnStore::Etcd(Etcd::new(address.clone(), settings.credentials())))
+        }
     }
 }
 
@@ -480,7 +485,5 @@ async fn open_store(
 }
 
 fn seed() -> Result<[u8; 32], StartError> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(StartError::Random)?;
-    Ok(seed)
+    random().map_err(StartError::Random)
 }

@@ -15,6 +15,23 @@ BINARYEN_VERSION=132.0.0
 AXE_VERSION=4.14.1
 NOSTR_RELAY_VERSION=0.8.12
 
+# download_step NAME SECONDS: says what is downloaded and installed next, and about how long that takes; it depends on the
+# network.
+download_step() { say "$1 ($(about "$2"))"; }
+
+# package_seconds PACKAGE...: about how long installing them takes, with what they need.
+package_seconds() {
+  local package seconds=10
+  for package in "$@"; do
+    case "$package" in
+      build-essential | chromium | npm) seconds=$((seconds + 50)) ;;
+      rustup | etcd-server | chromium-driver | libprotobuf-dev) seconds=$((seconds + 10)) ;;
+      *) seconds=$((seconds + 2)) ;;
+    esac
+  done
+  printf '%d' "$seconds"
+}
+
 # install_packages PACKAGE...
 install_packages() {
   local apt=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL="${RUNLEVEL:-}")
@@ -29,7 +46,7 @@ ensure_packages() {
   shift
   have "$command" && return
   have apt-get || die "\`$command\` is missing and this system has no apt: install what provides it, then run this again."
-  say "Installing $* (for \`$command\`)"
+  download_step "Installing $* for \`$command\`" "$(package_seconds "$@")"
   install_packages "$@"
   hash -r
   have "$command" || die "Installing $* did not bring \`$command\`."
@@ -53,7 +70,7 @@ install_rustup() {
   triple="$(uname -m)-unknown-linux-gnu"
   from="https://static.rust-lang.org/rustup/dist/$triple/rustup-init"
   folder="$(mktemp -d)"
-  say "Installing rustup into ${CARGO_HOME:-$HOME/.cargo}"
+  download_step "Installing rustup into ${CARGO_HOME:-$HOME/.cargo}" 10
   fetch "$from" "$folder/rustup-init" && fetch "$from.sha256" "$folder/sum" \
     && echo "$(cut -d' ' -f1 "$folder/sum")  $folder/rustup-init" | sha256sum --check --status \
     && chmod +x "$folder/rustup-init" \
@@ -70,7 +87,10 @@ ensure_protoc() {
   ensure_packages protoc protobuf-compiler libprotobuf-dev
   local include
   include="$(dirname "$(dirname "$(command -v protoc)")")/include/google/protobuf/descriptor.proto"
-  [ -f "$include" ] || [ -f /usr/include/google/protobuf/descriptor.proto ] || install_packages libprotobuf-dev
+  [ -f "$include" ] || [ -f /usr/include/google/protobuf/descriptor.proto ] || {
+    download_step "Installing libprotobuf-dev" "$(package_seconds libprotobuf-dev)"
+    install_packages libprotobuf-dev
+  }
 }
 
 # For tests and benchmarks of the registry: a real one. Its package must not start a service of its own.
@@ -90,7 +110,8 @@ ensure_rust() {
   ensure_packages cc build-essential
   ensure_protoc
   if ! have cargo && ! have rustup; then
-    # Some Debian releases have rustup as a package, older ones do not.
+    download_step "Installing rustup" 20
+    # Some Debian releases have it as a package, older ones do not.
     (ensure_packages rustup rustup 2>/dev/null) || install_rustup \
       || die "Rust is missing and could not be installed: install rustup as https://rustup.rs describes, then run this again."
     hash -r
@@ -103,7 +124,7 @@ ensure_rust() {
     return
   fi
   if ! rustup run "$pinned" rustc --version >/dev/null 2>&1; then
-    say "Installing Rust $pinned"
+    download_step "Installing Rust $pinned" 60
     if ! rustup toolchain install "$pinned" --profile minimal --component clippy,rustfmt >&2; then
       # The same compiler may be here under another name, such as "stable".
       local name found=''
@@ -117,10 +138,12 @@ ensure_rust() {
   fi
   local component
   for component in clippy rustfmt; do
-    rustup component list --installed | grep -q "^$component" || rustup component add "$component" >&2
+    rustup component list --installed | grep -q "^$component" && continue
+    download_step "Installing Rust's $component" 10
+    rustup component add "$component" >&2
   done
   if ! rustup target list --installed | grep -qx wasm32-unknown-unknown; then
-    say "Installing the wasm target"
+    download_step "Installing Rust for wasm" 20
     rustup target add wasm32-unknown-unknown >&2
   fi
 }
@@ -144,7 +167,7 @@ ensure_crate() {
 # where such programs are and checks them; fails where there is none.
 fetch_crate() {
   have cargo-binstall || return 1
-  say "Looking for a built $1 $2"
+  download_step "Looking for a built $1 $2" 20
   cargo binstall --no-confirm --disable-telemetry --strategies crate-meta-data,quick-install --root "$TOOLS" "$1@$2" >&2
 }
 
@@ -195,7 +218,7 @@ ensure_npm_package() {
   local at="$TOOLS/node_modules/$1/package.json"
   if [ -f "$at" ] && grep -qF "\"version\": \"$2\"" "$at"; then return; fi
   have npm || return 1
-  say "Fetching $1 $2 from npm"
+  download_step "Fetching $1 $2 from npm" 20
   mkdir -p "$TOOLS"
   [ -f "$TOOLS/package.json" ] || printf '{ "private": true }\n' >"$TOOLS/package.json"
   npm install --prefix "$TOOLS" --save-exact --no-audit --no-fund --loglevel=error "$1@$2" </dev/null >&2

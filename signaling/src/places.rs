@@ -1,8 +1,8 @@
 //! Places for connections, counted per client address.
 //!
-//! A connection whose peer has not proven anything yet is a *guest*. When the places of an address are full, its oldest
-//! guest gives way to the newcomer, so sockets that are only held open keep nobody out. A *settled* connection keeps its
-//! place until it ends.
+//! A connection is *unproven* until its peer has proven its key. When the places of an address are full, its oldest
+//! unproven connection gives way to the newcomer, so sockets that are only held open keep nobody out. A *settled*
+//! connection keeps its place until it ends.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -25,14 +25,14 @@ pub struct Places {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    /// All guests by the order in which they came or were used last.
-    guests: BTreeMap<u64, (Network, Arc<Notify>)>,
+    /// All unproven connections by the order in which they came or were used last.
+    unproven: BTreeMap<u64, (Network, Arc<Notify>)>,
     networks: HashMap<Network, Taken>,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
-    guests: BTreeSet<u64>,
+    unproven: BTreeSet<u64>,
     settled: usize,
 }
 
@@ -44,12 +44,12 @@ pub struct Place {
     number: AtomicU64,
     evicted: Arc<Notify>,
     state: Arc<Mutex<State>>,
-    standing: Mutex<Standing>,
+    stage: Mutex<Stage>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Guest,
+enum Stage {
+    Unproven,
     Settled,
 }
 
@@ -63,33 +63,33 @@ impl Places {
         }
     }
 
-    /// A place for a connection from this address (`None`: this machine). If all are taken, the address's oldest guest
+    /// A place for a connection from this address (`None`: this machine). If all are taken, the address's oldest unproven connection
     /// gives way; `None` if all are settled.
     #[must_use]
     pub fn acquire(&self, address: Option<IpAddr>) -> Option<Place> {
         let network = address.map(network);
         let mut state = lock(&self.state);
         let taken = state.networks.entry(network).or_default();
-        if network.is_some() && taken.guests.len() + taken.settled >= self.max {
-            let oldest = taken.guests.first().copied()?;
+        if network.is_some() && taken.unproven.len() + taken.settled >= self.max {
+            let oldest = taken.unproven.first().copied()?;
             state.evict(oldest);
         }
         let evicted = Arc::new(Notify::new());
-        let number = state.add_guest(network, Arc::clone(&evicted));
+        let number = state.add_unproven(network, Arc::clone(&evicted));
         Some(Place {
             network,
             number: AtomicU64::new(number),
             evicted,
             state: Arc::clone(&self.state),
-            standing: Mutex::new(Standing::Guest),
+            stage: Mutex::new(Stage::Unproven),
         })
     }
 
-    /// Has the oldest guest of all give way. `false`: there is no guest.
+    /// Has the oldest unproven connection of all give way. `false`: there is none.
     #[must_use]
     pub fn evict_oldest(&self) -> bool {
         let mut state = lock(&self.state);
-        let oldest = state.guests.keys().next().copied();
+        let oldest = state.unproven.keys().next().copied();
         oldest.is_some_and(|oldest| {
             state.evict(oldest);
             true
@@ -101,26 +101,26 @@ impl Places {
     pub(crate) fn taken(&self, address: IpAddr) -> usize {
         let state = lock(&self.state);
         let taken = state.networks.get(&Some(network(address)));
-        taken.map_or(0, |taken| taken.guests.len() + taken.settled)
+        taken.map_or(0, |taken| taken.unproven.len() + taken.settled)
     }
 }
 
 impl Place {
     /// The connection keeps its place from now on, unless it has lost it already.
     pub fn settle(&self) {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = lock(&self.state);
-        if *standing == Standing::Guest && state.remove_guest(self.number.load(Ordering::Relaxed)) {
+        if *stage == Stage::Unproven && state.remove_unproven(self.number.load(Ordering::Relaxed)) {
             state.networks.entry(self.network).or_default().settled += 1;
-            *standing = Standing::Settled;
+            *stage = Stage::Settled;
         }
     }
 
-    /// The connection was used: of the guests it is now the last to give way.
+    /// The connection was used: of the unproven ones it is now the last to give way.
     pub fn refresh(&self) {
         let mut state = lock(&self.state);
-        if state.remove_guest(self.number.load(Ordering::Relaxed)) {
-            let number = state.add_guest(self.network, Arc::clone(&self.evicted));
+        if state.remove_unproven(self.number.load(Ordering::Relaxed)) {
+            let number = state.add_unproven(self.network, Arc::clone(&self.evicted));
             self.number.store(number, Ordering::Relaxed);
         }
     }
@@ -134,12 +134,12 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let standing = *self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let stage = *self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = lock(&self.state);
-        match standing {
+        match stage {
             // One that was evicted is in no table any more.
-            Standing::Guest => drop(state.remove_guest(self.number.load(Ordering::Relaxed))),
-            Standing::Settled => {
+            Stage::Unproven => drop(state.remove_unproven(self.number.load(Ordering::Relaxed))),
+            Stage::Settled => {
                 if let Some(taken) = state.networks.get_mut(&self.network) {
                     taken.settled -= 1;
                 }
@@ -150,34 +150,34 @@ impl Drop for Place {
 }
 
 impl State {
-    fn add_guest(&mut self, network: Network, evicted: Arc<Notify>) -> u64 {
+    fn add_unproven(&mut self, network: Network, evicted: Arc<Notify>) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.guests.insert(number, (network, evicted));
-        self.networks.entry(network).or_default().guests.insert(number);
+        self.unproven.insert(number, (network, evicted));
+        self.networks.entry(network).or_default().unproven.insert(number);
         number
     }
 
-    fn remove_guest(&mut self, number: u64) -> bool {
-        let Some((network, _)) = self.guests.remove(&number) else {
+    fn remove_unproven(&mut self, number: u64) -> bool {
+        let Some((network, _)) = self.unproven.remove(&number) else {
             return false;
         };
         if let Some(taken) = self.networks.get_mut(&network) {
-            taken.guests.remove(&number);
+            taken.unproven.remove(&number);
         }
         true
     }
 
     fn evict(&mut self, number: u64) {
-        if let Some((network, evicted)) = self.guests.get(&number).cloned() {
-            self.remove_guest(number);
+        if let Some((network, evicted)) = self.unproven.get(&number).cloned() {
+            self.remove_unproven(number);
             self.forget_if_empty(network);
             evicted.notify_one();
         }
     }
 
     fn forget_if_empty(&mut self, network: Network) {
-        let empty = |taken: &Taken| taken.guests.is_empty() && taken.settled == 0;
+        let empty = |taken: &Taken| taken.unproven.is_empty() && taken.settled == 0;
         if self.networks.get(&network).is_some_and(empty) {
             self.networks.remove(&network);
         }
@@ -232,7 +232,7 @@ mod tests {
                 newcomer
             })
             .collect();
-        assert!(silent.iter().all(is_evicted), "the oldest guests gave way");
+        assert!(silent.iter().all(is_evicted), "the oldest unproven ones gave way");
         assert!(!is_evicted(&other) && !newcomers.iter().any(is_evicted) && !is_evicted(&settled));
         assert!(places.acquire(Some(address())).is_none(), "all are settled");
         silent[0].settle();

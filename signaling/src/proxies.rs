@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
+use protocol::reach::{Reach, reach};
 use serde::{Deserialize, Serialize};
 
 /// Different hints that are logged: strangers can cause as many as they like.
@@ -126,16 +127,7 @@ impl ProxyHints {
 
 /// Whether an address is one that proxies of the same operator have: not of the public internet.
 pub(crate) fn is_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            // 100.64.0.0/10 is shared by a provider's or an overlay network's machines (RFC 6598).
-            let shared = address.octets()[0] == 100 && address.octets()[1] & 0b1100_0000 == 64;
-            address.is_private() || address.is_loopback() || address.is_link_local() || shared
-        }
-        IpAddr::V6(address) => {
-            address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local()
-        }
-    }
+    reach(address) != Reach::Internet
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use protocol::signal::{self, CloseReason, Member, RoomId, SIGNAL_VERSION, ToPeer, ToServer};
+use protocol::signal::{self, CloseReason, RoomId, RoomMember, SIGNAL_VERSION, ToPeer, ToServer};
 use protocol::{Instant, PeerId, limits};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
@@ -452,7 +452,7 @@ impl Rooms {
     }
 
     /// Other members of the room: local ones first, then a random sample.
-    fn sample(&mut self, peer: PeerId, room: RoomId) -> Vec<Member> {
+    fn sample(&mut self, peer: PeerId, room: RoomId) -> Vec<RoomMember> {
         let Some(members) = self.rooms.get(&room) else {
             return Vec::new();
         };
@@ -461,7 +461,7 @@ impl Rooms {
             if other != peer {
                 let relay = self.is_local(socket);
                 let list = if relay { &mut chosen } else { &mut others };
-                list.push(Member { peer: other, relay });
+                list.push(RoomMember { peer: other, relay });
             }
         }
         chosen.truncate(limits::SIGNAL_MEMBERS_MAX);

@@ -104,7 +104,7 @@ pub async fn serve(
             () = &mut stop => break,
             accepted = accepted => match accepted {
                 Ok((stream, remote, socket, Some(place), Ok(turn))) => (stream, remote, socket, place, turn),
-                // Every connection is a guest, so there is a place unless the limit is 0.
+                // Every connection is unproven, so there is a place unless the limit is 0.
                 Ok(_) => continue,
                 // A connection that was reset before it was accepted, or no file descriptors left: the listener goes on.
                 Err(error) => {

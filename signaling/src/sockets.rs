@@ -21,7 +21,7 @@ use crate::places::Places;
 pub struct SocketBudget {
     free: Arc<Semaphore>,
     max: usize,
-    /// Whose oldest guest is closed when a socket is needed, in this order.
+    /// Whose oldest unproven connection is closed when a socket is needed, in this order.
     give_way: Arc<Mutex<Vec<Places>>>,
 }
 
@@ -42,7 +42,7 @@ impl SocketBudget {
         }
     }
 
-    /// The oldest guest of these places is closed when a socket is needed and those registered later have none.
+    /// The oldest unproven connection of these places is closed when a socket is needed and those registered later have none.
     pub fn register(&self, places: Places) {
         let mut give_way = self.give_way.lock().unwrap_or_else(PoisonError::into_inner);
         give_way.insert(0, places);
@@ -65,7 +65,7 @@ impl SocketBudget {
         Arc::clone(&self.free).try_acquire_owned().ok()
     }
 
-    /// Closes the oldest guest, so that there is room soon. `false`: there is no guest.
+    /// Closes the oldest unproven connection, so that there is room soon. `false`: there is none.
     pub(crate) fn make_room(&self) -> bool {
         let give_way = self.give_way.lock().unwrap_or_else(PoisonError::into_inner);
         give_way.iter().any(Places::evict_oldest)

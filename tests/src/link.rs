@@ -109,7 +109,7 @@ impl Link {
         Ok(link)
     }
 
-    /// The same up to the end of the handshake: a guest that asks for nothing.
+    /// The same up to the end of the handshake: a peer that asks for nothing.
     ///
     /// # Errors
     /// As [`Self::open`].

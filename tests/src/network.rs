@@ -35,7 +35,7 @@ impl Clock {
 pub async fn replicas(relay: &Relay, account: AccountId) -> Result<BTreeSet<String>> {
     let answer = loop {
         let answer = http::get(relay.at(), &format!("/api/replicas/{account}")).await?;
-        // A relay answers only so many requests of an address a minute, and says when to come again.
+        // A relay limits the requests of an address per minute, and says when the next one is answered.
         let Some(wait) = answer.header("retry-after") else {
             break answer;
         };

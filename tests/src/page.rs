@@ -247,6 +247,19 @@ impl Page {
         self.mouse("mouseReleased", &at, 1).await
     }
 
+    /// Touches the middle of an element with one finger, and lifts it.
+    pub async fn tap(&self, selector: &str) -> Result<()> {
+        let at = self.wait_for(&reachable(selector)).await?;
+        let finger = json!([{ "x": at["x"], "y": at["y"] }]);
+        self.touch("touchStart", finger).await?;
+        self.touch("touchEnd", json!([])).await
+    }
+
+    async fn touch(&self, kind: &str, fingers: Value) -> Result<()> {
+        let params = json!({ "type": kind, "touchPoints": fingers });
+        self.call("Input.dispatchTouchEvent", params).await.map(|_| ())
+    }
+
     async fn mouse(&self, kind: &str, at: &Value, clicks: u8) -> Result<()> {
         let button = if clicks > 0 { "left" } else { "none" };
         let params =
@@ -306,6 +319,14 @@ impl Page {
              .then(() => outerWidth === {width} || innerWidth === {width})"
         );
         self.wait_for(&taken).await.map(|_| ())
+    }
+
+    /// From now on the page is operated with a finger: it has a touch screen and no pointer that hovers.
+    pub async fn set_touch(&self) -> Result<()> {
+        let params = json!({ "enabled": true, "maxTouchPoints": 1 });
+        self.call("Emulation.setTouchEmulationEnabled", params)
+            .await
+            .map(|_| ())
     }
 
     /// Sets the preferred colours and whether motion is to be reduced.

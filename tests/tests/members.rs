@@ -131,7 +131,7 @@ async fn an_expelled_relay_is_a_guest_whose_receipts_do_not_count() -> Result<()
     };
     eventually("the expelled one to know", WITHIN, knows).await?;
 
-    // It stays a guest after a restart of the one that expelled it.
+    // It stays without membership after a restart of the one that expelled it.
     let ada = NativePeer::person("Ada").await?;
     ada.link_with(&first).await?;
     ada.post("kept by whom?").await?;

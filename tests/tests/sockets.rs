@@ -49,10 +49,10 @@ async fn silent_sockets_keep_no_newcomer_of_their_address_out() -> Result<()> {
         for _ in 0..SILENT / 2 {
             silent.push(connect(relay.at(), Some(client)).await?);
         }
-        let mut guests = Vec::new();
+        let mut silent = Vec::new();
         for n in 0..SILENT / 2 {
             let stranger = Person::new(1_000 * (1 + u32::try_from(round)?) + u32::try_from(n)?);
-            guests.push(Link::prove(relay.at(), &stranger, Some(client)).await?);
+            silent.push(Link::prove(relay.at(), &stranger, Some(client)).await?);
         }
         let began = Instant::now();
         newcomers_are_served(&relay, 10_000 * (1 + u32::try_from(round)?), client).await?;

@@ -20,7 +20,7 @@ pub(super) fn feeds(index: usize, now_ms: u64) -> Vec<FeedView> {
             posts: 30 + seed % 7,
             head: EntryId(bytes(seed + 1_000)),
             signed_at: Timestamp(now_ms - (seed - 199) * 90 * MINUTE_MS),
-            ahead: if index == 3 { 12 } else { 0 },
+            missing: if index == 3 { 12 } else { 0 },
         })
         .collect()
 }

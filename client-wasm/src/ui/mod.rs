@@ -38,6 +38,27 @@ mod tests {
         }
     }
 
+    /// Features that put others together and decide nothing: they are tested in a browser alone.
+    const WITHOUT_DECISIONS: [&str; 2] = ["explore", "home"];
+
+    #[test]
+    fn every_feature_that_decides_something_has_tests_of_its_own() {
+        let features = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui/features");
+        let mut untested = Vec::new();
+        for entry in std::fs::read_dir(features).unwrap() {
+            let folder = entry.unwrap();
+            let mut found = Vec::new();
+            if folder.path().is_dir() {
+                containing(&folder.path(), &["#[test]"], &mut found);
+                if found.is_empty() {
+                    untested.push(folder.file_name().into_string().unwrap());
+                }
+            }
+        }
+        untested.sort();
+        assert_eq!(untested, WITHOUT_DECISIONS);
+    }
+
     #[test]
     fn the_kit_knows_neither_features_nor_the_shell() {
         let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui");

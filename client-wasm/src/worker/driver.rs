@@ -12,7 +12,7 @@ use std::rc::{Rc, Weak};
 use engine::api::{Event, Response};
 use engine::{Candidate, Config, Engine, Input, LinkId, Log, Output, RequestId};
 use protocol::link::handshake::Binding;
-use protocol::signal::{self, Member, Payload};
+use protocol::signal::{self, Payload, RoomMember};
 use protocol::{PeerId, Timestamp, codec};
 use wasm_bindgen_futures::spawn_local;
 
@@ -517,7 +517,7 @@ impl Driver {
         }
     }
 
-    fn on_members(&self, members: &[Member]) {
+    fn on_members(&self, members: &[RoomMember]) {
         let relays: Vec<PeerId> = members
             .iter()
             .filter(|member| member.relay)

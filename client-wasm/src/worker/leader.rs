@@ -35,7 +35,7 @@ pub type TabId = u64;
 /// What the tabs of one browser send to each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TabMessage {
-    /// Who leads?
+    /// Asks which tab leads.
     Hello {
         /// The tab that asks.
         tab: TabId,

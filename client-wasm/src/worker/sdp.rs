@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use protocol::reach::{Reach, reach};
+
 /// A candidate line longer than this is dropped.
 const CANDIDATE_LEN_MAX: usize = 512;
 
@@ -67,32 +69,8 @@ pub fn strangers_candidate_allowed(candidate: &str) -> bool {
         return false;
     }
     match address.parse::<IpAddr>() {
-        Ok(ip) => is_public(ip),
+        Ok(ip) => reach(ip) == Reach::Internet,
         Err(_) => address.to_ascii_lowercase().ends_with(".local"),
-    }
-}
-
-fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            !(ip.is_private()
-                || ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_multicast()
-                || ip.is_broadcast()
-                || ip.is_unspecified()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b)))
-        }
-        IpAddr::V6(ip) => match ip.to_ipv4() {
-            Some(ip) => is_public(IpAddr::V4(ip)),
-            None => {
-                // Global unicast only (RFC 4291 section 2.4), without documentation addresses.
-                ip.segments()[0] & 0xe000 == 0x2000
-            }
-        },
     }
 }
 

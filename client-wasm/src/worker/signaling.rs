@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use protocol::signal::{self, CloseReason, Member, Payload, RoomId, SIGNAL_VERSION, ToPeer, ToServer};
+use protocol::signal::{self, CloseReason, Payload, RoomId, RoomMember, SIGNAL_VERSION, ToPeer, ToServer};
 use protocol::{KeyPair, PeerId, codec};
 
 use super::backoff::Backoff;
@@ -29,9 +29,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub enum SignalingEvent {
     /// This peer is in the room, with these.
-    Joined(Vec<Member>),
+    Joined(Vec<RoomMember>),
     /// Some members, asked for again.
-    Members(Vec<Member>),
+    Members(Vec<RoomMember>),
     /// A peer said something.
     Signal { from: PeerId, payload: Payload },
     /// A peer that was signalled to is not there.

@@ -39,10 +39,10 @@ impl ProfileView {
 
     /// Entries that linked peers say they have and this one has not.
     #[must_use]
-    pub fn ahead(&self) -> u64 {
+    pub fn missing(&self) -> u64 {
         self.feeds
             .iter()
-            .fold(0, |sum, feed| feed.ahead.saturating_add(sum))
+            .fold(0, |sum, feed| feed.missing.saturating_add(sum))
     }
 
     /// When the newest entry stored here was signed, by its author's clock.
@@ -59,7 +59,7 @@ impl ProfileView {
     /// more. Never so for a feed that contradicts itself, or as long as nobody was asked.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.compared.is_some() && !self.forked && self.signed_at().is_some() && self.ahead() == 0
+        self.compared.is_some() && !self.forked && self.signed_at().is_some() && self.missing() == 0
     }
 }
 
@@ -78,7 +78,7 @@ pub struct FeedView {
     /// The time of signing, by the author's clock.
     pub signed_at: Timestamp,
     /// Entries beyond, which linked peers say they have.
-    pub ahead: u64,
+    pub missing: u64,
 }
 
 /// A peer that holds an own post.
@@ -95,7 +95,7 @@ pub struct HolderView {
 mod tests {
     use super::*;
 
-    fn feed(entries: u64, posts: u64, ahead: u64, signed_at: u64) -> FeedView {
+    fn feed(entries: u64, posts: u64, missing: u64, signed_at: u64) -> FeedView {
         FeedView {
             device: DeviceId::default(),
             name: String::new(),
@@ -103,7 +103,7 @@ mod tests {
             posts,
             head: EntryId::default(),
             signed_at: Timestamp(signed_at),
-            ahead,
+            missing,
         }
     }
 
@@ -119,7 +119,7 @@ mod tests {
     fn feeds_of_a_person_are_added_up() {
         let view = profile(vec![feed(3, 2, 1, 7), feed(4, 1, u64::MAX, 5), feed(0, 0, 0, 9)]);
         assert_eq!(view.posts(), 3);
-        assert_eq!(view.ahead(), u64::MAX, "a neighbour may say any number");
+        assert_eq!(view.missing(), u64::MAX, "a neighbour may say any number");
         assert_eq!(view.signed_at(), Some(Timestamp(7)), "of entries that are here");
         assert_eq!(profile(vec![feed(0, 0, 0, 9)]).signed_at(), None);
     }

@@ -103,7 +103,7 @@ pub struct MembersView {
     pub members: Vec<MemberView>,
     /// Linked relays that are no members and wait for an invitation by this one.
     pub asking: Vec<PeerId>,
-    /// `false`: this relay joined a network, and no member of it invites this relay, which the others treat as a guest.
+    /// `false`: this relay joined a network, and no member of it invites this relay, which the others do not treat as a member.
     pub invited: bool,
     /// The relay that expelled this one.
     pub expelled_by: Option<PeerId>,

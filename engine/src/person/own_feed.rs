@@ -1,9 +1,9 @@
-//! Is the own feed here the one this device wrote last? A copied browser profile, or a machine that was set back,
-//! starts with an older state of it. Whatever is signed then contradicts what was signed before: the feed would be
-//! forked for good.
+//! The check whether the own feed here is the one this device wrote last. A copied browser profile, or a machine that
+//! was set back, starts with an older state of it. Whatever is signed then contradicts what was signed before: the feed
+//! would be forked for good.
 //!
 //! After a start the device therefore asks its neighbours how far they hold its feed before it signs anything, and
-//! tells them of nothing that no other peer has confirmed. Each neighbour has to answer, and as many of the relays
+//! advertises nothing that no other peer has confirmed. Each neighbour has to answer, and as many of the relays
 //! that the device knows as it wants to be linked with: a neighbour that never had the feed answers first and proves
 //! nothing, and a relay may itself have been set back. If they hold more, it is fetched and writing goes on after it.
 //! If they hold something else, which an entry signed by this device proves, the entries here that no other peer

@@ -338,7 +338,7 @@ impl World {
         self.sync
             .on_interests(ctx, net, log, wanting, link, interests, remembered);
         for fact in self.facts() {
-            if let Fact::Named { link, accounts } = fact {
+            if let Fact::AccountsWanted { link, accounts } = fact {
                 self.relay
                     .on_named(&mut self.ctx, &self.net, &self.log, link, &accounts);
             }

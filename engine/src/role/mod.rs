@@ -1,5 +1,5 @@
-//! What a peer is: a person's device or a relay. What only one of them does is in its folder; here inputs and facts
-//! find their way to it.
+//! What a peer is: a person's device or a relay. What only one of them does is in its folder; here facts and
+//! inputs find their way to it, in [`messages`] the messages of neighbours, in [`requests`] those of interfaces.
 
 #![cfg_attr(
     not(feature = "relay"),
@@ -12,37 +12,30 @@
     )
 )]
 
-mod members;
-mod standing;
+pub(crate) mod messages;
+pub(crate) mod requests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(all(test, feature = "relay"))]
 mod tests;
+pub(crate) mod view_context;
 
-#[cfg(feature = "relay")]
-use protocol::messages::membership::Stance;
-use protocol::messages::{FeedHead, Interests, Message, NameAnswered};
+use protocol::messages::FeedHead;
 use protocol::names::NameAnswer;
-use protocol::{AccountId, DeviceId, Entry, VerifiedEntry};
+use protocol::{AccountId, DeviceId, Entry, PeerId, VerifiedEntry};
 
-use crate::api::{Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response};
 #[cfg(feature = "relay")]
 use crate::ctx::Local;
-use crate::ctx::{Commit, Ctx, DirectoryMode, LoadOwner, Setup};
+use crate::ctx::{Ctx, DirectoryMode, LoadOwner, Setup};
 use crate::facts::{Ended, Source};
-use crate::io::{Config, LinkId, NameTicket, Now, PeerKind, RequestId};
-use crate::kinds::{Kinds, Viewer};
-use crate::lookups;
+use crate::io::{Config, LinkId, MembershipInput, NameTicket, Now, PeerKind};
+use crate::kinds::Kinds;
 use crate::parts::Parts;
 use crate::person::Person;
-use crate::person::commands::Done;
 #[cfg(feature = "relay")]
 use crate::relay::Relay;
 use crate::store::{BatchId, LoadId, Rows, Table};
-use crate::sync::{FollowList, Interest, PeerInterest, Remembered, Wanting};
-use crate::views::{self, Sources};
-
-use standing::RoleStanding;
+use crate::sync::{FollowList, Interest, PeerInterest, Wanting};
 
 /// See the module.
 #[derive(Debug)]
@@ -173,7 +166,7 @@ impl Role {
             (LoadOwner::Drop, rows) => {
                 let Self::Relay(relay) = self else { return };
                 match rows {
-                    Some(rows) => relay.on_drop_rows(ctx, &mut parts.of_relay(), rows),
+                    Some(rows) => relay.on_drop_rows(ctx, &mut of_relay(parts), rows),
                     None => relay.on_drop_failed(),
                 }
             }
@@ -192,105 +185,18 @@ impl Role {
         }
     }
 
-    /// Rows of a load of the views; `None`: it failed.
-    pub(crate) fn on_view_rows(
-        &mut self,
-        ctx: &mut Ctx,
-        parts: &mut Parts,
-        load: LoadId,
-        rows: Option<Rows>,
-    ) {
-        let unanswered = self.with_views(ctx, parts, |views, ctx, sources| {
-            views.on_rows(ctx, sources, load, rows)
-        });
-        if let Some(views::Unanswered { request, query }) = unanswered {
-            self.on_other_query(ctx, parts, request, query);
-        }
-    }
-
-    /// Lets the views read the other parts.
-    fn with_views<T>(
-        &self,
-        ctx: &mut Ctx,
-        parts: &mut Parts,
-        read: impl FnOnce(&mut views::Views, &mut Ctx, &Sources<'_>) -> T,
-    ) -> T {
-        let Parts {
-            log,
-            net,
-            sync,
-            kinds,
-            views,
-            directory,
-            ..
-        } = parts;
-        let standing = RoleStanding {
-            role: self,
-            kinds,
-            net,
-            directory,
-            replicas: ctx.config.replicas,
-        };
-        let sources = Sources {
-            viewer: Viewer::of(ctx),
-            log,
-            kinds,
-            net,
-            sync,
-            standing: &standing,
-        };
-        read(views, ctx, &sources)
-    }
-
-    pub(crate) fn flush_events(&self, ctx: &mut Ctx, parts: &mut Parts) {
-        self.with_views(ctx, parts, views::Views::flush_events);
-    }
-
-    pub(crate) fn on_persisted(&mut self, ctx: &mut Ctx, before: BatchId) {
-        match self {
-            Self::Person(person) => person.on_persisted(ctx, before),
-            #[cfg(feature = "relay")]
-            Self::Relay(_) => {}
-        }
-    }
-
-    /// Batches are durable.
-    pub(crate) fn on_commit(&mut self, ctx: &mut Ctx, parts: &mut Parts, commit: &Commit) {
+    /// The batch and all before it are durable.
+    pub(crate) fn on_persisted(&mut self, ctx: &mut Ctx, parts: &mut Parts, id: BatchId) {
+        let before = ctx.persisted();
+        let commit = ctx.on_persisted(id);
         for advanced in parts.log.on_persisted(&commit.feeds) {
             self.on_durable(ctx, parts, advanced.device, advanced.before);
         }
         parts.sync.grant_consumed(ctx, &commit.consumed);
-    }
-
-    /// A message of a neighbour, to the part that it concerns.
-    pub(crate) fn on_received(
-        &mut self,
-        ctx: &mut Ctx,
-        parts: &mut Parts,
-        link: LinkId,
-        message: Message,
-        len: usize,
-    ) {
-        let Some(message) = self.on_message(ctx, parts, link, message, len) else {
-            return;
-        };
-        let remembered = match &message {
-            Message::Interests(interests) => self.on_interests(parts, link, interests),
-            _ => None,
-        };
-        let wanting = self.wanting(&parts.kinds);
-        let (net, log, sync) = (&mut parts.net, &mut parts.log, &mut parts.sync);
-        match message {
-            Message::Interests(interests) => {
-                sync.on_interests(ctx, net, log, wanting, link, interests, remembered);
-            }
-            Message::ResumeFailed(_) => sync.on_resume_failed(ctx, net, log, wanting, link),
-            Message::Relays(relays) => parts.on_relays(ctx, link, relays),
-            Message::NameAnswer(answered) => self.on_name_answer(ctx, parts, link, answered),
-            message => {
-                // What is left over is about membership: the overlay has taken it in.
-                let _ = sync.on_message(ctx, net, log, wanting, link, message, len);
-            }
+        match self {
+            Self::Person(person) => person.on_persisted(ctx, before),
+            #[cfg(feature = "relay")]
+            Self::Relay(_) => {}
         }
     }
 
@@ -305,10 +211,10 @@ impl Role {
                 if person.own_feed.on_timer(ctx, net, log) {
                     share_own_feed(ctx, parts);
                 }
-                self.run_waiting(ctx, parts);
+                requests::run_waiting(self, ctx, parts);
             }
             #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_timer(ctx, &mut parts.of_relay()),
+            Self::Relay(relay) => relay.on_timer(ctx, &mut of_relay(parts)),
         }
     }
 
@@ -343,21 +249,13 @@ impl Role {
         }
     }
 
-    /// What is remembered of a device that says that it wants the same as when it was linked last.
-    pub(crate) fn on_interests(
+    pub(crate) fn on_accounts_wanted(
         &mut self,
+        ctx: &mut Ctx,
         parts: &Parts,
         link: LinkId,
-        interests: &Interests,
-    ) -> Option<Remembered> {
-        match self {
-            Self::Person(_) => None,
-            #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_interests(&parts.net, link, interests),
-        }
-    }
-
-    pub(crate) fn on_named(&mut self, ctx: &mut Ctx, parts: &Parts, link: LinkId, accounts: Vec<AccountId>) {
+        accounts: Vec<AccountId>,
+    ) {
         match self {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
@@ -384,7 +282,7 @@ impl Role {
                 parts
                     .sync
                     .name_unknown(ctx, &parts.net, &parts.log, wanting, link);
-                self.run_waiting(ctx, parts);
+                requests::run_waiting(self, ctx, parts);
             }
             #[cfg(feature = "relay")]
             Self::Relay(relay) => relay.on_compared(ctx, &parts.net, &parts.directory, link),
@@ -396,70 +294,6 @@ impl Role {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
             Self::Relay(relay) => relay.on_helped(ctx, &parts.net, link, entries),
-        }
-    }
-
-    /// Takes a message that concerns this role alone, or before all others; another one is given back.
-    pub(crate) fn on_message(
-        &mut self,
-        ctx: &mut Ctx,
-        parts: &mut Parts,
-        link: LinkId,
-        message: Message,
-        len: usize,
-    ) -> Option<Message> {
-        match self {
-            Self::Person(person) => {
-                let Parts {
-                    net, log, directory, ..
-                } = parts;
-                let mentioned = match &message {
-                    Message::Have(heads) => person.on_have(ctx, net, log, directory, link, &heads.heads),
-                    Message::Receipt(receipt) => person.on_receipt(ctx, net, log, directory, link, receipt),
-                    Message::NameQuestion(asked) => {
-                        let answer = NameAnswer::Unavailable;
-                        let request = asked.request;
-                        ctx.send(link, &Message::NameAnswer(NameAnswered { request, answer }));
-                        return None;
-                    }
-                    Message::QuotaExceeded(exceeded) => {
-                        person.on_quota_exceeded(ctx, net, link, exceeded);
-                        return None;
-                    }
-                    _ => return Some(message),
-                };
-                if let Some(account) = mentioned {
-                    let wanting = self.wanting(&parts.kinds);
-                    parts.sync.record_mention(ctx, &parts.log, wanting, link, account);
-                }
-                None
-            }
-            #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_message(ctx, &mut parts.of_relay(), link, message, len),
-        }
-    }
-
-    /// The registry answered one of this peer's own questions.
-    pub(crate) fn on_name_answer(
-        &mut self,
-        ctx: &mut Ctx,
-        parts: &mut Parts,
-        link: LinkId,
-        answered: NameAnswered,
-    ) {
-        let NameAnswered { request, answer } = answered;
-        let Some(answer) = lookups::verified(ctx, &mut parts.kinds, link, answer) else {
-            return;
-        };
-        let answer = match self {
-            Self::Person(person) => {
-                person.on_name_answer(ctx, &parts.kinds, &mut parts.log, link, request, answer)
-            }
-            #[cfg(feature = "relay")]
-            Self::Relay(_) => Some(answer),
-        };
-        if let Some(answer) = answer {
-            parts.lookups.end(ctx, &parts.kinds, request, answer);
         }
     }
 
@@ -573,17 +407,31 @@ impl Role {
         }
     }
 
-    // Interfaces.
-
-    /// Commands that waited for the check of the own feed.
-    fn run_waiting(&mut self, ctx: &mut Ctx, parts: &mut Parts) {
-        let ready = match self {
-            Self::Person(person) => person.own_feed.take_ready(ctx, &parts.net),
+    /// Which relays are members changed; these are members no more.
+    pub(crate) fn on_members(&mut self, ctx: &mut Ctx, parts: &mut Parts, gone: &[PeerId]) {
+        match self {
+            Self::Person(_) => {}
             #[cfg(feature = "relay")]
-            Self::Relay(_) => return,
-        };
-        for (request, command) in ready {
-            self.on_command(ctx, parts, request, command);
+            Self::Relay(relay) => {
+                for peer in gone {
+                    parts.net.on_member_gone(ctx, peer);
+                }
+                parts.directory.set_members(ctx, relay.listed());
+            }
+        }
+    }
+
+    pub(crate) fn on_membership(&mut self, ctx: &mut Ctx, parts: &Parts, input: MembershipInput) {
+        match self {
+            Self::Person(_) => {}
+            #[cfg(feature = "relay")]
+            Self::Relay(relay) => match input {
+                MembershipInput::Configured { peer } => relay.on_named_to_join(ctx, &parts.net, peer),
+                MembershipInput::Join { peer, secret } => relay.join(ctx, &parts.net, peer, secret),
+                MembershipInput::Invitation { link, valid } => {
+                    relay.on_invitation(ctx, &parts.net, link, valid);
+                }
+            },
         }
     }
 
@@ -616,159 +464,6 @@ impl Role {
             person.on_own_branch(ctx, &mut parts.log);
         }
     }
-
-    pub(crate) fn on_command(
-        &mut self,
-        ctx: &mut Ctx,
-        parts: &mut Parts,
-        request: RequestId,
-        command: Command,
-    ) {
-        let done = match self {
-            Self::Person(person) => {
-                let Some(command) = person.hold_until_checked(ctx, &parts.net, request, command) else {
-                    return;
-                };
-                let mut of_person = crate::person::commands::CommandParts {
-                    net: &mut parts.net,
-                    log: &mut parts.log,
-                    kinds: &mut parts.kinds,
-                };
-                person.on_command(ctx, &mut of_person, request, command)
-            }
-            #[cfg(feature = "relay")]
-            Self::Relay(relay) => match command {
-                Command::CheckReplicas { account } => {
-                    relay.check_replicas(ctx, &mut parts.of_relay(), request, &account)
-                }
-                Command::InviteRelay { relay: peer } => {
-                    relay.state(ctx, &parts.net, peer, Stance::Invites);
-                    Some(CommandResult::Ok)
-                }
-                Command::ExpelRelay { relay: peer } => {
-                    relay.state(ctx, &parts.net, peer, Stance::Expels);
-                    Some(CommandResult::Ok)
-                }
-                Command::RebuildViews => {
-                    ctx.fact(crate::facts::Fact::RebuildViews);
-                    Some(CommandResult::Ok)
-                }
-                _ => return ctx.answer(request, Response::Error(Error::NoAccount)),
-            }
-            .map_or(Ok(Done::Later), |result| Ok(Done::CommandResult(result))),
-        };
-        let answer = match done {
-            Ok(Done::Later) => return,
-            Ok(Done::CommandResult(result)) => Response::Done(result),
-            Ok(Done::Published(post)) => {
-                let view = self.with_views(ctx, parts, |_, _, sources| views::post_view(sources, &post));
-                Response::Done(CommandResult::Published(Box::new(view)))
-            }
-            Err(error) => Response::Error(error),
-        };
-        ctx.answer(request, answer);
-    }
-
-    /// The account a query is about is wanted from now on, if this is a person's device.
-    pub(crate) fn visit(&mut self, ctx: &mut Ctx, parts: &mut Parts, account: AccountId) {
-        let Parts { net, sync, kinds, .. } = parts;
-        match self {
-            Self::Person(person) => {
-                for (account, on) in person.visit(ctx, account, |account| kinds.follows(account)) {
-                    sync.send_interest(ctx, net, account, on);
-                    if !on {
-                        sync.forget_compared(&account);
-                    }
-                }
-            }
-            #[cfg(feature = "relay")]
-            Self::Relay(_) => {}
-        }
-    }
-
-    pub(crate) fn on_query(&mut self, ctx: &mut Ctx, parts: &mut Parts, request: RequestId, query: Query) {
-        if let Some(account) = views::subject(&query) {
-            self.visit(ctx, parts, account);
-        }
-        let unanswered = self.with_views(ctx, parts, |views, ctx, sources| {
-            views.on_query(ctx, sources, request, query)
-        });
-        if let Some(views::Unanswered { request, query }) = unanswered {
-            self.on_other_query(ctx, parts, request, query);
-        }
-    }
-
-    /// Answers a query that is not about views.
-    fn on_other_query(&mut self, ctx: &mut Ctx, parts: &mut Parts, request: RequestId, query: Query) {
-        let reply = match query {
-            Query::Name { name } => return parts.lookups.begin(ctx, &parts.net, request, false, &name),
-            Query::Slug { slug } => return parts.lookups.begin(ctx, &parts.net, request, true, &slug),
-            Query::Phrase => QueryResult::Phrase(match self {
-                Self::Person(person) => person.phrase(),
-                #[cfg(feature = "relay")]
-                Self::Relay(_) => None,
-            }),
-            Query::Replicas { account } => QueryResult::Replicas(self.replicas(parts, &account)),
-            Query::Network => QueryResult::Network(self.network(ctx, parts)),
-            #[cfg(feature = "relay")]
-            Query::Members { about } if let Self::Relay(relay) = self => {
-                QueryResult::Members(relay.members_view(&parts.net, &parts.log, &parts.directory, about))
-            }
-            _ => return ctx.answer(request, Response::Error(Error::NotFound)),
-        };
-        ctx.answer(request, Response::Result(Box::new(reply)));
-    }
-
-    fn replicas(&self, parts: &Parts, account: &AccountId) -> ReplicasView {
-        match self {
-            Self::Person(_) => ReplicasView::default(),
-            #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.replicas_view(&parts.net, &parts.log, &parts.directory, account),
-        }
-    }
-
-    fn network(&self, ctx: &Ctx, parts: &Parts) -> NetworkView {
-        let Parts {
-            log,
-            net,
-            sync,
-            kinds,
-            directory,
-            ..
-        } = parts;
-        let wanting = self.wanting(kinds);
-        NetworkView {
-            links: net.views(ctx, |account| kinds.name_of(account).to_owned()),
-            feeds: log.feeds.len() as u64,
-            entries: log.feeds.entries(),
-            interests: wanting.wanted(log).len() as u64,
-            bytes_in: ctx.totals.bytes_in,
-            bytes_out: ctx.totals.bytes_out,
-            duplicates: ctx.totals.duplicates,
-            over_quota: parts.sync.over_quota(),
-            refused: ctx.totals.refused,
-            incompatible: ctx.incompatible,
-            audits: ctx.totals.audits,
-            audits_failed: ctx.totals.audits_failed,
-            relays: directory.views(),
-            delays: match self {
-                Self::Person(_) => Vec::new(),
-                #[cfg(feature = "relay")]
-                Self::Relay(relay) => relay.delays(),
-            },
-            scores: match self {
-                Self::Person(person) => person.choice.scores(ctx, net, directory),
-                #[cfg(feature = "relay")]
-                Self::Relay(_) => Vec::new(),
-            },
-            weights: ctx
-                .config
-                .routing
-                .weights()
-                .map(|weight| (weight * 1_000.0) as u32),
-            synced: sync.compared_of(|account| kinds.follows(account)),
-        }
-    }
 }
 
 impl FollowList for Kinds {
@@ -790,15 +485,14 @@ fn share_own_feed(ctx: &mut Ctx, parts: &mut Parts) {
     }
 }
 
-impl Parts {
-    #[cfg(feature = "relay")]
-    fn of_relay(&mut self) -> crate::relay::RelayParts<'_> {
-        crate::relay::RelayParts {
-            net: &self.net,
-            log: &mut self.log,
-            sync: &mut self.sync,
-            directory: &self.directory,
-            kinds: &mut self.kinds,
-        }
+/// The parts that a relay's own functions take.
+#[cfg(feature = "relay")]
+fn of_relay(parts: &mut Parts) -> crate::relay::RelayParts<'_> {
+    crate::relay::RelayParts {
+        net: &parts.net,
+        log: &mut parts.log,
+        sync: &mut parts.sync,
+        directory: &parts.directory,
+        kinds: &mut parts.kinds,
     }
 }

@@ -17,7 +17,7 @@ use crate::parts::Parts;
 use crate::store::{BatchId, Load, LoadId, Rows};
 use crate::testing::{Remote, Wire, receive};
 
-use super::Role;
+use super::{Role, messages, requests};
 
 /// The number of the last request of a test.
 const REQUEST: RequestId = RequestId(77);
@@ -140,13 +140,13 @@ impl Peer {
     pub(crate) fn receive(&mut self, link: LinkId, message: Message) {
         let len = message.encode().len();
         let Self { ctx, role, parts, .. } = self;
-        role.on_received(ctx, parts, link, message, len);
+        messages::on_received(role, ctx, parts, link, message, len);
     }
 
     /// The answer to a command, if there is one at once. What the device wrote is indexed.
     pub(crate) fn command(&mut self, command: Command) -> Option<Response> {
         let Self { ctx, role, parts, .. } = self;
-        role.on_command(ctx, parts, REQUEST, command);
+        requests::on_command(role, ctx, parts, REQUEST, command);
         for fact in self.facts() {
             if let Fact::Appended { entry, .. } = fact {
                 self.parts.on_appended(&mut self.ctx, &entry);
@@ -158,7 +158,7 @@ impl Peer {
     /// The answer to a query, if there is one at once.
     pub(crate) fn query(&mut self, query: Query) -> Option<Response> {
         let Self { ctx, role, parts, .. } = self;
-        role.on_query(ctx, parts, REQUEST, query);
+        requests::on_query(role, ctx, parts, REQUEST, query);
         self.answer()
     }
 
@@ -221,8 +221,9 @@ impl Peer {
         let reached = parts.log.flush(ctx);
         let due = ctx.flush(reached);
         let last = BatchId(ctx.next_batch().0 - 1);
-        for commit in [Some(ctx.on_persisted(last)), due].into_iter().flatten() {
-            role.on_commit(ctx, parts, &commit);
+        role.on_persisted(ctx, parts, last);
+        if let Some(commit) = due {
+            parts.sync.grant_consumed(ctx, &commit.consumed);
         }
         self.flush();
     }
@@ -232,7 +233,6 @@ impl Peer {
         for _ in 0..4 {
             self.persist();
             let Self { ctx, role, parts, .. } = self;
-            role.on_persisted(ctx, BatchId(0));
             role.on_timer(ctx, parts);
         }
         let asked = self.sent(link).into_iter().find_map(|message| match message {

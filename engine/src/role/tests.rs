@@ -14,6 +14,7 @@ use protocol::messages::{
 use protocol::names::{NameAnswer, NameQuestion, RegistryId};
 use protocol::{EntryRef, VerifiedEntry};
 
+use super::requests;
 use super::testing::Peer;
 use crate::api::{Command, Query};
 use crate::ctx::LoadOwner;
@@ -204,7 +205,7 @@ const REBUILT: &str = "done:Ok fact:RebuildViews";
 fn command(peer: &mut Peer, command: Command) -> String {
     peer.effects(LinkId(0), |peer| {
         let Peer { ctx, role, parts, .. } = peer;
-        role.on_command(ctx, parts, RequestId(5), command);
+        requests::on_command(role, ctx, parts, RequestId(5), command);
     })
 }
 

@@ -1,4 +1,5 @@
-//! What is to be told to each neighbour: which of the accounts it asked for are held here, and digests of them.
+//! Answers to neighbours that are under way: which of the accounts a neighbour asked for are held here, and digests of
+//! their feeds.
 //!
 //! A neighbour's interests are kept at once; finding which accounts they name goes over all accounts, since they are
 //! salted, and so does a digest of everything. Both are done in pieces ([`super::work`]). Interests that come while
@@ -20,11 +21,11 @@ use crate::log::keys::FeedNumber;
 use crate::net::Net;
 
 use super::digest::head_of;
-use super::work::{LOOK, Pace, RECORD, Rate, TELL, Turn};
+use super::work::{LOOK, RECORD, TELL, Turn, WorkCount, WorkLimit};
 use super::{Sync, Wanting};
 
 /// How often one neighbour may have accounts looked for. With a million of them, going over all takes 0.6 s.
-const SEARCHES: Rate = Rate {
+const SEARCHES: WorkLimit = WorkLimit {
     burst: 4,
     interval: Duration::from_secs(1),
     per_feed: Duration::from_micros(8),
@@ -38,7 +39,7 @@ const LISTED_MAX: usize = super::interests::INTERESTS_MAX;
 
 /// How a question of a neighbour is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Answer {
+pub(super) enum Method {
     /// Both compare by sketch.
     #[default]
     BySketch,
@@ -58,7 +59,7 @@ pub(super) struct Asked {
     pub(super) removed: Set<SaltedAccount>,
     /// Named in plain, and held here.
     pub(super) named: Vec<AccountId>,
-    pub(super) answer: Answer,
+    pub(super) method: Method,
     /// A sketch is sent once they are answered.
     pub(super) sketch: bool,
 }
@@ -74,7 +75,7 @@ impl Asked {
         self.removed.extend(later.removed.iter().copied());
         self.named.extend(later.named);
         self.named.truncate(super::interests::NAMED_MAX);
-        self.answer = self.answer.max(later.answer);
+        self.method = self.method.max(later.method);
         self.sketch |= later.sketch;
     }
 
@@ -93,16 +94,16 @@ struct Search {
     fresh: Vec<AccountId>,
 }
 
-/// Feeds that a digest tells of.
+/// The feeds that a digest lists.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum DigestScope {
     /// Those of all accounts the neighbour wants.
     Wanted(Option<DeviceId>),
     Accounts(std::vec::IntoIter<AccountId>),
     Feeds(std::vec::IntoIter<FeedNumber>),
 }
 
-impl Source {
+impl DigestScope {
     /// Accounts or feeds it lists.
     fn listed(&self) -> usize {
         match self {
@@ -116,7 +117,7 @@ impl Source {
 /// A digest that is being sent.
 #[derive(Debug)]
 pub(super) struct DigestJob {
-    pub(super) source: Source,
+    pub(super) scope: DigestScope,
     /// Also what was advertised before; the neighbour waits for it, and hears if there is nothing.
     pub(super) all: bool,
     /// Its last part says that these are all.
@@ -134,9 +135,9 @@ pub(super) struct DigestJob {
 }
 
 impl DigestJob {
-    pub(super) fn new(source: Source, all: bool) -> Self {
+    pub(super) fn new(scope: DigestScope, all: bool) -> Self {
         Self {
-            source,
+            scope,
             all,
             end: true,
             forks: false,
@@ -149,20 +150,20 @@ impl DigestJob {
 }
 
 impl DigestJob {
-    /// Whether it has not begun, and tells of all that the neighbour wants.
-    fn tells_all(&self) -> bool {
-        matches!(self.source, Source::Wanted(None)) && self.all && self.heads
+    /// Whether it has not begun, and lists all that the neighbour wants.
+    fn lists_all(&self) -> bool {
+        matches!(self.scope, DigestScope::Wanted(None)) && self.all && self.heads
     }
 }
 
-/// What one neighbour asked and is being told.
+/// What one neighbour asked, and the answers that are being sent.
 #[derive(Debug, Default)]
 pub(super) struct LinkAnswers {
     asked: VecDeque<Asked>,
     search: Option<Search>,
-    searches: Pace,
+    searches: WorkCount,
     digests: VecDeque<DigestJob>,
-    /// Heads sent that the neighbour has not dealt with.
+    /// Heads sent for which the neighbour has not granted credit again.
     heads_under_way: u32,
 }
 
@@ -171,7 +172,7 @@ impl LinkAnswers {
         limits::HEADS_WINDOW.saturating_sub(self.heads_under_way)
     }
 
-    /// The neighbour dealt with heads. Whether there is a digest to go on with.
+    /// The neighbour granted credit for heads. Whether there is a digest to go on with.
     pub(super) fn grant(&mut self, heads: u32) -> bool {
         self.heads_under_way = self.heads_under_way.saturating_sub(heads);
         !self.digests.is_empty()
@@ -196,7 +197,7 @@ impl LinkAnswers {
         }
         let full = self.asked.len() >= ASKED_MAX;
         match self.asked.back_mut() {
-            Some(last) if full || (last.answer == asked.answer && !last.sketch) => last.merge(asked),
+            Some(last) if full || (last.method == asked.method && !last.sketch) => last.merge(asked),
             _ => self.asked.push_back(asked),
         }
     }
@@ -211,13 +212,13 @@ impl Sync {
     /// Adds a digest to those a neighbour is sent.
     pub(super) fn add_digest(&mut self, link: LinkId, job: DigestJob) {
         let answers = self.answers.or_default(link);
-        let listed: usize = answers.digests.iter().map(|job| job.source.listed()).sum();
-        let is_full = answers.digests.len() >= DIGESTS_MAX || listed + job.source.listed() > LISTED_MAX;
+        let listed: usize = answers.digests.iter().map(|job| job.scope.listed()).sum();
+        let is_full = answers.digests.len() >= DIGESTS_MAX || listed + job.scope.listed() > LISTED_MAX;
         // What follows a digest must not get lost.
         if !is_full || !job.then.is_empty() {
             answers.digests.push_back(job);
-        } else if !answers.digests.back().is_some_and(DigestJob::tells_all) {
-            let mut all = DigestJob::new(Source::Wanted(None), true);
+        } else if !answers.digests.back().is_some_and(DigestJob::lists_all) {
+            let mut all = DigestJob::new(DigestScope::Wanted(None), true);
             all.forks = true;
             answers.digests.push_back(all);
         }
@@ -355,23 +356,26 @@ impl Sync {
         if let Some(own) = of_own.filter(|own| asked.reset || fresh.contains(own)) {
             self.confirm_held(ctx, log, link, &own);
         }
-        if asked.answer == Answer::Beside && !wanting.serves_others() {
+        if asked.method == Method::Beside && !wanting.serves_others() {
             // A device's sketch covers what it wants; the neighbour may want more of what is held here.
             let beside = fresh.iter().filter(|account| !wanting.wants(log, account));
             let beside: Vec<_> = beside.copied().collect();
             if !beside.is_empty() {
-                self.add_digest(link, DigestJob::new(Source::Accounts(beside.into_iter()), true));
+                self.add_digest(
+                    link,
+                    DigestJob::new(DigestScope::Accounts(beside.into_iter()), true),
+                );
             }
         }
         let source = if asked.reset || asked.everything {
-            Source::Wanted(None)
+            DigestScope::Wanted(None)
         } else {
-            Source::Accounts(fresh.into_iter())
+            DigestScope::Accounts(fresh.into_iter())
         };
         // The neighbour may have forgotten what was advertised of these accounts: advertise it again.
         let mut job = DigestJob::new(source, true);
         job.forks = true;
-        job.heads = asked.answer == Answer::ByDigest;
+        job.heads = asked.method == Method::ByDigest;
         self.add_digest(link, job);
         if asked.sketch && wanting.serves_others() {
             self.send_sketch(ctx, net, log, wanting, link);
@@ -415,8 +419,8 @@ impl Sync {
         };
         let mut part = core::mem::take(&mut job.part);
         let is_full = |part: &Vec<_>, proofs: u32| part.len() + proofs as usize >= most;
-        match &mut job.source {
-            Source::Wanted(after) if job.heads => {
+        match &mut job.scope {
+            DigestScope::Wanted(after) if job.heads => {
                 for (device, feed) in log.feeds.after(*after) {
                     if turn.is_over() || is_full(&part, proofs) {
                         complete = false;
@@ -430,7 +434,7 @@ impl Sync {
                 }
             }
             // Proofs alone.
-            Source::Wanted(after) => {
+            DigestScope::Wanted(after) => {
                 for device in log.forked_after(*after) {
                     if turn.is_over() || is_full(&part, proofs) {
                         complete = false;
@@ -443,7 +447,7 @@ impl Sync {
                     *after = Some(*device);
                 }
             }
-            Source::Accounts(accounts) => loop {
+            DigestScope::Accounts(accounts) => loop {
                 if turn.is_over() || is_full(&part, proofs) {
                     complete = accounts.as_slice().is_empty();
                     break;
@@ -454,7 +458,7 @@ impl Sync {
                     proofs += add(&device, feed, &mut part, turn);
                 }
             },
-            Source::Feeds(numbers) => loop {
+            DigestScope::Feeds(numbers) => loop {
                 if turn.is_over() || is_full(&part, proofs) {
                     complete = numbers.as_slice().is_empty();
                     break;

@@ -248,7 +248,7 @@ fn a_neighbour_that_asks_for_more_than_it_takes_is_told_all_it_wants_once() {
     }
     let answers = peer.sync.answers.get(&link).expect("asked");
     assert_eq!(answers.digests.len(), DIGESTS_MAX + 1);
-    let listed: usize = answers.digests.iter().map(|job| job.source.listed()).sum();
+    let listed: usize = answers.digests.iter().map(|job| job.scope.listed()).sum();
     assert!(listed <= LISTED_MAX);
     for _ in 0..100 {
         grant(&mut peer, link, limits::HEADS_WINDOW);

@@ -8,7 +8,7 @@
 //! Going over all feeds is done in pieces ([`super::work`]): the feeds are gathered, their cells added up, the differences
 //! found in the cells and looked up among the feeds, and what both hold alike is recorded.
 //!
-//! Invariants: one comparison per link is under way, and a neighbour can begin no more than its [`Pace`] allows; a
+//! Invariants: one comparison per link is under way, and a neighbour can begin no more than its [`WorkCount`] allows; a
 //! neighbour makes this peer send or hold no more cells than [`limits::SKETCH_CELLS_MAX`], and each request for more
 //! must ask for a quarter more than before.
 
@@ -24,13 +24,13 @@ use crate::io::LinkId;
 use crate::log::Log;
 use crate::net::{Net, Session};
 
-use super::answers::{DigestJob, Source};
+use super::answers::{DigestJob, DigestScope};
 use super::sketch::{self, Cell, Item, Items};
 #[cfg(feature = "relay")]
 use super::sketch::{Solved, Solving, TooFew};
-use super::work::{HASH, LOOK, Pace, RECORD, Turn};
+use super::work::{HASH, LOOK, RECORD, Turn, WorkCount};
 #[cfg(feature = "relay")]
-use super::work::{Rate, TELL};
+use super::work::{TELL, WorkLimit};
 use super::{Sync, Wanting};
 use crate::log::keys::FeedNumber;
 
@@ -43,7 +43,7 @@ const CELLS_OF_RELAYS: usize = 256;
 
 /// How often one neighbour may begin comparisons. Comparing a million feeds takes about two seconds.
 #[cfg(feature = "relay")]
-const COMPARISONS: Rate = Rate {
+const COMPARISONS: WorkLimit = WorkLimit {
     burst: 2,
     interval: Duration::from_secs(10),
     per_feed: Duration::from_micros(50),
@@ -142,7 +142,7 @@ struct LinkComparison {
     last_round: u32,
     /// This end told the other one that a sketch would come, and has not heard what differs.
     expected: bool,
-    pace: Pace,
+    pace: WorkCount,
     /// The first cells of a comparison that the neighbour may not begin yet.
     deferred: Option<Sketch>,
 }
@@ -432,9 +432,9 @@ impl Sync {
                 self.comparisons.links.or_default(link).expected = false;
                 let source = match comparing.accounts {
                     Some(accounts) => {
-                        Source::Accounts(accounts.iter().copied().collect::<Vec<_>>().into_iter())
+                        DigestScope::Accounts(accounts.iter().copied().collect::<Vec<_>>().into_iter())
                     }
-                    None => Source::Wanted(None),
+                    None => DigestScope::Wanted(None),
                 };
                 self.add_digest(link, DigestJob::new(source, true));
                 return self.work(ctx, net, log, wanting);
@@ -510,7 +510,7 @@ impl Sync {
         self.comparisons.links.or_default(link).expected = false;
         let lacked = lacked.feeds;
         if !lacked.is_empty() {
-            self.add_digest(link, DigestJob::new(Source::Feeds(lacked.into_iter()), true));
+            self.add_digest(link, DigestJob::new(DigestScope::Feeds(lacked.into_iter()), true));
         }
         ctx.fact(Fact::Compared { link });
         None
@@ -661,7 +661,7 @@ impl Sync {
         };
         ctx.send(link, &Message::Compared(Compared { round, verdict }));
         if plain {
-            self.add_digest(link, DigestJob::new(Source::Wanted(None), true));
+            self.add_digest(link, DigestJob::new(DigestScope::Wanted(None), true));
         }
         plain
     }
@@ -714,7 +714,7 @@ impl Sync {
             verdicts.iter().for_each(|verdict| ctx.send(link, verdict));
         } else {
             // That these are all differences is said after the last one.
-            let mut job = DigestJob::new(Source::Feeds(lacked.into_iter()), true);
+            let mut job = DigestJob::new(DigestScope::Feeds(lacked.into_iter()), true);
             (job.end, job.then) = (false, verdicts);
             self.add_digest(link, job);
         }

@@ -11,7 +11,7 @@ use crate::log::feeds::Feed;
 use crate::log::keys::FeedNumber;
 use crate::net::Net;
 
-use super::answers::{DigestJob, LinkAnswers, Source};
+use super::answers::{DigestJob, DigestScope, LinkAnswers};
 use super::{Sync, Wanting};
 
 /// How far a feed is held, as neighbours may learn it. `None`: they may not learn of it yet.
@@ -41,14 +41,14 @@ impl Sync {
         *advertised = next_seq.max(*advertised);
     }
 
-    /// The next digest tells the neighbour of the feed again.
+    /// The next digest to the neighbour lists the feed again.
     pub(crate) fn unadvertise(&mut self, link: LinkId, number: FeedNumber) {
         if let Some(advertised) = self.advertised.get_mut(&link) {
             advertised.remove(&number);
         }
     }
 
-    /// Tells a neighbour how far the feeds of `accounts` are held here; `all`: including what was advertised to it
+    /// Sends a neighbour how far the feeds of `accounts` are held here; `all`: including what was advertised to it
     /// before.
     pub(crate) fn send_digest(
         &mut self,
@@ -63,7 +63,10 @@ impl Sync {
             return;
         }
         let accounts: Vec<AccountId> = accounts.to_vec();
-        self.add_digest(link, DigestJob::new(Source::Accounts(accounts.into_iter()), all));
+        self.add_digest(
+            link,
+            DigestJob::new(DigestScope::Accounts(accounts.into_iter()), all),
+        );
         self.go_on_soon(ctx, log, link);
     }
 
@@ -75,14 +78,14 @@ impl Sync {
         }
     }
 
-    /// Tells a neighbour what changed since the last digest.
+    /// Sends a neighbour what changed since the last digest.
     pub(super) fn digest_changes(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, link: LinkId) {
-        let is_told = self.answers.get(&link).is_some_and(LinkAnswers::is_busy);
-        if net.session(link).is_none() || is_told || self.comparisons.is_open(link) {
-            // It is being told everything.
+        let is_answering = self.answers.get(&link).is_some_and(LinkAnswers::is_busy);
+        if net.session(link).is_none() || is_answering || self.comparisons.is_open(link) {
+            // A digest of everything is under way.
             return;
         }
-        self.add_digest(link, DigestJob::new(Source::Wanted(None), false));
+        self.add_digest(link, DigestJob::new(DigestScope::Wanted(None), false));
         self.go_on_soon(ctx, log, link);
     }
 
@@ -100,7 +103,7 @@ impl Sync {
         self.record_heads(ctx, net, log, wanting, link, &digest.heads);
         let missing = self.fetches.missing_len(link).saturating_sub(before);
         self.fetches
-            .add_dealt_with(link, digest.heads.len().saturating_sub(missing));
+            .add_handled(link, digest.heads.len().saturating_sub(missing));
         self.pump_fetches(ctx, net, log, wanting, link);
         if digest.end && !self.comparisons.is_open(link) {
             ctx.fact(Fact::Compared { link });
@@ -199,7 +202,7 @@ impl Sync {
         // A neighbour that does not know yet where the feed ends says more.
         let next_seq = head.next_seq.min(limit);
         if let Some(feed) = feed.filter(|_| next_seq >= held) {
-            // It has all there is here: no need to tell it.
+            // It has all there is here, so nothing is sent.
             self.set_advertised(link, feed.number, next_seq);
         }
         if next_seq > held {

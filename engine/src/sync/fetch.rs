@@ -84,7 +84,7 @@ struct LinkFetches {
     last_request: u32,
     /// When a requested feed grew last by what the neighbour sent.
     progress: Instant,
-    /// Heads dealt with and not granted again yet.
+    /// Heads handled and not granted again yet.
     heads: u32,
     /// Nothing is requested before: the quota of the neighbour's address is used up.
     not_before: Instant,
@@ -159,7 +159,7 @@ impl Fetches {
     }
 
     /// A neighbour sent heads of which nothing is to be remembered.
-    pub(super) fn add_dealt_with(&mut self, link: LinkId, heads: usize) {
+    pub(super) fn add_handled(&mut self, link: LinkId, heads: usize) {
         let of_link = self.links.or_default(link);
         of_link.heads = of_link.heads.saturating_add(heads as u32);
     }

@@ -13,7 +13,7 @@ use crate::io::LinkId;
 use crate::log::Log;
 use crate::net::Net;
 
-use super::answers::{Answer, Asked};
+use super::answers::{Asked, Method};
 use super::{Sync, Wanting};
 
 /// Interests remembered of one neighbour. Policy when full: the link is closed.
@@ -232,11 +232,11 @@ impl Sync {
             true => self.on_named(ctx, log, link, take(&mut interests.named)),
             false => Vec::new(),
         };
-        let answer = match (by_own_sketch, by_theirs) {
+        let method = match (by_own_sketch, by_theirs) {
             // What both compare by sketch needs no digest.
-            (true, _) => Answer::Beside,
-            (false, true) => Answer::BySketch,
-            (false, false) => Answer::ByDigest,
+            (true, _) => Method::Beside,
+            (false, true) => Method::BySketch,
+            (false, false) => Method::ByDigest,
         };
         let answers = self.answers.or_default(link);
         answers.ask(Asked {
@@ -246,7 +246,7 @@ impl Sync {
             added,
             removed,
             named,
-            answer,
+            method,
             sketch: by_own_sketch && heard_all,
         });
         if answers.removed_len() > 2 * INTERESTS_MAX {
@@ -312,7 +312,7 @@ impl Sync {
         let held = accounts.iter().copied();
         let held = held.filter(|account| !log.feeds.devices(account).is_empty());
         let held = held.collect();
-        ctx.fact(Fact::Named { link, accounts });
+        ctx.fact(Fact::AccountsWanted { link, accounts });
         held
     }
 

@@ -175,8 +175,7 @@ impl Sync {
                 self.pump_serving(ctx, log, link);
             }
             Message::ForkProof(proof) => {
-                self.fetches
-                    .add_dealt_with(link, limits::FORK_PROOF_HEADS as usize);
+                self.fetches.add_handled(link, limits::FORK_PROOF_HEADS as usize);
                 self.pump_fetches(ctx, net, log, wanting, link);
                 if wanting.wants(log, &proof.one.header.account) {
                     log.on_fork_proof(ctx, link, proof);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use gossip::broadcast::{self, Broadcast, Item, Pace, Rank, Route, Tree};
+use gossip::broadcast::{self, AuthorActivity, Broadcast, Item, Rank, Route, Tree};
 use protocol::messages::{Announced, Announcements, FeedHead, Message, OnTree, Push};
 use protocol::{DeviceId, VerifiedEntry, limits};
 
@@ -40,7 +40,7 @@ const PUSH_OVERHEAD_BYTES: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Spread {
     broadcast: Broadcast<LinkId, DeviceId>,
-    pace: Pace,
+    pace: AuthorActivity,
     /// Feeds a neighbour announced that may arrive along a tree.
     announced: ordered::Map<LinkId, ordered::Map<DeviceId, FeedHead>>,
 }
@@ -49,7 +49,7 @@ impl Spread {
     pub(super) fn new() -> Self {
         Self {
             broadcast: Broadcast::new(CONFIG),
-            pace: Pace::default(),
+            pace: AuthorActivity::default(),
             announced: ordered::Map::new(),
         }
     }

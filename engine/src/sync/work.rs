@@ -126,7 +126,7 @@ const FEW_FEEDS: usize = 2_048;
 /// How often a neighbour may cause work of one kind that goes over all feeds: some times at once, then once per
 /// interval.
 #[derive(Debug)]
-pub(super) struct Rate {
+pub(super) struct WorkLimit {
     /// Times at once.
     pub(super) burst: u32,
     /// Minimum interval after that.
@@ -135,16 +135,16 @@ pub(super) struct Rate {
     pub(super) per_feed: Duration,
 }
 
-/// How much of a [`Rate`] a neighbour has used.
+/// How much of a [`WorkLimit`] a neighbour has used.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct WorkCount {
     used: u32,
     next: Instant,
 }
 
-impl Pace {
+impl WorkCount {
     /// Whether such work, going over this number of feeds, may begin; then it counts.
-    pub(super) fn may_begin(&mut self, now: Instant, feeds: usize, rate: &Rate) -> bool {
+    pub(super) fn may_begin(&mut self, now: Instant, feeds: usize, rate: &WorkLimit) -> bool {
         if feeds <= FEW_FEEDS {
             return true;
         }

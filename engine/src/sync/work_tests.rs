@@ -38,12 +38,12 @@ fn links_take_turns_and_one_input_does_a_bounded_amount_of_work() {
 
 #[test]
 fn work_over_many_feeds_may_begin_some_times_at_once_and_then_at_intervals() {
-    const RATE: Rate = Rate {
+    const RATE: WorkLimit = WorkLimit {
         burst: 3,
         interval: Duration::from_secs(1),
         per_feed: Duration::from_micros(10),
     };
-    let mut pace = Pace::default();
+    let mut pace = WorkCount::default();
     let mut begin = |ms: u64, feeds| pace.may_begin(at(ms), feeds, &RATE);
     assert_eq!((0..10).filter(|_| begin(0, 100_000)).count(), 3);
     assert!(begin(0, FEW_FEEDS), "little work is not paced");

@@ -14,7 +14,7 @@ use protocol::{AccountId, DeviceId, EntryId, Timestamp};
 use crate::api::{FeedView, ProfileView};
 use crate::log::Log;
 
-use super::Sources;
+use super::ViewContext;
 
 /// What linked peers say of an account's feeds.
 #[derive(Debug, Default)]
@@ -34,13 +34,13 @@ impl Heard {
     }
 }
 
-pub(super) fn heard(sources: &Sources<'_>, account: &AccountId) -> Heard {
-    let sync = sources.sync;
+pub(super) fn heard(context: &ViewContext<'_>, account: &AccountId) -> Heard {
+    let sync = context.sync;
     let mut heard = Heard {
         compared: sync.compared(account),
         ..Heard::default()
     };
-    for link in sources.net.sessions().map(|session| session.link) {
+    for link in context.net.sessions().map(|session| session.link) {
         let interest = sync.interest(link);
         heard.peers += u32::from(interest.is_some_and(|it| it.mentioned.contains(account)));
         for (device, claim) in sync.missing(link).filter(|(_, claim)| claim.account == *account) {
@@ -75,7 +75,7 @@ pub(super) fn show(profile: &mut ProfileView, log: &Log, mut heard: Heard) {
                 EntryId::default()
             },
             signed_at: feed.signed_at,
-            ahead: heard.min(limit).saturating_sub(next_seq),
+            missing: heard.min(limit).saturating_sub(next_seq),
         });
     }
     // Feeds of which nothing is here.
@@ -88,9 +88,9 @@ pub(super) fn show(profile: &mut ProfileView, log: &Log, mut heard: Heard) {
         posts: 0,
         head: EntryId::default(),
         signed_at: Timestamp(0),
-        ahead: revoked(device).unwrap_or(u64::MAX).min(*next_seq),
+        missing: revoked(device).unwrap_or(u64::MAX).min(*next_seq),
     });
-    feeds.extend(unheld.take(room).filter(|feed| feed.ahead > 0));
+    feeds.extend(unheld.take(room).filter(|feed| feed.missing > 0));
     profile.feeds = sorted_by_key(feeds, |feed| Reverse(feed.signed_at));
     profile.reported_by = heard.peers;
     profile.compared = heard.compared;

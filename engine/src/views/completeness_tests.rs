@@ -17,7 +17,7 @@ fn asked() -> Heard {
 
 /// The author's profile at this peer, with what was heard.
 fn profile(peer: &Peer, author: &Author, heard: Heard) -> ProfileView {
-    let mut view = super::super::profile::view(&peer.sources(), &author.account());
+    let mut view = super::super::profile::view(&peer.context(), &author.account());
     show(&mut view, &peer.log, heard);
     view
 }
@@ -33,7 +33,7 @@ fn all_is_here_once_a_peer_was_asked_and_has_no_more() {
     peer.take(&feed_of(&mut ada, 3));
     let view = profile(&peer, &ada, asked());
     assert!(view.is_complete());
-    assert_eq!((view.posts(), view.ahead(), view.entries), (3, 0, 4));
+    assert_eq!((view.posts(), view.missing(), view.entries), (3, 0, 4));
     assert_eq!((view.reported_by, view.compared), (1, Some(NOW)));
     let feed = peer.log.feeds.get(&ada.device()).expect("held");
     assert_eq!(
@@ -56,7 +56,7 @@ fn what_peers_have_beyond_is_ahead_and_what_they_have_less_is_not() {
         heard.record(ada.device(), next_seq);
     }
     let view = profile(&peer, &ada, heard);
-    assert_eq!(view.ahead(), 5);
+    assert_eq!(view.missing(), 5);
     assert!(!view.is_complete());
     let mut heard = asked();
     heard.record(ada.device(), 4);
@@ -71,7 +71,7 @@ fn feeds_of_which_nothing_is_here_are_ahead_as_a_whole() {
     let mut heard = asked();
     heard.record(device(1), 6);
     let view = profile(&peer, &ada, heard);
-    assert_eq!((view.feeds.len(), view.ahead()), (2, 6));
+    assert_eq!((view.feeds.len(), view.missing()), (2, 6));
     assert_eq!(view.feeds[1].device, device(1), "the last written one is first");
     assert!(!view.is_complete());
 }
@@ -95,7 +95,7 @@ fn what_a_revocation_made_void_is_not_missing() {
     feed.revoked = Some(4);
     heard.record(ada.device(), 9);
     let view = profile(&peer, &ada, heard);
-    assert_eq!((view.feeds.len(), view.ahead()), (2, 2));
+    assert_eq!((view.feeds.len(), view.missing()), (2, 2));
 }
 
 #[test]
@@ -120,7 +120,10 @@ fn a_forked_feed_is_never_complete() {
     let feed = peer.log.feeds.get_mut(&ada.device()).expect("held");
     feed.forked = Some(9);
     let view = profile(&peer, &ada, asked());
-    assert_eq!((view.forked, view.ahead(), view.is_complete()), (true, 0, false));
+    assert_eq!(
+        (view.forked, view.missing(), view.is_complete()),
+        (true, 0, false)
+    );
 }
 
 #[test]

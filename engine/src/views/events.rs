@@ -11,7 +11,7 @@ use crate::kinds::{Kinds, PostEntry, Viewer};
 use crate::store::{LoadId, Rows};
 
 use super::posts::claim_beside;
-use super::{Sources, me_view, post_view, profile, status};
+use super::{ViewContext, me_view, post_view, profile, status};
 
 /// Posts in one event. Policy when there are more: the event says so, and interfaces read the timeline again.
 const FRESH_POSTS_MAX: usize = 50;
@@ -89,7 +89,7 @@ impl Events {
     pub(super) fn on_rows(
         &mut self,
         ctx: &mut Ctx,
-        sources: &Sources<'_>,
+        context: &ViewContext<'_>,
         load: LoadId,
         rows: Option<Rows>,
     ) -> Result<(), Option<Rows>> {
@@ -99,8 +99,8 @@ impl Events {
         let Some(rows) = rows else { return Ok(()) };
         let mut rows = rows.into_iter();
         for post in posts {
-            let beside = sources.kinds.beside(&post, sources.viewer, &mut rows);
-            let slug_claim = claim_beside(sources, &post);
+            let beside = context.kinds.beside(&post, context.viewer, &mut rows);
+            let slug_claim = claim_beside(context, &post);
             ctx.event(Event::Beside {
                 post,
                 beside,
@@ -111,7 +111,7 @@ impl Events {
     }
 
     /// Ends an input.
-    pub(super) fn flush(&mut self, ctx: &mut Ctx, sources: &Sources<'_>) {
+    pub(super) fn flush(&mut self, ctx: &mut Ctx, context: &ViewContext<'_>) {
         if !ctx.ready {
             return;
         }
@@ -122,23 +122,23 @@ impl Events {
         if !self.posts.is_empty() {
             let posts = core::mem::take(&mut self.posts);
             let posts = sorted_by_key(posts, |post| Reverse((post.timestamp, post.entry.id)));
-            let posts = posts.iter().map(|post| post_view(sources, post)).collect();
+            let posts = posts.iter().map(|post| post_view(context, post)).collect();
             let more = core::mem::take(&mut self.more_posts);
             ctx.event(Event::Posts { posts, more });
         }
         for account in changed.profiles {
-            ctx.event(Event::Profile(profile::view(sources, &account)));
+            ctx.event(Event::Profile(profile::view(context, &account)));
         }
         if changed.me
-            && let Some(me) = me_view(sources)
+            && let Some(me) = me_view(context)
         {
             ctx.event(Event::Me(me));
         }
-        self.flush_status(ctx, sources);
+        self.flush_status(ctx, context);
     }
 
-    fn flush_status(&mut self, ctx: &mut Ctx, sources: &Sources<'_>) {
-        let status = status(ctx, sources);
+    fn flush_status(&mut self, ctx: &mut Ctx, context: &ViewContext<'_>) {
+        let status = status(ctx, context);
         if status != self.status {
             self.status = status;
             ctx.event(Event::Status(status));

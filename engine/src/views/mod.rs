@@ -43,17 +43,17 @@ const LOADS_MAX: usize = 1_024;
 
 /// What views read.
 #[derive(Clone, Copy)]
-pub(crate) struct Sources<'a> {
+pub(crate) struct ViewContext<'a> {
     pub(crate) viewer: Viewer,
     pub(crate) log: &'a Log,
     pub(crate) kinds: &'a Kinds,
     pub(crate) net: &'a Net,
     pub(crate) sync: &'a Sync,
-    pub(crate) standing: &'a dyn Standing,
+    pub(crate) role: &'a dyn RoleView,
 }
 
 /// What this peer's role knows that views show.
-pub(crate) trait Standing {
+pub(crate) trait RoleView {
     /// Whether neighbours may still come up with feeds of this account.
     fn searching(&self, _account: &AccountId) -> bool {
         false
@@ -142,12 +142,12 @@ enum Reading {
 }
 
 impl Reading {
-    fn on_rows(self, sources: &Sources<'_>, rows: Rows) -> Step {
+    fn on_rows(self, context: &ViewContext<'_>, rows: Rows) -> Step {
         match self {
-            Self::Page(page) => page.on_rows(sources, rows),
-            Self::Thread(thread) => thread.on_rows(sources, rows),
-            Self::Holders => posts::on_place_rows(sources, &rows),
-            Self::Kind(reading) => sources.kinds.on_rows(reading, rows, sources.viewer).into(),
+            Self::Page(page) => page.on_rows(context, rows),
+            Self::Thread(thread) => thread.on_rows(context, rows),
+            Self::Holders => posts::on_place_rows(context, &rows),
+            Self::Kind(reading) => context.kinds.on_rows(reading, rows, context.viewer).into(),
         }
     }
 }
@@ -187,7 +187,7 @@ impl Views {
     pub(crate) fn on_query(
         &mut self,
         ctx: &mut Ctx,
-        sources: &Sources<'_>,
+        context: &ViewContext<'_>,
         request: RequestId,
         query: Query,
     ) -> Option<Unanswered> {
@@ -196,7 +196,7 @@ impl Views {
             return None;
         }
         let step = match query {
-            Query::Me => Step::reply(QueryResult::Me(me_view(sources))),
+            Query::Me => Step::reply(QueryResult::Me(me_view(context))),
             Query::Timeline {
                 timeline,
                 after,
@@ -204,12 +204,12 @@ impl Views {
             } => paging::begin(timeline, after, limit, ctx.now.wall),
             Query::Thread { post } => thread::begin(post),
             Query::Profile { account } => {
-                Step::reply(QueryResult::Profile(profile::whole(sources, &account)))
+                Step::reply(QueryResult::Profile(profile::whole(context, &account)))
             }
-            Query::Following => Step::reply(QueryResult::Profiles(profile::followed(sources))),
+            Query::Following => Step::reply(QueryResult::Profiles(profile::followed(context))),
             Query::Holders { post } => posts::locate(&post.id),
-            Query::Status => Step::reply(QueryResult::Status(status(ctx, sources))),
-            query => match sources.kinds.query(&query, sources.viewer) {
+            Query::Status => Step::reply(QueryResult::Status(status(ctx, context))),
+            query => match context.kinds.query(&query, context.viewer) {
                 Some(step) => step.into(),
                 None => Step::Unknown(query),
             },
@@ -221,14 +221,14 @@ impl Views {
     pub(crate) fn on_rows(
         &mut self,
         ctx: &mut Ctx,
-        sources: &Sources<'_>,
+        context: &ViewContext<'_>,
         load: LoadId,
         rows: Option<Rows>,
     ) -> Option<Unanswered> {
-        let rows = self.events.on_rows(ctx, sources, load, rows).err()?;
+        let rows = self.events.on_rows(ctx, context, load, rows).err()?;
         let (request, reading) = self.readings.remove(&load)?;
         let step = match rows {
-            Some(rows) => reading.on_rows(sources, rows),
+            Some(rows) => reading.on_rows(context, rows),
             None => Step::Response(Response::Error(Error::Store(StoreState::Failing))),
         };
         self.go_on(ctx, request, step)
@@ -277,8 +277,8 @@ impl Views {
     }
 
     /// Ends an input: gives the events of what it changed.
-    pub(crate) fn flush_events(&mut self, ctx: &mut Ctx, sources: &Sources<'_>) {
-        self.events.flush(ctx, sources);
+    pub(crate) fn flush_events(&mut self, ctx: &mut Ctx, context: &ViewContext<'_>) {
+        self.events.flush(ctx, context);
     }
 
     /// The store was read.

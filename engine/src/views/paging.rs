@@ -10,7 +10,7 @@ use crate::log::keys::Place;
 use crate::store::{Read, Row, Rows, prefix_end};
 
 use super::posts::{add_beside, place, posts_at, read_beside, read_places};
-use super::{Reading, Sources, Step};
+use super::{Reading, Step, ViewContext};
 
 /// Maximum number of posts in one page.
 const PAGE_MAX: u32 = 100;
@@ -83,16 +83,16 @@ impl Page {
         Step::Read(reads, Reading::Page(Box::new(self)))
     }
 
-    pub(super) fn on_rows(self, sources: &Sources<'_>, rows: Rows) -> Step {
+    pub(super) fn on_rows(self, context: &ViewContext<'_>, rows: Rows) -> Step {
         match self {
-            Self::Index(index) => index.on_rows(sources, rows.into_iter().next().unwrap_or_default()),
+            Self::Index(index) => index.on_rows(context, rows.into_iter().next().unwrap_or_default()),
             Self::Entries { next, places } => {
-                let posts = posts_at(sources, &places, rows);
-                let reads = read_beside(sources, posts.iter());
+                let posts = posts_at(context, &places, rows);
+                let reads = read_beside(context, posts.iter());
                 Self::Beside { next, posts }.step(reads)
             }
             Self::Beside { next, mut posts } => {
-                add_beside(sources, posts.iter_mut(), rows);
+                add_beside(context, posts.iter_mut(), rows);
                 Step::reply(QueryResult::Page(api::Page { posts, next }))
             }
         }
@@ -112,12 +112,12 @@ impl Index {
         Page::Index(self).step(vec![read])
     }
 
-    fn on_rows(mut self, sources: &Sources<'_>, rows: Vec<Row>) -> Step {
+    fn on_rows(mut self, context: &ViewContext<'_>, rows: Vec<Row>) -> Step {
         let exhausted = rows.len() < INDEX_ROWS;
         let mut last = None;
         for row in rows {
             self.looked_at += 1;
-            let place = place(&row).filter(|place| self.belongs(sources, *place));
+            let place = place(&row).filter(|place| self.belongs(context, *place));
             if let Some(place) = place {
                 self.found.push((row.0.clone(), place));
             }
@@ -140,11 +140,11 @@ impl Index {
         Page::Entries { next, places }.step(reads)
     }
 
-    fn belongs(&self, sources: &Sources<'_>, place: Place) -> bool {
-        let Some((_, feed)) = sources.log.feeds.by_number(place.feed) else {
+    fn belongs(&self, context: &ViewContext<'_>, place: Place) -> bool {
+        let Some((_, feed)) = context.log.feeds.by_number(place.feed) else {
             return false;
         };
-        let in_home = || sources.kinds.in_home(&feed.account, sources.viewer);
+        let in_home = || context.kinds.in_home(&feed.account, context.viewer);
         place.seq < feed.limit() && (!self.home || in_home())
     }
 }

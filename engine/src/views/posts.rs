@@ -7,23 +7,23 @@ use crate::kinds::{Kinds, PostEntry, place_of};
 use crate::log::keys::Place;
 use crate::store::{Read, Row, Rows, Table};
 
-use super::{Reading, Sources, Step};
+use super::{Reading, Step, ViewContext};
 
 /// A post without what is read beside it: as in events.
-pub(crate) fn post_view(sources: &Sources<'_>, post: &PostEntry) -> PostView {
-    let mut view = sources.kinds.post_view(post, sources.viewer);
+pub(crate) fn post_view(context: &ViewContext<'_>, post: &PostEntry) -> PostView {
+    let mut view = context.kinds.post_view(post, context.viewer);
     if view.mine {
-        let relays_known = sources.standing.relays_known();
-        view.durability = Some(sources.log.durability(&post.device, post.seq, relays_known));
-        view.slug_claim = claim_beside(sources, &post.entry);
+        let relays_known = context.role.relays_known();
+        view.durability = Some(context.log.durability(&post.device, post.seq, relays_known));
+        view.slug_claim = claim_beside(context, &post.entry);
     }
     view
 }
 
 /// What is asked of the registry about a post, if it is an own one.
-pub(super) fn claim_beside(sources: &Sources<'_>, post: &EntryRef) -> Option<ClaimView> {
-    let mine = sources.viewer.is(&post.account);
-    mine.then(|| sources.standing.claim(&post.id)).flatten()
+pub(super) fn claim_beside(context: &ViewContext<'_>, post: &EntryRef) -> Option<ClaimView> {
+    let mine = context.viewer.is(&post.account);
+    mine.then(|| context.role.claim(&post.id)).flatten()
 }
 
 /// Reads the entries at `places`.
@@ -36,31 +36,34 @@ pub(super) fn read_places(places: &[Place]) -> Vec<Read> {
 }
 
 /// The posts in the rows of [`read_places`], in the order of the places; what is not a valid post any more is left out.
-pub(super) fn posts_at(sources: &Sources<'_>, places: &[Place], rows: Rows) -> Vec<PostView> {
+pub(super) fn posts_at(context: &ViewContext<'_>, places: &[Place], rows: Rows) -> Vec<PostView> {
     let posts = places.iter().zip(rows).filter_map(|(place, rows)| {
         let post = PostEntry::parse(rows.first()?)?;
-        let (_, feed) = sources.log.feeds.by_number(place.feed)?;
-        (place.seq < feed.limit()).then(|| post_view(sources, &post))
+        let (_, feed) = context.log.feeds.by_number(place.feed)?;
+        (place.seq < feed.limit()).then(|| post_view(context, &post))
     });
     posts.collect()
 }
 
 /// What is read beside each of these posts.
-pub(super) fn read_beside<'a>(sources: &Sources<'_>, posts: impl Iterator<Item = &'a PostView>) -> Vec<Read> {
+pub(super) fn read_beside<'a>(
+    context: &ViewContext<'_>,
+    posts: impl Iterator<Item = &'a PostView>,
+) -> Vec<Read> {
     posts
-        .flat_map(|post| Kinds::around(&post.entry, sources.viewer))
+        .flat_map(|post| Kinds::around(&post.entry, context.viewer))
         .collect()
 }
 
 /// Adds the rows of [`read_beside`] to the same posts.
 pub(super) fn add_beside<'a>(
-    sources: &Sources<'_>,
+    context: &ViewContext<'_>,
     posts: impl Iterator<Item = &'a mut PostView>,
     rows: Rows,
 ) {
     let mut rows = rows.into_iter();
     for post in posts {
-        post.beside = sources.kinds.beside(&post.entry, sources.viewer, &mut rows);
+        post.beside = context.kinds.beside(&post.entry, context.viewer, &mut rows);
     }
 }
 
@@ -79,11 +82,11 @@ pub(super) fn locate(post: &EntryId) -> Step {
     Step::Read(vec![place_of(post)], Reading::Holders)
 }
 
-pub(super) fn on_place_rows(sources: &Sources<'_>, rows: &Rows) -> Step {
+pub(super) fn on_place_rows(context: &ViewContext<'_>, rows: &Rows) -> Step {
     let place = found(rows);
-    let at = place.and_then(|place| Some((sources.log.feeds.device(place.feed)?, place.seq)));
+    let at = place.and_then(|place| Some((context.log.feeds.device(place.feed)?, place.seq)));
     match at {
-        Some((device, seq)) => Step::reply(QueryResult::Holders(sources.log.holder_views(&device, seq))),
+        Some((device, seq)) => Step::reply(QueryResult::Holders(context.log.holder_views(&device, seq))),
         None => Step::Response(Response::Error(Error::NotFound)),
     }
 }

@@ -7,37 +7,37 @@ use crate::api::{DeviceView, MeView, ProfileView};
 
 use crate::log::feeds::Feed;
 
-use super::{Sources, completeness};
+use super::{ViewContext, completeness};
 
 /// A person, without [`ProfileView::feeds`] and what comes after.
-pub(super) fn view(sources: &Sources<'_>, account: &AccountId) -> ProfileView {
-    let feeds = || sources.log.feeds.feeds_of(account).map(|(_, feed)| feed);
-    let mut view = sources.kinds.profile_view(account, sources.viewer);
+pub(super) fn view(context: &ViewContext<'_>, account: &AccountId) -> ProfileView {
+    let feeds = || context.log.feeds.feeds_of(account).map(|(_, feed)| feed);
+    let mut view = context.kinds.profile_view(account, context.viewer);
     view.entries = feeds().map(Feed::valid_len).sum();
     view.forked = feeds().any(|feed| feed.forked.is_some());
-    view.searching = feeds().next().is_none() && sources.standing.searching(account);
+    view.searching = feeds().next().is_none() && context.role.searching(account);
     view
 }
 
 /// A person, with how much of what they signed is here.
-pub(super) fn whole(sources: &Sources<'_>, account: &AccountId) -> ProfileView {
-    let mut view = view(sources, account);
-    let heard = completeness::heard(sources, account);
-    completeness::show(&mut view, sources.log, heard);
+pub(super) fn whole(context: &ViewContext<'_>, account: &AccountId) -> ProfileView {
+    let mut view = view(context, account);
+    let heard = completeness::heard(context, account);
+    completeness::show(&mut view, context.log, heard);
     view
 }
 
 /// The people this account follows.
-pub(super) fn followed(sources: &Sources<'_>) -> Vec<ProfileView> {
-    let followed = sources.kinds.followed();
-    followed.map(|account| view(sources, &account)).collect()
+pub(super) fn followed(context: &ViewContext<'_>) -> Vec<ProfileView> {
+    let followed = context.kinds.followed();
+    followed.map(|account| view(context, &account)).collect()
 }
 
 /// The own account; `None` if there is none on this device.
-pub(crate) fn me_view(sources: &Sources<'_>) -> Option<MeView> {
-    let own = sources.standing.own()?;
-    let feed = sources.log.feeds.get(&own.device);
-    let devices = sources.log.feeds.feeds_of(&own.account);
+pub(crate) fn me_view(context: &ViewContext<'_>) -> Option<MeView> {
+    let own = context.role.own()?;
+    let feed = context.log.feeds.get(&own.device);
+    let devices = context.log.feeds.feeds_of(&own.account);
     let devices = devices.map(|(device, feed)| DeviceView {
         device,
         name: feed.name.clone(),
@@ -54,7 +54,7 @@ pub(crate) fn me_view(sources: &Sources<'_>) -> Option<MeView> {
         handle: String::new(),
         claim: own.claim,
         offer: own.offer,
-        phrase_confirmed: sources.standing.phrase_confirmed(),
+        phrase_confirmed: context.role.phrase_confirmed(),
         devices: sorted_by_key(devices, |device| (!device.this, device.since, device.device)),
         following: 0,
         revoked: feed.is_some_and(|feed| feed.revoked.is_some()),
@@ -64,7 +64,7 @@ pub(crate) fn me_view(sources: &Sources<'_>) -> Option<MeView> {
         set_aside: own.set_aside,
         elsewhere: own.elsewhere,
     };
-    sources.kinds.show_me(&mut view, sources.viewer);
+    context.kinds.show_me(&mut view, context.viewer);
     Some(view)
 }
 

@@ -21,11 +21,11 @@ fn own(author: &Author) -> OwnView {
 fn a_person_of_whom_nothing_is_here_is_searched_for_if_peers_are_asked() {
     let mut ada = Author::new(1);
     let mut peer = Peer::new(None);
-    assert!(!view(&peer.sources(), &ada.account()).searching);
+    assert!(!view(&peer.context(), &ada.account()).searching);
     peer.role.searching.push(ada.account());
-    assert!(view(&peer.sources(), &ada.account()).searching);
+    assert!(view(&peer.context(), &ada.account()).searching);
     peer.take(&feed_of(&mut ada, 1));
-    let found = view(&peer.sources(), &ada.account());
+    let found = view(&peer.context(), &ada.account());
     assert_eq!((found.searching, found.entries), (false, 2));
 }
 
@@ -36,9 +36,9 @@ fn a_fork_of_one_device_shows_at_the_person() {
     peer.take(&feed_of(&mut one, 1));
     peer.take(&feed_of(&mut two, 2));
     let account = one.account();
-    assert!(!view(&peer.sources(), &account).forked);
+    assert!(!view(&peer.context(), &account).forked);
     peer.log.feeds.get_mut(&two.device()).expect("held").forked = Some(1);
-    let person = view(&peer.sources(), &account);
+    let person = view(&peer.context(), &account);
     assert_eq!((person.forked, person.entries), (true, 3));
 }
 
@@ -46,14 +46,14 @@ fn a_fork_of_one_device_shows_at_the_person() {
 fn the_own_account_lists_its_devices_with_this_one_first() {
     let (mut one, mut two) = (Author::with_device(1, 0), Author::with_device(1, 1));
     let mut peer = Peer::new(Some(&two));
-    assert_eq!(me_view(&peer.sources()), None, "no account yet");
+    assert_eq!(me_view(&peer.context()), None, "no account yet");
     let mut entries = feed_of(&mut one, 1);
     entries.extend([one.call("Ada"), follow(&mut one, Author::new(2).account())]);
     peer.take(&entries);
     peer.take(&feed_of(&mut two, 2));
     peer.log.feeds.get_mut(&one.device()).expect("held").revoked = Some(3);
     peer.role.own = Some(own(&two));
-    let me = me_view(&peer.sources()).expect("an account");
+    let me = me_view(&peer.context()).expect("an account");
     let devices: Vec<_> = me
         .devices
         .iter()
@@ -73,7 +73,7 @@ fn a_device_that_was_withdrawn_or_forked_knows_it() {
     peer.role.own = Some(own(&ada));
     let feed = peer.log.feeds.get_mut(&ada.device()).expect("held");
     (feed.revoked, feed.forked) = (Some(2), Some(2));
-    let me = me_view(&peer.sources()).expect("an account");
+    let me = me_view(&peer.context()).expect("an account");
     assert_eq!((me.revoked, me.forked), (true, true));
 }
 

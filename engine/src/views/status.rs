@@ -3,10 +3,10 @@
 use crate::api::{Connection, StatusView};
 use crate::ctx::Ctx;
 
-use super::Sources;
+use super::ViewContext;
 
-pub(crate) fn status(ctx: &Ctx, sources: &Sources<'_>) -> StatusView {
-    let Sources { log, net, .. } = sources;
+pub(crate) fn status(ctx: &Ctx, context: &ViewContext<'_>) -> StatusView {
+    let ViewContext { log, net, .. } = context;
     let peers = net.neighbours().count();
     let relays = net.neighbours().filter(|it| net.known.contains(&it.peer));
     let (mut waiting, mut not_durable) = (0, 0);
@@ -27,10 +27,10 @@ pub(crate) fn status(ctx: &Ctx, sources: &Sources<'_>) -> StatusView {
         relays: count(relays.count() as u64),
         waiting: count(waiting),
         not_durable: count(not_durable),
-        syncing: sources.sync.is_fetching(),
+        syncing: context.sync.is_fetching(),
         store: ctx.store_state,
-        phrase_confirmed: sources.standing.phrase_confirmed(),
-        quota: sources.standing.quota(),
+        phrase_confirmed: context.role.phrase_confirmed(),
+        quota: context.role.quota(),
     }
 }
 

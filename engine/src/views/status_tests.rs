@@ -14,7 +14,7 @@ fn without_an_account_nothing_waits_and_the_phrase_counts_as_confirmed() {
         phrase_confirmed: true,
         ..StatusView::default()
     };
-    assert_eq!(status(&peer.ctx, &peer.sources()), expected);
+    assert_eq!(status(&peer.ctx, &peer.context()), expected);
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn own_entries_wait_until_a_peer_holds_them_and_are_not_durable_until_a_relay_do
     peer.take(&feed_of(&mut ada, 4));
     peer.take(&feed_of(&mut bob, 9));
     let counts = |peer: &Peer| {
-        let status = status(&peer.ctx, &peer.sources());
+        let status = status(&peer.ctx, &peer.context());
         (status.waiting, status.not_durable)
     };
     let device = peer.ctx.device().expect("there is an account");
@@ -48,7 +48,7 @@ fn own_entries_wait_until_a_peer_holds_them_and_are_not_durable_until_a_relay_do
 fn the_state_of_the_store_is_shown() {
     let mut peer = Peer::new(None);
     peer.ctx.store_state = StoreState::Full;
-    assert_eq!(status(&peer.ctx, &peer.sources()).store, StoreState::Full);
+    assert_eq!(status(&peer.ctx, &peer.context()).store, StoreState::Full);
 }
 
 #[test]

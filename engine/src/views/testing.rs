@@ -3,7 +3,7 @@
 use protocol::names::RegistryId;
 use protocol::{AccountId, Body, DeviceId, EntryId, EntryRef, Timestamp, VerifiedEntry};
 
-use super::{OwnView, Sources, Standing, Unanswered, Views};
+use super::{OwnView, RoleView, Unanswered, ViewContext, Views};
 use crate::api::{
     ClaimView, Cursor, Event, Page, PostView, Query, QueryResult, Response, ThreadView, Timeline,
 };
@@ -22,14 +22,14 @@ use crate::sync::Sync;
 
 /// What the role says.
 #[derive(Debug, Default)]
-pub(super) struct TestStanding {
+pub(super) struct TestRole {
     pub(super) searching: Vec<AccountId>,
     pub(super) claims: Vec<(EntryId, ClaimView)>,
     pub(super) own: Option<OwnView>,
     pub(super) phrase_unconfirmed: bool,
 }
 
-impl Standing for TestStanding {
+impl RoleView for TestRole {
     fn searching(&self, account: &AccountId) -> bool {
         self.searching.contains(account)
     }
@@ -53,15 +53,15 @@ impl Standing for TestStanding {
 }
 
 /// Borrows what views read and nothing else of the peer.
-macro_rules! sources {
+macro_rules! context {
     ($peer:ident) => {
-        Sources {
+        ViewContext {
             viewer: Viewer::of(&$peer.ctx),
             log: &$peer.log,
             kinds: &$peer.kinds,
             net: &$peer.net,
             sync: &$peer.sync,
-            standing: &$peer.role,
+            role: &$peer.role,
         }
     };
 }
@@ -74,7 +74,7 @@ pub(super) struct Peer {
     pub(super) net: Net,
     pub(super) sync: Sync,
     pub(super) views: Views,
-    pub(super) role: TestStanding,
+    pub(super) role: TestRole,
     pub(super) store: MemoryStore,
     /// Loads fail.
     pub(super) broken: bool,
@@ -106,7 +106,7 @@ impl Peer {
             net: Net::new(),
             sync: Sync::new(),
             views: Views::new(events),
-            role: TestStanding::default(),
+            role: TestRole::default(),
             store,
             broken: false,
             slow,
@@ -158,8 +158,8 @@ impl Peer {
         }
     }
 
-    pub(super) fn sources(&self) -> Sources<'_> {
-        sources!(self)
+    pub(super) fn context(&self) -> ViewContext<'_> {
+        context!(self)
     }
 
     /// Entries come in with one input.
@@ -200,8 +200,8 @@ impl Peer {
             let reached = self.log.flush(&mut self.ctx);
             self.views.read_changed(&mut self.ctx);
             self.ctx.flush(reached);
-            let sources = sources!(self);
-            self.views.flush_events(&mut self.ctx, &sources);
+            let context = context!(self);
+            self.views.flush_events(&mut self.ctx, &context);
             while let Some(output) = self.ctx.poll_output() {
                 match output {
                     Output::Persist(batch) => self.store.apply(&batch),
@@ -224,11 +224,11 @@ impl Peer {
         for load in waiting {
             let owner = self.ctx.end_load(load.id);
             let rows = self.store.load(&load);
-            let sources = sources!(self);
+            let context = context!(self);
             match (owner, self.broken) {
                 (Some(LoadOwner::View), broken) => {
                     let rows = (!broken).then_some(rows);
-                    let unanswered = self.views.on_rows(&mut self.ctx, &sources, load.id, rows);
+                    let unanswered = self.views.on_rows(&mut self.ctx, &context, load.id, rows);
                     self.unanswered.extend(unanswered);
                 }
                 (Some(LoadOwner::Reindex), false) => {
@@ -245,8 +245,8 @@ impl Peer {
     /// Asks; the answer, if there is one.
     pub(super) fn ask(&mut self, query: Query) -> Option<Response> {
         let request = RequestId(9);
-        let sources = sources!(self);
-        let unanswered = self.views.on_query(&mut self.ctx, &sources, request, query);
+        let context = context!(self);
+        let unanswered = self.views.on_query(&mut self.ctx, &context, request, query);
         self.unanswered.extend(unanswered);
         self.settle();
         self.answers.pop().map(|(id, answer)| {

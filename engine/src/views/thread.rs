@@ -11,7 +11,7 @@ use crate::log::keys::Place;
 use crate::store::Rows;
 
 use super::posts::{add_beside, found, place, posts_at, read_beside, read_places};
-use super::{Reading, Sources, Step};
+use super::{Reading, Step, ViewContext};
 
 /// Maximum number of ancestors shown.
 const ANCESTORS_MAX: usize = 50;
@@ -59,14 +59,14 @@ impl Thread {
         Step::Read(reads, Reading::Thread(self))
     }
 
-    pub(super) fn on_rows(mut self: Box<Self>, sources: &Sources<'_>, rows: Rows) -> Step {
+    pub(super) fn on_rows(mut self: Box<Self>, context: &ViewContext<'_>, rows: Rows) -> Step {
         match core::mem::replace(&mut self.stage, Stage::Beside) {
             Stage::Locate => match found(&rows) {
                 Some(place) => self.read(Stage::Fetch(place), read_places(&[place])),
                 None => self.read_first_answers(),
             },
             Stage::Fetch(place) => {
-                let Some(post) = posts_at(sources, &[place], rows).pop() else {
+                let Some(post) = posts_at(context, &[place], rows).pop() else {
                     return self.read_first_answers();
                 };
                 let parent = post.reply.as_ref().map(|reply| reply.parent.id);
@@ -86,21 +86,21 @@ impl Thread {
                 let mut places: Vec<_> = rows.iter().flatten().filter_map(place).collect();
                 places.truncate(REPLIES_MAX - self.replies.len());
                 if places.is_empty() {
-                    return self.read_beside(sources);
+                    return self.read_beside(context);
                 }
                 let reads = read_places(&places);
                 self.read(Stage::AnswerEntries(places), reads)
             }
             Stage::AnswerEntries(places) => {
-                let answers = posts_at(sources, &places, rows);
+                let answers = posts_at(context, &places, rows);
                 let open: Vec<_> = answers.iter().map(|post| post.entry.id).collect();
                 self.replies.extend(answers);
                 if open.is_empty() || self.replies.len() >= REPLIES_MAX {
-                    return self.read_beside(sources);
+                    return self.read_beside(context);
                 }
                 self.read_answers(&open)
             }
-            Stage::Beside => self.finish(sources, rows),
+            Stage::Beside => self.finish(context, rows),
         }
     }
 
@@ -116,13 +116,13 @@ impl Thread {
         self.read(Stage::Answers, reads)
     }
 
-    fn read_beside(self: Box<Self>, sources: &Sources<'_>) -> Step {
+    fn read_beside(self: Box<Self>, context: &ViewContext<'_>) -> Step {
         let posts = self.post.iter().chain(&self.ancestors).chain(&self.replies);
-        let reads = read_beside(sources, posts);
+        let reads = read_beside(context, posts);
         self.read(Stage::Beside, reads)
     }
 
-    fn finish(self: Box<Self>, sources: &Sources<'_>, rows: Rows) -> Step {
+    fn finish(self: Box<Self>, context: &ViewContext<'_>, rows: Rows) -> Step {
         let Self {
             entry,
             mut post,
@@ -132,8 +132,8 @@ impl Thread {
         } = *self;
         let mut ancestors: Vec<_> = ancestors.into();
         let posts = post.iter_mut().chain(&mut ancestors).chain(&mut replies);
-        add_beside(sources, posts, rows);
-        let searching = post.is_none() && sources.standing.searching(&entry.account);
+        add_beside(context, posts, rows);
+        let searching = post.is_none() && context.role.searching(&entry.account);
         Step::reply(QueryResult::Thread(ThreadView {
             entry,
             post,

@@ -33,7 +33,7 @@ fn a_neighbour_that_is_ahead_makes_a_feed_incomplete_until_all_is_here() {
     net.run_for_ms(3_000);
     let before = profile(&mut net, bob, ada);
     assert!(before.is_complete(), "{before:?}, seed {}", net.seed);
-    assert_eq!((before.posts(), before.ahead()), (3, 0));
+    assert_eq!((before.posts(), before.missing()), (3, 0));
     assert!(before.reported_by >= 1, "{before:?}");
 
     // Bob is away, as long as it takes Ada to write five more.
@@ -56,10 +56,10 @@ fn a_neighbour_that_is_ahead_makes_a_feed_incomplete_until_all_is_here() {
     let mut most = 0;
     for _ in 0..30_000 {
         let now = profile(&mut net, bob, ada);
-        most = now.ahead().max(most);
-        if now.ahead() > 0 {
+        most = now.missing().max(most);
+        if now.missing() > 0 {
             assert!(!now.is_complete(), "{now:?}");
-            assert_eq!(now.posts() + now.ahead(), 8, "{now:?}");
+            assert_eq!(now.posts() + now.missing(), 8, "{now:?}");
         }
         if now.posts() == 8 {
             break;

@@ -149,7 +149,7 @@ impl Victim {
     }
 
     /// Entries of an account that are said to be missing here.
-    fn ahead(&mut self, account: AccountId) -> u64 {
+    fn missing(&mut self, account: AccountId) -> u64 {
         let request = api::Request::Query(Query::Profile { account });
         self.input(Input::Request {
             id: RequestId(1),
@@ -157,7 +157,7 @@ impl Victim {
         });
         match self.answers.pop() {
             Some(Response::Result(reply)) => match *reply {
-                QueryResult::Profile(profile) => profile.ahead(),
+                QueryResult::Profile(profile) => profile.missing(),
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
@@ -468,9 +468,9 @@ fn who_claims_to_have_more_and_does_not_show_it_is_not_believed() {
     victim.link(&device);
     victim.message(&push(certificate(&account, &device).entry()));
     let account = AccountId(account.public());
-    let mut ahead = |message: Message| {
+    let mut missing = |message: Message| {
         victim.message(&message);
-        victim.ahead(account)
+        victim.missing(account)
     };
     let head = FeedHead {
         account,
@@ -479,8 +479,8 @@ fn who_claims_to_have_more_and_does_not_show_it_is_not_believed() {
         head: EntryId([9; 32]),
     };
     let heads = vec![head];
-    assert_eq!(ahead(Message::Digest(Digest { heads, end: true })), 999);
-    assert_eq!(ahead(Message::RangeEnd(RangeEnd { request: 1 })), 0);
+    assert_eq!(missing(Message::Digest(Digest { heads, end: true })), 999);
+    assert_eq!(missing(Message::RangeEnd(RangeEnd { request: 1 })), 0);
 }
 
 #[test]
@@ -776,9 +776,9 @@ fn who_announces_what_never_comes_is_not_believed() {
     let items = vec![announced];
     let announce = Message::Announce(Announcements { items });
     victim.message(&announce);
-    assert_eq!(victim.ahead(account), 2);
+    assert_eq!(victim.missing(account), 2);
     // Until its announcements are not listened to any more.
     victim.idle(120, |_| announce.clone());
     victim.idle(30, |token| Message::Ping(Ping { token }));
-    assert_eq!(victim.ahead(account), 0);
+    assert_eq!(victim.missing(account), 0);
 }

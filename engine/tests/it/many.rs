@@ -13,7 +13,7 @@ use crate::hostile::Victim;
 use crate::network::{Network, open_relay, seed};
 use crate::placement::{describe, know};
 
-/// More than a peer tells of at once.
+/// More than a peer advertises at once.
 const FEEDS: u16 = 9_000;
 
 fn caught_up(net: &Network, relay: usize) -> bool {

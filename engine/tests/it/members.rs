@@ -33,7 +33,7 @@ fn join(net: &mut Network, relay: usize, by: usize, secret: [u8; 16]) {
 fn named(net: &mut Network, relay: usize, of: usize) {
     know(net, relay, of);
     let peer = net.peer_id(of).expect("a key");
-    net.input(relay, Input::Membership(MembershipInput::Named { peer }));
+    net.input(relay, Input::Membership(MembershipInput::Configured { peer }));
 }
 
 /// A relay invites another one, which joins its network.
@@ -141,7 +141,10 @@ fn a_relay_without_an_invitation_is_a_guest_until_it_is_invited() {
     assert_eq!(listed(&mut net, relays[0]).len(), 1, "seed {}", net.seed);
     let asks = net.peer_id(relays[1]).unwrap();
     assert_eq!(view(&mut net, relays[0]).asking, [asks], "seed {}", net.seed);
-    assert!(!view(&mut net, relays[1]).invited, "it knows that it is a guest");
+    assert!(
+        !view(&mut net, relays[1]).invited,
+        "it knows that it is no member"
+    );
 
     let request = Request::Command(Command::InviteRelay { relay: asks });
     net.input(
@@ -199,7 +202,7 @@ fn relays_that_a_stranger_invents_are_listed_nowhere() {
         let listed = listed(&mut net, at);
         assert_eq!(listed.len(), 3, "{listed:?} at {at}, seed {}", net.seed);
     }
-    // It is a guest all the same: it may carry what people write.
+    // It is no member all the same: it may carry what people write.
     assert!(net.linked(stranger).contains(&relays[0]), "seed {}", net.seed);
     for (from, to) in &net.dialled {
         let is_stranger = strangers

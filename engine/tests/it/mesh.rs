@@ -19,11 +19,11 @@ fn crowd(n: usize) -> (Network, Vec<usize>) {
 }
 
 /// Introduces one person to another, as an invitation does.
-fn invite(net: &mut Network, guest: usize, host: usize) {
+fn invite(net: &mut Network, newcomer: usize, host: usize) {
     let peer = net.peer_id(host).unwrap();
     let candidates = vec![Candidate { peer, relay: false }];
-    net.connect(guest, host);
-    net.input(guest, Input::Candidates(candidates));
+    net.connect(newcomer, host);
+    net.input(newcomer, Input::Candidates(candidates));
 }
 
 #[test]

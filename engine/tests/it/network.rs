@@ -103,7 +103,7 @@ enum Happening {
         to: usize,
         run: u64,
     },
-    Named {
+    RegistryAnswer {
         to: usize,
         ticket: NameTicket,
         answer: NameAnswer,
@@ -390,7 +390,7 @@ impl Network {
                         let at = self.now_us + self.between((500, 5_000));
                         self.happen(
                             at,
-                            Happening::Named {
+                            Happening::RegistryAnswer {
                                 to: peer,
                                 ticket,
                                 answer,
@@ -621,7 +621,9 @@ impl Network {
                 self.peers[to].channels.remove(&link);
                 self.input(to, Input::LinkDown { link });
             }
-            Happening::Named { to, ticket, answer } => self.input(to, Input::Named { ticket, answer }),
+            Happening::RegistryAnswer { to, ticket, answer } => {
+                self.input(to, Input::RegistryAnswer { ticket, answer });
+            }
             Happening::Invitation { to, link, valid } => {
                 self.input(
                     to,

@@ -264,7 +264,7 @@ impl Node {
                 self.hear(peer, Contact::Answered, now);
                 self.peers.asked(peer);
                 for id in ids.iter().filter_map(|id| id.parse().ok()) {
-                    self.hear(id, Contact::Named, now);
+                    self.hear(id, Contact::Mentioned, now);
                 }
                 if had_none && !self.peers.is_empty() {
                     self.gossip_at = now;
@@ -360,7 +360,7 @@ impl Node {
         });
         let ttl = ttl.min(wire::TTL_MAX) - 1;
         self.keep(origin, version, book, uuid, ttl, now);
-        self.hear(origin, Contact::Named, now);
+        self.hear(origin, Contact::Mentioned, now);
         Verdict::Absorbed
     }
 

@@ -67,7 +67,7 @@ pub(crate) enum Contact {
     Told,
     Answered,
     /// Others named it.
-    Named,
+    Mentioned,
 }
 
 impl fmt::Display for Contact {
@@ -76,7 +76,7 @@ impl fmt::Display for Contact {
             Self::Asked => "it asked for peers",
             Self::Told => "it sent news",
             Self::Answered => "it answered",
-            Self::Named => "others named it",
+            Self::Mentioned => "others named it",
         })
     }
 }
@@ -153,7 +153,7 @@ impl Peers {
         if id == self.me {
             return false;
         }
-        if contact == Contact::Named {
+        if contact == Contact::Mentioned {
             return self.named(id, now);
         }
         let failures = self.dropped.remove(&id).map_or(0, |dropped| dropped.failures);
@@ -165,7 +165,7 @@ impl Peers {
                 Contact::Asked => peer.greeted = false,
                 // Who speaks on its own is up.
                 Contact::Told | Contact::Answered => peer.ready_at = peer.ready_at.min(now),
-                Contact::Named => {}
+                Contact::Mentioned => {}
             }
             return false;
         }

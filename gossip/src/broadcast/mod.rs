@@ -36,7 +36,7 @@ use ordered::Map;
 use missing::MissingTable;
 pub use missing::{MISSING_MAX, MISSING_PER_NEIGHBOUR};
 use neighbour::Neighbour;
-pub use tree::{Pace, Rank, TREES, Tree};
+pub use tree::{AuthorActivity, Rank, TREES, Tree};
 
 /// Eager links a peer starts with. Simulated: with 4 the first flood takes half as long again, with 6 it costs a copy
 /// more.

@@ -90,7 +90,7 @@ impl Hasher for Fnv {
 /// Tells whether an author is quiet or busy, from its own last messages. The author alone decides; everybody else
 /// follows what the message says.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pace {
+pub struct AuthorActivity {
     last: [Option<Duration>; BUSY - 1],
 }
 
@@ -99,7 +99,7 @@ const BUSY: usize = 4;
 /// See [`BUSY`]. Guess: in a tree of its own an author's news arrives sooner, but only if the tree is warm.
 const BUSY_WITHIN: Duration = Duration::from_mins(1);
 
-impl Pace {
+impl AuthorActivity {
     /// The author says something now: the tree to send it along.
     pub fn tree(&mut self, author: &impl Hash, now: Duration) -> Tree {
         let oldest = self.last[0];

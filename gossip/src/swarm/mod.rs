@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 
 use rand_core::Rng;
 
-use crate::broadcast::{self, Broadcast, Item, Pace, Rank, Route, Tree};
+use crate::broadcast::{self, AuthorActivity, Broadcast, Item, Rank, Route, Tree};
 use crate::membership::{self, Config, Membership, jitter};
 pub use history::{BYTES_MAX, DIGEST_MAX, DIGEST_SEQS_MAX, History, MESSAGES_MAX, ORIGINS_MAX, Stored};
 pub use message::{Held, Message, MessageId};
@@ -62,7 +62,7 @@ pub struct Swarm<P, B> {
     membership: Membership<P>,
     broadcast: Broadcast<P, MessageId<P>>,
     history: History<P, B>,
-    pace: Pace,
+    pace: AuthorActivity,
     seq: u64,
     outputs: VecDeque<Output<P, B>>,
     next_sync: Duration,
@@ -81,7 +81,7 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
                 eager_start: Some(broadcast::EAGER_START),
             }),
             history: History::default(),
-            pace: Pace::default(),
+            pace: AuthorActivity::default(),
             seq: epoch,
             outputs: VecDeque::new(),
             next_sync: now + jitter(SYNC_EVERY, rng),

@@ -253,7 +253,7 @@ impl EngineLoop {
                     let _ = reply.send(name_reply(answer));
                 }
             }
-            DriverInput::NameAnswer(ticket, answer) => self.handle(Input::Named { ticket, answer }),
+            DriverInput::NameAnswer(ticket, answer) => self.handle(Input::RegistryAnswer { ticket, answer }),
             DriverInput::Invitation { link, valid } => {
                 self.handle(Input::Membership(MembershipInput::Invitation { link, valid }));
             }
@@ -343,7 +343,8 @@ impl EngineLoop {
                         None => Some(NameAnswer::Unavailable),
                     };
                     if let Some(answer) = refused {
-                        self.next_inputs.push_back(Input::Named { ticket, answer });
+                        self.next_inputs
+                            .push_back(Input::RegistryAnswer { ticket, answer });
                     }
                 }
                 Output::Invitation { link, secret } => {
@@ -430,20 +431,20 @@ impl EngineLoop {
     fn on_proven_address(&mut self, peer: PeerId, url: RelayUrl) {
         let proven = self.address_book.record_proven(peer, url.clone());
         match proven {
-            Proven::Unnamed => return,
+            Proven::NotConfigured => return,
             Proven::Another => {
                 return tracing::error!(
                     %url, %peer,
                     "the relay at this address is not the one that issued the invitation; ask its operator for another"
                 );
             }
-            Proven::Named | Proven::Invited(_) => {}
+            Proven::Configured | Proven::Invited(_) => {}
         }
         let relay = Candidate { peer, relay: true };
         self.next_inputs.push_back(Input::Candidates(vec![relay]));
         let join = match proven {
             Proven::Invited(secret) => MembershipInput::Join { peer, secret },
-            _ => MembershipInput::Named { peer },
+            _ => MembershipInput::Configured { peer },
         };
         self.next_inputs.push_back(Input::Membership(join));
     }

@@ -37,7 +37,7 @@ pub(super) fn write(log: &Log) {
         }
         Log::NamedStranger { peer } => tracing::warn!(
             %peer,
-            "the relay at an address of --join is not a member of this network; it is treated as a guest"
+            "the relay at an address of --join is not a member of this network; it is not treated as a member"
         ),
         Log::Joined { peer, accepted: true } => {
             tracing::info!(%peer, "invitation accepted: this relay is a member");

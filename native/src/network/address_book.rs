@@ -95,9 +95,9 @@ impl From<JoinTarget> for String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proven {
     /// The operator did not name it, or named it without an invitation beside another address with one.
-    Unnamed,
+    NotConfigured,
     /// The operator named it.
-    Named,
+    Configured,
     /// The operator named it, and was invited by the relay that is there.
     Invited(InvitationSecret),
     /// The operator named it with an invitation by another relay than the one that is there.
@@ -142,9 +142,9 @@ impl AddressBook {
         // An operator who was invited joins by that invitation; the network says which other relays belong to it.
         let is_invited = self.named.iter().any(|target| target.invitation.is_some());
         let proven = match (named.peek().is_some(), named.find_map(|target| target.invitation)) {
-            (false, _) => Proven::Unnamed,
-            (true, None) if is_invited => Proven::Unnamed,
-            (true, None) => Proven::Named,
+            (false, _) => Proven::NotConfigured,
+            (true, None) if is_invited => Proven::NotConfigured,
+            (true, None) => Proven::Configured,
             (true, Some(invitation)) if invitation.by == peer => Proven::Invited(invitation.secret),
             (true, Some(_)) => Proven::Another,
         };
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(book.record_proven(other, url(1)), Proven::Another);
         assert_eq!(
             book.record_proven(other, url(2)),
-            Proven::Unnamed,
+            Proven::NotConfigured,
             "not by its address alone"
         );
         assert_eq!(book.record_proven(by, url(1)), Proven::Invited(secret));
@@ -238,9 +238,9 @@ mod tests {
     fn unproven_addresses_replace_neither_proven_nor_named_ones() {
         let (book, mut dials) = AddressBook::open(vec![url(1).into()]);
         let [named, met, moves, stranger] = [1, 2, 3, 4].map(|n| PeerId([n; 32]));
-        assert_eq!(book.record_proven(named, url(1)), Proven::Named);
-        assert_eq!(book.record_proven(met, url(2)), Proven::Unnamed);
-        assert_eq!(book.record_proven(moves, url(3)), Proven::Unnamed);
+        assert_eq!(book.record_proven(named, url(1)), Proven::Configured);
+        assert_eq!(book.record_proven(met, url(2)), Proven::NotConfigured);
+        assert_eq!(book.record_proven(moves, url(3)), Proven::NotConfigured);
         let at = |peer: &PeerId| book.known().get(peer).map(|address| address.url.clone());
         book.set_directory(&BTreeMap::from([
             (named, url(11)),

@@ -4,11 +4,9 @@
 
 mod address_book;
 mod dialler;
-mod reach;
 mod url;
 
 pub(crate) use address_book::Proven;
 pub use address_book::{AddressBook, JoinTarget, JoinTargetError};
 pub use dialler::{Dials, run};
-pub use reach::{Reach, reach};
 pub use url::{RelayUrl, UrlError};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::link::handshake::Side;
+use protocol::reach::{Reach, reach};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -22,7 +23,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_c
 
 use super::{MESSAGE_BYTES_MAX, READ_BUFFER_BYTES, Received, SocketError, ToSend};
 use crate::driver::{DriverHandle, Origin};
-use crate::network::{Reach, RelayUrl, reach};
+use crate::network::RelayUrl;
 
 /// Limit for name lookup, TCP, TLS and the upgrade together.
 const OPENS_WITHIN: Duration = Duration::from_secs(10);

@@ -82,7 +82,7 @@ pub mod feature {
     pub const RELAY: u64 = 1;
     /// The peer links only with relays, so that no other person's browser learns its address.
     pub const RELAYS_ONLY: u64 = 1 << 1;
-    /// The peer grants credit for the heads of digests it has dealt with, and wants no more than it granted.
+    /// The peer grants credit for the heads of digests it has handled, and accepts no more than it granted.
     pub const PACED_DIGESTS: u64 = 1 << 2;
 }
 

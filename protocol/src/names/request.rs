@@ -13,7 +13,7 @@ use crate::limits;
 /// A question to the registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NameQuestion {
-    /// Who owns this name or slug?
+    /// Asks who owns this name or slug.
     Lookup {
         /// It is a slug, not a name.
         slug: bool,

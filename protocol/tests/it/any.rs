@@ -21,7 +21,7 @@ use protocol::messages::{
 use protocol::names::{
     NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
 };
-use protocol::signal::{CloseReason, Member, Payload, RoomId, ToPeer, ToServer};
+use protocol::signal::{CloseReason, Payload, RoomId, RoomMember, ToPeer, ToServer};
 use protocol::{
     AccountId, DeviceId, Entry, EntryId, Header, Kind, PeerId, Signature, SignedHeader, Timestamp,
 };
@@ -486,7 +486,7 @@ pub(crate) fn to_server() -> impl Strategy<Value = ToServer> {
 
 pub(crate) fn to_peer() -> impl Strategy<Value = ToPeer> {
     let members = || {
-        let member = any::<([u8; 32], bool)>().prop_map(|(peer, relay)| Member {
+        let member = any::<([u8; 32], bool)>().prop_map(|(peer, relay)| RoomMember {
             peer: PeerId(peer),
             relay,
         });

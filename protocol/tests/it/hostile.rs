@@ -12,7 +12,7 @@ use protocol::messages::{
     Announced, Announcements, Compared, Decoded, Differences, FeedHead, Interests, Message, MessageError,
     Relays, SKETCH_CELL_LEN, SaltedAccount, Sketch, Verdict, Want,
 };
-use protocol::signal::{self, Member, Payload, SignalMessage, ToPeer, ToServer};
+use protocol::signal::{self, Payload, RoomMember, SignalMessage, ToPeer, ToServer};
 use protocol::{Entry, EntryId, Kind, PeerId, SignedHeader, codec, limits};
 
 use crate::golden::{FILES, parse};
@@ -357,7 +357,7 @@ fn signal_messages_end_at_their_limits() {
     assert!(signal::decode::<ToServer>(&signal(limits::SIGNAL_LEN_MAX)).is_err());
 
     let joined = |count| {
-        let member = Member {
+        let member = RoomMember {
             peer: cast::peer(cast::RELAY),
             relay: true,
         };

@@ -21,10 +21,11 @@ use protocol::{Entry, codec};
 use serde_json::{Value, json};
 
 use crate::commands::export::export;
-use crate::commands::status::counted;
 use crate::config::Settings;
 use crate::identity;
 use crate::names::{self, Copied, Embedded, Key, Row};
+use crate::secrets::random;
+use crate::text::counted;
 use native::data_dir::DataDir;
 use native::driver::{self, DriverHandle};
 use native::network::AddressBook;
@@ -341,9 +342,7 @@ pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
     let (handle, thread) = {
         let store = Store::open(data_dir.path(), settings.cache_mib << 20)?;
         let (book, _dials) = AddressBook::open(Vec::new());
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed)
-            .map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))?;
+        let seed = random().context("the system gives no randomness")?;
         driver::start(driver::Options::new(Config::relay(key), seed, store, book))?
     };
     runtime()?.block_on(async {

@@ -8,9 +8,9 @@ use anyhow::{Result, ensure};
 
 use rustix::fs::Access;
 
-use crate::commands::status::counted;
-use crate::config::{RegistryPlace, RelayRole, Settings};
-use crate::names::{Credentials, Etcd, TxnStore};
+use crate::config::{RegistryBackend, RelayRole, Settings};
+use crate::names::{Etcd, TxnStore};
+use crate::text::counted;
 use crate::web::Problem;
 use crate::webrtc::addresses::{advice, in_container, offered};
 use native::data_dir;
@@ -264,7 +264,7 @@ fn network(settings: &Settings, findings: &mut Findings) {
 }
 
 fn names(settings: &Settings, findings: &mut Findings) -> Result<()> {
-    let RegistryPlace::Etcd(address) = &settings.registry else {
+    let RegistryBackend::Etcd(address) = &settings.registry else {
         return Ok(());
     };
     if !settings.roles().contains(&RelayRole::Index) {
@@ -278,7 +278,7 @@ fn names(settings: &Settings, findings: &mut Findings) -> Result<()> {
         .enable_all()
         .build()?;
     let read = runtime.block_on(async {
-        let txn_store = TxnStore::Etcd(Etcd::new(address.clone(), Credentials::of(settings)));
+        let txn_store = TxnStore::Etcd(Etcd::new(address.clone(), settings.credentials()));
         txn_store.read(vec![b"key".to_vec()]).await
     });
     match read {

@@ -10,19 +10,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::config::Settings;
 use crate::web::Repair;
 use native::data_dir;
-use native::driver::DriverHandle;
 use native::network::RelayUrl;
 
 /// Interval between two requests for the progress.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Hands this relay's share over to others. It continues to serve meanwhile and afterwards.
-pub async fn drain(driver: &DriverHandle) {
-    tracing::info!("draining: this relay hands its share over to others");
-    if driver.hand_over(true, Duration::MAX).await {
-        tracing::info!("drained: other relays hold everything this relay holds");
-    }
-}
 
 /// Tells the relay that uses these settings' data folder to drain, and waits until it has.
 ///
@@ -54,7 +45,7 @@ pub fn ask(settings: &Settings, url: &RelayUrl) -> anyhow::Result<()> {
             last = repair.to_hand_over;
             if let Some(left) = last {
                 // Nobody may be reading: that is no reason to stop.
-                let left = crate::commands::status::counted(left, "feed is", "feeds are");
+                let left = crate::text::counted(left, "feed is", "feeds are");
                 let _ = writeln!(std::io::stdout(), "{left} left to hand over");
             }
         }

@@ -9,12 +9,14 @@ use native::network::RelayUrl;
 use protocol::PeerId;
 use protocol::messages::membership::Invitation;
 
-use super::status::{agent, counted, plain, table};
+use super::status::agent;
 use crate::config::Settings;
 use crate::identity;
 use crate::invitations;
+use crate::text::{plain, table};
 use crate::web::Problem;
-use crate::web::control::{self, Members, NetworkMember};
+use crate::web::control;
+use crate::web::control::members::{MemberList, NetworkMember, effects, name, notes};
 
 /// Prints an invitation to the network of the relay with these settings.
 ///
@@ -94,7 +96,7 @@ impl Running {
     }
 
     /// `about`: the key of a member of which is asked what expelling it would do.
-    fn members(&self, about: Option<&str>) -> anyhow::Result<Members> {
+    fn members(&self, about: Option<&str>) -> anyhow::Result<MemberList> {
         let about = about.map_or_else(String::new, |key| format!("?about={key}"));
         let asked = agent()
             .get(format!("{}/admin/control/members{about}", self.url))
@@ -128,15 +130,7 @@ pub fn list(settings: &Settings, url: &RelayUrl) -> anyhow::Result<String> {
     Ok(text(&Running::find(settings, url)?.members(None)?))
 }
 
-fn name(members: &Members, key: &str) -> String {
-    let member = members.members.iter().find(|member| member.peer == key);
-    let url = member
-        .map(|member| plain(&member.url))
-        .filter(|url| !url.is_empty());
-    url.unwrap_or_else(|| key.to_owned())
-}
-
-fn text(members: &Members) -> String {
+fn text(members: &MemberList) -> String {
     let mut text = String::new();
     let head = ["RELAY", "STATE", "INVITED BY", "KEY"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -163,41 +157,6 @@ fn text(members: &Members) -> String {
         );
     }
     text
-}
-
-/// What an operator should know about the network beside its members and those that wait.
-pub(crate) fn notes(members: &Members) -> Vec<String> {
-    let mut notes = Vec::new();
-    if members.open {
-        notes.push(
-            "This relay runs with --open: every relay that keeps a link with one of the network and describes itself is given \
-             feeds to keep, and its receipts count. The list above shows only this relay; `relay-node status` shows the others."
-                .to_owned(),
-        );
-    }
-    if members.listed {
-        notes.push("The members are those that --allow-relay lists.".to_owned());
-    }
-    if let Some(by) = &members.expelled_by {
-        notes.push(format!(
-            "The relay {} expelled this one: the others treat it as a guest and give it no feeds to keep. Ask its operator for \
-             an invitation.",
-            name(members, by)
-        ));
-    } else if !members.invited && members.refused.is_empty() {
-        notes.push(
-            "No member of the network invites this relay: the others treat it as a guest and give it no feeds to keep. Ask an \
-             operator to run `relay-node adopt` at a relay that this one joins, or for an invitation."
-                .to_owned(),
-        );
-    }
-    for by in &members.refused {
-        notes.push(format!(
-            "The relay {} refused this relay's invitation: it was used, or it has expired. Ask its operator for another.",
-            name(members, by)
-        ));
-    }
-    notes
 }
 
 /// Makes relays members that joined this one without an invitation: those with these keys, or the only one that waits.
@@ -268,41 +227,12 @@ pub fn expel(settings: &Settings, url: &RelayUrl, relay: &str, yes: bool) -> any
     Ok(())
 }
 
-fn ensure_by_invitation(members: &Members) -> anyhow::Result<()> {
+fn ensure_by_invitation(members: &MemberList) -> anyhow::Result<()> {
     ensure!(
         !members.open && !members.listed,
         "the members of this network follow from its settings (--open or --allow-relay), not from invitations"
     );
     Ok(())
-}
-
-/// What expelling a member does.
-pub(crate) fn effects(members: &Members, member: &NetworkMember) -> String {
-    let mut text = format!(
-        "{} is no member any more once it is expelled: it keeps no feeds for this network, and its receipts count no longer. Apps that chose it before go on until they choose another.\n",
-        name(members, &member.peer)
-    );
-    let accounts = counted(member.accounts, "account", "accounts");
-    let _ = writeln!(
-        text,
-        "- It keeps the feeds of {accounts} that are held here, too. Other members take its place and copy what they lack; until \
-         then there is one copy less of each. What it alone holds cannot be seen from here: `relay-node drain` there, before \
-         this, hands it over."
-    );
-    if !member.goes.is_empty() {
-        let goes: Vec<String> = member.goes.iter().map(|key| name(members, key)).collect();
-        let _ = writeln!(
-            text,
-            "- No other member vouches for {}, which {} with it. To keep one, run `relay-node adopt KEY` first.",
-            goes.join(", "),
-            if goes.len() == 1 { "goes" } else { "go" }
-        );
-    }
-    if !member.expels_everywhere {
-        text += "- It did not join the network through this relay, so this counts here alone: run it at the relay that it joined \
-                 through, or at each relay.\n";
-    }
-    text
 }
 
 /// Asks on a terminal; elsewhere `--yes` is needed.
@@ -324,41 +254,13 @@ fn confirm(yes: bool) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{effects, text};
-    use crate::web::control::{Members, NetworkMember};
-
-    fn member(n: u8, url: &str) -> NetworkMember {
-        NetworkMember {
-            peer: format!("key{n}"),
-            url: url.to_owned(),
-            state: "alive".to_owned(),
-            this: n == 0,
-            invited_by: (n > 0).then(|| "key0".to_owned()),
-            goes: Vec::new(),
-            expels_everywhere: true,
-            accounts: 7,
-        }
-    }
-
-    fn members() -> Members {
-        Members {
-            open: false,
-            listed: false,
-            members: vec![
-                member(0, "https://a.example"),
-                member(1, "https://b\u{1b}.example"),
-                member(2, ""),
-            ],
-            asking: Vec::new(),
-            invited: true,
-            expelled_by: None,
-            refused: Vec::new(),
-        }
-    }
+    use super::text;
+    use crate::web::control::members::MemberList;
+    use crate::web::control::members::testing::members;
 
     #[test]
     fn the_list_says_who_invited_whom_and_what_to_do() {
-        let text_of = |change: fn(&mut Members)| {
+        let text_of = |change: fn(&mut MemberList)| {
             let mut members = members();
             change(&mut members);
             text(&members)
@@ -374,7 +276,7 @@ mod tests {
         assert!(
             text_of(|members| members.asking.push("key9".to_owned())).contains("key9. `relay-node adopt`")
         );
-        assert!(text_of(|members| members.invited = false).contains("guest"));
+        assert!(text_of(|members| members.invited = false).contains("do not treat it as a member"));
         assert!(
             text_of(|members| members.refused.push("key0".to_owned())).contains("https://a.example refused")
         );
@@ -382,23 +284,5 @@ mod tests {
             text_of(|members| members.expelled_by = Some("key0".to_owned())).contains("expelled this one")
         );
         assert!(text_of(|members| members.open = true).contains("--open"));
-    }
-
-    #[test]
-    fn what_expelling_does_is_said_first() {
-        let members = members();
-        let mut expelled = members.members[1].clone();
-        let text = effects(&members, &expelled);
-        assert!(
-            text.contains("7 accounts") && !text.contains("here alone"),
-            "{text}"
-        );
-        expelled.goes.push("key2".to_owned());
-        expelled.expels_everywhere = false;
-        let text = effects(&members, &expelled);
-        assert!(
-            text.contains("vouches for key2, which goes with it") && text.contains("here alone"),
-            "{text}"
-        );
     }
 }

@@ -7,14 +7,11 @@ use std::{fs, io, thread};
 use anyhow::Context as _;
 
 use crate::config::Settings;
+use crate::relay::LISTEN_FILE;
 use crate::web::admin;
 use crate::web::site::EmbeddedFiles;
 use native::data_dir;
 use native::network::RelayUrl;
-
-/// The file in the data folder with the address at which the running relay listens for HTTP, for programs on its
-/// machine.
-pub(crate) const LISTEN_FILE: &str = "listen";
 
 /// How long a command waits for a relay that is starting to say where it listens.
 const STARTS_WITHIN: Duration = Duration::from_secs(10);

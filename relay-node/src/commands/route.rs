@@ -9,9 +9,10 @@ use engine::io::{Routing, Terms};
 use protocol::AccountId;
 use protocol::messages::directory::Location;
 
-use crate::commands::status::{agent, agent_within, counted, plain, table};
+use crate::commands::status::{agent, agent_within};
 use crate::config::Settings;
-use crate::web::{About, Member, Named, Problem, Replicas};
+use crate::text::{counted, plain, table};
+use crate::web::{About, ListedRelay, NameOwner, Problem, Replicas};
 use native::network::RelayUrl;
 
 /// Mean radius of the Earth (IUGG), in kilometres.
@@ -50,7 +51,7 @@ pub fn route(settings: &Settings, url: &RelayUrl, user: &str, explain: bool) -> 
         answer.with_context(|| format!("no relay answers at {url}; is it running? --at names another"))
     };
     let Replicas { replicas, .. } = get(format!("/api/replicas/{account}"))?.body_mut().read_json()?;
-    let members: Vec<Member> = get("/api/network".to_owned())?.body_mut().read_json()?;
+    let members: Vec<ListedRelay> = get("/api/network".to_owned())?.body_mut().read_json()?;
     let about: About = get("/api/relay".to_owned())?.body_mut().read_json()?;
     ensure!(
         !members.is_empty(),
@@ -133,7 +134,7 @@ fn account_of(agent: &ureq::Agent, url: &RelayUrl, user: &str) -> Result<Account
         let why = answer.body_mut().read_to_string().unwrap_or_default();
         bail!("`{user}`: {}", plain(&Problem::detail_of(&why)));
     }
-    let named: Named = answer.body_mut().read_json()?;
+    let named: NameOwner = answer.body_mut().read_json()?;
     Ok(named.account.parse()?)
 }
 

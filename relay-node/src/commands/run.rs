@@ -4,8 +4,8 @@ use std::io::{IsTerminal as _, Write as _};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::drain;
 use crate::config::{LogFormat, Settings};
+use crate::drain::drain;
 use crate::relay::Relay;
 use crate::web::admin::{self, host};
 use crate::web::site::EmbeddedFiles;
@@ -43,7 +43,7 @@ pub fn run(settings: &Settings, files: EmbeddedFiles) -> anyhow::Result<()> {
                     _ = interrupted.recv() => break,
                     _ = to_drain.recv() => {
                         let driver = relay.driver().clone();
-                        tokio::spawn(async move { drain::drain(&driver).await });
+                        tokio::spawn(async move { drain(&driver).await });
                     }
                     () = relay.failed() => {
                         anyhow::bail!("the store's thread ended by itself; the log says why")

@@ -1,11 +1,11 @@
 //! How a relay and its network are, asked over HTTP as anybody can: `relay-node status`.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use crate::web::{About, Member, Problem, Repair};
+use crate::text::{plain, table};
+use crate::web::{About, ListedRelay, Problem, Repair};
 use native::network::RelayUrl;
 
 /// Timeout of the request. A healthy relay answers within milliseconds.
@@ -65,7 +65,7 @@ pub struct Status {
     about: About,
     ready: Option<String>,
     repair: Repair,
-    members: Vec<Member>,
+    members: Vec<ListedRelay>,
 }
 
 impl Status {
@@ -117,7 +117,7 @@ impl Status {
         let mut text = format!(
             "{name} {version} at {}, {ready}\nkey {peer}\n{}\n\n",
             self.url,
-            share_text(&self.repair)
+            self.repair.text()
         );
         let head = [
             "RELAY", "STATE", "ZONE", "CAPACITY", "ENTRIES", "LOAD", "RESPONSE", "ROLES",
@@ -150,93 +150,13 @@ impl Status {
     }
 }
 
-/// What a relay does with its share, in words.
-pub(crate) fn share_text(repair: &Repair) -> String {
-    let Repair {
-        feeds,
-        entries,
-        from,
-        relays,
-        replicas,
-        wanted,
-        living,
-        cached,
-        suspects_partition,
-        to_hand_over,
-        ..
-    } = repair;
-    if *to_hand_over == Some(0) {
-        return "it has handed its share over".to_owned();
-    }
-    if let Some(left) = to_hand_over {
-        return format!(
-            "it hands its share over: {} left",
-            counted(*left, "feed", "feeds")
-        );
-    }
-    let mut share = format!("each feed is kept by {replicas} of {relays} relays");
-    if living < wanted {
-        let lives = if *living == 1 { "lives" } else { "live" };
-        let living_relays = counted(u64::from(*living), "relay", "relays");
-        share += &format!(", only {living} of the wanted {wanted}: {living_relays} {lives}");
-    }
-    if *cached > 0 {
-        let cached = counted(*cached, "account", "accounts");
-        share += &format!("; beside its share this one holds {cached}");
-    }
-    if *suspects_partition {
-        return format!(
-            "{share}; a partition is suspected: many relays fell silent at once, so assignments stay as they are"
-        );
-    }
-    match entries {
-        0 => format!("{share}; this one lacks nothing of its share"),
-        _ => format!(
-            "{share}; this one lacks {} of {}, coming from {}",
-            counted(*entries, "entry", "entries"),
-            counted(*feeds, "feed", "feeds"),
-            counted(from.len() as u64, "relay", "relays")
-        ),
-    }
-}
-
-/// A number with its noun.
-pub(crate) fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
-}
-
-/// Rows of cells, lined up.
-pub(crate) fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths);
-        let line: Vec<String> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", line.join("  ").trim_end());
-    }
-    text
-}
-
-/// What others call themselves must not move the cursor.
-pub(crate) fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{About, Member, Repair, Status};
+    use super::{About, ListedRelay, Repair, Status};
 
     #[test]
     fn the_table_lines_up_and_strangers_write_no_control_characters() {
-        let member = |url: &str, zone: &str, this| Member {
+        let member = |url: &str, zone: &str, this| ListedRelay {
             peer: "abc".to_owned(),
             state: "alive".to_owned(),
             this,

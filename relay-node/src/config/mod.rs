@@ -5,117 +5,33 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use engine::io::{Admission, Quotas, Routing};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
-use protocol::limits::ZONE_LEN_MAX;
-use protocol::messages::directory::role;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::commands::cli::Flags;
-use crate::names::EtcdAddress;
+use crate::names::Credentials;
 use native::network::{JoinTarget, RelayUrl};
 use signaling::proxies::ProxyNetwork;
 
-mod place;
+mod check;
+mod coordinates;
+mod flags;
+mod registry;
+mod relay_key;
+mod role;
 
-pub use place::{Place, RelayKey};
+pub use check::ConfigError;
+pub use coordinates::Coordinates;
+pub use flags::Flags;
+pub use registry::RegistryBackend;
+pub use relay_key::RelayKey;
+pub use role::RelayRole;
 
-/// Accepted heartbeat intervals in milliseconds: shorter ones cost traffic, longer ones delay failure detection.
-const HEARTBEATS_MS: core::ops::RangeInclusive<u64> = 100..=600_000;
-
-/// The shortest lease of a leader, in seconds: etcd grants no shorter one.
-const LEAD_S_MIN: u64 = 2;
-
-/// The greatest duration that a setting may have, in seconds: about a year. Larger values are rejected as mistakes.
-const SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
-
-/// The largest cache of the store, in MiB: one tebibyte. Larger values are rejected as mistakes.
-const CACHE_MIB_MAX: usize = 1 << 20;
-
-/// Greatest proof of work for a claim, in bits, that browsers accept.
-const NAME_WORK_BITS_MAX: u8 = 24;
-
-/// What a relay does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RelayRole {
-    /// Keeps feeds.
-    Worker,
-    /// Serves the app.
-    Web,
-    /// Keeps names.
-    Index,
-    /// Introduces browsers.
-    Signal,
-}
-
-impl RelayRole {
-    /// Its bit in a description.
-    #[must_use]
-    pub const fn bit(self) -> u8 {
-        match self {
-            Self::Worker => role::WORKER,
-            Self::Web => role::WEB,
-            Self::Index => role::INDEX,
-            Self::Signal => role::SIGNAL,
-        }
-    }
-}
-
-impl FromStr for RelayRole {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        <Self as ValueEnum>::from_str(text, true)
-    }
-}
-
-/// The store of the registry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum RegistryPlace {
-    /// In the data folder.
-    #[default]
-    Embedded,
-    /// In etcd.
-    Etcd(EtcdAddress),
-}
-
-impl FromStr for RegistryPlace {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "embedded" => Ok(Self::Embedded),
-            text => text
-                .parse()
-                .map(Self::Etcd)
-                .map_err(|error| format!("{error}; or `embedded`")),
-        }
-    }
-}
-
-impl TryFrom<String> for RegistryPlace {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<RegistryPlace> for String {
-    fn from(place: RegistryPlace) -> Self {
-        match place {
-            RegistryPlace::Embedded => "embedded".to_owned(),
-            RegistryPlace::Etcd(address) => address.to_string(),
-        }
-    }
-}
+use check::LEAD_S_MIN;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -171,7 +87,7 @@ pub struct Settings {
     pub zone: String,
     /// The geographic position: degrees of latitude (north) and longitude (east).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<Place>,
+    pub location: Option<Coordinates>,
     /// The share of feeds assigned to this relay, relative to the capacity of other relays.
     pub capacity: u32,
     /// Milliseconds between two heartbeats.
@@ -201,7 +117,7 @@ pub struct Settings {
     #[serde(deserialize_with = "list")]
     pub roles: Vec<RelayRole>,
     /// The registry that keeps names.
-    pub registry: RegistryPlace,
+    pub registry: RegistryBackend,
     /// The user name for etcd.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_user: Option<String>,
@@ -286,7 +202,7 @@ impl Default for Settings {
             open: false,
             allow_relay: Vec::new(),
             roles: Vec::new(),
-            registry: RegistryPlace::Embedded,
+            registry: RegistryBackend::Embedded,
             registry_user: None,
             registry_password: String::new(),
             registry_ca: None,
@@ -312,25 +228,6 @@ impl Default for Settings {
             log_format: LogFormat::Text,
         }
     }
-}
-
-/// Why the settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file was named that is not there.
-    #[error("there is no settings file {}; --config or STARLING_CONFIG names it", .0.display())]
-    NoFile(PathBuf),
-    /// Not readable as settings.
-    #[error("the settings are not right: {0}")]
-    Settings(Box<figment::Error>),
-    /// A value that cannot work.
-    #[error("the setting `{setting}` is not right: {problem}")]
-    Value {
-        /// The name of the setting.
-        setting: &'static str,
-        /// Why, and what to do.
-        problem: String,
-    },
 }
 
 /// Settings that may stand in the environment.
@@ -407,115 +304,8 @@ impl Settings {
             .merge(Serialized::defaults(flags))
             .extract()
             .map_err(|error| ConfigError::Settings(Box::new(error)))?;
-        settings.check()?;
+        check::check(&settings)?;
         Ok(settings)
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |setting, problem: String| Err(ConfigError::Value { setting, problem });
-        if let Some(dir) = &self.app_dir
-            && !dir.is_dir()
-        {
-            return wrong("app_dir", format!("there is no folder {}", dir.display()));
-        }
-        for origin in &self.allowed_origin {
-            let authority = origin.strip_prefix("https://").or(origin.strip_prefix("http://"));
-            if origin != "*" && authority.is_none_or(|a| a.trim_end_matches('/').contains('/')) {
-                let problem = format!("`{origin}` is no origin; one looks like https://app.example");
-                return wrong("allowed_origin", problem);
-            }
-        }
-        for host in &self.host {
-            if host.is_empty() || host.contains('/') {
-                let problem =
-                    format!("`{host}` is no host; one looks like relay.example or relay.example:8443");
-                return wrong("host", problem);
-            }
-        }
-        for ip in &self.public_ip {
-            if ip.is_unspecified() || ip.is_multicast() {
-                return wrong("public_ip", format!("browsers cannot reach {ip}"));
-            }
-        }
-        if self.zone.len() > ZONE_LEN_MAX || self.zone.contains(char::is_control) {
-            let problem = format!("a zone is a name of at most {ZONE_LEN_MAX} bytes");
-            return wrong("zone", problem);
-        }
-        if self.replicas == 0 {
-            return wrong("replicas", "at least 1 relay has to keep each feed".to_owned());
-        }
-        if !HEARTBEATS_MS.contains(&self.heartbeat_ms) {
-            let (least, most) = (HEARTBEATS_MS.start(), HEARTBEATS_MS.end());
-            return wrong("heartbeat_ms", format!("choose from {least} to {most}"));
-        }
-        for (setting, weight) in self.weights() {
-            if !(0.0..=f64::from(Routing::WEIGHT_MAX)).contains(&weight) {
-                let most = Routing::WEIGHT_MAX;
-                return wrong(setting, format!("{weight} is no weight; choose from 0 to {most}"));
-            }
-        }
-        if self.weights().iter().all(|(_, weight)| *weight as f32 == 0.0) {
-            let problem =
-                "with all weights 0 every relay is as good as any; leave at least one above 0".to_owned();
-            return wrong("routing_response", problem);
-        }
-        if self.open && !self.allow_relay.is_empty() {
-            let problem =
-                "with allow_relay the listed relays alone are members; leave one of the two out".to_owned();
-            return wrong("open", problem);
-        }
-        if self.roles.contains(&RelayRole::Index)
-            && self.registry == RegistryPlace::Embedded
-            && !self.join.is_empty()
-        {
-            let problem = "two relays of a network that each keep names in a file of their own would give one name to two \
-                people: name a shared --registry, or leave the role index to one relay"
-                .to_owned();
-            return wrong("roles", problem);
-        }
-        if self.registry_lead_s.is_some_and(|seconds| seconds < LEAD_S_MIN) || self.registry_sweep_s == 0 {
-            return wrong(
-                "registry_lead_s",
-                "at least 2 seconds to lead, and 1 between looks".to_owned(),
-            );
-        }
-        for (setting, seconds) in [
-            ("registry_lead_s", self.registry_lead_s.unwrap_or(0)),
-            ("registry_sweep_s", self.registry_sweep_s),
-            ("repair_grace_s", self.repair_grace_s),
-        ] {
-            if seconds > SECONDS_MAX {
-                return wrong(setting, format!("at most {SECONDS_MAX}, a year"));
-            }
-        }
-        if self.cache_mib > CACHE_MIB_MAX {
-            return wrong("cache_mib", format!("at most {CACHE_MIB_MAX}, a tebibyte"));
-        }
-        if self.name_work_bits > NAME_WORK_BITS_MAX {
-            let problem = format!("at most {NAME_WORK_BITS_MAX}: more takes a telephone minutes");
-            return wrong("name_work_bits", problem);
-        }
-        for file in [&self.registry_ca, &self.registry_cert, &self.registry_key]
-            .into_iter()
-            .flatten()
-        {
-            if !file.is_file() {
-                return wrong("registry_ca", format!("there is no file {}", file.display()));
-            }
-        }
-        if self.links_max == 0 || self.sockets_per_address_max == 0 {
-            return wrong("links_max", "a relay without links serves nobody".to_owned());
-        }
-        if self.address_cpu_percent > 100 {
-            return wrong(
-                "address_cpu_percent",
-                "give a percentage from 0 to 100".to_owned(),
-            );
-        }
-        if let Err(error) = self.log.parse::<tracing_subscriber::EnvFilter>() {
-            return wrong("log", format!("{error}; try `info`"));
-        }
-        Ok(())
     }
 
     /// The roles of this relay: the configured ones, or all, except that a relay that joins others keeps no embedded
@@ -526,7 +316,7 @@ impl Settings {
             return self.roles.clone();
         }
         let mut roles = vec![RelayRole::Worker, RelayRole::Web, RelayRole::Signal];
-        if self.join.is_empty() || self.registry != RegistryPlace::Embedded {
+        if self.join.is_empty() || self.registry != RegistryBackend::Embedded {
             roles.push(RelayRole::Index);
         }
         roles
@@ -556,6 +346,17 @@ impl Settings {
             bytes_per_account: self.account_mib_per_hour.saturating_mul(1 << 20),
             accounts_per_address: self.address_accounts_per_hour,
             bytes_per_address: self.address_mib_per_hour.saturating_mul(1 << 20),
+        }
+    }
+
+    /// How this relay authenticates itself to etcd.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        let user = self.registry_user.clone();
+        Credentials {
+            user: user.map(|user| (user, self.registry_password.clone())),
+            ca: self.registry_ca.clone(),
+            identity: self.registry_cert.clone().zip(self.registry_key.clone()),
         }
     }
 
@@ -630,13 +431,22 @@ where
 mod tests {
     use std::io::Write as _;
 
-    use super::{RelayRole, Settings};
-    use crate::commands::cli::Cli;
-    use clap::Parser as _;
+    use super::{Flags, RelayRole, Settings};
+    use clap::Parser;
+
+    /// A command line of the program.
+    #[derive(Debug, Parser)]
+    struct CommandLine {
+        /// What the program does with the settings.
+        command: Option<String>,
+        #[command(flatten)]
+        flags: Flags,
+    }
 
     fn load(arguments: &[&str]) -> Result<Settings, String> {
-        let cli = Cli::try_parse_from([&["relay-node"], arguments].concat()).map_err(|e| e.to_string())?;
-        Settings::load(&cli.flags).map_err(|error| error.to_string())
+        let line =
+            CommandLine::try_parse_from([&["relay-node"], arguments].concat()).map_err(|e| e.to_string())?;
+        Settings::load(&line.flags).map_err(|error| error.to_string())
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {

@@ -22,14 +22,14 @@ const PART: usize = 256;
 
 /// The periods of a leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct LeaderPeriods {
     /// Lifetime of its lease: a leader that is silent for longer loses the lock.
     pub ttl: Duration,
     /// Period of the sweep over all names and slugs.
     pub sweep_every: Duration,
 }
 
-impl Default for Pace {
+impl Default for LeaderPeriods {
     fn default() -> Self {
         Self {
             ttl: Duration::from_secs(10),
@@ -49,15 +49,15 @@ struct Swept {
 pub async fn lead(
     registry: Registry,
     me: String,
-    pace: Pace,
+    periods: LeaderPeriods,
     clock: Monotonic,
     now: impl Fn() -> protocol::Timestamp + Send,
 ) {
     loop {
-        match registry.lock(LEAD, &me, pace.ttl).await {
+        match registry.lock(LEAD, &me, periods.ttl).await {
             Ok(Some(lock)) => {
                 tracing::info!(fence = lock.fence, "registry leadership acquired");
-                let over = term(&registry, &lock, &me, pace, (&clock, &now)).await;
+                let over = term(&registry, &lock, &me, periods, (&clock, &now)).await;
                 tracing::warn!(fence = lock.fence, reason = %over, "registry leadership lost");
             }
             Ok(None) => {
@@ -68,12 +68,12 @@ pub async fn lead(
                     .flatten()
                     .map_or(0, |(_, since)| since);
                 if registry.watch_lock(LEAD, since).await.is_err() {
-                    clock.sleep(pace.ttl / 4).await;
+                    clock.sleep(periods.ttl / 4).await;
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "registry leader unknown: the registry does not answer");
-                clock.sleep(pace.ttl / 4).await;
+                clock.sleep(periods.ttl / 4).await;
             }
         }
     }
@@ -84,7 +84,7 @@ async fn term(
     registry: &Registry,
     lock: &Lock,
     me: &str,
-    pace: Pace,
+    periods: LeaderPeriods,
     (clock, now): (&Monotonic, &(impl Fn() -> protocol::Timestamp + Send)),
 ) -> RegistryError {
     let (mut beat_at, mut sweep_at) = (clock.now(), clock.now());
@@ -94,11 +94,11 @@ async fn term(
         let result = tokio::select! {
             biased;
             () = clock.sleep_until(sweep_at) => {
-                sweep_at = clock.now() + pace.sweep_every;
+                sweep_at = clock.now() + periods.sweep_every;
                 sweep(registry, lock, me, now()).await
             }
             () = clock.sleep_until(beat_at) => {
-                beat_at = clock.now() + pace.ttl / 3;
+                beat_at = clock.now() + periods.ttl / 3;
                 match registry.keep_alive(lock).await {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(RegistryError::Fenced),

@@ -24,7 +24,7 @@ mod service;
 pub mod store;
 mod validation;
 
-pub use leader::{Pace, lead};
+pub use leader::{LeaderPeriods, lead};
 pub use registry::{Lock, Registry, RegistryError, SLUGS_MAX, Settings};
 pub use schema::{Holding, Space, check_rows};
 pub use service::serve;

@@ -12,7 +12,7 @@ use protocol::names::NameAnswer;
 use tokio::sync::{Semaphore, watch};
 
 use super::TxnStore;
-use super::leader::{Pace, lead};
+use super::leader::{LeaderPeriods, lead};
 use super::registry::{Registry, Settings};
 
 /// Questions the registry works on at once.
@@ -27,7 +27,7 @@ pub async fn serve(
     driver: DriverHandle,
     store: TxnStore,
     settings: Settings,
-    pace: Pace,
+    periods: LeaderPeriods,
     fresh: [u8; 32],
     me: String,
     questions: Questions,
@@ -56,7 +56,7 @@ pub async fn serve(
     problem.send_replace(None);
     driver.set_registry(registry.id()).await;
     let checking = tokio::spawn(check(registry.clone(), problem));
-    let leading = tokio::spawn(lead(registry.clone(), me, pace, Monotonic::System, wall));
+    let leading = tokio::spawn(lead(registry.clone(), me, periods, Monotonic::System, wall));
     let places = Arc::new(Semaphore::new(AT_ONCE_MAX));
     while let Some((ticket, question)) = questions.recv().await {
         // Nobody closes the semaphore.

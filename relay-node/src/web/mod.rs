@@ -42,7 +42,7 @@ use axum::{Extension, Router};
 use signaling::ConnectionGuard;
 use signaling::sockets::{SocketBudget, refuse_without_socket};
 
-pub use api::{About, Member, Named, Repair, Replica, Replicas, Weights};
+pub use api::{About, ListedRelay, NameOwner, Repair, Replica, Replicas, Weights};
 pub use control::Control;
 pub use error::Problem;
 

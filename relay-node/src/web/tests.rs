@@ -26,7 +26,7 @@ use super::site::App;
 use super::{
     About, Control, Web, Weights, admin, api, control, health, metrics, metrics_router, without_signal,
 };
-use crate::config::{RegistryPlace, RelayRole};
+use crate::config::{RegistryBackend, RelayRole};
 use crate::websocket;
 use native::driver::{self, DriverHandle, DriverThread};
 use native::network::AddressBook;
@@ -71,7 +71,7 @@ async fn fixture() -> Fixture {
     let setup = Setup {
         data_dir: dir.path().to_owned(),
         roles: vec![RelayRole::Web],
-        registry: RegistryPlace::Embedded,
+        registry: RegistryBackend::Embedded,
         url: "http://localhost:1".parse().unwrap(),
         key: protocol::PeerId([9; 32]),
     };

@@ -9,14 +9,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use protocol::reach::{Reach, reach};
+
 /// Addresses put into an answer; a browser checks each of them.
 const OFFERED_MAX: usize = 8;
 /// Interval at which the interfaces are read: a browser whose link was refused tries again within about as long.
 pub(super) const READ_EVERY: Duration = Duration::from_secs(3);
 /// Files that runtimes of containers make in each of them.
 const CONTAINER_MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
-
-pub use native::network::{Reach, reach};
 
 /// Whether this process runs in a container.
 #[must_use]

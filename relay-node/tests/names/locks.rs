@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use native::clock::{ManualClock, Monotonic};
-use starling_relay_node::names::{Change, Pace, RegistryError, Settings, Space, lead};
+use starling_relay_node::names::{Change, LeaderPeriods, RegistryError, Settings, Space, lead};
 use tokio::time::timeout;
 
 use crate::people::{Person, TODAY, days, open_by, open_with};
@@ -82,13 +82,13 @@ async fn a_leader_keeps_its_lease_alive_and_another_leads_when_it_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let clock = ManualClock::new();
     let (registry, _) = open_by(dir.path(), &clock).await;
-    let pace = Pace {
+    let periods = LeaderPeriods {
         ttl: TTL,
         sweep_every: Duration::from_hours(1),
     };
     let start = |name: &str| {
         let time = Monotonic::Manual(clock.clone());
-        tokio::spawn(lead(registry.clone(), name.to_owned(), pace, time, || TODAY))
+        tokio::spawn(lead(registry.clone(), name.to_owned(), periods, time, || TODAY))
     };
     let leader = || async { Some(registry.holder("leader").await.unwrap()?.0) };
     // A hundredth of the lease passes in each step, and a leader gets as many turns as this test.
@@ -129,14 +129,14 @@ async fn names_that_rested_are_forgotten_by_the_leader() {
             person.release(&registry, name, at).await;
         }
     }
-    let pace = Pace {
+    let periods = LeaderPeriods {
         ttl: TTL,
         sweep_every: Duration::from_millis(50),
     };
     let leading = tokio::spawn(lead(
         registry.clone(),
         "a".to_owned(),
-        pace,
+        periods,
         Monotonic::System,
         || days(5),
     ));

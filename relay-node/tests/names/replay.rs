@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use native::clock::Monotonic;
 use protocol::names::{NameAction, NameAnswer, NameQuestion, NameRequest};
-use starling_relay_node::names::{Pace, Registry, Settings, Space, lead};
+use starling_relay_node::names::{LeaderPeriods, Registry, Settings, Space, lead};
 
 use crate::people::{Person, TODAY, days, holder, open, open_with};
 
@@ -126,14 +126,14 @@ async fn a_claim_of_a_name_that_was_given_back_and_forgotten_cannot_be_repeated(
         let mut ada = Kept::new(&registry, 1, post, "starling-bird");
         ada.does(NameAction::Claim).await;
         ada.does(NameAction::Release).await;
-        let pace = Pace {
+        let periods = LeaderPeriods {
             ttl: Duration::from_millis(600),
             sweep_every: Duration::from_millis(20),
         };
         let leading = tokio::spawn(lead(
             registry.clone(),
             "a".to_owned(),
-            pace,
+            periods,
             Monotonic::System,
             || days(5),
         ));

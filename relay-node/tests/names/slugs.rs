@@ -3,7 +3,7 @@
 use native::clock::Monotonic;
 use protocol::EntryId;
 use protocol::names::{NameAction, NameAnswer, NameFault, NameQuestion};
-use starling_relay_node::names::{Pace, Registry, Settings, Space, lead};
+use starling_relay_node::names::{LeaderPeriods, Registry, Settings, Space, lead};
 use std::time::{Duration, Instant};
 
 use crate::people::{Person, TODAY, days, holder, open, open_with};
@@ -150,14 +150,14 @@ async fn an_account_has_so_many_slugs_and_those_that_rest_count_until_they_are_f
     assert_eq!(leads_to(&registry, &bobs), bob.post(0).id());
     ada.claim_slug(&registry, 3, "nests", days(2)).await;
     assert_eq!(ada.claim_slug(&registry, 4, "wings", days(2)).await, too_many);
-    let pace = Pace {
+    let periods = LeaderPeriods {
         ttl: Duration::from_millis(600),
         sweep_every: Duration::from_millis(50),
     };
     let leading = tokio::spawn(lead(
         registry.clone(),
         "a".to_owned(),
-        pace,
+        periods,
         Monotonic::System,
         || days(6),
     ));

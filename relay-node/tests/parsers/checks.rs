@@ -19,8 +19,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use starling_relay_node::commands::backup;
 use starling_relay_node::commands::cli::Cli;
-use starling_relay_node::config::{Place, RelayKey};
-use starling_relay_node::config::{RegistryPlace, RelayRole, Settings};
+use starling_relay_node::config::{Coordinates, RelayKey};
+use starling_relay_node::config::{RegistryBackend, RelayRole, Settings};
 use starling_relay_node::names::{
     self, Change, Check, Embedded, EtcdAddress, Registry, Space, Txn, TxnStore,
 };
@@ -38,7 +38,7 @@ fn one_text<T: FromStr + Display + PartialEq>(text: &str) {
 pub(crate) fn address(text: &str) {
     one_text::<RelayUrl>(text);
     one_text::<EtcdAddress>(text);
-    one_text::<Place>(text);
+    one_text::<Coordinates>(text);
     if let Ok(url) = text.parse::<RelayUrl>() {
         let host = url.host();
         assert!(
@@ -50,7 +50,7 @@ pub(crate) fn address(text: &str) {
     if let Ok(key) = text.parse::<RelayKey>() {
         assert_eq!(String::from(key), text.to_ascii_lowercase());
     }
-    if let Ok(place) = text.parse::<RegistryPlace>() {
+    if let Ok(place) = text.parse::<RegistryBackend>() {
         assert_eq!(String::from(place.clone()).parse(), Ok(place));
     }
     let _ = text.parse::<RelayRole>();

@@ -5,7 +5,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::PeerId;
 use protocol::codec::{decode, encode};
 use protocol::link::handshake::{Binding, HandshakeError};
-use protocol::signal::{Member, Payload, RoomId, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
+use protocol::signal::{Payload, RoomId, RoomMember, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Ws;
@@ -38,7 +38,7 @@ impl Lobby {
         let ToPeer::Joined { members } = next(&mut socket).await else {
             panic!("not in");
         };
-        let [Member { peer, relay: true }, ..] = members[..] else {
+        let [RoomMember { peer, relay: true }, ..] = members[..] else {
             panic!("the relay is not listed first: {members:?}");
         };
         let relay = peer;

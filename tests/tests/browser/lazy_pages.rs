@@ -29,7 +29,7 @@ async fn fetched(page: &Page) -> Result<Vec<String>> {
     page.eval(FETCHED).await
 }
 
-/// Opens the app as somebody who was here before, and waits for the timeline.
+/// Opens the app as a person with an account does, and waits for the timeline.
 async fn come_back(page: &Page, relay: &Relay) -> Result<()> {
     page.goto(&relay.url("/")).await?;
     page.wait_element(&testid("composer-input")).await?;

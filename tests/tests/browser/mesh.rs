@@ -12,7 +12,7 @@ use starling_tests::user_steps::{
 
 const TABS: usize = 12;
 /// Some of them to relays; once those are gone, all to other tabs. A tab has 8 and takes up to 16. With 4, twelve tabs that had
-/// joined at two relays within a minute fell apart along their relays in a quarter of the runs: a newcomer links with guests of
+/// joined at two relays within a minute fell apart along their relays in a quarter of the runs: a newcomer links with clients of
 /// its own relay first, and views mix over minutes.
 const LINKS_MAX: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,7 +52,7 @@ async fn twelve_tabs_with_six_links_each_outlive_their_two_servers() -> Result<(
     let browser = Browser::launch().await?;
     let mut tabs = Vec::new();
     for n in 0..TABS {
-        // Every other one is another relay's guest.
+        // Every other one is another relay's client.
         let home = if n % 2 == 0 { &first } else { &second };
         let tab = browser
             .new_context()
@@ -111,7 +111,7 @@ async fn twelve_tabs_with_six_links_each_outlive_their_two_servers() -> Result<(
     within_cap(&tabs).await?;
     let known: BTreeSet<String> = neighbours(&tabs[0], true).await?;
     ensure!(!known.is_empty(), "a relay is back: {known:?}");
-    // A guest of the second relay who was never there before is served what was said meanwhile.
+    // A client of the second relay who was never there before is served what was said meanwhile.
     let late = browser
         .new_context()
         .await?

@@ -1,4 +1,4 @@
-//! Reactions, as people give them by keyboard and by mouse, change them, take them back, and give them without a
+//! Reactions, as people give them by keyboard, by mouse and by touch, change them, take them back, and give them without a
 //! network.
 
 use std::time::Duration;
@@ -174,6 +174,55 @@ async fn reactions_are_given_changed_and_taken_back_and_those_of_offline_times_a
     ada.click(".post--focus .post__text").await?;
     ada.wait_gone(PICKER).await?;
     let errors = ada.errors();
+    assert!(errors.is_empty(), "{errors:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reactions_are_given_and_taken_back_with_a_finger() -> Result<()> {
+    let relay = Relay::start().await?;
+    let browser = Browser::launch().await?;
+    let context = browser.new_context().await?;
+    let page = context.open(&relay.url("/")).await?;
+    first_visit(&page, "Ada Lovelace").await?;
+    post(&page, "A post to react to").await?;
+    page.set_viewport(390, 844, true).await?;
+    page.set_touch().await?;
+    page.wait_gone(".toast__text").await?;
+
+    // A tap on the button opens the picker, another one closes it.
+    let button = "[data-action=react]";
+    page.tap(button).await?;
+    page.wait_element(PICKER).await?;
+    page.wait_attr(button, "aria-expanded", "true").await?;
+    page.tap(button).await?;
+    page.wait_gone(PICKER).await?;
+
+    // A tap elsewhere closes it, too.
+    page.tap(button).await?;
+    page.wait_element(PICKER).await?;
+    page.tap(&testid("composer-input")).await?;
+    page.wait_gone(PICKER).await?;
+
+    // A tap on an emoji gives the reaction; what is tapped is as large as a finger.
+    page.tap(button).await?;
+    page.wait_element(PICKER).await?;
+    let fits = |selector: &str| {
+        format!(
+            "[...document.querySelectorAll('{selector}')].every(it => {{ const at = it.getBoundingClientRect(); \
+             return at.width >= 44 && at.height >= 44 }})"
+        )
+    };
+    assert!(page.eval::<bool>(&fits(&format!("{PICKER} > button"))).await?);
+    page.tap(&format!("{PICKER} button:nth-of-type(2)")).await?;
+    page.wait_gone(PICKER).await?;
+    shows(&page, &[("❤️", 1, true)]).await?;
+
+    // A tap on the chip takes it back.
+    assert!(page.eval::<bool>(&fits(CHIP)).await?);
+    page.tap(CHIP).await?;
+    shows(&page, &[]).await?;
+    let errors = page.errors();
     assert!(errors.is_empty(), "{errors:#?}");
     Ok(())
 }

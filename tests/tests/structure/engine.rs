@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::paths::named;
-use crate::{read, tracked};
+use crate::walls::{self, module_of};
 
 /// Which top-level module of the engine names which others. The list is exact: an arrow that is missing here is
 /// forbidden, and one that no file uses has to go. Each module names only modules above it, so no two know each other.
@@ -58,39 +58,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Lines the file with `impl Engine` may have.
+/// Lines the file with `impl Engine` may have, comments among them.
 const ENGINE_LINES_MAX: usize = 300;
-
-/// The engine's source files: path below `engine/src`, and text.
-fn files() -> Vec<(String, String)> {
-    let files = tracked("engine/src/*.rs").into_iter();
-    let files = files.filter_map(|path| {
-        let below = path.to_str()?.split_once("engine/src/")?.1.to_owned();
-        Some((below, read(&path)))
-    });
-    files.collect()
-}
-
-/// The engine's source files, without its tests: path below `engine/src`, and code without comments.
-fn sources() -> Vec<(String, String)> {
-    let files = files().into_iter().filter(|(file, _)| !is_test(file));
-    files.map(|(file, text)| (file, code(&text))).collect()
-}
-
-fn is_test(file: &str) -> bool {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    name == "tests.rs" || name == "testing.rs" || name.ends_with("_tests.rs")
-}
-
-/// Source code without comments and without a test module at its end.
-fn code(source: &str) -> String {
-    let source = source
-        .split("#[cfg(test)]\nmod tests {")
-        .next()
-        .unwrap_or_default();
-    let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
-}
 
 /// The folder of the kind that a file is about.
 fn kind_of(file: &str) -> Option<&str> {
@@ -98,46 +67,19 @@ fn kind_of(file: &str) -> Option<&str> {
     Some(below.split_once('/')?.0)
 }
 
-fn module_of(file: &str) -> &str {
-    let first = file.split('/').next().unwrap_or(file);
-    first.strip_suffix(".rs").unwrap_or(first)
+/// The engine's source files, without its tests.
+fn sources() -> Vec<(String, String)> {
+    walls::sources("engine/src/")
 }
 
 #[test]
 fn no_part_of_the_engine_is_reached_but_through_a_listed_arrow() {
-    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (file, code) in sources() {
-        let module = module_of(&file);
-        if module != "lib" {
-            let names = named(&file, &code).into_iter();
-            let names = names.filter_map(|path| path.into_iter().next());
-            let others = names.filter(|name| name != module);
-            found.entry(module.to_owned()).or_default().extend(others);
-        }
-    }
-    let listed = WALLS.iter().map(|(module, names)| {
-        let names = names.iter().map(|name| (*name).to_owned());
-        ((*module).to_owned(), names.collect::<BTreeSet<_>>())
-    });
-    assert_eq!(
-        found,
-        listed.collect(),
-        "left: what the files name; right: what is listed"
-    );
+    walls::check("engine/src/", WALLS);
 }
 
 #[test]
 fn no_two_modules_of_the_engine_know_each_other() {
-    let mut above = BTreeSet::new();
-    for (module, names) in WALLS {
-        for name in *names {
-            assert!(
-                above.contains(name),
-                "{module} names {name}, which is not above it"
-            );
-        }
-        above.insert(*module);
-    }
+    walls::check_one_way(WALLS);
 }
 
 #[test]
@@ -172,7 +114,7 @@ fn every_part_of_the_engine_has_tests_of_its_own() {
     assert!(untested.contains("role") && untested.contains("kinds/posts"));
     // Tests of the engine as a whole are those with a network.
     untested.remove("lib");
-    for (file, text) in files() {
+    for (file, text) in walls::files("engine/src/") {
         if text.contains("#[test]") {
             for part in parts(&file.replace("_tests.rs", ".rs")) {
                 untested.remove(&part);
@@ -182,19 +124,28 @@ fn every_part_of_the_engine_has_tests_of_its_own() {
     assert!(untested.is_empty(), "without unit tests: {untested:?}");
 }
 
+/// Types that hold the parts, and the one file with the functions of each.
+const ONE_HOME: [(&str, &str); 3] = [
+    ("Engine", "lib.rs"),
+    ("Parts", "parts.rs"),
+    ("Role", "role/mod.rs"),
+];
+
 #[test]
 fn the_engine_itself_is_one_short_file() {
+    let texts: BTreeMap<_, _> = walls::files("engine/src/").into_iter().collect();
     for (file, code) in sources() {
-        let implements = code
-            .lines()
-            .any(|line| line.starts_with("impl") && line.contains("Engine {"));
-        assert_eq!(implements, file == "lib.rs", "impl Engine in {file}");
+        for (name, home) in ONE_HOME {
+            let head = format!("impl {name} {{");
+            let implements = code.lines().any(|line| line == head);
+            assert_eq!(implements, file == home, "impl {name} in {file}");
+        }
         assert!(
             !code.contains("is_relay("),
             "{file}: a role is a type, not a question"
         );
         if file == "lib.rs" {
-            let lines = code.lines().count();
+            let lines = texts[&file].lines().count();
             assert!(lines < ENGINE_LINES_MAX, "{lines} lines in lib.rs");
         }
     }

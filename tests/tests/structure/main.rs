@@ -4,6 +4,8 @@
 mod documents;
 mod engine;
 mod paths;
+mod relay_node;
+mod walls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

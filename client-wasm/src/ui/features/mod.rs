@@ -82,3 +82,36 @@ impl Feature {
         shortcuts: &[],
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::FEATURES;
+    use crate::ui::shell::layout::NavItem;
+
+    #[test]
+    fn each_item_of_the_navigation_has_a_name_and_a_place_of_its_own() {
+        let (mut names, mut places) = (BTreeSet::new(), BTreeSet::new());
+        for item in FEATURES.iter().filter_map(|feature| feature.nav.as_ref()) {
+            let name = match item {
+                NavItem::Page { to, testid, .. } => {
+                    assert!(places.insert(to.path()), "{testid} leads where another does");
+                    testid
+                }
+                NavItem::Open { testid, .. } => testid,
+            };
+            assert!(names.insert(*name), "{name} is there twice");
+        }
+        assert!(places.contains("/") && places.contains("/explore"), "{places:?}");
+    }
+
+    #[test]
+    fn each_shortcut_has_a_key_of_its_own() {
+        let mut keys = BTreeSet::new();
+        for shortcut in FEATURES.iter().flat_map(|feature| feature.shortcuts) {
+            assert!(keys.insert(shortcut.key), "{} is there twice", shortcut.key);
+        }
+        assert!(keys.contains("e") && keys.contains("n"), "{keys:?}");
+    }
+}

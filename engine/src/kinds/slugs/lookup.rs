@@ -11,9 +11,9 @@ use super::{Slugs, rows};
 /// How far the lookup is.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// Which post does the slug lead to?
+    /// Finds the post that the slug leads to.
     Find,
-    /// Does that post's author say so?
+    /// Checks that the post's author claims the slug.
     Confirm,
 }
 

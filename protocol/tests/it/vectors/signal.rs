@@ -2,7 +2,7 @@
 
 use protocol::Signature;
 use protocol::signal::{
-    CloseReason, Member, Payload, RoomId, SIGNAL_VERSION, SignalMessage, ToPeer, ToServer, sign_join,
+    CloseReason, Payload, RoomId, RoomMember, SIGNAL_VERSION, SignalMessage, ToPeer, ToServer, sign_join,
     verify_join,
 };
 
@@ -67,11 +67,11 @@ pub(crate) fn to_server() -> Vec<(Vector, ToServer)> {
 /// Messages to a peer.
 pub(crate) fn to_peer() -> Vec<(Vector, ToPeer)> {
     let members = vec![
-        Member {
+        RoomMember {
             peer: cast::peer(RELAY),
             relay: true,
         },
-        Member {
+        RoomMember {
             peer: cast::peer(LAPTOP),
             relay: false,
         },

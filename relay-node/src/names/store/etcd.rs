@@ -123,19 +123,6 @@ pub struct Credentials {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-impl Credentials {
-    /// Reads them from the relay's settings.
-    #[must_use]
-    pub fn of(settings: &crate::config::Settings) -> Self {
-        let user = settings.registry_user.clone();
-        Self {
-            user: user.map(|user| (user, settings.registry_password.clone())),
-            ca: settings.registry_ca.clone(),
-            identity: settings.registry_cert.clone().zip(settings.registry_key.clone()),
-        }
-    }
-}
-
 /// See the module.
 #[derive(Clone)]
 pub struct Etcd {

@@ -14,12 +14,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use native::clock::wall;
 use native::data_dir::write_durably;
+
+use crate::secrets::{self, token};
 
 /// Time for which a token can be used.
 pub const CLAIM_WITHIN: Duration = Duration::from_hours(1);
@@ -31,20 +33,13 @@ const SESSIONS_MAX: usize = 16;
 const CLAIM_FILE: &str = "admin.claim";
 const SESSIONS_FILE: &str = "admin.json";
 
-/// What keeps the hashes of the two kinds of token apart, and the token in forms from both (BLAKE3, section 2.3).
+/// The uses of hashes: of the two kinds of token, and of the token in forms.
 const CLAIM_CONTEXT: &str = "starling relay 2026 admin claim";
 const SESSION_CONTEXT: &str = "starling relay 2026 admin session";
 const FORM_CONTEXT: &str = "starling relay 2026 admin form";
 
-/// A token of 256 random bits as its owner has it, and what may be known of it.
-fn token() -> io::Result<String> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(HEXLOWER.encode(&bytes))
-}
-
 fn hash(context: &str, token: &str) -> blake3::Hash {
-    blake3::Hash::from_bytes(blake3::derive_key(context, token.as_bytes()))
+    secrets::hash(context, token.as_bytes())
 }
 
 /// What a form must carry to be from a page that was made for this session.
@@ -62,8 +57,7 @@ pub fn is_form_token(session: &str, token: &str) -> bool {
 
 /// Seconds since 1970.
 fn now() -> u64 {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH);
-    wall.unwrap_or_default().as_secs()
+    wall().0 / 1_000
 }
 
 /// Something that is good until a time, known by its hash.

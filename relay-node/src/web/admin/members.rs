@@ -12,11 +12,11 @@ use super::keys;
 use super::overview::{mono, section, table};
 use super::pages::{AdminError, page};
 use super::routes::{Admin, Session, on_disk};
-use crate::commands::members::{effects, notes};
 use crate::invitations;
-use crate::web::control::{self, Members, NetworkMember};
+use crate::text::plain;
+use crate::web::control::members::{MemberList, NetworkMember, effects, notes};
+use crate::web::control::requests::{self, members_of};
 use crate::web::error::WebError;
-use crate::web::pages::plain;
 
 /// What a form of these pages carries.
 #[derive(Debug, Deserialize)]
@@ -43,7 +43,7 @@ impl Act {
 }
 
 /// The section of the overview. `form`: what its forms carry.
-pub(super) fn list(members: &Members, form: &str) -> Markup {
+pub(super) fn list(members: &MemberList, form: &str) -> Markup {
     let by_invitation = !members.open && !members.listed;
     let rows = members.members.iter().map(|member| {
         [
@@ -66,7 +66,7 @@ pub(super) fn list(members: &Members, form: &str) -> Markup {
         ]
     });
     section(
-        "Members",
+        "MemberList",
         &html! {
             (table("members", ["Relay", "State", "Invited by", ""], rows))
             @for note in notes(members) {
@@ -97,7 +97,7 @@ fn place(member: &NetworkMember) -> Markup {
     }
 }
 
-fn name(members: &Members, key: &str) -> Markup {
+fn name(members: &MemberList, key: &str) -> Markup {
     let member = members.members.iter().find(|member| member.peer == key);
     member.map_or_else(|| mono(&short(key)), place)
 }
@@ -141,7 +141,7 @@ pub(super) async fn adopt(
     Form(act): Form<Act>,
 ) -> Result<Redirect, AdminError> {
     act.check(&session)?;
-    done(control::invite(&admin.driver, act.relay()?).await)
+    done(requests::invite(&admin.driver, act.relay()?).await)
 }
 
 /// Asks before a relay is expelled, and says what that does.
@@ -152,8 +152,8 @@ pub(super) async fn ask_expel(
 ) -> Result<Response, AdminError> {
     let key = act.relay()?;
     let relay = key.to_string();
-    let members = control::members_of(&admin.driver, Some(key)).await;
-    let members: Members = members.map_err(|_| AdminError::NoSuchMember)?.into();
+    let members = members_of(&admin.driver, Some(key)).await;
+    let members: MemberList = members.map_err(|_| AdminError::NoSuchMember)?.into();
     let member = members
         .members
         .iter()
@@ -181,7 +181,7 @@ pub(super) async fn expel(
     Form(act): Form<Act>,
 ) -> Result<Redirect, AdminError> {
     act.check(&session)?;
-    done(control::expel(&admin.driver, act.relay()?).await)
+    done(requests::expel(&admin.driver, act.relay()?).await)
 }
 
 /// Back to the overview, if the relay did it.
@@ -192,7 +192,7 @@ fn done(done: Result<(), WebError>) -> Result<Redirect, AdminError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Members, NetworkMember, list};
+    use super::{MemberList, NetworkMember, list};
 
     #[test]
     fn what_can_be_done_depends_on_how_members_are_admitted() {
@@ -210,7 +210,7 @@ mod tests {
             expels_everywhere: true,
             accounts: 0,
         };
-        let mut members = Members {
+        let mut members = MemberList {
             open: false,
             listed: false,
             members: vec![member(0), member(1)],

@@ -25,7 +25,7 @@ pub(super) use routes::router;
 pub(super) use routes::routes;
 pub use routes::{Admin, session};
 
-use crate::config::{RegistryPlace, RelayRole, Settings};
+use crate::config::{RegistryBackend, RelayRole, Settings};
 use native::data_dir;
 use native::network::RelayUrl;
 use protocol::PeerId;
@@ -38,7 +38,7 @@ pub struct Setup {
     /// What the relay does.
     pub roles: Vec<RelayRole>,
     /// The store of the registry, if this relay runs it.
-    pub registry: RegistryPlace,
+    pub registry: RegistryBackend,
     /// Where other relays reach this one.
     pub url: RelayUrl,
     /// Its key.

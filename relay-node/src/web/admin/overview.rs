@@ -11,11 +11,10 @@ use protocol::messages::directory::role;
 use super::disk::{Disk, bytes};
 use super::pages::page;
 use super::{Setup, members};
-use crate::commands::status::{counted, share_text};
-use crate::config::{RegistryPlace, RelayRole};
-use crate::web::control::Members;
-use crate::web::pages::plain;
-use crate::web::{About, Member, Repair};
+use crate::config::{RegistryBackend, RelayRole};
+use crate::text::{counted, plain};
+use crate::web::control::members::MemberList;
+use crate::web::{About, ListedRelay, Repair};
 use native::network::RelayUrl;
 
 /// Links listed; the others are counted.
@@ -35,7 +34,7 @@ pub(super) struct Overview<'a> {
     /// `None`: the store is being read.
     pub(super) view: Option<NetworkView>,
     /// `None`: the store is being read.
-    pub(super) members: Option<Members>,
+    pub(super) members: Option<MemberList>,
     pub(super) disk: Disk,
     /// Browsers that are admins.
     pub(super) admins: usize,
@@ -77,7 +76,7 @@ impl Overview<'_> {
             RelayRole::Signal => "introduces browsers",
         });
         let roles = roles.collect::<Vec<_>>().join(", ");
-        let share = share_text(&Repair::from(self.repair.clone()));
+        let share = Repair::from(self.repair.clone()).text();
         section(
             "Status",
             &html! {
@@ -113,7 +112,7 @@ impl Overview<'_> {
 
     fn directory(&self) -> Markup {
         let rows = self.relays.iter().map(|relay| {
-            let member = Member::from(relay.clone());
+            let member = ListedRelay::from(relay.clone());
             let zone = plain(&member.zone);
             [
                 html! {
@@ -185,8 +184,8 @@ impl Overview<'_> {
     fn registry(&self) -> Markup {
         let keeps = self.setup.roles.contains(&RelayRole::Index);
         let place = match (&self.setup.registry, keeps) {
-            (RegistryPlace::Embedded, true) => "in this relay's data folder".to_owned(),
-            (RegistryPlace::Etcd(address), true) => format!("in the etcd at {address}"),
+            (RegistryBackend::Embedded, true) => "in this relay's data folder".to_owned(),
+            (RegistryBackend::Etcd(address), true) => format!("in the etcd at {address}"),
             (_, false) => "by other relays; this one asks them".to_owned(),
         };
         let index = self
@@ -335,7 +334,9 @@ pub(super) fn table<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::{About, Disk, NetworkView, Overview, RegistryPlace, RelayRole, RelayView, RepairView, Setup};
+    use super::{
+        About, Disk, NetworkView, Overview, RegistryBackend, RelayRole, RelayView, RepairView, Setup,
+    };
     use axum::body::to_bytes;
     use engine::api::{LinkView, RelayState, Transport};
     use protocol::messages::directory::Description;
@@ -366,7 +367,7 @@ mod tests {
         let setup = Setup {
             data_dir: "/data".into(),
             roles: vec![RelayRole::Web],
-            registry: RegistryPlace::Embedded,
+            registry: RegistryBackend::Embedded,
             url: "http://localhost:1".parse().unwrap(),
             key: PeerId([9; 32]),
         };

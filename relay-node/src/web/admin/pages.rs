@@ -4,9 +4,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
-use crate::commands::status::counted;
+use crate::text::{counted, plain};
 use crate::web::About;
-use crate::web::pages::{Style, document, plain, respond};
+use crate::web::pages::{Style, document, respond};
 
 /// The stylesheet's address.
 pub(super) const STYLE_PATH: &str = "/admin/style.css";

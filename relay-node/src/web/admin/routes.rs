@@ -32,8 +32,9 @@ use super::keys::{self, Keys};
 use super::members;
 use super::overview::Overview;
 use super::pages::{self, AdminError, STYLE_PATH};
-use crate::commands::drain::drain;
-use crate::web::control;
+use crate::drain::drain;
+use crate::web::control::members::MemberList;
+use crate::web::control::requests::members_of;
 use crate::web::policy::{Caching, Policy};
 use crate::web::rate_limit::AddressRateLimiter;
 use crate::web::{About, group};
@@ -208,9 +209,9 @@ async fn overview(State(admin): State<Admin>, Session(session): Session) -> Resp
     };
     let folder = admin.setup.data_dir.clone();
     let disk = tokio::task::spawn_blocking(move || Disk::of(&folder)).await;
-    let members = control::members_of(&admin.driver, None).await.ok();
+    let members = members_of(&admin.driver, None).await.ok();
     let overview = Overview {
-        members: members.map(control::Members::from),
+        members: members.map(MemberList::from),
         about: &admin.about,
         setup: &admin.setup,
         ready: admin.driver.is_ready(),

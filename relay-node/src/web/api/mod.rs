@@ -27,9 +27,9 @@ use protocol::AccountId;
 use signaling::ConnectionGuard;
 
 pub use held::{Feed, Post, Posts, Profile, Reference, ReplyTo, Thread};
-pub use names::Named;
+pub use names::NameOwner;
 pub(super) use network::state_name;
-pub use network::{Member, Repair};
+pub use network::{ListedRelay, Repair};
 pub use relay::{About, Weights};
 pub use replicas::{Replica, Replicas};
 

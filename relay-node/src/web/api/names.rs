@@ -12,14 +12,17 @@ use crate::web::error::WebError;
 
 /// What `/api/names/NAME` answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Named {
+pub struct NameOwner {
     /// The name, as the registry writes it.
     pub name: String,
     /// The account that has it, in text form.
     pub account: String,
 }
 
-pub(super) async fn named(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<Named>, WebError> {
+pub(super) async fn named(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Json<NameOwner>, WebError> {
     if name.len() > limits::UNIQUE_NAME_LEN_MAX {
         return Err(WebError::BadRequest("that is too long for a name"));
     }
@@ -30,7 +33,7 @@ pub(super) async fn named(State(api): State<Api>, Path(name): Path<String>) -> R
         });
     }
     match api.query(Query::Name { name }).await? {
-        QueryResult::Name(NameAnswer::Held(receipt)) => Ok(Json(Named {
+        QueryResult::Name(NameAnswer::Held(receipt)) => Ok(Json(NameOwner {
             name: receipt.name,
             account: receipt.account.to_string(),
         })),

@@ -7,11 +7,12 @@ use protocol::messages::directory::role;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use crate::text::counted;
 use crate::web::error::WebError;
 
 /// A relay as `/api/network` lists it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Member {
+pub struct ListedRelay {
     /// Its key, in text form.
     pub peer: String,
     /// `alive`, `suspect`, `dead` or `left`.
@@ -36,7 +37,7 @@ pub struct Member {
     pub errors_ppm: u32,
 }
 
-impl From<RelayView> for Member {
+impl From<RelayView> for ListedRelay {
     fn from(view: RelayView) -> Self {
         let RelayView {
             description,
@@ -105,6 +106,58 @@ pub struct Repair {
     pub to_hand_over: Option<u64>,
 }
 
+impl Repair {
+    /// What the relay does with its share, in words.
+    pub(crate) fn text(&self) -> String {
+        let Repair {
+            feeds,
+            entries,
+            from,
+            relays,
+            replicas,
+            wanted,
+            living,
+            cached,
+            suspects_partition,
+            to_hand_over,
+            ..
+        } = self;
+        if *to_hand_over == Some(0) {
+            return "it has handed its share over".to_owned();
+        }
+        if let Some(left) = to_hand_over {
+            return format!(
+                "it hands its share over: {} left",
+                counted(*left, "feed", "feeds")
+            );
+        }
+        let mut share = format!("each feed is kept by {replicas} of {relays} relays");
+        if living < wanted {
+            let lives = if *living == 1 { "lives" } else { "live" };
+            let living_relays = counted(u64::from(*living), "relay", "relays");
+            share += &format!(", only {living} of the wanted {wanted}: {living_relays} {lives}");
+        }
+        if *cached > 0 {
+            let cached = counted(*cached, "account", "accounts");
+            share += &format!("; beside its share this one holds {cached}");
+        }
+        if *suspects_partition {
+            return format!(
+                "{share}; a partition is suspected: many relays fell silent at once, so assignments stay as they are"
+            );
+        }
+        match entries {
+            0 => format!("{share}; this one lacks nothing of its share"),
+            _ => format!(
+                "{share}; this one lacks {} of {}, coming from {}",
+                counted(*entries, "entry", "entries"),
+                counted(*feeds, "feed", "feeds"),
+                counted(from.len() as u64, "relay", "relays")
+            ),
+        }
+    }
+}
+
 impl From<RepairView> for Repair {
     fn from(view: RepairView) -> Self {
         Self {
@@ -123,7 +176,7 @@ impl From<RepairView> for Repair {
     }
 }
 
-pub(super) async fn network(State(api): State<Api>) -> Result<Json<Vec<Member>>, WebError> {
+pub(super) async fn network(State(api): State<Api>) -> Result<Json<Vec<ListedRelay>>, WebError> {
     // The engine announces the directory when other relays change. What this relay says of itself changes with every
     // heartbeat.
     let relays = match api.driver.is_ready() {
@@ -133,7 +186,7 @@ pub(super) async fn network(State(api): State<Api>) -> Result<Json<Vec<Member>>,
         },
         false => api.driver.relays(),
     };
-    Ok(Json(relays.into_iter().map(Member::from).collect()))
+    Ok(Json(relays.into_iter().map(ListedRelay::from).collect()))
 }
 
 pub(super) async fn repair(State(api): State<Api>) -> Json<Repair> {

@@ -12,6 +12,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use super::policy::Policy;
+use crate::text::plain;
 
 /// The app's colours and sizes, and what only these pages have.
 const STYLE: &str = concat!(
@@ -70,11 +71,6 @@ pub(crate) fn document(title: &str, style: Style, refresh_s: Option<u32>, main: 
 pub(crate) fn respond(status: StatusCode, page: Markup) -> Response {
     let headers = [(CONTENT_TYPE, "text/html; charset=utf-8")];
     (status, headers, page.into_string()).into_response()
-}
-
-/// Text of others without control characters.
-pub(crate) fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 /// Why a request failed, for a browser.

@@ -88,7 +88,7 @@ type Stamp = (SystemTime, u64);
 const SUFFIXES: [&str; 2] = [".br", ".gz"];
 
 #[derive(Debug)]
-enum Source {
+enum AppFiles {
     Embedded(EmbeddedFiles),
     Folder(PathBuf),
 }
@@ -96,14 +96,14 @@ enum Source {
 /// All files of the app.
 #[derive(Debug)]
 pub(super) struct Assets {
-    source: Source,
+    source: AppFiles,
     known: Mutex<HashMap<String, Arc<Asset>>>,
 }
 
 impl Assets {
     /// The files in `folder`.
     pub(super) fn in_folder(folder: &Path) -> Self {
-        Self::new(Source::Folder(folder.to_owned()))
+        Self::new(AppFiles::Folder(folder.to_owned()))
     }
 
     /// The files in this program. A debug build embeds none: it reads them where a release build embeds them from.
@@ -111,10 +111,10 @@ impl Assets {
         if cfg!(debug_assertions) {
             return Self::in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist"));
         }
-        Self::new(Source::Embedded(files))
+        Self::new(AppFiles::Embedded(files))
     }
 
-    fn new(source: Source) -> Self {
+    fn new(source: AppFiles) -> Self {
         let known = Mutex::default();
         Self { source, known }
     }
@@ -133,8 +133,8 @@ impl Assets {
         let identity = self.read(path)?;
         let variant = |n: usize| {
             let fresh = match (&self.source, stamps[0], stamps[n + 1]) {
-                (Source::Embedded(_), ..) => true,
-                (Source::Folder(_), Some((file, _)), Some((variant, _))) => variant >= file,
+                (AppFiles::Embedded(_), ..) => true,
+                (AppFiles::Folder(_), Some((file, _)), Some((variant, _))) => variant >= file,
                 _ => false,
             };
             let bytes = self.read(&format!("{path}{}", SUFFIXES[n])).filter(|_| fresh);
@@ -170,14 +170,14 @@ impl Assets {
     fn is_variant(&self, path: &str) -> bool {
         let of = SUFFIXES.iter().find_map(|suffix| path.strip_suffix(suffix));
         of.is_some_and(|path| match &self.source {
-            Source::Embedded(files) => (files.0)(path).is_some(),
-            Source::Folder(folder) => folder.join(path).is_file(),
+            AppFiles::Embedded(files) => (files.0)(path).is_some(),
+            AppFiles::Folder(folder) => folder.join(path).is_file(),
         })
     }
 
     /// What tells a changed file from the one remembered; `None`: there is no such file, or it is too long.
     fn stamps(&self, path: &str) -> Option<[Option<Stamp>; 3]> {
-        let Source::Folder(folder) = &self.source else {
+        let AppFiles::Folder(folder) = &self.source else {
             return Some([None; 3]);
         };
         let of = |suffix: &str| stamp(&folder.join(format!("{path}{suffix}")));
@@ -186,11 +186,11 @@ impl Assets {
 
     fn read(&self, path: &str) -> Option<Bytes> {
         match &self.source {
-            Source::Embedded(files) => (files.0)(path).map(|file| match file.data {
+            AppFiles::Embedded(files) => (files.0)(path).map(|file| match file.data {
                 Cow::Borrowed(bytes) => Bytes::from_static(bytes),
                 Cow::Owned(bytes) => Bytes::from(bytes),
             }),
-            Source::Folder(folder) => fs::read(folder.join(path)).ok().map(Bytes::from),
+            AppFiles::Folder(folder) => fs::read(folder.join(path)).ok().map(Bytes::from),
         }
     }
 

@@ -12,7 +12,12 @@ use crate::ui::kit::sheet::Sheet;
 use crate::ui::kit::time;
 use crate::ui::state::Ui;
 
-/// The list.
+/// Whether the device can be withdrawn from here: it is another one, and still part of the account.
+fn can_withdraw(device: &DeviceView) -> bool {
+    !device.this && !device.revoked
+}
+
+/// The section with the account's devices.
 pub(super) fn devices(me: &MeView, open: &Callback<Over>) -> Html {
     html! {
         <section class="section">
@@ -34,7 +39,7 @@ pub(super) fn devices(me: &MeView, open: &Callback<Over>) -> Html {
                                 </p>
                                 <p class="small soft">{ strings::device_facts(&time::day(device.since), device.entries) }</p>
                             </div>
-                            if !device.this && !device.revoked {
+                            if can_withdraw(device) {
                                 <button
                                     type="button"
                                     class="btn"
@@ -84,5 +89,33 @@ pub(super) fn withdraw_sheet(ui: &Ui, device: &DeviceView, open: &Callback<Over>
                 />
             </div>
         </Sheet>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{DeviceId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn another_device_can_be_withdrawn_once_and_this_one_never() {
+        let device = |this, revoked| DeviceView {
+            device: DeviceId([1; 32]),
+            name: "Phone".to_owned(),
+            since: Timestamp(0),
+            revoked,
+            this,
+            entries: 1,
+        };
+        assert!(can_withdraw(&device(false, false)));
+        assert!(!can_withdraw(&device(true, false)));
+        assert!(!can_withdraw(&device(false, true)));
+    }
+
+    #[test]
+    fn a_device_says_since_when_and_how_much_it_wrote() {
+        assert_eq!(strings::device_facts("1 May", 1), "Since 1 May · 1 entry");
+        assert_eq!(strings::device_facts("1 May", 2), "Since 1 May · 2 entries");
     }
 }

@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of the page of the own account.
 
 use crate::ui::kit::strings::counted;
 

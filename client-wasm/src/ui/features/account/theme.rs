@@ -29,13 +29,15 @@ impl Theme {
         }
     }
 
+    /// The theme stored under this key. What is not known is the system's.
+    fn of_key(key: &str) -> Self {
+        let known = Self::ALL.into_iter().find(|theme| theme.key() == key);
+        known.unwrap_or_default()
+    }
+
     /// The remembered choice.
     pub fn load() -> Self {
-        match storage::get(Kept::Always, KEY).as_deref() {
-            Some("light") => Self::Light,
-            Some("dark") => Self::Dark,
-            _ => Self::System,
-        }
+        Self::of_key(&storage::get(Kept::Always, KEY).unwrap_or_default())
     }
 
     /// Remembers the choice and applies it at once.
@@ -50,5 +52,18 @@ impl Theme {
         } else {
             root.set_attribute("data-theme", self.key())
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Theme;
+
+    #[test]
+    fn a_theme_is_found_again_by_its_key_and_an_unknown_key_is_the_systems() {
+        for theme in Theme::ALL {
+            assert_eq!(Theme::of_key(theme.key()), theme);
+        }
+        assert_eq!(Theme::of_key("sepia"), Theme::System);
     }
 }

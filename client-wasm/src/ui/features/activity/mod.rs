@@ -85,3 +85,36 @@ fn page() -> Html {
         </Page>
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::api::PostView;
+
+    use super::*;
+
+    fn posts(in_activity: &[bool]) -> Event {
+        let posts = in_activity.iter().map(|&in_activity| PostView {
+            in_activity,
+            ..PostView::default()
+        });
+        Event::Posts {
+            posts: posts.collect(),
+            more: false,
+        }
+    }
+
+    #[test]
+    fn a_post_of_the_activity_timeline_is_unread_until_the_page_was_looked_at() {
+        let mut unread = Unread::default();
+        unread.on_event(&posts(&[false]));
+        assert!(!unread.is_unread());
+        unread.on_event(&posts(&[false, true]));
+        assert!(unread.is_unread());
+        // Other posts do not make it read.
+        unread.on_event(&posts(&[false]));
+        unread.on_event(&posts(&[]));
+        assert!(unread.is_unread());
+        unread.seen();
+        assert!(!unread.is_unread());
+    }
+}

@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of the activity page.
 
 pub const ACTIVITY: &str = "Activity";
 pub const ACTIVITY_NEW: &str = "Activity, new answers";

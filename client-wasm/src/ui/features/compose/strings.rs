@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of writing.
 
 use crate::ui::kit::strings::counted;
 

@@ -112,6 +112,17 @@ fn details(context: &PostContext<'_>) -> Html {
     }
 }
 
+/// The sentence above the list of holders, which may be read later than the numbers.
+fn holders_lead(durability: &Durability, listed: usize) -> &'static str {
+    if !durability.saved {
+        strings::HOLDERS_SAVING
+    } else if listed == 0 && durability.peers == 0 && durability.relays == 0 {
+        strings::HOLDERS_NONE
+    } else {
+        strings::HOLDERS_SOME
+    }
+}
+
 /// The list of peers that hold a post.
 fn holders(details: &Details) -> Html {
     let holders = match details.answer.as_deref() {
@@ -119,16 +130,9 @@ fn holders(details: &Details) -> Html {
         _ => &[],
     };
     let durability = details.post.durability.unwrap_or_default();
-    let lead = if !durability.saved {
-        strings::HOLDERS_SAVING
-    } else if holders.is_empty() && durability.peers == 0 && durability.relays == 0 {
-        strings::HOLDERS_NONE
-    } else {
-        strings::HOLDERS_SOME
-    };
     html! {
         <>
-            <p>{ lead }</p>
+            <p>{ holders_lead(&durability, holders.len()) }</p>
             if !holders.is_empty() {
                 <ul>
                     { for holders.iter().map(|holder| html! {
@@ -147,16 +151,22 @@ fn holders(details: &Details) -> Html {
     }
 }
 
-/// The section of the page about oneself: what is not yet safe anywhere else.
-pub fn summary(session: &Session) -> Html {
-    let (waiting, not_durable) = (session.status.waiting, session.status.not_durable);
+/// How safe all own posts are, in one word that tests and styles use, and how many are at peers only. `waiting`: posts
+/// without a holder; `not_durable`: posts on no relay.
+fn of_all(waiting: u32, not_durable: u32) -> (&'static str, u32) {
     let level = match (waiting, not_durable) {
         (0, 0) => "safe",
         (0, _) => "peers",
         _ => "here",
     };
     // A post without holders is on no relay either: counted once.
-    let at_peers_only = not_durable.saturating_sub(waiting);
+    (level, not_durable.saturating_sub(waiting))
+}
+
+/// The section of the page about oneself: what is not yet safe anywhere else.
+pub fn summary(session: &Session) -> Html {
+    let (waiting, not_durable) = (session.status.waiting, session.status.not_durable);
+    let (level, at_peers_only) = of_all(waiting, not_durable);
     html! {
         <section
             class="section"
@@ -178,5 +188,53 @@ pub fn summary(session: &Session) -> Html {
                 }
             </div>
         </section>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn durability(saved: bool, peers: u32, relays: u32) -> Durability {
+        Durability {
+            saved,
+            peers,
+            relays,
+            relays_known: 3,
+        }
+    }
+
+    #[test]
+    fn the_mark_shows_the_safest_place_of_a_post() {
+        let cases = [
+            (durability(false, 0, 0), "saving", kit::strings::SAVING),
+            (durability(true, 0, 0), "here", "Only on this device"),
+            (durability(true, 1, 0), "peers", "At 1 peer"),
+            (durability(true, 4, 2), "relays", "On 2 of 3 relays"),
+            (durability(true, 0, 3), "relays", "On 3 relays"),
+        ];
+        for (durability, word, text) in cases {
+            assert_eq!(level(&durability), word);
+            assert_eq!(spoken(&durability), text);
+        }
+    }
+
+    #[test]
+    fn the_list_of_holders_says_whether_a_post_has_left_the_device() {
+        let lead = |durability, listed| holders_lead(&durability, listed);
+        assert_eq!(lead(durability(false, 0, 0), 0), strings::HOLDERS_SAVING);
+        assert_eq!(lead(durability(true, 0, 0), 0), strings::HOLDERS_NONE);
+        assert_eq!(lead(durability(true, 0, 0), 1), strings::HOLDERS_SOME);
+        assert_eq!(lead(durability(true, 1, 0), 0), strings::HOLDERS_SOME);
+    }
+
+    #[test]
+    fn a_post_without_a_holder_is_counted_once_in_the_summary() {
+        assert_eq!(of_all(0, 0), ("safe", 0));
+        assert_eq!(of_all(0, 2), ("peers", 2));
+        assert_eq!(of_all(1, 3), ("here", 2));
+        assert_eq!(of_all(2, 2), ("here", 0));
+        // The two numbers are read one after the other.
+        assert_eq!(of_all(2, 1), ("here", 0));
     }
 }

@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of the durability of posts.
 
 use crate::ui::kit::strings::counted;
 

@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of the explore page.
 
 pub const EXPLORE: &str = "Explore";
 pub const PUBLIC_FEED: &str = "Public posts";

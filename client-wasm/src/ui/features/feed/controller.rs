@@ -15,7 +15,7 @@ use web_sys::{Element, HtmlElement};
 use yew::NodeRef;
 
 use super::model::{FeedModel, Reach};
-use super::place::{self, Place};
+use super::scroll_position::{self, ScrollPosition};
 use crate::ui::dom;
 use crate::ui::features::post::post_change;
 use crate::ui::route::entry_from_text;
@@ -44,7 +44,7 @@ pub(super) struct FeedState {
     /// The post to keep in place over the next drawing, and where it stood.
     keep: Option<(EntryRef, f64)>,
     /// The place at which the list opens once it is drawn.
-    open_at: Option<Place>,
+    open_at: Option<ScrollPosition>,
     /// Scroll to the top and focus the first post after the next drawing.
     to_top: bool,
     width_px: f64,
@@ -111,7 +111,7 @@ impl FeedController {
     /// Reads the list from its beginning, as far as the reader's place.
     pub(super) fn open(&self, returning: bool) {
         let place = (self.timeline == Timeline::Home || returning)
-            .then(|| place::load(&self.name(), self.kept()))
+            .then(|| scroll_position::load(&self.name(), self.kept()))
             .flatten();
         let generation = {
             let mut state = self.state.borrow_mut();
@@ -364,7 +364,7 @@ impl FeedController {
     fn remember(&self) {
         if let Some((post, top_px)) = self.top_post() {
             let offset_px = top_px as i32;
-            place::save(&self.name(), self.kept(), Place { post, offset_px });
+            scroll_position::save(&self.name(), self.kept(), ScrollPosition { post, offset_px });
         }
     }
 

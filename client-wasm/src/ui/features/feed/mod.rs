@@ -2,7 +2,7 @@
 
 mod controller;
 mod model;
-mod place;
+mod scroll_position;
 mod strings;
 
 use std::rc::Rc;

@@ -47,7 +47,7 @@ pub enum Reach {
     End,
 }
 
-/// The list.
+/// The posts of a timeline that were read so far, and which of them are shown.
 #[derive(Debug, Default)]
 pub struct FeedModel {
     chunks: Vec<Chunk>,

@@ -4,6 +4,7 @@ mod page;
 pub mod strings;
 
 use engine::api::{Command, ProfileView};
+use protocol::AccountId;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
@@ -31,6 +32,30 @@ loaded_later!(
     }
 );
 
+/// What a pasted text names.
+#[derive(Debug, PartialEq)]
+pub enum Pasted {
+    /// Another account.
+    Account(AccountId),
+    /// The own profile link.
+    Own,
+    /// The page of a post.
+    Post(Route),
+    /// The path of a handle, whose owner is not known yet.
+    Handle(String),
+    Nothing,
+}
+
+/// What the pasted text names. `own`: the account of this device.
+pub fn pasted(text: &str, own: Option<AccountId>) -> Pasted {
+    match from_pasted(text) {
+        Some(Route::User(account)) if Some(account) == own => Pasted::Own,
+        Some(Route::User(account)) => Pasted::Account(account),
+        Some(post) => Pasted::Post(post),
+        None => path_of_handle(text).map_or(Pasted::Nothing, Pasted::Handle),
+    }
+}
+
 /// A field for a profile link. A post's link leads to the post. `stay` keeps the reader on the page instead of going to
 /// the profile.
 pub fn follow_form(app: &AppContext, stay: bool) -> Html {
@@ -38,20 +63,18 @@ pub fn follow_form(app: &AppContext, stay: bool) -> Html {
     let own = app.session.me.as_ref().map(|me| me.account);
     let make = {
         let ui = ui.clone();
-        Callback::from(move |values: Vec<String>| match from_pasted(&values[0]) {
-            Some(Route::User(account)) if Some(account) == own => Err(strings::FOLLOW_SELF.to_owned()),
-            Some(Route::User(account)) => Ok(Command::Follow { account }),
-            Some(post) => {
+        Callback::from(move |values: Vec<String>| match pasted(&values[0], own) {
+            Pasted::Account(account) => Ok(Command::Follow { account }),
+            Pasted::Own => Err(strings::FOLLOW_SELF.to_owned()),
+            Pasted::Post(post) => {
                 ui.nav.go(post);
                 Err(String::new())
             }
-            None => match path_of_handle(&values[0]) {
-                Some(path) => {
-                    ui.nav.go_to(path);
-                    Err(String::new())
-                }
-                None => Err(strings::FOLLOW_BAD.to_owned()),
-            },
+            Pasted::Handle(path) => {
+                ui.nav.go_to(path);
+                Err(String::new())
+            }
+            Pasted::Nothing => Err(strings::FOLLOW_BAD.to_owned()),
         })
     };
     let on_done = {
@@ -140,5 +163,42 @@ pub fn person(ui: &Ui, profile: &ProfileView) -> Html {
                 { follow_button(ui, profile) }
             }
         </li>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{EntryId, EntryRef};
+
+    use super::*;
+
+    #[test]
+    fn the_field_takes_links_ids_and_handles() {
+        let (own, other) = (AccountId([1; 32]), AccountId([2; 32]));
+        let post = Route::Post(EntryRef {
+            account: other,
+            id: EntryId([3; 32]),
+        });
+        let link = |route: Route| format!("https://relay.example{}", route.path());
+        let cases = [
+            (link(Route::User(other)), Pasted::Account(other)),
+            (other.to_string(), Pasted::Account(other)),
+            (link(Route::User(own)), Pasted::Own),
+            (link(post), Pasted::Post(post)),
+            ("@ada".to_owned(), Pasted::Handle("/@ada".to_owned())),
+            ("ada".to_owned(), Pasted::Nothing),
+            (String::new(), Pasted::Nothing),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(pasted(&text, Some(own)), expected, "{text}");
+        }
+        // Without an account, nobody is oneself.
+        assert_eq!(pasted(&own.to_string(), None), Pasted::Account(own));
+    }
+
+    #[test]
+    fn the_follow_button_says_whom_it_is_about() {
+        assert_eq!(strings::follow_whom("Ada", false), "Follow Ada");
+        assert_eq!(strings::follow_whom("Ada", true), "Following Ada");
     }
 }

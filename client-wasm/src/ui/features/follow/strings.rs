@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of following.
 
 pub const FOLLOW: &str = "Follow";
 pub const FOLLOWING: &str = "Following";

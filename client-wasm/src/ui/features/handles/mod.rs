@@ -10,10 +10,11 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
+use crate::ui::features::follow::{Pasted, pasted};
 use crate::ui::features::{Feature, follow};
 use crate::ui::kit::form::{Field, Form, Kind};
 use crate::ui::kit::{self, shown_name};
-use crate::ui::route::{Route, from_pasted, path_of_handle};
+use crate::ui::route::Route;
 use crate::ui::state::Ui;
 
 /// The page of a handle.
@@ -98,14 +99,14 @@ fn offer_form(ui: &Ui, me: AccountId) -> Html {
     };
     let make = {
         let ui = ui.clone();
-        move |values: Vec<String>| match from_pasted(&values[0]) {
-            Some(Route::User(account)) if account == me => Err(strings::OFFER_SELF.to_owned()),
-            Some(Route::User(account)) => Ok(Command::OfferName { to: Some(account) }),
-            _ if path_of_handle(&values[0]).is_some() => {
+        move |values: Vec<String>| match pasted(&values[0], Some(me)) {
+            Pasted::Account(account) => Ok(Command::OfferName { to: Some(account) }),
+            Pasted::Own => Err(strings::OFFER_SELF.to_owned()),
+            Pasted::Handle(_) => {
                 offer_to_name(ui.clone(), me, values[0].clone());
                 Err(String::new())
             }
-            _ => Err(follow::strings::FOLLOW_BAD.to_owned()),
+            Pasted::Post(_) | Pasted::Nothing => Err(follow::strings::FOLLOW_BAD.to_owned()),
         }
     };
     html! {

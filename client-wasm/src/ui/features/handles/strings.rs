@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of handles.
 
 use engine::api::ClaimView;
 use protocol::names::{NameAnswer, NameFault};
@@ -93,4 +93,50 @@ pub fn claim_refused(claim: &ClaimView, slug: bool) -> String {
         _ => "was refused. Choose another".to_owned(),
     };
     format!("{} {why}.", shown(&claim.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(answer: NameAnswer) -> ClaimView {
+        ClaimView {
+            name: "ada".to_owned(),
+            release: false,
+            refused: Some(answer),
+        }
+    }
+
+    #[test]
+    fn a_refused_claim_says_why_in_the_form_of_a_handle_or_of_a_slug() {
+        let taken = refused(NameAnswer::Taken);
+        assert!(claim_refused(&taken, false).starts_with("@ada is taken"));
+        assert!(claim_refused(&taken, true).starts_with("/ada/ is taken"));
+        let other = refused(NameAnswer::HasOther {
+            name: "byron".to_owned(),
+        });
+        assert_eq!(
+            claim_refused(&other, false),
+            "@ada is one too many: there is @byron already."
+        );
+        // A dot may be in a handle and not in a slug.
+        let character = refused(NameAnswer::Fault(NameFault::Character { character: '!' }));
+        assert!(claim_refused(&character, false).contains("- _ . between"));
+        assert!(claim_refused(&character, true).contains("- _ between"));
+        // Answers that this version has no words for.
+        assert_eq!(
+            claim_refused(&refused(NameAnswer::Unavailable), false),
+            "@ada was refused. Choose another."
+        );
+    }
+
+    #[test]
+    fn a_claim_that_waits_says_which_way_it_goes() {
+        let mut claim = refused(NameAnswer::Taken);
+        assert!(claim_waits(&claim).starts_with("Asking for @ada"));
+        claim.release = true;
+        assert!(claim_waits(&claim).starts_with("Giving back @ada"));
+        assert!(offer_waits("ada", Some("Bob".to_owned())).starts_with("Offering @ada to Bob"));
+        assert!(offer_waits("ada", None).starts_with("Taking the offer of @ada back"));
+    }
 }

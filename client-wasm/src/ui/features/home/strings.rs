@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of the home timeline.
 
 pub const HOME: &str = "Home";
 pub const HOME_FEED: &str = "Home timeline";

@@ -7,7 +7,9 @@ pub mod strings;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use engine::api::{Connection, Event, LinkView, NetworkView, Query, QueryResult, RelayState, Transport};
+use engine::api::{
+    Connection, Event, LinkView, NetworkView, Query, QueryResult, RelayState, StatusView, Transport,
+};
 use ordered::sorted_by_key;
 use protocol::PeerId;
 use web_sys::MouseEvent;
@@ -59,6 +61,7 @@ loaded_later!(
 /// Interval in milliseconds at which the open page is read again.
 const REFRESH_MS: u32 = 2_000;
 
+/// The peers whose links carried something between two readings.
 fn live_since(before: &NetworkView, now: &NetworkView) -> Vec<PeerId> {
     now.links
         .iter()
@@ -208,11 +211,15 @@ fn via(transport: Transport) -> &'static str {
     }
 }
 
-/// Relays first, then the nearest.
-fn links(links: &[LinkView], now_ms: u64) -> Html {
-    let sorted = sorted_by_key(links, |link| {
+/// Relays first, then the nearest; those that are not measured last.
+fn ranked(links: &[LinkView]) -> Vec<&LinkView> {
+    sorted_by_key(links, |link| {
         (!link.relay, link.rtt_ms.unwrap_or(u32::MAX), link.peer)
-    });
+    })
+}
+
+/// The table of links.
+fn links(links: &[LinkView], now_ms: u64) -> Html {
     html! {
         <div class="table__place">
         <table class="table" data-testid="links">
@@ -229,7 +236,7 @@ fn links(links: &[LinkView], now_ms: u64) -> Html {
                 </tr>
             </thead>
             <tbody>
-                { for sorted.into_iter().map(|link| {
+                { for ranked(links).into_iter().map(|link| {
                     let kind = if link.relay { strings::RELAY } else { strings::PEER };
                     let rtt = link.rtt_ms.map_or_else(|| "–".to_owned(), kit::strings::milliseconds);
                     html! {
@@ -324,10 +331,13 @@ fn diagnostics(session: &Session, view: &NetworkView) -> String {
     text
 }
 
+/// Whether posts wait for a relay although there is a network.
+fn lacks_relay(status: &StatusView) -> bool {
+    status.connection == Connection::Online && status.relays == 0 && status.not_durable > 0
+}
+
 fn no_relay(app: &AppContext) -> Option<Notice> {
-    let status = &app.session.status;
-    let due = status.connection == Connection::Online && status.relays == 0 && status.not_durable > 0;
-    due.then(|| Notice {
+    lacks_relay(&app.session.status).then(|| Notice {
         gravity: Gravity::Hint,
         class: "",
         icon: "network",
@@ -335,4 +345,93 @@ fn no_relay(app: &AppContext) -> Option<Notice> {
         text: html! { strings::NO_RELAY },
         action: notices::host_button(&app.ui, kit::strings::RETRY, HostCommand::Reconnect),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::api::ScoreView;
+    use protocol::Timestamp;
+
+    use super::*;
+
+    fn link(peer: u8, relay: bool, rtt_ms: Option<u32>, bytes_in: u64) -> LinkView {
+        LinkView {
+            peer: PeerId([peer; 32]),
+            account: None,
+            name: String::new(),
+            relay,
+            transport: Transport::WebRtc,
+            rtt_ms,
+            bytes_in,
+            bytes_out: 0,
+            since: Timestamp(0),
+        }
+    }
+
+    fn view(links: Vec<LinkView>) -> NetworkView {
+        NetworkView {
+            links,
+            ..NetworkView::default()
+        }
+    }
+
+    #[test]
+    fn relays_come_first_and_then_the_nearest() {
+        let links = [
+            link(1, false, None, 0),
+            link(2, false, Some(20), 0),
+            link(3, true, Some(90), 0),
+            link(4, false, Some(5), 0),
+        ];
+        let order: Vec<u8> = ranked(&links).iter().map(|link| link.peer.0[0]).collect();
+        assert_eq!(order, [3, 4, 2, 1]);
+    }
+
+    #[test]
+    fn a_link_is_live_if_it_carried_something_since_the_reading_before() {
+        let before = view(vec![link(1, false, None, 10), link(2, false, None, 10)]);
+        let now = view(vec![
+            link(1, false, None, 11),
+            link(2, false, None, 10),
+            // New: what it carried before is unknown.
+            link(3, false, None, 10),
+        ]);
+        assert_eq!(live_since(&before, &now), [PeerId([1; 32])]);
+    }
+
+    #[test]
+    fn a_relay_is_missed_only_while_posts_wait_for_one() {
+        let status = |connection, relays, not_durable| StatusView {
+            connection,
+            relays,
+            not_durable,
+            ..StatusView::default()
+        };
+        assert!(lacks_relay(&status(Connection::Online, 0, 1)));
+        assert!(!lacks_relay(&status(Connection::Online, 0, 0)));
+        assert!(!lacks_relay(&status(Connection::Online, 1, 1)));
+        assert!(!lacks_relay(&status(Connection::Offline, 0, 1)));
+    }
+
+    #[test]
+    fn scores_and_weights_are_written_as_decimals_without_needless_zeros() {
+        let score = ScoreView {
+            relay: PeerId([1; 32]),
+            score: 1_234,
+            parts: [10, 5, 0, 12],
+        };
+        assert_eq!(
+            strings::relay_score(&score),
+            " · score 123.4 = 1000 ÷ (1.0 replication + 0.5 response + 0.0 distance + 1.2 errors)"
+        );
+        let weights = strings::relay_weights([1_000, 50, 1_500, 100_000]);
+        assert!(weights.contains("there 1, a millisecond to answer 0.05, a kilometre 1.5"));
+        assert!(weights.ends_with("failing always 100."));
+    }
+
+    #[test]
+    fn the_map_says_how_many_are_linked() {
+        assert!(strings::peer_map_label(5, 1).ends_with(" 1 relay, 4 other peers."));
+        assert!(strings::peer_map_label(0, 0).ends_with(" 0 relays, 0 other peers."));
+    }
 }

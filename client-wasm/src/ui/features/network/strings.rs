@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of the network page.
 
 use crate::ui::kit::strings::counted;
 use engine::api::ScoreView;

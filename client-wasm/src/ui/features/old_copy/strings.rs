@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of an old copy of a device.
 
 use crate::ui::kit::strings::counted;
 

@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of posts.
 
 pub const COPY_LINK: &str = "Copy link";
 pub const SHOW_MORE: &str = "Show all";

@@ -47,6 +47,26 @@ const REFRESH_MS: u32 = 3_000;
 /// The same interval in milliseconds before any peer was asked, which may never happen.
 const UNASKED_MS: u32 = 10_000;
 
+/// After how many milliseconds the page is read again, although no event was about it.
+fn again_ms(view: &ProfileView) -> Option<u32> {
+    if view.missing() > 0 {
+        Some(REFRESH_MS)
+    } else if view.compared.is_none() && !view.forked {
+        Some(UNASKED_MS)
+    } else {
+        None
+    }
+}
+
+/// Whether an event changes what the page of an account shows.
+fn concerns(event: &Event, account: AccountId) -> bool {
+    match event {
+        Event::Profile(view) => view.account == account,
+        Event::Posts { posts, more } => *more || posts.iter().any(|post| post.entry.account == account),
+        _ => false,
+    }
+}
+
 #[derive(Properties, PartialEq)]
 struct ProfileProps {
     account: AccountId,
@@ -61,16 +81,9 @@ fn Profile(props: &ProfileProps) -> Html {
         &app,
         Live {
             query: Query::Profile { account },
-            concerns: Rc::new(move |event| match event {
-                Event::Profile(view) => view.account == account,
-                Event::Posts { posts, more } => {
-                    *more || posts.iter().any(|post| post.entry.account == account)
-                }
-                _ => false,
-            }),
+            concerns: Rc::new(move |event| concerns(event, account)),
             again_ms: |reply| match reply {
-                QueryResult::Profile(view) if view.ahead() > 0 => Some(REFRESH_MS),
-                QueryResult::Profile(view) if view.compared.is_none() && !view.forked => Some(UNASKED_MS),
+                QueryResult::Profile(view) => again_ms(view),
                 _ => None,
             },
         },
@@ -165,7 +178,7 @@ fn Profile(props: &ProfileProps) -> Html {
 /// How much of what the person signed is here; opened, feed by feed, and who was asked.
 fn held(view: &ProfileView, name: &str) -> Html {
     let day = view.signed_at().map(time::day);
-    let compared = strings::compared(view.reported_by, view.ahead(), view.compared.map(time::exact));
+    let compared = strings::compared(view.reported_by, view.missing(), view.compared.map(time::exact));
     html! {
         <details
             class="profile__facts fold"
@@ -237,5 +250,115 @@ fn edit_sheet(ui: &Ui, me: &MeView, done: &Callback<()>) -> Html {
                 on_cancel={done.reform(|_: MouseEvent| ())}
             />
         </Sheet>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::api::{FeedView, PostView};
+    use protocol::{DeviceId, EntryRef, Timestamp};
+
+    use super::*;
+
+    /// A person with one feed, which was compared with peers.
+    fn person(posts: u64, missing: u64) -> ProfileView {
+        ProfileView {
+            compared: Some(Timestamp(1)),
+            feeds: vec![FeedView {
+                device: DeviceId([1; 32]),
+                name: String::new(),
+                entries: posts + 1,
+                posts,
+                head: EntryId([2; 32]),
+                signed_at: Timestamp(1),
+                missing,
+            }],
+            ..ProfileView::default()
+        }
+    }
+
+    #[test]
+    fn the_page_is_read_again_while_something_may_be_missing() {
+        assert_eq!(again_ms(&person(1, 0)), None);
+        assert_eq!(again_ms(&person(1, 2)), Some(REFRESH_MS));
+        let mut unasked = ProfileView {
+            compared: None,
+            ..person(1, 0)
+        };
+        assert_eq!(again_ms(&unasked), Some(UNASKED_MS));
+        unasked.forked = true;
+        assert_eq!(again_ms(&unasked), None);
+    }
+
+    #[test]
+    fn events_about_others_do_not_read_the_page_again() {
+        let (account, other) = (AccountId([1; 32]), AccountId([2; 32]));
+        let posts = |author, more| Event::Posts {
+            posts: vec![PostView {
+                entry: EntryRef {
+                    account: author,
+                    id: EntryId([3; 32]),
+                },
+                ..PostView::default()
+            }],
+            more,
+        };
+        assert!(concerns(&posts(account, false), account));
+        assert!(!concerns(&posts(other, false), account));
+        assert!(concerns(&posts(other, true), account), "some are not listed");
+    }
+
+    #[test]
+    fn the_page_says_how_much_is_here_and_vouches_for_all_of_it_only_if_it_is_complete() {
+        let held = |view: &ProfileView| strings::held(view, "Ada", Some("1 May".to_owned()));
+        assert_eq!(held(&person(0, 0)), "No posts so far, as Ada signed on 1 May");
+        assert_eq!(
+            held(&person(1, 0)),
+            "The only post is present, as Ada signed on 1 May"
+        );
+        assert_eq!(held(&person(3, 0)), "All 3 posts present, as Ada signed on 1 May");
+        assert_eq!(held(&person(3, 1)), "3 posts here, 1 more entry is on its way");
+        assert_eq!(
+            held(&person(3, 2)),
+            "3 posts here, 2 more entries are on their way"
+        );
+        let mut mine = person(3, 0);
+        mine.mine = true;
+        assert_eq!(held(&mine), "All 3 posts present, as you signed on 1 May");
+        mine.compared = None;
+        assert_eq!(held(&mine), "3 posts here");
+    }
+
+    #[test]
+    fn the_page_says_with_whom_was_compared() {
+        let last = Some("1 May".to_owned());
+        assert_eq!(strings::compared(0, 0, None), strings::NEVER_COMPARED);
+        assert_eq!(
+            strings::compared(0, 0, last.clone()),
+            "No linked peer has this. Last compared on 1 May."
+        );
+        assert_eq!(
+            strings::compared(1, 0, last.clone()),
+            "Compared with 1 linked peer: nothing newer is known."
+        );
+        assert_eq!(
+            strings::compared(2, 3, last),
+            "Compared with 2 linked peers: more is known."
+        );
+    }
+
+    #[test]
+    fn a_feed_says_what_is_here_and_what_is_known_beyond() {
+        let facts = |entries, missing| {
+            let mut feed = person(0, missing).feeds.remove(0);
+            feed.entries = entries;
+            strings::feed_facts(&feed, "1 May".to_owned())
+        };
+        assert_eq!(facts(0, 4), "nothing here yet, 4 known");
+        assert_eq!(facts(1, 0), "1 entry, the newest signed on 1 May");
+        assert_eq!(
+            facts(2, 4),
+            "2 entries and 4 more known, the newest here signed on 1 May"
+        );
     }
 }

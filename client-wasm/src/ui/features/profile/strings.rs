@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of profiles.
 
 use crate::ui::kit::strings::counted;
 use engine::api::{FeedView, ProfileView};
@@ -24,7 +24,7 @@ pub const HELD_PROOF: &str = "Each device numbers, links and signs what is writt
 pub fn held(view: &ProfileView, name: &str, day: Option<String>) -> String {
     let posts = view.posts();
     let here = counted(posts, "post", "posts");
-    match (view.ahead(), day.filter(|_| view.is_complete())) {
+    match (view.missing(), day.filter(|_| view.is_complete())) {
         (0, Some(day)) => {
             let who = if view.mine { "you" } else { name };
             match posts {
@@ -40,12 +40,12 @@ pub fn held(view: &ProfileView, name: &str, day: Option<String>) -> String {
 }
 
 /// With whom a person's feeds were compared, and when last.
-pub fn compared(peers: u32, ahead: u64, last: Option<String>) -> String {
+pub fn compared(peers: u32, missing: u64, last: Option<String>) -> String {
     match (peers, last) {
         (0, None) => NEVER_COMPARED.to_owned(),
         (0, Some(last)) => format!("No linked peer has this. Last compared on {last}."),
         _ => {
-            let more = if ahead == 0 {
+            let more = if missing == 0 {
                 "nothing newer is known"
             } else {
                 "more is known"
@@ -60,10 +60,10 @@ pub fn compared(peers: u32, ahead: u64, last: Option<String>) -> String {
 
 /// One device's feed; what its newest entry is called comes behind.
 pub fn feed_facts(feed: &FeedView, signed_at: String) -> String {
-    let (entries, ahead) = (counted(feed.entries, "entry", "entries"), feed.ahead);
-    match (feed.entries, ahead) {
-        (0, _) => format!("nothing here yet, {ahead} known"),
+    let (entries, missing) = (counted(feed.entries, "entry", "entries"), feed.missing);
+    match (feed.entries, missing) {
+        (0, _) => format!("nothing here yet, {missing} known"),
         (_, 0) => format!("{entries}, the newest signed on {signed_at}"),
-        _ => format!("{entries} and {ahead} more known, the newest here signed on {signed_at}"),
+        _ => format!("{entries} and {missing} more known, the newest here signed on {signed_at}"),
     }
 }

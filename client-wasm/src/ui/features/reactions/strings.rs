@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of reactions.
 
 use engine::api::ReactionCount;
 

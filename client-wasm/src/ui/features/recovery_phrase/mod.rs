@@ -45,17 +45,30 @@ struct RecoveryPhraseProps {
 }
 
 /// A question: which word is at this position, and the words to choose from.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Question {
     position: usize,
     choices: Vec<String>,
 }
 
 /// How far the check is: the questions left, and whether the last pick was wrong.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Check {
     questions: Vec<Question>,
     wrong: bool,
+}
+
+impl Check {
+    /// Takes a pick for the last question, whose word is `right`. Whether all questions are answered: the last one then
+    /// stays, so that the page keeps its place until the engine has taken it in.
+    fn pick(&mut self, word: &str, right: &str) -> bool {
+        self.wrong = word != right;
+        let last = self.questions.len() <= 1;
+        if !self.wrong && !last {
+            self.questions.pop();
+        }
+        !self.wrong && last
+    }
 }
 
 #[component]
@@ -79,10 +92,7 @@ fn RecoveryPhrase(props: &RecoveryPhraseProps) -> Html {
             let right = words[question.position].clone();
             Callback::from(move |word: String| {
                 let mut left = (*check).clone();
-                left.wrong = word != right;
-                if !left.wrong && left.questions.len() > 1 {
-                    left.questions.pop();
-                } else if !left.wrong {
+                if left.pick(&word, &right) {
                     let (ui, on_done) = (ui.clone(), on_done.clone());
                     spawn_local(async move {
                         match ui.bridge.send(Command::ConfirmPhrase).await {
@@ -118,8 +128,9 @@ fn RecoveryPhrase(props: &RecoveryPhraseProps) -> Html {
     let begin = {
         let words = words.clone();
         Callback::from(move |_: MouseEvent| {
+            let random = dom::random_token().into_iter().chain(dom::random_token());
             check.set(Check {
-                questions: questions(&words),
+                questions: questions(&words, random),
                 wrong: false,
             });
         })
@@ -181,9 +192,7 @@ fn quiz(question: &Question, wrong: bool, pick: &Callback<String>, back: Callbac
 }
 
 /// Different positions, and for each its word among others of the same phrase.
-fn questions(words: &[String]) -> Vec<Question> {
-    let (a, b) = (dom::random_token(), dom::random_token());
-    let mut random = a.into_iter().chain(b);
+fn questions(words: &[String], mut random: impl Iterator<Item = u8>) -> Vec<Question> {
     let mut below = move |end: usize| usize::from(random.next().unwrap_or(0)) % end.max(1);
     let mut positions: Vec<usize> = (0..words.len()).collect();
     let mut found = Vec::new();
@@ -290,4 +299,66 @@ fn reminder(app: &AppContext) -> Option<Notice> {
         text: html! { strings::PHRASE_REMIND },
         action: html! { <a href={Route::Phrase.path()} class="btn notice__action">{ strings::PHRASE_REMIND_OPEN }</a> },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words() -> Vec<String> {
+        (0..24).map(|number| format!("word-{number}")).collect()
+    }
+
+    #[test]
+    fn the_check_asks_for_different_words_and_offers_the_right_one_among_others() {
+        for seed in 0..=u8::MAX {
+            let random = (0..32).map(|step| seed.wrapping_mul(31).wrapping_add(step * 7));
+            let questions = questions(&words(), random);
+            assert_eq!(questions.len(), QUESTIONS);
+            for (index, question) in questions.iter().enumerate() {
+                let right = format!("word-{}", question.position);
+                assert!(question.choices.contains(&right));
+                assert_eq!(question.choices.len(), CHOICES);
+                let others = |word| question.choices.iter().filter(|other| *other == word).count();
+                assert!(question.choices.iter().all(|word| others(word) == 1));
+                let earlier = &questions[..index];
+                assert!(earlier.iter().all(|other| other.position != question.position));
+            }
+        }
+    }
+
+    #[test]
+    fn a_phrase_with_a_word_twice_and_a_short_one_give_fewer_choices() {
+        let twice = vec!["a".to_owned(), "a".to_owned(), "b".to_owned()];
+        for question in questions(&twice, [0; 32].into_iter()) {
+            assert_eq!(question.choices.len(), 2, "{question:?}");
+        }
+        assert!(questions(&[], [0; 32].into_iter()).is_empty());
+        // Without randomness there are questions all the same.
+        assert_eq!(questions(&words(), std::iter::empty()).len(), QUESTIONS);
+    }
+
+    #[test]
+    fn the_check_is_passed_when_every_word_was_picked() {
+        let mut check = Check {
+            questions: questions(&words(), [0; 32].into_iter()),
+            wrong: false,
+        };
+        assert!(!check.pick("b", "a"));
+        assert!(check.wrong);
+        assert_eq!(check.questions.len(), 3, "it is asked again");
+        assert!(!check.pick("a", "a"));
+        assert!(!check.wrong);
+        assert!(!check.pick("a", "a"));
+        assert_eq!(check.questions.len(), 1);
+        assert!(!check.pick("b", "a"));
+        assert!(check.pick("a", "a"));
+    }
+
+    #[test]
+    fn the_file_numbers_the_words_and_names_the_account() {
+        let text = strings::phrase_file("Ada", "account-id", &words());
+        assert!(text.starts_with("Starling recovery words of Ada\nAccount account-id\n\n 1. word-0\n"));
+        assert!(text.contains("\n24. word-23\n"));
+    }
 }

@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of the recovery words.
 
 pub const PHRASE_TITLE: &str = "Your 24 recovery words";
 pub const PHRASE_LEAD: &str = "These words are your account. They bring it back on a new device, or here if the browser \

@@ -52,6 +52,16 @@ fn slug_note(post: &PostView) -> Html {
     }
 }
 
+/// The state of a post's slug, in one word that tests and styles use; empty: there is none.
+fn state(post: &PostView) -> &'static str {
+    match &post.slug_claim {
+        Some(ClaimView { refused: None, .. }) => "waiting",
+        Some(_) => "refused",
+        None if post.beside.slug.is_empty() => "",
+        None => "held",
+    }
+}
+
 /// The slug on the post's own page.
 fn slug_part(context: &PostContext<'_>) -> Html {
     let (ui, post, open) = (context.ui, context.post, &context.open);
@@ -66,12 +76,7 @@ fn slug_part(context: &PostContext<'_>) -> Html {
             ui.command(command.clone());
         })
     };
-    let state = match &post.slug_claim {
-        Some(ClaimView { refused: None, .. }) => "waiting",
-        Some(_) => "refused",
-        None if post.beside.slug.is_empty() => "",
-        None => "held",
-    };
+    let state = state(post);
     let form = |focus: bool| {
         let entry = post.entry;
         let make = Callback::from(move |values: Vec<String>| {
@@ -133,5 +138,39 @@ fn slug_part(context: &PostContext<'_>) -> Html {
                 }) }
             }
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::names::NameAnswer;
+
+    use super::*;
+
+    fn claim(release: bool, refused: Option<NameAnswer>) -> ClaimView {
+        ClaimView {
+            name: "why-they-flock".to_owned(),
+            release,
+            refused,
+        }
+    }
+
+    #[test]
+    fn a_claim_under_way_counts_before_the_slug_that_is_held() {
+        let mut post = PostView::default();
+        assert_eq!(state(&post), "");
+        post.beside.slug = "flock".to_owned();
+        assert_eq!(state(&post), "held");
+        post.slug_claim = Some(claim(true, None));
+        assert_eq!(state(&post), "waiting");
+        post.slug_claim = Some(claim(false, Some(NameAnswer::Taken)));
+        assert_eq!(state(&post), "refused");
+    }
+
+    #[test]
+    fn a_slug_that_waits_says_which_way_it_goes() {
+        let waits = |release| strings::slug_waits(&claim(release, None));
+        assert!(waits(false).starts_with("Asking for /why-they-flock/"));
+        assert!(waits(true).starts_with("Giving back /why-they-flock/"));
     }
 }

@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of slugs.
 
 use engine::api::ClaimView;
 

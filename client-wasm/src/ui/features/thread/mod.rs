@@ -56,17 +56,7 @@ pub fn Thread(props: &ThreadProps) -> Html {
         &app,
         Live {
             query: Query::Thread { post: entry },
-            concerns: Rc::new(move |event| match event {
-                Event::Posts { posts, more } => {
-                    *more
-                        || posts
-                            .iter()
-                            .any(|post| post.entry == entry || post.reply.is_some())
-                }
-                Event::Profile(_) => true,
-                // Of a reply or of what is answered as well.
-                other => post_change(other).is_some(),
-            }),
+            concerns: Rc::new(move |event| concerns(event, entry)),
             again_ms: |reply| match reply {
                 QueryResult::Thread(view) if view.post.is_none() && view.searching => Some(SEARCH_PAUSE_MS),
                 _ => None,
@@ -103,14 +93,31 @@ pub fn Thread(props: &ThreadProps) -> Html {
     html! { <Page {title} back=true>{ body }</Page> }
 }
 
+/// Whether an event changes what the page of a post shows.
+fn concerns(event: &Event, entry: EntryRef) -> bool {
+    match event {
+        Event::Posts { posts, more } => {
+            *more
+                || posts
+                    .iter()
+                    .any(|post| post.entry == entry || post.reply.is_some())
+        }
+        Event::Profile(_) => true,
+        // Of a reply or of what is answered as well.
+        other => post_change(other).is_some(),
+    }
+}
+
+/// The post that this one answers, if it is not among those above.
+fn missing_parent(view: &ThreadView, post: &PostView) -> Option<EntryRef> {
+    let above = view.ancestors.last().map(|ancestor| ancestor.entry);
+    let parent = post.reply.as_ref().map(|reply| reply.parent);
+    parent.filter(|parent| above != Some(*parent))
+}
+
 fn found(app: &AppContext, view: &ThreadView, post: &PostView) -> Html {
     let entry = post.entry;
     let above = view.ancestors.last().map(|ancestor| ancestor.entry);
-    let gap = post
-        .reply
-        .as_ref()
-        .map(|reply| reply.parent)
-        .filter(|parent| above != Some(*parent));
     let shown = |post: &PostView, shown: Shown, below: Option<EntryRef>| {
         html! {
             <Post
@@ -128,7 +135,7 @@ fn found(app: &AppContext, view: &ThreadView, post: &PostView) -> Html {
             { for view.ancestors.iter().enumerate().map(|(index, ancestor)| {
                 shown(ancestor, Shown::Ancestor, index.checked_sub(1).map(|above| view.ancestors[above].entry))
             }) }
-            if let Some(gap) = gap {
+            if let Some(gap) = missing_parent(view, post) {
                 <p key="gap" class="thread__missing"><a href={Route::Post(gap).path()}>{ strings::THREAD_PARENT_MISSING }</a></p>
             }
             { shown(post, Shown::Focus, above) }
@@ -175,4 +182,56 @@ fn not_found(entry: &EntryRef, again: Callback<MouseEvent>) -> Html {
         strings::THREAD_NOT_FOUND_HINT,
         rest,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::api::ReplyView;
+    use protocol::{AccountId, EntryId};
+
+    use super::*;
+
+    fn post(number: u8, parent: Option<u8>) -> PostView {
+        let entry = |number| EntryRef {
+            account: AccountId([1; 32]),
+            id: EntryId([number; 32]),
+        };
+        PostView {
+            entry: entry(number),
+            reply: parent.map(|parent| ReplyView {
+                root: entry(1),
+                parent: entry(parent),
+                parent_name: String::new(),
+            }),
+            ..PostView::default()
+        }
+    }
+
+    #[test]
+    fn a_gap_is_shown_where_the_answered_post_is_not_here() {
+        let thread = |ancestors| ThreadView {
+            entry: post(3, None).entry,
+            post: None,
+            ancestors,
+            replies: Vec::new(),
+            searching: false,
+        };
+        let reply = post(3, Some(2));
+        let complete = thread(vec![post(1, None), post(2, Some(1))]);
+        assert_eq!(missing_parent(&complete, &reply), None);
+        let parent = Some(post(2, None).entry);
+        assert_eq!(missing_parent(&thread(vec![post(1, None)]), &reply), parent);
+        assert_eq!(missing_parent(&thread(Vec::new()), &reply), parent);
+        assert_eq!(missing_parent(&thread(Vec::new()), &post(1, None)), None);
+    }
+
+    #[test]
+    fn the_page_is_read_again_for_the_post_and_for_replies_of_any_thread() {
+        let entry = post(3, None).entry;
+        let posts = |posts, more| concerns(&Event::Posts { posts, more }, entry);
+        assert!(posts(vec![post(3, None)], false));
+        assert!(posts(vec![post(9, Some(8))], false));
+        assert!(!posts(vec![post(9, None)], false));
+        assert!(posts(vec![post(9, None)], true), "some are not listed");
+    }
 }

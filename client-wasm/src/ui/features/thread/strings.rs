@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of the page of a post.
 
 pub const THREAD: &str = "Post";
 pub const THREAD_SEARCHING: &str = "Asking peers for this post…";

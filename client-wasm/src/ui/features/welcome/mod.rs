@@ -22,7 +22,7 @@ use crate::ui::shell::lazy::{lazy_part, loaded_later};
 use crate::ui::state::{Action, AppContext, Live, Phase, ask_who, use_app, use_live};
 
 /// What the first visit shows.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     Name,
     Restore,
@@ -30,17 +30,42 @@ enum Step {
     People,
 }
 
+impl Step {
+    /// The step that is shown. `wanted`: the one that was chosen last, which may be one that is not possible now.
+    fn shown(phase: Phase, wanted: Self) -> Self {
+        match (phase, wanted) {
+            (Phase::Stranger, Self::Restore) => Self::Restore,
+            (Phase::Stranger, _) => Self::Name,
+            (_, Self::People) => Self::People,
+            _ => Self::Phrase,
+        }
+    }
+
+    /// Which of the three steps it is.
+    fn number(self) -> usize {
+        match self {
+            Self::Name | Self::Restore => 1,
+            Self::Phrase => 2,
+            Self::People => 3,
+        }
+    }
+}
+
+/// Whose link the visit began with. That person is the first to follow; `own` if it was nobody's.
+fn inviter(route: Route, own: AccountId) -> AccountId {
+    match route {
+        Route::User(account) => account,
+        Route::Post(post) => post.account,
+        _ => own,
+    }
+}
+
 /// All of it.
 #[component]
 pub fn Welcome() -> Html {
     let app = use_app();
     let wanted = use_state_eq(|| Step::Name);
-    let step = match (app.session.phase, *wanted) {
-        (Phase::Stranger, Step::Restore) => Step::Restore,
-        (Phase::Stranger, _) => Step::Name,
-        (_, Step::People) => Step::People,
-        _ => Step::Phrase,
-    };
+    let step = Step::shown(app.session.phase, *wanted);
     let main = use_node_ref();
     {
         let main = main.clone();
@@ -57,11 +82,7 @@ pub fn Welcome() -> Html {
         let wanted = wanted.clone();
         Callback::from(move |()| wanted.set(step))
     };
-    let number = match step {
-        Step::Name | Step::Restore => 1,
-        Step::Phrase => 2,
-        Step::People => 3,
-    };
+    let number = step.number();
     html! {
         <div class="welcome">
             <header class="welcome__brand">{ mark("32") }{ kit::strings::APP }</header>
@@ -207,12 +228,7 @@ fn PeopleStep() -> Html {
         .me
         .as_ref()
         .map_or(AccountId([0; 32]), |me| me.account);
-    // After a visit by a person's link, that person is offered first.
-    let inviter = match app.location.route {
-        Route::User(account) => account,
-        Route::Post(post) => post.account,
-        _ => own,
-    };
+    let inviter = inviter(app.location.route, own);
     let (reply, _) = use_live(
         &app,
         Live {
@@ -255,5 +271,36 @@ fn PeopleStep() -> Html {
                 { kit::button("btn btn--primary", "welcome-done", "", strings::PEOPLE_DONE, done) }
             </div>
         </>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{EntryId, EntryRef};
+
+    use super::*;
+
+    #[test]
+    fn a_step_is_shown_only_where_it_is_possible() {
+        let all = [Step::Name, Step::Restore, Step::Phrase, Step::People];
+        let shown = |phase| all.map(|wanted| Step::shown(phase, wanted));
+        use Step::{Name, People, Phrase, Restore};
+        // Without an account there are neither words nor people.
+        assert_eq!(shown(Phase::Stranger), [Name, Restore, Name, Name]);
+        // With one, it is not made again.
+        assert_eq!(shown(Phase::Arriving), [Phrase, Phrase, Phrase, People]);
+        assert_eq!(all.map(Step::number), [1, 1, 2, 3]);
+    }
+
+    #[test]
+    fn the_person_whose_link_was_opened_is_offered_first() {
+        let (own, other) = (AccountId([1; 32]), AccountId([2; 32]));
+        let post = EntryRef {
+            account: other,
+            id: EntryId([3; 32]),
+        };
+        assert_eq!(inviter(Route::User(other), own), other);
+        assert_eq!(inviter(Route::Post(post), own), other);
+        assert_eq!(inviter(Route::Home, own), own);
     }
 }

@@ -1,4 +1,4 @@
-//! What this feature says.
+//! English texts of the first visit.
 
 pub const WELCOME: &str = "Welcome to Starling";
 pub const WELCOME_LEAD: &str = "A social network made of the people in it. What you write lives in this browser and \

@@ -9,13 +9,13 @@ const KEY: &str = "starling.place.";
 
 /// A reader's place: the post at the top of the screen and how far it is from the edge, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
+pub struct ScrollPosition {
     pub post: EntryRef,
     /// Its distance from the top of the screen.
     pub offset_px: i32,
 }
 
-impl Place {
+impl ScrollPosition {
     fn from_text(text: &str) -> Option<Self> {
         let (post, offset) = text.split_once(' ')?;
         Some(Self {
@@ -30,12 +30,12 @@ impl Place {
 }
 
 /// Loads the place at which the reader left a list.
-pub fn load(list: &str, kept: Kept) -> Option<Place> {
-    Place::from_text(&storage::get(kept, &format!("{KEY}{list}"))?)
+pub fn load(list: &str, kept: Kept) -> Option<ScrollPosition> {
+    ScrollPosition::from_text(&storage::get(kept, &format!("{KEY}{list}"))?)
 }
 
 /// Remembers where the reader is in a list.
-pub fn save(list: &str, kept: Kept, place: Place) {
+pub fn save(list: &str, kept: Kept, place: ScrollPosition) {
     storage::put(kept, &format!("{KEY}{list}"), &place.to_text());
 }
 
@@ -47,16 +47,16 @@ mod tests {
 
     #[test]
     fn a_place_is_read_back_as_it_was_written() {
-        let place = Place {
+        let place = ScrollPosition {
             post: EntryRef {
                 account: AccountId([1; 32]),
                 id: EntryId([2; 32]),
             },
             offset_px: -17,
         };
-        assert_eq!(Place::from_text(&place.to_text()), Some(place));
+        assert_eq!(ScrollPosition::from_text(&place.to_text()), Some(place));
         for broken in ["", "nonsense", "a/b 1", &place.to_text().replace("-17", "far")] {
-            assert_eq!(Place::from_text(broken), None, "{broken}");
+            assert_eq!(ScrollPosition::from_text(broken), None, "{broken}");
         }
     }
 }

@@ -1,27 +1,67 @@
-//! What views show of the role.
+//! What views read of the parts and of the role.
 
 use protocol::{AccountId, EntryId};
 
 use crate::api::{ClaimView, QuotaView};
-use crate::kinds::Kinds;
+use crate::ctx::Ctx;
+use crate::kinds::{Kinds, Viewer};
 use crate::net::Net;
+use crate::parts::Parts;
 use crate::person::Person;
 use crate::relays::directory::Directory;
-use crate::views::{OwnView, Standing};
+use crate::views::{OwnView, RoleView, ViewContext, Views};
 
 use super::Role;
 
-/// See the module.
-pub(super) struct RoleStanding<'a> {
-    pub(super) role: &'a Role,
-    pub(super) kinds: &'a Kinds,
-    pub(super) net: &'a Net,
-    pub(super) directory: &'a Directory,
-    /// Replicas wanted of each feed.
-    pub(super) replicas: usize,
+/// Lets the views read the other parts.
+pub(super) fn with_views<T>(
+    role: &Role,
+    ctx: &mut Ctx,
+    parts: &mut Parts,
+    read: impl FnOnce(&mut Views, &mut Ctx, &ViewContext<'_>) -> T,
+) -> T {
+    let Parts {
+        log,
+        net,
+        sync,
+        kinds,
+        views,
+        directory,
+        ..
+    } = parts;
+    let shown = ShownRole {
+        role,
+        kinds,
+        net,
+        directory,
+        replicas: ctx.config.replicas,
+    };
+    let context = ViewContext {
+        viewer: Viewer::of(ctx),
+        log,
+        kinds,
+        net,
+        sync,
+        role: &shown,
+    };
+    read(views, ctx, &context)
 }
 
-impl Standing for RoleStanding<'_> {
+pub(crate) fn flush_events(role: &Role, ctx: &mut Ctx, parts: &mut Parts) {
+    with_views(role, ctx, parts, Views::flush_events);
+}
+
+/// The role, for views.
+struct ShownRole<'a> {
+    role: &'a Role,
+    kinds: &'a Kinds,
+    net: &'a Net,
+    directory: &'a Directory,
+    /// Replicas wanted of each feed.
+    replicas: usize,
+}
+
+impl RoleView for ShownRole<'_> {
     fn searching(&self, account: &AccountId) -> bool {
         match self.role {
             Role::Person(person) => person.is_searching(account),

@@ -1,27 +1,26 @@
-//! What an operator says of where a relay stands, and which relays belong to its network.
+//! Where a relay stands, as an operator writes it.
 
 use std::fmt;
 use std::str::FromStr;
 
-use protocol::PeerId;
 use protocol::messages::directory::Location;
 use serde::{Deserialize, Serialize};
 
 /// A place on Earth as people write it: `52.5,13.4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Place(pub Location);
+pub struct Coordinates(pub Location);
 
 /// Not a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no place; one looks like 52.5,13.4: degrees north, degrees east")]
-pub struct PlaceError(String);
+pub struct CoordinatesError(String);
 
-impl FromStr for Place {
-    type Err = PlaceError;
+impl FromStr for Coordinates {
+    type Err = CoordinatesError;
 
-    fn from_str(text: &str) -> Result<Self, PlaceError> {
-        let wrong = || PlaceError(text.to_owned());
+    fn from_str(text: &str) -> Result<Self, CoordinatesError> {
+        let wrong = || CoordinatesError(text.to_owned());
         let degrees = |text: &str, most: f64| {
             let degrees: f64 = text.trim().parse().ok()?;
             // Hundredths of at most 180 degrees fit.
@@ -35,66 +34,34 @@ impl FromStr for Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Coordinates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let degrees = |hundredths: i16| f64::from(hundredths) / 100.0;
         write!(f, "{},{}", degrees(self.0.latitude), degrees(self.0.longitude))
     }
 }
 
-impl TryFrom<String> for Place {
-    type Error = PlaceError;
+impl TryFrom<String> for Coordinates {
+    type Error = CoordinatesError;
 
-    fn try_from(text: String) -> Result<Self, PlaceError> {
+    fn try_from(text: String) -> Result<Self, CoordinatesError> {
         text.parse()
     }
 }
 
-impl From<Place> for String {
-    fn from(place: Place) -> Self {
+impl From<Coordinates> for String {
+    fn from(place: Coordinates) -> Self {
         place.to_string()
-    }
-}
-
-/// The key of a relay, as `/api/relay` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RelayKey(pub PeerId);
-
-/// Not the key of a relay.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no relay's key; a relay says its own at /api/relay (`peer`)")]
-pub struct RelayKeyError(String);
-
-impl FromStr for RelayKey {
-    type Err = RelayKeyError;
-
-    fn from_str(text: &str) -> Result<Self, RelayKeyError> {
-        text.parse().map(Self).map_err(|_| RelayKeyError(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for RelayKey {
-    type Error = RelayKeyError;
-
-    fn try_from(text: String) -> Result<Self, RelayKeyError> {
-        text.parse()
-    }
-}
-
-impl From<RelayKey> for String {
-    fn from(key: RelayKey) -> Self {
-        key.0.to_string()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Place;
+    use super::Coordinates;
 
     #[test]
     fn places_are_read_as_people_write_them() {
-        let read = |text: &str| text.parse::<Place>().ok().map(|place| place.to_string());
+        let read = |text: &str| text.parse::<Coordinates>().ok().map(|place| place.to_string());
         assert_eq!(read("52.517, 13.4"), Some("52.52,13.4".to_owned()));
         assert_eq!(read("-90,180"), Some("-90,180".to_owned()));
         for wrong in ["", "52.5", "91,0", "0,181", "NaN,0", "a,b"] {
