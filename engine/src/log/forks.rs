@@ -1,8 +1,11 @@
 //! Forks: two entries of one feed with the same number prove that its key is misused. Both headers are kept and passed
 //! on, and the feed is frozen there on every peer.
 
+use std::time::Duration;
+
+use ordered::Map;
 use protocol::messages::ForkProof;
-use protocol::{Entry, SignedHeader, codec};
+use protocol::{DeviceId, Entry, Instant, SignedHeader, codec};
 
 use crate::api::Event;
 use crate::ctx::{Ctx, LoadOwner};
@@ -16,7 +19,36 @@ use crate::store::{LoadId, Op, Read, Rows, Table};
 /// settled.
 const FORK_CHECKS_MAX: usize = 16;
 
+/// A fork of one feed that is proven at a lower number than before counts only after this time: each makes all that the
+/// account's views are built from be read again.
+const LOWER_INTERVAL: Duration = Duration::from_secs(10);
+/// Proofs that wait for that. Policy when full: further ones are ignored; they come again with the next link.
+const WAITING_MAX: usize = 1_024;
+
+/// Proofs of feeds whose fork was found a short time ago.
+#[derive(Debug, Default)]
+pub(super) struct RecentForks {
+    /// When each may be found at a lower number.
+    settled: Map<DeviceId, Instant>,
+    /// The lowest proof that came meanwhile.
+    waiting: Map<DeviceId, ForkProof>,
+}
+
 impl Log {
+    /// Once a second: proofs whose time has come count.
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
+        let now = ctx.now.instant;
+        self.recent_forks.settled.retain(|_, until| now < *until);
+        let settled = &self.recent_forks.settled;
+        let due = self.recent_forks.waiting.keys();
+        let due: Vec<_> = due.filter(|device| !settled.contains_key(device)).copied().collect();
+        for device in due {
+            if let Some(proof) = self.recent_forks.waiting.remove(&device) {
+                self.on_fork(ctx, proof);
+            }
+        }
+    }
+
     /// An entry with a number that is held may be another one: it is compared with what is stored.
     pub(super) fn suspect_fork(&mut self, ctx: &mut Ctx, link: LinkId, suspect: SignedHeader, pushed: bool) {
         let Some(feed) = self.feeds.get(&suspect.header.device) else {
@@ -105,6 +137,17 @@ impl Log {
         if feed.forked.is_some_and(|known| known <= seq) {
             return;
         }
+        let RecentForks { settled, waiting } = &mut self.recent_forks;
+        if settled.contains_key(&device) {
+            let lower = waiting
+                .get(&device)
+                .is_none_or(|known| seq < known.one.header.seq);
+            if lower && (waiting.len() < WAITING_MAX || waiting.contains_key(&device)) {
+                waiting.insert(device, proof);
+            }
+            return;
+        }
+        settled.insert(device, ctx.now.instant + LOWER_INTERVAL);
         feed.forked = Some(seq);
         ctx.write(Op::put(Table::Forks, device.0.to_vec(), &proof));
         ctx.log(Line::Forked { device, seq });

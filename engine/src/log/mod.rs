@@ -34,6 +34,7 @@ use crate::store::{LoadId, Op, Table};
 use durability::Holders;
 use ends::Ends;
 use feeds::Feeds;
+use forks::RecentForks;
 use unsaved::Unsaved;
 
 /// See the module.
@@ -49,6 +50,7 @@ pub(crate) struct Log {
     /// Comparisons of suspicious entries with stored ones.
     fork_checks: Map<LoadId, (LinkId, Box<SignedHeader>)>,
     ends: Ends,
+    recent_forks: RecentForks,
     /// Own entries on their way to the disk.
     unsaved: Unsaved,
     /// Feeds whose record is written with the batch.
@@ -77,6 +79,7 @@ impl Log {
             ready_keys: Map::new(),
             fork_checks: Map::new(),
             ends: Ends::default(),
+            recent_forks: RecentForks::default(),
             unsaved: Unsaved::default(),
             touched: Set::new(),
             last_timestamp: Timestamp(0),

@@ -229,9 +229,37 @@ fn neighbours_learn_nothing_of_void_entries_whichever_came_first() {
             other: other.entry().signed.clone(),
         };
         node.log.on_fork_proof(&mut node.ctx, LinkId(9), proof);
+        node.pass(core::time::Duration::from_secs(10));
+        node.log.on_timer(&mut node.ctx);
         while node.read_ends() {}
         assert_eq!(shared(&node, &phone), (ends, held[ends as usize - 1].id()));
     }
+}
+
+#[test]
+fn proofs_of_ever_lower_forks_of_one_feed_cost_one_change_in_ten_seconds() {
+    let (mut node, _, mut author) = node();
+    let mut phone = Author::with_device(2, 1);
+    node.hold(&mut author, 1);
+    let held = node.hold(&mut phone, 9);
+    let mut changes = 0;
+    let mut count = |node: &mut Node| changes += u32::from(voided(node));
+    for at in (2..9).rev() {
+        let other = phone_entry(&phone, at, held[at as usize - 1].id());
+        let proof = ForkProof {
+            one: held[at as usize].entry().signed.clone(),
+            other: other.entry().signed.clone(),
+        };
+        node.log.on_fork_proof(&mut node.ctx, LinkId(9), proof);
+        node.log.on_timer(&mut node.ctx);
+        count(&mut node);
+    }
+    let limit = |node: &Node| node.log.feeds.get(&phone.device()).map(Feed::limit);
+    assert_eq!(limit(&node), Some(8), "the first one that came");
+    node.pass(core::time::Duration::from_secs(10));
+    node.log.on_timer(&mut node.ctx);
+    count(&mut node);
+    assert_eq!((limit(&node), changes), (Some(2), 2));
 }
 
 /// An entry of a device that its owner wrote beside the one with the same number.
