@@ -25,7 +25,7 @@ use protocol::messages::{FeedHead, Interests, Message, NameAnswered};
 use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, Entry, VerifiedEntry};
 
-use crate::api::{Command, CommandResult, Error, NetworkView, Query, QueryResult, ReplicasView, Response};
+use crate::api::{Command, CommandResult, Error, Query, QueryResult, Response};
 #[cfg(feature = "relay")]
 use crate::ctx::Local;
 use crate::ctx::{Commit, Ctx, DirectoryMode, LoadOwner, Setup};
@@ -416,6 +416,10 @@ impl Role {
                 let mentioned = match &message {
                     Message::Have(heads) => person.on_have(ctx, net, log, directory, link, &heads.heads),
                     Message::Receipt(receipt) => person.on_receipt(ctx, net, log, directory, link, receipt),
+                    Message::Withdrawal(withdrawal) => {
+                        Person::on_withdrawal(ctx, net, log, directory, link, withdrawal);
+                        return None;
+                    }
                     Message::NameQuestion(asked) => {
                         let answer = NameAnswer::Unavailable;
                         let request = asked.request;
@@ -717,57 +721,6 @@ impl Role {
             _ => return ctx.answer(request, Response::Error(Error::NotFound)),
         };
         ctx.answer(request, Response::Result(Box::new(reply)));
-    }
-
-    fn replicas(&self, parts: &Parts, account: &AccountId) -> ReplicasView {
-        match self {
-            Self::Person(_) => ReplicasView::default(),
-            #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.replicas_view(&parts.net, &parts.log, &parts.directory, account),
-        }
-    }
-
-    fn network(&self, ctx: &Ctx, parts: &Parts) -> NetworkView {
-        let Parts {
-            log,
-            net,
-            sync,
-            kinds,
-            directory,
-            ..
-        } = parts;
-        let wanting = self.wanting(kinds);
-        NetworkView {
-            links: net.views(ctx, |account| kinds.name_of(account).to_owned()),
-            feeds: log.feeds.len() as u64,
-            entries: log.feeds.entries(),
-            interests: wanting.wanted(log).len() as u64,
-            bytes_in: ctx.totals.bytes_in,
-            bytes_out: ctx.totals.bytes_out,
-            duplicates: ctx.totals.duplicates,
-            over_quota: parts.sync.over_quota(),
-            refused: ctx.totals.refused,
-            incompatible: ctx.incompatible,
-            audits: ctx.totals.audits,
-            audits_failed: ctx.totals.audits_failed,
-            relays: directory.views(),
-            delays: match self {
-                Self::Person(_) => Vec::new(),
-                #[cfg(feature = "relay")]
-                Self::Relay(relay) => relay.delays(),
-            },
-            scores: match self {
-                Self::Person(person) => person.choice.scores(ctx, net, directory),
-                #[cfg(feature = "relay")]
-                Self::Relay(_) => Vec::new(),
-            },
-            weights: ctx
-                .config
-                .routing
-                .weights()
-                .map(|weight| (weight * 1_000.0) as u32),
-            synced: sync.compared_of(|account| kinds.follows(account)),
-        }
     }
 }
 

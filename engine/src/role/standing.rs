@@ -1,10 +1,12 @@
-//! What views show of the role.
+//! What views and interfaces are shown of the role.
 
 use protocol::{AccountId, EntryId};
 
-use crate::api::{ClaimView, QuotaView};
+use crate::api::{ClaimView, NetworkView, QuotaView, ReplicasView};
+use crate::ctx::Ctx;
 use crate::kinds::Kinds;
 use crate::net::Net;
+use crate::parts::Parts;
 use crate::person::Person;
 use crate::relays::directory::Directory;
 use crate::views::{OwnView, Standing};
@@ -75,6 +77,59 @@ impl Standing for RoleStanding<'_> {
             }
             #[cfg(feature = "relay")]
             Role::Relay(_) => None,
+        }
+    }
+}
+
+impl Role {
+    pub(super) fn replicas(&self, parts: &Parts, account: &AccountId) -> ReplicasView {
+        match self {
+            Self::Person(_) => ReplicasView::default(),
+            #[cfg(feature = "relay")]
+            Self::Relay(relay) => relay.replicas_view(&parts.net, &parts.log, &parts.directory, account),
+        }
+    }
+
+    pub(super) fn network(&self, ctx: &Ctx, parts: &Parts) -> NetworkView {
+        let Parts {
+            log,
+            net,
+            sync,
+            kinds,
+            directory,
+            ..
+        } = parts;
+        let wanting = self.wanting(kinds);
+        NetworkView {
+            links: net.views(ctx, |account| kinds.name_of(account).to_owned()),
+            feeds: log.feeds.len() as u64,
+            entries: log.feeds.entries(),
+            interests: wanting.wanted(log).len() as u64,
+            bytes_in: ctx.totals.bytes_in,
+            bytes_out: ctx.totals.bytes_out,
+            duplicates: ctx.totals.duplicates,
+            over_quota: sync.over_quota(),
+            refused: ctx.totals.refused,
+            incompatible: ctx.incompatible,
+            audits: ctx.totals.audits,
+            audits_failed: ctx.totals.audits_failed,
+            relays: directory.views(),
+            delays: match self {
+                Self::Person(_) => Vec::new(),
+                #[cfg(feature = "relay")]
+                Self::Relay(relay) => relay.delays(),
+            },
+            scores: match self {
+                Self::Person(person) => person.choice.scores(ctx, net, directory),
+                #[cfg(feature = "relay")]
+                Self::Relay(_) => Vec::new(),
+            },
+            weights: ctx
+                .config
+                .routing
+                .weights()
+                .map(|weight| (weight * 1_000.0) as u32),
+            synced: sync.compared_of(|account| kinds.follows(account)),
         }
     }
 }
