@@ -2,7 +2,8 @@
 
 pub mod strings;
 
-use engine::api::{Durability, Event, Query, QueryResult};
+use engine::api::{Durability, Event, HolderView, Query, QueryResult};
+use protocol::messages::receipt::Reason;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
@@ -119,9 +120,10 @@ fn holders(details: &Details) -> Html {
         _ => &[],
     };
     let durability = details.post.durability.unwrap_or_default();
+    let kept = |holder: &&HolderView| holder.withdrawn.is_none();
     let lead = if !durability.saved {
         strings::HOLDERS_SAVING
-    } else if holders.is_empty() && durability.peers == 0 && durability.relays == 0 {
+    } else if !holders.iter().any(|holder| kept(&holder)) && durability.peers == 0 && durability.relays == 0 {
         strings::HOLDERS_NONE
     } else {
         strings::HOLDERS_SOME
@@ -130,21 +132,41 @@ fn holders(details: &Details) -> Html {
         <>
             <p>{ lead }</p>
             if !holders.is_empty() {
-                <ul>
-                    { for holders.iter().map(|holder| html! {
-                        <li key={holder.peer.to_string()}>
-                            <span>
-                                { if holder.relay { strings::HOLDERS_RELAY } else { strings::HOLDERS_PEER } }
-                                { " " }
-                                <span class="mono soft">{ holder.peer.short() }</span>
-                            </span>
-                            <span class="soft">{ time::ago(holder.at, details.app.now_ms) }</span>
-                        </li>
-                    }) }
-                </ul>
+                <ul>{ for holders.iter().map(|holder| line(holder, details.app.now_ms)) }</ul>
             }
         </>
     }
+}
+
+/// A peer that holds a post, or a relay that does no longer.
+fn line(holder: &HolderView, now_ms: u64) -> Html {
+    let what = match holder.withdrawn {
+        Some(_) => strings::NOT_KEPT,
+        None if holder.relay => strings::HOLDERS_RELAY,
+        None => strings::HOLDERS_PEER,
+    };
+    html! {
+        <li key={holder.peer.to_string()} data-withdrawn={holder.withdrawn.map(|_| "true")}>
+            <span title={holder.withdrawn.map(strings::reason)}>
+                { what }
+                { " " }
+                <span class="mono soft">{ holder.peer.short() }</span>
+            </span>
+            <span class="soft">{ time::ago(holder.at, now_ms) }</span>
+        </li>
+    }
+}
+
+/// What a person is told when a relay keeps own posts no longer. Nothing if others keep them in its place.
+pub fn not_kept(event: &Event) -> Option<String> {
+    let Event::NotKept { relay, url, reason } = event else {
+        return None;
+    };
+    let name = match url.split_once("//") {
+        Some((_, host)) => host.to_owned(),
+        None => relay.short(),
+    };
+    (*reason != Reason::MOVED).then(|| strings::not_kept(&name, *reason))
 }
 
 /// The section of the page about oneself: what is not yet safe anywhere else.
@@ -178,5 +200,29 @@ pub fn summary(session: &Session) -> Html {
                 }
             </div>
         </section>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::PeerId;
+
+    use super::*;
+
+    fn told(url: &str, reason: Reason) -> Option<String> {
+        not_kept(&Event::NotKept {
+            relay: PeerId([7; 32]),
+            url: url.to_owned(),
+            reason,
+        })
+    }
+
+    #[test]
+    fn a_relay_that_keeps_posts_no_longer_is_named_unless_others_keep_them() {
+        let told_of = told("https://relay.example", Reason::REMOVED).expect("told");
+        assert!(told_of.contains("relay.example"), "{told_of}");
+        let short = PeerId([7; 32]).short();
+        assert!(told("", Reason(200)).expect("a later reason").contains(&short));
+        assert_eq!(told("https://relay.example", Reason::MOVED), None);
     }
 }
