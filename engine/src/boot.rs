@@ -112,8 +112,7 @@ fn restore_row(
         }
         Table::Holders => {
             let (device, peer) = (DeviceId(id_at(key, 0)?), PeerId(id_at(key, 32)?));
-            let record: HolderRecord = codec::decode_extensible(value).ok()?;
-            log.holders.restore(device, peer, record);
+            log.holders.restore(device, peer, HolderRecord::parse(value)?);
         }
         Table::Forks => {
             let proof = codec::decode_extensible(value).ok()?;

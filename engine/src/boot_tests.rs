@@ -216,6 +216,7 @@ fn holders_of_own_entries_are_restored() {
         next_seq: 3,
         relay: true,
         at: Timestamp(1),
+        ..HolderRecord::default()
     };
     let key = crate::log::keys::holder(&device, &holder);
     let value = codec::encode(&record);

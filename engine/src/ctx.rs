@@ -11,7 +11,7 @@ use protocol::kinds::Certificate;
 use protocol::link::frame;
 use protocol::link::handshake::NoCommonVersion;
 use protocol::messages::Message;
-use protocol::{AccountId, DeviceId, EntryId, EntryRef, Instant, KeyPair, PeerId};
+use protocol::{AccountId, DeviceId, EntryId, EntryRef, Instant, KeyPair, PeerId, Timestamp};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -166,6 +166,8 @@ pub(crate) struct Ctx {
     last_load: LoadId,
     loads: Vec<Load>,
     last_request: u32,
+    /// The time in the last receipt or withdrawal.
+    signed_at: Timestamp,
 }
 
 impl Ctx {
@@ -196,6 +198,7 @@ impl Ctx {
             last_load: LoadId(0),
             loads: Vec::new(),
             last_request: 0,
+            signed_at: Timestamp(0),
         }
     }
 
@@ -244,6 +247,24 @@ impl Ctx {
     pub(crate) fn next_request(&mut self) -> u32 {
         self.last_request = self.last_request.wrapping_add(1);
         self.last_request
+    }
+
+    /// The time of a receipt: no earlier than that of the statements before it, even if the clock was set back.
+    pub(crate) fn time_of_receipt(&mut self) -> Timestamp {
+        self.signed_at = self.signed_at.max(self.now.wall);
+        self.signed_at
+    }
+
+    /// The time of a withdrawal: later than that of every receipt before it.
+    pub(crate) fn time_of_withdrawal(&mut self) -> Timestamp {
+        let next = Timestamp(self.signed_at.0.saturating_add(1));
+        self.signed_at = next.max(self.now.wall);
+        self.signed_at
+    }
+
+    /// This peer made a statement at this time before its last start.
+    pub(crate) fn record_signed_at(&mut self, at: Timestamp) {
+        self.signed_at = self.signed_at.max(at);
     }
 
     /// Calls for the work of time alone to be done with this input already.

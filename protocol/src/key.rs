@@ -16,6 +16,8 @@ pub enum Domain {
     Revocation,
     /// A relay's receipt: a feed is on its disk.
     Receipt,
+    /// A relay's withdrawal of its receipts for a feed.
+    Withdrawal,
     /// A link handshake.
     Link,
     /// Proof of a key to the signaling server.
@@ -43,6 +45,7 @@ impl Domain {
             Self::Certificate => b"starling certificate v1\0",
             Self::Revocation => b"starling revocation v1\0",
             Self::Receipt => b"starling receipt v1\0",
+            Self::Withdrawal => b"starling withdrawal v1\0",
             Self::Link => b"starling link v1\0",
             Self::Signal => b"starling signal v1\0",
             Self::Introduction => b"starling introduction v1\0",

@@ -7,6 +7,7 @@ use engine::api::{
 };
 use protocol::messages::Quota;
 use protocol::messages::directory::Description;
+use protocol::messages::receipt::Reason;
 use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 
@@ -415,11 +416,17 @@ impl World {
         else {
             return Vec::new();
         };
-        (0..durability.relays + durability.peers)
-            .map(|index| HolderView {
-                peer: PeerId(bytes(900 + u64::from(index))),
-                relay: index < durability.relays,
-                at: Timestamp(now_ms().saturating_sub(u64::from(index + 1) * 2 * MINUTE_MS)),
+        // A post on a relay was on one more before.
+        let withdrawn = u32::from(durability.relays > 0);
+        (0..durability.relays + durability.peers + withdrawn)
+            .map(|index| {
+                let gone = index >= durability.relays + durability.peers;
+                HolderView {
+                    peer: PeerId(bytes(900 + u64::from(index))),
+                    relay: gone || index < durability.relays,
+                    at: Timestamp(now_ms().saturating_sub(u64::from(index + 1) * 2 * MINUTE_MS)),
+                    withdrawn: gone.then_some(Reason::MOVED),
+                }
             })
             .collect()
     }

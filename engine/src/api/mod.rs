@@ -13,6 +13,7 @@ mod reactions;
 mod relays;
 
 use protocol::kinds::ReplyTo;
+use protocol::messages::receipt::Reason;
 use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, EntryRef, PeerId};
 use serde::{Deserialize, Serialize};
@@ -324,7 +325,14 @@ pub enum Event {
     Relays(Vec<RelayView>),
     /// How far a relay is with what it should hold changed.
     Repair(RepairView),
-    /// An own post is safer than before.
+    /// A relay that held own posts says that it keeps them no longer.
+    NotKept {
+        relay: PeerId,
+        /// The URL it advertises; empty: none is known.
+        url: String,
+        reason: Reason,
+    },
+    /// An own post is safer than before, or less safe.
     Durability {
         post: EntryRef,
         /// How safe.

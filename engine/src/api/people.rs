@@ -1,5 +1,6 @@
 //! People, how much of what they signed is here, and which peers hold an own post.
 
+use protocol::messages::receipt::Reason;
 use protocol::{AccountId, DeviceId, EntryId, PeerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +90,8 @@ pub struct HolderView {
     pub relay: bool,
     /// The time at which this device learned of it.
     pub at: Timestamp,
+    /// A relay that held the post and keeps it no longer.
+    pub withdrawn: Option<Reason>,
 }
 
 #[cfg(test)]

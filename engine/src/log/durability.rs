@@ -1,10 +1,11 @@
 //! Which other peers hold this account's own entries.
 //!
 //! Invariant: a number shown to a person was confirmed: by this device's store, by a peer over its proven link, or by
-//! a known relay's signed receipt.
+//! a known relay's signed receipt that the relay has not taken back since.
 
 use ordered::Map;
-use protocol::{DeviceId, EntryId, EntryRef, PeerId};
+use protocol::messages::receipt::{Reason, Withdrawal};
+use protocol::{DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 
 use crate::api::{Durability, HolderView};
 use crate::ctx::Ctx;
@@ -17,6 +18,50 @@ use crate::store::{Op, Table};
 pub(crate) const OWN_POSTS_MAX: usize = 1_024;
 /// Peers remembered as holders of one feed. Policy when full: further peers are not counted; relays always are.
 const PEERS_PER_FEED_MAX: usize = 64;
+
+/// What a confirmation changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recorded {
+    Nothing,
+    /// The relay signed for what it had signed for before, later.
+    Again,
+    /// The peer holds more than it was known to: the entries below this number.
+    More(u64),
+}
+
+/// What a relay takes back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotKept {
+    pub(crate) relay: PeerId,
+    pub(crate) device: DeviceId,
+    /// The first entry that it keeps no longer.
+    pub(crate) from: u64,
+    /// By its clock.
+    pub(crate) signed_at: Timestamp,
+    pub(crate) reason: Reason,
+}
+
+impl From<&Withdrawal> for NotKept {
+    fn from(withdrawal: &Withdrawal) -> Self {
+        Self {
+            relay: withdrawal.relay,
+            device: withdrawal.device,
+            from: withdrawal.from,
+            signed_at: withdrawal.at,
+            reason: withdrawal.reason,
+        }
+    }
+}
+
+/// What a withdrawal changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TakenBack {
+    Nothing,
+    /// It is remembered, since it counts against receipts that come later and were signed earlier.
+    Remembered,
+    /// The relay was counted as a holder of the entries from this number on.
+    From(u64),
+}
 
 /// What was confirmed about own feeds.
 #[derive(Debug, Default)]
@@ -57,8 +102,9 @@ impl Holders {
     fn clamp(&mut self, ctx: &mut Ctx, device: DeviceId, next_seq: u64) {
         let records = self.feeds.get_mut(&device).into_iter();
         for (peer, record) in records.flat_map(Map::iter_mut) {
-            if record.next_seq > next_seq {
-                record.next_seq = next_seq;
+            if record.next_seq.max(record.held) > next_seq {
+                record.next_seq = record.next_seq.min(next_seq);
+                record.held = record.held.min(next_seq);
                 ctx.write(Op::put(Table::Holders, keys::holder(&device, peer), record));
             }
         }
@@ -76,24 +122,103 @@ impl Holders {
         self.own_ids.clear();
     }
 
-    /// Records a confirmation; returns how far the peer was known to hold the feed before, if this is more.
-    fn record(&mut self, device: DeviceId, peer: PeerId, record: HolderRecord) -> Option<u64> {
+    /// Records a confirmation. One that was signed before the peer's withdrawal says nothing.
+    fn record(&mut self, device: DeviceId, peer: PeerId, record: HolderRecord) -> Recorded {
         let holders = self.feeds.or_default(device);
-        let before = holders.get(&peer).copied();
-        if before.is_some_and(|before| before.next_seq >= record.next_seq && before.relay >= record.relay) {
-            return None;
+        let Some(before) = holders.get_mut(&peer) else {
+            if !record.relay && holders.len() >= PEERS_PER_FEED_MAX {
+                return Recorded::Nothing;
+            }
+            holders.insert(peer, record);
+            return Recorded::More(0);
+        };
+        let later = record.signed_at > before.signed_at;
+        if before.withdrawn.is_some() && !later {
+            return Recorded::Nothing;
         }
-        if before.is_none() && !record.relay && holders.len() >= PEERS_PER_FEED_MAX {
-            return None;
+        let signed_at = record.signed_at.max(before.signed_at);
+        let held = before.held.max(before.next_seq).max(record.next_seq);
+        if before.next_seq >= record.next_seq && before.relay >= record.relay {
+            (before.signed_at, before.withdrawn) = (signed_at, None);
+            return if later { Recorded::Again } else { Recorded::Nothing };
         }
-        holders.insert(peer, record);
-        Some(before.map_or(0, |before| before.next_seq))
+        let record = HolderRecord {
+            signed_at,
+            held,
+            ..record
+        };
+        Recorded::More(core::mem::replace(before, record).next_seq)
+    }
+
+    /// Takes a relay out of the holders of a feed. `unheard`: also if it never confirmed anything, so that what it
+    /// signed earlier and comes later does not count.
+    fn take_back(&mut self, not_kept: NotKept, unheard: bool, now: Timestamp) -> TakenBack {
+        let NotKept {
+            relay,
+            device,
+            from,
+            signed_at,
+            reason,
+        } = not_kept;
+        let of = self.feeds.get_mut(&device);
+        let before = of.and_then(|holders| holders.get(&relay).copied());
+        if before.is_none() && !unheard {
+            return TakenBack::Nothing;
+        }
+        let held = before.map_or(0, |before| before.next_seq);
+        let is_old = |before: HolderRecord| match before.withdrawn {
+            Some(_) => before.signed_at >= signed_at,
+            None => before.signed_at > signed_at,
+        };
+        if before.is_some_and(is_old) {
+            return TakenBack::Nothing;
+        }
+        let record = HolderRecord {
+            next_seq: held.min(from),
+            relay: true,
+            at: now,
+            signed_at,
+            held: before.map_or(0, |before| before.held.max(held)),
+            withdrawn: Some(reason),
+        };
+        self.feeds.or_default(device).insert(relay, record);
+        if held > from {
+            TakenBack::From(from)
+        } else {
+            TakenBack::Remembered
+        }
+    }
+
+    fn get(&self, device: &DeviceId, peer: &PeerId) -> Option<&HolderRecord> {
+        self.feeds.get(device)?.get(peer)
+    }
+
+    /// The feeds that a relay signed receipts for and did not take back.
+    fn held_by(&self, relay: PeerId) -> impl Iterator<Item = DeviceId> + '_ {
+        let held = move |holders: &Map<PeerId, HolderRecord>| {
+            let record = holders.get(&relay);
+            record.is_some_and(|record| record.relay && record.next_seq > 0)
+        };
+        let feeds = self.feeds.iter().filter(move |(_, holders)| held(holders));
+        feeds.map(|(device, _)| *device)
     }
 
     fn of(&self, device: &DeviceId, seq: u64) -> impl Iterator<Item = (PeerId, HolderRecord)> + '_ {
+        self.all_of(device)
+            .filter(move |(_, record)| record.next_seq > seq)
+    }
+
+    fn all_of(&self, device: &DeviceId) -> impl Iterator<Item = (PeerId, HolderRecord)> + '_ {
         let holders = self.feeds.get(device).into_iter().flatten();
-        let holders = holders.filter(move |(_, record)| record.next_seq > seq);
         holders.map(|(peer, record)| (*peer, *record))
+    }
+
+    /// How far any other peer held the feed at some time. It may still have what it said that it keeps no longer.
+    pub(crate) fn reached(&self, device: &DeviceId) -> u64 {
+        let held = self
+            .all_of(device)
+            .map(|(_, record)| record.held.max(record.next_seq));
+        held.max().unwrap_or(0)
     }
 
     /// How far the feed is held by any other peer, and by any relay.
@@ -122,6 +247,8 @@ pub(crate) struct Confirmed {
     pub(crate) device: DeviceId,
     pub(crate) next_seq: u64,
     pub(crate) head: EntryId,
+    /// When it signed that, by its clock; 0 if it did not sign.
+    pub(crate) signed_at: Timestamp,
 }
 
 impl Log {
@@ -142,14 +269,19 @@ impl Log {
         durability
     }
 
+    /// Who holds an own entry, and then which relays keep it no longer.
     pub(crate) fn holder_views(&self, device: &DeviceId, seq: u64) -> Vec<HolderView> {
-        let holders = self.holders.of(device, seq);
-        let view = |(peer, record): (PeerId, HolderRecord)| HolderView {
+        let view = |(peer, record): (PeerId, HolderRecord), withdrawn: Option<Reason>| HolderView {
             peer,
             relay: record.relay,
             at: record.at,
+            withdrawn,
         };
-        holders.map(view).collect()
+        let holders = self.holders.of(device, seq).map(|holder| view(holder, None));
+        let others = self.holders.all_of(device);
+        let left = others.filter(|(_, record)| record.next_seq <= seq && record.held > seq);
+        let left = left.filter_map(|holder| Some(view(holder, Some(holder.1.withdrawn?))));
+        holders.chain(left).collect()
     }
 
     /// The id of the last of the first `next_seq` entries of this device; `None` if it is not known.
@@ -164,7 +296,7 @@ impl Log {
     /// does not count as confirmed any more.
     pub(crate) fn find_lost(&mut self, ctx: &mut Ctx, device: &DeviceId) -> Option<u64> {
         let next_seq = self.feeds.get(device)?.next_seq;
-        let reach = self.holders.reach(device).0;
+        let reach = self.holders.reached(device);
         self.holders.clamp(ctx, *device, next_seq);
         (reach > next_seq).then_some(reach)
     }
@@ -179,6 +311,7 @@ impl Log {
             device,
             next_seq,
             head,
+            signed_at,
         } = confirmed;
         let feed = self.feeds.get(&device)?;
         if !ctx.is_me(&feed.account) || next_seq > feed.next_seq {
@@ -194,10 +327,64 @@ impl Log {
             next_seq,
             relay,
             at: ctx.now.wall,
+            signed_at,
+            held: next_seq,
+            withdrawn: None,
         };
-        let before = self.holders.record(device, peer, record)?;
-        ctx.write(Op::put(Table::Holders, keys::holder(&device, &peer), &record));
-        Some(before)
+        let recorded = self.holders.record(device, peer, record);
+        if recorded != Recorded::Nothing {
+            self.write_holder(ctx, &device, &peer);
+        }
+        match recorded {
+            Recorded::More(before) => Some(before),
+            Recorded::Again | Recorded::Nothing => None,
+        }
+    }
+
+    fn write_holder(&self, ctx: &mut Ctx, device: &DeviceId, peer: &PeerId) {
+        if let Some(record) = self.holders.get(device, peer) {
+            ctx.write(Op::put(Table::Holders, keys::holder(device, peer), record));
+        }
+    }
+
+    /// A relay keeps a feed no longer; the withdrawal is verified. `believed`: receipts of this relay count. Returns from which number
+    /// on an own feed has one holder less.
+    pub(crate) fn take_back(&mut self, ctx: &mut Ctx, not_kept: NotKept, believed: bool) -> Option<u64> {
+        let NotKept { relay, device, .. } = not_kept;
+        let feed = self.feeds.get(&device)?;
+        if !ctx.is_me(&feed.account) {
+            return None;
+        }
+        let taken = self.holders.take_back(not_kept, believed, ctx.now.wall);
+        if taken != TakenBack::Nothing {
+            self.write_holder(ctx, &device, &relay);
+        }
+        match taken {
+            TakenBack::From(seq) => Some(seq),
+            TakenBack::Remembered | TakenBack::Nothing => None,
+        }
+    }
+
+    /// A relay keeps nothing any longer of what it signed for until now. The own feeds that have one holder less.
+    pub(crate) fn take_back_all(
+        &mut self,
+        ctx: &mut Ctx,
+        relay: PeerId,
+        signed_at: Timestamp,
+        reason: Reason,
+    ) -> Vec<DeviceId> {
+        let held: Vec<DeviceId> = self.holders.held_by(relay).collect();
+        let taken = held.into_iter().filter(|device| {
+            let not_kept = NotKept {
+                relay,
+                device: *device,
+                from: 0,
+                signed_at,
+                reason,
+            };
+            self.take_back(ctx, not_kept, false).is_some()
+        });
+        taken.collect()
     }
 }
 

@@ -1,7 +1,9 @@
 use protocol::kinds::Follow;
+use protocol::messages::receipt::Reason;
 use protocol::{Body, DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 
-use super::{Confirmed, Holders, OWN_POSTS_MAX, PEERS_PER_FEED_MAX};
+use super::Recorded::{Again, More, Nothing};
+use super::{Confirmed, Holders, NotKept, OWN_POSTS_MAX, PEERS_PER_FEED_MAX, TakenBack};
 use crate::kinds::testing::Author;
 use crate::log::records::HolderRecord;
 use crate::store::Table;
@@ -20,6 +22,7 @@ fn record(next_seq: u64, relay: bool) -> HolderRecord {
         next_seq,
         relay,
         at: Timestamp(1),
+        ..HolderRecord::default()
     }
 }
 
@@ -36,6 +39,7 @@ fn node() -> (Node, Confirmed) {
         device: me.device(),
         next_seq: 1,
         head,
+        signed_at: Timestamp(0),
     };
     (node, confirmed)
 }
@@ -44,13 +48,13 @@ fn node() -> (Node, Confirmed) {
 fn further_peers_than_the_bound_are_not_counted_but_relays_are() {
     let mut holders = Holders::default();
     for n in 0..PEERS_PER_FEED_MAX {
-        assert_eq!(holders.record(DEVICE, peer(n), record(1, false)), Some(0));
+        assert_eq!(holders.record(DEVICE, peer(n), record(1, false)), More(0));
     }
-    assert_eq!(holders.record(DEVICE, peer(1_000), record(1, false)), None);
-    assert_eq!(holders.record(DEVICE, peer(1_001), record(1, true)), Some(0));
+    assert_eq!(holders.record(DEVICE, peer(1_000), record(1, false)), Nothing);
+    assert_eq!(holders.record(DEVICE, peer(1_001), record(1, true)), More(0));
     assert_eq!(
         holders.record(DEVICE, peer(0), record(2, false)),
-        Some(1),
+        More(1),
         "a peer that is remembered moves on"
     );
     assert_eq!(holders.of(&DEVICE, 0).count(), PEERS_PER_FEED_MAX + 1);
@@ -59,12 +63,12 @@ fn further_peers_than_the_bound_are_not_counted_but_relays_are() {
 #[test]
 fn a_confirmation_that_says_no_more_than_before_is_no_news() {
     let mut holders = Holders::default();
-    assert_eq!(holders.record(DEVICE, peer(1), record(5, false)), Some(0));
-    assert_eq!(holders.record(DEVICE, peer(1), record(5, false)), None);
-    assert_eq!(holders.record(DEVICE, peer(1), record(4, false)), None);
+    assert_eq!(holders.record(DEVICE, peer(1), record(5, false)), More(0));
+    assert_eq!(holders.record(DEVICE, peer(1), record(5, false)), Nothing);
+    assert_eq!(holders.record(DEVICE, peer(1), record(4, false)), Nothing);
     assert_eq!(
         holders.record(DEVICE, peer(1), record(5, true)),
-        Some(5),
+        More(5),
         "a signed receipt is more"
     );
     assert_eq!(holders.reach(&DEVICE), (5, 5));
@@ -166,4 +170,177 @@ fn feeds_of_others_have_no_holders() {
         ..confirmed
     };
     assert_eq!(node.log.confirm(&mut node.ctx, of_other), None);
+}
+
+fn signed(next_seq: u64, at: u64) -> HolderRecord {
+    HolderRecord {
+        signed_at: Timestamp(at),
+        held: next_seq,
+        ..record(next_seq, true)
+    }
+}
+
+fn not_kept(from: u64, at: u64) -> NotKept {
+    NotKept {
+        relay: peer(1),
+        device: DEVICE,
+        from,
+        signed_at: Timestamp(at),
+        reason: Reason::QUOTA,
+    }
+}
+
+#[test]
+fn a_withdrawal_takes_back_what_was_signed_before_it() {
+    let mut holders = Holders::default();
+    holders.record(DEVICE, peer(1), signed(5, 10));
+    holders.record(DEVICE, peer(2), signed(5, 10));
+    let now = Timestamp(99);
+    assert_eq!(
+        holders.take_back(not_kept(0, 9), false, now),
+        TakenBack::Nothing,
+        "older than the newest receipt"
+    );
+    assert_eq!(holders.take_back(not_kept(0, 10), false, now), TakenBack::From(0));
+    assert_eq!(
+        holders.of(&DEVICE, 0).map(|(peer, _)| peer).collect::<Vec<_>>(),
+        [peer(2)]
+    );
+    assert_eq!(
+        holders.take_back(not_kept(0, 10), false, now),
+        TakenBack::Nothing,
+        "known"
+    );
+    // A receipt that was signed before it comes late, and a word without a signature.
+    assert_eq!(holders.record(DEVICE, peer(1), signed(5, 10)), Nothing);
+    assert_eq!(holders.record(DEVICE, peer(1), record(5, false)), Nothing);
+    // The relay keeps the feed again.
+    assert_eq!(holders.record(DEVICE, peer(1), signed(3, 11)), More(0));
+    assert_eq!(holders.of(&DEVICE, 2).count(), 2);
+    assert_eq!(holders.held_by(peer(1)).collect::<Vec<_>>(), [DEVICE]);
+}
+
+#[test]
+fn a_withdrawal_of_the_later_entries_leaves_the_first() {
+    let mut holders = Holders::default();
+    holders.record(DEVICE, peer(1), signed(5, 10));
+    let taken = holders.take_back(not_kept(2, 11), false, Timestamp(99));
+    assert_eq!(taken, TakenBack::From(2));
+    assert_eq!(
+        (holders.of(&DEVICE, 1).count(), holders.of(&DEVICE, 2).count()),
+        (1, 0)
+    );
+}
+
+#[test]
+fn the_newest_receipt_counts_even_if_it_says_no_more() {
+    let mut holders = Holders::default();
+    holders.record(DEVICE, peer(1), signed(5, 10));
+    assert_eq!(holders.record(DEVICE, peer(1), signed(5, 20)), Again);
+    assert_eq!(
+        holders.take_back(not_kept(0, 15), false, Timestamp(99)),
+        TakenBack::Nothing
+    );
+    assert_eq!(holders.of(&DEVICE, 4).count(), 1);
+}
+
+#[test]
+fn a_withdrawal_that_overtakes_the_receipts_counts_against_them() {
+    let mut holders = Holders::default();
+    let now = Timestamp(99);
+    assert_eq!(
+        holders.take_back(not_kept(0, 15), false, now),
+        TakenBack::Nothing,
+        "of a relay that does not count"
+    );
+    assert_eq!(holders.record(DEVICE, peer(1), signed(5, 10)), More(0));
+    let mut holders = Holders::default();
+    assert_eq!(
+        holders.take_back(not_kept(0, 15), true, now),
+        TakenBack::Remembered
+    );
+    assert_eq!(holders.record(DEVICE, peer(1), signed(5, 10)), Nothing);
+}
+
+#[test]
+fn what_a_relay_held_before_is_never_signed_again() {
+    let mut holders = Holders::default();
+    holders.record(DEVICE, peer(1), signed(5, 10));
+    holders.take_back(not_kept(0, 11), false, Timestamp(99));
+    assert_eq!((holders.reach(&DEVICE), holders.reached(&DEVICE)), ((0, 0), 5));
+    holders.record(DEVICE, peer(1), signed(2, 12));
+    assert_eq!((holders.reach(&DEVICE), holders.reached(&DEVICE)), ((2, 2), 5));
+}
+
+#[test]
+fn who_keeps_a_post_no_longer_is_shown_after_its_holders() {
+    let (mut node, confirmed) = node();
+    for n in [1, 2] {
+        let relay = Confirmed {
+            peer: peer(n),
+            relay: true,
+            signed_at: Timestamp(10),
+            ..confirmed
+        };
+        node.log.confirm(&mut node.ctx, relay);
+    }
+    let not_kept = NotKept {
+        device: confirmed.device,
+        ..not_kept(0, 11)
+    };
+    assert_eq!(node.log.take_back(&mut node.ctx, not_kept, false), Some(0));
+    assert_eq!(node.log.durability(&confirmed.device, 0, 2).relays, 1);
+    let shown = |node: &Node, seq| {
+        let views = node.log.holder_views(&confirmed.device, seq);
+        views
+            .into_iter()
+            .map(|view| (view.peer, view.withdrawn))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&node, 0), [(peer(2), None), (peer(1), Some(Reason::QUOTA))]);
+    assert_eq!(shown(&node, 1), [], "it never had that one");
+    // It is stored.
+    node.flush();
+    let rows = node.store.rows(Table::Holders);
+    let records = rows.values().map(|row| HolderRecord::parse(row).expect("whole"));
+    let withdrawn: Vec<_> = records
+        .map(|record| (record.next_seq, record.withdrawn))
+        .collect();
+    assert_eq!(withdrawn, [(0, Some(Reason::QUOTA)), (1, None)]);
+}
+
+#[test]
+fn a_relay_that_left_keeps_nothing_of_what_it_signed_until_then() {
+    let (mut node, confirmed) = node();
+    let relay = Confirmed {
+        relay: true,
+        signed_at: Timestamp(10),
+        ..confirmed
+    };
+    node.log.confirm(&mut node.ctx, relay);
+    let mut left = |at| {
+        let (relay, at) = (confirmed.peer, Timestamp(at));
+        node.log.take_back_all(&mut node.ctx, relay, at, Reason::LEFT)
+    };
+    assert_eq!(left(9), [], "it came back since");
+    assert_eq!(left(11), [confirmed.device]);
+    assert_eq!(left(12), []);
+}
+
+#[test]
+fn a_row_of_before_withdrawals_is_read() {
+    #[derive(serde::Serialize)]
+    struct Before {
+        next_seq: u64,
+        relay: bool,
+        at: Timestamp,
+    }
+    let before = Before {
+        next_seq: 300,
+        relay: true,
+        at: Timestamp(1),
+    };
+    let row = protocol::codec::encode(&before);
+    assert_eq!(HolderRecord::parse(&row), Some(record(300, true)));
+    assert_eq!(HolderRecord::parse(&row[..2]), None, "damaged");
 }

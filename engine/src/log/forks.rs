@@ -41,7 +41,10 @@ impl Log {
         self.recent_forks.settled.retain(|_, until| now < *until);
         let settled = &self.recent_forks.settled;
         let due = self.recent_forks.waiting.keys();
-        let due: Vec<_> = due.filter(|device| !settled.contains_key(device)).copied().collect();
+        let due: Vec<_> = due
+            .filter(|device| !settled.contains_key(device))
+            .copied()
+            .collect();
         for device in due {
             if let Some(proof) = self.recent_forks.waiting.remove(&device) {
                 self.on_fork(ctx, proof);

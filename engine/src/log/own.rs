@@ -126,7 +126,7 @@ impl Log {
 
     /// Whether an entry is one of this device that no other peer has confirmed to hold, so that it can be taken back.
     pub(crate) fn is_unconfirmed(&self, ctx: &Ctx, device: &DeviceId, seq: u64) -> bool {
-        ctx.device().as_ref() == Some(device) && self.holders.reach(device).0 <= seq
+        ctx.device().as_ref() == Some(device) && self.holders.reached(device) <= seq
     }
 
     /// The read of the newest own entries, at the start. `None`: this device has written nothing.

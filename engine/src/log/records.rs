@@ -1,5 +1,6 @@
 //! What the log stores beside entries: postcard values of its tables, and the keys of the `Meta` table.
 
+use protocol::messages::receipt::Reason;
 use protocol::{AccountId, EntryId, Timestamp, codec};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,10 @@ pub(crate) mod meta {
     pub(crate) const OFFERED: &[u8] = b"offered";
     /// Prefix: a feed (its number) whose entries are being deleted; present until that is done.
     pub(crate) const DROP: &[u8] = b"drop:";
+    /// A relay that has signed receipts; present from then on.
+    pub(crate) const SIGNED: &[u8] = b"signed";
+    /// Prefix: account, device and relay of a withdrawal that devices of the account may not know yet.
+    pub(crate) const WITHDRAWN: &[u8] = b"withdrawn:";
     /// This device's store is an old copy: present until it became a device of its own.
     pub(crate) const OLD_COPY: &[u8] = b"old_copy";
     /// Prefix: the id of a post that was taken back, and will be issued again.
@@ -64,11 +69,29 @@ impl FeedRecord {
     }
 }
 
-/// What a peer confirmed to hold of an own feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a peer confirmed to hold of an own feed. Rows of before withdrawals end with `at`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HolderRecord {
     pub(crate) next_seq: u64,
     /// By a signed receipt of a known relay.
     pub(crate) relay: bool,
     pub(crate) at: Timestamp,
+    /// When the relay signed the last receipt or withdrawal that counted, by its clock.
+    pub(crate) signed_at: Timestamp,
+    /// The entries below this number it held at some time.
+    pub(crate) held: u64,
+    /// Why the relay keeps less than it held.
+    pub(crate) withdrawn: Option<Reason>,
+}
+
+/// What follows such a row: signed at no known time, no more was held, nothing withdrawn, each a zero of one byte.
+const UNSIGNED: [u8; 3] = [0; 3];
+
+impl HolderRecord {
+    pub(crate) fn parse(row: &[u8]) -> Option<Self> {
+        let record = codec::decode_extensible(row);
+        record
+            .or_else(|_| codec::decode_extensible(&[row, &UNSIGNED].concat()))
+            .ok()
+    }
 }

@@ -459,6 +459,7 @@ fn an_own_entry_is_unconfirmed_until_another_peer_holds_it() {
         device: me.device(),
         next_seq: 1,
         head: node.log.own_head(&me.device(), 1).expect("held"),
+        signed_at: Timestamp(0),
     };
     node.log.confirm(&mut node.ctx, confirmed);
     assert!(!unconfirmed(&node, 0) && unconfirmed(&node, 1));

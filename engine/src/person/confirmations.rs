@@ -1,8 +1,9 @@
-//! What other peers confirm to hold of this account's feeds.
+//! What other peers confirm to hold of this account's feeds, and what they take back.
 
 use protocol::messages::FeedHead;
-use protocol::messages::receipt::Receipt;
-use protocol::{AccountId, DeviceId};
+use protocol::messages::directory::{Description, role};
+use protocol::messages::receipt::{Reason, Receipt, Withdrawal};
+use protocol::{AccountId, DeviceId, PeerId, Timestamp};
 
 use crate::api::Event;
 use crate::ctx::Ctx;
@@ -44,6 +45,7 @@ impl Person {
                 device: head.device,
                 next_seq: head.next_seq,
                 head: head.head,
+                signed_at: Timestamp(0),
             };
             confirm(ctx, net, log, directory, confirmed);
         }
@@ -79,6 +81,7 @@ impl Person {
                 device: receipt.device,
                 next_seq: receipt.next_seq,
                 head: receipt.head,
+                signed_at: receipt.at,
             };
             let before = confirm(ctx, net, log, directory, confirmed);
             let news = before.is_some_and(|before| before < receipt.next_seq);
@@ -90,7 +93,50 @@ impl Person {
         mine.filter(|_| direct)
     }
 
-    /// Own entries from `before` on may be safer than they were.
+    /// A relay keeps a feed no longer. It takes back only what the same relay signed, so it counts from any neighbour.
+    pub(crate) fn on_withdrawal(
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &mut Log,
+        directory: &Directory,
+        link: LinkId,
+        withdrawal: &Withdrawal,
+    ) {
+        let Some(session) = net.session(link) else {
+            return;
+        };
+        if withdrawal.verify().is_err() {
+            return ctx.misbehaved(link, "a withdrawal with a wrong signature");
+        }
+        let known = net.known.contains(&session.peer);
+        let direct = withdrawal.relay == session.peer;
+        let believed = known && (direct || directory.lists(&withdrawal.relay));
+        if let Some(from) = log.take_back(ctx, withdrawal.into(), believed) {
+            Self::report_durability(ctx, net, log, directory, withdrawal.device, from);
+            report_not_kept(ctx, directory, withdrawal.relay, withdrawal.reason);
+        }
+    }
+
+    /// A relay that left its network for good keeps nothing any more, as its last description says.
+    pub(crate) fn check_left(ctx: &mut Ctx, net: &Net, log: &mut Log, directory: &Directory) {
+        let left = directory
+            .descriptions()
+            .filter(|description| description.roles & role::LEFT != 0);
+        let left: Vec<(PeerId, Timestamp)> = left
+            .map(|Description { relay, heartbeat, .. }| (*relay, Timestamp(*heartbeat)))
+            .collect();
+        for (relay, at) in left {
+            let changed = log.take_back_all(ctx, relay, at, Reason::LEFT);
+            for device in &changed {
+                Self::report_durability(ctx, net, log, directory, *device, 0);
+            }
+            if !changed.is_empty() {
+                report_not_kept(ctx, directory, relay, Reason::LEFT);
+            }
+        }
+    }
+
+    /// Own entries from `before` on may be safer than they were, or less safe.
     pub(crate) fn report_durability(
         ctx: &mut Ctx,
         net: &Net,
@@ -105,6 +151,11 @@ impl Person {
             ctx.event(Event::Durability { post, durability });
         }
     }
+}
+
+fn report_not_kept(ctx: &mut Ctx, directory: &Directory, relay: PeerId, reason: Reason) {
+    let url = directory.url_of(&relay).unwrap_or_default();
+    ctx.event(Event::NotKept { relay, url, reason });
 }
 
 fn confirm(

@@ -221,6 +221,7 @@ impl Person {
         self.claims.check_offer(ctx, kinds, log, reindexing);
         self.choice.on_timer(ctx, net, directory);
         self.quota.on_timer(ctx);
+        Self::check_left(ctx, net, log, directory);
     }
 
     /// Batches were persisted: claims that are on disk by now can be sent.

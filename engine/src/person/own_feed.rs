@@ -186,7 +186,7 @@ impl OwnFeed {
             // The disk lost own entries that others have seen.
             self.set_behind(ctx, next_seq, EntryId::default());
         }
-        let confirmed = log.holders.reach(&device).0;
+        let confirmed = log.holders.reached(&device);
         let head = log.own_head(&device, confirmed);
         // Of what can be told without the head there is nothing.
         let told = head.map_or_else(Default::default, |head| (confirmed, head));
@@ -366,7 +366,7 @@ impl OwnFeed {
     /// Reads the entries that no other peer has confirmed.
     fn begin_cut(&mut self, ctx: &mut Ctx, log: &Log) {
         let Some(device) = ctx.device() else { return };
-        let from = log.holders.reach(&device).0;
+        let from = log.holders.reached(&device);
         if self.cutting.is_some_and(|cutting| !cutting.keep) {
             return;
         }
@@ -411,7 +411,7 @@ impl OwnFeed {
         // Another peer may have confirmed more while it was read.
         let from = match cutting.keep {
             true => cutting.from,
-            false => cutting.from.max(log.holders.reach(&device).0),
+            false => cutting.from.max(log.holders.reached(&device)),
         };
         let mut rows: Vec<_> = rows.into_iter().flatten().collect();
         let begins = rows.partition_point(|(key, _)| keys::seq_of(key).is_none_or(|seq| seq < from));

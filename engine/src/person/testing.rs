@@ -3,7 +3,7 @@
 
 use protocol::messages::{FeedHead, Message, NameAsked};
 use protocol::names::{NameAnswer, NameQuestion, NameRequest, RegistryId};
-use protocol::{AccountId, Body, EntryId, EntryRef, VerifiedEntry};
+use protocol::{AccountId, Body, EntryId, EntryRef, Timestamp, VerifiedEntry};
 
 use super::Person;
 use super::claims::Subject;
@@ -318,6 +318,7 @@ impl Device {
             device,
             next_seq,
             head: self.node.log.holders.own_id(device, next_seq - 1).expect("held"),
+            signed_at: Timestamp(0),
         };
         self.node.log.confirm(&mut self.node.ctx, confirmed);
     }

@@ -1,13 +1,16 @@
-use protocol::AccountId;
 use protocol::kinds::Kind;
-use protocol::messages::receipt::Receipt;
+use protocol::messages::Message;
+use protocol::messages::receipt::{Reason, Receipt, Withdrawal};
+use protocol::{AccountId, Timestamp};
 
+use super::Person;
 use super::commands::Done;
 use super::testing::{Device, writes};
 use super::tokens::TOKENS_MAX;
 use super::transient_interests::TRANSIENT_INTERESTS_MAX;
-use crate::api::{Command, CommandResult, Error};
+use crate::api::{Command, CommandResult, Error, Event};
 use crate::facts::Fact;
+use crate::io::Output;
 use crate::kinds::testing::Author;
 use crate::log::records::meta;
 use crate::store::{Op, Table};
@@ -183,6 +186,62 @@ fn a_receipt_counts_as_that_of_a_relay_only_if_this_device_knows_the_signer() {
         .iter()
         .filter(|fact| matches!(fact, Fact::Misbehaved { .. }));
     assert_eq!(misbehaved.count(), 1);
+}
+
+#[test]
+fn a_withdrawal_takes_the_relay_out_of_the_holders_whoever_brings_it() {
+    let mut device = Device::new();
+    let own = device.node.ctx.device().expect("a device");
+    let (next_seq, head) = device.node.log.feeds.get(&own).expect("held").shared();
+    let (known, stranger) = (Remote::relay(20), Remote::relay(21));
+    let links = [device.node.link_known(&known), device.node.link(&stranger)];
+    let receipt = |signer: &Remote, at| Receipt::issue(&signer.key, own, next_seq, head, Timestamp(at));
+    let withdrawal =
+        |signer: &Remote, at| Withdrawal::issue(&signer.key, own, 0, Timestamp(at), Reason::REMOVED);
+    let mut forged = withdrawal(&known, 50);
+    spoil(&mut forged.signature);
+    let mut take = |link, message: Message| {
+        let Node {
+            ctx,
+            net,
+            log,
+            directory,
+            ..
+        } = &mut device.node;
+        match message {
+            Message::Receipt(receipt) => {
+                device.person.on_receipt(ctx, net, log, directory, link, &receipt);
+            }
+            Message::Withdrawal(withdrawal) => {
+                Person::on_withdrawal(ctx, net, log, directory, link, &withdrawal);
+            }
+            other => panic!("{other:?}"),
+        }
+        log.durability(&own, 0, 0).relays
+    };
+    assert_eq!(take(links[0], Message::Receipt(receipt(&known, 50))), 1);
+    assert_eq!(take(links[0], Message::Withdrawal(forged)), 1);
+    assert_eq!(
+        take(links[1], Message::Withdrawal(withdrawal(&known, 49))),
+        1,
+        "older"
+    );
+    assert_eq!(take(links[1], Message::Withdrawal(withdrawal(&known, 51))), 0);
+    assert_eq!(take(links[1], Message::Withdrawal(withdrawal(&stranger, 51))), 0);
+    assert_eq!(take(links[0], Message::Receipt(receipt(&known, 51))), 0, "older");
+    assert_eq!(take(links[0], Message::Receipt(receipt(&known, 52))), 1);
+    let facts = device.node.facts();
+    let misbehaved = facts
+        .iter()
+        .filter(|fact| matches!(fact, Fact::Misbehaved { .. }));
+    assert_eq!(misbehaved.count(), 1);
+    let told = device.node.outputs().into_iter();
+    let told = told.filter_map(|output| match output {
+        Output::Event(Event::NotKept { relay, reason, .. }) => Some((relay, reason)),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [(known.id(), Reason::REMOVED)]);
 }
 
 #[test]

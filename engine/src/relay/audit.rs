@@ -4,11 +4,16 @@
 //!
 //! Invariant: one question per neighbour is under way; its answer is checked like any entry, and not stored.
 
+use core::time::Duration;
+
 use ordered::Map;
-use protocol::DeviceId;
 use protocol::messages::Entries;
+use protocol::{DeviceId, Instant};
 
 use crate::io::LinkId;
+
+/// A question that is not answered for this long counts as one to which nothing was shown.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The entry a neighbour is asked to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +28,7 @@ pub(crate) struct Question {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Audit {
     request: u32,
+    begun: Instant,
     pub(crate) question: Question,
     pub(crate) shown: bool,
 }
@@ -34,15 +40,31 @@ pub(crate) struct Audits {
 }
 
 impl Audits {
-    /// A neighbour was asked by this request. The audit before, if it was not answered.
-    pub(crate) fn begin(&mut self, link: LinkId, request: u32, question: Question) -> Option<Audit> {
+    /// A neighbour was asked by this request.
+    pub(crate) fn begin(&mut self, link: LinkId, request: u32, question: Question, begun: Instant) {
         let shown = false;
         let audit = Audit {
             request,
+            begun,
             question,
             shown,
         };
-        self.links.insert(link, audit)
+        self.links.insert(link, audit);
+    }
+
+    /// Ends the audits that were not answered for too long.
+    pub(crate) fn take_overdue(&mut self, now: Instant) -> Vec<(LinkId, Audit)> {
+        let is_overdue = |audit: &Audit| now.since(audit.begun) >= ANSWERED_WITHIN;
+        let overdue = self.links.iter().filter(|(_, audit)| is_overdue(audit));
+        let overdue: Vec<_> = overdue.map(|(link, audit)| (*link, *audit)).collect();
+        self.links.retain(|_, audit| !is_overdue(audit));
+        overdue
+    }
+
+    /// Whether a neighbour was asked about this feed, and has not answered in full.
+    pub(crate) fn is_about(&self, link: LinkId, device: &DeviceId) -> bool {
+        let audit = self.links.get(&link);
+        audit.is_some_and(|audit| audit.question.device == *device)
     }
 
     pub(crate) fn is_under_way(&self, link: LinkId) -> bool {

@@ -1,3 +1,6 @@
+use core::time::Duration;
+
+use protocol::Instant;
 use protocol::messages::Entries;
 
 use super::{Audits, Question};
@@ -5,6 +8,7 @@ use crate::io::LinkId;
 use crate::relay::testing::{device, feed};
 
 const LINK: LinkId = LinkId(1);
+const START: Instant = Instant(1_000);
 
 fn question(seq: u64) -> Question {
     Question {
@@ -23,7 +27,7 @@ fn entries(request: u32, range: core::ops::Range<usize>) -> Entries {
 #[test]
 fn the_entry_asked_for_proves_that_it_is_held() {
     let mut audits = Audits::default();
-    assert_eq!(audits.begin(LINK, 7, question(2)), None);
+    audits.begin(LINK, 7, question(2), START);
     assert!(audits.on_entries(LINK, &entries(7, 2..3)));
     let audit = audits.on_end(LINK, 7).expect("under way");
     assert!(audit.shown);
@@ -34,7 +38,7 @@ fn the_entry_asked_for_proves_that_it_is_held() {
 #[test]
 fn entries_of_other_requests_and_links_are_no_answer() {
     let mut audits = Audits::default();
-    audits.begin(LINK, 7, question(2));
+    audits.begin(LINK, 7, question(2), START);
     assert!(!audits.on_entries(LINK, &entries(8, 2..3)));
     assert!(!audits.on_entries(LinkId(2), &entries(7, 2..3)));
     assert_eq!(audits.on_end(LINK, 8), None);
@@ -47,19 +51,24 @@ fn another_entry_a_forged_one_or_several_prove_nothing() {
     forged.entries[0].body.push(0);
     for answer in [entries(7, 1..2), entries(7, 2..4), entries(7, 0..0), forged] {
         let mut audits = Audits::default();
-        audits.begin(LINK, 7, question(2));
+        audits.begin(LINK, 7, question(2), START);
         assert!(audits.on_entries(LINK, &answer), "it is the answer all the same");
         assert!(!audits.on_end(LINK, 7).expect("under way").shown, "{answer:?}");
     }
 }
 
 #[test]
-fn a_new_question_returns_the_one_that_was_not_answered() {
+fn a_question_that_is_not_answered_ends() {
     let mut audits = Audits::default();
-    audits.begin(LINK, 7, question(2));
-    let unanswered = audits.begin(LINK, 8, question(3)).expect("under way");
-    assert_eq!((unanswered.question.seq, unanswered.shown), (2, false));
+    audits.begin(LINK, 7, question(2), START);
+    assert_eq!(audits.take_overdue(START + Duration::from_secs(29)), []);
+    let overdue = audits.take_overdue(START + Duration::from_secs(30));
+    let [(LINK, audit)] = overdue.as_slice() else {
+        panic!("{overdue:?}");
+    };
+    assert_eq!((audit.question.seq, audit.shown), (2, false));
     assert!(!audits.on_entries(LINK, &entries(7, 2..3)), "too late");
+    audits.begin(LINK, 8, question(3), START);
     audits.on_session_down(LINK);
     assert!(!audits.is_under_way(LINK));
 }

@@ -2,26 +2,31 @@
 //! of accounts that were assigned to it before. They make pages quick, up to a bound; beyond it the account goes that
 //! was not wanted here for the longest time.
 //!
-//! Invariants: no feed is dropped that is assigned to this relay, that a person linked here wants, or that not every
-//! replica, linked with this relay, has said to hold completely; none at all while this relay suspects a partition. A
-//! feed is forgotten before its rows are deleted, and what is left to delete is recorded in the store, so a crash in
-//! between is made good at the next start.
+//! Invariants: to make room, no feed is dropped that is assigned to this relay, that a person linked here wants, or that
+//! not every replica, linked with this relay, has said to hold completely; none at all while this relay suspects a
+//! partition. What this relay signed receipts for it drops only if the replicas are members and have proven what they
+//! said ([`super::replacements`]). A feed is forgotten before its rows are deleted, and what is left to delete is
+//! recorded in the store, so a crash in between is made good at the next start.
 
 use std::collections::VecDeque;
 
 use ordered::{Map, Set};
-use protocol::{AccountId, Entry, Instant, codec};
+use protocol::{AccountId, Entry, Instant, PeerId, codec};
 
 use crate::ctx::{Ctx, LoadOwner};
+use crate::io::LinkId;
 use crate::log::feeds::Feeds;
 use crate::log::keys::{self, FeedNumber};
 use crate::log::records::meta;
 use crate::net::Net;
+use crate::relays::directory::Directory;
 use crate::store::{Op, Read, Rows, Table};
 use crate::sync::Sync;
 
+use super::members::Members;
 use super::peer_has::PeerHas;
 use super::placement::Placement;
+use super::replacements::Replacements;
 use super::subscriptions::Subscriptions;
 
 /// Entries deleted per step: one load and one batch.
@@ -64,6 +69,10 @@ impl Cache {
     /// Accounts held beside those assigned.
     pub(crate) fn len(&self) -> usize {
         self.wanted.len()
+    }
+
+    pub(crate) fn contains(&self, account: &AccountId) -> bool {
+        self.wanted.contains_key(account)
     }
 
     pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
@@ -110,7 +119,7 @@ impl Cache {
         &mut self,
         accounts_max: usize,
         now: Instant,
-        may_drop: impl Fn(&AccountId) -> bool,
+        mut may_drop: impl FnMut(&AccountId) -> bool,
     ) -> Option<AccountId> {
         for _ in 0..EXAMINED_MAX {
             let (_, account) = *self.order.first().filter(|_| self.len() > accounts_max)?;
@@ -232,28 +241,59 @@ pub(crate) struct Demand<'a> {
     pub(crate) feeds: &'a Feeds,
     pub(crate) net: &'a Net,
     pub(crate) sync: &'a Sync,
+    pub(crate) directory: &'a Directory,
+    pub(crate) members: &'a Members,
+    pub(crate) replacements: &'a Replacements,
+    /// This relay signed receipts for what it holds.
+    pub(crate) signed: bool,
     /// Copies that must exist elsewhere.
     pub(crate) copies: usize,
 }
 
+/// Whether an account may be dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Keep,
+    /// The relays at the end of these links say that they have all of it. It may be dropped once they have proven that.
+    Unproven(Vec<LinkId>),
+    Drop,
+}
+
 impl Demand<'_> {
-    /// Whether nobody here wants an account, and every replica of it is linked and has all of it.
-    pub(crate) fn may_drop(&self, account: &AccountId) -> bool {
+    /// An account may be dropped if nobody here wants it, and every replica of it is linked and has all of it.
+    pub(crate) fn judge(&self, account: &AccountId) -> Verdict {
         if self.subscriptions.contains(account)
             || self.placement.is_assigned_here(self.feeds, account)
             || self.is_wanted(account)
         {
-            return false;
+            return Verdict::Keep;
         }
         let replicas = self.placement.replicas_of(self.feeds, account);
-        let has_all = |replica: &protocol::PeerId| {
+        let counts =
+            |relay: &PeerId| !self.signed || (self.members.contains(relay) && self.directory.may_keep(relay));
+        if replicas.len() < self.copies || !replicas.iter().all(counts) {
+            return Verdict::Keep;
+        }
+        let has_all = |replica: &PeerId| {
             let relay = self.net.neighbours().find(|session| session.peer == *replica);
-            relay.filter(|session| session.relay).is_some_and(|session| {
-                let mut feeds = self.feeds.feeds_of(account);
-                feeds.all(|(_, feed)| self.peer_has.has(session.link, feed.number, feed.valid_len()))
-            })
+            let link = relay.filter(|session| session.relay)?.link;
+            let mut feeds = self.feeds.feeds_of(account);
+            feeds
+                .all(|(_, feed)| self.peer_has.has(link, feed.number, feed.valid_len()))
+                .then_some(link)
         };
-        replicas.len() >= self.copies && replicas.iter().all(has_all)
+        let Some(links) = replicas.iter().map(has_all).collect::<Option<Vec<LinkId>>>() else {
+            return Verdict::Keep;
+        };
+        let is_proven = |link: &LinkId| {
+            let mut feeds = self.feeds.feeds_of(account);
+            feeds.all(|(device, feed)| self.replacements.is_proven(*link, &device, feed))
+        };
+        if !self.signed || links.iter().all(is_proven) {
+            Verdict::Drop
+        } else {
+            Verdict::Unproven(links)
+        }
     }
 
     fn is_wanted(&self, account: &AccountId) -> bool {

@@ -1,15 +1,17 @@
 use core::time::Duration;
 
-use protocol::messages::Message;
-use protocol::{AccountId, DeviceId, Instant, codec};
+use ordered::Map;
+use protocol::messages::receipt::{Reason, Receipt, Withdrawal};
+use protocol::messages::{Entries, Message, RangeEnd, Want};
+use protocol::{AccountId, DeviceId, EntryId, Instant, Timestamp, codec};
 
 use super::{Cache, Dropped, EXAMINED_MAX, STEP_ROWS, drop_key, dropped_feed};
 use crate::ctx::Ctx;
-use crate::io::{Config, LinkId, Log as Line, Now};
+use crate::io::{Admission, Config, LinkId, Log as Line, Now};
 use crate::log::keys::{self, FeedNumber};
 use crate::log::records::FeedRecord;
 use crate::memory::MemoryStore;
-use crate::relay::testing::{World, account, device, feed, relay_key, setup};
+use crate::relay::testing::{World, account, device, feed, relay_key, relay_peer, setup, worker};
 use crate::store::{Batch, BatchId, Op, Row, Strictness, Table};
 
 const START: Instant = Instant(0);
@@ -152,16 +154,57 @@ fn marks_of_feeds_are_read_back() {
     assert_eq!(dropped_feed(b"networked"), None);
 }
 
+/// How a relay answers a request for one entry of the feed of a person: number of the relay, number of the person, entry.
+type Answers = fn(u16, u16, Want) -> Vec<Message>;
+
+fn receipt(relay: u16, n: u16, next_seq: u64) -> Message {
+    let head = feed(n, next_seq)[next_seq as usize - 1].id();
+    let receipt = Receipt::issue(&relay_key(relay), device(n), next_seq, head, Timestamp(5));
+    Message::Receipt(receipt)
+}
+
+fn shown(n: u16, want: Want) -> Vec<Message> {
+    let entry = feed(n, want.from + 1)[want.from as usize].entry().clone();
+    let entries = Entries {
+        request: want.request,
+        entries: vec![entry],
+    };
+    let end = RangeEnd {
+        request: want.request,
+    };
+    vec![Message::Entries(entries), Message::RangeEnd(end)]
+}
+
+/// A relay that has the three entries of everybody.
+fn honest(relay: u16, n: u16, want: Want) -> Vec<Message> {
+    let mut answer = shown(n, want);
+    answer.insert(0, receipt(relay, n, 3));
+    answer
+}
+
 /// Relay 0 with six others, which are linked; it holds twenty feeds of three entries, and may cache none.
 struct Divided {
     world: World,
     links: Vec<LinkId>,
     disk: MemoryStore,
+    answers: Answers,
+    /// What was sent on each link and not looked at.
+    sent: Map<LinkId, Vec<Message>>,
+    /// Requests that were answered.
+    asked: Vec<(LinkId, Want)>,
 }
 
 impl Divided {
     fn new() -> Self {
-        let mut world = World::new(|config| config.cached_accounts_max = 0);
+        let members = (1..=6).map(relay_peer).collect();
+        Self::with(|config| config.admission = Admission::Listed(members))
+    }
+
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut world = World::new(|config| {
+            config.cached_accounts_max = 0;
+            change(config);
+        });
         world.workers(6);
         for n in 0..20 {
             world.hold(n, 3);
@@ -171,6 +214,9 @@ impl Divided {
             world,
             links,
             disk: MemoryStore::default(),
+            answers: honest,
+            sent: Map::new(),
+            asked: Vec::new(),
         };
         this.world.tick();
         this.world.persist();
@@ -189,6 +235,16 @@ impl Divided {
         for link in self.links.clone() {
             self.world.peer_has(link, n, 3);
         }
+    }
+
+    /// The replicas of person `n`, which are linked.
+    fn replicas(&self, n: u16) -> Vec<LinkId> {
+        let world = &self.world;
+        let replicas = world.relay.placement.replicas_of(&world.log.feeds, &account(n));
+        let links = replicas
+            .iter()
+            .map(|replica| world.net.link_to(replica).expect("linked"));
+        links.collect()
     }
 
     /// Executes what was written and the loads, until there is nothing left to do.
@@ -211,16 +267,51 @@ impl Divided {
         }
     }
 
+    /// The other relays answer what they were asked. `false`: nothing.
+    fn answer(&mut self) -> bool {
+        let mut any = false;
+        for (relay, link) in (1..).zip(self.links.clone()) {
+            let sent = self.world.sent(link);
+            let wants = sent.iter().filter_map(|message| match message {
+                Message::Want(want) => Some(*want),
+                _ => None,
+            });
+            let wants: Vec<Want> = wants.collect();
+            assert!(wants.len() <= 1, "one question is under way");
+            self.sent.or_default(link).extend(sent);
+            for want in wants {
+                any = true;
+                self.asked.push((link, want));
+                let n = (0..20).find(|n| device(*n) == want.device).expect("a feed");
+                for message in (self.answers)(relay, n, want) {
+                    self.world.on_message(link, message);
+                }
+            }
+        }
+        any
+    }
+
+    /// What was sent on a link since this was last asked.
+    fn sent(&mut self, link: LinkId) -> Vec<Message> {
+        let mut sent = self.sent.remove(&link).unwrap_or_default();
+        sent.extend(self.world.sent(link));
+        sent
+    }
+
     /// A second later.
     fn tick(&mut self) {
         self.tick_only();
         self.execute();
+        while self.answer() {
+            self.execute();
+        }
     }
 
     /// The same, without executing what it asks of the store.
     fn tick_only(&mut self) {
         self.world.pass(Duration::from_secs(1));
         self.world.tick();
+        while self.answer() {}
     }
 
     fn is_held(&self, n: u16) -> bool {
@@ -237,7 +328,7 @@ fn an_account_goes_once_every_replica_has_all_of_it() {
     assert_eq!(divided.beside(), beside, "nobody else has anything");
     for link in divided.links.clone() {
         divided.world.peer_has(link, beside[0], 2);
-        divided.world.sent(link);
+        divided.sent(link);
     }
     divided.tick();
     assert_eq!(divided.beside(), beside, "nobody else has all");
@@ -248,7 +339,7 @@ fn an_account_goes_once_every_replica_has_all_of_it() {
     assert_eq!(divided.beside(), beside[1..]);
     let interest = divided.world.sync.interest(divided.links[0]).expect("said");
     assert!(interest.matched.is_empty(), "a relay is not told of it any more");
-    let sent = divided.world.sent(divided.links[0]);
+    let sent = divided.sent(divided.links[0]);
     let told = |message: &Message| matches!(message, Message::Interests(it) if it.remove.len() == 1);
     assert!(
         sent.iter().any(told),
@@ -310,12 +401,7 @@ fn the_account_of_a_device_that_is_about_to_become_a_neighbour_is_not_dropped() 
 fn a_replica_that_is_not_linked_keeps_the_account_here() {
     let mut divided = Divided::new();
     let beside = divided.beside();
-    let world = &divided.world;
-    let replicas = world
-        .relay
-        .placement
-        .replicas_of(&world.log.feeds, &account(beside[0]));
-    let link = world.net.link_to(&replicas[1]).expect("linked");
+    let link = divided.replicas(beside[0])[1];
     divided.all_replicas_have(beside[0]);
     divided.world.unlink(link);
     divided.tick();
@@ -333,10 +419,10 @@ fn entries_are_not_wanted_while_rows_are_deleted_and_wanted_again_after() {
     let reader = divided.world.link_person(100);
     divided.world.name(reader, &[gone]);
     assert!(!divided.world.wants(gone));
-    divided.world.sent(divided.links[0]);
+    divided.sent(divided.links[0]);
     divided.execute();
     assert!(divided.world.wants(gone));
-    let sent = divided.world.sent(divided.links[0]);
+    let sent = divided.sent(divided.links[0]);
     let asked = |message: &Message| matches!(message, Message::Interests(it) if it.add.len() == 1);
     assert!(sent.iter().any(asked), "relays are asked for it: {sent:?}");
 }
@@ -409,8 +495,8 @@ fn a_crash_while_deleting_is_made_good_at_the_next_start() {
         let device = DeviceId(keys::id_at(&key, 0).expect("a device"));
         divided.world.log.feeds.restore(device, record);
     }
-    for (key, _) in divided.disk.rows(Table::Meta) {
-        divided.world.restore_row(&key).expect("a whole row");
+    for (key, value) in divided.disk.rows(Table::Meta) {
+        divided.world.restore(&key, &value).expect("a whole row");
     }
     divided.world.hold(50, 1);
     divided.world.on_ready();
@@ -437,4 +523,240 @@ fn a_damaged_mark_is_refused() {
     assert_eq!(world.restore_row(b"preferences"), Some(()), "not a row of relays");
     let (ops, loads) = world.store();
     assert!(loads.is_empty() && ops.iter().all(|op| !matches!(op, Op::Delete { .. })));
+}
+
+// What must be proven.
+
+/// Everybody beside the share is said to be held by all; what is left after some time if relays answer like this.
+fn left_if(answers: Answers) -> (usize, usize) {
+    let mut divided = Divided::new();
+    divided.answers = answers;
+    let beside = divided.beside();
+    for n in &beside {
+        divided.all_replicas_have(*n);
+    }
+    for _ in 0..25 {
+        divided.tick();
+    }
+    let often = divided.asked.len();
+    assert!(
+        often <= 3 * 3 * beside.len(),
+        "asked again every ten seconds: {often}"
+    );
+    (beside.len(), divided.beside().len())
+}
+
+#[test]
+fn a_receipt_and_an_entry_of_the_very_feed_are_the_proof() {
+    assert_eq!(left_if(honest).1, 0);
+    let (beside, left) = left_if(|_, n, want| shown(n, want));
+    assert_eq!(left, beside, "no receipt");
+    let (beside, left) = left_if(|relay, n, want| {
+        let request = want.request;
+        vec![receipt(relay, n, 3), Message::RangeEnd(RangeEnd { request })]
+    });
+    assert_eq!(left, beside, "no entry");
+    let (beside, left) = left_if(|relay, n, want| {
+        let mut answer = shown(n, want);
+        answer.insert(0, receipt(relay, n, 2));
+        answer
+    });
+    assert_eq!(left, beside, "a receipt for less");
+    let (beside, left) = left_if(|relay, n, want| {
+        let mut answer = shown(n, want);
+        let head = EntryId([7; 32]);
+        let other = Receipt::issue(&relay_key(relay), device(n), 3, head, Timestamp(5));
+        answer.insert(0, Message::Receipt(other));
+        answer
+    });
+    assert_eq!(left, beside, "a receipt for another branch");
+    let (beside, left) = left_if(|relay, n, want| {
+        let mut answer = shown(n, want);
+        answer.insert(0, receipt(relay % 6 + 1, n, 3));
+        answer
+    });
+    assert_eq!(left, beside, "a receipt of another relay");
+}
+
+#[test]
+fn one_replica_that_proves_nothing_keeps_the_account_here() {
+    let (beside, left) = left_if(|relay, n, want| match relay {
+        1 => vec![Message::RangeEnd(RangeEnd {
+            request: want.request,
+        })],
+        _ => honest(relay, n, want),
+    });
+    assert!(0 < left && left < beside, "{left} of {beside}");
+}
+
+#[test]
+fn strangers_replace_nothing_whatever_they_sign_and_show() {
+    // In an open network a relay that describes itself is assigned feeds.
+    let mut divided = Divided::with(|config| config.admission = Admission::Open);
+    let beside = divided.beside();
+    assert!(!beside.is_empty());
+    for n in &beside {
+        divided.all_replicas_have(*n);
+    }
+    for _ in 0..4 {
+        divided.tick();
+    }
+    assert_eq!(divided.beside(), beside);
+    assert_eq!(divided.asked, [], "and they are not asked");
+}
+
+#[test]
+fn a_relay_that_never_signed_drops_what_others_say_they_have() {
+    let members = || Admission::Listed((1..=6).map(relay_peer).collect());
+    let mut divided = Divided::with(|config| {
+        config.admission = members();
+        config.worker = false;
+    });
+    let beside = divided.beside();
+    divided.answers = |_, _, _| Vec::new();
+    divided.all_replicas_have(beside[0]);
+    divided.tick();
+    assert_eq!((divided.is_held(beside[0]), divided.asked.len()), (false, 0));
+    let row = |divided: &Divided| divided.disk.rows(Table::Meta).contains_key(&b"withdrawn:"[..]);
+    assert!(!row(&divided), "there is nothing to take back");
+    // One that signed before the last start does not.
+    divided.world.restore_row(b"signed").expect("a whole row");
+    divided.all_replicas_have(beside[1]);
+    divided.tick();
+    assert!(divided.is_held(beside[1]) && !divided.asked.is_empty());
+}
+
+#[test]
+fn a_relay_that_signs_receipts_remembers_it() {
+    let mut divided = Divided::new();
+    divided.world.on_ready();
+    divided.execute();
+    assert!(divided.disk.rows(Table::Meta).contains_key(&b"signed"[..]));
+    divided.world.on_ready();
+    assert_eq!(divided.world.store().0, [], "once");
+}
+
+#[test]
+fn a_feed_that_grew_since_the_proof_is_proven_again() {
+    let mut divided = Divided::new();
+    let n = divided.beside()[0];
+    divided.answers = |relay, n, want| match relay % 2 {
+        0 => Vec::new(),
+        _ => honest(relay, n, want),
+    };
+    divided.all_replicas_have(n);
+    divided.tick();
+    divided.world.hold(n, 4);
+    let go_on = |divided: &mut Divided| {
+        for link in divided.links.clone() {
+            divided.world.peer_has(link, n, 4);
+        }
+        for _ in 0..40 {
+            divided.tick();
+        }
+        divided.is_held(n)
+    };
+    divided.answers = honest;
+    assert!(go_on(&mut divided), "receipts for three entries");
+    divided.answers = |relay, n, want| {
+        let mut answer = shown(n, want);
+        answer.insert(0, receipt(relay, n, 4));
+        answer
+    };
+    assert!(!go_on(&mut divided));
+}
+
+#[test]
+fn nothing_is_dropped_while_a_partition_is_suspected() {
+    let mut divided = Divided::new();
+    for n in divided.beside() {
+        divided.all_replicas_have(n);
+    }
+    let beside = divided.beside();
+    // Five of six relays fall silent at once.
+    for _ in 0..3 {
+        divided.world.pass(Duration::from_secs(5));
+        divided.world.describe(1, worker(""), divided.links[0]);
+        divided.world.judge();
+    }
+    assert!(divided.world.directory.suspects_partition());
+    divided.tick();
+    assert_eq!((divided.beside(), divided.asked.len()), (beside, 0));
+}
+
+// What is said about it.
+
+fn withdrawals(sent: Vec<Message>) -> Vec<Withdrawal> {
+    let withdrawals = sent.into_iter().filter_map(|message| match message {
+        Message::Withdrawal(withdrawal) => Some(withdrawal),
+        _ => None,
+    });
+    withdrawals.collect()
+}
+
+#[test]
+fn a_feed_that_moved_is_taken_back_and_its_author_learns_of_it_at_the_next_link() {
+    let mut divided = Divided::new();
+    let gone = divided.beside()[0];
+    divided.all_replicas_have(gone);
+    let (wants, others) = (divided.links[0], divided.links[1]);
+    divided.world.interested(wants, &[gone]);
+    divided.tick();
+    assert!(!divided.is_held(gone));
+    let told = withdrawals(divided.sent(wants));
+    let [withdrawal] = &told[..] else {
+        panic!("the relay that wants the feed passes it on: {told:?}");
+    };
+    assert_eq!(
+        (withdrawal.relay, withdrawal.device),
+        (relay_peer(0), device(gone))
+    );
+    assert_eq!((withdrawal.from, withdrawal.reason), (0, Reason::MOVED));
+    assert!(withdrawal.verify().is_ok());
+    assert_eq!(withdrawals(divided.sent(others)), []);
+    // The row outlives a crash, and goes to every device of the account.
+    let rows = divided.disk.rows(Table::Meta);
+    let mut world = World::default();
+    for (key, value) in rows {
+        world.restore(&key, &value).expect("a whole row");
+    }
+    for _ in 0..2 {
+        let author = world.prove_person(gone);
+        assert_eq!(world.neighbour(author), told);
+        world.unlink(author);
+    }
+    let other = world.prove_person(77);
+    assert_eq!(world.neighbour(other), []);
+}
+
+#[test]
+fn what_an_operator_removes_goes_at_once_and_a_linked_author_learns_of_it() {
+    let mut divided = Divided::new();
+    // One that is assigned here, and whose author is linked.
+    let n = (0..20).find(|n| !divided.beside().contains(n)).expect("a share");
+    let author = divided.world.link_person(n);
+    divided.answers = |_, _, _| panic!("nobody is asked");
+    divided.world.withdraw(n, Reason::REMOVED);
+    divided.execute();
+    assert!(!divided.is_held(n));
+    let told = withdrawals(divided.sent(author));
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].device, told[0].reason), (device(n), Reason::REMOVED));
+    assert_eq!(divided.disk.len(Table::Entries), 57);
+    divided.world.withdraw(n, Reason::REMOVED);
+    assert_eq!(withdrawals(divided.sent(author)), [], "it is gone");
+}
+
+#[test]
+fn a_withdrawal_is_later_than_every_receipt_before_it() {
+    let mut world = World::default();
+    let receipt = world.ctx.time_of_receipt();
+    let withdrawal = world.ctx.time_of_withdrawal();
+    assert!(withdrawal > receipt);
+    world.ctx.now.wall = Timestamp(1);
+    assert!(
+        world.ctx.time_of_receipt() >= withdrawal,
+        "the clock was set back"
+    );
+    assert!(world.ctx.time_of_withdrawal() > withdrawal);
 }

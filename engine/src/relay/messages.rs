@@ -76,18 +76,21 @@ impl Relay {
         let RelayParts {
             net,
             log,
-            sync,
             directory,
             kinds,
+            ..
         } = parts;
         match message {
             Message::Entries(entries) if self.audits.on_entries(link, &entries) => ctx.consume(link, len),
             Message::RangeEnd(end) => {
-                if !self.on_audit_end(ctx, net, log, sync, link, end.request) {
+                if !self.on_audit_end(ctx, parts, link, end.request) {
                     return Some(Message::RangeEnd(end));
                 }
             }
             Message::Receipt(receipt) => self.on_receipt(ctx, net, log, directory, link, &receipt),
+            Message::Withdrawal(withdrawal) => {
+                self.on_withdrawal(ctx, net, log, directory, link, &withdrawal);
+            }
             // A relay has no feeds of its own that others could hold.
             Message::Have(_) => {}
             Message::Presence(clients) => {

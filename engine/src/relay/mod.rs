@@ -2,18 +2,21 @@
 //! linked with it.
 //!
 //! [`placement`] says which relays keep whose feeds and [`cache`] what is held beside that; [`repair`] says how far
-//! this relay is with it. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do.
+//! this relay is with it. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do, and
+//! [`replacements`] what they prove of feeds that this one would drop. [`withdrawals`] says which feeds it keeps no longer.
 //! [`members`] says which relays belong to the network, and [`joining`] how they come to.
 //! [`subscriptions`] and [`interest_cache`] hold what linked people want; [`receipts`], [`presence`] and
 //! [`name_proxy`] serve them.
 //!
 //! [`Relay`] combines these parts: its methods are named after the inputs and facts that the engine routes to it.
-//! Those about whose feeds are wanted stand in [`interest`], those that only a relay answers in [`messages`].
+//! Those about whose feeds are wanted stand in [`interest`], those that only a relay answers in [`messages`], those
+//! about audits and what is dropped in [`drops`].
 //!
 //! Invariant: a part keeps nothing of a link that has ended.
 
 mod audit;
 mod cache;
+mod drops;
 mod interest;
 mod interest_cache;
 mod joining;
@@ -25,38 +28,38 @@ mod placement;
 mod presence;
 mod receipts;
 mod repair;
+mod replacements;
 mod replicas;
 mod revocation_check;
 mod subscriptions;
+mod withdrawals;
 
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
+use protocol::messages::Message;
 use protocol::messages::directory::{Description, role};
 use protocol::messages::membership::{InvitationSecret, Stance};
 use protocol::messages::receipt::Receipt;
-use protocol::messages::{Interests, Message, SaltedAccount};
 use protocol::names::NameAnswer;
 use protocol::{AccountId, DeviceId, Instant, PeerId, VerifiedEntry};
-use rand_core::Rng;
 
 use crate::api::{Event, MemberView, MembersView, RelayState, ReplicaView, ReplicasView};
 use crate::ctx::Ctx;
 use crate::facts::{Ended, Source};
 use crate::io::{Config, LinkId, Log as Line, NameTicket};
-use crate::kinds::{Kinds, Viewer};
+use crate::kinds::Kinds;
 use crate::log::Log;
 use crate::log::records::meta;
-use crate::net::{Net, Session};
+use crate::net::Net;
 use crate::relays::directory::Directory;
-use crate::store::{Op, Rows, Table};
+use crate::store::{Op, Table};
 use crate::sync::{PeerInterest, Remembered, Sync, Wanting};
 
-use audit::{Audit, Audits, Question};
-use cache::{Cache, Demand, Dropped};
-use interest::want_from_relays;
+use audit::Audits;
+use cache::Cache;
 use interest_cache::InterestCache;
 use joining::Joining;
 use members::Members;
@@ -66,8 +69,10 @@ use peer_has::PeerHas;
 use placement::{Placement, Reassigned};
 use presence::Presence;
 use repair::Repair;
+use replacements::Replacements;
 use replicas::Replicas;
 use subscriptions::Subscriptions;
+use withdrawals::Withdrawals;
 
 /// The parts of the engine that a relay reads and acts on, for inputs that concern most of them.
 pub(crate) struct RelayParts<'a> {
@@ -90,6 +95,10 @@ pub(crate) struct Relay {
     audits: Audits,
     replicas: Replicas,
     cache: Cache,
+    replacements: Replacements,
+    withdrawals: Withdrawals,
+    /// This relay has signed receipts, and that is stored: devices may count on everything it holds.
+    signed: bool,
     subscriptions: Subscriptions,
     interests: InterestCache,
     presence: Presence,
@@ -109,6 +118,9 @@ impl Relay {
             audits: Audits::default(),
             replicas: Replicas::default(),
             cache: Cache::default(),
+            replacements: Replacements::default(),
+            withdrawals: Withdrawals::new(own),
+            signed: false,
             subscriptions: Subscriptions::default(),
             interests: InterestCache::default(),
             presence: Presence::default(),
@@ -123,8 +135,13 @@ impl Relay {
     pub(crate) fn restore_row(&mut self, log: &mut Log, key: &[u8], value: &[u8]) -> Option<()> {
         if let Some(vouch) = joining::stored(key, value) {
             self.members.restore(vouch?);
+        } else if let Some(withdrawal) = withdrawals::stored(key, value) {
+            let (account, withdrawal) = withdrawal?;
+            self.withdrawals.restore(account, withdrawal);
         } else if key == meta::NETWORKED {
             self.repair.restore_networked();
+        } else if key == meta::SIGNED {
+            self.signed = true;
         } else if let Some(number) = cache::dropped_feed(key) {
             let number = number?;
             // Its rows are still there: the number must not be given to another feed.
@@ -137,6 +154,7 @@ impl Relay {
     /// The store has been read: goes on deleting what was being deleted.
     pub(crate) fn on_ready(&mut self, ctx: &mut Ctx) {
         self.members.compute();
+        self.begin_to_sign(ctx);
         self.cache.continue_deleting(ctx);
     }
 
@@ -158,38 +176,9 @@ impl Relay {
             self.send_interests(ctx, parts.net, parts.log, parts.sync, link);
         }
         self.update_repair(ctx, parts);
+        self.audits_on_timer(ctx, parts);
         self.trim_cache(ctx, parts);
         self.presence.on_timer(ctx, parts.net, parts.directory);
-    }
-
-    /// The interval of anti-entropy: asks one neighbouring relay at random for one random entry that it said it has.
-    pub(crate) fn on_anti_entropy(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, sync: &mut Sync) {
-        self.joining.on_anti_entropy(ctx, net, &self.members);
-        let has_something = |session: &Session| {
-            session.neighbour && session.relay && self.peer_has.of(session.link).is_some()
-        };
-        let Some(link) = ctx.any_of(&net.links_whose(has_something)) else {
-            return;
-        };
-        let (feed, entry) = (ctx.rng.next_u64(), ctx.rng.next_u64());
-        let Some(feeds) = self.peer_has.of(link) else {
-            return;
-        };
-        let claimed = feeds.iter().nth((feed % feeds.len() as u64) as usize);
-        let Some((device, has)) = claimed.and_then(|(number, has)| Some((log.feeds.device(*number)?, *has)))
-        else {
-            return;
-        };
-        let question = Question {
-            device,
-            seq: entry % has.max(1),
-            claimed: true,
-        };
-        let unanswered = self.begin_audit(ctx, net, sync, link, question);
-        if let Some(unanswered) = unanswered {
-            self.judge_audit(ctx, net, log, sync, link, unanswered);
-            self.checks.end(ctx, link);
-        }
     }
 
     // Members.
@@ -419,6 +408,13 @@ impl Relay {
             self.joining.on_neighbour_up(ctx, net, &self.members, session);
         } else {
             self.subscriptions.add_link(link, session.account);
+            for withdrawal in session
+                .account
+                .iter()
+                .flat_map(|account| self.withdrawals.of(account))
+            {
+                ctx.send(link, &Message::Withdrawal(withdrawal.clone()));
+            }
         }
     }
 
@@ -439,6 +435,7 @@ impl Relay {
         self.repair.on_session_down(link);
         self.joining.on_session_down(link);
         self.audits.on_session_down(link);
+        self.replacements.on_session_down(link);
         self.presence.on_session_down(link);
         self.names.on_session_down(ctx, link);
         self.checks.end(ctx, link);
@@ -491,10 +488,13 @@ impl Relay {
     }
 
     /// An entry was appended to its feed.
-    pub(crate) fn on_appended(&mut self, ctx: &Ctx, net: &Net, entry: &VerifiedEntry, from: Source) {
+    pub(crate) fn on_appended(&mut self, ctx: &mut Ctx, net: &Net, entry: &VerifiedEntry, from: Source) {
+        let header = entry.header();
+        if header.seq == 0 {
+            self.withdrawals.on_held(ctx, header.account, header.device);
+        }
         let Source::Link(link) = from else { return };
         if !net.session(link).is_some_and(|session| session.relay) {
-            let header = entry.header();
             let (device, next_seq) = (header.device, header.seq + 1);
             self.replicas.record_written(device, next_seq, ctx.now.instant);
         }
@@ -517,6 +517,9 @@ impl Relay {
             return ctx.misbehaved(link, "a receipt with a wrong signature");
         }
         self.record_signed(ctx, net, log, directory, receipt);
+        if let Some(feed) = log.feeds.get(&receipt.device) {
+            self.withdrawals.on_receipt(ctx, feed.account, receipt);
+        }
         receipts::pass_on(ctx, net, log, from, receipt);
     }
 
@@ -533,6 +536,11 @@ impl Relay {
             return;
         };
         self.on_peer_has(net, log, session.link, device, *next_seq);
+        self.replacements.on_receipt(session.link, receipt);
+        if self.audits.is_about(session.link, device) {
+            // It is the answer to a question, and says nothing about when the relay had the entry.
+            return;
+        }
         self.replicas
             .record_signed(*relay, device, *next_seq, session.opened, ctx.now.instant);
     }
@@ -589,147 +597,6 @@ impl Relay {
     /// The mean delay of each relay's copies, in milliseconds.
     pub(crate) fn delays(&self) -> Vec<(PeerId, u32)> {
         self.replicas.delays()
-    }
-
-    // Audits.
-
-    /// Asks a neighbour to show an entry. The audit before, if it was not answered.
-    fn begin_audit(
-        &mut self,
-        ctx: &mut Ctx,
-        net: &Net,
-        sync: &mut Sync,
-        link: LinkId,
-        question: Question,
-    ) -> Option<Audit> {
-        let request = sync.want_one(ctx, net, link, question.device, question.seq)?;
-        self.audits.begin(link, request, question)
-    }
-
-    /// Whether this request was an audit; then it is judged.
-    fn on_audit_end(
-        &mut self,
-        ctx: &mut Ctx,
-        net: &Net,
-        log: &Log,
-        sync: &mut Sync,
-        link: LinkId,
-        request: u32,
-    ) -> bool {
-        let Some(audit) = self.audits.on_end(link, request) else {
-            return false;
-        };
-        self.judge_audit(ctx, net, log, sync, link, audit);
-        self.checks.end(ctx, link);
-        true
-    }
-
-    fn judge_audit(
-        &mut self,
-        ctx: &mut Ctx,
-        net: &Net,
-        log: &Log,
-        sync: &mut Sync,
-        link: LinkId,
-        audit: Audit,
-    ) {
-        let Question { device, seq, claimed } = audit.question;
-        if audit.shown {
-            self.on_peer_has(net, log, link, &device, seq + 1);
-        }
-        if !claimed {
-            return;
-        }
-        ctx.totals.audits += 1;
-        if audit.shown {
-            return;
-        }
-        ctx.totals.audits_failed += 1;
-        let session = net.session(link);
-        let Some((feed, session)) = log.feeds.get(&device).zip(session) else {
-            return;
-        };
-        self.peer_has.retract(link, feed.number);
-        sync.unadvertise(link, feed.number);
-        let peer = session.peer;
-        ctx.log(Line::NotHeld { peer, device, seq });
-        sync.send_digest(ctx, net, log, link, &[feed.account], true);
-    }
-
-    // The cache.
-
-    /// Goes on deleting, or drops an account if more than wanted are held.
-    fn trim_cache(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>) {
-        if self.cache.is_deleting() {
-            // Unless a load failed, it is under way.
-            return self.cache.continue_deleting(ctx);
-        }
-        if parts.directory.suspects_partition() {
-            return;
-        }
-        let demand = Demand {
-            placement: &self.placement,
-            subscriptions: &self.subscriptions,
-            peer_has: &self.peer_has,
-            feeds: &parts.log.feeds,
-            net: parts.net,
-            sync: parts.sync,
-            // A copy of a relay that is no worker counts for nothing, so none is lost with it.
-            copies: if ctx.config.worker { ctx.config.replicas } else { 1 },
-        };
-        let (most, now) = (ctx.config.cached_accounts_max, ctx.now.instant);
-        let excess = self.cache.excess(most, now, |account| demand.may_drop(account));
-        if let Some(account) = excess {
-            self.drop_account(ctx, parts, account);
-        }
-    }
-
-    /// Forgets an account's feeds, and begins to delete their rows.
-    fn drop_account(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>, account: AccountId) {
-        let feeds = parts.log.feeds.forget(&account);
-        let numbers: Vec<_> = feeds.iter().map(|(_, feed)| feed.number).collect();
-        for (device, _) in &feeds {
-            ctx.write(Op::Delete {
-                table: Table::Feeds,
-                key: device.0.to_vec(),
-            });
-        }
-        self.placement.on_account_dropped(&numbers);
-        for number in &numbers {
-            self.peer_has.on_feed_dropped(*number);
-        }
-        parts.kinds.forget_account(ctx, &account);
-        parts.sync.forget_account(&account, &numbers);
-        for session in parts.net.neighbours().filter(|session| session.relay) {
-            let interests = Interests {
-                remove: vec![SaltedAccount::new(&session.salt, &account)],
-                ..Interests::default()
-            };
-            ctx.send(session.link, &Message::Interests(interests));
-        }
-        self.cache.delete(ctx, account, &numbers);
-    }
-
-    pub(crate) fn on_drop_failed(&mut self) {
-        self.cache.on_load_failed();
-    }
-
-    /// Entries to be deleted.
-    pub(crate) fn on_drop_rows(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>, rows: Rows) {
-        let viewer = Viewer::of(ctx);
-        let kinds = &mut *parts.kinds;
-        let dropped = self.cache.on_rows(ctx, rows, |ctx, number, entry| {
-            let header = &entry.signed.header;
-            kinds.unindex(ctx, viewer, header, header.id(), &entry.body, number);
-        });
-        match dropped {
-            // A person may have come to want the account while it was being deleted.
-            Dropped::Account(account) if self.keeps(parts.log, &account) => {
-                want_from_relays(ctx, parts.net, &[account]);
-            }
-            Dropped::Account(_) | Dropped::Feed | Dropped::Part => {}
-        }
-        self.trim_cache(ctx, parts);
     }
 
     // People.

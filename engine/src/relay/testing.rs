@@ -7,6 +7,7 @@ use protocol::link::handshake::{Side, feature};
 use protocol::messages::directory::{Description, role};
 use protocol::messages::membership::Stance;
 use protocol::messages::overlay::{Request, Wish};
+use protocol::messages::receipt::{Reason, Withdrawal};
 use protocol::messages::{Interests, Message, Relays};
 use protocol::{
     AccountId, DeviceId, Entry, EntryId, Instant, KeyPair, PeerId, Timestamp, VerifiedEntry, entry::Position,
@@ -315,14 +316,35 @@ impl World {
         self.with_parts(|relay, ctx, parts| relay.check_replicas(ctx, parts, RequestId(request), &account(n)))
     }
 
+    /// The peer at the end of a link becomes a neighbour; the withdrawals that it is sent.
+    pub(crate) fn neighbour(&mut self, link: LinkId) -> Vec<Withdrawal> {
+        self.relay.on_neighbour_up(&mut self.ctx, &self.net, link);
+        let sent = self.sent(link).into_iter();
+        let withdrawals = sent.filter_map(|message| match message {
+            Message::Withdrawal(withdrawal) => Some(withdrawal),
+            _ => None,
+        });
+        withdrawals.collect()
+    }
+
+    /// What an operator's block or a quota removes.
+    pub(crate) fn withdraw(&mut self, n: u16, reason: Reason) {
+        self.with_parts(|relay, ctx, parts| relay.withdraw(ctx, parts, account(n), reason));
+    }
+
     /// Rows to delete were read.
     pub(crate) fn on_drop_rows(&mut self, rows: Rows) {
         self.with_parts(|relay, ctx, parts| relay.on_drop_rows(ctx, parts, rows));
     }
 
-    /// A row of the `Meta` table is read at the start.
+    /// A row of the `Meta` table without a value is read at the start.
     pub(crate) fn restore_row(&mut self, key: &[u8]) -> Option<()> {
-        self.relay.restore_row(&mut self.log, key, &[])
+        self.restore(key, &[])
+    }
+
+    /// A row of the `Meta` table is read at the start.
+    pub(crate) fn restore(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        self.relay.restore_row(&mut self.log, key, value)
     }
 
     /// The store has been read.
@@ -425,7 +447,7 @@ impl World {
             let by_relay = |link: &LinkId| self.net.session(*link).is_some_and(|session| session.relay);
             let feed = self.log.feeds.get_mut(&device(n)).expect("held");
             feed.source = link.filter(by_relay);
-            self.relay.on_appended(&self.ctx, &self.net, &entry, from);
+            self.relay.on_appended(&mut self.ctx, &self.net, &entry, from);
             for fact in self.facts() {
                 if let Fact::AccountSeen(account) = fact {
                     self.relay.on_account_seen(&self.ctx, &self.log, account);

@@ -548,14 +548,24 @@ impl Directory {
         }
     }
 
-    /// Sends a new neighbour the descriptions of all relays that are alive, and its own, from whose heartbeat it goes on.
+    /// Sends a new neighbour the descriptions of all relays that are alive, and its own, from whose heartbeat it goes on. A
+    /// person's device also learns which relays have left, since it may count on what they held.
     pub(crate) fn send_living(&self, ctx: &mut Ctx, link: LinkId, peer: &PeerId, to_relay: bool) {
         // Its own first: with that the neighbour lists this relay, and takes the others from it.
         let other = self
             .known
             .get(peer)
             .filter(|_| self.state(peer) != Some(RelayState::Alive));
-        let living = self.own.iter().chain(other).chain(self.known_living());
+        let left = self
+            .known
+            .values()
+            .filter(|known| !to_relay && known.signed.description.roles & role::LEFT != 0);
+        let living = self
+            .own
+            .iter()
+            .chain(other)
+            .chain(self.known_living())
+            .chain(left);
         let living = living.map(|known| known.signed.clone()).collect();
         self.send(ctx, link, to_relay, living);
     }

@@ -10,6 +10,7 @@ use crate::ctx::Ctx;
 use crate::io::LinkId;
 use crate::lookups;
 use crate::parts::Parts;
+use crate::person::Person;
 use crate::sync::Remembered;
 
 /// A message of a neighbour, to the part that it concerns.
@@ -61,6 +62,10 @@ fn on_message(
             let mentioned = match &message {
                 Message::Have(heads) => person.on_have(ctx, net, log, directory, link, &heads.heads),
                 Message::Receipt(receipt) => person.on_receipt(ctx, net, log, directory, link, receipt),
+                Message::Withdrawal(withdrawal) => {
+                    Person::on_withdrawal(ctx, net, log, directory, link, withdrawal);
+                    return None;
+                }
                 Message::NameQuestion(asked) => {
                     let answer = NameAnswer::Unavailable;
                     let request = asked.request;

@@ -4,7 +4,7 @@ use protocol::messages::membership::{JoinAnswer, JoinRequest, Stance, Vouch, Vou
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
-use protocol::messages::receipt::Receipt;
+use protocol::messages::receipt::{Reason, Receipt, Withdrawal};
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Digest, Entries, ForkProof, HeadCredit, Heads,
     Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, Quota, QuotaExceeded,
@@ -71,6 +71,7 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::Announce(_) => ["net sync", "fact:PeerHas net sync"],
         Message::Have(_) => ["log", ""],
         Message::Receipt(_) => ["log role", "role"],
+        Message::Withdrawal(_) => ["log", "role"],
         Message::Credit(_) | Message::HeadCredit(_) => ["sync", "sync"],
         Message::ForkProof(_) => [FORKED_BY_PROOF, FORKED_BY_PROOF],
         Message::Graft(_) | Message::Prune(_) => ["sync", "sync"],
@@ -463,6 +464,13 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
             per_hour: 1,
             wait_s: 60,
         }),
+        Message::Withdrawal(Withdrawal::issue(
+            &remote.key,
+            own.device,
+            0,
+            peer.ctx.now.wall,
+            Reason::MOVED,
+        )),
     ]
 }
 

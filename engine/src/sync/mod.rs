@@ -166,7 +166,10 @@ impl Sync {
             Message::Announce(announcements) => {
                 self.on_announce(ctx, net, log, wanting, link, &announcements);
             }
-            Message::Want(want) => self.on_want(ctx, log, link, want),
+            Message::Want(want) => {
+                Self::confirm_asked(ctx, net, log, link, &want);
+                self.on_want(ctx, log, link, want);
+            }
             Message::Entries(entries) => self.on_entries(ctx, net, log, wanting, link, entries, len),
             Message::RangeEnd(end) => self.on_range_end(ctx, net, log, wanting, link, end.request),
             Message::Push(push) => self.on_push(ctx, net, log, wanting, link, push, len),

@@ -2,7 +2,7 @@
 //! other peer says "have".
 
 use protocol::messages::receipt::Receipt;
-use protocol::messages::{FeedHead, Heads, Message};
+use protocol::messages::{FeedHead, Heads, Message, Want};
 use protocol::{AccountId, DeviceId};
 
 use crate::ctx::Ctx;
@@ -42,12 +42,25 @@ impl Sync {
     }
 }
 
+impl Sync {
+    /// A relay asks for a single entry, by which it checks what this one holds: the answer begins with a receipt, so that the relay
+    /// knows what of the feed is durable here.
+    pub(super) fn confirm_asked(ctx: &mut Ctx, net: &Net, log: &Log, link: LinkId, want: &Want) {
+        let by_relay = net.session(link).is_some_and(|session| session.relay);
+        let asked = ctx.signs_receipts && by_relay && want.to - want.from == 1;
+        if asked && let Some(message) = confirmation(ctx, log, &want.device) {
+            ctx.send(link, &message);
+        }
+    }
+}
+
 /// "I hold this". Nothing that is not on disk: a feed that is ahead of its disk is confirmed as far as the disk has it.
-fn confirmation(ctx: &Ctx, log: &Log, device: &DeviceId) -> Option<Message> {
+fn confirmation(ctx: &mut Ctx, log: &Log, device: &DeviceId) -> Option<Message> {
     let (account, next_seq, head) = log.durable(device)?;
     if ctx.signs_receipts {
+        let at = ctx.time_of_receipt();
         let key = &ctx.local.as_ref()?.key;
-        let receipt = Receipt::issue(key, *device, next_seq, head, ctx.now.wall);
+        let receipt = Receipt::issue(key, *device, next_seq, head, at);
         return Some(Message::Receipt(receipt));
     }
     Some(Message::Have(Heads {

@@ -41,6 +41,7 @@ fn an_own_post_lists_its_holders_and_a_post_that_is_not_here_is_not_found() {
         next_seq: 2,
         relay: true,
         at: Timestamp(5),
+        ..HolderRecord::default()
     };
     peer.log.holders.restore(ada.device(), PeerId([1; 32]), record);
     let mut holders = |n: usize| {

@@ -33,6 +33,7 @@ fn own_entries_wait_until_a_peer_holds_them_and_are_not_durable_until_a_relay_do
         next_seq,
         relay,
         at: Timestamp(1),
+        ..HolderRecord::default()
     };
     peer.log
         .holders

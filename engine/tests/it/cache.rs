@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use protocol::{AccountId, KeyPair};
+use protocol::{AccountId, KeyPair, PeerId};
 use starling_engine::Config;
 use starling_engine::api::{Event, Query, QueryResult, RepairView};
+use starling_engine::io::Admission;
 use starling_engine::store::Table;
 
 use crate::compare::{entries, feed, give};
-use crate::network::{Network, open_relay, seed};
+use crate::network::{Network, seed};
 use crate::placement::{describe, know};
 
 const PEOPLE: u16 = 60;
@@ -16,13 +17,16 @@ const CACHED_MAX: usize = 5;
 
 /// Six relays, of which the first was given everybody's feeds: a certificate and two posts each.
 fn given_to_the_first(net: &mut Network) -> Vec<usize> {
+    let key = |n: u8| KeyPair::from_seed(&[n + 1; 32]);
+    let members: Vec<PeerId> = (0..6).map(|n| PeerId(key(n).public())).collect();
     let mut relays = Vec::new();
     for n in 0..6u8 {
         let config = Config {
+            admission: Admission::Listed(members.clone()),
             repair_grace: Duration::from_secs(20),
             cached_accounts_max: CACHED_MAX,
             joins: n > 0,
-            ..open_relay(KeyPair::from_seed(&[n + 1; 32]))
+            ..Config::relay(key(n))
         };
         let relay = net.add(config);
         describe(net, relay, usize::from(n));

@@ -28,3 +28,4 @@ mod replicas;
 mod routing;
 mod scenarios;
 mod slugs;
+mod withdrawals;

@@ -33,7 +33,7 @@ pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, 
 use introduction::Introduction;
 use membership::{JoinAnswer, JoinRequest, Vouches};
 use overlay::{Accept, ForwardJoin, Heartbeat, Others, Request, Shuffle};
-use receipt::Receipt;
+use receipt::{Receipt, Withdrawal};
 
 /// The fields of a message.
 pub trait Fields: Serialize + DeserializeOwned {
@@ -176,6 +176,8 @@ messages! {
     36 = RevocationAnswer(RevocationAnswer);
     /// A relay takes no more entries from the receiver for a time. They are not lost: it fetches them later.
     37 = QuotaExceeded(QuotaExceeded);
+    /// A relay's signed statement that it keeps a feed no longer.
+    38 = Withdrawal(Withdrawal);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

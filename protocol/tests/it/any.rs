@@ -11,7 +11,7 @@ use protocol::messages::membership::{JoinAnswer, JoinRequest, Stance, Vouch, Vou
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
-use protocol::messages::receipt::Receipt;
+use protocol::messages::receipt::{Reason, Receipt, Withdrawal};
 use protocol::messages::{
     Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof,
     HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, Quota,
@@ -106,6 +106,21 @@ prop_compose! {
             next_seq: seq + 1,
             head: EntryId(head),
             at: Timestamp(at),
+            signature,
+        }
+    }
+}
+
+prop_compose! {
+    fn withdrawal()(
+        relay in bytes32(), device in bytes32(), from in seq(), at in integer(), reason in any::<u8>(), signature in signature(),
+    ) -> Withdrawal {
+        Withdrawal {
+            relay: PeerId(relay),
+            device: DeviceId(device),
+            from,
+            at: Timestamp(at),
+            reason: Reason(reason),
             signature,
         }
     }
@@ -268,6 +283,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         }),
         heads().prop_map(|heads| Message::Have(Heads { heads })),
         receipt().prop_map(Message::Receipt),
+        withdrawal().prop_map(Message::Withdrawal),
         any::<u32>().prop_map(|bytes| Message::Credit(Credit { bytes })),
         any::<u32>().prop_map(|heads| Message::HeadCredit(HeadCredit { heads })),
         (0..4usize, integer(), any::<u32>()).prop_map(|(quota, per_hour, wait_s)| {

@@ -8,7 +8,7 @@ use protocol::link::handshake::{Binding, Hello, MAGIC, VERSION_MAX, VERSION_MIN,
 use protocol::messages::directory::{Description, Location, SignedDescription, role};
 use protocol::messages::introduction::Introduction;
 use protocol::messages::membership::{Stance, Vouch};
-use protocol::messages::receipt::Receipt;
+use protocol::messages::receipt::{Reason, Receipt, Withdrawal};
 use protocol::names::{NameAction, NameMark, NameReceipt, NameRequest, RegistryId};
 use protocol::{AccountId, DeviceId, EntryId, EntryRef, KeyPair, PeerId, Timestamp, VerifiedEntry};
 
@@ -75,6 +75,11 @@ pub(crate) fn receipt() -> Receipt {
         EntryId([0xdd; 32]),
         Timestamp(BEGIN.0 + 5_000),
     )
+}
+
+pub(crate) fn withdrawal() -> Withdrawal {
+    let at = Timestamp(BEGIN.0 + 6_000);
+    Withdrawal::issue(&key(RELAY), device(LAPTOP), 0, at, Reason::QUOTA)
 }
 
 pub(crate) fn name_request() -> NameRequest {

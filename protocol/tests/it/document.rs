@@ -183,6 +183,7 @@ fn the_page_names_every_domain() {
         ("certificate", Domain::Certificate),
         ("revocation", Domain::Revocation),
         ("receipt", Domain::Receipt),
+        ("withdrawal", Domain::Withdrawal),
         ("link", Domain::Link),
         ("signal", Domain::Signal),
         ("introduction", Domain::Introduction),

@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn kinds_of_later_versions_are_skipped(kind in 38u8.., fields in vec(any::<u8>(), 0..100)) {
+    fn kinds_of_later_versions_are_skipped(kind in 39u8.., fields in vec(any::<u8>(), 0..100)) {
         let bytes = [&[kind][..], &fields].concat();
         prop_assert_eq!(Message::decode(&bytes), Ok(Decoded::Unknown(kind)));
     }
@@ -342,6 +342,12 @@ fn numbers_leave_room_to_count_on() {
     accepted(&Message::Receipt(receipt.clone()));
     receipt.next_seq = u64::MAX;
     refused(&Message::Receipt(receipt));
+
+    let mut withdrawal = cast::withdrawal();
+    withdrawal.from = limits::SEQ_MAX;
+    accepted(&Message::Withdrawal(withdrawal.clone()));
+    withdrawal.from += 1;
+    refused(&Message::Withdrawal(withdrawal));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use protocol::kinds::{Certificate, Revocation};
 use protocol::kinds::{Name, Post, Slug};
 use protocol::messages::directory::SignedDescription;
 use protocol::messages::membership::Vouch;
-use protocol::messages::receipt::Receipt;
+use protocol::messages::receipt::{Receipt, Withdrawal};
 use protocol::names::{NameMark, NameReceipt, NameRequest};
 use protocol::{
     AccountId, Body, DeviceId, Entry, EntryId, Kind, Signature, Timestamp, VerifiedEntry, codec, limits,
@@ -43,6 +43,13 @@ fn a_revocation_holds_to_the_bit() {
 fn a_receipt_holds_to_the_bit() {
     no_bit_may_flip(&codec::encode(&cast::receipt()), |bytes| {
         codec::decode::<Receipt>(bytes).is_ok_and(|receipt| receipt.verify().is_ok())
+    });
+}
+
+#[test]
+fn a_withdrawal_holds_to_the_bit() {
+    no_bit_may_flip(&codec::encode(&cast::withdrawal()), |bytes| {
+        codec::decode::<Withdrawal>(bytes).is_ok_and(|withdrawal| withdrawal.verify().is_ok())
     });
 }
 
@@ -182,6 +189,7 @@ fn a_signature_serves_one_purpose() {
         Domain::Certificate,
         Domain::Revocation,
         Domain::Receipt,
+        Domain::Withdrawal,
         Domain::Link,
         Domain::Signal,
         Domain::Introduction,

@@ -12,6 +12,7 @@ use crate::ui::bridge::HostView;
 use crate::ui::features::account::theme::Theme;
 use crate::ui::features::activity::Unread;
 use crate::ui::features::compose::pending::{Outbox, OutboxAction};
+use crate::ui::features::durability;
 use crate::ui::features::old_copy::is_due;
 
 /// How far the app is.
@@ -181,6 +182,11 @@ impl Session {
             }
             Event::Status(status) => self.status = *status,
             Event::Durability { post, durability } if durability.saved => self.outbox.on_saved(*post),
+            Event::NotKept { .. } => {
+                if let Some(text) = durability::not_kept(event) {
+                    self.apply(Action::Say(text.into()));
+                }
+            }
             Event::Rebuilding { done, total } => {
                 self.rebuilding = (done < total).then_some((*done, *total));
             }

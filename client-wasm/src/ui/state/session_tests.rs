@@ -1,5 +1,6 @@
 use engine::api::{Connection, Durability};
-use protocol::{AccountId, DeviceId, EntryId, EntryRef};
+use protocol::messages::receipt::Reason;
+use protocol::{AccountId, DeviceId, EntryId, EntryRef, PeerId};
 
 use super::*;
 
@@ -171,6 +172,21 @@ fn a_rebuild_ends_with_its_last_entry() {
         engine(Event::Rebuilding { done: 9, total: 9 }),
     ]);
     assert_eq!(done.rebuilding, None);
+}
+
+#[test]
+fn a_relay_that_keeps_own_posts_no_longer_is_named() {
+    let not_kept = |reason| {
+        let session = after([engine(Event::NotKept {
+            relay: PeerId([5; 32]),
+            url: "https://relay.example".into(),
+            reason,
+        })]);
+        session.toast.map(|(_, text)| text.to_string())
+    };
+    let text = not_kept(Reason::QUOTA).expect("a message");
+    assert!(text.contains("no longer kept at relay.example"), "{text}");
+    assert_eq!(not_kept(Reason::MOVED), None, "others keep them");
 }
 
 #[test]

@@ -519,7 +519,24 @@ fn overlay() -> Vec<(Vector, Message)> {
                 wait_s: 600,
             }),
         ),
+        (
+            Vector::new("message: Withdrawal")
+                .byte("kind", 38)
+                .all("withdrawal", &withdrawal()),
+            Message::Withdrawal(cast::withdrawal()),
+        ),
     ]
+}
+
+fn withdrawal() -> Vector {
+    let fields = Vector::new("withdrawal")
+        .fixed("relay", public(RELAY))
+        .fixed("device", public(LAPTOP))
+        .varint("from", 0)
+        .varint("at", BEGIN.0 + 6_000)
+        .byte("reason, quota", 2);
+    let under = fields.bytes();
+    fields.fixed("signature", sign(RELAY, "starling withdrawal v1", &under))
 }
 
 fn vouch() -> Vector {

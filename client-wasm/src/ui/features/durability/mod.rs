@@ -2,7 +2,8 @@
 
 pub mod strings;
 
-use engine::api::{Durability, Event, Query, QueryResult};
+use engine::api::{Durability, Event, HolderView, Query, QueryResult};
+use protocol::messages::receipt::Reason;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
@@ -130,25 +131,46 @@ fn holders(details: &Details) -> Html {
         _ => &[],
     };
     let durability = details.post.durability.unwrap_or_default();
+    let kept = holders.iter().filter(|holder| holder.withdrawn.is_none()).count();
     html! {
         <>
-            <p>{ holders_lead(&durability, holders.len()) }</p>
+            <p>{ holders_lead(&durability, kept) }</p>
             if !holders.is_empty() {
-                <ul>
-                    { for holders.iter().map(|holder| html! {
-                        <li key={holder.peer.to_string()}>
-                            <span>
-                                { if holder.relay { strings::HOLDERS_RELAY } else { strings::HOLDERS_PEER } }
-                                { " " }
-                                <span class="mono soft">{ holder.peer.short() }</span>
-                            </span>
-                            <span class="soft">{ time::ago(holder.at, details.app.now_ms) }</span>
-                        </li>
-                    }) }
-                </ul>
+                <ul>{ for holders.iter().map(|holder| line(holder, details.app.now_ms)) }</ul>
             }
         </>
     }
+}
+
+/// A peer that holds a post, or a relay that does no longer.
+fn line(holder: &HolderView, now_ms: u64) -> Html {
+    let what = match holder.withdrawn {
+        Some(_) => strings::NOT_KEPT,
+        None if holder.relay => strings::HOLDERS_RELAY,
+        None => strings::HOLDERS_PEER,
+    };
+    html! {
+        <li key={holder.peer.to_string()} data-withdrawn={holder.withdrawn.map(|_| "true")}>
+            <span title={holder.withdrawn.map(strings::reason)}>
+                { what }
+                { " " }
+                <span class="mono soft">{ holder.peer.short() }</span>
+            </span>
+            <span class="soft">{ time::ago(holder.at, now_ms) }</span>
+        </li>
+    }
+}
+
+/// What a person is told when a relay keeps own posts no longer. Nothing if others keep them in its place.
+pub fn not_kept(event: &Event) -> Option<String> {
+    let Event::NotKept { relay, url, reason } = event else {
+        return None;
+    };
+    let name = match url.split_once("//") {
+        Some((_, host)) => host.to_owned(),
+        None => relay.short(),
+    };
+    (*reason != Reason::MOVED).then(|| strings::not_kept(&name, *reason))
 }
 
 /// How safe all own posts are, in one word that tests and styles use, and how many are at peers only. `waiting`: posts
@@ -193,6 +215,8 @@ pub fn summary(session: &Session) -> Html {
 
 #[cfg(test)]
 mod tests {
+    use protocol::PeerId;
+
     use super::*;
 
     fn durability(saved: bool, peers: u32, relays: u32) -> Durability {
@@ -236,5 +260,22 @@ mod tests {
         assert_eq!(of_all(2, 2), ("here", 0));
         // The two numbers are read one after the other.
         assert_eq!(of_all(2, 1), ("here", 0));
+    }
+
+    fn told(url: &str, reason: Reason) -> Option<String> {
+        not_kept(&Event::NotKept {
+            relay: PeerId([7; 32]),
+            url: url.to_owned(),
+            reason,
+        })
+    }
+
+    #[test]
+    fn a_relay_that_keeps_posts_no_longer_is_named_unless_others_keep_them() {
+        let told_of = told("https://relay.example", Reason::REMOVED).expect("told");
+        assert!(told_of.contains("relay.example"), "{told_of}");
+        let short = PeerId([7; 32]).short();
+        assert!(told("", Reason(200)).expect("a later reason").contains(&short));
+        assert_eq!(told("https://relay.example", Reason::MOVED), None);
     }
 }

@@ -1,5 +1,7 @@
 //! English texts of the durability of posts.
 
+use protocol::messages::receipt::Reason;
+
 use crate::ui::kit::strings::counted;
 
 pub const SAFE_HERE: &str = "Only on this device";
@@ -8,7 +10,24 @@ pub const HOLDERS_PEER: &str = "Peer";
 pub const HOLDERS_NONE: &str = "Saved on this device, and nowhere else yet. It is sent automatically as soon as a peer is \
      connected.";
 pub const HOLDERS_SOME: &str = "Besides this device, these said they keep it:";
+pub const NOT_KEPT: &str = "No longer kept at relay";
 pub const HOLDERS_SAVING: &str = "Being written to this device's storage.";
+
+/// Why a relay keeps a post no longer.
+pub const fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::MOVED => "Other relays keep it instead.",
+        Reason::REMOVED => "The operator of the relay removed it.",
+        Reason::QUOTA => "It exceeds what the relay keeps for one account.",
+        Reason::LEFT => "The relay stopped for good.",
+        _ => "The relay gave no reason.",
+    }
+}
+
+/// The message when a relay keeps own posts no longer.
+pub fn not_kept(name: &str, why: Reason) -> String {
+    format!("Your posts are no longer kept at {name}. {}", reason(why))
+}
 
 /// The durability mark, spoken.
 pub fn safe_at_peers(peers: u32) -> String {
