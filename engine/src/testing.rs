@@ -41,6 +41,8 @@ pub(crate) struct Remote {
     /// It grants credit for the heads of digests.
     pub(crate) paces_digests: bool,
     pub(crate) certificate: Option<Certificate>,
+    /// How far its clock is behind, in milliseconds.
+    pub(crate) clock_behind_ms: u64,
 }
 
 impl Remote {
@@ -51,6 +53,7 @@ impl Remote {
             relay: false,
             paces_digests: true,
             certificate: None,
+            clock_behind_ms: 0,
         }
     }
 
@@ -109,7 +112,7 @@ impl Wire {
             peer: remote.id(),
             nonce: [link.0 as u8; 32],
             certificate: remote.certificate,
-            wall: ctx.now.wall,
+            wall: Timestamp(ctx.now.wall.0 - remote.clock_behind_ms),
         };
         let other = match side {
             Side::Initiator => Side::Responder,

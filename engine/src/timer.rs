@@ -15,8 +15,7 @@ pub(crate) fn handle_timeout(ctx: &mut Ctx, role: &mut Role, parts: &mut Parts) 
     let now = ctx.now.instant;
     ctx.next_timeout = now + INTERVAL;
     let wanting = role.wanting(&parts.kinds);
-    parts.net.on_timer(ctx);
-    parts.net.mark_members(&parts.directory);
+    parts.net.on_timer(ctx, &parts.directory);
     parts.log.on_timer(ctx);
     parts.sync.on_timer(ctx, &parts.net, &parts.log, wanting);
     parts.on_timer(ctx);

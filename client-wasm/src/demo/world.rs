@@ -227,6 +227,7 @@ impl World {
                 StoreState::Ok
             },
             phrase_confirmed: self.me.as_ref().is_none_or(|me| me.phrase_confirmed),
+            clock_ahead_min: if scenario.has("clock") { 185 } else { 0 },
             quota: scenario.has("quota").then(|| QuotaView {
                 quota: Quota::AccountEntries,
                 per_hour: 3_600,

@@ -619,6 +619,9 @@ fn host_of(origin: &str) -> String {
 
 fn log(line: &Log) {
     match line {
+        Log::Clock { ahead_min } => platform::warn(&format!(
+            "this clock is ahead of the relays' by {ahead_min} minutes"
+        )),
         Log::Linked { link, peer, relay } => {
             let kind = if *relay { "relay" } else { "peer" };
             platform::debug(&format!("link {} up: {kind} {}", link.0, peer.short()));

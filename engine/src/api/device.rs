@@ -100,6 +100,8 @@ pub struct StatusView {
     pub phrase_confirmed: bool,
     /// A relay takes no more entries for a time.
     pub quota: Option<QuotaView>,
+    /// By how many minutes this clock is ahead of the relays'; 0: by less than two, or no relay is linked.
+    pub clock_ahead_min: i32,
 }
 
 /// A quota of a relay that is used up. What was written since is kept here, and is fetched by the relay later.

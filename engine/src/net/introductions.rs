@@ -80,7 +80,8 @@ impl Net {
             return;
         }
         // The time identifies it: no two of one sender have the same.
-        let at = Timestamp(ctx.now.wall.0.max(self.introductions.last.0 + 1));
+        let now = self.common_time(ctx.now.wall);
+        let at = Timestamp(now.0.max(self.introductions.last.0 + 1));
         let introduction = Introduction::issue(&local.key, to, at, payload, limits::INTRODUCTION_HOPS_MAX);
         self.introductions.last = at;
         self.introductions.record((introduction.from, at));
@@ -92,7 +93,7 @@ impl Net {
         *count += 1;
         let id = (introduction.from, introduction.at);
         if *count > PER_SECOND_MAX
-            || !introduction.is_fresh(ctx.now.wall)
+            || !introduction.is_fresh(self.common_time(ctx.now.wall))
             || self.introductions.seen.contains(&id)
         {
             return;

@@ -1,6 +1,7 @@
 //! Links to other peers: channels and their sessions, the overlay that decides who is a neighbour, and introductions
 //! over neighbours.
 
+pub(crate) mod clock;
 mod displaced;
 pub(crate) mod introductions;
 pub(crate) mod known;
@@ -24,6 +25,7 @@ use crate::facts::{Ended, Fact};
 use crate::io::{AddressId, LinkId, Log, Output};
 use crate::relays::directory::Directory;
 
+use clock::Clock;
 use displaced::{Displaced, REPLACED};
 use introductions::Introductions;
 use known::KnownRelays;
@@ -48,6 +50,7 @@ pub(crate) struct Net {
     unreachable: Set<PeerId>,
     introductions: Introductions,
     displaced: Displaced,
+    clock: Clock,
     /// Whether [`Displaced::is_elsewhere`] when it was looked at last.
     elsewhere: bool,
     relays_only: bool,
@@ -64,6 +67,7 @@ impl Net {
             unreachable: Set::new(),
             introductions: Introductions::default(),
             displaced: Displaced::default(),
+            clock: Clock::default(),
             elsewhere: false,
             relays_only: false,
             online: true,
@@ -174,7 +178,7 @@ impl Net {
     // What happens to links.
 
     /// Finds out which linked relays are members of this network: what they add is not limited.
-    pub(crate) fn mark_members(&mut self, directory: &Directory) {
+    fn mark_members(&mut self, directory: &Directory) {
         let relays = self.links_whose(|session| session.relay && session.address.is_some());
         for link in relays {
             let member = self
@@ -359,7 +363,9 @@ impl Net {
     }
 
     /// What time alone does to links.
-    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx) {
+    pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, directory: &Directory) {
+        self.mark_members(directory);
+        self.compare_clocks(ctx, directory);
         self.introductions.refill();
         self.look_elsewhere(ctx);
         let mut ended = Vec::new();

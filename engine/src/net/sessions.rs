@@ -65,6 +65,8 @@ pub(crate) struct Session {
     pub(super) member: bool,
     /// Where it comes from.
     pub(super) address: Option<AddressId>,
+    /// By how much this peer's clock was ahead of the other one's when they linked, in milliseconds.
+    pub(super) clock_ahead_ms: i64,
     /// It grants credit for the heads of digests.
     pub(crate) paces_digests: bool,
     /// Salts interests: the same for every link between the two peers.
@@ -109,6 +111,10 @@ impl Session {
             self.rtt = Some(self.rtt.map_or(sample, |rtt| (rtt * 7 + sample) / 8));
         }
     }
+}
+
+fn signed_ms(time: Timestamp) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
 /// What a frame brought.
@@ -255,6 +261,7 @@ impl Channel {
             relay: established.features & feature::RELAY != 0,
             member: false,
             address: self.address,
+            clock_ahead_ms: signed_ms(self.since).saturating_sub(signed_ms(established.wall)),
             paces_digests: established.features & feature::PACED_DIGESTS != 0,
             salt: pair_salt(&own, &established.peer),
             link_salt: established.salt,

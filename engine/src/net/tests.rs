@@ -264,10 +264,10 @@ fn a_handshake_that_takes_too_long_is_given_up() {
     assert!(node.net.is_handshaking());
     node.outputs();
     node.pass(seconds(9));
-    node.net.on_timer(&mut node.ctx);
+    node.net.on_timer(&mut node.ctx, &node.directory);
     assert!(closed(&mut node).is_empty());
     node.pass(seconds(1));
-    node.net.on_timer(&mut node.ctx);
+    node.net.on_timer(&mut node.ctx, &node.directory);
     assert_eq!(closed(&mut node), [link]);
     assert!(!node.net.is_handshaking());
 }
@@ -278,17 +278,17 @@ fn a_neighbour_is_pinged_and_its_silence_ends_the_link() {
     let link = node.link(&Remote::peer(20));
     node.outputs();
     node.pass(seconds(10));
-    node.net.on_timer(&mut node.ctx);
+    node.net.on_timer(&mut node.ctx, &node.directory);
     let sent = node.sent(link);
     let pings = sent.iter().filter(|message| matches!(message, Message::Ping(_)));
     assert_eq!(pings.count(), 1, "{sent:?}");
     // Anything it says shows that it is there.
     node.receive(link, &Message::Have(Heads::default()));
     node.pass(seconds(24));
-    node.net.on_timer(&mut node.ctx);
+    node.net.on_timer(&mut node.ctx, &node.directory);
     assert!(closed(&mut node).is_empty());
     node.pass(seconds(1));
-    node.net.on_timer(&mut node.ctx);
+    node.net.on_timer(&mut node.ctx, &node.directory);
     assert_eq!(closed(&mut node), [link]);
 }
 

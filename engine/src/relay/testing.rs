@@ -239,6 +239,7 @@ impl World {
             relay,
             paces_digests: true,
             certificate,
+            clock_behind_ms: 0,
         };
         let Self {
             ctx,

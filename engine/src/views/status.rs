@@ -31,6 +31,7 @@ pub(crate) fn status(ctx: &Ctx, context: &ViewContext<'_>) -> StatusView {
         store: ctx.store_state,
         phrase_confirmed: context.role.phrase_confirmed(),
         quota: context.role.quota(),
+        clock_ahead_min: net.clock_ahead_min(),
     }
 }
 

@@ -6,6 +6,11 @@ use protocol::PeerId;
 pub(super) fn write(log: &Log) {
     let name = |peer: &Option<PeerId>| peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
     match log {
+        Log::Clock { ahead_min: 0 } => tracing::info!("the clock agrees with those of other relays again"),
+        Log::Clock { ahead_min } => tracing::warn!(
+            ahead_min,
+            "the clock differs from those of other relays by minutes; set it, for example by NTP"
+        ),
         Log::Linked { link, peer, relay } => tracing::info!(link = link.0, %peer, relay, "link established"),
         Log::Unlinked { link, peer, reason } => {
             tracing::info!(link = link.0, peer = name(peer), reason, "link closed");

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, ensure};
 
@@ -15,9 +16,12 @@ use crate::web::Problem;
 use crate::webrtc::addresses::{advice, in_container, offered};
 use native::data_dir;
 use native::descriptors::FileLimits;
+use native::network::RelayUrl;
 use native::store::store_folder;
 use native::websocket::dial::{self, Connector};
 
+/// Clocks of relays may differ by this; HTTP tells whole seconds.
+const CLOCK_TOLERATED: Duration = Duration::from_secs(60);
 /// A disk with less left than this is full soon.
 const FREE_MIN: u64 = 1 << 30;
 
@@ -243,7 +247,10 @@ fn network(settings: &Settings, findings: &mut Findings) {
     let agent = crate::commands::status::agent();
     for url in settings.join.iter().map(|target| &target.url) {
         match agent.get(format!("{url}/api/relay")).call() {
-            Ok(answer) if answer.status().is_success() => findings.good(format_args!("{url} answers")),
+            Ok(answer) if answer.status().is_success() => {
+                findings.good(format_args!("{url} answers"));
+                clock(&answer, url, findings);
+            }
             Ok(answer) => findings.bad(
                 format_args!("{url} answers {}", answer.status()),
                 "is it a relay? --join names any member of the network",
@@ -261,6 +268,22 @@ fn network(settings: &Settings, findings: &mut Findings) {
         "this relay cannot tell other relays and browsers its address",
         "name its public address with --advertise https://relay.example",
     );
+}
+
+/// Whether this machine's clock agrees with that of another relay.
+fn clock<T>(answer: &ureq::http::Response<T>, url: &RelayUrl, findings: &mut Findings) {
+    let date = answer.headers().get(ureq::http::header::DATE);
+    let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let Some(date) = date else { return };
+    let now = SystemTime::now();
+    let differs = now.duration_since(date).unwrap_or_else(|error| error.duration());
+    match differs < CLOCK_TOLERATED {
+        true => findings.good(format_args!("this clock agrees with that of {url}")),
+        false => findings.bad(
+            format_args!("this clock differs from that of {url} by {} minutes", differs.as_secs() / 60),
+            "set it, for example by NTP: posts carry the time of the clocks where they are written, and relays sign with theirs",
+        ),
+    }
 }
 
 fn names(settings: &Settings, findings: &mut Findings) -> Result<()> {

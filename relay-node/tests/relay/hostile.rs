@@ -250,10 +250,10 @@ async fn foreign_pages_and_crowds_stay_outside() {
         let channel = connect(&relay, &from).await.unwrap();
         let handshake = channel.handshake(&Author::new(n), 7);
         let mut linked = channel.establish(handshake, &mut Vec::new()).await;
-        // A fresh neighbour is pinged; one that is answered after that has a place of its own.
+        // One that is answered after it was accepted as a neighbour has a place of its own.
         while !matches!(
             linked.next().await.expect("the link was closed"),
-            Message::Ping(_)
+            Message::Accept(_)
         ) {}
         linked.send(&Message::Ping(Ping { token: 42 })).await;
         while linked.next().await.expect("the link was closed") != Message::Pong(Ping { token: 42 }) {}

@@ -138,6 +138,16 @@ fn own(app: &AppContext) -> Vec<Notice> {
             action: html! {},
         });
     }
+    if session.status.clock_ahead_min != 0 {
+        list.push(Notice {
+            gravity: Gravity::Hint,
+            class: "notice--warn",
+            icon: "warn",
+            testid: "wrong-clock",
+            text: html! { strings::wrong_clock(session.status.clock_ahead_min) },
+            action: html! {},
+        });
+    }
     if let Some(quota) = session.status.quota {
         let until = kit::time::exact(quota.until);
         list.push(Notice {

@@ -66,6 +66,20 @@ pub fn chip_label(text: &str) -> String {
     format!("Network: {text}")
 }
 
+/// This device's clock differs from its relay's by so many minutes.
+pub fn wrong_clock(ahead_min: i32) -> String {
+    let minutes = u64::from(ahead_min.unsigned_abs());
+    let by = match minutes {
+        0..120 => counted(minutes, "minute", "minutes"),
+        120..2_880 => counted(minutes / 60, "hour", "hours"),
+        _ => counted(minutes / 1_440, "day", "days"),
+    };
+    let way = if ahead_min > 0 { "ahead of" } else { "behind" };
+    format!(
+        "This device's clock is {by} {way} your relay's. Your posts carry its time: check the clock's settings."
+    )
+}
+
 /// A quota of the relay is used up, until `time`.
 pub fn over_quota(quota: Quota, per_hour: u64, time: &str) -> String {
     let mib = || format!("{} MB", per_hour >> 20);
