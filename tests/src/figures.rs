@@ -18,6 +18,10 @@ pub enum Target {
 pub struct Figure<'a> {
     bench: &'a str,
     figure: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attack: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<&'a str>,
     value: f64,
     unit: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,6 +37,8 @@ pub struct Figure<'a> {
     seed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     seeds: Option<&'a [u64]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feeds: Option<usize>,
 }
 
 impl<'a> Figure<'a> {
@@ -44,6 +50,8 @@ impl<'a> Figure<'a> {
         Self {
             bench,
             figure,
+            attack: None,
+            of: None,
             value,
             unit,
             n: None,
@@ -53,7 +61,29 @@ impl<'a> Figure<'a> {
             peer: None,
             seed: SEED,
             seeds: None,
+            feeds: None,
         }
+    }
+
+    /// The attack it was measured under.
+    #[must_use]
+    pub fn attack(mut self, attack: &'a str) -> Self {
+        self.attack = Some(attack);
+        self
+    }
+
+    /// What exactly it is of, where a figure has several.
+    #[must_use]
+    pub fn of(mut self, of: &'a str) -> Self {
+        self.of = Some(of);
+        self
+    }
+
+    /// How many feeds the relay held.
+    #[must_use]
+    pub fn feeds(mut self, feeds: usize) -> Self {
+        self.feeds = Some(feeds);
+        self
     }
 
     /// How many samples, or how large the task was.

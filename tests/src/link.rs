@@ -5,20 +5,21 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use protocol::kinds::Certificate;
 use protocol::link::frame::{self, Reassembly};
 use protocol::link::handshake::{
-    Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN, pair_salt,
+    Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN, feature, pair_salt,
 };
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Decoded, Interests, Message, SaltedAccount};
 use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp, limits};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message as Ws;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Error, Message as Ws};
 
 use crate::lan::At;
 
@@ -57,6 +58,56 @@ impl Person {
     }
 }
 
+/// Who a peer says it is in its hello, and the key that proves it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub key: KeyPair,
+    /// None for a relay.
+    pub certificate: Option<Certificate>,
+    pub features: u64,
+}
+
+impl From<&Person> for Identity {
+    fn from(person: &Person) -> Self {
+        Self {
+            key: person.device.clone(),
+            certificate: Some(person.certificate.clone()),
+            features: 0,
+        }
+    }
+}
+
+impl Identity {
+    /// A peer that calls itself a relay, with the key of the `n`th person's device.
+    #[must_use]
+    pub fn relay(n: u32) -> Self {
+        Self {
+            key: Person::new(n).device,
+            certificate: None,
+            features: feature::RELAY,
+        }
+    }
+
+    /// A handshake with the relay at `host`, as the side that dialled.
+    #[must_use]
+    pub fn handshake(&self, host: String) -> Handshake {
+        let peer = PeerId(self.key.public());
+        let hello = Hello {
+            magic: MAGIC,
+            version_min: VERSION_MIN,
+            version_max: VERSION_MAX,
+            features: self.features,
+            peer,
+            // Of one key, each link of a run has the same; the relay's is fresh.
+            nonce: peer.0,
+            certificate: self.certificate.clone(),
+            wall: WRITTEN,
+        };
+        let binding = Binding::WebSocket { host };
+        Handshake::new(Side::Initiator, binding, self.key.clone(), &hello)
+    }
+}
+
 /// Opens a WebSocket to a relay and says nothing on it; through a proxy on this machine for a client with this address.
 ///
 /// # Errors
@@ -82,6 +133,20 @@ pub struct Link {
     reassembly: Reassembly,
     /// Messages that came while another one was waited for.
     passed: VecDeque<Message>,
+    sent: usize,
+}
+
+/// The half of a link that sends.
+#[derive(Debug)]
+pub struct Sender {
+    sink: SplitSink<WebSocketStream<TcpStream>, Ws>,
+}
+
+/// The half of a link that receives.
+#[derive(Debug)]
+pub struct Receiver {
+    stream: SplitStream<WebSocketStream<TcpStream>>,
+    reassembly: Reassembly,
 }
 
 impl Link {
@@ -114,24 +179,24 @@ impl Link {
     /// # Errors
     /// As [`Self::open`].
     pub async fn prove(at: impl Into<At>, person: &Person, client: Option<IpAddr>) -> Result<Self> {
+        Self::prove_as(at, &person.into(), client).await
+    }
+
+    /// The same for any peer.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn prove_as(at: impl Into<At>, identity: &Identity, client: Option<IpAddr>) -> Result<Self> {
         let at = at.into();
         let host = at.address().to_string();
         let mut socket = connect(at, client).await?;
-        let hello = Hello {
-            magic: MAGIC,
-            version_min: VERSION_MIN,
-            version_max: VERSION_MAX,
-            features: 0,
-            peer: PeerId(person.device.public()),
-            nonce: person.account.0,
-            certificate: Some(person.certificate.clone()),
-            wall: WRITTEN,
-        };
-        let binding = Binding::WebSocket { host };
-        let mut handshake = Handshake::new(Side::Initiator, binding, person.device.clone(), &hello);
+        let mut handshake = identity.handshake(host);
+        let mut sent = 0;
         for frame in handshake.frames() {
+            sent += frame.len();
             socket.send(Ws::binary(frame)).await?;
         }
+        let me = PeerId(identity.key.public());
         let (relay, salt) = loop {
             let Ws::Binary(frame) = socket.next().await.context("the relay hung up")?? else {
                 continue;
@@ -139,9 +204,12 @@ impl Link {
             let (kind, payload) = frame::split(&frame)?;
             match handshake.on_frame(kind, payload)? {
                 Step::Wait => {}
-                Step::Send(frame) => socket.send(Ws::binary(frame)).await?,
+                Step::Send(frame) => {
+                    sent += frame.len();
+                    socket.send(Ws::binary(frame)).await?;
+                }
                 Step::Done(established) => {
-                    break (established.peer, pair_salt(&hello.peer, &established.peer));
+                    break (established.peer, pair_salt(&me, &established.peer));
                 }
             }
         };
@@ -151,7 +219,31 @@ impl Link {
             socket,
             reassembly: Reassembly::default(),
             passed: VecDeque::new(),
+            sent,
         })
+    }
+
+    /// Bytes of all frames sent, those of the handshake included.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// The salted account, as interests on this link name it.
+    #[must_use]
+    pub fn salted(&self, account: &AccountId) -> SaltedAccount {
+        SaltedAccount::new(&self.salt, account)
+    }
+
+    /// Takes it apart, for a peer that sends without waiting for what it receives.
+    #[must_use]
+    pub fn split(self) -> (Sender, Receiver) {
+        let (sink, stream) = self.socket.split();
+        let receiver = Receiver {
+            stream,
+            reassembly: self.reassembly,
+        };
+        (Sender { sink }, receiver)
     }
 
     /// How far the relay itself holds the feeds of these accounts: the sum over their devices.
@@ -204,6 +296,7 @@ impl Link {
     /// # Errors
     /// If the link is gone.
     pub async fn feed(&mut self, frame: Vec<u8>) -> Result<()> {
+        self.sent += frame.len();
         Ok(self.socket.feed(Ws::binary(frame)).await?)
     }
 
@@ -228,25 +321,64 @@ impl Link {
 
     async fn read(&mut self) -> Result<Message> {
         loop {
-            let read = tokio::time::timeout(STUCK, self.socket.next()).await;
-            let read = read.context("the relay says nothing any more")?;
-            let Ws::Binary(frame) = read.context("the relay hung up")?? else {
-                continue;
-            };
-            let (kind, payload) = frame::split(&frame)?;
-            match kind {
-                frame::CLOSE => bail!("refused: {}", String::from_utf8_lossy(payload)),
-                frame::HELLO | frame::PROOF => continue,
-                _ => {}
+            match read(&mut self.socket, &mut self.reassembly).await? {
+                Message::Ping(ping) => self.send(&Message::Pong(ping)).await?,
+                message => return Ok(message),
             }
-            let Some(message) = self.reassembly.push(kind, payload)? else {
-                continue;
-            };
-            match Message::decode(&message)? {
-                Decoded::Known(Message::Ping(ping)) => self.send(&Message::Pong(ping)).await?,
-                Decoded::Known(message) => return Ok(message),
-                Decoded::Unknown(_) => {}
-            }
+        }
+    }
+}
+
+impl Sender {
+    /// Puts a frame on its way; [`Self::flush`] sends it.
+    ///
+    /// # Errors
+    /// If the link is gone.
+    pub async fn feed(&mut self, frame: Vec<u8>) -> Result<()> {
+        Ok(self.sink.feed(Ws::binary(frame)).await?)
+    }
+
+    /// Sends what was fed.
+    ///
+    /// # Errors
+    /// If the link is gone.
+    pub async fn flush(&mut self) -> Result<()> {
+        Ok(self.sink.flush().await?)
+    }
+}
+
+impl Receiver {
+    /// The next message, pings included.
+    ///
+    /// # Errors
+    /// If the relay closes the link, or says nothing for half a minute.
+    pub async fn next(&mut self) -> Result<Message> {
+        read(&mut self.stream, &mut self.reassembly).await
+    }
+}
+
+/// The next known message of a link whose handshake is done.
+async fn read(
+    socket: &mut (impl Stream<Item = Result<Ws, Error>> + Unpin),
+    reassembly: &mut Reassembly,
+) -> Result<Message> {
+    loop {
+        let read = tokio::time::timeout(STUCK, socket.next()).await;
+        let read = read.context("the relay says nothing any more")?;
+        let Ws::Binary(frame) = read.context("the relay hung up")?? else {
+            continue;
+        };
+        let (kind, payload) = frame::split(&frame)?;
+        match kind {
+            frame::CLOSE => bail!("refused: {}", String::from_utf8_lossy(payload)),
+            frame::HELLO | frame::PROOF => continue,
+            _ => {}
+        }
+        let Some(message) = reassembly.push(kind, payload)? else {
+            continue;
+        };
+        if let Decoded::Known(message) = Message::decode(&message)? {
+            return Ok(message);
         }
     }
 }

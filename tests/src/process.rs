@@ -102,6 +102,14 @@ pub fn resident_kib(pid: u32) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
+/// KiB that a process has had written to disks.
+#[must_use]
+pub fn written_kib(pid: u32) -> Option<f64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"))?;
+    Some(line.trim().parse::<u64>().ok()? as f64 / 1024.0)
+}
+
 /// How many file descriptors are open.
 #[must_use]
 pub fn descriptors(pid: u32) -> Option<usize> {

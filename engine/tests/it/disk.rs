@@ -26,6 +26,8 @@ pub(crate) struct Disk {
     /// What reads see: everything it was given.
     pub(crate) view: MemoryStore,
     entries: Entries,
+    /// It writes nothing until there is room.
+    pub(crate) full: bool,
     /// A test put other contents in its place: what this peer promised before is void.
     pub(crate) replaced: bool,
     /// A test took entries away without the peer knowing: nothing it says is held against it.

@@ -37,7 +37,7 @@ fn named(net: &mut Network, relay: usize, of: usize) {
 }
 
 /// A relay invites another one, which joins its network.
-fn invite(net: &mut Network, by: usize, relay: usize) {
+pub(crate) fn invite(net: &mut Network, by: usize, relay: usize) {
     let secret = [relay as u8; 16];
     net.invitations.insert((by, secret));
     join(net, relay, by, secret);

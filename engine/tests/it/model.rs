@@ -10,7 +10,9 @@
 //! 3. **On disk before it is confirmed.** What a peer says that it holds ("have", receipt) is on its disk.
 //! 4. **A promise outlives every crash.** A relay has what it signed a receipt for, until it drops the feed; a device
 //!    has the own posts it called saved. Looked at when a process ends and when the power is cut.
-//! 5. **No number is made up.** A person sees no more relays that hold a post than signed for it.
+//! 5. **No number is made up.** A person sees no more relays that hold a post than signed for it; strangers that lie do not count.
+//! 6. **A receipt of a living member is true.** That relay, or another living member that took the feed over, has the entries on its
+//!    disk. Looked at whenever a test asks ([`Model::broken_promises`]).
 //!
 //! Rules about whole histories (what was typed exists exactly once, all peers show the same, the registry gave nothing
 //! to nobody) need to know what people did: they are in [`crate::crashes`] and [`crate::random`].
@@ -45,11 +47,17 @@ pub(crate) struct Model {
     receipts: BTreeMap<(usize, DeviceId), (u64, EntryId)>,
     /// Feeds' relays that ever signed, and how far.
     signed: BTreeMap<DeviceId, BTreeMap<usize, u64>>,
+    /// How far each relay signed for each feed, also for those that it deleted since.
+    promised: BTreeMap<(usize, DeviceId), (u64, EntryId)>,
+    /// Peers that lie: nothing they say is held against them, and nothing they sign counts.
+    pub(crate) liars: BTreeSet<usize>,
     /// Own posts that were called saved.
     saved: BTreeMap<usize, BTreeSet<EntryId>>,
     /// Own posts that were made and not called saved yet.
     unsaved: BTreeSet<(usize, EntryId)>,
     pub(crate) deaths: Unsafe,
+    /// Feeds that relays deleted after they had signed for them.
+    pub(crate) drops: u32,
     /// A test uses one device key twice.
     pub(crate) forks_allowed: bool,
     /// Devices start from older copies of their disks: one that meets nobody may sign a number again, and nobody else may see it.
@@ -65,9 +73,12 @@ impl Model {
             places: BTreeMap::new(),
             receipts: BTreeMap::new(),
             signed: BTreeMap::new(),
+            promised: BTreeMap::new(),
+            liars: BTreeSet::new(),
             saved: BTreeMap::new(),
             unsaved: BTreeSet::new(),
             deaths: Unsafe::default(),
+            drops: 0,
             forks_allowed: false,
             old_copies: false,
             messages: BTreeMap::new(),
@@ -82,6 +93,7 @@ impl Model {
     /// A test took the disk of a peer away: what it promised is void.
     pub(crate) fn forget(&mut self, peer: usize) {
         self.receipts.retain(|(of, _), _| *of != peer);
+        self.promised.retain(|(of, _), _| *of != peer);
         self.saved.remove(&peer);
         self.unsaved.retain(|(of, _)| *of != peer);
     }
@@ -99,7 +111,7 @@ impl Model {
 
     /// A relay deletes a feed: its receipts are void.
     pub(crate) fn on_dropped(&mut self, peer: usize, device: DeviceId) {
-        self.receipts.remove(&(peer, device));
+        self.drops += u32::from(self.receipts.remove(&(peer, device)).is_some());
     }
 
     /// A step of an engine wants this done; it may die before it is.
@@ -147,6 +159,7 @@ impl Model {
         self.messages.remove(&(from, link));
         if let Ok(Decoded::Known(message)) = Message::decode(&message)
             && !disk.tampered
+            && !self.liars.contains(&from)
         {
             self.on_message(from, own, &message, disk);
         }
@@ -195,8 +208,10 @@ impl Model {
                     .or_default();
                 *upto = receipt.next_seq.max(*upto);
                 let promise = (receipt.next_seq, receipt.head);
-                let known = self.receipts.entry((from, receipt.device)).or_insert(promise);
-                *known = promise.max(*known);
+                for promises in [&mut self.receipts, &mut self.promised] {
+                    let known = promises.entry((from, receipt.device)).or_insert(promise);
+                    *known = promise.max(*known);
+                }
             }
             Message::NameQuestion(asked) => {
                 if let NameQuestion::Request(request) = &asked.question
@@ -212,6 +227,44 @@ impl Model {
             Message::ForkProof(_) => self.check(self.forks_allowed, from, "proves a fork"),
             _ => {}
         }
+    }
+
+    /// Receipts of these relays whose entries none of them has: the relay, the feed and how far it signed.
+    pub(crate) fn broken_promises(&self, members: &[(usize, &Disk)]) -> Vec<(usize, DeviceId, u64)> {
+        let has = |disk: &Disk, device: DeviceId, next_seq: u64, head: EntryId| {
+            let entries = disk.entries();
+            entries.below(device, next_seq) == next_seq && entries.id(device, next_seq - 1) == Some(head)
+        };
+        let is_member = |peer: usize| members.iter().any(|(member, _)| *member == peer);
+        let made = self.promised.iter().filter(|((of, _), _)| is_member(*of));
+        let broken = made.filter(|((_, device), (next_seq, head))| {
+            !members
+                .iter()
+                .any(|(_, disk)| has(disk, *device, *next_seq, *head))
+        });
+        broken
+            .map(|((of, device), (next_seq, _))| (*of, *device, *next_seq))
+            .collect()
+    }
+
+    /// How many receipts were given, one for each relay and feed.
+    pub(crate) fn promises(&self) -> usize {
+        self.promised.len()
+    }
+
+    /// Whether a relay signed for all of a feed.
+    pub(crate) fn is_promised(&self, device: DeviceId) -> bool {
+        let end = self.end_of(device);
+        let promised = self.promised.iter().filter(|((_, of), _)| *of == device);
+        promised
+            .map(|(_, promise)| Some(*promise))
+            .any(|promise| promise == end)
+    }
+
+    /// How far a feed was ever on a disk, and the entry it ended with.
+    pub(crate) fn end_of(&self, device: DeviceId) -> Option<(u64, EntryId)> {
+        let (&(_, seq), id) = self.ids.range((device, 0)..=(device, u64::MAX)).next_back()?;
+        Some((seq + 1, *id))
     }
 
     fn on_disk(&self, disk: &Disk, id: &EntryId) -> bool {

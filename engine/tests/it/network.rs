@@ -10,13 +10,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use protocol::link::frame;
 use protocol::link::handshake::{Binding, Side};
+use protocol::messages::Message;
 use protocol::names::NameAnswer;
-use protocol::{AccountId, Instant, KeyPair, PeerId, Timestamp};
+use protocol::{Instant, KeyPair, PeerId, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
-use starling_engine::api::{
-    Command, CommandResult, Event, Page, PostView, Query, QueryResult, Request, Response, Timeline, Transport,
-};
+use starling_engine::api::{Command, Event, Query, QueryResult, Request, Response, StoreState, Transport};
 use starling_engine::io::{Admission, MembershipInput};
 use starling_engine::store::Rows;
 use starling_engine::{Candidate, Config, Engine, Input, LinkId, Log, NameTicket, Now, Output, RequestId};
@@ -27,6 +26,9 @@ use crate::registry::Registry;
 
 /// The wall clock at the beginning of every run: some day in 2026.
 const EPOCH_MS: u64 = 1_780_000_000_000;
+
+/// Interval at which a write is tried again while the disk is full, in microseconds.
+const FULL_DISK_RETRY_US: u64 = 100_000;
 
 /// What two peers say to each other before there is a channel.
 const OFFER: &[u8] = b"offer";
@@ -245,6 +247,7 @@ impl Network {
         now.wall.0 += it.clock_ahead_ms;
         it.runs += 1;
         it.fuse = None;
+        it.disk.full = false;
         it.disk.open();
         if core::mem::take(&mut it.disk.replaced) {
             self.model.forget(peer);
@@ -257,6 +260,23 @@ impl Network {
     pub(crate) fn crash(&mut self, peer: usize) {
         self.peers[peer].disk.crash();
         self.end(peer, false);
+    }
+
+    /// The disk of a peer is full from now on, and writes nothing, or has room again.
+    pub(crate) fn fill_disk(&mut self, peer: usize, full: bool) {
+        self.peers[peer].disk.full = full;
+        let state = if full { StoreState::Full } else { StoreState::Ok };
+        self.input(peer, Input::Store(state));
+    }
+
+    /// A peer says something on all its channels that its engine does not mean.
+    pub(crate) fn lie(&mut self, peer: usize, message: &Message) {
+        let links: Vec<_> = self.peers[peer].channels.keys().copied().collect();
+        for link in links {
+            for bytes in frame::fragment(&message.encode()) {
+                self.send(peer, link, bytes);
+            }
+        }
     }
 
     /// Lets a peer execute this many outputs, and kills it before the next one, in the middle of a step or between two.
@@ -633,6 +653,10 @@ impl Network {
                     }),
                 );
             }
+            Happening::Persisted { to, run } if self.peers[to].disk.full => {
+                let again = self.now_us + FULL_DISK_RETRY_US;
+                self.happen(again, Happening::Persisted { to, run });
+            }
             Happening::Persisted { to, run } => {
                 if self.peers[to].runs == run
                     && let Some(id) = self.peers[to].disk.confirm(to, &mut self.model)
@@ -712,88 +736,5 @@ impl Network {
             Response::Result(reply) => *reply,
             other => panic!("not a reply: {other:?} (seed {})", self.seed),
         }
-    }
-
-    // What people do.
-
-    pub(crate) fn person(&mut self, name: &str) -> usize {
-        self.person_with(Config::browser(), name)
-    }
-
-    pub(crate) fn person_with(&mut self, config: Config, name: &str) -> usize {
-        let peer = self.add(config);
-        let command = Command::CreateAccount {
-            name: name.into(),
-            device_name: "test".into(),
-        };
-        assert!(matches!(
-            self.command(peer, command),
-            Response::Done(CommandResult::Account(_))
-        ));
-        peer
-    }
-
-    pub(crate) fn account(&mut self, peer: usize) -> protocol::AccountId {
-        match self.query(peer, Query::Me) {
-            QueryResult::Me(Some(me)) => me.account,
-            other => panic!("no account: {other:?}"),
-        }
-    }
-
-    pub(crate) fn post(&mut self, peer: usize, text: &str) -> PostView {
-        let mut token = [0; 16];
-        self.rng.fill_bytes(&mut token);
-        match self.command(
-            peer,
-            Command::Publish {
-                token,
-                text: text.into(),
-                reply_to: None,
-                slug: None,
-            },
-        ) {
-            Response::Done(CommandResult::Published(post)) => *post,
-            other => panic!("not published: {other:?} (seed {})", self.seed),
-        }
-    }
-
-    pub(crate) fn follow_account(&mut self, follower: usize, account: AccountId) {
-        let answer = self.command(follower, Command::Follow { account });
-        assert_eq!(answer, Response::Done(CommandResult::Ok), "seed {}", self.seed);
-    }
-
-    pub(crate) fn follow(&mut self, follower: usize, followed: usize) {
-        let account = self.account(followed);
-        assert_eq!(
-            self.command(follower, Command::Follow { account }),
-            Response::Done(CommandResult::Ok)
-        );
-    }
-
-    pub(crate) fn page(&mut self, peer: usize, timeline: Timeline) -> Vec<PostView> {
-        let mut posts = Vec::new();
-        let mut after = None;
-        loop {
-            let query = Query::Timeline {
-                timeline,
-                after: after.take(),
-                limit: 50,
-            };
-            let QueryResult::Page(Page { posts: page, next }) = self.query(peer, query) else {
-                panic!("not a page")
-            };
-            posts.extend(page);
-            match next {
-                Some(next) => after = Some(next),
-                None => return posts,
-            }
-        }
-    }
-
-    pub(crate) fn texts(&mut self, peer: usize, timeline: Timeline) -> Vec<String> {
-        self.page(peer, timeline)
-            .into_iter()
-            .map(|post| post.text)
-            .collect()
     }
 }

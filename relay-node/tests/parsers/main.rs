@@ -211,6 +211,8 @@ proptest! {
         Just(br#"{"backup":{"format":1}}"#.to_vec()),
         Just(br#"{"backup":{"format":2}}"#.to_vec()),
         Just(br#"{"registry":[]}"#.to_vec()),
+        Just(br#"{"registry":{"last":7}}"#.to_vec()),
+        Just(br#"{"end":{"entries":1,"rows":0}}"#.to_vec()),
         Just(b"[1]".to_vec()),
     ], 0..6)) {
         let bytes = lines.join(&b'\n');
@@ -280,4 +282,20 @@ fn a_line_of_a_backup_has_an_end() {
     bytes.push(b'\n');
     bytes.extend(br#"{"registry":{"key":"AA==","value":"AA=="}}"#);
     checks::backup_file(file(&bytes).path(), &bytes);
+}
+
+#[test]
+fn what_a_backup_says_of_itself_is_no_line_of_its_content() {
+    let registry = br#"{"registry":{"last":7}}
+{"registry":{"key":"AA==","value":"AA=="}}
+"#;
+    let (first, end) = (
+        br#"{"backup":{"format":2}}"#,
+        br#"{"end":{"entries":0,"rows":1}}"#,
+    );
+    let whole = [first.as_slice(), b"\n", registry, end].concat();
+    let cut_off = [first.as_slice(), b"\n", registry].concat();
+    for bytes in [registry.as_slice(), &whole, &cut_off] {
+        checks::backup_file(file(bytes).path(), bytes);
+    }
 }

@@ -18,7 +18,8 @@ use protocol::{Instant, PeerId, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use starling_tests::figures::{Figure, Target};
 
-use crate::sync::{Author, BEGIN, relay};
+use crate::authors::{self, BEGIN};
+use crate::sync::relay;
 
 /// Feeds unless `STARLING_BENCH_FEEDS` says how many.
 const FEEDS: usize = 100_000;
@@ -280,9 +281,7 @@ fn filled(now: Now, feeds: usize, entries: u64) -> (Peer, usize) {
     let mut bytes = 0;
     let mut batch = Vec::new();
     for n in 0..feeds {
-        let mut author = Author::new(n);
-        for seq in 0..entries {
-            let entry = author.write(BEGIN.plus(Duration::from_secs(seq)));
+        for entry in authors::feed(n, entries) {
             bytes += protocol::codec::encode(&entry).len();
             batch.push(entry);
         }
@@ -308,10 +307,7 @@ fn description(zone: &str) -> Description {
 
 /// Prints all figures of filling a relay.
 pub(crate) fn measure() -> Result<()> {
-    let feeds = match std::env::var("STARLING_BENCH_FEEDS") {
-        Ok(feeds) => feeds.parse().context("STARLING_BENCH_FEEDS is a number")?,
-        Err(_) => FEEDS,
-    };
+    let feeds = authors::feeds(FEEDS)?;
     let each = if feeds > FEEDS_WITH_POSTS_MAX { 1 } else { ENTRIES };
     let now = Now {
         instant: Instant(0),

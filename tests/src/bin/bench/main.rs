@@ -2,12 +2,14 @@
 //!
 //! `bench NAME` prints one JSON object per figure on standard output and nothing else there.
 
+mod authors;
 mod beside;
 mod client;
 mod delivery;
 mod durable;
 mod fill;
 mod gossip;
+mod hostile;
 mod mesh;
 mod nostr;
 mod registry;
@@ -27,6 +29,7 @@ async fn main() -> Result<()> {
         "client" => client::measure().await,
         "delivery" => delivery::measure().await,
         "fill" => fill::measure(),
+        "hostile" => hostile::measure().await,
         "gossip" => gossip::measure().await,
         "mesh" => mesh::measure().await,
         "registry" => registry::measure().await,

@@ -11,13 +11,12 @@ use engine::memory::MemoryStore;
 use engine::store::Table;
 use engine::{Candidate, Config, Engine, Input, LinkId, Now, Output, RequestId};
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
-use protocol::entry::Position;
-use protocol::kinds::Certificate;
-use protocol::kinds::{Body, Post};
+use protocol::PeerId;
 use protocol::link::frame;
 use protocol::link::handshake::{Binding, Side};
-use protocol::{AccountId, DeviceId, Entry, EntryId, KeyPair, PeerId, Timestamp, VerifiedEntry};
 use starling_tests::figures::{Figure, SEED, Target};
+
+use crate::authors::{Author, BEGIN, key};
 
 /// Feeds of the relays, and entries of each: a million together.
 const FEEDS: usize = 10_000;
@@ -29,61 +28,10 @@ const FOLLOWED: usize = 2_000;
 const CHANGED: usize = 10;
 /// One way, between the peers.
 const LATENCY: Duration = Duration::from_millis(25);
-/// 2026-01-01, in milliseconds since 1970.
-pub(crate) const BEGIN: Timestamp = Timestamp(1_767_225_600_000);
 /// Kinds of messages that compare.
 const COMPARING: [u8; 5] = [1, 2, 27, 28, 29];
 /// A request for entries: what comparing leads to.
 const WANT: u8 = 3;
-
-fn key(kind: u8, n: usize) -> KeyPair {
-    let mut seed = [kind; 32];
-    seed[..8].copy_from_slice(&(n as u64).to_le_bytes());
-    KeyPair::from_seed(&seed)
-}
-
-/// The feed of a person, and its continuation.
-pub(crate) struct Author {
-    device: KeyPair,
-    account: AccountId,
-    next_seq: u64,
-    prev: EntryId,
-    certificate: Certificate,
-}
-
-impl Author {
-    pub(crate) fn new(n: usize) -> Self {
-        let (account, device) = (key(0xaa, n), key(0xdd, n));
-        let id = DeviceId(device.public());
-        Self {
-            certificate: Certificate::issue(&account, id, "laptop".into(), BEGIN),
-            account: AccountId(account.public()),
-            device,
-            next_seq: 0,
-            prev: EntryId::default(),
-        }
-    }
-
-    pub(crate) fn write(&mut self, at: Timestamp) -> Entry {
-        let seq = self.next_seq;
-        let body = match seq {
-            0 => Body::Certificate(self.certificate.clone()),
-            _ => Body::Post(Post {
-                text: format!("The {seq}th thing that came to my mind today, told to whoever listens."),
-                reply: None,
-            }),
-        };
-        let position = Position {
-            seq,
-            prev: self.prev,
-            lamport: seq + 1,
-        };
-        let entry = VerifiedEntry::create(&self.device, position, self.account, at, &body);
-        self.next_seq += 1;
-        self.prev = entry.id();
-        entry.entry().clone()
-    }
-}
 
 /// An engine with a disk that is always ready.
 struct Peer {
