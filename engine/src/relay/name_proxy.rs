@@ -16,9 +16,9 @@ use protocol::names::{NameAnswer, NameQuestion, NameRequest, RegistryId};
 use protocol::{AccountId, DeviceId, Instant, PeerId};
 
 use crate::ctx::Ctx;
-use crate::io::{LinkId, NameTicket, Output};
+use crate::io::{AddressId, LinkId, NameTicket, Output};
 use crate::log::Log;
-use crate::net::Net;
+use crate::net::{Net, Session};
 use crate::relays::directory::Directory;
 
 use super::placement::Placement;
@@ -33,6 +33,11 @@ const RELAY_FACTOR: u32 = 256;
 /// Neighbours whose questions are counted. Policy when full: further people ask in the next minute; relays are always
 /// counted.
 const COUNTED_MAX: usize = 8_192;
+/// Requests that neighbours of one address may make a minute, whatever keys they use.
+const PER_ADDRESS: u32 = 60;
+/// Proof of work that a request needs, in bits, by how many quarters of this minute's requests are used: with 18 bits, a
+/// browser works for about a second.
+const WORK_BITS: [u8; 4] = [0, 10, 14, 18];
 /// Interval at which the counts are reset to zero.
 const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -100,6 +105,9 @@ pub(crate) struct NameProxy {
     counts: Map<PeerId, u32>,
     /// Requests of this minute, of all peers.
     requests: u32,
+    /// The same by address; members and this machine are not counted. Policy when full: further addresses ask in the next
+    /// minute.
+    requests_of: Map<AddressId, u32>,
     counted_until: Instant,
     last_ticket: u64,
 }
@@ -119,7 +127,8 @@ impl NameProxy {
             if claim.verify().is_err() {
                 return ctx.misbehaved(link, "a name request with a wrong signature");
             }
-            if let Some(answer) = self.refusal_of(ctx, &route.log.revocations, claim) {
+            let address = route.net.session(link).and_then(Session::limited);
+            if let Some(answer) = self.refusal_of(ctx, &route.log.revocations, claim, address) {
                 return reply(ctx, link, request, answer);
             }
         }
@@ -204,6 +213,7 @@ impl NameProxy {
         ctx: &Ctx,
         revocations: &Revocations,
         request: &NameRequest,
+        address: Option<AddressId>,
     ) -> Option<NameAnswer> {
         let by = &request.certificate;
         if revocations.contains_key(&(by.account, by.device)) {
@@ -211,6 +221,20 @@ impl NameProxy {
         }
         if self.requests >= ctx.config.claims_per_minute {
             return Some(NameAnswer::TooFast);
+        }
+        let most = ctx.config.claims_per_minute.max(1);
+        let quarters = u64::from(self.requests) * WORK_BITS.len() as u64 / u64::from(most);
+        let bits = WORK_BITS.get(quarters as usize).copied().unwrap_or(0);
+        if request.work_bits() < u32::from(bits) {
+            return Some(NameAnswer::Work { bits });
+        }
+        if let Some(address) = address {
+            let known = self.requests_of.len() < COUNTED_MAX || self.requests_of.contains_key(&address);
+            let count = self.requests_of.get(&address).copied().unwrap_or(0);
+            if !known || count >= PER_ADDRESS {
+                return Some(NameAnswer::TooFast);
+            }
+            self.requests_of.insert(address, count + 1);
         }
         self.requests += 1;
         None
@@ -246,6 +270,7 @@ impl NameProxy {
             self.counted_until = now + COUNT_INTERVAL;
             self.counts.clear();
             self.requests = 0;
+            self.requests_of.clear();
         }
         let mut late = Vec::new();
         let mut keep = |waiting: &PendingRequest| {

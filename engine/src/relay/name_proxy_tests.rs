@@ -6,9 +6,9 @@ use protocol::messages::{Message, NameAnswered, NameAsked, RevocationAnswer, Rev
 use protocol::names::{NameAction, NameAnswer, NameQuestion, NameRequest, RegistryId};
 use protocol::{EntryId, Timestamp};
 
-use super::{COUNT_INTERVAL, TIMEOUT};
+use super::{COUNT_INTERVAL, PER_ADDRESS, TIMEOUT};
 use crate::facts::Fact;
-use crate::io::{LinkId, NameTicket, Output};
+use crate::io::{AddressId, LinkId, NameTicket, Output};
 use crate::relay::revocation_check;
 use crate::relay::testing::{World, account, certificate, device, key, relay_peer, worker};
 
@@ -33,12 +33,19 @@ fn claim(n: u16) -> NameRequest {
     )
 }
 
+/// The same, with the most work that is asked for.
+fn worked(n: u16) -> NameRequest {
+    let mut claim = claim(n);
+    assert!(claim.seek_work(18, u32::MAX));
+    claim
+}
+
 /// A relay with its own registry, or none.
 fn world(runs_registry: bool) -> World {
     let mut world = World::new(|config| {
         config.runs_registry = runs_registry;
         config.names_per_minute = PER_MINUTE;
-        config.claims_per_minute = 3;
+        config.claims_per_minute = 4;
     });
     world.tick();
     world
@@ -177,12 +184,12 @@ fn requests_of_all_together_are_bounded_and_those_of_revoked_devices_refused() {
     ask(&mut world, revoked, 1, NameQuestion::Request(claim(9)));
     assert_eq!(answers(&mut world, revoked), [(1, NameAnswer::NotYours)]);
     let mut refused = 0;
-    for n in 1..=5 {
+    for n in 1..=6 {
         let link = world.link_person(n);
-        ask(&mut world, link, 1, NameQuestion::Request(claim(n)));
+        ask(&mut world, link, 1, NameQuestion::Request(worked(n)));
         refused += usize::from(answers(&mut world, link) == [(1, NameAnswer::TooFast)]);
     }
-    assert_eq!((tickets(&mut world).len(), refused), (3, 2));
+    assert_eq!((tickets(&mut world).len(), refused), (4, 2));
 }
 
 /// By person `n`, of the device of person `of`.
@@ -324,6 +331,50 @@ fn members_alone_learn_which_devices_were_revoked() {
     };
     assert_eq!(world.sent(member), [Message::RevocationAnswer(expected)]);
     assert!(world.sent(person).is_empty());
+}
+
+#[test]
+fn the_more_is_asked_the_more_work_a_request_needs() {
+    let mut world = world(true);
+    let mut asked_for = Vec::new();
+    for n in 1..=4 {
+        let link = world.link_person(n);
+        ask(&mut world, link, 1, NameQuestion::Request(claim(n)));
+        for (_, answer) in answers(&mut world, link) {
+            let NameAnswer::Work { bits } = answer else {
+                panic!("{answer:?}");
+            };
+            asked_for.push(bits);
+            ask(&mut world, link, 2, NameQuestion::Request(worked(n)));
+        }
+    }
+    assert_eq!(asked_for, [10, 14, 18]);
+    assert_eq!(tickets(&mut world).len(), 4);
+    world.pass(COUNT_INTERVAL);
+    world.tick();
+    let link = world.link_person(5);
+    ask(&mut world, link, 1, NameQuestion::Request(claim(5)));
+    assert_eq!(tickets(&mut world).len(), 1, "the next minute is a quiet one");
+}
+
+#[test]
+fn neighbours_of_one_address_make_sixty_requests_a_minute_whatever_keys_they_use() {
+    let mut world = World::new(|config| config.runs_registry = true);
+    world.tick();
+    world.wire.address = Some(AddressId(7));
+    let mut refused = 0;
+    for n in 0..PER_ADDRESS as u16 + 5 {
+        let link = world.link_person(n);
+        ask(&mut world, link, 1, NameQuestion::Request(claim(n)));
+        refused += usize::from(answers(&mut world, link) == [(1, NameAnswer::TooFast)]);
+        world.unlink(link);
+    }
+    assert_eq!(refused, 5);
+    world.wire.address = Some(AddressId(8));
+    let elsewhere = world.link_person(500);
+    tickets(&mut world);
+    ask(&mut world, elsewhere, 1, NameQuestion::Request(claim(500)));
+    assert_eq!(tickets(&mut world).len(), 1);
 }
 
 #[test]

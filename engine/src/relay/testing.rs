@@ -121,7 +121,7 @@ pub(crate) struct World {
     pub(crate) kinds: Kinds,
     pub(crate) relay: Relay,
     heartbeat: u64,
-    wire: Wire,
+    pub(crate) wire: Wire,
 }
 
 impl World {
