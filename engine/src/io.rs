@@ -191,7 +191,7 @@ pub enum Output {
 /// A structured log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Log {
-    /// This clock is ahead of those of the relays by so many minutes; 0: not any more.
+    /// The minutes by which this clock is ahead of those of the relays; 0: not any more.
     Clock { ahead_min: i32 },
     /// A handshake succeeded.
     Linked {

@@ -52,7 +52,7 @@ fuzz_target() {
   return "$status"
 }
 
-# bench_fuzz SECONDS [NAME...]: runs these targets, or all, for so many seconds each.
+# bench_fuzz SECONDS [NAME...]: runs these targets, or all, for this number of seconds each.
 bench_fuzz() {
   local seconds="$1" name targets failed=()
   shift

@@ -211,7 +211,7 @@ fn a_withdrawal_takes_back_what_was_signed_before_it() {
         TakenBack::Nothing,
         "known"
     );
-    // A receipt that was signed before it comes late, and a word without a signature.
+    // A receipt that was signed before it comes late, and so does an unsigned message.
     assert_eq!(holders.record(DEVICE, peer(1), signed(5, 10)), Nothing);
     assert_eq!(holders.record(DEVICE, peer(1), record(5, false)), Nothing);
     // The relay keeps the feed again.

@@ -6,7 +6,7 @@ use crate::io::Output;
 use crate::kinds::testing::Author;
 use crate::testing::{Node, Remote};
 
-/// A peer linked with known relays, whose clocks differ from its own by so many minutes.
+/// A peer linked with known relays, whose clocks differ from its own by these numbers of minutes.
 fn node(relays: &[i64]) -> Node {
     let mut node = Node::new(&Author::new(1));
     for (n, ahead_min) in (30..).zip(relays) {

@@ -189,7 +189,7 @@ fn a_receipt_counts_as_that_of_a_relay_only_if_this_device_knows_the_signer() {
 }
 
 #[test]
-fn a_withdrawal_takes_the_relay_out_of_the_holders_whoever_brings_it() {
+fn a_withdrawal_takes_the_relay_out_of_the_holders_over_any_link() {
     let mut device = Device::new();
     let own = device.node.ctx.device().expect("a device");
     let (next_seq, head) = device.node.log.feeds.get(&own).expect("held").shared();

@@ -146,7 +146,7 @@ impl Story {
         living.collect()
     }
 
-    /// Everybody is told whom to dial: people two members each, strangers everybody.
+    /// Introduces peers to each other: people to two members each, strangers to all.
     fn meet(&mut self) {
         for (n, at) in self.apps.iter().map(|app| app.peer).enumerate() {
             for member in [n % MEMBERS, (n + 2) % MEMBERS].map(|n| self.members[n]) {
@@ -363,7 +363,7 @@ impl Story {
         );
     }
 
-    /// What was typed is there, once, for everybody, at every member that keeps it and for somebody who comes new.
+    /// What was typed is there, once, for every person, at every member that keeps it, and for a newcomer.
     fn end(mut self) -> Seen {
         for peer in 0..self.net.peers.len() {
             // The time of every post has come, also of those that were dated in the future.

@@ -66,7 +66,7 @@ pub fn chip_label(text: &str) -> String {
     format!("Network: {text}")
 }
 
-/// This device's clock differs from its relay's by so many minutes.
+/// This device's clock differs from its relay's by this many minutes.
 pub fn wrong_clock(ahead_min: i32) -> String {
     let minutes = u64::from(ahead_min.unsigned_abs());
     let by = match minutes {

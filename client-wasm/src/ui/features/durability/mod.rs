@@ -161,7 +161,7 @@ fn line(holder: &HolderView, now_ms: u64) -> Html {
     }
 }
 
-/// What a person is told when a relay keeps own posts no longer. Nothing if others keep them in its place.
+/// The message shown when a relay keeps own posts no longer. Nothing if others keep them in its place.
 pub fn not_kept(event: &Event) -> Option<String> {
     let Event::NotKept { relay, url, reason } = event else {
         return None;
