@@ -34,8 +34,7 @@ impl Relay {
     ) -> Option<Remembered> {
         let session = net.session(link)?;
         if !interests.remove.is_empty() {
-            let removed = interests.remove.iter().copied().collect();
-            self.subscriptions.remove(link, &session.salt, &removed);
+            self.subscriptions.remove(link, &interests.remove);
         }
         interests.same?;
         self.interests.take(&session.peer)
@@ -50,13 +49,14 @@ impl Relay {
         link: LinkId,
         named: &[AccountId],
     ) {
-        if net.session(link).is_none() {
+        let Some(session) = net.session(link) else {
             // Nothing would end the subscription.
             return;
-        }
+        };
         let news = named.iter().filter(|account| !self.keeps(log, account));
         let news: Vec<AccountId> = news.copied().collect();
-        self.subscriptions.name(link, named.iter().copied());
+        self.subscriptions
+            .name(link, &session.salt, named.iter().copied());
         want_from_relays(ctx, net, &news);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an account is subscribed exactly while at least one link has it.
 
-use ordered::{Map, Set};
+use ordered::Map;
 use protocol::AccountId;
 use protocol::messages::SaltedAccount;
 
@@ -15,7 +15,8 @@ const NAMED_MAX: usize = 8_192;
 #[derive(Debug, Default)]
 struct Subscription {
     account: Option<AccountId>,
-    named: Set<AccountId>,
+    /// By how the peer says that it wants them no longer.
+    named: Map<SaltedAccount, AccountId>,
 }
 
 /// See the module.
@@ -47,38 +48,35 @@ impl Subscriptions {
     }
 
     /// A peer names accounts.
-    pub(crate) fn name(&mut self, link: LinkId, named: impl IntoIterator<Item = AccountId>) {
+    pub(crate) fn name(&mut self, link: LinkId, salt: &[u8; 32], named: impl IntoIterator<Item = AccountId>) {
         for account in named {
             let subscription = self.links.or_default(link);
             if subscription.named.len() >= NAMED_MAX {
                 return;
             }
-            if subscription.named.insert(account) {
+            let salted = SaltedAccount::new(salt, &account);
+            if subscription.named.insert(salted, account).is_none() {
                 self.count([account]);
             }
         }
     }
 
     /// A peer no longer wants these accounts.
-    pub(crate) fn remove(&mut self, link: LinkId, salt: &[u8; 32], removed: &Set<SaltedAccount>) {
-        let Some(subscription) = self.links.get_mut(&link).filter(|_| !removed.is_empty()) else {
+    pub(crate) fn remove(&mut self, link: LinkId, removed: &[SaltedAccount]) {
+        let Some(subscription) = self.links.get_mut(&link) else {
             return;
         };
-        let mut gone = Vec::new();
-        subscription.named.retain(|account| {
-            let stays = !removed.contains(&SaltedAccount::new(salt, account));
-            if !stays {
-                gone.push(*account);
-            }
-            stays
-        });
+        let gone = removed
+            .iter()
+            .filter_map(|salted| subscription.named.remove(salted));
+        let gone: Vec<_> = gone.collect();
         self.release(gone);
     }
 
     pub(crate) fn remove_link(&mut self, link: LinkId) {
         if let Some(subscription) = self.links.remove(&link) {
             self.release(subscription.account);
-            self.release(subscription.named);
+            self.release(subscription.named.into_iter().map(|(_, account)| account));
         }
     }
 

@@ -26,7 +26,7 @@ use super::{Sync, Wanting};
 
 /// How often one neighbour may have accounts looked for. With a million of them, going over all takes 0.6 s.
 const SEARCHES: WorkLimit = WorkLimit {
-    burst: 4,
+    burst: 2,
     interval: Duration::from_secs(1),
     per_feed: Duration::from_micros(8),
 };
@@ -69,8 +69,12 @@ impl Asked {
     fn merge(&mut self, later: Self) {
         self.everything |= later.everything;
         self.assigned |= later.assigned;
-        self.added.retain(|salted| !later.removed.contains(salted));
-        self.removed.retain(|salted| !later.added.contains(salted));
+        for salted in later.removed.iter() {
+            self.added.remove(salted);
+        }
+        for salted in later.added.iter() {
+            self.removed.remove(salted);
+        }
         self.added.extend(later.added.iter().copied());
         self.removed.extend(later.removed.iter().copied());
         self.named.extend(later.named);

@@ -20,6 +20,9 @@ use super::{Sync, Wanting};
 pub(crate) const INTERESTS_MAX: usize = 65_536;
 /// Accounts a device may name to a relay. Policy when full: further ones are not looked for.
 pub(super) const NAMED_MAX: usize = 8_192;
+/// How often a neighbour may ask on one link whether what it wants is remembered: to compare all of it costs much more than
+/// the message. Policy beyond: it is not.
+const RESUMES_MAX: u8 = 4;
 /// A relay is not asked whether it remembers fewer interests than this.
 pub(crate) const RESUME_MIN: usize = 64;
 
@@ -44,6 +47,8 @@ pub(crate) struct PeerInterest {
     pub(super) heard: bool,
     /// It asked to be remembered, and was not: until it says all, what it wants is unknown.
     pub(crate) resume_failed: bool,
+    /// How often it asked to be remembered on this link.
+    resumes: u8,
     /// This end announced a sketch to it.
     sketches: bool,
     /// It announced a sketch.
@@ -227,7 +232,10 @@ impl Sync {
             return ctx.misbehaved(link, "too many interests");
         }
         interest.salted.extend(added.iter().copied());
-        interest.salted.retain(|salted| !removed.contains(salted));
+        // One by one: a short message must not cost as much as all that was said before.
+        for salted in removed.iter() {
+            interest.salted.remove(salted);
+        }
         let named = match wanting.serves_others() {
             true => self.on_named(ctx, log, link, take(&mut interests.named)),
             false => Vec::new(),
@@ -275,6 +283,12 @@ impl Sync {
         let Some(same) = interests.same else {
             return Some(interests);
         };
+        interest.resumes = interest.resumes.saturating_add(1);
+        if interest.resumes > RESUMES_MAX {
+            interest.resume_failed = true;
+            ctx.send(link, &Message::ResumeFailed(ResumeFailed));
+            return None;
+        }
         let said_here = Interests::fingerprint(interest.salted.iter()) == same;
         let before = if said_here {
             Remembered {

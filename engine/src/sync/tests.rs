@@ -163,13 +163,17 @@ fn what_a_relay_remembers_of_a_device_counts_if_it_is_what_the_device_wants() {
         peer.sync.links_wanting(&ada.account()).is_empty(),
         "it wants something else by now"
     );
-    peer.interests(link, resume, remembered(salted));
+    peer.interests(link, resume.clone(), remembered(salted.clone()));
     assert_eq!(peer.sync.links_wanting(&ada.account()), [link]);
-    assert!(
-        peer.sync
-            .interest(link)
-            .is_some_and(|interest| !interest.resume_failed)
-    );
+    let failed = |peer: &Peer| {
+        let interest = peer.sync.interest(link);
+        interest.is_some_and(|interest| interest.resume_failed)
+    };
+    assert!(!failed(&peer));
+    for _ in 0..4 {
+        peer.interests(link, resume.clone(), remembered(salted.clone()));
+    }
+    assert!(failed(&peer), "a link asks that a few times");
 }
 
 #[test]
