@@ -131,7 +131,6 @@ pub(crate) struct Commit {
     bytes: usize,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Ctx {
     pub(crate) config: Config,

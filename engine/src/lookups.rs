@@ -27,7 +27,6 @@ struct Lookup {
     sent: bool,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
     lookups: Map<u32, Lookup>,

@@ -13,7 +13,6 @@ use crate::relays::directory::{Directory, Own, Sender};
 use crate::sync::Sync;
 use crate::views::Views;
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) log: Log,

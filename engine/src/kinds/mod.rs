@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Beside, Command, Error, MeView, PostView, ProfileView, Query, Response};
 use crate::ctx::Ctx;
-use crate::log::keys::{FeedNumber, Place};
+use crate::log::keys::{EntryPlace, FeedNumber};
 use crate::store::{Op, Read, Row, Rows, Table};
 
 pub(crate) use posts::{PostEntry, TimelineRows, answers, place_of, timeline};
@@ -72,7 +72,7 @@ pub(crate) trait EntryKind: Sized {
     fn samples() -> Vec<Self>;
 }
 
-/// What a folder keeps in memory over all entries of its kinds, and what it has to say at large.
+/// What a folder keeps in memory over all entries of its kinds, and what it says of all of them.
 pub(crate) trait KindState: Default {
     /// The tables that hold it, read whole at the start. Not among the tables of any [`EntryKind::TABLES`].
     const TABLES: &'static [Table];
@@ -432,8 +432,8 @@ impl EntryInfo<'_> {
     }
 
     /// The key of the row that stores it.
-    pub(crate) fn place(&self) -> Place {
-        Place {
+    pub(crate) fn place(&self) -> EntryPlace {
+        EntryPlace {
             feed: self.number,
             seq: self.header.seq,
         }

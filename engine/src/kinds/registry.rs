@@ -10,7 +10,6 @@ use crate::io::Log;
 use crate::log::records::meta;
 use crate::store::{Op, Table};
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     id: Option<RegistryId>,

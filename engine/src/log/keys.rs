@@ -10,12 +10,12 @@ pub(crate) type FeedNumber = u32;
 
 /// The key of the row that stores an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct EntryPlace {
     pub(crate) feed: FeedNumber,
     pub(crate) seq: u64,
 }
 
-impl Place {
+impl EntryPlace {
     /// Key in `Entries`.
     pub(crate) fn key(self) -> Vec<u8> {
         entry(self.feed, self.seq)

@@ -37,7 +37,6 @@ use feeds::Feeds;
 use forks::RecentForks;
 use unsaved::Unsaved;
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) feeds: Feeds,

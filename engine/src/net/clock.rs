@@ -15,7 +15,6 @@ use crate::relays::directory::Directory;
 const TOLERATED: Duration = Duration::from_mins(2);
 const MINUTE_MS: i64 = 60_000;
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     /// By how much this clock is ahead of the relays', in milliseconds. 0 if no relay is linked.

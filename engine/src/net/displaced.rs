@@ -16,7 +16,6 @@ const APART: Duration = Duration::from_mins(3);
 /// What a peer says that closes a link since its neighbour opened a newer one.
 pub(super) const REPLACED: &str = "replaced by a newer link";
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Displaced {
     count: u32,

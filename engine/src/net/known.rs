@@ -24,7 +24,6 @@ struct RelayRecord {
     url: String,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct KnownRelays {
     /// Where each relay is; empty: the adapter knows.

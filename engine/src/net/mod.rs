@@ -30,7 +30,7 @@ use displaced::{Displaced, REPLACED};
 use introductions::Introductions;
 use known::KnownRelays;
 pub(crate) use sessions::Session;
-use sessions::{Channel, Heard};
+use sessions::{Channel, FrameContent};
 
 /// Interval at which the timers of a handshake in progress are checked.
 const HANDSHAKE_TIMER: Duration = Duration::from_millis(250);
@@ -38,7 +38,6 @@ const HANDSHAKE_TIMER: Duration = Duration::from_millis(250);
 /// Peers of which it is remembered that they could not be dialled. Policy when full: of further ones it is not.
 const UNREACHABLE_MAX: usize = 2_048;
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Net {
     channels: Map<LinkId, Channel>,
@@ -221,9 +220,9 @@ impl Net {
             return;
         };
         match channel.on_frame(ctx, link, bytes) {
-            Heard::Nothing => {}
-            Heard::Misbehaved(reason) => self.on_misbehaved(ctx, link, &reason),
-            Heard::Closed(reason) => {
+            FrameContent::Nothing => {}
+            FrameContent::Misbehaved(reason) => self.on_misbehaved(ctx, link, &reason),
+            FrameContent::Closed(reason) => {
                 ctx.emit(Output::Close {
                     link,
                     reason: "the neighbour closed it".into(),
@@ -234,13 +233,13 @@ impl Net {
                     self.on_replaced(ctx, peer);
                 }
             }
-            Heard::Established(established) => {
+            FrameContent::Established(established) => {
                 let peer = established.peer;
                 channel.establish(ctx, link, established);
                 let (side, opened) = channel.origin();
                 self.on_proven(ctx, link, peer, side, opened);
             }
-            Heard::Message(message, len) => self.on_message(ctx, directory, link, message, len),
+            FrameContent::Message(message, len) => self.on_message(ctx, directory, link, message, len),
         }
     }
 

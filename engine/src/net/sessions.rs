@@ -119,7 +119,7 @@ fn signed_ms(time: Timestamp) -> i64 {
 
 /// What a frame brought.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum FrameContent {
     Nothing,
     /// The handshake is done.
     Established(Established),
@@ -205,42 +205,42 @@ impl Channel {
         }
     }
 
-    pub(super) fn on_frame(&mut self, ctx: &mut Ctx, link: LinkId, bytes: &[u8]) -> Heard {
+    pub(super) fn on_frame(&mut self, ctx: &mut Ctx, link: LinkId, bytes: &[u8]) -> FrameContent {
         self.last_heard = ctx.now.instant;
         ctx.count_received(link, bytes.len());
         let (kind, payload) = match frame::split(bytes) {
             Ok(split) => split,
-            Err(error) => return Heard::Misbehaved(error.to_string()),
+            Err(error) => return FrameContent::Misbehaved(error.to_string()),
         };
         if kind == frame::CLOSE {
             let reason = String::from_utf8_lossy(payload);
-            return Heard::Closed(reason.chars().take(REASON_CHARS_MAX).collect());
+            return FrameContent::Closed(reason.chars().take(REASON_CHARS_MAX).collect());
         }
         match &mut self.state {
             State::Handshaking { handshake, .. } => match handshake.on_frame(kind, payload) {
-                Ok(Step::Wait) => Heard::Nothing,
+                Ok(Step::Wait) => FrameContent::Nothing,
                 Ok(Step::Send(frame)) => {
                     ctx.send_frame(link, frame);
-                    Heard::Nothing
+                    FrameContent::Nothing
                 }
-                Ok(Step::Done(established)) => Heard::Established(*established),
+                Ok(Step::Done(established)) => FrameContent::Established(*established),
                 Err(error) => {
                     if let HandshakeError::Version(versions) = error {
                         ctx.incompatible = Some(versions);
                     }
-                    Heard::Misbehaved(error.to_string())
+                    FrameContent::Misbehaved(error.to_string())
                 }
             },
             // The handshake is repeated until both sides know that it is done.
-            State::Proven(_) if kind == frame::HELLO || kind == frame::PROOF => Heard::Nothing,
+            State::Proven(_) if kind == frame::HELLO || kind == frame::PROOF => FrameContent::Nothing,
             State::Proven(_) => match self.reassembly.push(kind, payload) {
-                Ok(None) => Heard::Nothing,
+                Ok(None) => FrameContent::Nothing,
                 Ok(Some(message)) => match Message::decode(&message) {
-                    Ok(Decoded::Known(known)) => Heard::Message(known, message.len()),
-                    Ok(Decoded::Unknown(_)) => Heard::Nothing,
-                    Err(error) => Heard::Misbehaved(error.to_string()),
+                    Ok(Decoded::Known(known)) => FrameContent::Message(known, message.len()),
+                    Ok(Decoded::Unknown(_)) => FrameContent::Nothing,
+                    Err(error) => FrameContent::Misbehaved(error.to_string()),
                 },
-                Err(error) => Heard::Misbehaved(error.to_string()),
+                Err(error) => FrameContent::Misbehaved(error.to_string()),
             },
         }
     }

@@ -49,7 +49,6 @@ struct Preferences {
     relays_only: bool,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Person {
     identity: Option<Identity>,

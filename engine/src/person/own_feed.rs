@@ -140,7 +140,6 @@ struct Cutting {
     keep: bool,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct OwnFeed {
     state: State,

@@ -7,7 +7,7 @@ use crate::api::{CommandResult, Error, Response, StoreState};
 use crate::ctx::{Ctx, LoadOwner};
 use crate::io::RequestId;
 use crate::kinds::{self, Kinds, Slugs};
-use crate::log::keys::Place;
+use crate::log::keys::EntryPlace;
 use crate::store::{LoadId, Read, Rows, Table};
 
 use super::Person;
@@ -68,7 +68,7 @@ impl Person {
             return ctx.answer(request, answer);
         }
         let row = rows.first().and_then(|rows| rows.first());
-        let Some(place) = row.and_then(|(_, value)| codec::decode::<Place>(value).ok()) else {
+        let Some(place) = row.and_then(|(_, value)| codec::decode::<EntryPlace>(value).ok()) else {
             return ctx.answer(change.request, Response::Error(Error::NotFound));
         };
         let entry = Read::Get {

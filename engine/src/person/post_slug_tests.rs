@@ -5,7 +5,7 @@ use protocol::{EntryId, EntryRef, Timestamp, limits};
 use crate::api::{Command, CommandResult, Error, Response, StoreState};
 use crate::io::{LinkId, Output};
 use crate::kinds::testing::{Author, registry, slug};
-use crate::log::keys::Place;
+use crate::log::keys::EntryPlace;
 use crate::person::claims::Subject;
 use crate::person::commands::Done;
 use crate::person::testing::Device;
@@ -217,7 +217,7 @@ fn only_own_posts_that_are_held_get_slugs() {
     };
     assert_eq!(device.set_read(unknown, Some("one")), NOT_FOUND);
     // Its place is known, its entry is gone.
-    let place = Place { feed: 99, seq: 0 };
+    let place = EntryPlace { feed: 99, seq: 0 };
     device
         .node
         .ctx

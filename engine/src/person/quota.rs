@@ -12,7 +12,6 @@ use crate::net::Net;
 /// A relay that says it waits for longer is not believed: its quotas are of an hour.
 const WAIT_MAX: Duration = Duration::from_hours(1);
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct QuotaNote {
     view: Option<QuotaView>,

@@ -19,7 +19,6 @@ pub(super) struct TokenRecord {
     pub(super) id: EntryId,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     records: Map<[u8; 16], TokenRecord>,

@@ -18,7 +18,6 @@ struct TransientInterest {
     searching: bool,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct TransientInterests {
     interests: VecDeque<TransientInterest>,

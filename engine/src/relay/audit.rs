@@ -33,7 +33,6 @@ pub(crate) struct Audit {
     pub(crate) shown: bool,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Audits {
     links: Map<LinkId, Audit>,

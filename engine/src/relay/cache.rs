@@ -53,7 +53,6 @@ pub(crate) enum Dropped {
     Account(AccountId),
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     /// The time at which an account was last wanted here.

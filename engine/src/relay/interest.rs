@@ -41,7 +41,7 @@ impl Relay {
     }
 
     /// A person's device names accounts. Those that are not kept here are fetched from the relays that have them.
-    pub(crate) fn on_named(
+    pub(crate) fn on_accounts_wanted(
         &mut self,
         ctx: &mut Ctx,
         net: &Net,

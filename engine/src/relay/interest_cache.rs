@@ -13,7 +13,6 @@ use crate::sync::interests::RESUME_MIN;
 /// Accounts remembered, 8 or 32 bytes each. Policy when full: the browser that left first is forgotten.
 pub(crate) const ACCOUNTS_MAX: usize = 1 << 20;
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct InterestCache {
     of: Map<PeerId, Remembered>,

@@ -27,7 +27,7 @@ use crate::log::records::meta;
 use crate::net::{Net, Session};
 use crate::store::{Op, Table};
 
-use super::members::{Members, NotKept};
+use super::members::{Members, VouchRefused};
 
 /// Time between two times at which all statements are sent on one link.
 const SEND_ALL_INTERVAL: Duration = Duration::from_secs(5);
@@ -53,7 +53,6 @@ struct Exchange {
     tries: u32,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Joining {
     /// Invitations of this relay, by the relay that issued them, until they are answered.
@@ -79,7 +78,13 @@ impl Joining {
     }
 
     /// The operator named an address to join, and `peer` is there.
-    pub(crate) fn on_named(&mut self, ctx: &mut Ctx, net: &Net, members: &mut Members, peer: PeerId) {
+    pub(crate) fn on_join_configured(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        members: &mut Members,
+        peer: PeerId,
+    ) {
         if !members.is_by_invitation() || members.contains(&peer) {
             return;
         }
@@ -127,7 +132,7 @@ impl Joining {
         if members.contains(&session.peer) {
             self.send_all(ctx, members, link);
         } else if let Some(expulsion) = members.expulsion(&session.peer) {
-            // It learns why it is a guest.
+            // It learns why it is not a member.
             send(ctx, members, link, core::slice::from_ref(expulsion));
         }
     }
@@ -190,7 +195,7 @@ impl Joining {
             for vouch in vouches {
                 match members.check(&vouch) {
                     Ok(()) if self.may_check(from) => {}
-                    Err(NotKept::Stranger) => {
+                    Err(VouchRefused::Stranger) => {
                         rest.push(vouch);
                         continue;
                     }
@@ -205,7 +210,7 @@ impl Joining {
                         ctx.write(Op::put(Table::Meta, key_of(&vouch), &vouch));
                         fresh.push(vouch);
                     }
-                    Err(NotKept::Forged) => {
+                    Err(VouchRefused::Forged) => {
                         if let Some(link) = from {
                             ctx.misbehaved(link, "a statement about a relay with a wrong signature");
                         }

@@ -143,7 +143,7 @@ fn statements_are_kept_and_passed_on_to_members_alone() {
     let mut world = world();
     invite(&mut world, 1);
     invite(&mut world, 2);
-    let (one, two, guest) = (world.link_relay(1), world.link_relay(2), world.link_relay(9));
+    let (one, two, stranger) = (world.link_relay(1), world.link_relay(2), world.link_relay(9));
     world.store();
     say(
         &mut world,
@@ -161,7 +161,7 @@ fn statements_are_kept_and_passed_on_to_members_alone() {
         .filter(|op| matches!(op, Op::Put { key, .. } if key.starts_with(b"vouch:")));
     assert_eq!(kept.count(), 4);
     assert_eq!(told(&mut world, two), [4]);
-    assert_eq!(told(&mut world, guest), [0usize; 0]);
+    assert_eq!(told(&mut world, stranger), [0usize; 0]);
     assert!(
         members(&world).contains(&relay_peer(6)),
         "in whatever order they come"
@@ -171,11 +171,11 @@ fn statements_are_kept_and_passed_on_to_members_alone() {
 #[test]
 fn what_a_stranger_says_is_neither_kept_nor_checked_and_what_it_passes_on_is() {
     let mut world = world();
-    let guest = world.link_relay(9);
+    let stranger = world.link_relay(9);
     let mut forged = vouch(9, Stance::Invites, 8);
     spoil(&mut forged.signature);
     world.facts();
-    say(&mut world, guest, vec![forged, vouch(9, Stance::Invites, 7)]);
+    say(&mut world, stranger, vec![forged, vouch(9, Stance::Invites, 7)]);
     assert_eq!(members(&world), [relay_peer(0)]);
     assert!(!misbehaved(&mut world));
     // A member signed this, but the signature is wrong.
@@ -183,11 +183,11 @@ fn what_a_stranger_says_is_neither_kept_nor_checked_and_what_it_passes_on_is() {
     let mut forged = vouch(1, Stance::Invites, 9);
     spoil(&mut forged.signature);
     world.facts();
-    say(&mut world, guest, vec![forged]);
+    say(&mut world, stranger, vec![forged]);
     assert!(misbehaved(&mut world));
     say(
         &mut world,
-        guest,
+        stranger,
         vec![vouch(1, Stance::Invites, 9), vouch(9, Stance::Joins, 1)],
     );
     assert!(members(&world).contains(&relay_peer(9)));
@@ -272,7 +272,7 @@ fn an_expelled_relay_learns_of_it_and_is_not_listed_as_one_that_waits() {
     assert!(gone);
     world.unlink(link);
     let again = world.prove_relay(1);
-    assert_eq!(told(&mut world, again), [1], "why it is a guest");
+    assert_eq!(told(&mut world, again), [1], "why it is not a member");
     say(&mut world, again, vec![vouch(1, Stance::Joins, 0)]);
     assert_eq!(world.relay.asking(), []);
 }

@@ -35,7 +35,7 @@ fn key_of(vouch: &Vouch) -> Key {
 
 /// Why a statement is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotKept {
+pub(crate) enum VouchRefused {
     /// One that is as late is kept already, or it says nothing about another relay.
     Old,
     /// Its signer is no member.
@@ -46,7 +46,6 @@ pub(crate) enum NotKept {
     Forged,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Members {
     own: PeerId,
@@ -153,28 +152,28 @@ impl Members {
     }
 
     /// Whether a statement would be kept, but for its signature.
-    pub(crate) fn check(&self, vouch: &Vouch) -> Result<(), NotKept> {
+    pub(crate) fn check(&self, vouch: &Vouch) -> Result<(), VouchRefused> {
         let known = self.vouches.get(&key_of(vouch));
         if vouch.by == vouch.relay || known.is_some_and(|known| !vouch.replaces(known)) {
-            return Err(NotKept::Old);
+            return Err(VouchRefused::Old);
         }
         let accepts = vouch.stance == Stance::Joins
             && self.reached.contains(&vouch.relay)
             && self.invites(&vouch.relay, &vouch.by);
         if !accepts && !self.reached.contains(&vouch.by) {
-            return Err(NotKept::Stranger);
+            return Err(VouchRefused::Stranger);
         }
         if known.is_none() && vouch.by != self.own && self.by(&vouch.by).count() >= PER_SIGNER_MAX {
-            return Err(NotKept::Full);
+            return Err(VouchRefused::Full);
         }
         Ok(())
     }
 
     /// Takes a statement in that passes [`Self::check`]; [`Self::compute`] follows. The one that made room for it, if
     /// any.
-    pub(crate) fn take_in(&mut self, vouch: Vouch) -> Result<Option<Vouch>, NotKept> {
+    pub(crate) fn take_in(&mut self, vouch: Vouch) -> Result<Option<Vouch>, VouchRefused> {
         if vouch.verify().is_err() {
-            return Err(NotKept::Forged);
+            return Err(VouchRefused::Forged);
         }
         let key = key_of(&vouch);
         let mut removed = None;
@@ -185,7 +184,7 @@ impl Members {
                 .find(|(by, ..)| !self.reached.contains(by))
                 .copied();
             let useless = useless.or_else(|| (vouch.by == self.own).then(|| self.least_useful()).flatten());
-            removed = self.vouches.remove(&useless.ok_or(NotKept::Full)?);
+            removed = self.vouches.remove(&useless.ok_or(VouchRefused::Full)?);
         }
         self.vouches.insert(key, vouch);
         Ok(removed)

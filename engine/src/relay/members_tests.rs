@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use protocol::Timestamp;
 use protocol::messages::membership::{Stance, Vouch};
 
-use super::{Members, NotKept, PER_SIGNER_MAX, VOUCHES_MAX};
+use super::{Members, PER_SIGNER_MAX, VOUCHES_MAX, VouchRefused};
 use crate::io::Admission;
 use crate::relay::testing::{relay_key, relay_peer};
 
@@ -213,11 +213,15 @@ fn statements_are_kept_if_a_member_signed_them_and_they_are_new() {
     let mut members = statements.seen_by(0);
     let news = statements.one(2, Stance::Invites, 9);
     let joins = statements.one(9, Stance::Joins, 2);
-    assert_eq!(members.check(&joins), Err(NotKept::Stranger), "it is not invited");
+    assert_eq!(
+        members.check(&joins),
+        Err(VouchRefused::Stranger),
+        "it is not invited"
+    );
     assert_eq!(members.check(&news), Ok(()));
     let mut forged = news.clone();
     forged.relay = relay_peer(10);
-    assert_eq!(members.take_in(forged), Err(NotKept::Forged));
+    assert_eq!(members.take_in(forged), Err(VouchRefused::Forged));
     assert_eq!(members.take_in(news.clone()), Ok(None));
     members.compute();
     assert!(
@@ -227,15 +231,15 @@ fn statements_are_kept_if_a_member_signed_them_and_they_are_new() {
     assert_eq!(members.take_in(joins), Ok(None));
     members.compute();
     assert!(members.contains(&relay_peer(9)));
-    assert_eq!(members.check(&news), Err(NotKept::Old), "it is known");
-    assert_eq!(members.check(&statements.all[0]), Err(NotKept::Old));
+    assert_eq!(members.check(&news), Err(VouchRefused::Old), "it is known");
+    assert_eq!(members.check(&statements.all[0]), Err(VouchRefused::Old));
     assert_eq!(
         members.check(&statements.one(12, Stance::Invites, 13)),
-        Err(NotKept::Stranger)
+        Err(VouchRefused::Stranger)
     );
     assert_eq!(
         members.check(&statements.one(1, Stance::Invites, 1)),
-        Err(NotKept::Old),
+        Err(VouchRefused::Old),
         "about itself"
     );
 }
@@ -303,7 +307,7 @@ fn a_statement_of_this_relay_itself_always_fits() {
     members.reached.insert(relay_peer(5));
     assert_eq!(
         members.take_in(statements.one(2, Stance::Invites, 9)),
-        Err(NotKept::Full)
+        Err(VouchRefused::Full)
     );
     let own = statements.one(0, Stance::Expels, 5);
     assert!(matches!(members.take_in(own), Ok(Some(removed)) if removed.by == relay_peer(5)));
@@ -324,7 +328,7 @@ fn one_relay_cannot_fill_the_table() {
     let members = statements.seen_by(0);
     assert_eq!(
         members.check(&statements.one(2, Stance::Invites, 99)),
-        Err(NotKept::Full)
+        Err(VouchRefused::Full)
     );
     assert_eq!(
         members.check(&statements.one(2, Stance::Expels, 100)),

@@ -24,7 +24,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A check of an account's replicas that waits for the answers of neighbours.
 #[derive(Debug)]
-struct Check {
+struct ReplicaCheck {
     request: RequestId,
     links: Vec<LinkId>,
     until: Instant,
@@ -33,7 +33,7 @@ struct Check {
 /// The checks under way ([`crate::api::Command::CheckReplicas`]).
 #[derive(Debug, Default)]
 pub(super) struct Checks {
-    checks: Vec<Check>,
+    checks: Vec<ReplicaCheck>,
 }
 
 impl Checks {
@@ -56,7 +56,7 @@ impl Checks {
         self.answer(ctx, |check| now >= check.until);
     }
 
-    fn answer(&mut self, ctx: &mut Ctx, is_over: impl Fn(&Check) -> bool) {
+    fn answer(&mut self, ctx: &mut Ctx, is_over: impl Fn(&ReplicaCheck) -> bool) {
         for check in self.checks.extract_if(.., |check| is_over(check)) {
             ctx.answer(check.request, Response::Done(CommandResult::Ok));
         }
@@ -189,7 +189,7 @@ impl Relay {
             return Some(CommandResult::Ok);
         }
         let until = ctx.now.instant + CHECK_TIMEOUT;
-        self.checks.checks.push(Check {
+        self.checks.checks.push(ReplicaCheck {
             request,
             links,
             until,

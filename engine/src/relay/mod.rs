@@ -83,7 +83,6 @@ pub(crate) struct RelayParts<'a> {
     pub(crate) kinds: &'a mut Kinds,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Relay {
     own: PeerId,
@@ -189,8 +188,8 @@ impl Relay {
     }
 
     /// The operator named an address to join, and `peer` is there.
-    pub(crate) fn on_named_to_join(&mut self, ctx: &mut Ctx, net: &Net, peer: PeerId) {
-        self.joining.on_named(ctx, net, &mut self.members, peer);
+    pub(crate) fn on_join_configured(&mut self, ctx: &mut Ctx, net: &Net, peer: PeerId) {
+        self.joining.on_join_configured(ctx, net, &mut self.members, peer);
     }
 
     /// An operator was given an invitation by `peer`.
@@ -607,7 +606,7 @@ impl Relay {
     }
 
     /// This relay's registry answered.
-    pub(crate) fn on_named_by_registry(&mut self, ctx: &mut Ctx, ticket: NameTicket, answer: NameAnswer) {
+    pub(crate) fn on_registry_answer(&mut self, ctx: &mut Ctx, ticket: NameTicket, answer: NameAnswer) {
         self.names.on_registry_answer(ctx, ticket, answer);
     }
 }

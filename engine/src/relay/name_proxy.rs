@@ -92,7 +92,6 @@ impl PendingRequest {
     }
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct NameProxy {
     /// Questions to this relay's own registry.

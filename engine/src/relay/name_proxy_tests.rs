@@ -107,13 +107,13 @@ fn the_own_registry_answers_the_neighbour_that_asked() {
     assert_eq!(tickets.len(), 2);
     world
         .relay
-        .on_named_by_registry(&mut world.ctx, tickets[1], NameAnswer::Unavailable);
+        .on_registry_answer(&mut world.ctx, tickets[1], NameAnswer::Unavailable);
     assert_eq!(answers(&mut world, one), []);
     assert_eq!(answers(&mut world, two), [(7, NameAnswer::Unavailable)]);
     // It is answered once.
     world
         .relay
-        .on_named_by_registry(&mut world.ctx, tickets[1], NameAnswer::TooFast);
+        .on_registry_answer(&mut world.ctx, tickets[1], NameAnswer::TooFast);
     assert_eq!(answers(&mut world, two), []);
 }
 
@@ -458,7 +458,7 @@ fn a_late_answer_finds_nobody_waiting() {
     assert_eq!(answers(&mut world, link), [(3, NameAnswer::Unavailable)]);
     world
         .relay
-        .on_named_by_registry(&mut world.ctx, ticket, NameAnswer::TooFast);
+        .on_registry_answer(&mut world.ctx, ticket, NameAnswer::TooFast);
     assert_eq!(answers(&mut world, link), []);
 }
 

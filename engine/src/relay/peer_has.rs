@@ -9,7 +9,6 @@ use crate::io::LinkId;
 use crate::log::feeds::Feeds;
 use crate::log::keys::FeedNumber;
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct PeerHas {
     links: Map<LinkId, Map<FeedNumber, u64>>,

@@ -47,7 +47,6 @@ pub(crate) struct Reassigned {
     pub(crate) was_divided: bool,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Placement {
     own: PeerId,

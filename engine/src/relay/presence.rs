@@ -23,7 +23,6 @@ use crate::relays::directory::Directory;
 /// Interval at which changes are sent, many in one message.
 const SEND_INTERVAL: Duration = Duration::from_secs(5);
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
     /// The clients each neighbouring relay named.

@@ -66,7 +66,6 @@ pub(crate) struct Missing {
     pub(crate) overflowed: bool,
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Repair {
     began: Instant,

@@ -54,7 +54,6 @@ struct Candidate {
     proofs: Map<LinkId, Proof>,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Replacements {
     candidates: Map<DeviceId, Candidate>,

@@ -37,7 +37,6 @@ struct Copied {
     delay: Duration,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Replicas {
     feeds: Map<DeviceId, Written>,

@@ -22,7 +22,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A request that waits for the answers.
 #[derive(Debug)]
-struct Check {
+struct RevocationCheck {
     link: LinkId,
     request: u32,
     claim: NameRequest,
@@ -39,11 +39,10 @@ pub(super) struct Checked {
     pub(super) outcome: Result<NameRequest, NameAnswer>,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct RevocationChecks {
     /// By the number of the question.
-    checks: Map<u32, Check>,
+    checks: Map<u32, RevocationCheck>,
 }
 
 impl RevocationChecks {
@@ -72,7 +71,7 @@ impl RevocationChecks {
             };
             ctx.send(*neighbour, &Message::RevocationQuestion(question));
         }
-        let check = Check {
+        let check = RevocationCheck {
             link,
             request,
             claim,
@@ -140,7 +139,7 @@ impl RevocationChecks {
     fn end_unrevoked(&mut self, number: u32) -> Option<Checked> {
         match self.checks.get(&number)?.is_answered {
             true => {
-                let Check {
+                let RevocationCheck {
                     link, request, claim, ..
                 } = self.checks.remove(&number)?;
                 let outcome = Ok(claim);
@@ -155,7 +154,7 @@ impl RevocationChecks {
     }
 
     fn end(&mut self, number: u32, outcome: Result<NameRequest, NameAnswer>) -> Option<Checked> {
-        let Check { link, request, .. } = self.checks.remove(&number)?;
+        let RevocationCheck { link, request, .. } = self.checks.remove(&number)?;
         Some(Checked {
             link,
             request,

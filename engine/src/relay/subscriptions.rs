@@ -19,7 +19,6 @@ struct Subscription {
     named: Map<SaltedAccount, AccountId>,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     links: Map<LinkId, Subscription>,

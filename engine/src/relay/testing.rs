@@ -111,7 +111,6 @@ pub(crate) fn setup(config: &Config) -> Setup {
     }
 }
 
-/// See the module.
 pub(crate) struct World {
     pub(crate) ctx: Ctx,
     pub(crate) net: Net,
@@ -183,7 +182,7 @@ impl World {
     /// The operator named an address to join, and relay `n` is there.
     pub(crate) fn named(&mut self, n: u16) {
         self.relay
-            .on_named_to_join(&mut self.ctx, &self.net, relay_peer(n));
+            .on_join_configured(&mut self.ctx, &self.net, relay_peer(n));
     }
 
     /// The interval of anti-entropy.
@@ -363,7 +362,7 @@ impl World {
         for fact in self.facts() {
             if let Fact::AccountsWanted { link, accounts } = fact {
                 self.relay
-                    .on_named(&mut self.ctx, &self.net, &self.log, link, &accounts);
+                    .on_accounts_wanted(&mut self.ctx, &self.net, &self.log, link, &accounts);
             }
         }
     }

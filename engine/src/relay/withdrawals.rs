@@ -25,7 +25,6 @@ const PER_ACCOUNT_MAX: usize = 128;
 /// Account, device and relay: the order of the rows in the store.
 type Key = (AccountId, DeviceId, PeerId);
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Withdrawals {
     own: PeerId,

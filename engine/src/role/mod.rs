@@ -37,7 +37,6 @@ use crate::relay::Relay;
 use crate::store::{BatchId, LoadId, Rows, Table};
 use crate::sync::{FollowList, Interest, PeerInterest, Wanting};
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) enum Role {
     Person(Person),
@@ -259,7 +258,7 @@ impl Role {
         match self {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_named(ctx, &parts.net, &parts.log, link, &accounts),
+            Self::Relay(relay) => relay.on_accounts_wanted(ctx, &parts.net, &parts.log, link, &accounts),
         }
     }
 
@@ -403,7 +402,7 @@ impl Role {
         match self {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_named_by_registry(ctx, ticket, answer),
+            Self::Relay(relay) => relay.on_registry_answer(ctx, ticket, answer),
         }
     }
 
@@ -426,7 +425,7 @@ impl Role {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
             Self::Relay(relay) => match input {
-                MembershipInput::Configured { peer } => relay.on_named_to_join(ctx, &parts.net, peer),
+                MembershipInput::Configured { peer } => relay.on_join_configured(ctx, &parts.net, peer),
                 MembershipInput::Join { peer, secret } => relay.join(ctx, &parts.net, peer, secret),
                 MembershipInput::Invitation { link, valid } => {
                     relay.on_invitation(ctx, &parts.net, link, valid);

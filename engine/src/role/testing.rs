@@ -22,7 +22,6 @@ use super::{Role, messages, requests};
 /// The number of the last request of a test.
 const REQUEST: RequestId = RequestId(77);
 
-/// See the module.
 pub(crate) struct Peer {
     pub(crate) ctx: Ctx,
     pub(crate) role: Role,

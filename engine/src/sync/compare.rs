@@ -142,7 +142,7 @@ struct LinkComparison {
     last_round: u32,
     /// This end told the other one that a sketch would come, and has not heard what differs.
     expected: bool,
-    pace: WorkCount,
+    work: WorkCount,
     /// The first cells of a comparison that the neighbour may not begin yet.
     deferred: Option<Sketch>,
 }
@@ -632,7 +632,7 @@ impl Sync {
         let (now, feeds) = (ctx.now.instant, log.feeds.len());
         if comparison.deferred.is_none()
             || comparison.under_way.is_some()
-            || !comparison.pace.may_begin(now, feeds, &COMPARISONS)
+            || !comparison.work.may_begin(now, feeds, &COMPARISONS)
         {
             return;
         }

@@ -66,7 +66,7 @@ pub(crate) struct Request {
 
 /// A neighbour holds a feed further than this peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct PeerHolds {
     pub(crate) account: AccountId,
     pub(crate) next_seq: u64,
     /// A request for it was given up before.
@@ -79,7 +79,7 @@ pub(crate) struct Claim {
 #[derive(Debug, Default)]
 struct LinkFetches {
     /// Wanted feeds of which the neighbour holds more.
-    missing: Map<DeviceId, Claim>,
+    missing: Map<DeviceId, PeerHolds>,
     requests: Map<u32, Request>,
     last_request: u32,
     /// When a requested feed grew last by what the neighbour sent.
@@ -141,7 +141,7 @@ impl Fetches {
         } = head;
         if of_link.missing.len() < MISSING_MAX || of_link.missing.contains_key(&device) {
             let before = of_link.missing.get(&device);
-            let claim = Claim {
+            let claim = PeerHolds {
                 account,
                 next_seq,
                 is_second: false,
@@ -231,7 +231,7 @@ impl Sync {
     }
 
     /// Feeds of which a neighbour holds more, as far as that is not asked for.
-    pub(crate) fn missing(&self, link: LinkId) -> impl Iterator<Item = (&DeviceId, &Claim)> {
+    pub(crate) fn missing(&self, link: LinkId) -> impl Iterator<Item = (&DeviceId, &PeerHolds)> {
         let link = self.fetches.links.get(&link);
         link.into_iter().flat_map(|link| link.missing.iter())
     }
@@ -504,7 +504,7 @@ impl Sync {
                     stalled.push((*link, request.device));
                     // A neighbour that was too busy gets one more chance.
                     if !request.is_second {
-                        let claim = Claim {
+                        let claim = PeerHolds {
                             account: request.account,
                             next_seq: request.next_seq,
                             is_second: true,

@@ -47,7 +47,6 @@ use serve::Serving;
 use spread::Spread;
 use work::{Turn, Work};
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Sync {
     interests: Map<LinkId, PeerInterest>,

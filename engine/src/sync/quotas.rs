@@ -75,7 +75,6 @@ pub(super) struct Addition {
     pub(super) bytes: u64,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct QuotaUse {
     accounts: Map<AccountId, OfAccount>,

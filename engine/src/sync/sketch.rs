@@ -66,7 +66,7 @@ impl Item {
     pub(crate) fn add_to(&self, cells: &mut [Cell], from: usize) {
         let sum = Cell::of(self.key, self.value);
         let to = from + cells.len();
-        for at in Places::new(self.key).take_while(|at| *at < to) {
+        for at in CellsOfItem::new(self.key).take_while(|at| *at < to) {
             if let Some(cell) = at.checked_sub(from).and_then(|at| cells.get_mut(at)) {
                 cell.add(&sum);
             }
@@ -173,18 +173,18 @@ impl Items {
 }
 
 /// The cells a feed falls into, ascending.
-struct Places {
+struct CellsOfItem {
     random: u64,
     next: usize,
 }
 
-impl Places {
+impl CellsOfItem {
     fn new(key: u64) -> Self {
         Self { random: key, next: 0 }
     }
 }
 
-impl Iterator for Places {
+impl Iterator for CellsOfItem {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
@@ -232,7 +232,7 @@ mod solve {
 
     #[cfg(test)]
     use super::Items;
-    use super::{Cell, HEAD_BITS, Item, PRIME, Places, check, short, times};
+    use super::{Cell, CellsOfItem, HEAD_BITS, Item, PRIME, check, short, times};
 
     /// A feed that both ends have differently.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,7 +343,7 @@ mod solve {
             self.found.push(Found { key, change, ours });
             let sum = self.cells[at];
             let len = self.cells.len();
-            for place in Places::new(key).take_while(|place| *place < len) {
+            for place in CellsOfItem::new(key).take_while(|place| *place < len) {
                 self.cells[place].sub(&sum);
                 self.open.push(place as u32);
             }
@@ -417,7 +417,7 @@ mod solve {
         let changes = [grown, grown - i128::from(PRIME)];
         let holds = |change: &i128| check(key).wrapping_mul(*change as u32) == cell.check;
         let change = changes.into_iter().find(holds)?;
-        let falls_here = Places::new(key).find(|place| *place >= at) == Some(at);
+        let falls_here = CellsOfItem::new(key).find(|place| *place >= at) == Some(at);
         falls_here.then_some((key, change))
     }
 

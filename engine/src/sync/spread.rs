@@ -40,7 +40,7 @@ const PUSH_OVERHEAD_BYTES: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Spread {
     broadcast: Broadcast<LinkId, DeviceId>,
-    pace: AuthorActivity,
+    activity: AuthorActivity,
     /// Feeds a neighbour announced that may arrive along a tree.
     announced: ordered::Map<LinkId, ordered::Map<DeviceId, FeedHead>>,
 }
@@ -49,7 +49,7 @@ impl Spread {
     pub(super) fn new() -> Self {
         Self {
             broadcast: Broadcast::new(CONFIG),
-            pace: AuthorActivity::default(),
+            activity: AuthorActivity::default(),
             announced: ordered::Map::new(),
         }
     }
@@ -138,7 +138,7 @@ impl Sync {
         entry: &VerifiedEntry,
         len: usize,
     ) {
-        let tree = self.spread.pace.tree(&entry.header().device, ctx.clock());
+        let tree = self.spread.activity.tree(&entry.header().device, ctx.clock());
         self.push(ctx, net, log, entry, len, None, Route { tree, hops: 0 });
     }
 

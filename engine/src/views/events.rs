@@ -21,7 +21,6 @@ const BESIDE_MAX: usize = 256;
 /// Maximum number of posts whose changed views are read at once.
 const BESIDE_READ_MAX: usize = 32;
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Events {
     /// There are interfaces that listen.

@@ -165,7 +165,6 @@ pub(crate) fn subject(query: &Query) -> Option<AccountId> {
     }
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Views {
     readings: Map<LoadId, (RequestId, Reading)>,

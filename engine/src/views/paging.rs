@@ -6,7 +6,7 @@ use protocol::Timestamp;
 
 use crate::api::{self, Cursor, Error, PostView, QueryResult, Response, Timeline};
 use crate::kinds::{TimelineRows, timeline as timeline_rows};
-use crate::log::keys::Place;
+use crate::log::keys::EntryPlace;
 use crate::store::{Read, Row, Rows, prefix_end};
 
 use super::posts::{add_beside, place, posts_at, read_beside, read_places};
@@ -30,7 +30,7 @@ pub(super) enum Page {
     /// The entries behind them are read.
     Entries {
         next: Option<Cursor>,
-        places: Vec<Place>,
+        places: Vec<EntryPlace>,
     },
     /// The reactions, slugs and reply counts of the posts are read.
     Beside {
@@ -45,7 +45,7 @@ pub(super) struct Index {
     rows: TimelineRows,
     home: bool,
     limit: usize,
-    found: Vec<(Vec<u8>, Place)>,
+    found: Vec<(Vec<u8>, EntryPlace)>,
     looked_at: usize,
 }
 
@@ -140,7 +140,7 @@ impl Index {
         Page::Entries { next, places }.step(reads)
     }
 
-    fn belongs(&self, context: &ViewContext<'_>, place: Place) -> bool {
+    fn belongs(&self, context: &ViewContext<'_>, place: EntryPlace) -> bool {
         let Some((_, feed)) = context.log.feeds.by_number(place.feed) else {
             return false;
         };

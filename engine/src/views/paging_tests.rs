@@ -148,7 +148,7 @@ fn crowd(peer: &mut Peer, newer_than: Timestamp, rows: usize) {
     let mut bob = Author::new(2);
     peer.take(&feed_of(&mut bob, 1));
     let feed = peer.log.feeds.get(&bob.device()).expect("held").number;
-    let place = Place { feed, seq: 1 };
+    let place = EntryPlace { feed, seq: 1 };
     for n in 0..rows {
         let time = newer_than.plus(Duration::from_millis(1 + n as u64));
         let key = timeline_rows(&Timeline::Public).not_newer(time);

@@ -4,7 +4,7 @@ use protocol::{EntryId, EntryRef};
 
 use crate::api::{ClaimView, Error, PostView, QueryResult, Response};
 use crate::kinds::{Kinds, PostEntry, place_of};
-use crate::log::keys::Place;
+use crate::log::keys::EntryPlace;
 use crate::store::{Read, Row, Rows, Table};
 
 use super::{Reading, Step, ViewContext};
@@ -27,8 +27,8 @@ pub(super) fn claim_beside(context: &ViewContext<'_>, post: &EntryRef) -> Option
 }
 
 /// Reads the entries at `places`.
-pub(super) fn read_places(places: &[Place]) -> Vec<Read> {
-    let read = |place: &Place| Read::Get {
+pub(super) fn read_places(places: &[EntryPlace]) -> Vec<Read> {
+    let read = |place: &EntryPlace| Read::Get {
         table: Table::Entries,
         key: place.key(),
     };
@@ -36,7 +36,7 @@ pub(super) fn read_places(places: &[Place]) -> Vec<Read> {
 }
 
 /// The posts in the rows of [`read_places`], in the order of the places; what is not a valid post any more is left out.
-pub(super) fn posts_at(context: &ViewContext<'_>, places: &[Place], rows: Rows) -> Vec<PostView> {
+pub(super) fn posts_at(context: &ViewContext<'_>, places: &[EntryPlace], rows: Rows) -> Vec<PostView> {
     let posts = places.iter().zip(rows).filter_map(|(place, rows)| {
         let post = PostEntry::parse(rows.first()?)?;
         let (_, feed) = context.log.feeds.by_number(place.feed)?;
@@ -68,12 +68,12 @@ pub(super) fn add_beside<'a>(
 }
 
 /// The place in a row of an index table.
-pub(super) fn place((_, value): &Row) -> Option<Place> {
+pub(super) fn place((_, value): &Row) -> Option<EntryPlace> {
     protocol::codec::decode(value).ok()
 }
 
 /// The place in the rows of [`place_of`].
-pub(super) fn found(rows: &Rows) -> Option<Place> {
+pub(super) fn found(rows: &Rows) -> Option<EntryPlace> {
     place(rows.first()?.first()?)
 }
 

@@ -66,7 +66,6 @@ macro_rules! context {
     };
 }
 
-/// See the module.
 pub(super) struct Peer {
     pub(super) ctx: Ctx,
     pub(super) log: Log,

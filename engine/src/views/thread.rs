@@ -7,7 +7,7 @@ use protocol::{EntryId, EntryRef};
 
 use crate::api::{PostView, QueryResult, ThreadView};
 use crate::kinds::{answers, place_of};
-use crate::log::keys::Place;
+use crate::log::keys::EntryPlace;
 use crate::store::Rows;
 
 use super::posts::{add_beside, found, place, posts_at, read_beside, read_places};
@@ -33,11 +33,11 @@ enum Stage {
     /// The place of the post, or of its next ancestor, is read.
     Locate,
     /// That entry is read.
-    Fetch(Place),
+    Fetch(EntryPlace),
     /// The places of answers are read.
     Answers,
     /// Their entries are read.
-    AnswerEntries(Vec<Place>),
+    AnswerEntries(Vec<EntryPlace>),
     /// The reactions, slugs and reply counts of the posts are read.
     Beside,
 }

@@ -62,7 +62,7 @@ pub struct Swarm<P, B> {
     membership: Membership<P>,
     broadcast: Broadcast<P, MessageId<P>>,
     history: History<P, B>,
-    pace: AuthorActivity,
+    activity: AuthorActivity,
     seq: u64,
     outputs: VecDeque<Output<P, B>>,
     next_sync: Duration,
@@ -81,7 +81,7 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
                 eager_start: Some(broadcast::EAGER_START),
             }),
             history: History::default(),
-            pace: AuthorActivity::default(),
+            activity: AuthorActivity::default(),
             seq: epoch,
             outputs: VecDeque::new(),
             next_sync: now + jitter(SYNC_EVERY, rng),
@@ -106,7 +106,7 @@ impl<P: Copy + Ord + Hash + Debug, B: Clone> Swarm<P, B> {
             origin: self.me,
             seq: self.seq,
         };
-        let tree = self.pace.tree(&self.me, now);
+        let tree = self.activity.tree(&self.me, now);
         self.history.insert(id, Stored { body, len, hops: 0 });
         self.broadcast.publish(item(id), tree, len, now, |_| true);
         self.drain(now);

@@ -95,7 +95,7 @@ pub struct Credit {
 /// See [`Message::HeadCredit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadCredit {
-    /// Heads of `Digest` messages dealt with since the last grant.
+    /// Heads of `Digest` messages processed since the last grant.
     pub heads: u32,
 }
 

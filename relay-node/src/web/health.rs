@@ -29,7 +29,7 @@ pub(crate) enum NotReady {
     #[error(
         "the engine has taken no inputs for {0} s: the disk does not answer, or this machine is overloaded"
     )]
-    Standing(u64),
+    Stalled(u64),
     /// Writes fail.
     #[error("the store fails: the log says why")]
     Store,
@@ -51,7 +51,7 @@ pub(crate) fn readiness(driver: &DriverHandle) -> Result<(), NotReady> {
     let repair = driver.repair();
     let standing = driver.standstill().inputs;
     if standing >= INPUTS_STAND_MAX {
-        Err(NotReady::Standing(standing.as_secs()))
+        Err(NotReady::Stalled(standing.as_secs()))
     } else if !driver.is_ready() {
         Err(NotReady::Starting)
     } else if driver.store() == StoreState::Failing {

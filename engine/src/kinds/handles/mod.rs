@@ -36,7 +36,6 @@ struct Holder {
     account: AccountId,
 }
 
-/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
     records: Map<AccountId, Record>,

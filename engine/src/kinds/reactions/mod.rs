@@ -1,5 +1,5 @@
 //! Reactions: one emoji or none of each account to each post. Nothing is kept in memory: the order of the rows gives
-//! the last word of an account, and a read skips what it said before. So many changes of mind by one account hide
+//! the latest reaction of an account, and a read skips what it said before. Many changes by one account hide
 //! nobody else's reaction.
 
 mod rows;

@@ -31,14 +31,14 @@ fn by_post(post: &EntryRef) -> Vec<u8> {
     [post.account.0, post.id.0].concat()
 }
 
-/// Prefix: what an account said of a post, the last word first.
+/// Prefix: what an account said of a post, the latest first.
 fn by_account(post: &EntryRef, account: &AccountId) -> Vec<u8> {
     let mut key = by_post(post);
     key.extend_from_slice(&account.0);
     key
 }
 
-/// Reads the last word of each account about a post, until there are `enough` that did not take their reaction back.
+/// Reads the latest reaction of each account to a post, until there are `enough` that did not take their reaction back.
 pub(super) fn last_of_each(post: &EntryRef, enough: usize, limit: usize) -> Read {
     Read::FirstOfEach {
         table: Table::Reactions,
@@ -50,7 +50,7 @@ pub(super) fn last_of_each(post: &EntryRef, enough: usize, limit: usize) -> Read
     }
 }
 
-/// Reads the last word of one account about a post.
+/// Reads the latest reaction of one account to a post.
 pub(super) fn last_of(post: &EntryRef, account: &AccountId) -> Read {
     Read::prefix(Table::Reactions, &by_account(post, account), 1)
 }

@@ -123,7 +123,6 @@ pub struct Credentials {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// See the module.
 #[derive(Clone)]
 pub struct Etcd {
     nodes: Arc<Nodes>,

@@ -10,25 +10,6 @@ use starling_tests::{Browser, NativePeer, Page, Relay, http, testid};
 
 const BENCH: &str = "client";
 
-/// A relay that just started sends the app as well compressed as it can be in a moment, and better a few seconds later.
-/// This waits until it gets no better.
-async fn best_compression(relay: &Relay, path: &str) -> Result<()> {
-    let mut least = usize::MAX;
-    let mut since = Instant::now();
-    while since.elapsed() < Duration::from_secs(12) {
-        let answer = http::get_with(relay.port(), path, &[("accept-encoding", "br")]).await?;
-        ensure!(
-            answer.header("content-encoding") == Some("br"),
-            "the wasm is not served as brotli"
-        );
-        if answer.body.len() < least {
-            (least, since) = (answer.body.len(), Instant::now());
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    Ok(())
-}
-
 /// Everything the document loaded, as the browser itself accounts for it.
 const LOADED: &str =
     "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
@@ -195,13 +176,6 @@ async fn median(page: &Page, measurement: &str) -> Result<f64> {
 /// keep the app offline is the same files once more from the HTTP cache, or in the background.
 async fn download(relay: &Relay) -> Result<()> {
     let browser = Browser::launch().await?;
-    let page = browser.open(&relay.url("/")).await?;
-    page.wait_element(&testid("welcome-name")).await?;
-    let path: String = page
-        .eval(&format!("{LOADED}.find(e => e.url.endsWith('.wasm')).url"))
-        .await?;
-    page.close().await?;
-    best_compression(relay, &path).await?;
     let page = browser.new_context().await?.open(&relay.url("/")).await?;
     // Everything is there once the first page can be used.
     page.wait_element(&testid("welcome-name")).await?;

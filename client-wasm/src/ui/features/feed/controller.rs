@@ -14,7 +14,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement};
 use yew::NodeRef;
 
-use super::model::{FeedModel, Reach};
+use super::model::{FeedModel, ReadUpTo};
 use super::scroll_position::{self, ScrollPosition};
 use crate::ui::dom;
 use crate::ui::features::post::post_change;
@@ -133,7 +133,7 @@ impl FeedController {
                 let mut state = act.state.borrow_mut();
                 let found = place.and_then(|place| state.model.position(&place.post));
                 let exhausted =
-                    state.model.reach == Reach::End || state.model.len() >= PLACE_SEARCH_POSTS_MAX;
+                    state.model.reach == ReadUpTo::End || state.model.len() >= PLACE_SEARCH_POSTS_MAX;
                 if found.is_none() && place.is_some() && !exhausted {
                     continue;
                 }
@@ -152,9 +152,9 @@ impl FeedController {
     /// Reads one page. `false` if the list moved on meanwhile or there was no answer.
     async fn read(&self, limit: u32, generation: u32) -> bool {
         let after = match &self.state.borrow().model.reach {
-            Reach::Nothing => None,
-            Reach::More(cursor) => Some(cursor.clone()),
-            Reach::End => return false,
+            ReadUpTo::Nothing => None,
+            ReadUpTo::More(cursor) => Some(cursor.clone()),
+            ReadUpTo::End => return false,
         };
         let query = Query::Timeline {
             timeline: self.timeline,
@@ -183,7 +183,7 @@ impl FeedController {
         let generation = {
             let mut state = self.state.borrow_mut();
             let near_end = state.drawn.end + 2 >= state.model.chunks().len();
-            if state.model.loading || !near_end || !matches!(state.model.reach, Reach::More(_)) {
+            if state.model.loading || !near_end || !matches!(state.model.reach, ReadUpTo::More(_)) {
                 return;
             }
             state.model.loading = true;
@@ -388,7 +388,7 @@ impl FeedController {
             Event::Ready { .. } => {
                 let unread = {
                     let state = self.state.borrow();
-                    state.model.is_empty() && state.model.reach == Reach::Nothing
+                    state.model.is_empty() && state.model.reach == ReadUpTo::Nothing
                 };
                 if unread {
                     self.open(true);
@@ -437,7 +437,7 @@ impl FeedController {
                 continue;
             }
             came = true;
-            if Some(post.device) == own_device && self.state.borrow().model.reach != Reach::Nothing {
+            if Some(post.device) == own_device && self.state.borrow().model.reach != ReadUpTo::Nothing {
                 // One's own post appears at once, wherever the reader is.
                 self.record_place();
                 let mut state = self.state.borrow_mut();

@@ -13,7 +13,7 @@ use web_sys::MouseEvent;
 use yew::prelude::*;
 
 use self::controller::{FeedController, FeedState, Shared};
-use self::model::Reach;
+use self::model::ReadUpTo;
 use crate::ui::dom;
 use crate::ui::features::post::Post;
 use crate::ui::kit::icons::icon_with;
@@ -97,7 +97,11 @@ pub fn Feed(props: &FeedProps) -> Html {
         .iter()
         .map(|chunk| chunk.posts.len())
         .sum();
-    let of = if model.reach == Reach::End { model.len() } else { 0 };
+    let of = if model.reach == ReadUpTo::End {
+        model.len()
+    } else {
+        0
+    };
     let mut position = before;
     html! {
         <div class="feed" ref={list}>
@@ -110,7 +114,7 @@ pub fn Feed(props: &FeedProps) -> Html {
                 }
             </div>
             if model.is_empty() {
-                if model.reach == Reach::End {
+                if model.reach == ReadUpTo::End {
                     { props.empty.clone() }
                 }
             } else {
@@ -135,7 +139,7 @@ pub fn Feed(props: &FeedProps) -> Html {
                     }) }
                     { spacer("below", model.height(drawn.end..model.chunks().len())) }
                 </div>
-                if model.reach == Reach::End && drawn.end == model.chunks().len() {
+                if model.reach == ReadUpTo::End && drawn.end == model.chunks().len() {
                     <p class="feed__end">{ strings::FEED_END }</p>
                 }
             }

@@ -38,7 +38,7 @@ impl Chunk {
 
 /// How far the list was read from the engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Reach {
+pub enum ReadUpTo {
     /// Not at all yet.
     #[default]
     Nothing,
@@ -55,7 +55,7 @@ pub struct FeedModel {
     held: Set<EntryRef>,
     next_chunk: u64,
     /// How far it was read.
-    pub reach: Reach,
+    pub reach: ReadUpTo,
     /// The engine held back even more than it told.
     pub held_more: bool,
     /// A page is being read.
@@ -110,7 +110,7 @@ impl FeedModel {
                 chunk.height_px = None;
             }
         }
-        self.reach = page.next.map_or(Reach::End, Reach::More);
+        self.reach = page.next.map_or(ReadUpTo::End, ReadUpTo::More);
     }
 
     /// Puts a post on top. Whether that began a new chunk, so that all others moved on by one.
