@@ -27,6 +27,8 @@ enum Recorded {
     Again,
     /// The peer holds more than it was known to: the entries below this number.
     More(u64),
+    /// The relay signed later for fewer entries: it was set back to an older copy of its disk.
+    Less,
 }
 
 /// What a relay takes back.
@@ -140,6 +142,10 @@ impl Holders {
         let held = before.held.max(before.next_seq).max(record.next_seq);
         if before.next_seq >= record.next_seq && before.relay >= record.relay {
             (before.signed_at, before.withdrawn) = (signed_at, None);
+            if later && record.relay && record.next_seq < before.next_seq {
+                (before.next_seq, before.held) = (record.next_seq, held);
+                return Recorded::Less;
+            }
             return if later { Recorded::Again } else { Recorded::Nothing };
         }
         let record = HolderRecord {
@@ -301,7 +307,7 @@ impl Log {
         (reach > next_seq).then_some(reach)
     }
 
-    /// A peer confirmed to hold an own feed. Returns how far it was known to before, if this is more. What a peer holds
+    /// A peer confirmed to hold an own feed. Returns from where on more peers, or fewer, are known to hold it than before. What a peer holds
     /// of another continuation of this device's feed confirms nothing of what is here, and neither does what cannot be
     /// compared with it any more.
     pub(crate) fn confirm(&mut self, ctx: &mut Ctx, confirmed: Confirmed) -> Option<u64> {
@@ -337,6 +343,8 @@ impl Log {
         }
         match recorded {
             Recorded::More(before) => Some(before),
+            // From there on, fewer hold it.
+            Recorded::Less => Some(next_seq),
             Recorded::Again | Recorded::Nothing => None,
         }
     }

@@ -160,6 +160,45 @@ fn a_confirmation_of_what_was_never_written_is_not_believed() {
 }
 
 #[test]
+fn a_relay_that_later_signs_for_less_holds_no_more_than_that_but_what_it_held_stays_published() {
+    let (mut node, first) = node();
+    let follow = |node: &mut Node, n| {
+        let body = Body::Follow(Follow {
+            account: protocol::AccountId([n; 32]),
+            on: true,
+        });
+        node.log.append_own(&mut node.ctx, &body).expect("written").id()
+    };
+    follow(&mut node, 3);
+    let head = follow(&mut node, 4);
+    node.persist();
+    let signed = |next_seq, head, at| Confirmed {
+        relay: true,
+        next_seq,
+        head,
+        signed_at: Timestamp(at),
+        ..first
+    };
+    let relays = |node: &Node, seq| node.log.durability(&first.device, seq, 0).relays;
+    assert_eq!(node.log.confirm(&mut node.ctx, signed(3, head, 5)), Some(0));
+    assert_eq!(
+        node.log.confirm(&mut node.ctx, signed(1, first.head, 4)),
+        None,
+        "an old one"
+    );
+    assert_eq!((relays(&node, 0), relays(&node, 2)), (1, 1));
+    assert_eq!(node.log.confirm(&mut node.ctx, signed(1, first.head, 6)), Some(1));
+    assert_eq!((relays(&node, 0), relays(&node, 1), relays(&node, 2)), (1, 0, 0));
+    assert_eq!(
+        node.log.holders.reached(&first.device),
+        3,
+        "others may have seen it"
+    );
+    assert_eq!(node.log.confirm(&mut node.ctx, signed(3, head, 7)), Some(1));
+    assert_eq!(relays(&node, 2), 1);
+}
+
+#[test]
 fn feeds_of_others_have_no_holders() {
     let (mut node, confirmed) = node();
     let mut author = Author::new(2);

@@ -190,6 +190,14 @@ impl Person {
         }
     }
 
+    /// A peer became a neighbour.
+    pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, net: &Net, log: &mut Log, known: bool) {
+        self.own_feed.on_neighbour_up(ctx, net, log);
+        if known {
+            self.on_relay_up(ctx);
+        }
+    }
+
     /// An entry came from a neighbour.
     pub(crate) fn on_arrived(&mut self, ctx: &mut Ctx, log: &mut Log, entry: &VerifiedEntry) {
         if ctx.device() == Some(entry.header().device) {

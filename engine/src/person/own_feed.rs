@@ -2,8 +2,8 @@
 //! was set back, starts with an older state of it. Whatever is signed then contradicts what was signed before: the feed
 //! would be forked for good.
 //!
-//! After a start the device therefore asks its neighbours how far they hold its feed before it signs anything, and
-//! advertises nothing that no other peer has confirmed. Each neighbour has to answer, and as many of the relays
+//! After a start, and when it is linked again after it was alone, the device therefore asks its neighbours how far they
+//! hold its feed before it signs anything, and advertises nothing that no other peer has confirmed. Each neighbour has to answer, and as many of the relays
 //! that the device knows as it wants to be linked with: a neighbour that never had the feed answers first and proves
 //! nothing, and a relay may itself have been set back. If they hold more, it is fetched and writing goes on after it.
 //! If they hold something else, which an entry signed by this device proves, the entries here that no other peer
@@ -25,7 +25,7 @@ use ordered::{Map, Set, sorted_by_key};
 use protocol::entry::Header;
 use protocol::kinds::Kind;
 use protocol::messages::FeedHead;
-use protocol::{Body, Entry, EntryId, Instant, codec};
+use protocol::{Body, DeviceId, Entry, EntryId, Instant, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::api::Command;
@@ -143,6 +143,8 @@ struct Cutting {
 #[derive(Debug, Default)]
 pub(crate) struct OwnFeed {
     state: State,
+    /// The device was made in this run and has had no neighbour: no other copy of it can have written.
+    fresh: bool,
     /// Links whose neighbour has said all that it holds, until the feed is checked.
     compared: Set<LinkId>,
     /// Neighbours hold another continuation of the feed than this copy did.
@@ -185,11 +187,7 @@ impl OwnFeed {
             // The disk lost own entries that others have seen.
             self.set_behind(ctx, next_seq, EntryId::default());
         }
-        let confirmed = log.holders.reached(&device);
-        let head = log.own_head(&device, confirmed);
-        // Of what can be told without the head there is nothing.
-        let told = head.map_or_else(Default::default, |head| (confirmed, head));
-        log.withhold_own(&device, Some(told));
+        Self::withhold(log, device);
         if self.old_copy && !self.cut {
             self.begin_cut(ctx, log);
         }
@@ -211,6 +209,7 @@ impl OwnFeed {
     pub(super) fn on_created(&mut self) {
         *self = Self {
             state: State::Checked,
+            fresh: true,
             ..Self::default()
         };
     }
@@ -251,6 +250,7 @@ impl OwnFeed {
     pub(crate) fn on_timer(&mut self, ctx: &Ctx, net: &Net, log: &mut Log) -> bool {
         let now = ctx.now.instant;
         let alone = net.neighbours().next().is_none();
+        self.fresh &= alone;
         match self.state {
             State::Unchecked if ctx.me().is_some() && !alone => self.state = State::Asked { since: now },
             // What is written without a network can be taken back.
@@ -274,6 +274,31 @@ impl OwnFeed {
             State::Unchecked | State::Checked => false,
         };
         over && self.finish(ctx, log)
+    }
+
+    /// A neighbour is linked, and none was before: another copy of this device may have written meanwhile. What was written
+    /// here without a network can be taken back, so the feed is checked again.
+    pub(super) fn on_neighbour_up(&mut self, ctx: &Ctx, net: &Net, log: &mut Log) {
+        if core::mem::take(&mut self.fresh) {
+            return;
+        }
+        let device = ctx.device().filter(|_| self.state == State::Checked);
+        if let Some(device) = device.filter(|_| net.neighbours().nth(1).is_none()) {
+            self.state = State::Asked {
+                since: ctx.now.instant,
+            };
+            self.compared = Set::new();
+            Self::withhold(log, device);
+        }
+    }
+
+    /// Neighbours learn of no more than others have seen of the feed.
+    fn withhold(log: &mut Log, device: DeviceId) {
+        let confirmed = log.holders.reached(&device);
+        let head = log.own_head(&device, confirmed);
+        // Of what can be told without the head there is nothing.
+        let told = head.map_or_else(Default::default, |head| (confirmed, head));
+        log.withhold_own(&device, Some(told));
     }
 
     /// Whether every neighbour has said all that it holds, and among them as many known relays as this device wants to

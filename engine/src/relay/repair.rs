@@ -270,8 +270,8 @@ pub(crate) fn missing(net: &Net, directory: &Directory, feeds: &Feeds, sync: &Sy
     relay_neighbours(net, directory).map(missing).collect()
 }
 
-/// Feeds that relays which should have them lack a part of. `relays`: those linked with this one; a feed of which no
-/// replica is linked cannot be handed over.
+/// Feeds that relays which should have them lack a part of. `relays`: those linked with this one. For good, a feed of which no
+/// replica is linked is left: nobody else is known to have it.
 pub(crate) fn left_to_hand_over(
     for_good: bool,
     feeds: &Feeds,
@@ -286,7 +286,13 @@ pub(crate) fn left_to_hand_over(
             let has = |(link, _): &(LinkId, PeerId)| peer_has.has(*link, feed.number, feed.valid_len());
             // For a restart, one relay that has all of the feed is enough.
             let safe = match for_good {
-                true => relays.iter().filter(|(_, peer)| replicas.contains(peer)).all(has),
+                true => {
+                    let mut replicas = relays
+                        .iter()
+                        .filter(|(_, peer)| replicas.contains(peer))
+                        .peekable();
+                    replicas.peek().is_some() && replicas.all(has)
+                }
                 false => relays.is_empty() || relays.iter().any(has),
             };
             left += u64::from(!safe);

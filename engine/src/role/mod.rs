@@ -233,8 +233,10 @@ impl Role {
             session.is_some_and(|session| parts.net.known.contains(&session.peer))
         };
         match self {
-            Self::Person(person) if known(link) => person.on_relay_up(ctx),
-            Self::Person(_) => {}
+            Self::Person(person) => {
+                let known = known(link);
+                person.on_neighbour_up(ctx, &parts.net, &mut parts.log, known);
+            }
             #[cfg(feature = "relay")]
             Self::Relay(relay) => relay.on_neighbour_up(ctx, &parts.net, link),
         }

@@ -200,6 +200,48 @@ fn an_old_copy_of_a_device_takes_back_what_no_other_peer_has() {
 }
 
 #[test]
+fn a_device_that_was_alone_while_a_copy_of_it_wrote_finds_that_out_before_it_publishes() {
+    for (by_copy, by_other) in [(1, 3), (2, 2), (3, 1)] {
+        let (mut net, other, bob, copy) = copied_device();
+        // It runs all the time: a laptop that sleeps.
+        net.introduce_all();
+        net.run_for_ms(10_000);
+        net.partition(&[0, 0, 0, 1]);
+        net.run_for_ms(40_000);
+        for n in 0..by_copy {
+            net.post(copy, &format!("asleep {n}"));
+        }
+        net.run_for_ms(1_000);
+        net.start(other);
+        net.introduce_all();
+        net.run_for_ms(3_000);
+        let mut expected = vec!["before".to_owned()];
+        for n in 0..by_other {
+            let text = format!("other {n}");
+            net.post(other, &text);
+            expected.insert(0, text);
+        }
+        net.run_for_ms(5_000);
+        let account = net.account(other);
+        net.crash(other);
+        net.heal();
+        net.introduce_all();
+        net.run_for_ms(60_000);
+        for peer in [bob, copy] {
+            assert_eq!(
+                net.texts(peer, Timeline::User(account)),
+                expected,
+                "peer {peer}, {by_copy} beside {by_other}, seed {}",
+                net.seed
+            );
+            assert!(!profile(&mut net, peer, copy).forked, "peer {peer}");
+        }
+        let old = me(&mut net, copy);
+        assert!(old.old_copy && old.set_aside == by_copy, "{old:?}");
+    }
+}
+
+#[test]
 fn an_old_copy_becomes_a_device_of_its_own_and_keeps_its_posts() {
     let (mut net, ada, bob, copy) = old_copy(&["from the copy"], &["from the original", "another"]);
     let account = net.account(ada);

@@ -4,11 +4,12 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::de::DeserializeOwned;
 
 use crate::config::Settings;
-use crate::web::Repair;
+use crate::web::{ListedRelay, Repair};
 use native::data_dir;
 use native::network::RelayUrl;
 
@@ -27,20 +28,25 @@ pub fn ask(settings: &Settings, url: &RelayUrl) -> anyhow::Result<()> {
             folder.display()
         )
     })?;
+    let agent = crate::commands::status::agent();
+    let relays: Vec<ListedRelay> = get(&agent, url, "/api/network")?;
+    let takes = |relay: &&ListedRelay| {
+        let worker = relay.roles.iter().any(|role| role == "worker");
+        !relay.this && worker && relay.state == "alive" && relay.capacity > 0
+    };
+    ensure!(
+        relays.iter().any(|relay| takes(&relay)),
+        "no other member is alive that could take the feeds of this relay; invite one first (`relay-node invite`), or keep a \
+         copy (`relay-node backup`) before you stop it for good"
+    );
     let pid = i32::try_from(holder)
         .ok()
         .and_then(Pid::from_raw)
         .context("no process has that number")?;
     kill_process(pid, Signal::USR1).with_context(|| format!("cannot send SIGUSR1 to process {holder}"))?;
-    let agent = crate::commands::status::agent();
     let mut last = None;
     loop {
-        let repair: Repair = agent
-            .get(format!("{url}/api/repair"))
-            .call()
-            .with_context(|| format!("the relay does not answer at {url} any more"))?
-            .body_mut()
-            .read_json()?;
+        let repair: Repair = get(&agent, url, "/api/repair")?;
         if repair.to_hand_over != last {
             last = repair.to_hand_over;
             if let Some(left) = last {
@@ -58,4 +64,12 @@ pub fn ask(settings: &Settings, url: &RelayUrl) -> anyhow::Result<()> {
         }
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+fn get<T: DeserializeOwned>(agent: &ureq::Agent, url: &RelayUrl, path: &str) -> anyhow::Result<T> {
+    let mut answer = agent
+        .get(format!("{url}{path}"))
+        .call()
+        .with_context(|| format!("the relay does not answer at {url}"))?;
+    Ok(answer.body_mut().read_json()?)
 }
