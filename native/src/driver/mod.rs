@@ -9,7 +9,7 @@
 //! Invariants:
 //! - outputs are executed in order, and all of them before the next input;
 //! - the driver never waits for a link: a link whose queue is full is closed, so a slow peer slows only itself;
-//! - what a link's frames cost is paid by its address ([`budgets`]), and each link has few batches of frames waiting, so
+//! - what a link's frames cost is paid by its address, and each link has few batches of frames waiting, so
 //!   one that sends without end delays others by no more than these;
 //! - while the store's queue is full, no frames are taken: they wait in the links and in the end in their senders.
 //!   Commands that wait for the store meanwhile come from one input and from the store's own answers, so their number
