@@ -662,7 +662,14 @@ impl Sync {
     }
 }
 
+/// Devices limit nobody.
+#[cfg(not(feature = "relay"))]
+fn addition(_: &Net, _: &Log, _: LinkId, _: &Entry) -> Option<Addition> {
+    None
+}
+
 /// What an entry would add if it is the next one of its feed. `None`: it adds nothing, or its neighbour is not limited.
+#[cfg(feature = "relay")]
 fn addition(net: &Net, log: &Log, link: LinkId, entry: &Entry) -> Option<Addition> {
     let address = net.session(link)?.limited()?;
     let header = &entry.signed.header;

@@ -213,6 +213,7 @@ impl Sync {
     /// Once a second.
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
         self.fetch_on_timer(ctx, net, log, wanting);
+        #[cfg(feature = "relay")]
         self.quotas.on_timer(ctx.now.instant);
         for link in self.comparisons.on_timer(ctx.now.instant) {
             self.work.begin(link);
