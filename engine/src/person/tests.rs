@@ -10,7 +10,7 @@ use super::tokens::TOKENS_MAX;
 use super::transient_interests::TRANSIENT_INTERESTS_MAX;
 use crate::api::{Command, CommandResult, Error, Event};
 use crate::facts::Fact;
-use crate::io::Output;
+use crate::io::{LinkId, Output};
 use crate::kinds::testing::Author;
 use crate::log::records::meta;
 use crate::store::{Op, Table};
@@ -150,13 +150,28 @@ fn a_visit_to_oneself_or_to_a_followed_person_changes_no_interest() {
 
 // Receipts.
 
-#[test]
-fn a_receipt_counts_as_that_of_a_relay_only_if_this_device_knows_the_signer() {
+/// A device, a relay that it knows, one that it does not know, and the links to both.
+fn with_relays() -> (Device, Remote, Remote, [LinkId; 2]) {
     let mut device = Device::new();
-    let own = device.node.ctx.device().expect("a device");
-    let (next_seq, head) = device.node.log.feeds.get(&own).expect("held").shared();
     let (known, stranger) = (Remote::relay(20), Remote::relay(21));
     let links = [device.node.link_known(&known), device.node.link(&stranger)];
+    (device, known, stranger, links)
+}
+
+/// How often neighbours broke the protocol since this was last asked.
+fn misbehaved(device: &mut Device) -> usize {
+    let facts = device.node.facts();
+    facts
+        .iter()
+        .filter(|fact| matches!(fact, Fact::Misbehaved { .. }))
+        .count()
+}
+
+#[test]
+fn a_receipt_counts_as_that_of_a_relay_only_if_this_device_knows_the_signer() {
+    let (mut device, known, stranger, links) = with_relays();
+    let own = device.node.ctx.device().expect("a device");
+    let (next_seq, head) = device.node.log.feeds.get(&own).expect("held").shared();
     let receipt =
         |signer: &Remote| Receipt::issue(&signer.key, own, next_seq, head, device.node.ctx.now.wall);
     let (mut forged, of_stranger, of_known) = (receipt(&known), receipt(&stranger), receipt(&known));
@@ -181,20 +196,14 @@ fn a_receipt_counts_as_that_of_a_relay_only_if_this_device_knows_the_signer() {
         "not sent by its signer, nor by a known relay"
     );
     assert_eq!(take(links[0], &of_known), (1, 1));
-    let facts = device.node.facts();
-    let misbehaved = facts
-        .iter()
-        .filter(|fact| matches!(fact, Fact::Misbehaved { .. }));
-    assert_eq!(misbehaved.count(), 1);
+    assert_eq!(misbehaved(&mut device), 1);
 }
 
 #[test]
 fn a_withdrawal_takes_the_relay_out_of_the_holders_over_any_link() {
-    let mut device = Device::new();
+    let (mut device, known, stranger, links) = with_relays();
     let own = device.node.ctx.device().expect("a device");
     let (next_seq, head) = device.node.log.feeds.get(&own).expect("held").shared();
-    let (known, stranger) = (Remote::relay(20), Remote::relay(21));
-    let links = [device.node.link_known(&known), device.node.link(&stranger)];
     let receipt = |signer: &Remote, at| Receipt::issue(&signer.key, own, next_seq, head, Timestamp(at));
     let withdrawal =
         |signer: &Remote, at| Withdrawal::issue(&signer.key, own, 0, Timestamp(at), Reason::REMOVED);
@@ -230,11 +239,7 @@ fn a_withdrawal_takes_the_relay_out_of_the_holders_over_any_link() {
     assert_eq!(take(links[1], Message::Withdrawal(withdrawal(&stranger, 51))), 0);
     assert_eq!(take(links[0], Message::Receipt(receipt(&known, 51))), 0, "older");
     assert_eq!(take(links[0], Message::Receipt(receipt(&known, 52))), 1);
-    let facts = device.node.facts();
-    let misbehaved = facts
-        .iter()
-        .filter(|fact| matches!(fact, Fact::Misbehaved { .. }));
-    assert_eq!(misbehaved.count(), 1);
+    assert_eq!(misbehaved(&mut device), 1);
     let told = device.node.outputs().into_iter();
     let told = told.filter_map(|output| match output {
         Output::Event(Event::NotKept { relay, reason, .. }) => Some((relay, reason)),

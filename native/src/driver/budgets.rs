@@ -81,10 +81,10 @@ impl Budgets {
     /// When the address may go on.
     fn wait(&self, address: Option<IpAddr>, now: Instant) -> Duration {
         let mut table = self.lock();
-        let address = if table.contains_key(&address) {
-            address
-        } else {
-            None
+        let address = match table.contains_key(&address) {
+            true => address,
+            false if table.len() < ADDRESSES_MAX => return Duration::ZERO,
+            false => None,
         };
         let Some(account) = table.get_mut(&address) else {
             return Duration::ZERO;

@@ -52,9 +52,14 @@ async fn way(name: &str, query: &str, p50_ms: f64) -> Result<()> {
         .await?;
         ada.paste_into(&testid("composer-input"), &text).await?;
         ada.press_with("Enter", Modifiers::CTRL).await?;
-        bob.wait_for("window.seen > 0")
-            .await
-            .with_context(|| format!("post {n} of {POSTS}, {name}"))?;
+        let arrived = bob.wait_for("window.seen > 0").await;
+        if arrived.is_err() {
+            // The reader's page is in the error; whether it was sent stands on the author's.
+            let picture = std::env::temp_dir().join("delivery-author.png");
+            ada.screenshot(&picture, false).await?;
+            eprintln!("the author's page: {}", picture.display());
+        }
+        arrived.with_context(|| format!("post {n} of {POSTS}, {name}"))?;
         let seen: f64 = bob.eval("window.seen").await?;
         let pressed: f64 = ada.eval("window.pressed").await?;
         samples_ms.push(seen - pressed);
