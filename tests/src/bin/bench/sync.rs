@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use engine::api::{Command, CommandResult, Request, Response, Transport};
 use engine::io::Admission;
 use engine::memory::MemoryStore;
@@ -26,8 +26,10 @@ const DIFFERENCES: usize = 1_000;
 /// People a browser follows, and how many of them wrote while it was away.
 const FOLLOWED: usize = 2_000;
 const CHANGED: usize = 10;
-/// One way, between the peers.
+/// One way, between the peers, while they fetch.
 const LATENCY: Duration = Duration::from_millis(25);
+/// One way, while they compare: so long that what the engines pace adds up to far less than half a round trip.
+const LATENCY_OF_COMPARISONS: Duration = Duration::from_millis(500);
 /// Kinds of messages that compare.
 const COMPARING: [u8; 5] = [1, 2, 27, 28, 29];
 /// A request for entries: what comparing leads to.
@@ -101,6 +103,7 @@ impl Peer {
 struct Pair {
     peers: [Peer; 2],
     now: Now,
+    latency: Duration,
     link: u64,
     up: bool,
     on_the_way: VecDeque<(protocol::Instant, usize, Vec<u8>)>,
@@ -111,11 +114,20 @@ struct Pair {
     middle: [Option<u8>; 2],
 }
 
+/// What comparing costs.
+struct Spent {
+    bytes: usize,
+    round_trips: f64,
+    /// What the engines waited because they do long work in pieces.
+    paced_ms: f64,
+}
+
 impl Pair {
     fn new(dialler: Peer, other: Peer, now: Now) -> Self {
         Self {
             peers: [dialler, other],
             now,
+            latency: LATENCY_OF_COMPARISONS,
             link: 0,
             up: false,
             on_the_way: VecDeque::new(),
@@ -149,7 +161,7 @@ impl Pair {
                     }
                 }
                 self.on_the_way
-                    .push_back((self.now.instant + LATENCY, 1 - from, bytes));
+                    .push_back((self.now.instant + self.latency, 1 - from, bytes));
             }
         }
     }
@@ -228,15 +240,25 @@ impl Pair {
         }
     }
 
-    /// Bytes of comparing, and round trips from the first word of who dialled to its first request for entries.
-    fn spent(&self) -> (usize, f64) {
+    /// What comparing costs, from the first message of the one that dialled to its first request for entries.
+    fn spent(&self) -> Result<Spent> {
         let comparing = COMPARING.iter().filter_map(|kind| self.traffic.get(kind));
         let began = COMPARING.iter().filter_map(|kind| self.sent.get(kind)).min();
-        let took = began
-            .zip(self.sent.get(&WANT))
-            .map(|(began, asked)| asked.since(*began));
-        let round_trips = took.map_or(0.0, |took| took.as_secs_f64() / (2.0 * LATENCY.as_secs_f64()));
-        (comparing.sum(), round_trips.ceil())
+        let began = began.context("nothing was compared")?;
+        let asked = self.sent.get(&WANT).context("nothing was requested")?;
+        let took = asked.since(*began).as_secs_f64();
+        let round_trip = 2.0 * LATENCY_OF_COMPARISONS.as_secs_f64();
+        let round_trips = (took / round_trip).round();
+        let paced_ms = (took - round_trips * round_trip) * 1_000.0;
+        ensure!(
+            (0.0..500.0).contains(&paced_ms),
+            "{took} s are no round trips of {round_trip} s"
+        );
+        Ok(Spent {
+            bytes: comparing.sum(),
+            round_trips,
+            paced_ms,
+        })
     }
 }
 
@@ -350,24 +372,26 @@ pub(crate) fn measure() -> Result<()> {
         pair.peers.iter().all(|peer| peer.entries() == all)
     })?;
     let took = began.elapsed().as_secs_f64();
-    let (spent, round_trips) = pair.spent();
+    let spent = pair.spent()?;
     let n = FEEDS * ENTRIES as usize;
     let figure = |name, value, unit| Figure::new("sync", name, value, unit).n(n);
-    figure("relays_bytes", spent as f64, "B")
+    figure("relays_bytes", spent.bytes as f64, "B")
         .target(Target::AtMost(40_000.0))
         .print();
     figure("relays_bytes", bytes as f64, "B")
         .peer("negentropy")
         .print();
-    figure("relays_round_trips", round_trips, "")
+    figure("relays_round_trips", spent.round_trips, "")
         .target(Target::AtMost(4.0))
         .print();
+    figure("relays_paced", spent.paced_ms, "ms").print();
     figure("relays_round_trips", rounds as f64, "")
         .peer("negentropy")
         .print();
     figure("relays_cpu_with_fetching", took, "s").print();
     figure("relays_cpu", seconds, "s").peer("negentropy").print();
 
+    pair.disconnect();
     let Pair {
         peers: [relay, _],
         now,
@@ -386,6 +410,7 @@ pub(crate) fn measure() -> Result<()> {
         browser.command(now, Command::Follow { account })?;
     }
     let mut pair = Pair::new(browser, relay, now);
+    pair.latency = LATENCY;
     pair.connect();
     let of_followed = |authors: &[Author]| {
         authors[..FOLLOWED]
@@ -400,6 +425,7 @@ pub(crate) fn measure() -> Result<()> {
     })?;
     pair.run_for(Duration::from_mins(2));
     pair.disconnect();
+    pair.latency = LATENCY_OF_COMPARISONS;
     pair.run_for(Duration::from_mins(1));
     for author in authors.iter_mut().take(FOLLOWED).step_by(FOLLOWED / CHANGED) {
         let entry = author.write(pair.now.wall);
@@ -412,14 +438,14 @@ pub(crate) fn measure() -> Result<()> {
     pair.run_until("the browser has what is new", |pair| {
         pair.peers[0].entries() == all
     })?;
-    let (spent, round_trips) = pair.spent();
-    ensure!(pair.sent.contains_key(&WANT), "the browser asked");
+    let spent = pair.spent()?;
     let figure = |name, value, unit| Figure::new("sync", name, value, unit).n(FOLLOWED);
-    figure("browser_bytes", spent as f64, "B")
+    figure("browser_bytes", spent.bytes as f64, "B")
         .target(Target::AtMost(2_000.0))
         .print();
-    figure("browser_round_trips", round_trips, "")
+    figure("browser_round_trips", spent.round_trips, "")
         .target(Target::AtMost(1.0))
         .print();
+    figure("browser_paced", spent.paced_ms, "ms").print();
     Ok(())
 }
