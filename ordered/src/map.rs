@@ -9,7 +9,8 @@ use crate::iter::{Iter, Position};
 /// A map whose entries are sorted by key.
 ///
 /// The three private methods that hold most of the code are not copied into their callers in what is downloaded: that
-/// made it 5.6 kB larger.
+/// made it 5.6 kB larger. What depends on an entry's size alone is a function of its own, so that maps with entries of
+/// one size share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map<K, V> {
     pub(crate) chunks: Vec<Vec<(K, V)>>,
@@ -113,9 +114,7 @@ impl<K, V> Map<K, V> {
     #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn take(&mut self, Position { chunk, at }: Position) -> (K, V) {
         let entry = self.chunks[chunk].remove(at);
-        if self.chunks[chunk].is_empty() {
-            self.chunks.remove(chunk);
-        }
+        drop_if_empty(&mut self.chunks, chunk);
         self.len -= 1;
         entry
     }
@@ -141,27 +140,11 @@ impl<K: Ord, V> Map<K, V> {
 
     /// Inserts an entry at the position from [`Self::find`], and returns its final position.
     #[cfg_attr(target_arch = "wasm32", inline(never))]
-    fn put(&mut self, Position { mut chunk, mut at }: Position, key: K, value: V) -> Position {
-        if chunk == self.chunks.len() {
-            // Behind the last entry: at the end of the last chunk.
-            if self.chunks.is_empty() {
-                self.chunks.push(Vec::new());
-            }
-            chunk = self.chunks.len() - 1;
-            at = self.chunks[chunk].len();
-        }
-        let entries = &mut self.chunks[chunk];
-        entries.insert(at, (key, value));
+    fn put(&mut self, place: Position, key: K, value: V) -> Position {
+        let place = make_room(&mut self.chunks, place);
+        self.chunks[place.chunk].insert(place.at, (key, value));
         self.len += 1;
-        if entries.len() > CHUNK_MAX {
-            let half = entries.len() / 2;
-            let rest = entries.split_off(half);
-            self.chunks.insert(chunk + 1, rest);
-            if at >= half {
-                (chunk, at) = (chunk + 1, at - half);
-            }
-        }
-        Position { chunk, at }
+        place
     }
 
     /// Whether the key has an entry.
@@ -250,6 +233,35 @@ impl<K: Ord, V> Map<K, V> {
             Bound::Unbounded => self.end(),
         };
         Iter::new(&self.chunks, from, to)
+    }
+}
+
+/// Makes room for an entry at a place where it would be inserted: the place, in a chunk that is not full.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+fn make_room<T>(chunks: &mut Vec<Vec<T>>, Position { mut chunk, mut at }: Position) -> Position {
+    if chunk == chunks.len() {
+        // Behind the last entry: at the end of the last chunk.
+        if chunks.is_empty() {
+            chunks.push(Vec::new());
+        }
+        chunk = chunks.len() - 1;
+        at = chunks[chunk].len();
+    }
+    if chunks[chunk].len() >= CHUNK_MAX {
+        let half = CHUNK_MAX / 2;
+        let rest = chunks[chunk].split_off(half);
+        chunks.insert(chunk + 1, rest);
+        if at > half {
+            (chunk, at) = (chunk + 1, at - half);
+        }
+    }
+    Position { chunk, at }
+}
+
+#[cfg_attr(target_arch = "wasm32", inline(never))]
+fn drop_if_empty<T>(chunks: &mut Vec<Vec<T>>, chunk: usize) {
+    if chunks[chunk].is_empty() {
+        chunks.remove(chunk);
     }
 }
 

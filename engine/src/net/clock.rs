@@ -4,6 +4,7 @@
 
 use core::time::Duration;
 
+use ordered::sorted_by_key;
 use protocol::Timestamp;
 
 use crate::ctx::Ctx;
@@ -30,8 +31,7 @@ impl Net {
         let anchors = self
             .sessions()
             .filter(|session| self.is_anchor(directory, &session.peer));
-        let mut ahead: Vec<i64> = anchors.map(|session| session.clock_ahead_ms).collect();
-        ahead.sort_unstable();
+        let ahead: Vec<i64> = sorted_by_key(anchors.map(|session| session.clock_ahead_ms), |ahead| *ahead);
         let ahead_ms = ahead.get(ahead.len() / 2).copied().unwrap_or(0);
         let tolerated = ahead_ms.unsigned_abs() < TOLERATED.as_millis() as u64;
         let minutes = i32::try_from(ahead_ms / MINUTE_MS).unwrap_or(i32::MAX);

@@ -1,7 +1,8 @@
 //! Messages between linked peers.
 //!
 //! A message is one kind byte and the postcard bytes of its fields. Unknown kinds are skipped; known ones must decode
-//! exactly and keep within their limits. A new message is a struct with [`Fields`] and one line in the list below.
+//! exactly and keep within their limits. A new message is a struct with [`Fields`] and one line in the list below. One
+//! that only relays send and take is marked there: a device does not know it.
 
 pub mod directory;
 pub mod introduction;
@@ -31,7 +32,9 @@ pub use quota::{Quota, QuotaExceeded};
 pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, Ping, RangeEnd, Want};
 
 use introduction::Introduction;
-use membership::{JoinAnswer, JoinRequest, Vouches};
+use membership::Vouches;
+#[cfg(feature = "relay")]
+use membership::{JoinAnswer, JoinRequest};
 use overlay::{Accept, ForwardJoin, Heartbeat, Others, Request, Shuffle};
 use receipt::{Receipt, Withdrawal};
 
@@ -49,7 +52,7 @@ pub trait Fields: Serialize + DeserializeOwned {
 pub enum Decoded {
     /// A message of this version.
     Known(Message),
-    /// A kind of a later version: skip it.
+    /// A kind of a later version, or one that only relays act on: skip it.
     Unknown(u8),
 }
 
@@ -65,12 +68,13 @@ pub enum MessageError {
 }
 
 macro_rules! messages {
-    ($($(#[$doc:meta])* $kind:literal = $name:ident($fields:ty);)*) => {
+    ($($(#[$doc:meta])* $([$feature:literal])? $kind:literal = $name:ident($fields:ty);)*) => {
         /// A message between linked peers.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Message {
             $(
                 $(#[$doc])*
+                $(#[cfg(feature = $feature)])?
                 $name($fields),
             )*
         }
@@ -80,7 +84,7 @@ macro_rules! messages {
             #[must_use]
             pub fn encode(&self) -> Vec<u8> {
                 match self {
-                    $(Self::$name(fields) => codec::encode_after(vec![$kind], fields),)*
+                    $($(#[cfg(feature = $feature)])? Self::$name(fields) => codec::encode_after(vec![$kind], fields),)*
                 }
             }
 
@@ -91,7 +95,7 @@ macro_rules! messages {
             pub fn decode(bytes: &[u8]) -> Result<Decoded, MessageError> {
                 let (kind, fields) = bytes.split_first().ok_or(MessageError::Malformed)?;
                 let message = match *kind {
-                    $($kind => Self::$name(decode_fields(fields)?),)*
+                    $($(#[cfg(feature = $feature)])? $kind => Self::$name(decode_fields(fields)?),)*
                     unknown => return Ok(Decoded::Unknown(unknown)),
                 };
                 Ok(Decoded::Known(message))
@@ -161,19 +165,19 @@ messages! {
     /// The interests that `Interests::same` refers to are not remembered.
     29 = ResumeFailed(ResumeFailed);
     /// The accounts linked with a relay that serves the app: sent to relays that run the registry.
-    30 = Presence(Presence);
+    ["relay"] 30 = Presence(Presence);
     /// Statements of relays about the membership of others.
     31 = Vouches(Vouches);
     /// A relay asks a member of a network to become one, with the token of an invitation.
-    32 = JoinRequest(JoinRequest);
+    ["relay"] 32 = JoinRequest(JoinRequest);
     /// The answer to a `JoinRequest`.
-    33 = JoinAnswer(JoinAnswer);
+    ["relay"] 33 = JoinAnswer(JoinAnswer);
     /// Allows the receiver to send this many more heads in digests.
     34 = HeadCredit(HeadCredit);
     /// A relay that decides on names asks one that keeps an account's feeds whether the account revoked a device.
-    35 = RevocationQuestion(RevocationQuestion);
+    ["relay"] 35 = RevocationQuestion(RevocationQuestion);
     /// The answer to a `RevocationQuestion`.
-    36 = RevocationAnswer(RevocationAnswer);
+    ["relay"] 36 = RevocationAnswer(RevocationAnswer);
     /// A relay takes no more entries from the receiver for a time. They are not lost: it fetches them later.
     37 = QuotaExceeded(QuotaExceeded);
     /// A relay's signed statement that it keeps a feed no longer.
