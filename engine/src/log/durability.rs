@@ -1,9 +1,9 @@
 //! Which other peers hold this account's own entries.
 //!
 //! Invariant: a number shown to a person was confirmed: by this device's store, by a peer over its proven link, or by
-//! a known relay's signed receipt that the relay has not taken back since.
+//! the signed receipt of a known relay that is a member of the network and has not taken the receipt back.
 
-use ordered::Map;
+use ordered::{Map, Set};
 use protocol::messages::receipt::{Reason, Withdrawal};
 use protocol::{DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 
@@ -153,7 +153,13 @@ impl Holders {
             held,
             ..record
         };
-        Recorded::More(core::mem::replace(before, record).next_seq)
+        let before = core::mem::replace(before, record);
+        // As a relay it counts for entries that it held as another peer.
+        Recorded::More(if record.relay && !before.relay {
+            0
+        } else {
+            before.next_seq
+        })
     }
 
     /// Takes a relay out of the holders of a feed. `unheard`: also if it never confirmed anything, so that what it
@@ -197,6 +203,27 @@ impl Holders {
 
     fn get(&self, device: &DeviceId, peer: &PeerId) -> Option<&HolderRecord> {
         self.feeds.get(device)?.get(peer)
+    }
+
+    /// The relays that count as holders of any feed.
+    pub(crate) fn relays(&self) -> Set<PeerId> {
+        let records = self.feeds.iter().flat_map(|(_, holders)| holders);
+        let relays = records.filter(|(_, record)| record.relay && record.next_seq > 0);
+        relays.map(|(peer, _)| *peer).collect()
+    }
+
+    /// Takes a relay out of the holders, until it signs a later receipt. The feeds it counted as a holder of.
+    fn disregard(&mut self, relay: PeerId) -> Vec<DeviceId> {
+        let held: Vec<DeviceId> = self.held_by(relay).collect();
+        for device in &held {
+            let holders = self.feeds.get_mut(device);
+            if let Some(record) = holders.and_then(|holders| holders.get_mut(&relay)) {
+                record.held = record.held.max(record.next_seq);
+                record.next_seq = 0;
+                record.withdrawn = Some(Reason::NO_MEMBER);
+            }
+        }
+        held
     }
 
     /// The feeds that a relay signed receipts for and did not take back.
@@ -371,6 +398,15 @@ impl Log {
             TakenBack::From(seq) => Some(seq),
             TakenBack::Remembered | TakenBack::Nothing => None,
         }
+    }
+
+    /// A relay is no member of the network: what it signed counts no longer. The own feeds that have one holder less.
+    pub(crate) fn disregard(&mut self, ctx: &mut Ctx, relay: PeerId) -> Vec<DeviceId> {
+        let changed = self.holders.disregard(relay);
+        for device in &changed {
+            self.write_holder(ctx, device, &relay);
+        }
+        changed
     }
 
     /// A relay keeps nothing any longer of what it signed for until now. The own feeds that have one holder less.

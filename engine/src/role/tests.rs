@@ -1,6 +1,6 @@
 use protocol::messages::directory::{Description, role as relay_role};
 use protocol::messages::introduction::Introduction;
-use protocol::messages::membership::{JoinAnswer, JoinRequest, Stance, Vouch, Vouches};
+use protocol::messages::membership::{JoinAnswer, JoinRequest, MemberList, Stance, Vouch, Vouches};
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
@@ -83,6 +83,7 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::ResumeFailed(_) => ["sent:Interests sync", ""],
         Message::Presence(_) => ["", "role"],
         Message::Vouches(_) => ["", ""],
+        Message::Members(_) => ["directory", ""],
         Message::JoinRequest(_) => ["", "output:Invitation role"],
         Message::JoinAnswer(_) | Message::RevocationAnswer(_) => ["", ""],
         Message::QuotaExceeded(_) => ["role", ""],
@@ -471,6 +472,9 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
             peer.ctx.now.wall,
             Reason::MOVED,
         )),
+        Message::Members(MemberList {
+            relays: vec![Remote::relay(20).id()],
+        }),
     ]
 }
 

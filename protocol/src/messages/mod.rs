@@ -31,7 +31,7 @@ pub use quota::{Quota, QuotaExceeded};
 pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, Ping, RangeEnd, Want};
 
 use introduction::Introduction;
-use membership::{JoinAnswer, JoinRequest, Vouches};
+use membership::{JoinAnswer, JoinRequest, MemberList, Vouches};
 use overlay::{Accept, ForwardJoin, Heartbeat, Others, Request, Shuffle};
 use receipt::{Receipt, Withdrawal};
 
@@ -178,6 +178,8 @@ messages! {
     37 = QuotaExceeded(QuotaExceeded);
     /// A relay's signed statement that it keeps a feed no longer.
     38 = Withdrawal(Withdrawal);
+    /// The members of a relay's network: sent to persons' devices.
+    39 = Members(MemberList);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

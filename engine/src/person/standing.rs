@@ -1,0 +1,86 @@
+//! Relays that this device counts on and that are no members of the network any more.
+//!
+//! Their receipts count for nothing, they are not known, and other relays are chosen in their place. The address book
+//! remembers that they are no members.
+//!
+//! Invariant: what a relay that is no member says of others counts for nothing.
+
+use ordered::Set;
+use protocol::PeerId;
+use protocol::messages::membership::MemberList as Members;
+use protocol::messages::receipt::Reason;
+
+use crate::ctx::Ctx;
+use crate::io::LinkId;
+use crate::log::Log;
+use crate::net::Net;
+use crate::relays::directory::Directory;
+use crate::relays::member_lists::MemberList;
+
+use super::Person;
+use super::confirmations::report_not_kept;
+
+impl Person {
+    /// A neighbour says which relays are members of its network.
+    pub(crate) fn on_members(
+        ctx: &mut Ctx,
+        net: &mut Net,
+        log: &mut Log,
+        directory: &mut Directory,
+        link: LinkId,
+        list: &Members,
+    ) {
+        let Some(by) = net.session(link).map(|session| session.peer) else {
+            return;
+        };
+        if !net.known.contains(&by) {
+            return;
+        }
+        let members = list.relays.clone();
+        let others = || net.known.chosen().filter(|chosen| *chosen != by);
+        let is_younger = others().any(|chosen| net.known.was_chosen_before(&chosen, &by));
+        let list = MemberList {
+            named: net.known.is_named(&by),
+            foreign: is_younger && !others().any(|chosen| members.contains(&chosen)),
+            members,
+        };
+        directory.set_list(by, list);
+        Self::check_members(ctx, net, log, directory);
+    }
+
+    /// Takes the relays that are no members out of what this device counts on; also once a second, since it matters who
+    /// is alive.
+    pub(crate) fn check_members(ctx: &mut Ctx, net: &mut Net, log: &mut Log, directory: &mut Directory) {
+        let mut relays: Set<PeerId> = log.holders.relays();
+        relays.extend(net.known.peers());
+        for relay in relays {
+            if directory.judge(&relay, net.known.is_named(&relay)) != Some(false) {
+                continue;
+            }
+            directory.remove_list(&relay);
+            let was_known = net.set_member(ctx, relay, false);
+            if net.known.is_chosen(&relay) == Some(true) {
+                net.dismiss(ctx, relay);
+            }
+            let changed = log.disregard(ctx, relay);
+            for device in &changed {
+                Self::report_durability(ctx, net, log, directory, *device, 0);
+            }
+            if was_known || !changed.is_empty() {
+                report_not_kept(ctx, net, directory, relay, Reason::NO_MEMBER);
+            }
+        }
+        directory.drop_no_members(|peer| net.known.is_named(peer));
+        let no_members: Vec<PeerId> = net.known.no_members().map(|(relay, _)| relay).collect();
+        for relay in no_members {
+            if directory.judge(&relay, net.known.is_named(&relay)) == Some(true) {
+                net.set_member(ctx, relay, true);
+                net.learn(ctx, relay, true);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "standing_tests.rs"]
+mod tests;
