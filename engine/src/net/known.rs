@@ -3,9 +3,11 @@
 //! Invariant: a peer counts as a relay of ours by this table alone, never by what it says of itself on a link.
 
 use ordered::Map;
+use protocol::messages::directory::Description;
 use protocol::{PeerId, Timestamp, codec};
 use serde::{Deserialize, Serialize};
 
+use crate::api::{RelayState, RelayView};
 use crate::ctx::Ctx;
 use crate::io::Candidate;
 use crate::store::{Op, Table};
@@ -140,6 +142,19 @@ impl Net {
             ctx.write(Op::put(Table::Relays, relay.0.to_vec(), record));
         }
         is_news
+    }
+
+    /// The relays of the address book that are no members of the network any more, as they are shown.
+    pub(crate) fn no_member_views(&self) -> impl Iterator<Item = RelayView> + '_ {
+        self.known.no_members().map(|(relay, url)| RelayView {
+            description: Description {
+                relay,
+                url: url.to_owned(),
+                ..Description::default()
+            },
+            state: RelayState::NoMember,
+            this: false,
+        })
     }
 
     /// This peer does not know a relay any more.

@@ -1,9 +1,11 @@
 //! Relays that this device counts on and that are no members of the network any more.
 //!
 //! Their receipts count for nothing, they are not known, and other relays are chosen in their place. The address book
-//! remembers that they are no members.
+//! remembers that they are no members, and shows them, until the person removes them ([`Command::ForgetRelay`]).
 //!
 //! Invariant: what a relay that is no member says of others counts for nothing.
+//!
+//! [`Command::ForgetRelay`]: crate::api::Command::ForgetRelay
 
 use ordered::Set;
 use protocol::PeerId;
@@ -78,6 +80,15 @@ impl Person {
                 net.learn(ctx, relay, true);
             }
         }
+    }
+
+    /// The person removes a relay that is no member any more. `false`: there is no such relay.
+    pub(super) fn forget_relay(ctx: &mut Ctx, net: &mut Net, relay: &PeerId) -> bool {
+        let is_known = net.known.contains(relay) || net.known.is_chosen(relay).is_none();
+        if !is_known {
+            net.forget_relay(ctx, relay);
+        }
+        !is_known
     }
 }
 

@@ -7,7 +7,7 @@ use protocol::messages::receipt::{Reason, Receipt};
 use protocol::{PeerId, Timestamp};
 
 use super::Person;
-use crate::api::Event;
+use crate::api::{Command, Event, RelayState};
 use crate::io::{LinkId, Output};
 use crate::log::records::HolderRecord;
 use crate::net::known::KnownRelays;
@@ -197,6 +197,31 @@ fn that_a_relay_is_no_member_holds_after_a_restart_and_until_it_is_listed_again(
     assert!(device.node.net.known.contains(&id(21)));
     assert_eq!(sign(&mut device, chosen, 21, 10), 0, "signed before");
     assert_eq!(sign(&mut device, chosen, 21, 11), 1);
+}
+
+#[test]
+fn a_chosen_relay_that_is_no_member_is_shown_until_the_person_removes_it() {
+    let (mut device, home) = device();
+    choose(&mut device, 21);
+    let forget = |device: &mut Device, n: u8| device.command(Command::ForgetRelay { relay: id(n) }).is_ok();
+    let shown = |device: &Device| -> Vec<(PeerId, String, RelayState)> {
+        let views = device.node.net.no_member_views();
+        let shown = views.map(|view| (view.description.relay, view.description.url, view.state));
+        shown.collect()
+    };
+    assert!(!forget(&mut device, 21), "it is a member");
+    assert_eq!(shown(&device), []);
+    told(&mut device, home, &[HOME]);
+    // Nothing of this device was on it; its person learns of it all the same.
+    let url = "https://21.example".to_owned();
+    assert_eq!(events(&mut device).0, [(id(21), url.clone(), Reason::NO_MEMBER)]);
+    assert_eq!(shown(&device), [(id(21), url, RelayState::NoMember)]);
+    assert!(forget(&mut device, 21));
+    assert_eq!(shown(&device), []);
+    device.node.flush();
+    assert!(!device.node.store.rows(Table::Relays).contains_key(&id(21).0[..]));
+    assert!(!forget(&mut device, 21), "once");
+    assert!(!forget(&mut device, HOME));
 }
 
 #[test]

@@ -194,9 +194,11 @@ fn done(command: &Command) -> [&'static str; 2] {
         Command::RevokeDevice { .. } => ["refused:PhraseWord", "refused:NoAccount"],
         Command::SetRelaysOnly { .. } => ["done:Ok net", "done:Ok net"],
         Command::RebuildViews => [REBUILT, REBUILT],
-        Command::CheckReplicas { .. } | Command::InviteRelay { .. } | Command::ExpelRelay { .. } => {
-            ["refused:NotFound", "refused:NotFound"]
-        }
+        Command::CheckReplicas { .. }
+        | Command::InviteRelay { .. }
+        | Command::ExpelRelay { .. }
+        // It is a member.
+        | Command::ForgetRelay { .. } => ["refused:NotFound", "refused:NotFound"],
     }
 }
 
@@ -302,6 +304,9 @@ fn commands(post: EntryRef) -> Vec<Command> {
             relay: Remote::relay(20).id(),
         },
         Command::ExpelRelay {
+            relay: Remote::relay(20).id(),
+        },
+        Command::ForgetRelay {
             relay: Remote::relay(20).id(),
         },
     ]
