@@ -4,7 +4,7 @@ use protocol::messages::Message;
 use protocol::messages::directory::Description;
 use protocol::messages::membership::{Stance, Vouch};
 
-use crate::io::{Admission, LinkId};
+use crate::io::{AddressId, Admission, LinkId, Output};
 use crate::relay::testing::{World, relay_key, relay_peer, worker};
 
 fn vouch(by: u16, stance: Stance, relay: u16) -> Vouch {
@@ -118,4 +118,34 @@ fn a_dead_member_whose_address_another_one_took_over_is_not_listed_until_it_is_a
     world.tick();
     assert_eq!(sent(&mut world, link), [sorted(&[0, 1, 2, 3])]);
     let _ = world.facts();
+}
+
+/// What the adapter learned about the peers of links since this was last asked.
+fn said(world: &mut World) -> Vec<(LinkId, bool)> {
+    let outputs = world.outputs().into_iter();
+    let said = outputs.filter_map(|output| match output {
+        Output::Member { link, on } => Some((link, on)),
+        _ => None,
+    });
+    said.collect()
+}
+
+#[test]
+fn the_adapter_learns_from_the_engine_which_linked_relays_are_members() {
+    let mut world = world(2);
+    world.wire.address = Some(AddressId(7));
+    let (member, stranger) = (world.link_relay(1), world.link_relay(9));
+    assert_eq!(said(&mut world), [(member, true)]);
+    let limited = |world: &World, link| world.net.session(link).expect("a session").limited();
+    assert_eq!(
+        (limited(&world, member), limited(&world, stranger)),
+        (None, Some(AddressId(7)))
+    );
+    world.mark_members();
+    assert_eq!(said(&mut world), [], "nothing changed");
+    world.state(relay_peer(1), Stance::Expels);
+    world.list_members();
+    world.mark_members();
+    assert_eq!(said(&mut world), [(member, false)]);
+    assert_eq!(limited(&world, member), Some(AddressId(7)));
 }

@@ -208,6 +208,11 @@ impl World {
         self.directory.set_members(&mut self.ctx, listed);
     }
 
+    /// Linked relays are looked at.
+    pub(crate) fn mark_members(&mut self) {
+        self.net.mark_members(&mut self.ctx, &self.directory);
+    }
+
     /// Lets time pass, without any timer.
     pub(crate) fn pass(&mut self, time: Duration) {
         self.ctx.now.instant = self.ctx.now.instant + time;

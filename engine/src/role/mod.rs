@@ -429,6 +429,7 @@ impl Role {
                     parts.net.on_member_gone(ctx, peer);
                 }
                 parts.directory.set_members(ctx, relay.listed());
+                parts.net.mark_members(ctx, &parts.directory);
                 relay.send_members(ctx, &parts.net, &parts.directory);
             }
         }
