@@ -60,6 +60,11 @@ impl KnownRelays {
         members.map(|(peer, relay)| (*peer, relay))
     }
 
+    /// The relays of the address book, members or not.
+    pub(crate) fn all(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.relays.keys().copied()
+    }
+
     /// All relays this peer knows.
     pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.members().map(|(peer, _)| peer)

@@ -50,36 +50,35 @@ impl Person {
         Self::check_members(ctx, net, log, directory);
     }
 
-    /// Takes the relays that are no members out of what this device counts on; also once a second, since it matters who
-    /// is alive.
+    /// Takes the relays that are no members out of what this device counts on, and those that are members again into it;
+    /// also once a second, since it matters who is alive.
     pub(crate) fn check_members(ctx: &mut Ctx, net: &mut Net, log: &mut Log, directory: &mut Directory) {
         let mut relays: Set<PeerId> = log.holders.relays();
-        relays.extend(net.known.peers());
+        relays.extend(net.known.all());
         for relay in relays {
-            if directory.judge(&relay, net.known.is_named(&relay)) != Some(false) {
+            let Some(is_member) = directory.judge(&relay, net.known.is_named(&relay)) else {
                 continue;
-            }
-            directory.remove_list(&relay);
-            let was_known = net.set_member(ctx, relay, false);
-            if net.known.is_chosen(&relay) == Some(true) {
-                net.dismiss(ctx, relay);
-            }
-            let changed = log.disregard(ctx, relay);
+            };
+            let is_news = net.set_member(ctx, relay, is_member);
+            let changed = log.set_member(ctx, relay, is_member);
             for device in &changed {
                 Self::report_durability(ctx, net, log, directory, *device, 0);
             }
-            if was_known || !changed.is_empty() {
+            if is_member {
+                if is_news {
+                    net.learn(ctx, relay, true);
+                }
+                continue;
+            }
+            directory.distrust_list(&relay);
+            if is_news && net.known.is_chosen(&relay) == Some(true) {
+                net.dismiss(ctx, relay);
+            }
+            if is_news || !changed.is_empty() {
                 report_not_kept(ctx, net, directory, relay, Reason::NO_MEMBER);
             }
         }
         directory.drop_no_members(|peer| net.known.is_named(peer));
-        let no_members: Vec<PeerId> = net.known.no_members().map(|(relay, _)| relay).collect();
-        for relay in no_members {
-            if directory.judge(&relay, net.known.is_named(&relay)) == Some(true) {
-                net.set_member(ctx, relay, true);
-                net.learn(ctx, relay, true);
-            }
-        }
     }
 
     /// The person removes a relay that is no member any more. `false`: there is no such relay.

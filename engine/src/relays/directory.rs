@@ -256,7 +256,12 @@ impl Directory {
         self.lists.set(by, list);
     }
 
-    /// At a device: the link with a relay has ended, or it is no member itself.
+    /// At a device: a relay that has sent a list is no member itself.
+    pub(crate) fn distrust_list(&mut self, by: &PeerId) {
+        self.lists.distrust(by);
+    }
+
+    /// At a device: the link with a relay has ended.
     pub(crate) fn remove_list(&mut self, by: &PeerId) {
         self.lists.remove(by);
     }

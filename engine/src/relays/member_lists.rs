@@ -40,6 +40,13 @@ impl MemberLists {
         self.lists.remove(by);
     }
 
+    /// A relay is no member itself. That the named one is of another network is still known: the keys which its address
+    /// had before are lost.
+    pub(super) fn distrust(&mut self, by: &PeerId) {
+        self.lists
+            .retain(|peer, list| peer != by || (list.named && list.foreign));
+    }
+
     /// Whether a relay is a member. `None`: no list says so. `named`: the address book names it.
     pub(super) fn judge(&self, relay: &PeerId, named: bool, alive: bool) -> Option<bool> {
         let (mut missing, mut listed, mut decided) = (0, false, false);
