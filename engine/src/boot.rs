@@ -103,6 +103,10 @@ fn restore_row(
         Table::Meta if [meta::REBUILD, meta::KINDS].contains(&key) || key.starts_with(meta::REINDEX) => {
             return views.restore(key, value);
         }
+        Table::Meta if key.starts_with(meta::NO_MEMBER) => {
+            log.holders
+                .restore_no_member(PeerId(id_at(key, meta::NO_MEMBER.len())?));
+        }
         Table::Feeds => {
             let (record, counted) = FeedRecord::parse(value)?;
             log.feeds.restore(DeviceId(id_at(key, 0)?), record);

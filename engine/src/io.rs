@@ -159,6 +159,12 @@ pub enum Output {
         link: LinkId,
         peer: PeerId,
     },
+    /// Whether the peer of a channel is a member of this relay's network: its work is then not limited. It is none until
+    /// this is said.
+    Member {
+        link: LinkId,
+        on: bool,
+    },
     /// A peer without a channel sent this one a signaling message; the key of `from` is proven.
     Introduced {
         /// The sender.

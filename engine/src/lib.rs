@@ -188,7 +188,7 @@ impl Engine {
             Fact::Misbehaved { link, reason } => net.on_misbehaved(ctx, link, &reason),
             Fact::SessionDown(ended) => {
                 let interest = sync.on_session_down(ctx, net, log, wanting, &ended);
-                role.on_session_down(ctx, &ended, interest);
+                role.on_session_down(ctx, parts, &ended, interest);
             }
             Fact::NeighbourUp { link } => {
                 sync.spread.on_up(link);

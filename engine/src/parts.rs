@@ -109,8 +109,13 @@ impl Parts {
             anchor: self.net.is_anchor(&self.directory, &session.peer),
         };
         let known = &self.net.known;
-        self.directory
-            .on_relays(ctx, from, relays, |peer| known.contains(peer));
+        self.directory.on_relays(
+            ctx,
+            from,
+            relays,
+            |peer| known.contains(peer),
+            |peer| known.is_named(peer),
+        );
     }
 
     pub(crate) fn on_appended(&mut self, ctx: &mut Ctx, entry: &VerifiedEntry) {

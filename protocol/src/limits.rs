@@ -50,6 +50,8 @@ pub const INTRODUCTION_HOPS_MAX: u8 = 8;
 pub const RELAYS_PER_MESSAGE_MAX: usize = 32;
 /// Statements about relays in one `Vouches` message.
 pub const VOUCHES_PER_MESSAGE_MAX: usize = 512;
+/// Relays in one `Members`. The statements that a relay keeps make at most one member more than this.
+pub const MEMBERS_PER_MESSAGE_MAX: usize = 4_096;
 /// The address of a relay, in bytes.
 pub const RELAY_URL_LEN_MAX: usize = 200;
 /// A name of the registry, in bytes.

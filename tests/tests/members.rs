@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use engine::api::{Query, QueryResult};
+use protocol::EntryRef;
 use starling_tests::network::{key, states};
 use starling_tests::relay::program;
 use starling_tests::wait::eventually;
@@ -138,6 +140,57 @@ async fn an_expelled_relay_is_a_guest_whose_receipts_do_not_count() -> Result<()
     ada.wait("a receipt", |seen| seen.status.not_durable == 0).await?;
     let seen = ada.watch().borrow().status;
     ensure!(seen.relays == 1, "{seen:?}");
+    Ok(())
+}
+
+/// A receipt that was lost on its way comes again with anti-entropy, every half minute.
+const HEALED_WITHIN: Duration = Duration::from_secs(90);
+
+/// How many relays a device counts as holders of a post.
+async fn counted(peer: &NativePeer, post: EntryRef) -> Result<usize> {
+    match peer.query(Query::Holders { post }).await? {
+        QueryResult::Holders(holders) => {
+            let kept = holders.iter().filter(|it| it.relay && it.withdrawn.is_none());
+            Ok(kept.count())
+        }
+        other => bail!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_authors_posts_are_on_fewer_relays_when_one_is_expelled_and_on_as_many_with_another() -> Result<()>
+{
+    let first = Relay::start_with(options(&[])).await?;
+    let second = invited(&first).await?;
+    let third = invited(&first).await?;
+    lists(
+        &first,
+        &[(&first, "alive"), (&second, "alive"), (&third, "alive")],
+    )
+    .await?;
+    let ada = NativePeer::person("Ada").await?;
+    ada.link_with(&first).await?;
+    let post = ada.post("kept by whom?").await?.entry;
+    let on = async |n: usize| {
+        let is_so = async || (counted(&ada, post).await.ok()? == n).then_some(());
+        eventually(&format!("the post on {n} relays"), HEALED_WITHIN, is_so).await
+    };
+    on(3).await?;
+    let (done, said) = command(&first, &["expel", &key(&third).await?, "--yes"])?;
+    ensure!(done, "{said}");
+    on(2).await?;
+    // The expelled one is linked, and signs for what is new: that does not count.
+    let later = ada.post("and this one?").await?.entry;
+    let is_there = async || (counted(&ada, later).await.ok()? == 2).then_some(());
+    eventually("the next post on both", HEALED_WITHIN, is_there).await?;
+    let fourth = invited(&first).await?;
+    lists(
+        &first,
+        &[(&first, "alive"), (&second, "alive"), (&fourth, "alive")],
+    )
+    .await?;
+    on(3).await?;
+    ensure!(counted(&ada, later).await? == 3);
     Ok(())
 }
 

@@ -358,7 +358,10 @@ impl Driver {
             }
             // Only relays keep a registry and invite others, and only peers with an address book learn addresses from
             // sessions.
-            Output::Name { .. } | Output::Invitation { .. } | Output::SessionUp { .. } => {}
+            Output::Name { .. }
+            | Output::Invitation { .. }
+            | Output::SessionUp { .. }
+            | Output::Member { .. } => {}
             Output::Event(event) => (self.around.event)(event),
             Output::Log(line) => log(&line),
         }

@@ -144,6 +144,8 @@ pub enum Command {
     InviteRelay { relay: PeerId },
     /// Withdraw a relay's membership. For relays.
     ExpelRelay { relay: PeerId },
+    /// Remove a relay that is no member of the network any more from the address book.
+    ForgetRelay { relay: PeerId },
 }
 
 /// What a command did.
@@ -325,7 +327,8 @@ pub enum Event {
     Relays(Vec<RelayView>),
     /// How far a relay is with what it should hold changed.
     Repair(RepairView),
-    /// A relay that held own posts says that it keeps them no longer.
+    /// A relay that held own posts says that it keeps them no longer; or one that this device linked with is no member of the
+    /// network any more ([`Reason::NO_MEMBER`]).
     NotKept {
         relay: PeerId,
         /// The URL it advertises; empty: none is known.

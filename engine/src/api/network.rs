@@ -64,7 +64,7 @@ pub struct NetworkView {
     pub audits: u64,
     /// Those they did not show.
     pub audits_failed: u64,
-    /// The directory of relays.
+    /// The directory of relays, and those of the address book that are no members any more.
     pub relays: Vec<RelayView>,
     /// Of a relay: how soon others have what is written at it, in milliseconds.
     pub delays: Vec<(PeerId, u32)>,

@@ -15,6 +15,8 @@ pub enum RelayState {
     Dead,
     /// It left its network in order.
     Left,
+    /// A relay that this device linked with, and that is no member of the network any more.
+    NoMember,
 }
 
 /// A relay of the directory.

@@ -1,9 +1,9 @@
 //! Which other peers hold this account's own entries.
 //!
 //! Invariant: a number shown to a person was confirmed: by this device's store, by a peer over its proven link, or by
-//! a known relay's signed receipt that the relay has not taken back since.
+//! the signed receipt of a known relay that is a member of the network and has not taken the receipt back.
 
-use ordered::Map;
+use ordered::{Map, Set};
 use protocol::messages::receipt::{Reason, Withdrawal};
 use protocol::{DeviceId, EntryId, EntryRef, PeerId, Timestamp};
 
@@ -12,6 +12,7 @@ use crate::ctx::Ctx;
 use crate::log::Log;
 use crate::log::keys;
 use crate::log::records::HolderRecord;
+use crate::log::records::meta;
 use crate::store::{Op, Table};
 
 /// Own posts whose progress is reported as they become safer. Policy when full: the oldest is reported no more.
@@ -69,6 +70,8 @@ enum TakenBack {
 #[derive(Debug, Default)]
 pub(crate) struct Holders {
     feeds: Map<DeviceId, Map<PeerId, HolderRecord>>,
+    /// Of these, relays that are no members of the network: their receipts do not count.
+    no_members: Set<PeerId>,
     /// The newest own posts.
     own_posts: Map<(DeviceId, u64), EntryRef>,
     /// The newest entries of this device.
@@ -153,7 +156,13 @@ impl Holders {
             held,
             ..record
         };
-        Recorded::More(core::mem::replace(before, record).next_seq)
+        let before = core::mem::replace(before, record);
+        // As a relay it counts for entries that it held as another peer.
+        Recorded::More(if record.relay && !before.relay {
+            0
+        } else {
+            before.next_seq
+        })
     }
 
     /// Takes a relay out of the holders of a feed. `unheard`: also if it never confirmed anything, so that what it
@@ -199,6 +208,22 @@ impl Holders {
         self.feeds.get(device)?.get(peer)
     }
 
+    /// The relays that signed receipts which they did not take back.
+    pub(crate) fn relays(&self) -> Set<PeerId> {
+        let records = self.feeds.iter().flat_map(|(_, holders)| holders);
+        let relays = records.filter(|(_, record)| record.relay && record.next_seq > 0);
+        relays.map(|(peer, _)| *peer).collect()
+    }
+
+    pub(crate) fn restore_no_member(&mut self, relay: PeerId) {
+        self.no_members.insert(relay);
+    }
+
+    /// Whether what a peer confirmed counts.
+    fn counts(&self, peer: &PeerId, record: &HolderRecord) -> bool {
+        !(record.relay && self.no_members.contains(peer))
+    }
+
     /// The feeds that a relay signed receipts for and did not take back.
     fn held_by(&self, relay: PeerId) -> impl Iterator<Item = DeviceId> + '_ {
         let held = move |holders: &Map<PeerId, HolderRecord>| {
@@ -211,7 +236,7 @@ impl Holders {
 
     fn of(&self, device: &DeviceId, seq: u64) -> impl Iterator<Item = (PeerId, HolderRecord)> + '_ {
         self.all_of(device)
-            .filter(move |(_, record)| record.next_seq > seq)
+            .filter(move |(peer, record)| record.next_seq > seq && self.counts(peer, record))
     }
 
     fn all_of(&self, device: &DeviceId) -> impl Iterator<Item = (PeerId, HolderRecord)> + '_ {
@@ -229,9 +254,8 @@ impl Holders {
 
     /// How far the feed is held by any other peer, and by any relay.
     pub(crate) fn reach(&self, device: &DeviceId) -> (u64, u64) {
-        let records = || self.feeds.get(device).into_iter().flatten();
         let furthest = |relays: bool| {
-            let records = records().filter(|(_, record)| record.relay || !relays);
+            let records = self.of(device, 0).filter(|(_, record)| record.relay || !relays);
             records.map(|(_, record)| record.next_seq).max().unwrap_or(0)
         };
         (furthest(false), furthest(true))
@@ -285,8 +309,17 @@ impl Log {
         };
         let holders = self.holders.of(device, seq).map(|holder| view(holder, None));
         let others = self.holders.all_of(device);
-        let left = others.filter(|(_, record)| record.next_seq <= seq && record.held > seq);
-        let left = left.filter_map(|holder| Some(view(holder, Some(holder.1.withdrawn?))));
+        let left = others.filter_map(|holder| {
+            let (peer, record) = holder;
+            let is_no_member = record.next_seq > seq && !self.holders.counts(&peer, &record);
+            let reason = match is_no_member {
+                true => Some(Reason::NO_MEMBER),
+                false => record
+                    .withdrawn
+                    .filter(|_| record.next_seq <= seq && record.held > seq),
+            };
+            Some(view(holder, Some(reason?)))
+        });
         holders.chain(left).collect()
     }
 
@@ -370,6 +403,31 @@ impl Log {
         match taken {
             TakenBack::From(seq) => Some(seq),
             TakenBack::Remembered | TakenBack::Nothing => None,
+        }
+    }
+
+    /// Whether receipts of a relay count, since it is a member of the network or is none. The own feeds that have one
+    /// holder less with it, or one more.
+    pub(crate) fn set_member(&mut self, ctx: &mut Ctx, relay: PeerId, is_member: bool) -> Vec<DeviceId> {
+        let key = [meta::NO_MEMBER, &relay.0].concat();
+        let table = Table::Meta;
+        let is_news = if is_member {
+            let was_none = self.holders.no_members.remove(&relay);
+            if was_none {
+                ctx.write(Op::Delete { table, key });
+            }
+            was_none
+        } else {
+            let is_new = self.holders.no_members.insert(relay);
+            if is_new {
+                let value = Vec::new();
+                ctx.write(Op::Put { table, key, value });
+            }
+            is_new
+        };
+        match is_news {
+            true => self.holders.held_by(relay).collect(),
+            false => Vec::new(),
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) mod meta {
     pub(crate) const SIGNED: &[u8] = b"signed";
     /// Prefix: account, device and relay of a withdrawal that devices of the account may not know yet.
     pub(crate) const WITHDRAWN: &[u8] = b"withdrawn:";
+    /// Prefix: a relay that is no member of the network, so that its receipts do not count.
+    pub(crate) const NO_MEMBER: &[u8] = b"no_member:";
     /// This device's store is an old copy: present until it became a device of its own.
     pub(crate) const OLD_COPY: &[u8] = b"old_copy";
     /// Prefix: the id of a post that was taken back, and will be issued again.

@@ -176,15 +176,17 @@ impl Net {
 
     // What happens to links.
 
-    /// Finds out which linked relays are members of this network: what they add is not limited.
-    fn mark_members(&mut self, directory: &Directory) {
+    /// Finds out which linked relays are members of this network: what they add is not limited. The adapter learns of
+    /// it, too.
+    pub(crate) fn mark_members(&mut self, ctx: &mut Ctx, directory: &Directory) {
         let relays = self.links_whose(|session| session.relay && session.address.is_some());
         for link in relays {
             let member = self
                 .session(link)
                 .is_some_and(|session| self.is_anchor(directory, &session.peer));
-            if let Some(session) = self.session_mut(link) {
+            if let Some(session) = self.session_mut(link).filter(|session| session.member != member) {
                 session.member = member;
+                ctx.emit(Output::Member { link, on: member });
             }
         }
     }
@@ -363,7 +365,7 @@ impl Net {
 
     /// What time alone does to links.
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, directory: &Directory) {
-        self.mark_members(directory);
+        self.mark_members(ctx, directory);
         self.compare_clocks(ctx, directory);
         self.introductions.refill();
         self.look_elsewhere(ctx);

@@ -326,7 +326,7 @@ impl Net {
             }
             membership::Output::Up(peer) => {
                 self.on_neighbour(ctx, peer);
-                self.mark_members(directory);
+                self.mark_members(ctx, directory);
             }
             membership::Output::Down(peer, _) => {
                 if let Some(link) = self.link_to(&peer) {

@@ -61,7 +61,7 @@ pub(crate) struct Session {
     pub(crate) account: Option<AccountId>,
     /// It calls itself a relay.
     pub(crate) relay: bool,
-    /// It is a relay of this network, as of the last second.
+    /// It is a relay of this network, as of the last second. The adapter has the same from this.
     pub(super) member: bool,
     /// Where it comes from.
     pub(super) address: Option<AddressId>,

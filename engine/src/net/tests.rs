@@ -212,6 +212,30 @@ fn known_relays_are_known_again_after_a_restart() {
 }
 
 #[test]
+fn relays_of_before_membership_are_read_and_those_that_are_no_members_are_not_dialled() {
+    let mut node = node();
+    let [old, first, gone] = [20, 21, 22].map(|n| Remote::relay(n).id());
+    let mut known = KnownRelays::default();
+    let at = node.ctx.now.wall;
+    known.restore(old, &protocol::codec::encode(&(at, "https://old.example")));
+    known.restore(first, &protocol::codec::encode(&at));
+    let (is_chosen, contains) = (known.is_chosen(&old), known.contains(&old));
+    assert_eq!((is_chosen, contains), (Some(true), true));
+    assert_eq!(known.is_chosen(&first), Some(false));
+    let url = "https://gone.example".to_owned();
+    node.net.know_relay(&mut node.ctx, gone, url);
+    assert!(node.net.set_member(&mut node.ctx, gone, false));
+    assert!(!node.net.set_member(&mut node.ctx, gone, false), "no news");
+    node.flush();
+    let row = node.store.rows(Table::Relays).remove(gone.0.as_slice());
+    known.restore(gone, &row.expect("a row"));
+    assert!(!known.contains(&gone));
+    let dialled: Vec<PeerId> = known.take_early().iter().map(|early| early.peer).collect();
+    assert_eq!(dialled, [old, first]);
+    assert_eq!(known.peers().count(), 2);
+}
+
+#[test]
 fn relays_of_the_last_run_are_dialled_once_there_is_a_key() {
     let mut node = node();
     let relay = Remote::relay(20).id();

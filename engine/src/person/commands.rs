@@ -110,6 +110,7 @@ impl Person {
                 ctx.changed.me = true;
                 CommandResult::Ok
             }
+            Command::ForgetRelay { relay } if Self::forget_relay(ctx, net, &relay) => CommandResult::Ok,
             Command::RebuildViews => {
                 ctx.fact(Fact::RebuildViews);
                 CommandResult::Ok
@@ -210,6 +211,7 @@ impl Person {
                 | Command::CheckReplicas { .. }
                 | Command::InviteRelay { .. }
                 | Command::ExpelRelay { .. }
+                | Command::ForgetRelay { .. }
         );
         if self.identity.is_some() && signs && self.own_feed.must_wait(ctx, net) {
             if !self.own_feed.wait(request, command) {

@@ -113,7 +113,7 @@ impl Person {
         let believed = known && (direct || directory.lists(&withdrawal.relay));
         if let Some(from) = log.take_back(ctx, withdrawal.into(), believed) {
             Self::report_durability(ctx, net, log, directory, withdrawal.device, from);
-            report_not_kept(ctx, directory, withdrawal.relay, withdrawal.reason);
+            report_not_kept(ctx, net, directory, withdrawal.relay, withdrawal.reason);
         }
     }
 
@@ -131,7 +131,7 @@ impl Person {
                 Self::report_durability(ctx, net, log, directory, *device, 0);
             }
             if !changed.is_empty() {
-                report_not_kept(ctx, directory, relay, Reason::LEFT);
+                report_not_kept(ctx, net, directory, relay, Reason::LEFT);
             }
         }
     }
@@ -153,8 +153,17 @@ impl Person {
     }
 }
 
-fn report_not_kept(ctx: &mut Ctx, directory: &Directory, relay: PeerId, reason: Reason) {
-    let url = directory.url_of(&relay).unwrap_or_default();
+pub(super) fn report_not_kept(
+    ctx: &mut Ctx,
+    net: &Net,
+    directory: &Directory,
+    relay: PeerId,
+    reason: Reason,
+) {
+    let url = directory
+        .url_of(&relay)
+        .or_else(|| net.known.url(&relay).cloned());
+    let url = url.unwrap_or_default();
     ctx.event(Event::NotKept { relay, url, reason });
 }
 

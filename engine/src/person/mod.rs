@@ -9,6 +9,7 @@ pub(crate) mod own_feed;
 mod post_slug;
 pub(crate) mod quota;
 pub(crate) mod relay_choice;
+mod standing;
 mod tokens;
 mod transient_interests;
 
@@ -219,13 +220,14 @@ impl Person {
         net: &mut Net,
         log: &mut Log,
         kinds: &Kinds,
-        directory: &Directory,
+        directory: &mut Directory,
         reindexing: bool,
     ) {
         let given_up = self.transient_interests.on_timer(ctx.now.instant);
         ctx.changed.profiles.extend(given_up);
         self.claims.on_timer(ctx, kinds, net);
         self.claims.check_offer(ctx, kinds, log, reindexing);
+        Self::check_members(ctx, net, log, directory);
         self.choice.on_timer(ctx, net, directory);
         self.quota.on_timer(ctx);
         Self::check_left(ctx, net, log, directory);

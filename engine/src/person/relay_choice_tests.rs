@@ -49,7 +49,7 @@ impl Device {
             anchor,
         };
         let Node { ctx, directory, .. } = &mut self.node;
-        directory.on_relays(ctx, from, Relays { relays }, |_| false);
+        directory.on_relays(ctx, from, Relays { relays }, |_| false, |_| false);
         directory.refill();
     }
 

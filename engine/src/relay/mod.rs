@@ -4,7 +4,7 @@
 //! [`placement`] says which relays keep whose feeds and [`cache`] what is held beside that; [`repair`] says how far
 //! this relay is with it. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do, and
 //! [`replacements`] what they prove of feeds that this one would drop. [`withdrawals`] says which feeds it keeps no longer.
-//! [`members`] says which relays belong to the network, and [`joining`] how they come to.
+//! [`members`] says which relays belong to the network, [`joining`] how they come to, and [`member_list`] tells devices.
 //! [`subscriptions`] and [`interest_cache`] hold what linked people want; [`receipts`], [`presence`] and
 //! [`name_proxy`] serve them.
 //!
@@ -20,6 +20,7 @@ mod drops;
 mod interest;
 mod interest_cache;
 mod joining;
+mod member_list;
 mod members;
 mod messages;
 mod name_proxy;
@@ -87,6 +88,8 @@ pub(crate) struct RelayParts<'a> {
 pub(crate) struct Relay {
     own: PeerId,
     members: Members,
+    /// The list of them that linked devices have.
+    sent_members: Option<Vec<PeerId>>,
     joining: Joining,
     placement: Placement,
     repair: Repair,
@@ -110,6 +113,7 @@ impl Relay {
         Self {
             own,
             members: Members::new(own, config.admission.clone()),
+            sent_members: None,
             joining: Joining::default(),
             placement: Placement::new(config, own),
             repair: Repair::new(config, now),
@@ -178,6 +182,7 @@ impl Relay {
         self.audits_on_timer(ctx, parts);
         self.trim_cache(ctx, parts);
         self.presence.on_timer(ctx, parts.net, parts.directory);
+        self.send_members(ctx, parts.net, parts.directory);
     }
 
     // Members.
@@ -398,7 +403,7 @@ impl Relay {
     // Neighbours.
 
     /// A peer became a neighbour, and is sent interests.
-    pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, net: &Net, link: LinkId) {
+    pub(crate) fn on_neighbour_up(&mut self, ctx: &mut Ctx, net: &Net, directory: &Directory, link: LinkId) {
         let Some(session) = net.session(link) else {
             return;
         };
@@ -406,6 +411,7 @@ impl Relay {
         if session.relay {
             self.joining.on_neighbour_up(ctx, net, &self.members, session);
         } else {
+            self.send_members_to(ctx, directory, link);
             self.subscriptions.add_link(link, session.account);
             for withdrawal in session
                 .account

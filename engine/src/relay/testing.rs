@@ -196,7 +196,8 @@ impl World {
         let link = self.prove(relay_key(n), true, None);
         self.receive(link, &Message::Request(Request::alone(Wish::Join)));
         while self.net.pump(&mut self.ctx, &self.directory) {}
-        self.relay.on_neighbour_up(&mut self.ctx, &self.net, link);
+        self.relay
+            .on_neighbour_up(&mut self.ctx, &self.net, &self.directory, link);
         self.facts();
         link
     }
@@ -205,6 +206,11 @@ impl World {
     pub(crate) fn list_members(&mut self) {
         let listed = self.relay.listed();
         self.directory.set_members(&mut self.ctx, listed);
+    }
+
+    /// Linked relays are looked at.
+    pub(crate) fn mark_members(&mut self) {
+        self.net.mark_members(&mut self.ctx, &self.directory);
     }
 
     /// Lets time pass, without any timer.
@@ -225,7 +231,8 @@ impl World {
         while self.net.pump(&mut self.ctx, &self.directory) {}
         let session = self.net.session(link).expect("a proven peer");
         assert!(session.neighbour, "the peer was accepted");
-        self.relay.on_neighbour_up(&mut self.ctx, &self.net, link);
+        self.relay
+            .on_neighbour_up(&mut self.ctx, &self.net, &self.directory, link);
         self.facts();
         self.sent(link);
         link
@@ -318,13 +325,24 @@ impl World {
 
     /// The peer at the end of a link becomes a neighbour; the withdrawals that it is sent.
     pub(crate) fn neighbour(&mut self, link: LinkId) -> Vec<Withdrawal> {
-        self.relay.on_neighbour_up(&mut self.ctx, &self.net, link);
+        self.relay
+            .on_neighbour_up(&mut self.ctx, &self.net, &self.directory, link);
         let sent = self.sent(link).into_iter();
         let withdrawals = sent.filter_map(|message| match message {
             Message::Withdrawal(withdrawal) => Some(withdrawal),
             _ => None,
         });
         withdrawals.collect()
+    }
+
+    /// The same; what it is sent is not looked at.
+    pub(crate) fn neighbour_up(&mut self, link: LinkId) {
+        self.receive(link, &Message::Request(Request::alone(Wish::Join)));
+        while self.net.pump(&mut self.ctx, &self.directory) {}
+        self.facts();
+        self.sent(link);
+        self.relay
+            .on_neighbour_up(&mut self.ctx, &self.net, &self.directory, link);
     }
 
     /// What an operator's block or a quota removes.
@@ -404,7 +422,7 @@ impl World {
             anchor: true,
         };
         self.directory
-            .on_relays(&mut self.ctx, from, Relays { relays }, |_| false);
+            .on_relays(&mut self.ctx, from, Relays { relays }, |_| false, |_| false);
     }
 
     /// Relay 0 describes itself.

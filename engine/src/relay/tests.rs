@@ -553,7 +553,9 @@ fn nothing_breaks_when_messages_come_on_links_that_ended() {
     let (mut world, link) = audited();
     world.unlink(link);
     world.peer_has(link, 1, 5);
-    world.relay.on_neighbour_up(&mut world.ctx, &world.net, link);
+    world
+        .relay
+        .on_neighbour_up(&mut world.ctx, &world.net, &world.directory, link);
     world.relay.on_helped(&world.ctx, &world.net, link, true);
     assert!(
         world

@@ -10,7 +10,8 @@
 //! ([`Directory::set_members`]), and keeps their descriptions on disk, so that they are known after a restart and
 //! however long they are silent. In an open network it lists every peer that keeps a link with it and describes itself
 //! there, and those that listed relays describe. For a device a receipt counts only from a relay it knows, or one that
-//! such a relay lists and passes on, and it chooses relays among those. A relay that breaks the protocol is banned like
+//! such a relay lists and passes on, and it chooses relays among those; none of the two counts that is no member of the
+//! network by what such relays say ([`Directory::judge`]). A relay that breaks the protocol is banned like
 //! any peer.
 //!
 //! A relay whose clock was ahead goes on from the heartbeat that others know: they send it its own description.
@@ -29,6 +30,8 @@ use crate::ctx::{Ctx, DirectoryMode};
 use crate::facts::Fact;
 use crate::io::{Config, LinkId, Log, RelayMetrics};
 use crate::store::{Op, Table};
+
+use super::member_lists::{MemberList, MemberLists};
 
 /// How long a relay waits to pass descriptions on together, at most; otherwise a fifth of a heartbeat.
 const RELAYS_PASS_ON_MAX: Duration = Duration::from_secs(1);
@@ -68,8 +71,10 @@ pub(crate) struct Directory {
     changed: bool,
     partitioned: bool,
     mode: DirectoryMode,
-    /// The relays that may be listed. `None`: any.
+    /// At a relay: the relays that may be listed. `None`: any.
     members: Option<Set<PeerId>>,
+    /// At a device: what the relays it knows say.
+    lists: MemberLists,
 }
 
 /// What goes into a relay's own description with each heartbeat.
@@ -106,6 +111,7 @@ impl Directory {
             partitioned: false,
             mode,
             members: None,
+            lists: MemberLists::default(),
         }
     }
 
@@ -245,6 +251,40 @@ impl Directory {
         }
     }
 
+    /// At a device: a linked relay that it knows says who is a member.
+    pub(crate) fn set_list(&mut self, by: PeerId, list: MemberList) {
+        self.lists.set(by, list);
+    }
+
+    /// At a device: a relay that has sent a list is no member itself.
+    pub(crate) fn distrust_list(&mut self, by: &PeerId) {
+        self.lists.distrust(by);
+    }
+
+    /// At a device: the link with a relay has ended.
+    pub(crate) fn remove_list(&mut self, by: &PeerId) {
+        self.lists.remove(by);
+    }
+
+    /// At a device: whether a relay is a member of the network. `None`: no relay says so. `named`: the address book
+    /// names it.
+    pub(crate) fn judge(&self, relay: &PeerId, named: bool) -> Option<bool> {
+        let alive = matches!(self.detector.state(relay), Some(State::Alive | State::Suspect));
+        self.lists.judge(relay, named, alive)
+    }
+
+    /// At a device: relays that are no members are not listed.
+    pub(crate) fn drop_no_members(&mut self, is_named: impl Fn(&PeerId) -> bool) {
+        let known: Vec<PeerId> = self.known.keys().copied().collect();
+        for peer in known {
+            if self.judge(&peer, is_named(&peer)) == Some(false) {
+                self.known.remove(&peer);
+                self.detector.remove(&peer);
+                self.changed = true;
+            }
+        }
+    }
+
     /// Whether a relay is a member. `None`: any may be.
     pub(crate) fn is_member(&self, peer: &PeerId) -> Option<bool> {
         self.members.as_ref().map(|members| members.contains(peer))
@@ -344,13 +384,15 @@ impl Directory {
         }
     }
 
-    /// A neighbour passes descriptions on. `is_known`: whether this peer knows a relay.
+    /// A neighbour passes descriptions on. `is_known`: whether this peer knows a relay; `is_named`: whether its address
+    /// book names it.
     pub(crate) fn on_relays(
         &mut self,
         ctx: &mut Ctx,
         from: Sender,
         relays: Relays,
         is_known: impl Fn(&PeerId) -> bool,
+        is_named: impl Fn(&PeerId) -> bool,
     ) {
         let own = ctx.peer();
         for signed in relays.relays {
@@ -368,6 +410,10 @@ impl Directory {
                 DirectoryMode::Relay if self.members.is_some() => from.anchor || peer == from.peer,
                 // Either it is linked itself, or a listed relay describes it.
                 DirectoryMode::Relay => from.anchor || peer == from.peer || self.lists(&from.peer),
+                // A description is a sign of life.
+                DirectoryMode::Device if self.lists.judge(&peer, is_named(&peer), true) == Some(false) => {
+                    false
+                }
                 DirectoryMode::Device => from.anchor || is_known(&peer) || self.lists(&peer),
             };
             if !is_listed {

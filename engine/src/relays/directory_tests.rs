@@ -33,7 +33,13 @@ impl Device {
 
     fn hear(&mut self, from: Sender, relays: Vec<SignedDescription>) {
         let Node { ctx, directory, .. } = &mut self.node;
-        directory.on_relays(ctx, from, Relays { relays }, |peer| *peer == self.from.peer);
+        directory.on_relays(
+            ctx,
+            from,
+            Relays { relays },
+            |peer| *peer == self.from.peer,
+            |_| false,
+        );
     }
 
     fn on_timer(&mut self) {

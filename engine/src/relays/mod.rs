@@ -3,6 +3,7 @@
 
 pub mod assignment;
 pub(crate) mod directory;
+pub(crate) mod member_lists;
 
 use std::time::Duration;
 

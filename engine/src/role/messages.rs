@@ -66,6 +66,10 @@ fn on_message(
                     Person::on_withdrawal(ctx, net, log, directory, link, withdrawal);
                     return None;
                 }
+                Message::Members(list) => {
+                    Person::on_members(ctx, net, log, directory, link, list);
+                    return None;
+                }
                 Message::NameQuestion(asked) => {
                     let answer = NameAnswer::Unavailable;
                     let request = asked.request;

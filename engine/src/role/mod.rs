@@ -206,7 +206,7 @@ impl Role {
         match self {
             Self::Person(person) => {
                 let (net, log) = (&mut parts.net, &mut parts.log);
-                person.on_timer(ctx, net, log, &parts.kinds, &parts.directory, reindexing);
+                person.on_timer(ctx, net, log, &parts.kinds, &mut parts.directory, reindexing);
                 if person.own_feed.on_timer(ctx, net, log) {
                     share_own_feed(ctx, parts);
                 }
@@ -238,13 +238,24 @@ impl Role {
                 person.on_neighbour_up(ctx, &parts.net, &mut parts.log, known);
             }
             #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_neighbour_up(ctx, &parts.net, link),
+            Self::Relay(relay) => relay.on_neighbour_up(ctx, &parts.net, &parts.directory, link),
         }
     }
 
-    pub(crate) fn on_session_down(&mut self, ctx: &mut Ctx, ended: &Ended, interest: PeerInterest) {
+    pub(crate) fn on_session_down(
+        &mut self,
+        ctx: &mut Ctx,
+        parts: &mut Parts,
+        ended: &Ended,
+        interest: PeerInterest,
+    ) {
         match self {
-            Self::Person(person) => person.on_session_down(ctx, ended.link),
+            Self::Person(person) => {
+                if parts.net.link_to(&ended.peer).is_none() {
+                    parts.directory.remove_list(&ended.peer);
+                }
+                person.on_session_down(ctx, ended.link);
+            }
             #[cfg(feature = "relay")]
             Self::Relay(relay) => relay.on_session_down(ctx, ended, interest),
         }
@@ -418,6 +429,8 @@ impl Role {
                     parts.net.on_member_gone(ctx, peer);
                 }
                 parts.directory.set_members(ctx, relay.listed());
+                parts.net.mark_members(ctx, &parts.directory);
+                relay.send_members(ctx, &parts.net, &parts.directory);
             }
         }
     }

@@ -177,7 +177,11 @@ fn network(role: &Role, ctx: &Ctx, parts: &Parts) -> NetworkView {
         incompatible: ctx.incompatible,
         audits: ctx.totals.audits,
         audits_failed: ctx.totals.audits_failed,
-        relays: directory.views(),
+        relays: directory
+            .views()
+            .into_iter()
+            .chain(net.no_member_views())
+            .collect(),
         delays: match role {
             Role::Person(_) => Vec::new(),
             #[cfg(feature = "relay")]

@@ -1,6 +1,6 @@
 use protocol::messages::directory::{Description, role as relay_role};
 use protocol::messages::introduction::Introduction;
-use protocol::messages::membership::{JoinAnswer, JoinRequest, Stance, Vouch, Vouches};
+use protocol::messages::membership::{JoinAnswer, JoinRequest, MemberList, Stance, Vouch, Vouches};
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
@@ -83,6 +83,7 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::ResumeFailed(_) => ["sent:Interests sync", ""],
         Message::Presence(_) => ["", "role"],
         Message::Vouches(_) => ["", ""],
+        Message::Members(_) => ["directory", ""],
         Message::JoinRequest(_) => ["", "output:Invitation role"],
         Message::JoinAnswer(_) | Message::RevocationAnswer(_) => ["", ""],
         Message::QuotaExceeded(_) => ["role", ""],
@@ -193,9 +194,11 @@ fn done(command: &Command) -> [&'static str; 2] {
         Command::RevokeDevice { .. } => ["refused:PhraseWord", "refused:NoAccount"],
         Command::SetRelaysOnly { .. } => ["done:Ok net", "done:Ok net"],
         Command::RebuildViews => [REBUILT, REBUILT],
-        Command::CheckReplicas { .. } | Command::InviteRelay { .. } | Command::ExpelRelay { .. } => {
-            ["refused:NotFound", "refused:NotFound"]
-        }
+        Command::CheckReplicas { .. }
+        | Command::InviteRelay { .. }
+        | Command::ExpelRelay { .. }
+        // It is a member.
+        | Command::ForgetRelay { .. } => ["refused:NotFound", "refused:NotFound"],
     }
 }
 
@@ -301,6 +304,9 @@ fn commands(post: EntryRef) -> Vec<Command> {
             relay: Remote::relay(20).id(),
         },
         Command::ExpelRelay {
+            relay: Remote::relay(20).id(),
+        },
+        Command::ForgetRelay {
             relay: Remote::relay(20).id(),
         },
     ]
@@ -471,6 +477,9 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
             peer.ctx.now.wall,
             Reason::MOVED,
         )),
+        Message::Members(MemberList {
+            relays: vec![Remote::relay(20).id()],
+        }),
     ]
 }
 

@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use protocol::messages::receipt::Reason;
 use protocol::{KeyPair, PeerId};
-use starling_engine::api::{Command, MembersView, Query, QueryResult, RelayState, Request};
+use starling_engine::api::{Command, Event, MembersView, Query, QueryResult, RelayState, Request};
 use starling_engine::io::MembershipInput;
 use starling_engine::{Config, Input, Log, RequestId};
 
 use crate::network::{Network, open_relay, seed};
 use crate::placement::{describe, know};
+use crate::withdrawals::holders;
 
 /// A relay of a network by invitation.
 fn relay(net: &mut Network, n: u8) -> usize {
@@ -250,6 +252,87 @@ fn an_expelled_relay_is_a_guest_everywhere_and_others_take_its_share_over() {
         );
         assert_eq!(listed(&mut net, at).len(), 2, "seed {}", net.seed);
     }
+}
+
+/// Ada's home relay, three relays that it invited, and Ada, whose post four of them or three keep.
+fn with_post() -> (Network, Vec<usize>, usize, protocol::EntryRef) {
+    let mut net = Network::new(seed());
+    let relays: Vec<usize> = (1..=4).map(|n| relay(&mut net, n)).collect();
+    for other in &relays[1..] {
+        invite(&mut net, relays[0], *other);
+        net.run_for_ms(10_000);
+    }
+    net.run_for_ms(40_000);
+    let ada = net.person("Ada");
+    know(&mut net, ada, relays[0]);
+    net.run_for_ms(20_000);
+    let post = net.post(ada, "kept by whom?").entry;
+    net.run_for_ms(30_000);
+    (net, relays, ada, post)
+}
+
+/// The relays that a device counts as holders of a post.
+fn counted(net: &mut Network, ada: usize, post: protocol::EntryRef) -> Vec<PeerId> {
+    let holders = holders(net, ada, post).into_iter();
+    let kept = holders.filter(|holder| holder.relay && holder.withdrawn.is_none());
+    kept.map(|holder| holder.peer).collect()
+}
+
+#[test]
+fn receipts_of_an_expelled_relay_count_on_no_device_and_another_takes_its_place() {
+    let (mut net, relays, ada, post) = with_post();
+    let before = counted(&mut net, ada, post);
+    assert!(before.len() >= 3, "{before:?}, seed {}", net.seed);
+    let holds = |at: &&usize| before.contains(&net.peer_id(**at).expect("a key"));
+    let victim = *relays[1..].iter().find(holds).expect("a replica");
+    let id = net.peer_id(victim).expect("a key");
+    net.peers[ada].events.clear();
+    expel(&mut net, relays[0], victim);
+    net.run_for_ms(1_000);
+    assert!(!counted(&mut net, ada, post).contains(&id), "seed {}", net.seed);
+    let events = &net.peers[ada].events;
+    let said = |event: &Event| matches!(event, Event::NotKept { relay, reason: Reason::NO_MEMBER, .. } if *relay == id);
+    let mark = |event: &Event| matches!(event, Event::Durability { post: of, durability } if *of == post && (durability.relays as usize) < before.len());
+    assert!(events.iter().any(said), "seed {}", net.seed);
+    assert!(events.iter().any(mark), "the mark goes down, seed {}", net.seed);
+
+    net.run_for_ms(120_000);
+    let after = counted(&mut net, ada, post);
+    assert_eq!(after.len(), 3, "{after:?}, seed {}", net.seed);
+    assert!(!after.contains(&id));
+    assert!(!net.linked(ada).contains(&victim), "seed {}", net.seed);
+    // Without any network it is the same after a restart.
+    for at in relays.iter().copied().chain([ada]) {
+        net.crash(at);
+    }
+    net.start(ada);
+    net.run_for_ms(5_000);
+    assert_eq!(counted(&mut net, ada, post), after, "seed {}", net.seed);
+}
+
+#[test]
+fn the_old_key_of_a_relay_that_lost_its_data_counts_for_nothing() {
+    let (mut net, relays, ada, post) = with_post();
+    let before = counted(&mut net, ada, post);
+    let holds = |at: &&usize| before.contains(&net.peer_id(**at).expect("a key"));
+    let lost = *relays[1..].iter().find(holds).expect("a replica");
+    let old = net.peer_id(lost).expect("a key");
+    net.crash(lost);
+    net.run_for_ms(50_000);
+    let dead = counted(&mut net, ada, post);
+    assert!(dead.contains(&old), "it may come back, seed {}", net.seed);
+    // Another key answers at its address.
+    let n = relays.iter().position(|at| *at == lost).expect("one of them") + 1;
+    let again = net.add(Config {
+        joins: true,
+        repair_grace: Duration::from_secs(20),
+        ..Config::relay(KeyPair::from_seed(&[77; 32]))
+    });
+    describe(&mut net, again, n);
+    invite(&mut net, relays[0], again);
+    net.run_for_ms(30_000);
+    let after = counted(&mut net, ada, post);
+    assert!(!after.contains(&old), "{after:?}, seed {}", net.seed);
 }
 
 #[test]

@@ -492,7 +492,7 @@ impl Network {
                     self.peers[peer].events.push(event);
                 }
                 // Adapters with an address book learn from it who is where; here a peer's number is its address.
-                Output::SessionUp { .. } => {}
+                Output::SessionUp { .. } | Output::Member { .. } => {}
                 Output::Log(log) => self.peers[peer].log.push(log),
             }
         }

@@ -107,7 +107,7 @@ pub(crate) struct Payer {
 }
 
 impl Payer {
-    /// The link's peer is a member of this network, or is one no more.
+    /// The engine says whether the link's peer is a member of this network.
     pub(crate) fn set_member(&self, member: bool) {
         let exempt = member || self.address.is_none() || self.budgets.percent == 0;
         self.exempt.store(exempt, Ordering::Relaxed);

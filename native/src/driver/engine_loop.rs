@@ -327,14 +327,16 @@ impl EngineLoop {
                     }
                 }
                 Output::SessionUp { link, peer } => {
-                    let is_member = is_member(&self.watches.relays.borrow(), &peer);
                     if let Some(handle) = self.links.get_mut(&link) {
                         handle.settle();
-                        handle.peer = Some(peer);
-                        handle.payer.set_member(is_member);
                     }
                     if let Some(url) = self.dialled.remove(&link) {
                         self.on_proven_address(peer, url);
+                    }
+                }
+                Output::Member { link, on } => {
+                    if let Some(handle) = self.links.get(&link) {
+                        handle.payer.set_member(on);
                     }
                 }
                 Output::Name { ticket, question } => {
@@ -402,10 +404,6 @@ impl EngineLoop {
             .map(|relay| &relay.description);
         let others = others.filter_map(|other| Some((other.relay, other.url.parse().ok()?)));
         self.address_book.set_directory(&others.collect());
-        for handle in self.links.values() {
-            let member = handle.peer.is_some_and(|peer| is_member(&relays, &peer));
-            handle.payer.set_member(member);
-        }
         self.watches.relays.send_replace(relays);
     }
 
@@ -515,11 +513,6 @@ impl EngineLoop {
         let (written, (), ()) = tokio::join!(written, drained, links_gone);
         written
     }
-}
-
-/// Whether the peer is a relay of this network.
-fn is_member(relays: &[RelayView], peer: &PeerId) -> bool {
-    relays.iter().any(|relay| relay.description.relay == *peer)
 }
 
 fn name_reply(answer: NameAnswer) -> Response {

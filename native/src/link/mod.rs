@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use engine::io::LinkId;
-use protocol::PeerId;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::driver::{DriverInput, Payer};
@@ -76,8 +75,6 @@ struct Shared {
 pub(crate) struct LinkHandle {
     /// Pays for what the link costs.
     pub(crate) payer: Payer,
-    /// The peer that has proven its key on it.
-    pub(crate) peer: Option<PeerId>,
     queue: mpsc::Sender<ToLink>,
     shared: Arc<Shared>,
 }
@@ -94,7 +91,6 @@ pub(crate) fn link_queue(payer: Payer) -> (LinkHandle, Outgoing) {
     let shared = Arc::new(Shared::default());
     let handle = LinkHandle {
         payer,
-        peer: None,
         queue: sender,
         shared: Arc::clone(&shared),
     };

@@ -85,6 +85,20 @@ impl Fields for Vouches {
     }
 }
 
+/// See [`Message::Members`](super::Message::Members).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberList {
+    /// All members of the sender's network, as it computes them; itself among them, unless it knows that it was
+    /// expelled.
+    pub relays: Vec<PeerId>,
+}
+
+impl Fields for MemberList {
+    fn within_limits(&self) -> bool {
+        self.relays.len() <= limits::MEMBERS_PER_MESSAGE_MAX
+    }
+}
+
 /// The fingerprint of statements, in ascending order of signer and subject: the first 16 bytes of the BLAKE3 hash of
 /// their signed fields.
 #[must_use]

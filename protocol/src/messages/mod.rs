@@ -32,9 +32,9 @@ pub use quota::{Quota, QuotaExceeded};
 pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, Ping, RangeEnd, Want};
 
 use introduction::Introduction;
-use membership::Vouches;
+use membership::MemberList;
 #[cfg(feature = "relay")]
-use membership::{JoinAnswer, JoinRequest};
+use membership::{JoinAnswer, JoinRequest, Vouches};
 use overlay::{Accept, ForwardJoin, Heartbeat, Others, Request, Shuffle};
 use receipt::{Receipt, Withdrawal};
 
@@ -167,7 +167,7 @@ messages! {
     /// The accounts linked with a relay that serves the app: sent to relays that run the registry.
     ["relay"] 30 = Presence(Presence);
     /// Statements of relays about the membership of others.
-    31 = Vouches(Vouches);
+    ["relay"] 31 = Vouches(Vouches);
     /// A relay asks a member of a network to become one, with the token of an invitation.
     ["relay"] 32 = JoinRequest(JoinRequest);
     /// The answer to a `JoinRequest`.
@@ -182,6 +182,8 @@ messages! {
     37 = QuotaExceeded(QuotaExceeded);
     /// A relay's signed statement that it keeps a feed no longer.
     38 = Withdrawal(Withdrawal);
+    /// The members of a relay's network: sent to persons' devices.
+    39 = Members(MemberList);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

@@ -72,6 +72,8 @@ impl Reason {
     pub const QUOTA: Self = Self(2);
     /// The relay left its network for good.
     pub const LEFT: Self = Self(3);
+    /// Never signed by a relay: a device's own note that the relay is no member of its network.
+    pub const NO_MEMBER: Self = Self(255);
 }
 
 /// A relay takes its receipts for a feed back. It counts against the receipts that the relay signed up to this time.

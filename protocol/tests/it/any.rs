@@ -7,7 +7,7 @@ use protocol::limits;
 use protocol::link::handshake::{Binding, Hello};
 use protocol::messages::directory::{Description, Location, SignedDescription};
 use protocol::messages::introduction::Introduction;
-use protocol::messages::membership::{JoinAnswer, JoinRequest, Stance, Vouch, Vouches};
+use protocol::messages::membership::{JoinAnswer, JoinRequest, MemberList, Stance, Vouch, Vouches};
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
@@ -248,6 +248,9 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         salted().prop_map(|accounts| Message::Presence(Presence { accounts })),
         (any::<[u8; 16]>(), vec(vouch(), 0..5))
             .prop_map(|(fingerprint, vouches)| Message::Vouches(Vouches { fingerprint, vouches })),
+        vec(bytes32(), 0..5).prop_map(|relays| Message::Members(MemberList {
+            relays: relays.into_iter().map(PeerId).collect(),
+        })),
         any::<[u8; 16]>().prop_map(|secret| Message::JoinRequest(JoinRequest { secret })),
         any::<bool>().prop_map(|accepted| Message::JoinAnswer(JoinAnswer { accepted })),
         (heads(), any::<bool>()).prop_map(|(heads, end)| Message::Digest(Digest { heads, end })),

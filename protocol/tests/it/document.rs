@@ -90,6 +90,7 @@ fn the_page_names_every_limit_and_its_value() {
         limits::INTRODUCTION_HOPS_MAX,
         limits::RELAYS_PER_MESSAGE_MAX,
         limits::VOUCHES_PER_MESSAGE_MAX,
+        limits::MEMBERS_PER_MESSAGE_MAX,
         limits::RELAY_URL_LEN_MAX,
         limits::UNIQUE_NAME_LEN_MAX,
         limits::ZONE_LEN_MAX,

@@ -6,7 +6,7 @@ use proptest::sample::Index;
 use protocol::Body;
 use protocol::entry::EntryError;
 use protocol::link::handshake::{Binding, Handshake, Hello, Side};
-use protocol::messages::membership::Vouches;
+use protocol::messages::membership::{MemberList, Vouches};
 use protocol::messages::overlay::{Descriptor, Shuffle};
 use protocol::messages::{
     Announced, Announcements, Compared, Decoded, Differences, FeedHead, Interests, Message, MessageError,
@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn kinds_of_later_versions_are_skipped(kind in 39u8.., fields in vec(any::<u8>(), 0..100)) {
+    fn kinds_of_later_versions_are_skipped(kind in 40u8.., fields in vec(any::<u8>(), 0..100)) {
         let bytes = [&[kind][..], &fields].concat();
         prop_assert_eq!(Message::decode(&bytes), Ok(Decoded::Unknown(kind)));
     }
@@ -276,6 +276,13 @@ fn lists_end_at_their_limits() {
     };
     accepted(&vouches(limits::VOUCHES_PER_MESSAGE_MAX));
     refused(&vouches(limits::VOUCHES_PER_MESSAGE_MAX + 1));
+    let members = |count| {
+        Message::Members(MemberList {
+            relays: vec![PeerId([1; 32]); count],
+        })
+    };
+    accepted(&members(limits::MEMBERS_PER_MESSAGE_MAX));
+    refused(&members(limits::MEMBERS_PER_MESSAGE_MAX + 1));
     refused(&relays(1, |relay| {
         if let Some(location) = &mut relay.location {
             location.latitude = 9_001;

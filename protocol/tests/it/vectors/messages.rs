@@ -1,6 +1,6 @@
 //! A peer message of each kind.
 
-use protocol::messages::membership::{JoinAnswer, JoinRequest, Vouches};
+use protocol::messages::membership::{JoinAnswer, JoinRequest, MemberList, Vouches};
 use protocol::messages::overlay::{
     Accept, Descriptor, ForwardJoin, Heartbeat, Others, Request, Shuffle, Wish,
 };
@@ -524,6 +524,16 @@ fn overlay() -> Vec<(Vector, Message)> {
                 .byte("kind", 38)
                 .all("withdrawal", &withdrawal()),
             Message::Withdrawal(cast::withdrawal()),
+        ),
+        (
+            Vector::new("message: Members")
+                .byte("kind", 39)
+                .varint("relays, count", 2)
+                .fixed("relays[0]", [1; 32])
+                .fixed("relays[1]", [2; 32]),
+            Message::Members(MemberList {
+                relays: vec![PeerId([1; 32]), PeerId([2; 32])],
+            }),
         ),
     ]
 }

@@ -76,6 +76,7 @@ pub(in crate::web) fn state_name(state: RelayState) -> &'static str {
         RelayState::Suspect => "suspect",
         RelayState::Dead => "dead",
         RelayState::Left => "left",
+        RelayState::NoMember => "no member",
     }
 }
 

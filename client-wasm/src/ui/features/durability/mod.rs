@@ -277,5 +277,10 @@ mod tests {
         let short = PeerId([7; 32]).short();
         assert!(told("", Reason(200)).expect("a later reason").contains(&short));
         assert_eq!(told("https://relay.example", Reason::MOVED), None);
+        let no_member = told("https://relay.example", Reason::NO_MEMBER).expect("told");
+        assert!(
+            no_member.starts_with("relay.example is no longer part of the network"),
+            "{no_member}"
+        );
     }
 }

@@ -20,12 +20,16 @@ pub const fn reason(reason: Reason) -> &'static str {
         Reason::REMOVED => "The operator of the relay removed it.",
         Reason::QUOTA => "It exceeds what the relay keeps for one account.",
         Reason::LEFT => "The relay stopped for good.",
+        Reason::NO_MEMBER => "It is no longer part of the network.",
         _ => "The relay gave no reason.",
     }
 }
 
 /// The message when a relay keeps own posts no longer.
 pub fn not_kept(name: &str, why: Reason) -> String {
+    if why == Reason::NO_MEMBER {
+        return format!("{name} is no longer part of the network. Copies of your posts there do not count.");
+    }
     format!("Your posts are no longer kept at {name}. {}", reason(why))
 }
 

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use engine::api::{
-    Connection, Event, LinkView, NetworkView, Query, QueryResult, RelayState, StatusView, Transport,
+    Command, Connection, Event, LinkView, NetworkView, Query, QueryResult, RelayState, StatusView, Transport,
 };
 use ordered::sorted_by_key;
 use protocol::PeerId;
@@ -126,7 +126,7 @@ fn Network() -> Html {
                 }
             </section>
             if !view.relays.is_empty() {
-                { relays(&view) }
+                { relays(&app, &view) }
             }
             { kit::section(strings::HELD, kit::facts(&[
                 (strings::HELD_FEEDS, view.feeds.to_string()),
@@ -166,20 +166,26 @@ fn Network() -> Html {
     }
 }
 
+/// How a relay does, in words, and in one word that tests and styles use.
+fn relay_state(state: RelayState) -> (&'static str, &'static str) {
+    match state {
+        RelayState::Alive => (strings::RELAY_ALIVE, "alive"),
+        RelayState::Suspect => (strings::RELAY_SUSPECT, "suspect"),
+        RelayState::Dead => (strings::RELAY_DEAD, "dead"),
+        RelayState::Left => (strings::RELAY_LEFT, "left"),
+        RelayState::NoMember => (strings::RELAY_NO_MEMBER, "no-member"),
+    }
+}
+
 /// All relays heard of, linked or not.
-fn relays(view: &NetworkView) -> Html {
+fn relays(app: &AppContext, view: &NetworkView) -> Html {
     html! {
         <section class="section">
             <h2>{ strings::RELAYS }</h2>
             <div class="stack">
                 <dl class="facts" data-testid="relays">
                     { for view.relays.iter().map(|relay| {
-                        let (word, name) = match relay.state {
-                            RelayState::Alive => (strings::RELAY_ALIVE, "alive"),
-                            RelayState::Suspect => (strings::RELAY_SUSPECT, "suspect"),
-                            RelayState::Dead => (strings::RELAY_DEAD, "dead"),
-                            RelayState::Left => (strings::RELAY_LEFT, "left"),
-                        };
+                        let (word, name) = relay_state(relay.state);
                         let place = match relay.description.url.split_once("//") {
                             Some((_, host)) => html! { <bdi>{ host.to_owned() }</bdi> },
                             None => html! { <span class="mono">{ relay.description.relay.short() }</span> },
@@ -192,6 +198,9 @@ fn relays(view: &NetworkView) -> Html {
                                     if let Some(score) = view.scores.iter().find(|score| score.relay == relay.description.relay) {
                                         <span class="small soft" data-testid="score">{ strings::relay_score(score) }</span>
                                     }
+                                    if relay.state == RelayState::NoMember {
+                                        { forget_button(app, relay.description.relay) }
+                                    }
                                 </dd>
                             </>
                         }
@@ -201,6 +210,13 @@ fn relays(view: &NetworkView) -> Html {
             </div>
         </section>
     }
+}
+
+/// Removes a relay that is no member any more.
+fn forget_button(app: &AppContext, relay: PeerId) -> Html {
+    let ui = app.ui.clone();
+    let onclick = Callback::from(move |_: MouseEvent| ui.command(Command::ForgetRelay { relay }));
+    kit::button("btn", "relay-forget", "", strings::RELAY_FORGET, onclick)
 }
 
 fn via(transport: Transport) -> &'static str {

@@ -57,6 +57,9 @@ pub const RELAY_ALIVE: &str = "Answering";
 pub const RELAY_SUSPECT: &str = "Silent lately";
 pub const RELAY_DEAD: &str = "Gone silent";
 pub const RELAY_LEFT: &str = "Left the network";
+pub const RELAY_NO_MEMBER: &str = "No longer part of the network: copies of your posts there do not count, and Starling uses other \
+     relays instead.";
+pub const RELAY_FORGET: &str = "Remove";
 pub const SYNCED: &str = "Last compared";
 pub const SYNCED_NONE: &str = "Nothing was compared with anybody yet.";
 pub const DIAGNOSTICS: &str = "Diagnostics";
