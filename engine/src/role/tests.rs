@@ -149,7 +149,7 @@ fn prepare(peer: &mut Peer, link: LinkId, message: &Message) {
         Message::HeadCredit(_) => {
             let session = peer.parts.net.session(link).expect("a session");
             let interests = Interests {
-                add: vec![SaltedAccount::new(&session.salt, &bob.account())],
+                add: vec![SaltedAccount::new(&session.salt_received, &bob.account())],
                 ..Interests::default()
             };
             peer.receive(link, Message::Interests(interests));
@@ -336,7 +336,7 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
     vec![
         Message::Interests(Interests {
             reset: true,
-            add: vec![SaltedAccount::new(&session.salt, &bob.account())],
+            add: vec![SaltedAccount::new(&session.salt_received, &bob.account())],
             ..Interests::default()
         }),
         Message::Digest(Digest {
@@ -436,7 +436,7 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
         }),
         Message::ResumeFailed(ResumeFailed),
         Message::Presence(Presence {
-            accounts: vec![SaltedAccount::new(&session.salt, &bob.account())],
+            accounts: vec![SaltedAccount::new(&session.salt_received, &bob.account())],
         }),
         Message::Vouches(Vouches {
             fingerprint: [0; 16],

@@ -7,6 +7,8 @@
 //! was advertised on a link is remembered for as long as the link lives, and anti-entropy sends only what changed
 //! since.
 
+#[cfg(feature = "relay")]
+mod account_index;
 mod answers;
 pub(crate) mod compare;
 pub(crate) mod digest;
@@ -55,6 +57,8 @@ pub(crate) struct Sync {
     fetches: Fetches,
     serving: Serving,
     answers: Map<LinkId, LinkAnswers>,
+    #[cfg(feature = "relay")]
+    account_index: account_index::AccountIndex,
     work: Work,
     comparisons: Comparisons,
     pub(crate) spread: Spread,
@@ -73,6 +77,8 @@ impl Sync {
             fetches: Fetches::default(),
             serving: Serving::default(),
             answers: Map::new(),
+            #[cfg(feature = "relay")]
+            account_index: account_index::AccountIndex::default(),
             work: Work::new(),
             comparisons: Comparisons::default(),
             spread: Spread::new(),
@@ -125,6 +131,8 @@ impl Sync {
 
     /// An account is not held any more.
     pub(crate) fn forget_account(&mut self, account: &AccountId, numbers: &[FeedNumber]) {
+        #[cfg(feature = "relay")]
+        self.account_index.forget(account, numbers);
         for interest in self.interests.values_mut() {
             interest.matched.remove(account);
         }
