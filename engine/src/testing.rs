@@ -42,6 +42,8 @@ pub(crate) struct Remote {
     pub(crate) paces_digests: bool,
     /// It salts what it names to a relay with the relay's salt.
     pub(crate) relay_salt: bool,
+    /// It does the work that a relay asks for.
+    pub(crate) works: bool,
     pub(crate) certificate: Option<Certificate>,
     /// How far its clock is behind, in milliseconds.
     pub(crate) clock_behind_ms: u64,
@@ -55,6 +57,7 @@ impl Remote {
             relay: false,
             paces_digests: true,
             relay_salt: true,
+            works: true,
             certificate: None,
             clock_behind_ms: 0,
         }
@@ -105,6 +108,7 @@ impl Wire {
             (remote.relay, feature::RELAY),
             (remote.paces_digests, feature::PACED_DIGESTS),
             (remote.relay_salt, feature::RELAY_SALT),
+            (remote.works, feature::WORK),
         ] {
             features |= if has { bit } else { 0 };
         }

@@ -69,6 +69,8 @@ pub(crate) struct Session {
     pub(super) clock_ahead_ms: i64,
     /// It grants credit for the heads of digests.
     pub(crate) paces_digests: bool,
+    /// It does the work that a relay asks for.
+    pub(crate) works: bool,
     /// Salts the accounts that are named to it.
     pub(crate) salt_sent: [u8; 32],
     /// Salts the accounts that it names.
@@ -149,7 +151,7 @@ impl Channel {
     ) -> Option<Self> {
         let nonce = ctx.random();
         let local = ctx.local.as_ref()?;
-        let mut features = local.features | feature::PACED_DIGESTS | feature::RELAY_SALT;
+        let mut features = local.features | feature::PACED_DIGESTS | feature::RELAY_SALT | feature::WORK;
         if relays_only {
             features |= feature::RELAYS_ONLY;
         }
@@ -274,6 +276,7 @@ impl Channel {
             address: self.address,
             clock_ahead_ms: signed_ms(self.since).saturating_sub(signed_ms(established.wall)),
             paces_digests: is_set(feature::PACED_DIGESTS),
+            works: is_set(feature::WORK),
             salt_sent: match is_set(feature::RELAY) && is_set(feature::RELAY_SALT) {
                 true => relay_salt(&established.peer),
                 false => pair,

@@ -9,7 +9,7 @@ use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Digest, Entries, ForkProof, HeadCredit, Heads,
     Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, Quota, QuotaExceeded,
     RangeEnd, Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount, Sketch, Verdict,
-    Want,
+    Want, WorkDone, WorkRequired,
 };
 use protocol::names::{NameAnswer, NameQuestion, RegistryId};
 use protocol::{EntryRef, VerifiedEntry};
@@ -86,6 +86,8 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::JoinRequest(_) => ["", "output:Invitation role"],
         Message::JoinAnswer(_) | Message::RevocationAnswer(_) => ["", ""],
         Message::QuotaExceeded(_) => ["role", ""],
+        Message::WorkRequired(_) => ["role", ""],
+        Message::WorkDone(_) => ["", ""],
         Message::RevocationQuestion(_) => ["", "sent:RevocationAnswer"],
         Message::Ping(_)
         | Message::Pong(_)
@@ -471,6 +473,15 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
             peer.ctx.now.wall,
             Reason::MOVED,
         )),
+        Message::WorkRequired(WorkRequired {
+            bits: 8,
+            challenge: [1; 16],
+        }),
+        Message::WorkDone(WorkDone {
+            bits: 8,
+            challenge: [1; 16],
+            nonce: 1,
+        }),
     ]
 }
 

@@ -87,6 +87,8 @@ pub mod feature {
     /// Accounts named to a relay on this link are salted with the relay's own salt
     /// ([`relay_salt`](super::relay_salt)).
     pub const RELAY_SALT: u64 = 1 << 3;
+    /// The peer does the work that a relay asks for before it takes a new account.
+    pub const WORK: u64 = 1 << 4;
 }
 
 /// The two sides of a handshake.

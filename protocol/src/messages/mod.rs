@@ -16,6 +16,7 @@ mod names;
 mod presence;
 mod quota;
 mod sync;
+mod work;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,7 @@ pub use names::{NameAnswered, NameAsked, RevocationAnswer, RevocationQuestion};
 pub use presence::{Presence, Relays};
 pub use quota::{Quota, QuotaExceeded};
 pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, Ping, RangeEnd, Want};
+pub use work::{WorkDone, WorkRequired};
 
 use introduction::Introduction;
 use membership::{JoinAnswer, JoinRequest, Vouches};
@@ -178,6 +180,10 @@ messages! {
     37 = QuotaExceeded(QuotaExceeded);
     /// A relay's signed statement that it keeps a feed no longer.
     38 = Withdrawal(Withdrawal);
+    /// A relay takes the account of the receiver, which it does not know, only with this much work: many accounts come.
+    40 = WorkRequired(WorkRequired);
+    /// The work that a `WorkRequired` asked for.
+    41 = WorkDone(WorkDone);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

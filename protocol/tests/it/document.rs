@@ -143,7 +143,8 @@ fn the_page_names_every_frame_and_feature() {
         feature::RELAY,
         feature::RELAYS_ONLY,
         feature::PACED_DIGESTS,
-        feature::RELAY_SALT
+        feature::RELAY_SALT,
+        feature::WORK
     ]
     .map(|(name, mask)| {
         assert!(mask.is_power_of_two());
