@@ -399,7 +399,7 @@ impl Quotas {
         }
     }
 
-    /// What a relay allows unless told otherwise: an account may write a post a second all day, a school behind one
+    /// What a relay allows by default: an account may write a post a second all day, a school behind one
     /// address may bring a thousand newcomers at once, and two or three a second come to the relay without any work.
     pub const USUAL: Self = Self {
         entries_per_account: 3_600,

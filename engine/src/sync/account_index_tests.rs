@@ -75,8 +75,8 @@ fn take_out(feeds: &mut Feeds, n: u32) -> Vec<FeedNumber> {
     feeds.iter().map(|(_, feed)| feed.number).collect()
 }
 
-/// How many heads the neighbour was told.
-fn told(peer: &mut Peer, link: LinkId) -> usize {
+/// How many heads the neighbour was sent.
+fn heads(peer: &mut Peer, link: LinkId) -> usize {
     peer.told(link).len()
 }
 
@@ -133,7 +133,7 @@ fn an_older_neighbour_names_accounts_by_the_salt_of_the_pair_and_a_newer_one_by_
         };
         peer.interests(link, asked, None);
         peer.settle();
-        assert_eq!(told(&mut peer, link), 1);
+        assert_eq!(heads(&mut peer, link), 1);
     }
     assert_eq!(peer.sync.links_wanting(&account(7)), links);
     // One that comes later is found for both, and none of another salt.

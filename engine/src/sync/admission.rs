@@ -185,17 +185,18 @@ impl Sync {
         let FeedHead { account, device, .. } = head;
         self.record_head(ctx, net, log, wanting, link, head);
         let now = ctx.now.instant;
-        self.fetches.put_off_feed(now, link, &device, demand.wait);
-        let Some(session) = net.session(link).filter(|it| it.account == Some(account)) else {
-            // Its own device is asked, when it is linked.
-            return;
-        };
-        if session.works {
+        let session = net.session(link).filter(|it| it.account == Some(account));
+        let works = session.is_some_and(|session| session.works);
+        // A device that did not answer is asked again soon.
+        let wait = if works { WAIT_MIN } else { demand.wait };
+        self.fetches.put_off_feed(now, link, &device, wait);
+        if works {
             if self.fetches.may_ask_for_work(now, link, ASK_INTERVAL) {
                 let required = self.admissions.require(ctx, &account, demand.bits);
                 ctx.send(link, &Message::WorkRequired(required));
             }
-        } else if self.fetches.may_report(now, link) {
+        } else if session.is_some() && self.fetches.may_report(now, link) {
+            // Others than its own device cannot do the work, and get no message.
             let quotas = &ctx.config.quotas;
             let per_hour = match quotas.accounts_per_address {
                 0 => quotas.accounts_per_minute.saturating_mul(60),

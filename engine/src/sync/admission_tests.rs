@@ -217,6 +217,26 @@ fn a_newcomer_among_many_is_asked_for_work_and_its_entries_are_fetched_once_it_i
 }
 
 #[test]
+fn a_newcomer_that_does_not_answer_is_asked_again_soon() {
+    let (mut peer, author, feed, link) = crowded(true);
+    for n in 50..55 {
+        let now = peer.node.ctx.now.instant;
+        peer.sync.quotas.spend(&QUOTAS, now, &new(n, 1));
+    }
+    peer.tells(link, &feed[2]);
+    for request in 1..4 {
+        let wants = peer.wants(link);
+        assert_eq!(wants.len(), 1);
+        peer.receive(link, entries(wants[0].request, &feed));
+        peer.receive(link, Message::RangeEnd(RangeEnd { request }));
+        assert_eq!(required(&mut peer, link).len(), 1);
+        peer.node.pass(WAIT_MIN);
+        peer.on_timer();
+    }
+    assert_eq!(peer.held(&author), 0);
+}
+
+#[test]
 fn an_account_is_admitted_for_all_neighbours_and_those_that_are_held_need_no_work() {
     let (mut peer, author, feed, link) = crowded(true);
     let own = peer.node.ctx.peer().expect("a key");
@@ -263,21 +283,21 @@ fn nothing_of_an_account_is_verified_before_its_work_is_done() {
 }
 
 #[test]
-fn a_device_that_does_no_work_is_told_to_wait_and_taken_when_fewer_come() {
+fn a_device_that_does_no_work_hears_of_a_quota_and_is_taken_when_fewer_come() {
     let (mut peer, author, feed, link) = crowded(false);
     peer.tells(link, &feed[0]);
     let wants = peer.wants(link);
     peer.receive(link, entries(wants[0].request, &feed[..1]));
     peer.receive(link, Message::RangeEnd(RangeEnd { request: 1 }));
     let sent = peer.node.sent(link);
-    let told = sent.iter().find_map(|message| match message {
-        Message::QuotaExceeded(told) => Some(*told),
+    let exceeded = sent.iter().find_map(|message| match message {
+        Message::QuotaExceeded(exceeded) => Some(*exceeded),
         Message::WorkRequired(asked) => panic!("{asked:?}"),
         _ => None,
     });
-    let told = told.expect("it is told");
+    let exceeded = exceeded.expect("it is sent that");
     assert_eq!(
-        (told.quota, told.per_hour, told.wait_s),
+        (exceeded.quota, exceeded.per_hour, exceeded.wait_s),
         (Quota::AddressAccounts, 8, 31)
     );
     peer.node.pass(Duration::from_secs(29));

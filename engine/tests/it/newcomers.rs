@@ -52,7 +52,7 @@ fn accounts(net: &Network, relay: usize) -> BTreeSet<AccountId> {
     entries.map(|entry| entry.signed.header.account).collect()
 }
 
-/// A stranger sends so many made-up accounts, in ten seconds a thousand.
+/// A stranger sends made-up accounts, a thousand in ten seconds.
 fn flood(net: &mut Network, stranger: usize, accounts: Range<u32>) {
     for n in accounts {
         net.lie(stranger, &made_up(n));
