@@ -1,4 +1,4 @@
-//! Newcomers at a relay to which more accounts come than it takes without work.
+//! Newcomers: at a relay to which more accounts come than it takes without work, and with apps of two versions.
 
 use std::net::{IpAddr, TcpListener};
 
@@ -103,6 +103,20 @@ async fn where_more_accounts_come_than_expected_a_newcomer_works_and_an_older_ap
         "starling_new_account_work_total{state=\"proven\"} 1",
     ] {
         ensure!(metrics.contains(line), "{metrics}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn apps_of_this_version_and_of_an_earlier_one_find_an_account_by_the_salt_they_use() -> Result<()> {
+    let relay = Relay::start_with(RelayOptions::default()).await?;
+    let client: IpAddr = "203.0.113.7".parse()?;
+    let account = Person::new(1).account;
+    receipt(&mut come(&relay, 1, 0, client).await?).await?;
+    for (n, features) in [(2, 0), (3, feature::RELAY_SALT)] {
+        let mut link = come(&relay, n, features, client).await?;
+        let held = link.holds(&[account]).await?;
+        ensure!(held.get(&account) == Some(&1), "{features}: {held:?}");
     }
     Ok(())
 }
