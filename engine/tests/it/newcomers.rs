@@ -3,7 +3,7 @@
 use core::ops::Range;
 use std::collections::BTreeSet;
 
-use protocol::messages::{Message, Push};
+use protocol::messages::{Message, Push, WorkDone, WorkRequired};
 use protocol::{AccountId, Entry, KeyPair, codec};
 use starling_engine::Config;
 use starling_engine::api::{Durability, Timeline};
@@ -13,10 +13,6 @@ use starling_engine::store::Table;
 use crate::hostile::certificate;
 use crate::network::{Network, open_relay, seed};
 use crate::placement::{describe, know};
-
-/// Kinds of messages.
-const WORK_REQUIRED: u8 = 40;
-const WORK_DONE: u8 = 41;
 
 /// The first entry of an account that nobody else has heard of.
 fn made_up(n: u32) -> Message {
@@ -60,8 +56,18 @@ fn flood(net: &mut Network, stranger: usize, accounts: Range<u32>) {
     }
 }
 
-fn sent(net: &Network, kind: u8) -> usize {
-    net.traffic.get(&kind).copied().unwrap_or(0)
+/// Bytes of demands for work, and of work, that were sent.
+fn work_sent(net: &Network) -> [usize; 2] {
+    let (bits, challenge, nonce) = (0, [0; 16], 0);
+    let kinds = [
+        Message::WorkRequired(WorkRequired { bits, challenge }),
+        Message::WorkDone(WorkDone {
+            bits,
+            challenge,
+            nonce,
+        }),
+    ];
+    kinds.map(|message| net.traffic.get(&message.encode()[0]).copied().unwrap_or(0))
 }
 
 #[test]
@@ -88,7 +94,7 @@ fn a_newcomer_at_the_address_of_a_flood_of_accounts_is_taken_once_it_has_worked(
         "seed {}",
         net.seed
     );
-    assert_eq!(sent(&net, WORK_REQUIRED), 0);
+    assert_eq!(work_sent(&net), [0, 0]);
     let attacker = newcomer(&mut net, relay, address);
     net.run_for_ms(5_000);
     flood(&mut net, attacker, 0..3_000);
@@ -106,7 +112,7 @@ fn a_newcomer_at_the_address_of_a_flood_of_accounts_is_taken_once_it_has_worked(
     flood(&mut net, attacker, 3_000..5_000);
     let after = durability(&mut net, later, post.entry);
     assert_eq!(after.relays, 1, "{after:?} (seed {})", net.seed);
-    assert!(sent(&net, WORK_REQUIRED) > 0 && sent(&net, WORK_DONE) > 0);
+    assert!(work_sent(&net).iter().all(|bytes| *bytes > 0));
     let account = net.account(later);
     assert!(accounts(&net, relay).contains(&account));
     assert!(accounts(&net, relay).len() <= 60, "the flood is where it was");
