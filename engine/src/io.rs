@@ -377,17 +377,20 @@ impl From<core::net::IpAddr> for AddressId {
     }
 }
 
-/// How much neighbours may add to a relay in an hour; 0: any amount. What is refused is fetched later.
+/// How much neighbours may add to a relay; 0: any amount. What is refused is fetched later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quotas {
-    /// Entries of one account.
+    /// Entries of one account in an hour.
     pub entries_per_account: u64,
-    /// Bytes of the entries of one account; at least a mebibyte.
+    /// Bytes of the entries of one account in an hour; at least a mebibyte.
     pub bytes_per_account: u64,
-    /// New accounts from one address.
+    /// New accounts from one address in an hour. Beyond a quarter of it they need proof of work.
     pub accounts_per_address: u64,
-    /// Bytes of entries from one address; at least a mebibyte.
+    /// Bytes of entries from one address in an hour; at least a mebibyte.
     pub bytes_per_address: u64,
+    /// New accounts from all addresses in a minute. Beyond a quarter of it they need proof of work, and beyond all of it
+    /// they are taken as well.
+    pub accounts_per_minute: u64,
 }
 
 impl Quotas {
@@ -402,13 +405,14 @@ impl Quotas {
         }
     }
 
-    /// What a relay allows unless told otherwise: an account may write a post a second all day, and a school behind one
-    /// address may bring a thousand newcomers at once.
+    /// What a relay allows by default: an account may write a post a second all day, a school behind one
+    /// address may bring a thousand newcomers at once, and two or three a second come to the relay without any work.
     pub const USUAL: Self = Self {
         entries_per_account: 3_600,
         bytes_per_account: 64 << 20,
         accounts_per_address: 1_000,
         bytes_per_address: 1 << 30,
+        accounts_per_minute: 600,
     };
 }
 

@@ -40,6 +40,10 @@ pub(crate) struct Remote {
     pub(crate) relay: bool,
     /// It grants credit for the heads of digests.
     pub(crate) paces_digests: bool,
+    /// It salts what it names to a relay with the relay's salt.
+    pub(crate) relay_salt: bool,
+    /// It does the work that a relay asks for.
+    pub(crate) works: bool,
     pub(crate) certificate: Option<Certificate>,
     /// How far its clock is behind, in milliseconds.
     pub(crate) clock_behind_ms: u64,
@@ -52,6 +56,8 @@ impl Remote {
             key: KeyPair::from_seed(&[n; 32]),
             relay: false,
             paces_digests: true,
+            relay_salt: true,
+            works: true,
             certificate: None,
             clock_behind_ms: 0,
         }
@@ -101,6 +107,8 @@ impl Wire {
         for (has, bit) in [
             (remote.relay, feature::RELAY),
             (remote.paces_digests, feature::PACED_DIGESTS),
+            (remote.relay_salt, feature::RELAY_SALT),
+            (remote.works, feature::WORK),
         ] {
             features |= if has { bit } else { 0 };
         }

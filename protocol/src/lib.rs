@@ -25,6 +25,7 @@ pub mod phrase;
 pub mod reach;
 pub mod signal;
 pub mod time;
+pub mod work;
 
 pub use entry::{Entry, Header, SignedHeader, VerifiedEntry};
 pub use id::{AccountId, DeviceId, EntryId, EntryRef, PeerId};

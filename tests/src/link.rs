@@ -10,7 +10,7 @@ use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use protocol::kinds::Certificate;
 use protocol::link::frame::{self, Reassembly};
 use protocol::link::handshake::{
-    Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN, feature, pair_salt,
+    Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN, feature, pair_salt, relay_salt,
 };
 use protocol::messages::overlay::{Request, Wish};
 use protocol::messages::{Decoded, Interests, Message, SaltedAccount};
@@ -209,7 +209,12 @@ impl Link {
                     socket.send(Ws::binary(frame)).await?;
                 }
                 Step::Done(established) => {
-                    break (established.peer, pair_salt(&me, &established.peer));
+                    let by_relay = identity.features & established.features & feature::RELAY_SALT != 0;
+                    let salt = match by_relay {
+                        true => relay_salt(&established.peer),
+                        false => pair_salt(&me, &established.peer),
+                    };
+                    break (established.peer, salt);
                 }
             }
         };

@@ -58,6 +58,8 @@ pub struct NetworkView {
     /// Entries refused for a time because a quota was used up: entries of an account, bytes of an account, new accounts of
     /// an address, bytes of an address.
     pub over_quota: [u64; 4],
+    /// How often work was asked of new accounts because many came, and how many proved it.
+    pub work_of_accounts: [u64; 2],
     /// The last neighbour that had no protocol version in common with this peer.
     pub incompatible: Option<NoCommonVersion>,
     /// Entries other relays were asked to show, to prove that they have what they say.

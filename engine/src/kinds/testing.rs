@@ -54,6 +54,10 @@ impl Author {
         &self.account
     }
 
+    pub(crate) fn device_key(&self) -> &KeyPair {
+        &self.device
+    }
+
     pub(crate) fn viewer(&self) -> Viewer {
         Viewer {
             me: Some(self.account()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use protocol::link::frame::{self, Reassembly};
 use protocol::link::handshake::{
     Binding, Established, Handshake, HandshakeError, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN,
-    feature, pair_salt,
+    feature, pair_salt, relay_salt,
 };
 use protocol::messages::{Decoded, Message, Ping};
 use protocol::{AccountId, Instant, PeerId, Timestamp};
@@ -69,8 +69,14 @@ pub(crate) struct Session {
     pub(super) clock_ahead_ms: i64,
     /// It grants credit for the heads of digests.
     pub(crate) paces_digests: bool,
-    /// Salts interests: the same for every link between the two peers.
-    pub(crate) salt: [u8; 32],
+    /// It does the work that a relay asks for.
+    pub(crate) works: bool,
+    /// Salts the accounts that are named to it.
+    pub(crate) salt_sent: [u8; 32],
+    /// Salts the accounts that it names.
+    pub(crate) salt_received: [u8; 32],
+    /// That is the salt of this relay, the same on all its links.
+    pub(crate) names_by_index: bool,
     /// Salts sketches: of this link alone.
     pub(crate) link_salt: [u8; 32],
     /// This peer dialled.
@@ -145,7 +151,7 @@ impl Channel {
     ) -> Option<Self> {
         let nonce = ctx.random();
         let local = ctx.local.as_ref()?;
-        let mut features = local.features | feature::PACED_DIGESTS;
+        let mut features = local.features | feature::PACED_DIGESTS | feature::RELAY_SALT | feature::WORK;
         if relays_only {
             features |= feature::RELAYS_ONLY;
         }
@@ -248,6 +254,13 @@ impl Channel {
     /// The peer has proven its key: the session begins.
     pub(super) fn establish(&mut self, ctx: &mut Ctx, link: LinkId, established: Established) {
         let Some(own) = ctx.peer() else { return };
+        let is_set = |bit| established.features & bit != 0;
+        let is_relay = ctx
+            .local
+            .as_ref()
+            .is_some_and(|local| local.features & feature::RELAY != 0);
+        let names_by_index = is_relay && is_set(feature::RELAY_SALT);
+        let pair = pair_salt(&own, &established.peer);
         let State::Handshaking { handshake, .. } = &self.state else {
             return;
         };
@@ -258,12 +271,18 @@ impl Channel {
             peer: established.peer,
             neighbour: false,
             account: established.account,
-            relay: established.features & feature::RELAY != 0,
+            relay: is_set(feature::RELAY),
             member: false,
             address: self.address,
             clock_ahead_ms: signed_ms(self.since).saturating_sub(signed_ms(established.wall)),
-            paces_digests: established.features & feature::PACED_DIGESTS != 0,
-            salt: pair_salt(&own, &established.peer),
+            paces_digests: is_set(feature::PACED_DIGESTS),
+            works: is_set(feature::WORK),
+            salt_sent: match is_set(feature::RELAY) && is_set(feature::RELAY_SALT) {
+                true => relay_salt(&established.peer),
+                false => pair,
+            },
+            salt_received: if names_by_index { relay_salt(&own) } else { pair },
+            names_by_index,
             link_salt: established.salt,
             dialled: self.side == Side::Initiator,
             opened: self.opened,

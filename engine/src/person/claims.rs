@@ -29,10 +29,10 @@ use crate::store::{BatchId, Op, Table};
 /// Pauses between attempts, doubled from the first to the last.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_mins(2);
-/// Greatest proof of work, in bits, that this device computes for a claim.
-const WORK_BITS_MAX: u8 = 24;
+/// Greatest proof of work, in bits, that this device computes for a claim or a relay.
+pub(super) const WORK_BITS_MAX: u8 = 24;
 /// Number of hashes computed per step, so that other inputs are not delayed.
-const TRIES: u32 = 8_192;
+pub(super) const TRIES: u32 = 8_192;
 /// Posts whose slug is asked for, or was refused.
 const SLUG_CLAIMS_MAX: usize = 100;
 

@@ -1,5 +1,6 @@
 //! The role of a person's device: its identity, what its person changes and looks at, and which relays it links with.
 
+pub(crate) mod admission;
 pub(crate) mod claims;
 pub(crate) mod commands;
 mod confirmations;
@@ -19,7 +20,7 @@ mod testing;
 mod tests;
 
 use ordered::{Map, Set};
-use protocol::messages::{FeedHead, QuotaExceeded};
+use protocol::messages::{FeedHead, QuotaExceeded, WorkRequired};
 use protocol::names::NameAnswer;
 use protocol::{AccountId, PeerId, VerifiedEntry, codec, phrase};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,7 @@ use crate::relays::directory::Directory;
 use crate::store::{BatchId, LoadId, Rows, Table};
 use crate::sync::{Interest, Scope, Summary};
 
+use admission::AdmissionWork;
 use claims::Claims;
 use identity::{Identity, IdentityRecord};
 use own_feed::OwnFeed;
@@ -57,6 +59,7 @@ pub(crate) struct Person {
     pub(crate) choice: RelayChoice,
     pub(crate) own_feed: OwnFeed,
     pub(crate) quota: QuotaNote,
+    admission: AdmissionWork,
     tokens: Tokens,
     transient_interests: TransientInterests,
     slug_changes: Map<LoadId, SlugChange>,
@@ -211,7 +214,23 @@ impl Person {
         self.quota.on_exceeded(ctx, net, link, exceeded);
     }
 
+    /// A relay asks for work before it takes this account.
+    pub(crate) fn on_work_required(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        link: LinkId,
+        required: WorkRequired,
+    ) {
+        self.admission.on_required(ctx, net, link, required);
+    }
+
     // Time and neighbours.
+
+    /// Whether [`Self::on_timer`] has work at hand that should go on at once.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.claims.is_busy() || self.admission.is_busy()
+    }
 
     /// Once a second.
     pub(crate) fn on_timer(
@@ -230,6 +249,7 @@ impl Person {
         Self::check_members(ctx, net, log, directory);
         self.choice.on_timer(ctx, net, directory);
         self.quota.on_timer(ctx);
+        self.admission.on_timer(ctx);
         Self::check_left(ctx, net, log, directory);
     }
 
@@ -247,6 +267,7 @@ impl Person {
 
     pub(crate) fn on_session_down(&mut self, ctx: &mut Ctx, link: LinkId) {
         self.claims.on_session_down(ctx, link);
+        self.admission.on_session_down(link);
     }
 
     /// An own entry leaves this device.

@@ -303,7 +303,7 @@ impl Relay {
         parts.sync.forget_account(&account, &numbers);
         for session in parts.net.neighbours().filter(|session| session.relay) {
             let interests = Interests {
-                remove: vec![SaltedAccount::new(&session.salt, &account)],
+                remove: vec![SaltedAccount::new(&session.salt_sent, &account)],
                 ..Interests::default()
             };
             ctx.send(session.link, &Message::Interests(interests));

@@ -56,7 +56,7 @@ impl Relay {
         let news = named.iter().filter(|account| !self.keeps(log, account));
         let news: Vec<AccountId> = news.copied().collect();
         self.subscriptions
-            .name(link, &session.salt, named.iter().copied());
+            .name(link, &session.salt_received, named.iter().copied());
         want_from_relays(ctx, net, &news);
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn want_from_relays(ctx: &mut Ctx, net: &Net, accounts: &[AccountId])
     }
     for session in net.neighbours().filter(|session| session.relay) {
         let add = accounts.iter();
-        let add = add.map(|account| SaltedAccount::new(&session.salt, account));
+        let add = add.map(|account| SaltedAccount::new(&session.salt_sent, account));
         let interests = Interests {
             add: add.collect(),
             ..Interests::default()

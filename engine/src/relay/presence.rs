@@ -44,7 +44,7 @@ impl Presence {
         let relays = net.neighbours().filter(|session| session.relay);
         for session in relays.filter(|session| keeps_names(&session.peer)) {
             let salted = clients.iter();
-            let salted = salted.map(|account| SaltedAccount::new(&session.salt, account));
+            let salted = salted.map(|account| SaltedAccount::new(&session.salt_sent, account));
             let salted: Set<SaltedAccount> = salted.collect();
             let fingerprint = Interests::fingerprint(salted.iter());
             let before = self.advertised.get(&session.link);
@@ -85,7 +85,7 @@ impl Presence {
         let here = has_role(directory, role::WEB) && clients(net).contains(account);
         let others = net.neighbours().filter(|session| {
             let clients = self.peer_clients.get(&session.link);
-            let salted = || SaltedAccount::new(&session.salt, account);
+            let salted = || SaltedAccount::new(&session.salt_received, account);
             is_alive_as(directory, &session.peer, role::WEB)
                 && clients.is_some_and(|clients| clients.contains(&salted()))
         });

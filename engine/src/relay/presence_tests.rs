@@ -30,7 +30,7 @@ fn told(world: &mut World, link: LinkId) -> Vec<usize> {
 }
 
 fn presence(world: &World, link: LinkId, accounts: &[AccountId]) -> Presence {
-    let salt = world.net.session(link).expect("linked").salt;
+    let salt = world.net.session(link).expect("linked").salt_received;
     let accounts = accounts.iter();
     let accounts = accounts.map(|account| SaltedAccount::new(&salt, account));
     Presence {

@@ -111,6 +111,20 @@ pub(crate) fn setup(config: &Config) -> Setup {
     }
 }
 
+fn remote(key: KeyPair, relay: bool, certificate: Option<Certificate>) -> Remote {
+    Remote {
+        key,
+        relay,
+        certificate,
+        ..Remote::peer(0)
+    }
+}
+
+/// The device of person `n`.
+pub(crate) fn person(n: u16) -> Remote {
+    remote(key(0xdd, n), false, Some(certificate(n)))
+}
+
 pub(crate) struct World {
     pub(crate) ctx: Ctx,
     pub(crate) net: Net,
@@ -226,7 +240,12 @@ impl World {
 
     /// Links with a peer, which becomes a neighbour.
     pub(crate) fn link(&mut self, key: KeyPair, relay: bool, certificate: Option<Certificate>) -> LinkId {
-        let link = self.prove(key, relay, certificate);
+        self.link_as(remote(key, relay, certificate))
+    }
+
+    /// The same for any peer.
+    pub(crate) fn link_as(&mut self, remote: Remote) -> LinkId {
+        let link = self.prove_as(remote);
         self.receive(link, &Message::Request(Request::alone(Wish::Join)));
         while self.net.pump(&mut self.ctx, &self.directory) {}
         let session = self.net.session(link).expect("a proven peer");
@@ -240,13 +259,10 @@ impl World {
 
     /// Opens a link to a peer, which proves its key and is no neighbour so far.
     pub(crate) fn prove(&mut self, key: KeyPair, relay: bool, certificate: Option<Certificate>) -> LinkId {
-        let remote = Remote {
-            key,
-            relay,
-            paces_digests: true,
-            certificate,
-            clock_behind_ms: 0,
-        };
+        self.prove_as(remote(key, relay, certificate))
+    }
+
+    fn prove_as(&mut self, remote: Remote) -> LinkId {
         let Self {
             ctx,
             net,
@@ -267,12 +283,12 @@ impl World {
 
     /// Links with the device of person `n`.
     pub(crate) fn link_person(&mut self, n: u16) -> LinkId {
-        self.link(key(0xdd, n), false, Some(certificate(n)))
+        self.link_as(person(n))
     }
 
     /// Opens a link to the device of person `n`, which is no neighbour so far.
     pub(crate) fn prove_person(&mut self, n: u16) -> LinkId {
-        self.prove(key(0xdd, n), false, Some(certificate(n)))
+        self.prove_as(person(n))
     }
 
     /// A message arrives on a link.

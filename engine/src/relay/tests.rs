@@ -4,12 +4,13 @@ use core::time::Duration;
 
 use protocol::messages::{Digest, Entries, Interests, Message, RangeEnd, SaltedAccount, Want};
 
-use super::testing::{World, account, device, feed, relay_peer, worker};
+use super::testing::{World, account, device, feed, person, relay_peer, worker};
 use crate::api::{Event, RelayState, RepairView};
 use crate::facts::Fact;
 use crate::io::{LinkId, Log as Line, Output};
 use crate::store::{Op, Table};
 use crate::sync::{Interest, Summary, Wanting};
+use crate::testing::Remote;
 
 fn digests(messages: &[Message]) -> Vec<&Digest> {
     let digests = messages.iter().filter_map(|message| match message {
@@ -132,7 +133,7 @@ fn a_named_account_that_is_not_kept_is_fetched_from_relays() {
     // One that is held, and two that are not.
     world.name(person, &[0, unknown[0], unknown[1]]);
     for link in &links {
-        let salt = world.net.session(*link).expect("linked").salt;
+        let salt = world.net.session(*link).expect("linked").salt_sent;
         let sent = world.sent(*link);
         let [asked] = interests(&sent)[..] else {
             panic!("asked once: {sent:?}");
@@ -227,17 +228,9 @@ fn a_relay_whose_assignment_an_account_belongs_to_is_a_replica() {
 fn what_a_person_wanted_is_remembered_for_its_next_link() {
     let mut world = World::default();
     let person = world.link_person(1);
-    let salt = world.net.session(person).expect("linked").salt;
-    let add: Vec<_> = (100..200)
-        .map(|n| SaltedAccount::new(&salt, &account(n)))
-        .collect();
-    let salted: ordered::Set<_> = add.iter().copied().collect();
+    let all = wanted(&world, person);
+    let salted: ordered::Set<_> = all.add.iter().copied().collect();
     let same = Interests::fingerprint(salted.iter());
-    let all = Interests {
-        reset: true,
-        add,
-        ..Interests::default()
-    };
     world.on_interests(person, all);
     world.name(person, &[500]);
     world.unlink(person);
@@ -258,6 +251,49 @@ fn what_a_person_wanted_is_remembered_for_its_next_link() {
     assert!(is_resume_failed(&world.sent(other)));
 }
 
+#[test]
+fn what_a_device_wanted_before_it_was_updated_is_not_remembered_and_all_of_it_is_taken_again() {
+    let mut world = World::default();
+    let older = Remote {
+        relay_salt: false,
+        ..person(1)
+    };
+    // And the other way round.
+    for [before, after] in [[older.clone(), person(1)], [person(1), older]] {
+        let link = world.link_as(before);
+        let all = wanted(&world, link);
+        world.on_interests(link, all);
+        world.unlink(link);
+        let link = world.link_as(after.clone());
+        let all = wanted(&world, link);
+        let salted: ordered::Set<_> = all.add.iter().copied().collect();
+        let resume = Interests {
+            reset: true,
+            same: Some(Interests::fingerprint(salted.iter())),
+            ..Interests::default()
+        };
+        world.on_interests(link, resume.clone());
+        assert!(is_resume_failed(&world.sent(link)));
+        world.on_interests(link, all);
+        world.unlink(link);
+        let link = world.link_as(after);
+        world.on_interests(link, resume);
+        assert!(!is_resume_failed(&world.sent(link)));
+        world.unlink(link);
+    }
+}
+
+/// A hundred accounts, as the neighbour names them.
+fn wanted(world: &World, link: LinkId) -> Interests {
+    let salt = world.net.session(link).expect("linked").salt_received;
+    let add = (100..200).map(|n| SaltedAccount::new(&salt, &account(n)));
+    Interests {
+        reset: true,
+        add: add.collect(),
+        ..Interests::default()
+    }
+}
+
 fn is_resume_failed(messages: &[Message]) -> bool {
     messages
         .iter()
@@ -268,7 +304,7 @@ fn is_resume_failed(messages: &[Message]) -> bool {
 fn an_account_taken_back_is_not_subscribed_any_more() {
     let mut world = World::default();
     let person = world.link_person(1);
-    let salt = world.net.session(person).expect("linked").salt;
+    let salt = world.net.session(person).expect("linked").salt_received;
     world.name(person, &[500, 501]);
     let remove = Interests {
         remove: vec![SaltedAccount::new(&salt, &account(500))],

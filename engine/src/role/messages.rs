@@ -80,6 +80,10 @@ fn on_message(
                     person.on_quota_exceeded(ctx, net, link, exceeded);
                     return None;
                 }
+                Message::WorkRequired(required) => {
+                    person.on_work_required(ctx, net, link, *required);
+                    return None;
+                }
                 _ => return Some(message),
             };
             if let Some(account) = mentioned {

@@ -97,7 +97,7 @@ impl Role {
     /// Whether this role has work at hand that should go on at once.
     pub(crate) fn is_busy(&self) -> bool {
         match self {
-            Self::Person(person) => person.claims.is_busy(),
+            Self::Person(person) => person.is_busy(),
             #[cfg(feature = "relay")]
             Self::Relay(_) => false,
         }

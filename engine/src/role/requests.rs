@@ -173,6 +173,7 @@ fn network(role: &Role, ctx: &Ctx, parts: &Parts) -> NetworkView {
         bytes_out: ctx.totals.bytes_out,
         duplicates: ctx.totals.duplicates,
         over_quota: parts.sync.over_quota(),
+        work_of_accounts: parts.sync.work_of_accounts(),
         refused: ctx.totals.refused,
         incompatible: ctx.incompatible,
         audits: ctx.totals.audits,

@@ -9,7 +9,7 @@ use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Digest, Entries, ForkProof, HeadCredit, Heads,
     Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, Quota, QuotaExceeded,
     RangeEnd, Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount, Sketch, Verdict,
-    Want,
+    Want, WorkDone, WorkRequired,
 };
 use protocol::names::{NameAnswer, NameQuestion, RegistryId};
 use protocol::{EntryRef, VerifiedEntry};
@@ -87,6 +87,8 @@ fn expected(message: &Message) -> [&'static str; 2] {
         Message::JoinRequest(_) => ["", "output:Invitation role"],
         Message::JoinAnswer(_) | Message::RevocationAnswer(_) => ["", ""],
         Message::QuotaExceeded(_) => ["role", ""],
+        Message::WorkRequired(_) => ["role", ""],
+        Message::WorkDone(_) => ["", ""],
         Message::RevocationQuestion(_) => ["", "sent:RevocationAnswer"],
         Message::Ping(_)
         | Message::Pong(_)
@@ -150,7 +152,7 @@ fn prepare(peer: &mut Peer, link: LinkId, message: &Message) {
         Message::HeadCredit(_) => {
             let session = peer.parts.net.session(link).expect("a session");
             let interests = Interests {
-                add: vec![SaltedAccount::new(&session.salt, &bob.account())],
+                add: vec![SaltedAccount::new(&session.salt_received, &bob.account())],
                 ..Interests::default()
             };
             peer.receive(link, Message::Interests(interests));
@@ -342,7 +344,7 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
     vec![
         Message::Interests(Interests {
             reset: true,
-            add: vec![SaltedAccount::new(&session.salt, &bob.account())],
+            add: vec![SaltedAccount::new(&session.salt_received, &bob.account())],
             ..Interests::default()
         }),
         Message::Digest(Digest {
@@ -442,7 +444,7 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
         }),
         Message::ResumeFailed(ResumeFailed),
         Message::Presence(Presence {
-            accounts: vec![SaltedAccount::new(&session.salt, &bob.account())],
+            accounts: vec![SaltedAccount::new(&session.salt_received, &bob.account())],
         }),
         Message::Vouches(Vouches {
             fingerprint: [0; 16],
@@ -479,6 +481,15 @@ fn messages(peer: &Peer, link: LinkId) -> Vec<Message> {
         )),
         Message::Members(MemberList {
             relays: vec![Remote::relay(20).id()],
+        }),
+        Message::WorkRequired(WorkRequired {
+            bits: 8,
+            challenge: [1; 16],
+        }),
+        Message::WorkDone(WorkDone {
+            bits: 8,
+            challenge: [1; 16],
+            nonce: 1,
         }),
     ]
 }

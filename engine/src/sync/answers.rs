@@ -1,9 +1,10 @@
 //! Answers to neighbours that are under way: which of the accounts a neighbour asked for are held here, and digests of
 //! their feeds.
 //!
-//! A neighbour's interests are kept at once; finding which accounts they name goes over all accounts, since they are
-//! salted, and so does a digest of everything. Both are done in pieces ([`super::work`]). Interests that come while
-//! accounts are being looked for are merged, so that a flood of them costs as much as two.
+//! A neighbour's interests are kept at once. Which accounts they name is found in an index (`account_index`), or, if the
+//! neighbour does not use the salt of this relay, by going over all accounts; so does the question which accounts are
+//! assigned to it, and a digest of everything. All of this is done in pieces ([`super::work`]). Interests that come
+//! while accounts are being looked for are merged, so that a flood of them costs as much as two.
 
 use std::collections::VecDeque;
 
@@ -24,7 +25,7 @@ use super::digest::head_of;
 use super::work::{LOOK, RECORD, TELL, Turn, WorkCount, WorkLimit};
 use super::{Sync, Wanting};
 
-/// How often one neighbour may have accounts looked for. With a million of them, going over all takes 0.6 s.
+/// How often one neighbour may have all accounts looked through. With a million of them this takes 0.6 s.
 const SEARCHES: WorkLimit = WorkLimit {
     burst: 2,
     interval: Duration::from_secs(1),
@@ -83,9 +84,10 @@ impl Asked {
         self.sketch |= later.sketch;
     }
 
-    /// Whether all accounts must be looked at.
-    fn looks(&self) -> bool {
-        !self.added.is_empty() || !self.removed.is_empty() || self.assigned
+    /// Whether all accounts must be looked at; `by_index`: not for those that the neighbour names.
+    fn looks(&self, by_index: bool) -> bool {
+        let names = !self.added.is_empty() || !self.removed.is_empty();
+        self.assigned || names && !by_index
     }
 }
 
@@ -239,7 +241,7 @@ impl Sync {
         link: LinkId,
         turn: &mut Turn,
     ) -> bool {
-        while let Some(search) = self.next_search(ctx, log, link) {
+        while let Some(search) = self.next_search(ctx, net, log, link) {
             self.go_on_searching(ctx, net, log, wanting, link, search, turn);
             if self
                 .answers
@@ -254,13 +256,14 @@ impl Sync {
     }
 
     /// The search under way, or the next one if it may begin.
-    fn next_search(&mut self, ctx: &Ctx, log: &Log, link: LinkId) -> Option<Search> {
+    fn next_search(&mut self, ctx: &Ctx, net: &Net, log: &Log, link: LinkId) -> Option<Search> {
+        let by_index = net.session(link)?.names_by_index;
         let answers = self.answers.get_mut(&link)?;
         if answers.search.is_some() {
             return answers.search.take();
         }
         let asked = answers.asked.front()?;
-        let accounts = if asked.looks() {
+        let accounts = if asked.looks(by_index) {
             log.feeds.accounts_len()
         } else {
             0
@@ -302,6 +305,40 @@ impl Sync {
         self.work.spend(turn.used());
     }
 
+    /// Finds the accounts that a neighbour names in the index, which is built before. `false`: the turn is over.
+    #[cfg(feature = "relay")]
+    fn find_named(
+        &mut self,
+        log: &Log,
+        salt: &[u8; 32],
+        link: LinkId,
+        search: &mut Search,
+        turn: &mut Turn,
+    ) -> bool {
+        let Search { asked, fresh, .. } = search;
+        if asked.added.is_empty() && asked.removed.is_empty() {
+            return true;
+        }
+        if !self.account_index.build(log, salt, turn) {
+            return false;
+        }
+        let interest = self.interests.or_default(link);
+        while let Some(salted) = asked.removed.first().copied().filter(|_| !turn.is_over()) {
+            turn.spend(RECORD);
+            asked.removed.remove(&salted);
+            for account in self.account_index.find(&log.feeds, salted) {
+                interest.matched.remove(&account);
+                interest.named.remove(&account);
+            }
+        }
+        while let Some(salted) = asked.added.first().copied().filter(|_| !turn.is_over()) {
+            turn.spend(RECORD);
+            asked.added.remove(&salted);
+            fresh.extend(self.account_index.find(&log.feeds, salted));
+        }
+        asked.added.is_empty() && asked.removed.is_empty()
+    }
+
     fn go_on_searching(
         &mut self,
         ctx: &mut Ctx,
@@ -313,11 +350,16 @@ impl Sync {
         turn: &mut Turn,
     ) {
         let Some(session) = net.session(link) else { return };
-        let interest = self.interests.or_default(link);
         if search.after.is_none() {
             search.fresh.append(&mut search.asked.named);
         }
-        if search.asked.looks() {
+        #[cfg(feature = "relay")]
+        if session.names_by_index && !self.find_named(log, &session.salt_received, link, &mut search, turn) {
+            self.answers.or_default(link).search = Some(search);
+            return;
+        }
+        let interest = self.interests.or_default(link);
+        if search.asked.looks(session.names_by_index) {
             let scope = wanting.scope(log);
             let asked = &search.asked;
             let salts = !asked.added.is_empty() || !asked.removed.is_empty();
@@ -328,7 +370,7 @@ impl Sync {
                     break;
                 }
                 turn.spend(LOOK);
-                let salted = salts.then(|| SaltedAccount::new(&session.salt, account));
+                let salted = salts.then(|| SaltedAccount::new(&session.salt_received, account));
                 let is_in = |set: &Set<SaltedAccount>| salted.is_some_and(|salted| set.contains(&salted));
                 if is_in(&asked.removed) {
                     interest.matched.remove(account);
@@ -371,10 +413,14 @@ impl Sync {
                 );
             }
         }
-        let source = if asked.reset || asked.everything {
-            DigestScope::Wanted(None)
-        } else {
+        let interest = self.interests.or_default(link);
+        let is_few = !interest.everything && interest.matched.len() <= LISTED_MAX;
+        let source = if !asked.reset && !asked.everything {
             DigestScope::Accounts(fresh.into_iter())
+        } else if is_few && asked.method == Method::ByDigest {
+            DigestScope::Accounts(interest.matched.iter().copied().collect::<Vec<_>>().into_iter())
+        } else {
+            DigestScope::Wanted(None)
         };
         // The neighbour may have forgotten what was advertised of these accounts: advertise it again.
         let mut job = DigestJob::new(source, true);

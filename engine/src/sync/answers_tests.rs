@@ -1,31 +1,19 @@
 use core::time::Duration;
 
 use protocol::messages::{ForkProof, HeadCredit, Interests, Message, SaltedAccount};
-use protocol::{DeviceId, EntryId, Timestamp, limits};
+use protocol::{DeviceId, limits};
 
 use super::*;
 use crate::kinds::testing::Author;
-use crate::sync::testing::Peer;
+use crate::sync::testing::{Peer, account};
 use crate::testing::{Node, Remote};
-
-/// The account of a made-up feed.
-fn account(n: u32) -> AccountId {
-    let mut id = [9; 32];
-    id[..4].copy_from_slice(&n.to_be_bytes());
-    AccountId(id)
-}
 
 /// A relay that holds this many made-up feeds, and a neighbour.
 fn with_feeds(feeds: u32) -> (Peer, LinkId) {
     let mut peer = Peer::new(&[]);
     peer.role.serves_others = true;
     for n in 0..feeds {
-        let device = DeviceId(account(n).0);
-        let held = &mut peer.node.log.feeds;
-        let begun = held.begin(device, account(n), "laptop".into(), Timestamp(1), usize::MAX);
-        begun.expect("room");
-        let feed = held.get_mut(&device).expect("held");
-        (feed.next_seq, feed.head) = (3, EntryId(device.0));
+        peer.hold_made_up(n);
     }
     let link = peer.link(&Remote::relay(20));
     (peer, link)
@@ -115,7 +103,7 @@ fn interests_that_replace_others_end_the_digest_under_way() {
     let session = peer.node.net.session(link).expect("a session");
     let one = Interests {
         reset: true,
-        add: vec![SaltedAccount::new(&session.salt, &account(5))],
+        add: vec![SaltedAccount::new(&session.salt_received, &account(5))],
         ..Interests::default()
     };
     peer.interests(link, one, None);
@@ -129,7 +117,7 @@ fn interests_that_replace_others_end_the_digest_under_way() {
 fn a_flood_of_interests_goes_over_all_accounts_a_few_times_only_and_each_is_answered() {
     let (mut peer, link) = with_feeds(10_000);
     let session = peer.node.net.session(link).expect("a session");
-    let salt = session.salt;
+    let salt = session.salt_received;
     for n in 0..200 {
         let interests = Interests {
             add: vec![SaltedAccount::new(&salt, &account(n))],
@@ -155,10 +143,10 @@ fn a_flood_of_interests_goes_over_all_accounts_a_few_times_only_and_each_is_answ
 fn an_interest_taken_back_before_it_was_answered_matches_nothing() {
     let (mut peer, link) = with_feeds(40_000);
     let session = peer.node.net.session(link).expect("a session");
-    let salted = vec![SaltedAccount::new(&session.salt, &account(39_999))];
+    let salted = vec![SaltedAccount::new(&session.salt_received, &account(39_999))];
     // The accounts are looked through in pieces, so the first question is not answered at once.
     let other = Interests {
-        add: vec![SaltedAccount::new(&session.salt, &account(39_998))],
+        add: vec![SaltedAccount::new(&session.salt_received, &account(39_998))],
         ..Interests::default()
     };
     let (add, remove) = (

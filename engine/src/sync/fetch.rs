@@ -90,6 +90,9 @@ struct LinkFetches {
     not_before: Instant,
     /// When the neighbour was last sent that a quota is used up.
     reported: Option<Instant>,
+    /// When it was last asked for work because an entry was refused.
+    #[cfg(feature = "relay")]
+    asked_for_work: Option<Instant>,
     /// There was no room for a feed that the neighbour named; when it may be asked again.
     overflowed: Option<Instant>,
 }
@@ -180,24 +183,44 @@ impl Fetches {
     /// A quota is used up for so long: the feed, or all that the neighbour holds, is fetched after that. Whether the
     /// neighbour is to be sent that.
     fn delay(&mut self, now: Instant, link: LinkId, device: &DeviceId, quota: Quota, wait: Duration) -> bool {
+        self.put_off_feed(now, link, device, wait);
+        if quota == Quota::AddressBytes {
+            self.links.or_default(link).not_before = now + wait;
+        }
+        self.may_report(now, link)
+    }
+
+    /// A feed that the neighbour holds is requested after this time.
+    pub(super) fn put_off_feed(&mut self, now: Instant, link: LinkId, device: &DeviceId, wait: Duration) {
         let until = now + wait;
         let of_link = self.links.or_default(link);
-        if quota == Quota::AddressBytes {
-            of_link.not_before = until;
-        } else if let Some(claim) = of_link.missing.get_mut(device) {
+        if let Some(claim) = of_link.missing.get_mut(device) {
             claim.not_before = until;
         }
         let earlier = self.delayed_until.is_none_or(|before| until < before);
         if earlier {
             self.delayed_until = Some(until);
         }
-        let is_due = of_link
-            .reported
-            .is_none_or(|reported| now.since(reported) >= REPORT_INTERVAL);
-        if is_due {
-            of_link.reported = Some(now);
+    }
+
+    /// Whether a neighbour is to be sent that a quota is used up; then it counts as sent.
+    pub(super) fn may_report(&mut self, now: Instant, link: LinkId) -> bool {
+        may_again(&mut self.links.or_default(link).reported, now, REPORT_INTERVAL)
+    }
+
+    /// Whether a neighbour may be asked for work again; then it counts as asked.
+    #[cfg(feature = "relay")]
+    pub(super) fn may_ask_for_work(&mut self, now: Instant, link: LinkId, interval: Duration) -> bool {
+        may_again(&mut self.links.or_default(link).asked_for_work, now, interval)
+    }
+
+    /// The feeds of an account that a neighbour holds are requested at once.
+    #[cfg(feature = "relay")]
+    pub(super) fn resume_account(&mut self, link: LinkId, account: &AccountId) {
+        let missing = self.links.or_default(link).missing.values_mut();
+        for claim in missing.filter(|claim| claim.account == *account) {
+            claim.not_before = Instant::default();
         }
-        is_due
     }
 
     /// Whether feeds may be fetched again that waited for a quota.
@@ -222,6 +245,15 @@ impl Fetches {
             }
         }
     }
+}
+
+/// Whether the interval has passed since `last`, which is now in that case.
+fn may_again(last: &mut Option<Instant>, now: Instant, interval: Duration) -> bool {
+    let is_due = last.is_none_or(|last| now.since(last) >= interval);
+    if is_due {
+        *last = Some(now);
+    }
+    is_due
 }
 
 impl Sync {
@@ -598,17 +630,24 @@ impl Sync {
             return Ok(());
         }
         let addition = addition(net, log, link, &entry);
-        if let Some(addition) = &addition
-            && let Err((quota, wait)) = self.quotas.check(&ctx.config.quotas, ctx.now.instant, addition)
-        {
-            let head = FeedHead {
-                account: addition.account,
-                device: entry.signed.header.device,
-                next_seq: entry.signed.header.seq + 1,
-                head: entry.signed.header.id(),
+        if let Some(addition) = &addition {
+            let header = &entry.signed.header;
+            let sender = || FeedHead {
+                account: header.account,
+                device: header.device,
+                next_seq: header.seq + 1,
+                head: header.id(),
             };
-            self.on_exceeded(ctx, net, log, wanting, link, head, quota, wait);
-            return Ok(());
+            let (quotas, now) = (&ctx.config.quotas, ctx.now.instant);
+            if let Err((quota, wait)) = self.quotas.check(quotas, now, addition) {
+                self.on_exceeded(ctx, net, log, wanting, link, sender(), quota, wait);
+                return Ok(());
+            }
+            #[cfg(feature = "relay")]
+            if let Some(demand) = self.admissions.demand(quotas, &self.quotas, now, addition) {
+                self.on_unadmitted(ctx, net, log, wanting, link, sender(), demand);
+                return Ok(());
+            }
         }
         match log.take_in(ctx, Some(link), entry, pushed.is_some())? {
             Taken::Ignored => {}
@@ -635,6 +674,9 @@ impl Sync {
             Taken::Appended { entry, len } => {
                 if let Some(addition) = &addition {
                     self.quotas.spend(&ctx.config.quotas, ctx.now.instant, addition);
+                    #[cfg(feature = "relay")]
+                    self.admissions
+                        .on_added(&ctx.config.quotas, ctx.now.instant, addition);
                 }
                 let header = entry.header();
                 let (device, seq, account) = (header.device, header.seq, header.account);

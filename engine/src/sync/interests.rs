@@ -72,7 +72,7 @@ impl Sync {
     /// Tells every neighbour that an account is wanted from now on, or no longer.
     pub(crate) fn send_interest(&mut self, ctx: &mut Ctx, net: &Net, account: AccountId, on: bool) {
         for session in net.neighbours() {
-            let salted = SaltedAccount::new(&session.salt, &account);
+            let salted = SaltedAccount::new(&session.salt_sent, &account);
             let mut interests = Interests::default();
             if on {
                 interests.add.push(salted);
@@ -122,7 +122,7 @@ impl Sync {
         let sketch = self.may_sketch(log, wanting, session);
         let summary = wanting.role.summary(&wanting.scope(log), session);
         let accounts = summary.accounts.iter().take(INTERESTS_MAX);
-        let salted = accounts.map(|account| SaltedAccount::new(&session.salt, account));
+        let salted = accounts.map(|account| SaltedAccount::new(&session.salt_sent, account));
         let salted: Set<_> = salted.collect();
         let may_resume = resume && session.relay && !wanting.serves_others() && salted.len() >= RESUME_MIN;
         let same = may_resume.then(|| Interests::fingerprint(salted.iter()));
@@ -332,14 +332,21 @@ impl Sync {
 
     /// A new account is held here: neighbours that asked for it before want it from now on.
     pub(crate) fn on_account_seen(&mut self, net: &Net, log: &Log, wanting: Wanting<'_>, account: AccountId) {
+        #[cfg(feature = "relay")]
+        self.account_index.on_account_seen(&log.feeds, &account);
         let scope = wanting.scope(log);
+        // What most neighbours call it: they use one salt.
+        let mut usual: Option<([u8; 32], SaltedAccount)> = None;
         for (link, interest) in self.interests.iter_mut() {
             let Some(session) = net.session(*link) else {
                 continue;
             };
-            if interest
-                .salted
-                .contains(&SaltedAccount::new(&session.salt, &account))
+            let salt = session.salt_received;
+            let (_, salted) = match usual {
+                Some(usual) if usual.0 == salt => usual,
+                _ => *usual.insert((salt, SaltedAccount::new(&salt, &account))),
+            };
+            if interest.salted.contains(&salted)
                 || interest.named.contains(&account)
                 || (interest.assigned && wanting.role.is_replica(&scope, &account, &session.peer))
             {

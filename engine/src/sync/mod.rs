@@ -7,6 +7,10 @@
 //! was advertised on a link is remembered for as long as the link lives, and anti-entropy sends only what changed
 //! since.
 
+#[cfg(feature = "relay")]
+mod account_index;
+#[cfg(feature = "relay")]
+mod admission;
 mod answers;
 pub(crate) mod compare;
 pub(crate) mod digest;
@@ -55,6 +59,8 @@ pub(crate) struct Sync {
     fetches: Fetches,
     serving: Serving,
     answers: Map<LinkId, LinkAnswers>,
+    #[cfg(feature = "relay")]
+    account_index: account_index::AccountIndex,
     work: Work,
     comparisons: Comparisons,
     pub(crate) spread: Spread,
@@ -63,6 +69,8 @@ pub(crate) struct Sync {
     /// Announced entries that did not arrive along a tree.
     overdue: Vec<(LinkId, FeedHead)>,
     quotas: QuotaUse,
+    #[cfg(feature = "relay")]
+    admissions: admission::Admissions,
 }
 
 impl Sync {
@@ -73,18 +81,30 @@ impl Sync {
             fetches: Fetches::default(),
             serving: Serving::default(),
             answers: Map::new(),
+            #[cfg(feature = "relay")]
+            account_index: account_index::AccountIndex::default(),
             work: Work::new(),
             comparisons: Comparisons::default(),
             spread: Spread::new(),
             compared: Map::new(),
             overdue: Vec::new(),
             quotas: QuotaUse::default(),
+            #[cfg(feature = "relay")]
+            admissions: admission::Admissions::default(),
         }
     }
 
     /// Entries refused because a quota was used up, by quota.
     pub(crate) fn over_quota(&self) -> [u64; 4] {
         self.quotas.refused()
+    }
+
+    /// How often work was asked of new accounts, and how many proved it. A device asks nobody.
+    pub(crate) fn work_of_accounts(&self) -> [u64; 2] {
+        #[cfg(feature = "relay")]
+        return self.admissions.counts();
+        #[cfg(not(feature = "relay"))]
+        [0; 2]
     }
 
     /// What a neighbour wants.
@@ -125,6 +145,8 @@ impl Sync {
 
     /// An account is not held any more.
     pub(crate) fn forget_account(&mut self, account: &AccountId, numbers: &[FeedNumber]) {
+        #[cfg(feature = "relay")]
+        self.account_index.forget(account, numbers);
         for interest in self.interests.values_mut() {
             interest.matched.remove(account);
         }
@@ -183,6 +205,8 @@ impl Sync {
                     log.on_fork_proof(ctx, link, proof);
                 }
             }
+            #[cfg(feature = "relay")]
+            Message::WorkDone(done) => self.on_work_done(ctx, net, log, wanting, link, &done),
             Message::Graft(on) => self.spread.on_graft(link, on, ctx.clock()),
             Message::Prune(on) => self.spread.on_prune(link, on, ctx.clock()),
             other => return Some(other),
@@ -214,7 +238,10 @@ impl Sync {
     pub(crate) fn on_timer(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
         self.fetch_on_timer(ctx, net, log, wanting);
         #[cfg(feature = "relay")]
-        self.quotas.on_timer(ctx.now.instant);
+        {
+            self.quotas.on_timer(ctx.now.instant);
+            self.admissions.on_timer(ctx.now.instant);
+        }
         for link in self.comparisons.on_timer(ctx.now.instant) {
             self.work.begin(link);
         }

@@ -20,13 +20,26 @@ const ADDRESSES_MAX: usize = 65_536;
 
 /// Interval at which those are forgotten that used nothing within the hour.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 /// When what was used of a quota so far will have come back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Used(Instant);
+pub(super) struct Used(Instant);
 
 impl Used {
+    /// How much of the quota is used, as the time in which it comes back.
+    #[cfg(feature = "relay")]
+    pub(super) fn in_use(self, now: Instant) -> Duration {
+        self.0.since(now)
+    }
+
+    /// Uses some, at most up to what comes back in `most`.
+    #[cfg(feature = "relay")]
+    pub(super) fn spend_within(&mut self, now: Instant, cost: u64, per_hour: u64, most: Duration) {
+        self.spend(now, cost, per_hour);
+        self.0 = self.0.min(now + most);
+    }
+
     /// How long until `cost` more is allowed; `None`: it is now, or there is no limit.
     fn wait(self, now: Instant, cost: u64, per_hour: u64) -> Option<Duration> {
         if per_hour == 0 {
@@ -136,6 +149,13 @@ impl QuotaUse {
                 address.accounts.spend(now, 1, quotas.accounts_per_address);
             }
         }
+    }
+
+    /// How much of an address's quota of new accounts is used, as the time in which it comes back.
+    #[cfg(feature = "relay")]
+    pub(super) fn accounts_in_use(&self, now: Instant, address: AddressId) -> Duration {
+        let address = self.addresses.get(&address);
+        address.map_or(Duration::ZERO, |of| of.accounts.in_use(now))
     }
 
     fn has_room(&mut self, now: Instant, it: &Addition) -> bool {

@@ -11,6 +11,7 @@ const QUOTAS: Quotas = Quotas {
     bytes_per_account: 4_000,
     accounts_per_address: 3,
     bytes_per_address: 6_000,
+    accounts_per_minute: 0,
 };
 const NOW: Instant = Instant(10_000_000_000);
 

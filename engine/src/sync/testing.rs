@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use ordered::Set;
 use protocol::messages::{Digest, Entries, FeedHead, Interests, Message, SaltedAccount, Want};
-use protocol::{AccountId, PeerId, VerifiedEntry};
+use protocol::{AccountId, DeviceId, EntryId, PeerId, Timestamp, VerifiedEntry};
 
 use super::{Interest, Remembered, Scope, Summary, Sync, Wanting};
 use crate::facts::{Ended, Fact};
@@ -45,6 +45,13 @@ impl Interest for TestInterest {
     }
 }
 
+/// The account of a made-up feed.
+pub(super) fn account(n: u32) -> AccountId {
+    let mut id = [9; 32];
+    id[..4].copy_from_slice(&n.to_be_bytes());
+    AccountId(id)
+}
+
 pub(super) struct Peer {
     pub(super) node: Node,
     pub(super) sync: Sync,
@@ -62,6 +69,16 @@ impl Peer {
                 serves_others: false,
             },
         }
+    }
+
+    /// A made-up feed is held.
+    pub(super) fn hold_made_up(&mut self, n: u32) {
+        let device = DeviceId(account(n).0);
+        let held = &mut self.node.log.feeds;
+        let begun = held.begin(device, account(n), "laptop".into(), Timestamp(1), usize::MAX);
+        begun.expect("room");
+        let feed = held.get_mut(&device).expect("held");
+        (feed.next_seq, feed.head) = (3, EntryId(device.0));
     }
 
     pub(super) fn link(&mut self, remote: &Remote) -> LinkId {
@@ -88,7 +105,7 @@ impl Peer {
 
     pub(super) fn salted(&self, link: LinkId, author: &Author) -> SaltedAccount {
         let session = self.node.net.session(link).expect("a session");
-        SaltedAccount::new(&session.salt, &author.account())
+        SaltedAccount::new(&session.salt_received, &author.account())
     }
 
     /// The neighbour wants the feeds of these authors, and nothing else.

@@ -36,6 +36,9 @@ pub(super) struct Work {
     refilled: Instant,
     busy: Set<LinkId>,
     last: Option<LinkId>,
+    /// Units of all work so far.
+    #[cfg(test)]
+    pub(super) spent: u64,
 }
 
 impl Work {
@@ -45,6 +48,8 @@ impl Work {
             refilled: Instant(0),
             busy: Set::new(),
             last: None,
+            #[cfg(test)]
+            spent: 0,
         }
     }
 
@@ -85,6 +90,10 @@ impl Work {
     }
 
     pub(super) fn spend(&mut self, units: u32) {
+        #[cfg(test)]
+        {
+            self.spent += u64::from(units);
+        }
         self.units = self.units.saturating_sub(units);
     }
 

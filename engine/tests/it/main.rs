@@ -21,6 +21,7 @@ mod model;
 mod names;
 mod names_offer;
 mod network;
+mod newcomers;
 mod people;
 mod placement;
 mod random;

@@ -16,7 +16,7 @@ use protocol::{Instant, KeyPair, PeerId, Timestamp};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use starling_engine::api::{Command, Event, Query, QueryResult, Request, Response, StoreState, Transport};
-use starling_engine::io::{Admission, MembershipInput};
+use starling_engine::io::{AddressId, Admission, MembershipInput};
 use starling_engine::store::Rows;
 use starling_engine::{Candidate, Config, Engine, Input, LinkId, Log, NameTicket, Now, Output, RequestId};
 
@@ -53,6 +53,8 @@ pub(crate) struct Peer {
     /// Channels: own name of it → (other peer, its name there).
     channels: BTreeMap<LinkId, (usize, LinkId)>,
     runs: u64,
+    /// Where others see it come from; `None`: from their own machine.
+    pub(crate) address: Option<AddressId>,
     /// How far its wall clock is ahead.
     pub(crate) clock_ahead_ms: u64,
     /// Outputs it still executes before it dies, and how it dies then.
@@ -230,6 +232,7 @@ impl Network {
             answers: BTreeMap::new(),
             channels: BTreeMap::new(),
             runs: 0,
+            address: None,
             clock_ahead_ms: 0,
             fuse: None,
         });
@@ -577,15 +580,17 @@ impl Network {
         self.counter += 1;
         self.peers[from].channels.insert(ours, (to, theirs));
         self.peers[to].channels.insert(theirs, (from, ours));
-        let link_up = |link, side| Input::LinkUp {
+        let link_up = |link, side, address| Input::LinkUp {
             link,
             side,
             binding: Binding::Memory,
             transport: Transport::Memory,
-            address: None,
+            address,
         };
-        self.input(from, link_up(ours, Side::Initiator));
-        self.input(to, link_up(theirs, Side::Responder));
+        // Who dials limits nobody.
+        let address = self.peers[from].address;
+        self.input(from, link_up(ours, Side::Initiator, None));
+        self.input(to, link_up(theirs, Side::Responder, address));
     }
 
     fn introduce(&mut self, peer: usize, to: PeerId, payload: &[u8]) {

@@ -84,6 +84,11 @@ pub mod feature {
     pub const RELAYS_ONLY: u64 = 1 << 1;
     /// The peer grants credit for the heads of digests it has handled, and accepts no more than it granted.
     pub const PACED_DIGESTS: u64 = 1 << 2;
+    /// Accounts named to a relay on this link are salted with the relay's own salt
+    /// ([`relay_salt`](super::relay_salt)).
+    pub const RELAY_SALT: u64 = 1 << 3;
+    /// The peer does the work that a relay asks for before it takes a new account.
+    pub const WORK: u64 = 1 << 4;
 }
 
 /// The two sides of a handshake.
@@ -178,8 +183,15 @@ pub struct Established {
     pub salt: [u8; 32],
 }
 
-/// Salt of the interests that two peers exchange. It is the same on each of their links, so that a relay can remember
-/// them.
+/// Salt of the accounts that are named to a relay, if both ends set [`feature::RELAY_SALT`]. It is the same on all links
+/// of the relay, so that it finds accounts in one index.
+#[must_use]
+pub fn relay_salt(relay: &PeerId) -> [u8; 32] {
+    blake3::derive_key("starling relay salt v1", &relay.0)
+}
+
+/// Salt of the accounts that are named to a peer that is no relay, and on links without [`feature::RELAY_SALT`]. It is
+/// the same on each link of the two peers, so that a relay can remember what a device wants.
 #[must_use]
 pub fn pair_salt(one: &PeerId, other: &PeerId) -> [u8; 32] {
     let mut salt = blake3::Hasher::new_derive_key("starling pair salt v1");

@@ -6,14 +6,15 @@ use super::Fields;
 use crate::id::AccountId;
 use crate::limits;
 
-/// An account as named between two peers: the first eight bytes of BLAKE3 keyed with their salt
-/// ([`pair_salt`](crate::link::handshake::pair_salt)). A neighbour recognises the accounts it holds itself and learns
-/// nothing about the others.
+/// An account as it is named to a neighbour: the first eight bytes of BLAKE3 keyed with a salt, that of the relay it is
+/// named to ([`relay_salt`](crate::link::handshake::relay_salt)) or that of the two peers
+/// ([`pair_salt`](crate::link::handshake::pair_salt)). A neighbour recognises the accounts it knows and learns nothing
+/// about the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SaltedAccount(pub [u8; 8]);
 
 impl SaltedAccount {
-    /// The name of `account` between peers with `salt`.
+    /// The name of `account` under a salt.
     #[must_use]
     pub fn new(salt: &[u8; 32], account: &AccountId) -> Self {
         let hash = blake3::keyed_hash(salt, &account.0);

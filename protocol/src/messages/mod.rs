@@ -17,6 +17,7 @@ mod names;
 mod presence;
 mod quota;
 mod sync;
+mod work;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,6 +31,7 @@ pub use names::{NameAnswered, NameAsked, RevocationAnswer, RevocationQuestion};
 pub use presence::{Presence, Relays};
 pub use quota::{Quota, QuotaExceeded};
 pub use sync::{Credit, Digest, Entries, FeedHead, ForkProof, HeadCredit, Heads, Ping, RangeEnd, Want};
+pub use work::{WorkDone, WorkRequired};
 
 use introduction::Introduction;
 use membership::MemberList;
@@ -184,6 +186,10 @@ messages! {
     38 = Withdrawal(Withdrawal);
     /// The members of a relay's network: sent to persons' devices.
     39 = Members(MemberList);
+    /// A relay takes the account of the receiver, which it does not know, only with this much work: many accounts come.
+    40 = WorkRequired(WorkRequired);
+    /// The work that a `WorkRequired` asked for.
+    41 = WorkDone(WorkDone);
 }
 
 fn decode_fields<T: Fields>(bytes: &[u8]) -> Result<T, MessageError> {

@@ -9,6 +9,7 @@ use crate::id::{AccountId, EntryId};
 use crate::key::{self, BadSignature, Domain, KeyPair, Signature};
 use crate::kinds::{Certificate, Kind};
 use crate::limits;
+use crate::work;
 
 /// A question to the registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,23 +146,17 @@ impl NameRequest {
     /// Tries `tries` values from `work` on for one that proves `bits` of work, and returns whether one was found.
     /// Otherwise `work` is the next value to try.
     pub fn seek_work(&mut self, bits: u32, tries: u32) -> bool {
-        for _ in 0..tries {
-            if self.bits_of(self.work) >= bits {
-                return true;
-            }
-            self.work = self.work.wrapping_add(1);
-        }
-        false
+        let mut nonce = self.work;
+        let found = work::seek(&mut nonce, bits, tries, |nonce| self.bits_of(nonce));
+        self.work = nonce;
+        found
     }
 
     fn bits_of(&self, work: u64) -> u32 {
         let mut bytes = [0; 72];
         bytes[..64].copy_from_slice(&self.signature.to_bytes());
         bytes[64..].copy_from_slice(&work.to_le_bytes());
-        let hash = blake3::hash(&bytes);
-        hash.as_bytes()
-            .first_chunk()
-            .map_or(0, |first| u64::from_be_bytes(*first).leading_zeros())
+        work::zero_bits(&blake3::hash(&bytes))
     }
 
     pub(crate) fn within_limits(&self) -> bool {

@@ -16,7 +16,7 @@ use protocol::messages::{
     Announced, Announcements, Compared, Credit, Differences, Digest, Entries, FeedHead, ForkProof,
     HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, Quota,
     QuotaExceeded, RangeEnd, Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount,
-    Sketch, Verdict, Want,
+    Sketch, Verdict, Want, WorkDone, WorkRequired,
 };
 use protocol::names::{
     NameAction, NameAnswer, NameFault, NameMark, NameQuestion, NameReceipt, NameRequest, RegistryId,
@@ -302,6 +302,15 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
                 wait_s,
             })
         }),
+        (0..=64u8, any::<[u8; 16]>(), integer()).prop_map(|(bits, challenge, nonce)| {
+            Message::WorkDone(WorkDone {
+                bits,
+                challenge,
+                nonce,
+            })
+        }),
+        (0..=64u8, any::<[u8; 16]>())
+            .prop_map(|(bits, challenge)| Message::WorkRequired(WorkRequired { bits, challenge })),
         (any::<u32>(), bytes32(), bytes32()).prop_map(|(request, account, device)| {
             Message::RevocationQuestion(RevocationQuestion {
                 request,

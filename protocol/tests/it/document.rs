@@ -140,11 +140,17 @@ fn the_page_names_every_frame_and_feature() {
         "**Frame**",
         constants![frame::HELLO, frame::PROOF, frame::MORE, frame::LAST, frame::CLOSE],
     );
-    let bits =
-        constants![feature::RELAY, feature::RELAYS_ONLY, feature::PACED_DIGESTS].map(|(name, mask)| {
-            assert!(mask.is_power_of_two());
-            (name, u64::from(mask.trailing_zeros()))
-        });
+    let bits = constants![
+        feature::RELAY,
+        feature::RELAYS_ONLY,
+        feature::PACED_DIGESTS,
+        feature::RELAY_SALT,
+        feature::WORK
+    ]
+    .map(|(name, mask)| {
+        assert!(mask.is_power_of_two());
+        (name, u64::from(mask.trailing_zeros()))
+    });
     check("| feature | bit |", bits);
 }
 

@@ -220,7 +220,8 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "MIB")]
     #[serde(skip_serializing_if = "Option::is_none")]
     account_mib_per_hour: Option<u64>,
-    /// New accounts that one IP address (IPv6: one /64) may bring in an hour; 0: no limit [default: 1000].
+    /// New accounts that one IP address (IPv6: one /64) may bring in an hour, beyond a quarter of them with proof of work; 0:
+    /// no limit [default: 1000].
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     address_accounts_per_hour: Option<u64>,
@@ -228,6 +229,11 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "MIB")]
     #[serde(skip_serializing_if = "Option::is_none")]
     address_mib_per_hour: Option<u64>,
+    /// New accounts of all IP addresses in a minute. Beyond a quarter of them each needs proof of work, the more the more
+    /// come, and none is refused for good; 0: none needs work for that [default: 600].
+    #[arg(long, global = true, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_accounts_per_minute: Option<u64>,
     /// Percent of the relay's engine (one core) that the links of one IP address may use; 0: no limit [default: 25].
     #[arg(long, global = true, value_name = "PERCENT")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -162,6 +162,8 @@ pub struct Settings {
     pub address_accounts_per_hour: u64,
     /// MiB of entries that may come from one address in an hour; 0: any amount.
     pub address_mib_per_hour: u64,
+    /// New accounts from all addresses in a minute, a quarter of them without proof of work; 0: any number without.
+    pub new_accounts_per_minute: u64,
     /// Percent of the engine's thread that links of one address may use; 0: as much as there is.
     pub address_cpu_percent: u32,
     /// Memory for the store's cache, in MiB.
@@ -222,6 +224,7 @@ impl Default for Settings {
             account_mib_per_hour: Quotas::USUAL.bytes_per_account >> 20,
             address_accounts_per_hour: Quotas::USUAL.accounts_per_address,
             address_mib_per_hour: Quotas::USUAL.bytes_per_address >> 20,
+            new_accounts_per_minute: Quotas::USUAL.accounts_per_minute,
             address_cpu_percent: 25,
             cache_mib: 128,
             log: "info".to_owned(),
@@ -231,7 +234,7 @@ impl Default for Settings {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 52] = [
+const SETTINGS: [&str; 53] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -279,6 +282,7 @@ const SETTINGS: [&str; 52] = [
     "account_mib_per_hour",
     "address_accounts_per_hour",
     "address_mib_per_hour",
+    "new_accounts_per_minute",
     "address_cpu_percent",
     "cache_mib",
     "log",
@@ -338,7 +342,7 @@ impl Settings {
         Duration::from_secs(self.registry_lead_s.unwrap_or(beats.max(LEAD_S_MIN)))
     }
 
-    /// How much neighbours may add in an hour.
+    /// How much neighbours may add.
     #[must_use]
     pub fn quotas(&self) -> Quotas {
         Quotas {
@@ -346,6 +350,7 @@ impl Settings {
             bytes_per_account: self.account_mib_per_hour.saturating_mul(1 << 20),
             accounts_per_address: self.address_accounts_per_hour,
             bytes_per_address: self.address_mib_per_hour.saturating_mul(1 << 20),
+            accounts_per_minute: self.new_accounts_per_minute,
         }
     }
 

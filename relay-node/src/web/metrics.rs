@@ -162,6 +162,13 @@ fn text(view: &NetworkView, repair: &RepairView, health: &RelayMetrics) -> Strin
             ("{quota=\"address_bytes\"}", address_bytes),
         ],
     );
+    let [asked, proven] = view.work_of_accounts;
+    family(
+        "new_account_work_total",
+        "counter",
+        "Proofs of work that were asked of new accounts because many came, and those that were given.",
+        &[("{state=\"asked\"}", asked), ("{state=\"proven\"}", proven)],
+    );
     family(
         "audits_total",
         "counter",

@@ -72,6 +72,9 @@ pub(crate) fn all() -> Vec<Vector> {
     let (laptop_id, relay_id) = (cast::peer(LAPTOP), cast::peer(RELAY));
     assert_eq!(pair_salt, handshake::pair_salt(&laptop_id, &relay_id));
     assert_eq!(pair_salt, handshake::pair_salt(&relay_id, &laptop_id));
+    let relay_salt = blake3::derive_key("starling relay salt v1", &public(RELAY));
+    assert_eq!(relay_salt, handshake::relay_salt(&relay_id));
+    let salted_for_relay = blake3::keyed_hash(&relay_salt, &public(ADA)).as_bytes()[..8].to_vec();
     let salted = blake3::keyed_hash(&pair_salt, &public(ADA)).as_bytes()[..8].to_vec();
     assert_eq!(salted, SaltedAccount::new(&pair_salt, &cast::account(ADA)).0);
 
@@ -98,6 +101,8 @@ pub(crate) fn all() -> Vec<Vector> {
         Vector::new("salt").fixed("salt", salt),
         Vector::new("pair salt").fixed("salt", pair_salt),
         Vector::new("ada, salted").fixed("salted account", salted),
+        Vector::new("relay salt").fixed("salt", relay_salt),
+        Vector::new("ada, salted for the relay").fixed("salted account", salted_for_relay),
         close,
     ]
 }

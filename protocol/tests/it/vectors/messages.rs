@@ -8,9 +8,10 @@ use protocol::messages::{
     Announced, Announcements, Compared, Credit, Decoded, Differences, Digest, Entries, FeedHead, ForkProof,
     HeadCredit, Heads, Interests, Message, NameAnswered, NameAsked, OnTree, Ping, Presence, Push, Quota,
     QuotaExceeded, RangeEnd, Relays, ResumeFailed, RevocationAnswer, RevocationQuestion, SaltedAccount,
-    Sketch, Verdict, Want,
+    Sketch, Verdict, Want, WorkDone, WorkRequired,
 };
 use protocol::names::{NameAnswer, NameQuestion};
+use protocol::work::Puzzle;
 use protocol::{EntryId, PeerId, SignedHeader};
 
 use super::{entries, identity};
@@ -66,6 +67,22 @@ fn fork() -> (Vector, ForkProof) {
 }
 
 /// One message of each kind, with its bytes by hand.
+/// The lowest number that is the work which the relay asks of Ada's laptop.
+fn work() -> u64 {
+    let mut key = blake3::Hasher::new_derive_key("starling admission work v1");
+    key.update(&[&public(RELAY)[..], &public(ADA), &[9; 16], &[14]].concat());
+    let key = *key.finalize().as_bytes();
+    let is_work = |nonce: &u64| {
+        let hash = blake3::keyed_hash(&key, &nonce.to_le_bytes());
+        hash.as_bytes()[0] == 0 && hash.as_bytes()[1] < 4
+    };
+    let nonce = (0..).find(is_work).expect("there is one");
+    let puzzle = Puzzle::new(&cast::peer(RELAY), &cast::account(ADA), &[9; 16], 14);
+    assert!(puzzle.is_solved_by(nonce));
+    assert!((0..nonce).all(|nonce| !puzzle.is_solved_by(nonce)));
+    nonce
+}
+
 pub(crate) fn pairs() -> Vec<(Vector, Message)> {
     let (head_by_hand, head) = head();
     let heads = |name, kind| {
@@ -533,6 +550,28 @@ fn overlay() -> Vec<(Vector, Message)> {
                 .fixed("relays[1]", [2; 32]),
             Message::Members(MemberList {
                 relays: vec![PeerId([1; 32]), PeerId([2; 32])],
+            }),
+        ),
+        (
+            Vector::new("message: WorkRequired")
+                .byte("kind", 40)
+                .byte("bits", 14)
+                .fixed("challenge", [9; 16]),
+            Message::WorkRequired(WorkRequired {
+                bits: 14,
+                challenge: [9; 16],
+            }),
+        ),
+        (
+            Vector::new("message: WorkDone")
+                .byte("kind", 41)
+                .byte("bits", 14)
+                .fixed("challenge", [9; 16])
+                .varint("nonce", work()),
+            Message::WorkDone(WorkDone {
+                bits: 14,
+                challenge: [9; 16],
+                nonce: work(),
             }),
         ),
     ]

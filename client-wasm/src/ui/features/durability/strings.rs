@@ -7,8 +7,8 @@ use crate::ui::kit::strings::counted;
 pub const SAFE_HERE: &str = "Only on this device";
 pub const HOLDERS_RELAY: &str = "Relay";
 pub const HOLDERS_PEER: &str = "Peer";
-pub const HOLDERS_NONE: &str = "Saved on this device, and nowhere else yet. It is sent automatically as soon as a peer is \
-     connected.";
+pub const HOLDERS_NONE: &str = "Saved on this device, and nowhere else yet. It is sent automatically as soon as a peer \
+     takes it.";
 pub const HOLDERS_SOME: &str = "Besides this device, these said they keep it:";
 pub const NOT_KEPT: &str = "No longer kept at relay";
 pub const HOLDERS_SAVING: &str = "Being written to this device's storage.";
