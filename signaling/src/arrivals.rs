@@ -113,7 +113,10 @@ mod tests {
             let due = Duration::from_secs(1) * (n + 1_u32).saturating_sub(16) / 16;
             let took = began.elapsed();
             let late = took.checked_sub(due);
-            assert!(late.is_some_and(|late| late < Duration::from_millis(5)), "{n}: {took:?}");
+            assert!(
+                late.is_some_and(|late| late < Duration::from_millis(5)),
+                "{n}: {took:?}"
+            );
         }
         let other = Instant::now();
         assert!(arrivals.turn(address(2)).await);
@@ -130,7 +133,10 @@ mod tests {
         assert_eq!(let_in, 16 + 64);
         assert_eq!(waits[let_in - 1], Some(WAIT_MAX));
         let later = now + Duration::from_secs(1);
-        assert_eq!(arrivals.next(address(1), later), Some(WAIT_MAX - Duration::from_secs(1) + arrivals.interval));
+        assert_eq!(
+            arrivals.next(address(1), later),
+            Some(WAIT_MAX - Duration::from_secs(1) + arrivals.interval)
+        );
     }
 
     #[test]
@@ -145,6 +151,9 @@ mod tests {
         assert_eq!(arrivals.next(address(all + 2), later), Some(Duration::ZERO));
         let table = arrivals.table.lock().unwrap();
         assert_eq!(table.used.len(), 1);
-        assert!(table.used.capacity() < 4 * SWEEP_AT_LEAST, "and their memory is given back");
+        assert!(
+            table.used.capacity() < 4 * SWEEP_AT_LEAST,
+            "and their memory is given back"
+        );
     }
 }

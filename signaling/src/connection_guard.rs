@@ -163,11 +163,7 @@ impl ConnectionGuard {
     }
 
     /// The host that a request is for, and whose it is, if its host and its origin are allowed.
-    fn check(
-        &self,
-        remote: SocketAddr,
-        headers: &HeaderMap,
-    ) -> Result<(String, Option<IpAddr>), GuardError> {
+    fn check(&self, remote: SocketAddr, headers: &HeaderMap) -> Result<(String, Option<IpAddr>), GuardError> {
         let host = self.host(headers)?;
         if let Some(origin) = headers.get(ORIGIN) {
             let origin = origin

@@ -256,7 +256,10 @@ async fn a_newcomer_has_time_to_prove_its_key_while_its_address_holds_all_places
             assert!(waited < Duration::from_secs(3), "{n} waited for {waited:?}");
             // Three round trips across the world.
             let evicted = timeout(Duration::from_secs(1), accepted.place.evicted()).await;
-            assert!(evicted.is_err(), "{n} had to give way before it could prove its key");
+            assert!(
+                evicted.is_err(),
+                "{n} had to give way before it could prove its key"
+            );
             accepted.place.settle();
             settled.push(accepted);
         }

@@ -15,10 +15,12 @@
 //!   Commands that wait for the store meanwhile come from one input and from the store's own answers, so their number
 //!   is bounded. A disk that is full or fails does not fill that queue, since the engine refuses entries before; one
 //!   that does not answer does, and handles see it ([`DriverHandle::standstill`]);
+//! - half-open links have a budget of their own (`half_open`), and take no place of a neighbour;
 //! - a link id is never used again.
 
 mod budgets;
 mod engine_loop;
+mod half_open;
 mod handle;
 mod load_meter;
 mod log;
@@ -41,6 +43,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use budgets::Budgets;
 pub(crate) use budgets::Payer;
 use engine_loop::{EngineLoop, Watches};
+use half_open::HalfOpen;
 pub use handle::{AttachError, DriverHandle, DriverThread, Origin};
 use progress::Progress;
 pub use progress::Standstill;
@@ -52,6 +55,9 @@ use crate::store::Store;
 
 /// Inputs from all links together that may wait for the engine. Each link has few of them, so that links take turns.
 const INPUTS_MAX: usize = 128;
+
+/// Places of links that were closed and whose transports have not ended yet. Policy when full: newcomers are refused.
+const CLOSING_MAX: usize = 16;
 
 /// What links and services give the driver.
 #[derive(Debug)]
@@ -155,10 +161,10 @@ impl std::fmt::Debug for Options {
 /// # Errors
 /// When the system gives no thread or no runtime for it.
 pub fn start(options: Options) -> std::io::Result<(DriverHandle, DriverThread)> {
-    // The engine bounds proven links and gives a reason when it refuses one; this bounds channels it has not judged
-    // yet.
+    // The engine bounds neighbours and gives a reason when it refuses one; half-open links have a budget, and those
+    // that give way keep their places until their transports have closed them.
     let links_max = options.config.links_max;
-    let places_max = links_max + links_max / 4 + 16;
+    let places_max = links_max + HalfOpen::max(links_max) + CLOSING_MAX;
     let places = Arc::new(Semaphore::new(places_max));
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (ready, is_ready) = watch::channel(false);
