@@ -1,6 +1,7 @@
-//! How much of the engine's thread the links of one address may use. The time that their frames take is measured and
-//! debited; a link whose address is in debt is not read until time has paid the debt, so that its peer is slowed down
-//! by the transport's own flow control and nobody else is.
+//! How much of a processor each address may use. The time that the frames of its links take in the engine is measured
+//! and debited; a link whose address is in debt is not read until time has paid the debt, so that its peer is slowed down
+//! by the transport's own flow control and nobody else is. What else costs an address something, such as requests, may
+//! have budgets of its own.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,8 +18,8 @@ const ADDRESSES_MAX: usize = 65_536;
 
 /// The budgets of all addresses. Clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Budgets {
-    /// Percent of the engine's thread that one address may use; 0: as much as there is.
+pub struct Budgets {
+    /// Percent of the time that one address may use; 0: as much as there is.
     percent: u32,
     table: Arc<Mutex<HashMap<Option<IpAddr>, Account>>>,
 }
@@ -39,16 +40,19 @@ impl Account {
 }
 
 impl Budgets {
-    pub(crate) fn new(percent: u32) -> Self {
+    /// Nobody has used anything. `percent`: of the time, what one address may use; 0: as much as there is.
+    #[must_use]
+    pub fn new(percent: u32) -> Self {
         Self {
             percent: percent.min(100),
             table: Arc::default(),
         }
     }
 
-    /// Who pays for a link from this address (of IPv6: any of its /64). `None`: this machine, or this side dialled:
+    /// Who pays for what comes from this address (of IPv6: any of its /64). `None`: this machine, or this side dialled:
     /// nobody.
-    pub(crate) fn payer(&self, address: Option<IpAddr>) -> Payer {
+    #[must_use]
+    pub fn payer(&self, address: Option<IpAddr>) -> Payer {
         Payer {
             budgets: self.clone(),
             address,
@@ -98,9 +102,9 @@ impl Budgets {
     }
 }
 
-/// Who pays for what a link costs.
+/// Who pays for what a link or a request costs.
 #[derive(Clone, Debug)]
-pub(crate) struct Payer {
+pub struct Payer {
     budgets: Budgets,
     address: Option<IpAddr>,
     exempt: Arc<AtomicBool>,
@@ -113,14 +117,15 @@ impl Payer {
         self.exempt.store(exempt, Ordering::Relaxed);
     }
 
-    pub(crate) fn spend(&self, time: Duration) {
+    /// This time was used.
+    pub fn spend(&self, time: Duration) {
         if !self.exempt.load(Ordering::Relaxed) {
             self.budgets.spend(self.address, time, Instant::now());
         }
     }
 
     /// Resolves once the address is not in debt.
-    pub(crate) async fn ready(&self) {
+    pub async fn ready(&self) {
         while !self.exempt.load(Ordering::Relaxed) {
             let wait = self.budgets.wait(self.address, Instant::now());
             if wait.is_zero() {

@@ -40,8 +40,7 @@ use protocol::messages::membership::InvitationSecret;
 use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use budgets::Budgets;
-pub(crate) use budgets::Payer;
+pub use budgets::{Budgets, Payer};
 use engine_loop::{EngineLoop, Watches};
 use half_open::HalfOpen;
 pub use handle::{AttachError, DriverHandle, DriverThread, Origin};

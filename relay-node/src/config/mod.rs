@@ -162,7 +162,8 @@ pub struct Settings {
     pub address_accounts_per_hour: u64,
     /// MiB of entries that may come from one address in an hour; 0: any amount.
     pub address_mib_per_hour: u64,
-    /// Percent of the engine's thread that links of one address may use; 0: as much as there is.
+    /// Percent of the engine's thread that links of one address may use, and of another processor its requests; 0: as
+    /// much as there is.
     pub address_cpu_percent: u32,
     /// Memory for the store's cache, in MiB.
     pub cache_mib: usize,

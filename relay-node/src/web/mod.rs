@@ -1,7 +1,7 @@
 //! Everything a relay serves over HTTP.
 //!
 //! ```text
-//! server (Host, limits) ─► error (problem documents, error pages) ─► policy (headers)   around all of:
+//! server (Host, limits) ─► error (problem documents, error pages) ─► policy (headers) ─► pace   around all of:
 //!   api      the relay, its network, accounts, timelines, names, as JSON
 //!   health   /healthz, /readyz                 metrics   /metrics, on a listener of its own
 //!   control  for commands of this machine
@@ -23,6 +23,7 @@ mod error;
 mod health;
 mod metrics;
 mod negotiate;
+mod pace;
 mod pages;
 mod policy;
 mod rate_limit;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
 use axum::{Extension, Router};
@@ -50,6 +51,7 @@ use admin::Admin;
 use api::Api;
 use error::WebError;
 use native::driver::DriverHandle;
+use pace::Pace;
 use policy::Policy;
 use site::App;
 
@@ -68,11 +70,17 @@ pub struct Web {
     pub control: Option<Control>,
     /// Tells clients behind proxies apart.
     pub guard: ConnectionGuard,
+    /// Percent of one processor that the requests of one address may use; 0: as much as there is.
+    pub percent_per_address: u32,
 }
 
 impl Web {
     /// All routes. `sockets`: the WebSocket endpoints.
     pub fn router(self, sockets: Router) -> Router {
+        let paced = from_fn_with_state(
+            Pace::new(self.percent_per_address, self.guard.clone()),
+            pace::pace,
+        );
         let api = Api::new(self.about, self.driver.clone(), self.guard);
         let held = group(api::held_routes(), api.clone(), Policy::Api);
         let mut routes = Router::new()
@@ -87,9 +95,10 @@ impl Web {
         if let Some(control) = self.control {
             routes = routes.merge(control::router(control));
         }
-        // Health is answered even when the process has as many sockets as it may.
+        // Health is answered even when the process has as many sockets as it may, and to addresses in debt.
         let health = group(health::routes(), self.driver, Policy::Plain);
-        server::harden(routes.layer(from_fn(refuse_without_socket)).merge(health))
+        let routes = routes.layer(from_fn(refuse_without_socket)).layer(paced);
+        server::harden(routes.merge(health))
     }
 }
 

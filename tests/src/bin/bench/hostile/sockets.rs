@@ -34,6 +34,15 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A relay that does not end a forged handshake in this time is left.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
+/// No attack: one link that asks to be a neighbour, and nothing else.
+pub(super) async fn none(attacker: Arc<Attacker>) -> Result<()> {
+    if let Ok(link) = attacker.link().await {
+        attacker.keep(link);
+    }
+    sleep_until(attacker.until.into()).await;
+    Ok(())
+}
+
 /// Holds all places of an address by sockets that say nothing; those that are closed are opened again. Half of them
 /// prove a key before.
 pub(super) async fn silent(attacker: Arc<Attacker>) -> Result<()> {
