@@ -13,8 +13,6 @@ use crate::log::feeds::Feeds;
 use super::peer_has::PeerHas;
 use super::placement::Placement;
 
-/// Accounts looked at in one piece: some 3 ms.
-const PIECE: usize = 512;
 /// Accounts that got entries after they were looked at. Policy when full: at least one feed is taken to be left, so
 /// that they are counted again.
 const AGAIN_MAX: usize = 4_096;
@@ -82,12 +80,12 @@ impl HandOver {
         let Some(count) = &mut self.count else { return };
         let left_of = |account: &AccountId| left_of(account, for_good, feeds, placement, peer_has, relays);
         let mut looked_at = 0;
-        for account in feeds.accounts_after(count.after).take(PIECE) {
+        for account in feeds.accounts_after(count.after).take(placement.piece()) {
             count.left += left_of(account);
             count.after = Some(*account);
             looked_at += 1;
         }
-        if looked_at == PIECE {
+        if looked_at == placement.piece() {
             return;
         }
         let mut left = count.left;

@@ -1,7 +1,8 @@
 use protocol::PeerId;
 
-use super::{HandOver, PIECE};
+use super::HandOver;
 use crate::io::LinkId;
+use crate::relay::placement::PIECE;
 use crate::relay::testing::{World, account, relay_peer};
 
 /// What is left to hand over, of ten feeds of three entries each. All members keep all.

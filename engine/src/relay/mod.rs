@@ -331,7 +331,8 @@ impl Relay {
             .neighbours()
             .filter(|session| session.relay && wants_its_share(session.link));
         let relays: Vec<(LinkId, PeerId)> = relays.map(|session| (session.link, session.peer)).collect();
-        let accounts = log.feeds.accounts_after(it.after).take(reassigning::PIECE);
+        let piece = self.placement.piece();
+        let accounts = log.feeds.accounts_after(it.after).take(piece);
         let accounts: Vec<AccountId> = accounts.copied().collect();
         for account in &accounts {
             self.placement.on_account_seen(&log.feeds, *account);
@@ -348,7 +349,7 @@ impl Relay {
                 }
             }
         }
-        if accounts.len() == reassigning::PIECE {
+        if accounts.len() == piece {
             it.after = accounts.last().copied();
             self.reassigning = Some(it);
             return ctx.work_at(reassigning::next_piece(ctx.now.instant));

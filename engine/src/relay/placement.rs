@@ -26,6 +26,10 @@ use crate::relays::directory::Directory;
 
 /// Replicas that are cached for one account. With more than this the assignment is computed each time.
 const CACHED_REPLICAS_MAX: usize = 4;
+/// Accounts that are looked at in one piece of work, so that it takes less than 5 ms; fewer if there are so many members
+/// that computing their replicas takes longer: for each account and member some 50 ns.
+pub(super) const PIECE: usize = 512;
+const EVALUATIONS_PER_PIECE: usize = 65_536;
 /// The index that no member has.
 const NO_MEMBER: u16 = u16::MAX;
 
@@ -83,6 +87,12 @@ impl Placement {
 
     pub(crate) fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// Accounts whose replicas may be looked at in one piece of work.
+    pub(crate) fn piece(&self) -> usize {
+        let accounts = EVALUATIONS_PER_PIECE / self.members.len().max(1);
+        accounts.clamp(1, PIECE)
     }
 
     /// How many members keep each account.

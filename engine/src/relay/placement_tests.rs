@@ -1,6 +1,6 @@
 use protocol::{AccountId, DeviceId, PeerId, Timestamp};
 
-use super::{Member, Placement, Reassigned};
+use super::{Member, PIECE, Placement, Reassigned};
 use crate::io::Config;
 use crate::log::feeds::Feeds;
 use crate::relay::testing::{World, relay_key, relay_peer, worker};
@@ -234,4 +234,13 @@ fn the_dead_remain_members_for_the_grace_period() {
     let gone = counts.iter().position(|count| *count == 4).expect("it goes");
     assert!((16..=20).contains(&gone), "{counts:?}");
     assert!(counts[gone..].iter().all(|count| *count == 4), "{counts:?}");
+}
+
+#[test]
+fn with_many_members_a_piece_has_fewer_accounts() {
+    let (feeds, mut placement) = (feeds(), placement(|_| {}));
+    set_members(&mut placement, &feeds, members(0..7));
+    assert_eq!(placement.piece(), PIECE);
+    placement.set_members(members(0..1_000));
+    assert_eq!(placement.piece(), 65);
 }

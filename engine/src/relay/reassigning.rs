@@ -11,8 +11,6 @@ use protocol::{AccountId, Instant};
 
 use crate::io::LinkId;
 
-/// Accounts looked at in one piece: less than 5 ms, of which most is the computation of replicas.
-pub(super) const PIECE: usize = 512;
 /// Interval between two pieces.
 const INTERVAL: Duration = Duration::from_millis(5);
 

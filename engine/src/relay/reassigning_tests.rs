@@ -1,4 +1,4 @@
-use super::PIECE;
+use crate::relay::placement::PIECE;
 use crate::relay::testing::{World, account};
 
 /// More accounts than one piece, and four relays more than replicas.
