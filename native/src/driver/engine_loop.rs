@@ -37,6 +37,10 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// none.
 const ACCEPTED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Commands that may wait for a place in the store's queue. Policy when full: no frames and requests are taken, which wait
+/// where they are. Their bytes are bounded by the engine, which takes no entries while too many wait for the disk.
+const UNSENT_MAX: usize = 16_384;
+
 /// Set in the tickets of this machine's own questions to the registry; the engine counts its own from 1.
 const OWN_TICKET: u64 = 1 << 63;
 
@@ -170,16 +174,21 @@ impl EngineLoop {
                 }
                 () = sleep_until(self.clock, deadline) => self.handle(Input::Tick),
                 () = tokio::time::sleep(PROGRESS_EVERY) => {}
-                Some(input) = inbox.recv(), if self.unsent_commands.is_empty() => self.on_input(input),
+                Some(input) = inbox.recv(), if self.takes_inputs() => self.on_input(input),
             }
         };
         drop(inbox);
         self.stop(&reason, answers, &places, places_max).await
     }
 
+    /// Whether what follows from an input has a place: a slow disk keeps nobody from what needs no disk.
+    fn takes_inputs(&self) -> bool {
+        self.unsent_commands.len() < UNSENT_MAX
+    }
+
     /// The next frame of the batch in hand.
     fn next_frame(&mut self) -> Option<Input> {
-        if !self.unsent_commands.is_empty() {
+        if !self.takes_inputs() {
             return None;
         }
         let batch = self.frames.as_mut()?;
@@ -559,3 +568,7 @@ async fn sleep_until(clock: Clock, deadline: Option<protocol::Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+#[path = "slow_store_tests.rs"]
+mod tests;

@@ -11,10 +11,9 @@
 //! - the driver never waits for a link: a link whose queue is full is closed, so a slow peer slows only itself;
 //! - what a link's frames cost is paid by its address, and each link has few batches of frames waiting, so
 //!   one that sends without end delays others by no more than these;
-//! - while the store's queue is full, no frames are taken: they wait in the links and in the end in their senders.
-//!   Commands that wait for the store meanwhile come from one input and from the store's own answers, so their number
-//!   is bounded. A disk that is full or fails does not fill that queue, since the engine refuses entries before; one
-//!   that does not answer does, and handles see it ([`DriverHandle::standstill`]);
+//! - what the store's queue has no place for waits here, up to a bound; beyond it no frames are taken: they wait in the
+//!   links and in the end in their senders. A disk that is full or fails does not fill that queue, since the engine
+//!   refuses entries before; one that does not answer does, and handles see it ([`DriverHandle::standstill`]);
 //! - half-open links have a budget of their own (`half_open`), and take no place of a neighbour;
 //! - a link id is never used again.
 
