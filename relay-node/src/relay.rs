@@ -318,7 +318,6 @@ impl Relay {
             admin: admin_here,
             control: Some(control),
             guard: links.clone(),
-            percent_per_address: settings.address_cpu_percent,
         };
         let router = web.router(signal.merge(websocket::router(driver.clone(), links)));
         let (stop_http, stopped) = oneshot::channel();

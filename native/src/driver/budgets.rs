@@ -1,10 +1,12 @@
 //! How much of a processor each address may use. The time that the frames of its links take in the engine is measured
 //! and debited; a link whose address is in debt is not read until time has paid the debt, so that its peer is slowed down
-//! by the transport's own flow control and nobody else is. What else costs an address something, such as requests, may
-//! have budgets of its own.
+//! by the transport's own flow control and nobody else is. What its links and requests cost the other threads is debited
+//! to a second account.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,7 +20,7 @@ const ADDRESSES_MAX: usize = 65_536;
 
 /// The budgets of all addresses. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Budgets {
+pub(crate) struct Budgets {
     /// Percent of the time that one address may use; 0: as much as there is.
     percent: u32,
     table: Arc<Mutex<HashMap<Option<IpAddr>, Account>>>,
@@ -41,8 +43,7 @@ impl Account {
 
 impl Budgets {
     /// Nobody has used anything. `percent`: of the time, what one address may use; 0: as much as there is.
-    #[must_use]
-    pub fn new(percent: u32) -> Self {
+    pub(crate) fn new(percent: u32) -> Self {
         Self {
             percent: percent.min(100),
             table: Arc::default(),
@@ -51,12 +52,20 @@ impl Budgets {
 
     /// Who pays for what comes from this address (of IPv6: any of its /64). `None`: this machine, or this side dialled:
     /// nobody.
-    #[must_use]
-    pub fn payer(&self, address: Option<IpAddr>) -> Payer {
+    pub(crate) fn payer(&self, address: Option<IpAddr>) -> Payer {
         Payer {
             budgets: self.clone(),
+            beside: None,
             address,
             exempt: Arc::new(AtomicBool::new(address.is_none() || self.percent == 0)),
+        }
+    }
+
+    /// The same for a link, which also costs time of other threads: that is debited to an account of `beside`.
+    pub(crate) fn payer_of_link(&self, beside: &Self, address: Option<IpAddr>) -> Payer {
+        Payer {
+            beside: Some(beside.clone()),
+            ..self.payer(address)
         }
     }
 
@@ -106,6 +115,8 @@ impl Budgets {
 #[derive(Clone, Debug)]
 pub struct Payer {
     budgets: Budgets,
+    /// Has the account for time of other threads.
+    beside: Option<Budgets>,
     address: Option<IpAddr>,
     exempt: Arc<AtomicBool>,
 }
@@ -124,15 +135,38 @@ impl Payer {
         }
     }
 
+    /// This time of another thread was used.
+    pub(crate) fn spend_beside(&self, time: Duration) {
+        if let Some(beside) = &self.beside
+            && !self.exempt.load(Ordering::Relaxed)
+        {
+            beside.spend(self.address, time, Instant::now());
+        }
+    }
+
     /// Resolves once the address is not in debt.
     pub async fn ready(&self) {
         while !self.exempt.load(Ordering::Relaxed) {
-            let wait = self.budgets.wait(self.address, Instant::now());
-            if wait.is_zero() {
-                return;
+            let now = Instant::now();
+            let accounts = [Some(&self.budgets), self.beside.as_ref()].into_iter().flatten();
+            let wait = accounts.map(|budgets| budgets.wait(self.address, now)).max();
+            match wait {
+                Some(wait) if !wait.is_zero() => tokio::time::sleep(wait).await,
+                _ => return,
             }
-            tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Runs a task of a transport, and debits what it costs.
+    pub(crate) async fn metered<T>(&self, task: impl Future<Output = T>) -> T {
+        let mut task = pin!(task);
+        poll_fn(|context| {
+            let began = std::time::Instant::now();
+            let polled = task.as_mut().poll(context);
+            self.spend_beside(began.elapsed());
+            polled
+        })
+        .await
     }
 }
 
@@ -173,6 +207,34 @@ mod tests {
         assert_eq!(began.elapsed(), Duration::ZERO, "another address");
         budgets.payer(address(1)).ready().await;
         assert!(began.elapsed() >= Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_transport_computes_for_a_link_is_paid_from_an_account_beside_the_engines() {
+        let (budgets, beside) = (Budgets::new(25), Budgets::new(25));
+        let payer = budgets.payer_of_link(&beside, address(1));
+        let compute = async {
+            for _ in 0..6 {
+                // The test's clock stands still; the meter's does not.
+                std::thread::sleep(BURST / 4);
+                tokio::task::yield_now().await;
+            }
+        };
+        payer.metered(compute).await;
+        let began = Instant::now();
+        budgets.payer(address(1)).ready().await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "the engine's account");
+        payer.ready().await;
+        let waited = began.elapsed();
+        assert!(
+            waited >= BURST * 2,
+            "half a burst more than allowed, at a quarter: {waited:?}"
+        );
+        payer.spend_beside(BURST * 8);
+        payer.set_member(true);
+        let began = Instant::now();
+        payer.ready().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,7 +39,8 @@ use protocol::messages::membership::InvitationSecret;
 use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-pub use budgets::{Budgets, Payer};
+use budgets::Budgets;
+pub use budgets::Payer;
 use engine_loop::{EngineLoop, Watches};
 use half_open::HalfOpen;
 pub use handle::{AttachError, DriverHandle, DriverThread, Origin};
@@ -120,7 +121,8 @@ pub struct Options {
     /// Takes the secrets of invitations that other relays show, to be answered by [`DriverHandle::answer_invitation`];
     /// `None`: none is valid.
     pub invitations: Option<mpsc::Sender<(LinkId, InvitationSecret)>>,
-    /// Percent of the engine's thread that the links of one address may use; 0: as much as there is.
+    /// Percent of the engine's thread that the links of one address may use, and of one processor what its links and
+    /// requests may use of other threads; 0: as much as there is.
     pub percent_per_address: u32,
     /// Gets the engine's events.
     pub on_event: EventListener,
@@ -189,6 +191,7 @@ pub fn start(options: Options) -> std::io::Result<(DriverHandle, DriverThread)> 
         places: Arc::clone(&places),
         places_max,
         budgets: Budgets::new(options.percent_per_address),
+        beside: Budgets::new(options.percent_per_address),
         refused: Arc::clone(&refused),
         ready: is_ready,
         relays: relays_seen,

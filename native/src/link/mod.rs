@@ -198,6 +198,11 @@ impl FrameSink {
         self.link
     }
 
+    /// Who pays for what the transport computes for the link.
+    pub(crate) fn payer(&self) -> Payer {
+        self.payer.clone()
+    }
+
     /// Hands one frame to the engine; waits as [`Self::frames`] does. `false`: the peer is stopping.
     pub async fn frame(&self, bytes: Vec<u8>) -> bool {
         let mut batch = FrameBatch::default();

@@ -144,13 +144,16 @@ async fn run(
     let mut incoming = Incoming::new(receiver);
     // The link ends when either direction ends. Neither waits for the other. A peer that was answered as a neighbour has
     // its place: that comes first.
-    let (reason, sent) = tokio::select! {
-        biased;
-        () = gave_way => (None, true),
-        () = abandoned => (None, true),
-        reason = write(&mut sender, &mut outgoing) => (reason, true),
-        reason = incoming.read(&sink) => (reason, false),
+    let run = async {
+        tokio::select! {
+            biased;
+            () = gave_way => (None, true),
+            () = abandoned => (None, true),
+            reason = write(&mut sender, &mut outgoing) => (reason, true),
+            reason = incoming.read(&sink) => (reason, false),
+        }
     };
+    let (reason, sent) = sink.payer().metered(run).await;
     drop((sink, outgoing));
     if let Some(reason) = reason {
         // The engine's reason was its last frame; this transport's reason is not sent yet.

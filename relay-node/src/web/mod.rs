@@ -51,7 +51,6 @@ use admin::Admin;
 use api::Api;
 use error::WebError;
 use native::driver::DriverHandle;
-use pace::Pace;
 use policy::Policy;
 use site::App;
 
@@ -70,17 +69,12 @@ pub struct Web {
     pub control: Option<Control>,
     /// Tells clients behind proxies apart.
     pub guard: ConnectionGuard,
-    /// Percent of one processor that the requests of one address may use; 0: as much as there is.
-    pub percent_per_address: u32,
 }
 
 impl Web {
     /// All routes. `sockets`: the WebSocket endpoints.
     pub fn router(self, sockets: Router) -> Router {
-        let paced = from_fn_with_state(
-            Pace::new(self.percent_per_address, self.guard.clone()),
-            pace::pace,
-        );
+        let paced = from_fn_with_state((self.driver.clone(), self.guard.clone()), pace::pace);
         let api = Api::new(self.about, self.driver.clone(), self.guard);
         let held = group(api::held_routes(), api.clone(), Policy::Api);
         let mut routes = Router::new()

@@ -1,7 +1,7 @@
 //! How much of the processor the requests of one address may use. What a request costs is debited to its address; while
 //! an address is in debt, its requests wait, so that its connections are read more slowly and nobody else's are.
 //!
-//! Requests and links have accounts of their own: who loads the app often does not slow down the links beside it.
+//! The account is that of all threads but the engine's, which links use as well.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use native::driver::Budgets;
+use native::driver::DriverHandle;
 use signaling::{ConnectionGuard, network};
 
 /// What a request costs beside its handler: reading it, routing it, and writing the response.
@@ -20,30 +20,18 @@ const REQUEST_COST: Duration = Duration::from_micros(100);
 /// What 1,024 bytes of a body cost.
 const KIB_COST: Duration = Duration::from_micros(1);
 
-/// The budgets, and what tells addresses behind proxies apart.
-#[derive(Clone, Debug)]
-pub(super) struct Pace {
-    budgets: Budgets,
-    guard: ConnectionGuard,
-}
-
-impl Pace {
-    /// `percent`: of one processor, what an address may use; 0: as much as there is.
-    pub(super) fn new(percent: u32, guard: ConnectionGuard) -> Self {
-        let budgets = Budgets::new(percent);
-        Self { budgets, guard }
-    }
-}
+/// What has the accounts, and what tells addresses behind proxies apart.
+pub(super) type Pace = (DriverHandle, ConnectionGuard);
 
 /// Answers a request once its address is not in debt. Programs on this machine never are.
 pub(super) async fn pace(
-    State(Pace { budgets, guard }): State<Pace>,
+    State((driver, guard)): State<Pace>,
     ConnectInfo(remote): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Response {
     let address = guard.client_address(remote.ip(), request.headers());
-    let payer = budgets.payer(address.map(network));
+    let payer = driver.payer(address.map(network));
     payer.ready().await;
     payer.spend(REQUEST_COST);
     let mut answer = pin!(next.run(request));
@@ -65,6 +53,11 @@ mod tests {
     use axum::body::Body;
     use axum::middleware::from_fn_with_state;
     use axum::routing::get;
+    use engine::io::Config;
+    use native::driver::{self, Options};
+    use native::network::AddressBook;
+    use native::store::Store;
+    use protocol::KeyPair;
     use signaling::GuardConfig;
     use tower::ServiceExt as _;
 
@@ -85,10 +78,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn requests_of_an_address_wait_while_it_has_used_more_than_its_share() {
         let guard = ConnectionGuard::new(GuardConfig::default());
+        let (book, _dials) = AddressBook::open(Vec::new());
+        let config = Config::relay(KeyPair::from_seed(&[1; 32]));
+        let options = Options {
+            percent_per_address: 25,
+            ..Options::new(config, [7; 32], Store::in_memory().unwrap(), book)
+        };
+        let (driver, _thread) = driver::start(options).unwrap();
         let router = Router::new()
             .route("/", get(async || "short"))
             .route("/file", get(async || vec![0; 10 << 20]))
-            .layer(from_fn_with_state(Pace::new(25, guard), pace));
+            .layer(from_fn_with_state((driver, guard), pace));
         // A quarter of a second at once, and a quarter of each second after that.
         let waited = requests(&router, "203.0.113.1", "/", 7_500).await;
         assert!(waited >= Duration::from_secs(2), "{waited:?}");

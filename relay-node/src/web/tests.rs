@@ -88,7 +88,6 @@ async fn fixture() -> Fixture {
         admin: Some(admin()),
         control: Some(Control::open(driver.clone(), dir.path()).unwrap()),
         guard: ConnectionGuard::new(GuardConfig::default()),
-        percent_per_address: 25,
     };
     Fixture {
         routes: web.router(sockets.merge(without_signal())),

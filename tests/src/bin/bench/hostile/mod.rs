@@ -194,6 +194,10 @@ impl Stage {
             attacked.newcomers as f64,
         ];
         for (at, ((figure, unit, target), value)) in WORST.into_iter().zip(values).enumerate() {
+            if name == NONE {
+                self.figure(figure, name, value, unit).print();
+                continue;
+            }
             self.figure(figure, name, value, unit).target(target).print();
             let worse = |than: f64| match target {
                 Target::AtLeast(_) => value < than,
