@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine::io::LinkId;
@@ -196,6 +197,11 @@ impl FrameSink {
     #[must_use]
     pub fn link(&self) -> LinkId {
         self.link
+    }
+
+    /// The transport has computed this long for the link, and its address pays for it.
+    pub fn spend(&self, time: Duration) {
+        self.payer.spend_beside(time);
     }
 
     /// Who pays for what the transport computes for the link.
