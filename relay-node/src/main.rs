@@ -7,10 +7,6 @@ use rust_embed::RustEmbed;
 use starling_relay_node::commands::{self, cli::Cli};
 use starling_relay_node::web::site::EmbeddedFiles;
 
-/// The system's allocator keeps most of what was freed; this one gives it back within a second.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The app as it was when this program was built. `dist/build.json` is always there (see `build.rs`) and differs from
 /// build to build of the app, so that Cargo compiles this file again.
 #[derive(RustEmbed)]

@@ -22,6 +22,8 @@ pub(crate) const WAIT_MAX: Duration = Duration::from_secs(4);
 const PLACES_WITHIN: Duration = Duration::from_secs(4);
 /// Addresses in the table at least before it is swept for the next time.
 const SWEEP_AT_LEAST: usize = 1_024;
+/// Minimum interval between two times: a full table costs a millisecond.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The rates of all addresses. Clones share them.
 #[derive(Clone, Debug)]
@@ -37,8 +39,9 @@ pub(crate) struct Arrivals {
 struct Table {
     /// When what each address has used will have come back.
     used: HashMap<Option<IpAddr>, Instant>,
-    /// At this number those are forgotten that have nothing used.
+    /// At this number those are forgotten that have nothing used, but not before this time.
     sweep_at: usize,
+    next_sweep: Instant,
 }
 
 impl Arrivals {
@@ -52,6 +55,7 @@ impl Arrivals {
             table: Arc::new(Mutex::new(Table {
                 used: HashMap::new(),
                 sweep_at: SWEEP_AT_LEAST,
+                next_sweep: Instant::now(),
             })),
         }
     }
@@ -86,7 +90,8 @@ impl Arrivals {
 
 impl Table {
     fn sweep(&mut self, now: Instant) {
-        if self.used.len() >= self.sweep_at {
+        if self.used.len() >= self.sweep_at && now >= self.next_sweep {
+            self.next_sweep = now + SWEEP_INTERVAL;
             self.used.retain(|_, used| *used > now);
             self.used.shrink_to(SWEEP_AT_LEAST);
             self.sweep_at = (2 * self.used.len()).clamp(SWEEP_AT_LEAST, ADDRESSES_MAX);

@@ -18,12 +18,41 @@ const BURST: Duration = Duration::from_millis(250);
 /// Addresses in the table. Policy when full: those beyond share one budget.
 const ADDRESSES_MAX: usize = 65_536;
 
+/// Addresses in the table at least before it is swept for the next time.
+const SWEEP_AT_LEAST: usize = 1_024;
+/// Minimum interval between two times: a full table costs a millisecond.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The budgets of all addresses. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Budgets {
     /// Percent of the time that one address may use; 0: as much as there is.
     percent: u32,
-    table: Arc<Mutex<HashMap<Option<IpAddr>, Account>>>,
+    table: Arc<Mutex<Table>>,
+}
+
+#[derive(Debug)]
+struct Table {
+    accounts: HashMap<Option<IpAddr>, Account>,
+    /// At this number those are forgotten that owe nothing, but not before this time.
+    sweep_at: usize,
+    next_sweep: Instant,
+}
+
+impl Table {
+    /// Makes room, and gives the memory of many addresses back.
+    fn sweep(&mut self, now: Instant, percent: u32) {
+        if self.accounts.len() < self.sweep_at || now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP_INTERVAL;
+        self.accounts.retain(|_, account| {
+            account.pay(now, percent);
+            account.used > Duration::ZERO
+        });
+        self.accounts.shrink_to(SWEEP_AT_LEAST);
+        self.sweep_at = (2 * self.accounts.len()).clamp(SWEEP_AT_LEAST, ADDRESSES_MAX);
+    }
 }
 
 /// Time used and not paid for yet. It is forgotten when there is none.
@@ -46,7 +75,11 @@ impl Budgets {
     pub(crate) fn new(percent: u32) -> Self {
         Self {
             percent: percent.min(100),
-            table: Arc::default(),
+            table: Arc::new(Mutex::new(Table {
+                accounts: HashMap::new(),
+                sweep_at: SWEEP_AT_LEAST,
+                next_sweep: Instant::now(),
+            })),
         }
     }
 
@@ -69,18 +102,16 @@ impl Budgets {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, Account>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn spend(&self, address: Option<IpAddr>, time: Duration, now: Instant) {
         let mut table = self.lock();
-        if table.len() >= ADDRESSES_MAX && !table.contains_key(&address) {
-            table.retain(|_, account| {
-                account.pay(now, self.percent);
-                account.used > Duration::ZERO
-            });
+        if !table.accounts.contains_key(&address) {
+            table.sweep(now, self.percent);
         }
+        let table = &mut table.accounts;
         let address = address.filter(|_| table.len() < ADDRESSES_MAX || table.contains_key(&address));
         let fresh = Account {
             used: Duration::ZERO,
@@ -93,7 +124,7 @@ impl Budgets {
 
     /// When the address may go on.
     fn wait(&self, address: Option<IpAddr>, now: Instant) -> Duration {
-        let mut table = self.lock();
+        let table = &mut self.lock().accounts;
         let address = match table.contains_key(&address) {
             true => address,
             false if table.len() < ADDRESSES_MAX => return Duration::ZERO,
@@ -269,11 +300,16 @@ mod tests {
         for n in 0..=ADDRESSES_MAX {
             budgets.spend(of(n), BURST * 2, Instant::now());
         }
-        assert_eq!(budgets.lock().len(), ADDRESSES_MAX + 1);
+        assert_eq!(budgets.lock().accounts.len(), ADDRESSES_MAX + 1);
         assert!(budgets.wait(of(ADDRESSES_MAX), Instant::now()) > Duration::ZERO);
         tokio::time::advance(Duration::from_secs(60)).await;
         budgets.spend(of(0), BURST, Instant::now());
         budgets.spend(of(ADDRESSES_MAX + 7), BURST * 2, Instant::now());
-        assert_eq!(budgets.lock().len(), 2);
+        let table = budgets.lock();
+        assert_eq!(table.accounts.len(), 2);
+        assert!(
+            table.accounts.capacity() < 4 * SWEEP_AT_LEAST,
+            "the memory is given back"
+        );
     }
 }
