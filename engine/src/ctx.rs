@@ -151,6 +151,9 @@ pub(crate) struct Ctx {
     pub(crate) changed: Changed,
     /// When time alone has something to do next.
     pub(crate) next_timeout: Instant,
+    /// When the role goes on with work that it does in pieces.
+    #[cfg(feature = "relay")]
+    pub(crate) next_work: Option<Instant>,
     outputs: VecDeque<Output>,
     facts: VecDeque<Fact>,
     traffic: Map<LinkId, Traffic>,
@@ -184,6 +187,8 @@ impl Ctx {
             incompatible: None,
             changed: Changed::default(),
             next_timeout: now.instant,
+            #[cfg(feature = "relay")]
+            next_work: None,
             outputs: VecDeque::new(),
             facts: VecDeque::new(),
             traffic: Map::new(),
@@ -269,6 +274,21 @@ impl Ctx {
     /// Calls for the work of time alone to be done with this input already.
     pub(crate) fn wake(&mut self) {
         self.next_timeout = self.now.instant;
+    }
+
+    /// Calls for the role to go on with its work at this time.
+    #[cfg(feature = "relay")]
+    pub(crate) fn work_at(&mut self, at: Instant) {
+        self.next_work = Some(self.next_work.map_or(at, |before| before.min(at)));
+    }
+
+    /// When time alone has something to do.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        #[cfg(feature = "relay")]
+        if let Some(at) = self.next_work {
+            return at.min(self.next_timeout);
+        }
+        self.next_timeout
     }
 
     // Outputs.

@@ -91,7 +91,7 @@ impl Engine {
         self.ctx.now = now;
         self.on_input(input);
         self.settle();
-        if self.ctx.ready && now.instant >= self.ctx.next_timeout {
+        if self.ctx.ready && now.instant >= self.ctx.next_deadline() {
             timer::handle_timeout(&mut self.ctx, &mut self.role, &mut self.parts);
         }
         if self.ctx.ready && now.instant >= self.parts.directory.next_deadline() {
@@ -113,7 +113,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Instant> {
         self.ctx
             .ready
-            .then(|| self.parts.next_deadline().min(self.ctx.next_timeout))
+            .then(|| self.parts.next_deadline().min(self.ctx.next_deadline()))
     }
 
     /// The key this peer proves on its links: a relay's own, or this device's once there is an account.

@@ -13,6 +13,13 @@ const INTERVAL_BUSY: Duration = Duration::from_millis(250);
 
 pub(crate) fn handle_timeout(ctx: &mut Ctx, role: &mut Role, parts: &mut Parts) {
     let now = ctx.now.instant;
+    #[cfg(feature = "relay")]
+    if ctx.next_work.take_if(|at| now >= *at).is_some() {
+        role.work(ctx, parts);
+        if now < ctx.next_timeout {
+            return;
+        }
+    }
     ctx.next_timeout = now + INTERVAL;
     let wanting = role.wanting(&parts.kinds);
     parts.net.on_timer(ctx, &parts.directory);

@@ -29,7 +29,7 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let accepted = match guard.accept(remote, &headers) {
+    let accepted = match guard.admit(remote, &headers).await {
         Ok(accepted) => accepted,
         Err(error) => {
             // Strangers can cause as many of these as they like.

@@ -54,6 +54,23 @@ async fn eventually(endpoint: &RtcEndpoint, holds: impl Fn(RtcStats) -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_link_computes_is_counted_once() {
+    let endpoint = endpoint().await;
+    let (offerer, link) = connect(&endpoint).await;
+    let (_sender, mut receiver) = link.split();
+    let mut costs = Vec::new();
+    for messages in [1, 64] {
+        for _ in 0..messages {
+            offerer.send(&vec![7; MESSAGE_BYTES_MAX]).await;
+            let received = timeout(SOON, receiver.recv()).await;
+            received.expect("in time").expect("open");
+        }
+        costs.push(receiver.take_cost());
+    }
+    assert!(Duration::ZERO < costs[0] && costs[0] < costs[1], "{costs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_opens_and_carries_messages_both_ways() {
     let endpoint = endpoint().await;
     let (offerer, mut link) = connect(&endpoint).await;

@@ -5,7 +5,8 @@
 //! - **Host**: a client signs the host it dialled. When the server's own names are configured, a man in the middle
 //!   cannot forward a signature made for another host, and DNS rebinding is refused.
 //! - **Address**: sockets are limited per client address; when it has the most allowed, its oldest socket whose peer
-//!   has proven no key yet gives way ([`crate::places`]). Behind a reverse proxy the address is the last one in
+//!   has proven no key yet gives way ([`crate::places`]). New sockets come in one after the other at a limited rate
+//!   (`arrivals`). Behind a reverse proxy the address is the last one in
 //!   `X-Forwarded-For`, which is read only from trusted proxies. Loopback is trusted, and programs on this machine
 //!   (loopback without that header) are not limited.
 
@@ -18,7 +19,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use protocol::limits;
 
-use crate::places::{Place, Places};
+use crate::arrivals::Arrivals;
+use crate::places::{Place, Places, network};
 use crate::proxies::{Hint, ProxyHints, ProxyNetwork, is_local};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -63,6 +65,9 @@ pub enum GuardError {
     /// The address has the most sockets allowed. With what to do if it is a proxy's.
     #[error("too many connections from your address{}", advice(.0))]
     TooMany(Option<Hint>),
+    /// The address opens sockets faster than allowed. With what to do if it is a proxy's.
+    #[error("too many new connections from your address in a short time{}", advice(.0))]
+    TooFast(Option<Hint>),
 }
 
 fn advice(hint: &Option<Hint>) -> String {
@@ -74,7 +79,7 @@ impl IntoResponse for GuardError {
         let status = match self {
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::Origin(_) => StatusCode::FORBIDDEN,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
         };
         (status, self.to_string()).into_response()
     }
@@ -97,6 +102,7 @@ pub struct ConnectionGuard {
     config: Arc<GuardConfig>,
     /// Further allowed origins, which change at run time.
     allowed_now: Arc<Mutex<BTreeSet<String>>>,
+    arrivals: Arrivals,
     places: Places,
 }
 
@@ -109,6 +115,7 @@ impl ConnectionGuard {
         }
         let places = Places::new(config.sockets_per_address_max);
         Self {
+            arrivals: Arrivals::new(config.sockets_per_address_max),
             config: Arc::new(config),
             allowed_now: Arc::default(),
             places,
@@ -131,11 +138,32 @@ impl ConnectionGuard {
         &self.places
     }
 
-    /// Checks a request from `remote`, and takes a place for its connection.
+    /// Checks a request from `remote` to open a socket, waits for its turn among the new sockets of its address, and
+    /// takes a place for it.
+    ///
+    /// # Errors
+    /// [`GuardError`], which is also the response.
+    pub async fn admit(&self, remote: SocketAddr, headers: &HeaderMap) -> Result<Accepted, GuardError> {
+        let (host, address) = self.check(remote, headers)?;
+        if let Some(address) = address
+            && !self.arrivals.turn(network(address)).await
+        {
+            return Err(GuardError::TooFast(self.crowded(remote.ip(), Some(address))));
+        }
+        self.place(remote, host, address)
+    }
+
+    /// Checks a request from `remote`, and takes a place for its connection without waiting.
     ///
     /// # Errors
     /// [`GuardError`], which is also the response.
     pub fn accept(&self, remote: SocketAddr, headers: &HeaderMap) -> Result<Accepted, GuardError> {
+        let (host, address) = self.check(remote, headers)?;
+        self.place(remote, host, address)
+    }
+
+    /// The host that a request is for, and whose it is, if its host and its origin are allowed.
+    fn check(&self, remote: SocketAddr, headers: &HeaderMap) -> Result<(String, Option<IpAddr>), GuardError> {
         let host = self.host(headers)?;
         if let Some(origin) = headers.get(ORIGIN) {
             let origin = origin
@@ -159,6 +187,15 @@ impl ConnectionGuard {
             }
         }
         let address = self.client_address(remote.ip(), headers);
+        Ok((host, address))
+    }
+
+    fn place(
+        &self,
+        remote: SocketAddr,
+        host: String,
+        address: Option<IpAddr>,
+    ) -> Result<Accepted, GuardError> {
         let Some(place) = self.places.acquire(address) else {
             return Err(GuardError::TooMany(self.crowded(remote.ip(), address)));
         };

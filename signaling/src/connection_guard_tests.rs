@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::{Instant, timeout};
 
 use super::{Accepted, ConnectionGuard, GuardConfig, GuardError};
 use crate::proxies::ProxyHints;
@@ -226,4 +228,45 @@ fn a_proxy_that_forwards_no_host_is_named_with_the_line_to_add() {
         from(&guard, "203.0.113.1", &request).unwrap_err(),
         GuardError::Origin(None)
     );
+}
+
+/// A person at the attacker's address, while the attacker opens each socket again that is closed.
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_has_time_to_prove_its_key_while_its_address_holds_all_places_with_silent_sockets() {
+    let guard = ConnectionGuard::new(GuardConfig::default());
+    let remote: SocketAddr = "203.0.113.1:1234".parse().unwrap();
+    let open = async || guard.admit(remote, &headers(&[("host", "relay.example")])).await;
+    let hold = async || {
+        loop {
+            let Ok(accepted) = open().await else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            accepted.place.evicted().await;
+        }
+    };
+    let newcomers = async {
+        let mut settled = Vec::new();
+        for n in 0..20 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let began = Instant::now();
+            let accepted = open().await.unwrap_or_else(|error| panic!("{n}: {error}"));
+            let waited = began.elapsed();
+            // The first ones queue behind the attacker's 64 sockets.
+            assert!(waited < Duration::from_secs(3), "{n} waited for {waited:?}");
+            // Three round trips across the world.
+            let evicted = timeout(Duration::from_secs(1), accepted.place.evicted()).await;
+            assert!(
+                evicted.is_err(),
+                "{n} had to give way before it could prove its key"
+            );
+            accepted.place.settle();
+            settled.push(accepted);
+        }
+    };
+    let holders = futures_util::future::join_all((0..64).map(|_| hold()));
+    tokio::select! {
+        _ = holders => unreachable!("they hold their sockets for ever"),
+        () = newcomers => {}
+    }
 }

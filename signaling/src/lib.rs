@@ -5,6 +5,7 @@
 //! - [`connection_guard`]: which sockets are accepted (origin, host, connections per address);
 //! - [`server`]: the rooms with queues, shared by all sockets; a relay joins as a local member;
 //! - [`mod@router`]: the WebSocket endpoint `/signal`;
+//! - `arrivals`: how fast new sockets of one address are let in;
 //! - [`places`]: the places of one address, and which connection gives way when they are full;
 //! - [`proxies`]: reverse proxies in front of the server;
 //! - [`sockets`]: how many sockets the process may have open;
@@ -13,6 +14,7 @@
 //! Invariants: no message is forwarded before its sender proved its key; payloads are never read; everything that a
 //! stranger can make grow has a limit; and nothing here knows about links, so links survive a failure of this server.
 
+mod arrivals;
 pub mod connection_guard;
 pub mod places;
 pub mod proxies;

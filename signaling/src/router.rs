@@ -51,7 +51,7 @@ async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let accepted = match guard.accept(remote, &headers) {
+    let accepted = match guard.admit(remote, &headers).await {
         Ok(accepted) => accepted,
         Err(error) => {
             tracing::debug!(%remote, %error, "signaling connection refused");

@@ -376,7 +376,12 @@ async fn foreign_origins_and_crowds_stay_outside() {
     assert!(server.try_connect(&[("origin", &own)]).await.is_ok());
     let from = [("x-forwarded-for", "203.0.113.7")];
     let mut silent = server.connect_from(&from).await;
+    let began = std::time::Instant::now();
     let mut inside = server.connect_from(&from).await;
+    assert!(
+        began.elapsed() > Duration::from_millis(900),
+        "it waited for its turn"
+    );
     assert_eq!(silent.close_reason().await, CloseReason::TooSlow, "it gave way");
     inside.send(inside.join(1)).await;
     inside.next().await;

@@ -72,6 +72,17 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis(10 * ticks))
 }
 
+/// How long the threads of a process together were ready to run and had no processor.
+#[must_use]
+pub fn waited_for_cpu(pid: u32) -> Option<Duration> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let waited = threads.flatten().filter_map(|thread| {
+        let times = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        times.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    Some(Duration::from_nanos(waited.sum()))
+}
+
 /// Sends a signal; a process that is gone already is no fault.
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {

@@ -94,16 +94,20 @@ impl Cache {
         }
     }
 
-    /// The assignment changed: these are now the accounts held beside it. What was assigned until now was wanted until
-    /// now.
-    pub(crate) fn replace(&mut self, accounts: impl IntoIterator<Item = AccountId>, now: Instant) {
-        let before = core::mem::take(&mut self.wanted);
-        self.order.clear();
-        for account in accounts {
-            let at = before.get(&account).copied().unwrap_or(now);
-            self.wanted.insert(account, at);
-            self.order.insert((at, account));
+    /// The assignment changed, and now the account is held beside it, or is not. What was assigned until now was wanted
+    /// until now.
+    pub(crate) fn assign(&mut self, account: AccountId, beside: bool, now: Instant) {
+        if !beside {
+            self.forget(&account);
+        } else if !self.wanted.contains_key(&account) {
+            self.touch(account, now);
         }
+    }
+
+    /// Nothing is held beside the assignment.
+    pub(crate) fn clear(&mut self) {
+        self.wanted.clear();
+        self.order.clear();
     }
 
     fn forget(&mut self, account: &AccountId) {

@@ -86,10 +86,12 @@ fn a_new_assignment_keeps_since_when_accounts_were_not_wanted() {
     let mut cache = Cache::default();
     cache.touch(id(1), at(5));
     cache.touch(id(2), at(6));
-    cache.replace([id(1), id(3)], at(50));
+    for (account, beside) in [(1, true), (2, false), (3, true)] {
+        cache.assign(id(account), beside, at(50));
+    }
     assert_eq!(cache.accounts().collect::<Vec<_>>(), [id(1), id(3)]);
     assert_eq!(cache.excess(1, at(60), |_| true), Some(id(1)));
-    cache.replace([], at(70));
+    cache.clear();
     assert_eq!((cache.len(), cache.order.len()), (0, 0));
 }
 

@@ -129,6 +129,7 @@ impl Relay {
             return;
         };
         self.peer_has.retract(link, feed.number);
+        self.hand_over.restart();
         sync.unadvertise(link, feed.number);
         let peer = session.peer;
         ctx.log(Line::NotHeld { peer, device, seq });
@@ -354,6 +355,7 @@ impl Relay {
             return;
         };
         self.peer_has.retract(link, feed.number);
+        self.hand_over.restart();
         self.replacements.retract(link, &withdrawal.device);
         if self.withdrawals.keep(ctx, feed.account, withdrawal) {
             for author in net.links_whose(|session| session.account == Some(feed.account)) {

@@ -2,7 +2,7 @@
 //! linked with it.
 //!
 //! [`placement`] says which relays keep whose feeds and [`cache`] what is held beside that; [`repair`] says how far
-//! this relay is with it. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do, and
+//! this relay is with it. [`reassigning`] and [`hand_over`] go over all accounts in pieces. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do, and
 //! [`replacements`] what they prove of feeds that this one would drop. [`withdrawals`] says which feeds it keeps no longer.
 //! [`members`] says which relays belong to the network, [`joining`] how they come to, and [`member_list`] tells devices.
 //! [`subscriptions`] and [`interest_cache`] hold what linked people want; [`receipts`], [`presence`] and
@@ -17,6 +17,7 @@
 mod audit;
 mod cache;
 mod drops;
+mod hand_over;
 mod interest;
 mod interest_cache;
 mod joining;
@@ -27,6 +28,7 @@ mod name_proxy;
 mod peer_has;
 mod placement;
 mod presence;
+mod reassigning;
 mod receipts;
 mod repair;
 mod replacements;
@@ -61,6 +63,7 @@ use crate::sync::{PeerInterest, Remembered, Sync, Wanting};
 
 use audit::Audits;
 use cache::Cache;
+use hand_over::HandOver;
 use interest_cache::InterestCache;
 use joining::Joining;
 use members::Members;
@@ -69,6 +72,7 @@ use name_proxy::NameProxy;
 use peer_has::PeerHas;
 use placement::{Placement, Reassigned};
 use presence::Presence;
+use reassigning::Reassigning;
 use repair::Repair;
 use replacements::Replacements;
 use replicas::Replicas;
@@ -92,7 +96,10 @@ pub(crate) struct Relay {
     sent_members: Option<Vec<PeerId>>,
     joining: Joining,
     placement: Placement,
+    /// A change of the assignment that is being applied.
+    reassigning: Option<Reassigning>,
     repair: Repair,
+    hand_over: HandOver,
     peer_has: PeerHas,
     audits: Audits,
     replicas: Replicas,
@@ -116,7 +123,9 @@ impl Relay {
             sent_members: None,
             joining: Joining::default(),
             placement: Placement::new(config, own),
+            reassigning: None,
             repair: Repair::new(config, now),
+            hand_over: HandOver::default(),
             peer_has: PeerHas::default(),
             audits: Audits::default(),
             replicas: Replicas::default(),
@@ -171,12 +180,16 @@ impl Relay {
         if !parts.directory.suspects_partition() {
             let grace = ctx.config.repair_grace;
             let members = placement::members(parts.directory, ctx.clock(), grace);
-            if let Some(reassigned) = self.placement.set_members(&parts.log.feeds, members) {
+            if let Some(reassigned) = self.placement.set_members(members) {
                 self.on_reassigned(ctx, parts, reassigned);
             }
         }
         for link in parts.sync.links_to_ask_again(ctx.now.instant) {
             self.send_interests(ctx, parts.net, parts.log, parts.sync, link);
+        }
+        if self.repair.handing_over().is_some() && !self.hand_over.is_counting() {
+            self.hand_over.begin();
+            self.count_hand_over(ctx, parts);
         }
         self.update_repair(ctx, parts);
         self.audits_on_timer(ctx, parts);
@@ -292,31 +305,85 @@ impl Relay {
     /// The assignment changed: relays are asked for what is assigned to this one now, and offered what they should
     /// have.
     fn on_reassigned(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>, reassigned: Reassigned) {
-        let RelayParts { net, log, sync, .. } = parts;
         ctx.log(Line::Placement {
             relays: self.placement.members().len(),
             replicas: self.placement.replicas_assigned(),
         });
-        let beside = self.placement.held_beside(&log.feeds);
-        self.cache.replace(beside, ctx.now.instant);
-        if !reassigned.was_divided && !self.placement.is_divided() {
-            // Every member keeps everything, as before.
-            return;
+        self.hand_over.restart();
+        if !self.placement.is_divided() {
+            self.cache.clear();
+            if !reassigned.was_divided {
+                // Every member keeps everything, as before.
+                return;
+            }
         }
-        let relays: Vec<(LinkId, PeerId)> = net
-            .neighbours()
-            .filter(|session| session.relay)
-            .map(|session| (session.link, session.peer))
-            .collect();
-        for (link, peer) in relays {
+        let RelayParts { net, log, sync, .. } = parts;
+        for link in net.links_whose(|session| session.neighbour && session.relay) {
             self.send_interests(ctx, net, log, sync, link);
-            let Some(interest) = sync.interest(link).filter(|interest| interest.assigned) else {
-                continue;
-            };
-            let mut fresh = self.placement.assigned_to(&log.feeds, &peer);
-            fresh.retain(|account| !interest.matched.contains(account));
-            sync.match_accounts(link, fresh.iter().copied());
-            sync.send_digest(ctx, net, log, link, &fresh, true);
+        }
+        self.reassigning = Some(Reassigning::default());
+        self.go_on_reassigning(ctx, parts);
+    }
+
+    /// Applies the assignment to the next accounts.
+    fn go_on_reassigning(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>) {
+        let Some(mut it) = self.reassigning.take() else {
+            return;
+        };
+        let RelayParts { net, log, sync, .. } = parts;
+        let wants_its_share = |link| sync.interest(link).is_some_and(|interest| interest.assigned);
+        let relays = net
+            .neighbours()
+            .filter(|session| session.relay && wants_its_share(session.link));
+        let relays: Vec<(LinkId, PeerId)> = relays.map(|session| (session.link, session.peer)).collect();
+        let piece = self.placement.piece();
+        let accounts = log.feeds.accounts_after(it.after).take(piece);
+        let accounts: Vec<AccountId> = accounts.copied().collect();
+        for account in &accounts {
+            self.placement.on_account_seen(&log.feeds, *account);
+            let replicas = self.placement.replicas_of(&log.feeds, account);
+            if self.placement.is_divided() {
+                let beside = !replicas.contains(&self.own);
+                self.cache.assign(*account, beside, ctx.now.instant);
+            }
+            for (link, _) in relays.iter().filter(|(_, peer)| replicas.contains(peer)) {
+                let interest = sync.interest(*link);
+                if interest.is_some_and(|interest| !interest.matched.contains(account)) {
+                    sync.match_accounts(*link, [*account]);
+                    it.fresh.or_default(*link).push(*account);
+                }
+            }
+        }
+        if accounts.len() == piece {
+            it.after = accounts.last().copied();
+            self.reassigning = Some(it);
+            return ctx.work_at(reassigning::next_piece(ctx.now.instant));
+        }
+        self.placement.set_complete();
+        for (link, _) in relays {
+            let fresh = it.fresh.get(&link).map_or(&[][..], Vec::as_slice);
+            sync.send_digest(ctx, net, log, link, fresh, true);
+        }
+    }
+
+    /// Goes on with what is done in pieces.
+    pub(crate) fn work(&mut self, ctx: &mut Ctx, parts: &mut RelayParts<'_>) {
+        self.go_on_reassigning(ctx, parts);
+        self.count_hand_over(ctx, parts);
+    }
+
+    /// Looks at the next feeds that are to be handed over, if they are being counted.
+    fn count_hand_over(&mut self, ctx: &mut Ctx, parts: &RelayParts<'_>) {
+        let Some(for_good) = self.repair.handing_over() else {
+            return;
+        };
+        let relays = repair::relay_neighbours(parts.net, parts.directory);
+        let relays: Vec<(LinkId, PeerId)> = relays.map(|session| (session.link, session.peer)).collect();
+        let feeds = &parts.log.feeds;
+        self.hand_over
+            .go_on(for_good, feeds, &self.placement, &self.peer_has, &relays);
+        if self.hand_over.is_counting() {
+            ctx.work_at(reassigning::next_piece(ctx.now.instant));
         }
     }
 
@@ -330,6 +397,7 @@ impl Relay {
     /// This relay is to end: what only it has, others should have first. Its timer is due at once.
     pub(crate) fn hand_over(&mut self, ctx: &mut Ctx, for_good: bool) {
         self.repair.hand_over(for_good);
+        self.hand_over = HandOver::default();
         ctx.wake();
     }
 
@@ -368,10 +436,10 @@ impl Relay {
         view.living = living as u32;
         view.cached = self.cache.len() as u64;
         view.suspects_partition = directory.suspects_partition();
-        view.to_hand_over = self.repair.handing_over().map(|for_good| {
-            let relays: Vec<_> = missing.iter().map(|relay| (relay.link, relay.peer)).collect();
-            repair::left_to_hand_over(for_good, &log.feeds, &self.placement, &self.peer_has, &relays)
-        });
+        view.to_hand_over = self
+            .repair
+            .handing_over()
+            .map(|_| self.hand_over.left(&log.feeds));
         if view.to_hand_over.is_some_and(|left| left > 0) && self.repair.is_time_to_ask(now) {
             for link in net.links_whose(|session| session.neighbour && session.relay) {
                 self.send_interests(ctx, net, log, sync, link);
@@ -436,6 +504,9 @@ impl Relay {
                 self.interests.remember(peer, Remembered { salted, named });
             }
         }
+        if ended.relay {
+            self.hand_over.restart();
+        }
         self.peer_has.on_session_down(link);
         self.repair.on_session_down(link);
         self.joining.on_session_down(link);
@@ -495,6 +566,7 @@ impl Relay {
     /// An entry was appended to its feed.
     pub(crate) fn on_appended(&mut self, ctx: &mut Ctx, net: &Net, entry: &VerifiedEntry, from: Source) {
         let header = entry.header();
+        self.hand_over.on_appended(header.account);
         if header.seq == 0 {
             self.withdrawals.on_held(ctx, header.account, header.device);
         }

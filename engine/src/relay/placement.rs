@@ -9,8 +9,8 @@
 //!
 //! Invariants: while there are no more members than replicas, every member keeps everything; a relay that is no worker
 //! is assigned nothing; only relays of the directory are members. While feeds are divided, the assignment of every
-//! account that is held is cached, so that the accounts of one relay are found without computing it for all of them
-//! again.
+//! account that is held is cached once a change was applied to all ([`super::reassigning`]), so that the accounts of one
+//! relay are found without computing it for all of them again.
 
 use core::time::Duration;
 
@@ -26,6 +26,10 @@ use crate::relays::directory::Directory;
 
 /// Replicas that are cached for one account. With more than this the assignment is computed each time.
 const CACHED_REPLICAS_MAX: usize = 4;
+/// Accounts that are looked at in one piece of work, so that it takes less than 5 ms; fewer if there are so many members
+/// that computing their replicas takes longer: for each account and member some 50 ns.
+pub(super) const PIECE: usize = 512;
+const EVALUATIONS_PER_PIECE: usize = 65_536;
 /// The index that no member has.
 const NO_MEMBER: u16 = u16::MAX;
 
@@ -58,6 +62,8 @@ pub(crate) struct Placement {
     divided: bool,
     /// By the number of the account's first feed: 12 bytes an account, where a map by account would cost 40.
     cached: Map<FeedNumber, Replicas>,
+    /// All accounts that are held are cached.
+    complete: bool,
 }
 
 impl Placement {
@@ -70,6 +76,7 @@ impl Placement {
             assignment: Assignment::new([]),
             divided: !config.worker,
             cached: Map::new(),
+            complete: false,
         }
     }
 
@@ -82,13 +89,19 @@ impl Placement {
         &self.members
     }
 
+    /// Accounts whose replicas may be looked at in one piece of work.
+    pub(crate) fn piece(&self) -> usize {
+        let accounts = EVALUATIONS_PER_PIECE / self.members.len().max(1);
+        accounts.clamp(1, PIECE)
+    }
+
     /// How many members keep each account.
     pub(crate) fn replicas_assigned(&self) -> usize {
         self.replicas.min(self.members.len())
     }
 
-    /// Computes the assignment again if the members changed.
-    pub(crate) fn set_members(&mut self, feeds: &Feeds, members: Vec<Member>) -> Option<Reassigned> {
+    /// Changes the assignment if the members changed. Nothing is cached afterwards.
+    pub(crate) fn set_members(&mut self, members: Vec<Member>) -> Option<Reassigned> {
         if members == self.members {
             return None;
         }
@@ -102,15 +115,16 @@ impl Placement {
         self.divided = !self.worker || members.len() > self.replicas;
         self.members = members;
         self.cached = Map::new();
-        if self.caches() {
-            for account in feeds.accounts() {
-                self.cache(feeds, account);
-            }
-        }
+        self.complete = false;
         Some(Reassigned { was_divided })
     }
 
-    /// The first feed of an account begins here.
+    /// All accounts that are held were given to [`Self::on_account_seen`].
+    pub(crate) fn set_complete(&mut self) {
+        self.complete = self.caches();
+    }
+
+    /// The first feed of an account begins here, or the assignment changed.
     pub(crate) fn on_account_seen(&mut self, feeds: &Feeds, account: AccountId) {
         if self.caches() {
             self.cache(feeds, account);
@@ -160,6 +174,7 @@ impl Placement {
     }
 
     /// The accounts held here that are assigned to other relays alone; none while every member keeps everything.
+    #[cfg(test)]
     pub(crate) fn held_beside(&self, feeds: &Feeds) -> Vec<AccountId> {
         match self.divided {
             true => self.accounts_where(feeds, |replicas| !replicas.contains(&self.own)),
@@ -168,8 +183,8 @@ impl Placement {
     }
 
     fn accounts_where(&self, feeds: &Feeds, test: impl Fn(&[PeerId]) -> bool) -> Vec<AccountId> {
-        if !self.caches() {
-            let passes = |account: &AccountId| test(&self.assignment.replicas(account, self.replicas));
+        if !self.complete {
+            let passes = |account: &AccountId| test(&self.replicas_of(feeds, account));
             return feeds.accounts().filter(passes).collect();
         }
         // By the cache, so that only the accounts that pass are looked up.

@@ -1,6 +1,6 @@
 use protocol::{AccountId, DeviceId, PeerId, Timestamp};
 
-use super::{Member, Placement, Reassigned};
+use super::{Member, PIECE, Placement, Reassigned};
 use crate::io::Config;
 use crate::log::feeds::Feeds;
 use crate::relay::testing::{World, relay_key, relay_peer, worker};
@@ -64,6 +64,17 @@ fn placement(change: impl FnOnce(&mut Config)) -> Placement {
     Placement::new(&config, relay_peer(0))
 }
 
+/// Changes the members, and applies that to all accounts.
+fn set_members(placement: &mut Placement, feeds: &Feeds, members: Vec<Member>) -> Option<Reassigned> {
+    let reassigned = placement.set_members(members)?;
+    assert_eq!(placement.cached.len(), 0);
+    for account in feeds.accounts() {
+        placement.on_account_seen(feeds, account);
+    }
+    placement.set_complete();
+    Some(reassigned)
+}
+
 fn sorted(accounts: impl IntoIterator<Item = AccountId>) -> Vec<AccountId> {
     ordered::sorted_by_key(accounts, |account| *account)
 }
@@ -88,7 +99,7 @@ fn assert_as_computed(placement: &Placement, feeds: &Feeds, members: &[Member], 
 fn few_members_keep_everything() {
     let (feeds, mut placement) = (feeds(), placement(|_| {}));
     let few = members(0..3);
-    let reassigned = placement.set_members(&feeds, few.clone());
+    let reassigned = set_members(&mut placement, &feeds, few.clone());
     assert_eq!(reassigned, Some(Reassigned { was_divided: false }));
     assert!(!placement.is_divided());
     assert!(placement.held_beside(&feeds).is_empty());
@@ -100,7 +111,7 @@ fn few_members_keep_everything() {
 fn the_cached_assignment_is_the_computed_one() {
     let (feeds, mut placement) = (feeds(), placement(|_| {}));
     let all = members(0..7);
-    placement.set_members(&feeds, all.clone());
+    set_members(&mut placement, &feeds, all.clone());
     assert!(placement.is_divided());
     assert_eq!(placement.cached.len(), ACCOUNTS as usize);
     assert_as_computed(&placement, &feeds, &all, 3);
@@ -113,14 +124,18 @@ fn the_cached_assignment_is_the_computed_one() {
 #[test]
 fn a_change_of_members_replaces_what_is_cached() {
     let (feeds, mut placement) = (feeds(), placement(|_| {}));
-    placement.set_members(&feeds, members(0..7));
-    assert_eq!(placement.set_members(&feeds, members(0..7)), None, "unchanged");
+    set_members(&mut placement, &feeds, members(0..7));
+    assert_eq!(
+        set_members(&mut placement, &feeds, members(0..7)),
+        None,
+        "unchanged"
+    );
     let fewer = members([0, 2, 3, 5, 6]);
-    let reassigned = placement.set_members(&feeds, fewer.clone());
+    let reassigned = set_members(&mut placement, &feeds, fewer.clone());
     assert_eq!(reassigned, Some(Reassigned { was_divided: true }));
     assert_as_computed(&placement, &feeds, &fewer, 3);
     let few = members([0, 2]);
-    placement.set_members(&feeds, few.clone());
+    set_members(&mut placement, &feeds, few.clone());
     assert!(!placement.is_divided());
     assert_as_computed(&placement, &feeds, &few, 3);
     assert!(placement.cached.is_empty());
@@ -135,13 +150,13 @@ fn only_accounts_of_the_lost_member_move() {
         zone: String::new(),
     };
     let all = ordered::sorted_by_key([0, 1, 2, 3, 4, 5].iter().map(equal), |member| member.peer);
-    placement.set_members(&feeds, all.clone());
+    set_members(&mut placement, &feeds, all.clone());
     let before: Vec<Vec<PeerId>> = (0..ACCOUNTS)
         .map(|n| placement.replicas_of(&feeds, &account(n)))
         .collect();
     let lost = relay_peer(3);
     let left = all.into_iter().filter(|member| member.peer != lost).collect();
-    placement.set_members(&feeds, left);
+    set_members(&mut placement, &feeds, left);
     for (n, before) in before.iter().enumerate() {
         let after = placement.replicas_of(&feeds, &account(n as u32));
         let stay = before.iter().filter(|peer| **peer != lost);
@@ -154,7 +169,7 @@ fn only_accounts_of_the_lost_member_move() {
 fn new_and_dropped_accounts_keep_the_cache_complete() {
     let (mut feeds, mut placement) = (feeds(), placement(|_| {}));
     let all = members(0..7);
-    placement.set_members(&feeds, all.clone());
+    set_members(&mut placement, &feeds, all.clone());
     begin(&mut feeds, ACCOUNTS, 1);
     placement.on_account_seen(&feeds, account(ACCOUNTS));
     // A second device of an account that is held changes nothing.
@@ -175,7 +190,7 @@ fn new_and_dropped_accounts_keep_the_cache_complete() {
 fn more_replicas_than_are_cached_are_computed() {
     let (feeds, mut placement) = (feeds(), placement(|config| config.replicas = 6));
     let all = members(0..9);
-    placement.set_members(&feeds, all.clone());
+    set_members(&mut placement, &feeds, all.clone());
     assert!(placement.is_divided());
     assert!(placement.cached.is_empty());
     assert_as_computed(&placement, &feeds, &all, 6);
@@ -185,7 +200,7 @@ fn more_replicas_than_are_cached_are_computed() {
 fn a_relay_that_is_no_worker_is_assigned_nothing() {
     let (feeds, mut placement) = (feeds(), placement(|config| config.worker = false));
     assert!(placement.is_divided());
-    placement.set_members(&feeds, members(1..3));
+    set_members(&mut placement, &feeds, members(1..3));
     assert!(
         placement.is_divided(),
         "others keep everything, this one only what is wanted here"
@@ -219,4 +234,13 @@ fn the_dead_remain_members_for_the_grace_period() {
     let gone = counts.iter().position(|count| *count == 4).expect("it goes");
     assert!((16..=20).contains(&gone), "{counts:?}");
     assert!(counts[gone..].iter().all(|count| *count == 4), "{counts:?}");
+}
+
+#[test]
+fn with_many_members_a_piece_has_fewer_accounts() {
+    let (feeds, mut placement) = (feeds(), placement(|_| {}));
+    set_members(&mut placement, &feeds, members(0..7));
+    assert_eq!(placement.piece(), PIECE);
+    placement.set_members(members(0..1_000));
+    assert_eq!(placement.piece(), 65);
 }

@@ -18,9 +18,6 @@ use crate::net::{Net, Session};
 use crate::relays::directory::Directory;
 use crate::sync::Sync;
 
-use super::peer_has::PeerHas;
-use super::placement::Placement;
-
 /// How long a relay of a network waits for a first neighbour before it serves without having caught up: it may be the
 /// last relay.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -240,7 +237,10 @@ impl Repair {
 
 /// The neighbours that are relays of this network: those of the directory. In an open network that is
 /// every relay that describes itself on its link.
-fn relay_neighbours<'a>(net: &'a Net, directory: &'a Directory) -> impl Iterator<Item = &'a Session> {
+pub(crate) fn relay_neighbours<'a>(
+    net: &'a Net,
+    directory: &'a Directory,
+) -> impl Iterator<Item = &'a Session> {
     net.neighbours()
         .filter(move |session| session.relay && net.is_anchor(directory, &session.peer))
 }
@@ -268,37 +268,6 @@ pub(crate) fn missing(net: &Net, directory: &Directory, feeds: &Feeds, sync: &Sy
         }
     };
     relay_neighbours(net, directory).map(missing).collect()
-}
-
-/// Feeds that relays which should have them lack a part of. `relays`: those linked with this one. For good, a feed of which no
-/// replica is linked is left: nobody else is known to have it.
-pub(crate) fn left_to_hand_over(
-    for_good: bool,
-    feeds: &Feeds,
-    placement: &Placement,
-    peer_has: &PeerHas,
-    relays: &[(LinkId, PeerId)],
-) -> u64 {
-    let mut left = 0;
-    for account in feeds.accounts() {
-        let replicas = placement.replicas_of(feeds, &account);
-        for (_, feed) in feeds.feeds_of(&account) {
-            let has = |(link, _): &(LinkId, PeerId)| peer_has.has(*link, feed.number, feed.valid_len());
-            // For a restart, one relay that has all of the feed is enough.
-            let safe = match for_good {
-                true => {
-                    let mut replicas = relays
-                        .iter()
-                        .filter(|(_, peer)| replicas.contains(peer))
-                        .peekable();
-                    replicas.peek().is_some() && replicas.all(has)
-                }
-                false => relays.is_empty() || relays.iter().any(has),
-            };
-            left += u64::from(!safe);
-        }
-    }
-    left
 }
 
 #[cfg(test)]

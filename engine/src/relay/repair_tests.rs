@@ -4,7 +4,7 @@ use protocol::Instant;
 
 use super::{COMPARES_WITHIN, MANY_FEEDS, MANY_FEEDS_INTERVAL, Missing, PATIENCE, Repair, STUCK};
 use crate::io::{Config, LinkId};
-use crate::relay::testing::{World, account, relay_key, relay_peer};
+use crate::relay::testing::{relay_key, relay_peer};
 
 const START: Instant = Instant(5_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -175,68 +175,4 @@ fn too_few_copies_are_judged_once_the_others_are_known() {
     assert!(repair.judge_copies(3, 1, later));
     assert!(!repair.judge_copies(3, 2, later), "still short");
     assert!(repair.judge_copies(3, 3, later));
-}
-
-/// What is left to hand over, of ten feeds of three entries each. All members keep all.
-fn left(world: &World, for_good: bool, relays: &[u16]) -> u64 {
-    let relays: Vec<_> = relays
-        .iter()
-        .map(|n| (LinkId(u64::from(*n)), relay_peer(*n)))
-        .collect();
-    let relay = &world.relay;
-    super::left_to_hand_over(
-        for_good,
-        &world.log.feeds,
-        &relay.placement,
-        &relay.peer_has,
-        &relays,
-    )
-}
-
-#[test]
-fn handing_over_for_good_counts_feeds_that_a_replica_lacks() {
-    let mut world = World::default();
-    for n in 0..10 {
-        world.hold(n, 3);
-    }
-    world.workers(2);
-    world.tick();
-    let links = [world.link_relay(1), world.link_relay(2)];
-    assert_eq!(links, [LinkId(1), LinkId(2)]);
-    assert_eq!(left(&world, true, &[]), 10, "no replica is linked");
-    assert_eq!(left(&world, true, &[1, 2]), 10);
-    for n in 0..10 {
-        world.peer_has(links[0], n, 3);
-    }
-    assert_eq!(left(&world, true, &[1]), 0);
-    assert_eq!(left(&world, true, &[1, 2]), 10);
-    for n in 0..4 {
-        world.peer_has(links[1], n, 3);
-        world.peer_has(links[1], n + 4, 2);
-    }
-    assert_eq!(left(&world, true, &[1, 2]), 6);
-}
-
-#[test]
-fn before_a_restart_one_relay_that_has_all_is_enough() {
-    let mut world = World::default();
-    for n in 0..10 {
-        world.hold(n, 3);
-    }
-    world.workers(2);
-    world.tick();
-    let links = [world.link_relay(1), world.link_relay(2)];
-    assert_eq!(left(&world, false, &[]), 0);
-    assert_eq!(left(&world, false, &[1, 2]), 10);
-    for n in 0..10 {
-        world.peer_has(links[usize::from(n % 2)], n, 3);
-    }
-    assert_eq!(left(&world, false, &[1, 2]), 0);
-    world.unlink(links[1]);
-    assert_eq!(
-        left(&world, false, &[1, 2]),
-        5,
-        "what it said is forgotten with its link"
-    );
-    assert!(world.log.feeds.devices(&account(0)).len() == 1);
 }

@@ -238,6 +238,11 @@ impl World {
         self.with_parts(Relay::on_timer);
     }
 
+    /// Goes on with what is done in pieces.
+    pub(crate) fn work(&mut self) {
+        self.with_parts(Relay::work);
+    }
+
     /// Links with a peer, which becomes a neighbour.
     pub(crate) fn link(&mut self, key: KeyPair, relay: bool, certificate: Option<Certificate>) -> LinkId {
         self.link_as(remote(key, relay, certificate))

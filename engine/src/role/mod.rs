@@ -217,6 +217,14 @@ impl Role {
         }
     }
 
+    /// Goes on with what is done in pieces.
+    #[cfg(feature = "relay")]
+    pub(crate) fn work(&mut self, ctx: &mut Ctx, parts: &mut Parts) {
+        if let Self::Relay(relay) = self {
+            relay.work(ctx, &mut of_relay(parts));
+        }
+    }
+
     pub(crate) fn on_anti_entropy(&mut self, ctx: &mut Ctx, parts: &mut Parts) {
         match self {
             Self::Person(_) => {}

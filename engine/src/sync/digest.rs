@@ -207,7 +207,7 @@ impl Sync {
         }
         if next_seq > held {
             let head = FeedHead { next_seq, ..head };
-            return self.fetches.record_missing(ctx, link, head);
+            return self.fetches.record_missing(ctx, net.session(link), link, head);
         }
         let Some(last) = next_seq.checked_sub(1).filter(|_| head.next_seq == next_seq) else {
             return;

@@ -2,7 +2,8 @@
 //! …, [`Message::RangeEnd`]). A feed is fetched from one neighbour; while it does not grow by verified entries, one
 //! more neighbour that holds more of it is asked every [`SLOW`], and a neighbour that goes is replaced.
 //!
-//! Invariant: of a neighbour no more than [`MISSING_MAX`] feeds and [`REQUESTS_MAX`] requests are remembered.
+//! Invariant: of a neighbour no more than [`REQUESTS_MAX`] requests are remembered, and no more feeds than
+//! [`super::missing`] has room for.
 //!
 //! While too much waits for the disk ([`Ctx::has_room_to_write`]), entries are refused and nothing is asked for; what
 //! neighbours hold is remembered and fetched once there is room.
@@ -36,14 +37,8 @@ const ENTRY_BYTES: u64 = 300;
 pub(super) const SLOW: Duration = Duration::from_secs(4);
 /// A request is given up if neither its feed nor any other one grew by what its neighbour sent for this time.
 pub(super) const STALLED: Duration = Duration::from_secs(15);
-/// Feeds of which a neighbour holds more that are remembered until they are requested, 72 bytes each. A neighbour that
-/// paces its digests has [`limits::HEADS_WINDOW`] under way, and a comparison finds up to 23,000 more. Policy when
-/// full: the neighbour is asked again later what it holds.
-pub(super) const MISSING_MAX: usize = 3 * limits::HEADS_WINDOW as usize;
 /// A neighbour that named more feeds than are remembered is asked again once no more than this number are left.
 const ASK_AGAIN_BELOW: usize = 1_024;
-/// Minimum interval between two times that a neighbour is asked again.
-const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
 /// A neighbour is sent at most once in this time that a quota is used up.
 const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 /// Bytes of an entry beside its body.
@@ -70,16 +65,16 @@ pub(crate) struct PeerHolds {
     pub(crate) account: AccountId,
     pub(crate) next_seq: u64,
     /// A request for it was given up before.
-    is_second: bool,
+    pub(super) is_second: bool,
     /// It is not requested before: a quota is used up.
-    not_before: Instant,
+    pub(super) not_before: Instant,
 }
 
 /// What is fetched over one link.
 #[derive(Debug, Default)]
-struct LinkFetches {
+pub(super) struct LinkFetches {
     /// Wanted feeds of which the neighbour holds more.
-    missing: Map<DeviceId, PeerHolds>,
+    pub(super) missing: Map<DeviceId, PeerHolds>,
     requests: Map<u32, Request>,
     last_request: u32,
     /// When a requested feed grew last by what the neighbour sent.
@@ -94,7 +89,7 @@ struct LinkFetches {
     #[cfg(feature = "relay")]
     asked_for_work: Option<Instant>,
     /// There was no room for a feed that the neighbour named; when it may be asked again.
-    overflowed: Option<Instant>,
+    pub(super) overflowed: Option<Instant>,
 }
 
 impl LinkFetches {
@@ -122,7 +117,7 @@ struct Fetching {
 /// The feeds in progress, and the links over which each is fetched.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
-    links: Map<LinkId, LinkFetches>,
+    pub(super) links: Map<LinkId, LinkFetches>,
     feeds: Map<DeviceId, Fetching>,
     /// Bytes relays sent to this relay in this second.
     repaired: u32,
@@ -133,29 +128,6 @@ pub(super) struct Fetches {
 }
 
 impl Fetches {
-    /// A neighbour holds more of a wanted feed than is held here.
-    pub(super) fn record_missing(&mut self, ctx: &Ctx, link: LinkId, head: FeedHead) {
-        let of_link = self.links.or_default(link);
-        let FeedHead {
-            account,
-            device,
-            next_seq,
-            ..
-        } = head;
-        if of_link.missing.len() < MISSING_MAX || of_link.missing.contains_key(&device) {
-            let before = of_link.missing.get(&device);
-            let claim = PeerHolds {
-                account,
-                next_seq,
-                is_second: false,
-                not_before: before.map_or(Instant::default(), |before| before.not_before),
-            };
-            of_link.missing.insert(device, claim);
-        } else if of_link.overflowed.is_none() {
-            of_link.overflowed = Some(ctx.now.instant + ASK_AGAIN_INTERVAL);
-        }
-    }
-
     /// Feeds of which a neighbour holds more, and which are not requested.
     pub(super) fn missing_len(&self, link: LinkId) -> usize {
         self.links.get(&link).map_or(0, |of_link| of_link.missing.len())

@@ -1,5 +1,5 @@
 //! Exchanging entries with neighbours: who wants whose feeds ([`interests`]), who holds how much ([`digest`],
-//! [`compare`]), fetching what is missing ([`fetch`]), serving what others miss ([`serve`]), pushing what is new
+//! [`compare`]), fetching what is missing ([`missing`], [`fetch`]), serving what others miss ([`serve`]), pushing what is new
 //! ([`spread`]) and confirming what is durable ([`receipts`]). What takes long with many feeds is done in pieces
 //! ([`work`]): [`answers`] and [`compare`].
 //!
@@ -17,6 +17,7 @@ pub(crate) mod digest;
 pub(crate) mod fetch;
 pub(crate) mod interest;
 pub(crate) mod interests;
+mod missing;
 mod quotas;
 pub(crate) mod receipts;
 pub(crate) mod serve;

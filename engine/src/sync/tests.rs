@@ -7,8 +7,9 @@ use protocol::messages::{
 };
 use protocol::{AccountId, EntryId, VerifiedEntry, limits};
 
-use super::fetch::{GRANT_HEADS, MISSING_MAX, SLOW, STALLED};
+use super::fetch::{GRANT_HEADS, SLOW, STALLED};
 use super::interests::{INTERESTS_MAX, RESUME_MIN};
+use super::missing::MISSING_MAX;
 use super::serve::{GRANT_BYTES, WAITING_MAX};
 use super::testing::{Peer, entries, written};
 use super::{Remembered, Wanting};

@@ -1,9 +1,12 @@
-//! How much of the engine's thread the links of one address may use. The time that their frames take is measured and
-//! debited; a link whose address is in debt is not read until time has paid the debt, so that its peer is slowed down
-//! by the transport's own flow control and nobody else is.
+//! How much of a processor each address may use. The time that the frames of its links take in the engine is measured
+//! and debited; a link whose address is in debt is not read until time has paid the debt, so that its peer is slowed down
+//! by the transport's own flow control and nobody else is. What its links and requests cost the other threads is debited
+//! to a second account.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,12 +18,41 @@ const BURST: Duration = Duration::from_millis(250);
 /// Addresses in the table. Policy when full: those beyond share one budget.
 const ADDRESSES_MAX: usize = 65_536;
 
+/// Addresses in the table at least before it is swept for the next time.
+const SWEEP_AT_LEAST: usize = 1_024;
+/// Minimum interval between two times: a full table costs a millisecond.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The budgets of all addresses. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Budgets {
-    /// Percent of the engine's thread that one address may use; 0: as much as there is.
+    /// Percent of the time that one address may use; 0: as much as there is.
     percent: u32,
-    table: Arc<Mutex<HashMap<Option<IpAddr>, Account>>>,
+    table: Arc<Mutex<Table>>,
+}
+
+#[derive(Debug)]
+struct Table {
+    accounts: HashMap<Option<IpAddr>, Account>,
+    /// At this number those are forgotten that owe nothing, but not before this time.
+    sweep_at: usize,
+    next_sweep: Instant,
+}
+
+impl Table {
+    /// Makes room, and gives the memory of many addresses back.
+    fn sweep(&mut self, now: Instant, percent: u32) {
+        if self.accounts.len() < self.sweep_at || now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP_INTERVAL;
+        self.accounts.retain(|_, account| {
+            account.pay(now, percent);
+            account.used > Duration::ZERO
+        });
+        self.accounts.shrink_to(SWEEP_AT_LEAST);
+        self.sweep_at = (2 * self.accounts.len()).clamp(SWEEP_AT_LEAST, ADDRESSES_MAX);
+    }
 }
 
 /// Time used and not paid for yet. It is forgotten when there is none.
@@ -39,35 +71,47 @@ impl Account {
 }
 
 impl Budgets {
+    /// Nobody has used anything. `percent`: of the time, what one address may use; 0: as much as there is.
     pub(crate) fn new(percent: u32) -> Self {
         Self {
             percent: percent.min(100),
-            table: Arc::default(),
+            table: Arc::new(Mutex::new(Table {
+                accounts: HashMap::new(),
+                sweep_at: SWEEP_AT_LEAST,
+                next_sweep: Instant::now(),
+            })),
         }
     }
 
-    /// Who pays for a link from this address (of IPv6: any of its /64). `None`: this machine, or this side dialled:
+    /// Who pays for what comes from this address (of IPv6: any of its /64). `None`: this machine, or this side dialled:
     /// nobody.
     pub(crate) fn payer(&self, address: Option<IpAddr>) -> Payer {
         Payer {
             budgets: self.clone(),
+            beside: None,
             address,
             exempt: Arc::new(AtomicBool::new(address.is_none() || self.percent == 0)),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, Account>> {
+    /// The same for a link, which also costs time of other threads: that is debited to an account of `beside`.
+    pub(crate) fn payer_of_link(&self, beside: &Self, address: Option<IpAddr>) -> Payer {
+        Payer {
+            beside: Some(beside.clone()),
+            ..self.payer(address)
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn spend(&self, address: Option<IpAddr>, time: Duration, now: Instant) {
         let mut table = self.lock();
-        if table.len() >= ADDRESSES_MAX && !table.contains_key(&address) {
-            table.retain(|_, account| {
-                account.pay(now, self.percent);
-                account.used > Duration::ZERO
-            });
+        if !table.accounts.contains_key(&address) {
+            table.sweep(now, self.percent);
         }
+        let table = &mut table.accounts;
         let address = address.filter(|_| table.len() < ADDRESSES_MAX || table.contains_key(&address));
         let fresh = Account {
             used: Duration::ZERO,
@@ -80,7 +124,7 @@ impl Budgets {
 
     /// When the address may go on.
     fn wait(&self, address: Option<IpAddr>, now: Instant) -> Duration {
-        let mut table = self.lock();
+        let table = &mut self.lock().accounts;
         let address = match table.contains_key(&address) {
             true => address,
             false if table.len() < ADDRESSES_MAX => return Duration::ZERO,
@@ -98,10 +142,12 @@ impl Budgets {
     }
 }
 
-/// Who pays for what a link costs.
+/// Who pays for what a link or a request costs.
 #[derive(Clone, Debug)]
-pub(crate) struct Payer {
+pub struct Payer {
     budgets: Budgets,
+    /// Has the account for time of other threads.
+    beside: Option<Budgets>,
     address: Option<IpAddr>,
     exempt: Arc<AtomicBool>,
 }
@@ -113,21 +159,45 @@ impl Payer {
         self.exempt.store(exempt, Ordering::Relaxed);
     }
 
-    pub(crate) fn spend(&self, time: Duration) {
+    /// This time was used.
+    pub fn spend(&self, time: Duration) {
         if !self.exempt.load(Ordering::Relaxed) {
             self.budgets.spend(self.address, time, Instant::now());
         }
     }
 
-    /// Resolves once the address is not in debt.
-    pub(crate) async fn ready(&self) {
-        while !self.exempt.load(Ordering::Relaxed) {
-            let wait = self.budgets.wait(self.address, Instant::now());
-            if wait.is_zero() {
-                return;
-            }
-            tokio::time::sleep(wait).await;
+    /// This time of another thread was used.
+    pub(crate) fn spend_beside(&self, time: Duration) {
+        if let Some(beside) = &self.beside
+            && !self.exempt.load(Ordering::Relaxed)
+        {
+            beside.spend(self.address, time, Instant::now());
         }
+    }
+
+    /// Resolves once the address is not in debt.
+    pub async fn ready(&self) {
+        while !self.exempt.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            let accounts = [Some(&self.budgets), self.beside.as_ref()].into_iter().flatten();
+            let wait = accounts.map(|budgets| budgets.wait(self.address, now)).max();
+            match wait {
+                Some(wait) if !wait.is_zero() => tokio::time::sleep(wait).await,
+                _ => return,
+            }
+        }
+    }
+
+    /// Runs a task of a transport, and debits what it costs.
+    pub(crate) async fn metered<T>(&self, task: impl Future<Output = T>) -> T {
+        let mut task = pin!(task);
+        poll_fn(|context| {
+            let began = std::time::Instant::now();
+            let polled = task.as_mut().poll(context);
+            self.spend_beside(began.elapsed());
+            polled
+        })
+        .await
     }
 }
 
@@ -171,6 +241,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_a_transport_computes_for_a_link_is_paid_from_an_account_beside_the_engines() {
+        let (budgets, beside) = (Budgets::new(25), Budgets::new(25));
+        let payer = budgets.payer_of_link(&beside, address(1));
+        let compute = async {
+            for _ in 0..6 {
+                // The test's clock stands still; the meter's does not.
+                std::thread::sleep(BURST / 4);
+                tokio::task::yield_now().await;
+            }
+        };
+        payer.metered(compute).await;
+        let began = Instant::now();
+        budgets.payer(address(1)).ready().await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "the engine's account");
+        payer.ready().await;
+        let waited = began.elapsed();
+        assert!(
+            waited >= BURST * 2,
+            "half a burst more than allowed, at a quarter: {waited:?}"
+        );
+        payer.spend_beside(BURST * 8);
+        payer.set_member(true);
+        let began = Instant::now();
+        payer.ready().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn this_machine_and_members_pay_nothing() {
         let budgets = Budgets::new(25);
         let began = Instant::now();
@@ -202,11 +300,16 @@ mod tests {
         for n in 0..=ADDRESSES_MAX {
             budgets.spend(of(n), BURST * 2, Instant::now());
         }
-        assert_eq!(budgets.lock().len(), ADDRESSES_MAX + 1);
+        assert_eq!(budgets.lock().accounts.len(), ADDRESSES_MAX + 1);
         assert!(budgets.wait(of(ADDRESSES_MAX), Instant::now()) > Duration::ZERO);
         tokio::time::advance(Duration::from_secs(60)).await;
         budgets.spend(of(0), BURST, Instant::now());
         budgets.spend(of(ADDRESSES_MAX + 7), BURST * 2, Instant::now());
-        assert_eq!(budgets.lock().len(), 2);
+        let table = budgets.lock();
+        assert_eq!(table.accounts.len(), 2);
+        assert!(
+            table.accounts.capacity() < 4 * SWEEP_AT_LEAST,
+            "the memory is given back"
+        );
     }
 }

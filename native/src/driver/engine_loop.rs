@@ -16,6 +16,7 @@ use protocol::names::{NameAnswer, NameQuestion};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::budgets::Payer;
+use super::half_open::HalfOpen;
 use super::load_meter::LoadMeter;
 use super::{DriverInput, EventListener, Options, Progress, RegistryQueue, log};
 use crate::clock::Clock;
@@ -36,8 +37,15 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// none.
 const ACCEPTED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Commands that may wait for a place in the store's queue. Policy when full: no frames and requests are taken, which wait
+/// where they are. Their bytes are bounded by the engine, which takes no entries while too many wait for the disk.
+const UNSENT_MAX: usize = 16_384;
+
 /// Set in the tickets of this machine's own questions to the registry; the engine counts its own from 1.
 const OWN_TICKET: u64 = 1 << 63;
+
+/// The reason that a half-open link is closed for when others need its place.
+const GAVE_WAY: &str = "it gave way to a newcomer";
 
 /// What the handle sees of the engine.
 pub(super) struct Watches {
@@ -59,6 +67,7 @@ pub(super) struct EngineLoop {
     engine: Engine,
     clock: Clock,
     links: HashMap<LinkId, LinkHandle>,
+    half_open: HalfOpen,
     store: Store,
     /// Commands the store's queue had no place for.
     unsent_commands: VecDeque<Command>,
@@ -92,10 +101,12 @@ impl EngineLoop {
     ) -> (Self, mpsc::Receiver<Input>) {
         let clock = Clock::start();
         let (store, answers) = options.store;
+        let half_open = HalfOpen::new(options.config.links_max);
         let engine_loop = Self {
             engine: Engine::new(options.config, options.seed, clock.now()),
             clock,
             links: HashMap::new(),
+            half_open,
             store,
             unsent_commands: VecDeque::new(),
             next_inputs: VecDeque::new(),
@@ -163,16 +174,21 @@ impl EngineLoop {
                 }
                 () = sleep_until(self.clock, deadline) => self.handle(Input::Tick),
                 () = tokio::time::sleep(PROGRESS_EVERY) => {}
-                Some(input) = inbox.recv(), if self.unsent_commands.is_empty() => self.on_input(input),
+                Some(input) = inbox.recv(), if self.takes_inputs() => self.on_input(input),
             }
         };
         drop(inbox);
         self.stop(&reason, answers, &places, places_max).await
     }
 
+    /// Whether what follows from an input has a place: a slow disk keeps nobody from what needs no disk.
+    fn takes_inputs(&self) -> bool {
+        self.unsent_commands.len() < UNSENT_MAX
+    }
+
     /// The next frame of the batch in hand.
     fn next_frame(&mut self) -> Option<Input> {
-        if !self.unsent_commands.is_empty() {
+        if !self.takes_inputs() {
             return None;
         }
         let batch = self.frames.as_mut()?;
@@ -215,6 +231,11 @@ impl EngineLoop {
                     transport,
                     address: address.map(AddressId::from),
                 });
+                // The engine may have refused it.
+                let is_open = self.links.contains_key(&link);
+                if let Some(gives_way) = is_open.then(|| self.half_open.begin(link, address)).flatten() {
+                    self.give_way(gives_way);
+                }
             }
             DriverInput::Frames { link, frames, turn } if self.links.contains_key(&link) => {
                 self.frames = Some(InHand {
@@ -262,11 +283,26 @@ impl EngineLoop {
 
     fn end_link(&mut self, link: LinkId) {
         // A transport whose link still lives sees its queue end, and closes its channel.
-        if let Some(handle) = self.links.remove(&link) {
+        if let Some(handle) = self.remove(link) {
             handle.abandon();
         }
-        self.dialled.remove(&link);
         self.handle(Input::LinkDown { link });
+    }
+
+    /// Closes a half-open link, so that another one has its place.
+    fn give_way(&mut self, link: LinkId) {
+        if let Some(handle) = self.remove(link) {
+            handle.send(frame::close(GAVE_WAY));
+            handle.close(GAVE_WAY.to_owned());
+            self.handle(Input::LinkDown { link });
+        }
+    }
+
+    /// Forgets a link. Its handle, if it was not closed yet.
+    fn remove(&mut self, link: LinkId) -> Option<LinkHandle> {
+        self.dialled.remove(&link);
+        self.half_open.end(link);
+        self.links.remove(&link)
     }
 
     /// Asks this relay's own registry for the owner of a name. When the registry's queue is full, the question is
@@ -321,12 +357,12 @@ impl EngineLoop {
                 Output::Introduced { .. } => {}
                 Output::Send { link, bytes } => self.send(link, bytes),
                 Output::Close { link, reason } => {
-                    self.dialled.remove(&link);
-                    if let Some(handle) = self.links.remove(&link) {
+                    if let Some(handle) = self.remove(link) {
                         handle.close(reason);
                     }
                 }
                 Output::SessionUp { link, peer } => {
+                    self.half_open.end(link);
                     if let Some(handle) = self.links.get_mut(&link) {
                         handle.settle();
                     }
@@ -452,7 +488,7 @@ impl EngineLoop {
             return;
         };
         if !handle.send(bytes)
-            && let Some(handle) = self.links.remove(&link)
+            && let Some(handle) = self.remove(link)
         {
             tracing::info!(
                 link = link.0,
@@ -525,3 +561,7 @@ async fn sleep_until(clock: Clock, deadline: Option<protocol::Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+#[path = "slow_store_tests.rs"]
+mod tests;

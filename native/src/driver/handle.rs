@@ -14,7 +14,7 @@ use protocol::messages::directory::Description;
 use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::budgets::Budgets;
+use super::budgets::{Budgets, Payer};
 use super::{Availability, DriverInput, Progress, Standstill};
 use crate::link::{FrameSink, LinkEnd, link_queue};
 use crate::network::RelayUrl;
@@ -47,6 +47,7 @@ pub struct DriverHandle {
     pub(super) places: Arc<Semaphore>,
     pub(super) places_max: usize,
     pub(super) budgets: Budgets,
+    pub(super) beside: Budgets,
     pub(super) refused: Arc<AtomicU64>,
     pub(super) ready: watch::Receiver<bool>,
     pub(super) relays: watch::Receiver<Vec<RelayView>>,
@@ -73,7 +74,7 @@ impl DriverHandle {
             Origin::Dialled(url) => (url, None),
             Origin::Accepted(address) => (None, address),
         };
-        let payer = self.budgets.payer(address);
+        let payer = self.budgets.payer_of_link(&self.beside, address);
         payer.ready().await;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -95,6 +96,12 @@ impl DriverHandle {
             sink: FrameSink::new(link, self.inputs.clone(), place, payer),
             outgoing,
         })
+    }
+
+    /// Who pays for what something other than the engine does for an address: its requests, say.
+    #[must_use]
+    pub fn payer(&self, address: Option<IpAddr>) -> Payer {
+        self.beside.payer(address)
     }
 
     /// Reports that a dial the engine asked for failed.

@@ -11,14 +11,15 @@
 //! - the driver never waits for a link: a link whose queue is full is closed, so a slow peer slows only itself;
 //! - what a link's frames cost is paid by its address, and each link has few batches of frames waiting, so
 //!   one that sends without end delays others by no more than these;
-//! - while the store's queue is full, no frames are taken: they wait in the links and in the end in their senders.
-//!   Commands that wait for the store meanwhile come from one input and from the store's own answers, so their number
-//!   is bounded. A disk that is full or fails does not fill that queue, since the engine refuses entries before; one
-//!   that does not answer does, and handles see it ([`DriverHandle::standstill`]);
+//! - what the store's queue has no place for waits here, up to a bound; beyond it no frames are taken: they wait in the
+//!   links and in the end in their senders. A disk that is full or fails does not fill that queue, since the engine
+//!   refuses entries before; one that does not answer does, and handles see it ([`DriverHandle::standstill`]);
+//! - half-open links have a budget of their own (`half_open`), and take no place of a neighbour;
 //! - a link id is never used again.
 
 mod budgets;
 mod engine_loop;
+mod half_open;
 mod handle;
 mod load_meter;
 mod log;
@@ -39,8 +40,9 @@ use protocol::names::{NameAnswer, RegistryId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use budgets::Budgets;
-pub(crate) use budgets::Payer;
+pub use budgets::Payer;
 use engine_loop::{EngineLoop, Watches};
+use half_open::HalfOpen;
 pub use handle::{AttachError, DriverHandle, DriverThread, Origin};
 use progress::Progress;
 pub use progress::Standstill;
@@ -52,6 +54,9 @@ use crate::store::Store;
 
 /// Inputs from all links together that may wait for the engine. Each link has few of them, so that links take turns.
 const INPUTS_MAX: usize = 128;
+
+/// Places of links that were closed and whose transports have not ended yet. Policy when full: newcomers are refused.
+const CLOSING_MAX: usize = 16;
 
 /// What links and services give the driver.
 #[derive(Debug)]
@@ -116,7 +121,8 @@ pub struct Options {
     /// Takes the secrets of invitations that other relays show, to be answered by [`DriverHandle::answer_invitation`];
     /// `None`: none is valid.
     pub invitations: Option<mpsc::Sender<(LinkId, InvitationSecret)>>,
-    /// Percent of the engine's thread that the links of one address may use; 0: as much as there is.
+    /// Percent of the engine's thread that the links of one address may use, and of one processor what its links and
+    /// requests may use of other threads; 0: as much as there is.
     pub percent_per_address: u32,
     /// Gets the engine's events.
     pub on_event: EventListener,
@@ -155,10 +161,10 @@ impl std::fmt::Debug for Options {
 /// # Errors
 /// When the system gives no thread or no runtime for it.
 pub fn start(options: Options) -> std::io::Result<(DriverHandle, DriverThread)> {
-    // The engine bounds proven links and gives a reason when it refuses one; this bounds channels it has not judged
-    // yet.
+    // The engine bounds neighbours and gives a reason when it refuses one; half-open links have a budget, and those
+    // that give way keep their places until their transports have closed them.
     let links_max = options.config.links_max;
-    let places_max = links_max + links_max / 4 + 16;
+    let places_max = links_max + HalfOpen::max(links_max) + CLOSING_MAX;
     let places = Arc::new(Semaphore::new(places_max));
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (ready, is_ready) = watch::channel(false);
@@ -185,6 +191,7 @@ pub fn start(options: Options) -> std::io::Result<(DriverHandle, DriverThread)> 
         places: Arc::clone(&places),
         places_max,
         budgets: Budgets::new(options.percent_per_address),
+        beside: Budgets::new(options.percent_per_address),
         refused: Arc::clone(&refused),
         ready: is_ready,
         relays: relays_seen,

@@ -23,8 +23,8 @@ struct Times {
 pub struct Standstill {
     /// Since it finished an input.
     pub thread: Duration,
-    /// Since it could take inputs of links and of this machine.
-    pub inputs: Duration,
+    /// Since the store's queue had a place for everything that it was given.
+    pub store: Duration,
 }
 
 impl Progress {
@@ -35,7 +35,7 @@ impl Progress {
         }
     }
 
-    /// The thread is between two inputs. `open`: it takes those of links and of this machine.
+    /// The thread is between two inputs. `open`: nothing waits for a place in the store's queue.
     pub(super) fn record(&self, open: bool) {
         let now = millis(self.start.elapsed());
         self.times.turned.store(now, Ordering::Relaxed);
@@ -50,7 +50,7 @@ impl Progress {
             |time: &AtomicU64| Duration::from_millis(now.saturating_sub(time.load(Ordering::Relaxed)));
         Standstill {
             thread: since(&self.times.turned),
-            inputs: since(&self.times.open),
+            store: since(&self.times.open),
         }
     }
 }
@@ -66,14 +66,14 @@ mod tests {
     use super::Progress;
 
     #[test]
-    fn a_thread_that_turns_and_takes_no_inputs_is_told_from_one_that_stands() {
+    fn a_thread_that_waits_for_its_store_is_told_from_one_that_stands() {
         let progress = Progress::new();
         std::thread::sleep(Duration::from_millis(20));
         progress.record(false);
         let standstill = progress.standstill();
-        assert!(standstill.thread < standstill.inputs, "{standstill:?}");
-        assert!(standstill.inputs >= Duration::from_millis(20));
+        assert!(standstill.thread < standstill.store, "{standstill:?}");
+        assert!(standstill.store >= Duration::from_millis(20));
         progress.record(true);
-        assert!(progress.standstill().inputs < Duration::from_millis(20));
+        assert!(progress.standstill().store < Duration::from_millis(20));
     }
 }

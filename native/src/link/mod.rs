@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine::io::LinkId;
@@ -192,6 +193,16 @@ impl FrameSink {
     #[must_use]
     pub fn link(&self) -> LinkId {
         self.link
+    }
+
+    /// The transport has computed this long for the link, and its address pays for it.
+    pub fn spend(&self, time: Duration) {
+        self.payer.spend_beside(time);
+    }
+
+    /// Who pays for what the transport computes for the link.
+    pub(crate) fn payer(&self) -> Payer {
+        self.payer.clone()
     }
 
     /// Hands one frame to the engine; waits as [`Self::frames`] does. `false`: the peer is stopping.

@@ -1,8 +1,9 @@
-//! A disk for tests that fails when a test says so.
+//! A disk for tests that fails, or does not answer, when a test says so.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::{Changes, Disk, DiskError, FjallDisk, Opener, RowIter};
 
@@ -13,6 +14,9 @@ pub const FULL: io::ErrorKind = io::ErrorKind::StorageFull;
 /// The device fails (EIO has no kind of its own).
 pub const BROKEN: io::ErrorKind = io::ErrorKind::Other;
 
+/// Time between two looks at whether a slow commit may end.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
 /// How the disk fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -22,6 +26,8 @@ pub enum Fault {
     All(io::ErrorKind),
     /// The next commit reaches the disk and fails all the same; then the disk works again.
     Answer(io::ErrorKind),
+    /// A commit takes until this is cleared.
+    Slow,
 }
 
 /// Sets and clears the fault of a disk.
@@ -77,6 +83,11 @@ impl Disk for FaultyDisk {
                 self.disk.commit(changes)?;
                 self.faults.set(None);
                 return Err(io::Error::from(kind).into());
+            }
+            Some(Fault::Slow) => {
+                while self.faults.now() == Some(Fault::Slow) {
+                    std::thread::sleep(LOOK_EVERY);
+                }
             }
             None => {}
         }

@@ -144,13 +144,16 @@ async fn run(
     let mut incoming = Incoming::new(receiver);
     // The link ends when either direction ends. Neither waits for the other. A peer that was answered as a neighbour has
     // its place: that comes first.
-    let (reason, sent) = tokio::select! {
-        biased;
-        () = gave_way => (None, true),
-        () = abandoned => (None, true),
-        reason = write(&mut sender, &mut outgoing) => (reason, true),
-        reason = incoming.read(&sink) => (reason, false),
+    let run = async {
+        tokio::select! {
+            biased;
+            () = gave_way => (None, true),
+            () = abandoned => (None, true),
+            reason = write(&mut sender, &mut outgoing) => (reason, true),
+            reason = incoming.read(&sink) => (reason, false),
+        }
     };
+    let (reason, sent) = sink.payer().metered(run).await;
     drop((sink, outgoing));
     if let Some(reason) = reason {
         // The engine's reason was its last frame; this transport's reason is not sent yet.
@@ -301,7 +304,74 @@ async fn goodbye<S: Socket>(
 
 #[cfg(test)]
 mod tests {
-    use super::{CONTROL_MESSAGES_MAX, CONTROL_WINDOW, ControlMessages, Instant};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use engine::api::Query;
+    use engine::io::Config;
+    use protocol::KeyPair;
+
+    use super::{
+        CONTROL_MESSAGES_MAX, CONTROL_WINDOW, ControlMessages, Duration, Instant, Received, Sink,
+        SocketError, Stream, ToSend, accept,
+    };
+    use crate::driver::{self, Options};
+    use crate::network::AddressBook;
+    use crate::store::Store;
+
+    /// Takes some time to read each of a few pings, then ends.
+    struct Costly(u32);
+
+    impl Stream for Costly {
+        type Item = Result<Received, SocketError>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            std::thread::sleep(Duration::from_millis(50));
+            let left = self.0.checked_sub(1);
+            self.0 = left.unwrap_or(0);
+            Poll::Ready(left.map(|_| Ok(Received::Control)))
+        }
+    }
+
+    impl Sink<ToSend> for Costly {
+        type Error = SocketError;
+
+        fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn start_send(self: Pin<&mut Self>, _: ToSend) -> Result<(), SocketError> {
+            Ok(())
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_reading_a_socket_costs_is_paid_by_its_address() {
+        let (book, _dials) = AddressBook::open(Vec::new());
+        let config = Config::relay(KeyPair::from_seed(&[1; 32]));
+        let options = Options {
+            percent_per_address: 50,
+            ..Options::new(config, [7; 32], Store::in_memory().unwrap(), book)
+        };
+        let (driver, _thread) = driver::start(options).unwrap();
+        driver.ask(Query::Network).await.expect("the store is read");
+        let address = Some([203, 0, 113, 1].into());
+        let host = "relay.example".to_owned();
+        accept(Costly(14), &driver, address, host, std::future::pending(), || {}).await;
+        let began = Instant::now();
+        driver.payer(address).ready().await;
+        // Of 750 ms, 250 are free and the rest is waited for at half the rate, less what was paid meanwhile.
+        let waited = began.elapsed();
+        assert!(waited > Duration::from_millis(100), "{waited:?}");
+    }
 
     #[test]
     fn control_messages_are_bounded_in_each_window() {

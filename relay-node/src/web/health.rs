@@ -11,9 +11,9 @@ use super::error::WebError;
 use native::driver::Availability;
 use native::driver::DriverHandle;
 
-/// The engine's thread takes no inputs for this long before people are sent elsewhere. A step of the engine takes
-/// milliseconds; a disk under load may hold it up for seconds.
-const INPUTS_STAND_MAX: Duration = Duration::from_secs(10);
+/// The store's queue is full for this long before people are sent elsewhere. A disk under load may take seconds for a
+/// commit.
+const STORE_STANDS_MAX: Duration = Duration::from_secs(10);
 /// The engine's thread finishes no input for this long before the process counts as dead: its supervisor may restart
 /// it, which is of no use against a disk that does not answer.
 const THREAD_STANDS_MAX: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ pub(crate) enum NotReady {
     Starting,
     /// Nobody is answered.
     #[error(
-        "the engine has taken no inputs for {0} s: the disk does not answer, or this machine is overloaded"
+        "the store has taken nothing more for {0} s: the disk does not answer, or this machine is overloaded"
     )]
     Stalled(u64),
     /// Writes fail.
@@ -49,8 +49,8 @@ pub(crate) enum NotReady {
 /// Whether the relay serves.
 pub(crate) fn readiness(driver: &DriverHandle) -> Result<(), NotReady> {
     let repair = driver.repair();
-    let standing = driver.standstill().inputs;
-    if standing >= INPUTS_STAND_MAX {
+    let standing = driver.standstill().store;
+    if standing >= STORE_STANDS_MAX {
         Err(NotReady::Stalled(standing.as_secs()))
     } else if !driver.is_ready() {
         Err(NotReady::Starting)

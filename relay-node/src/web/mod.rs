@@ -1,7 +1,7 @@
 //! Everything a relay serves over HTTP.
 //!
 //! ```text
-//! server (Host, limits) ─► error (problem documents, error pages) ─► policy (headers)   around all of:
+//! server (Host, limits) ─► error (problem documents, error pages) ─► policy (headers) ─► pace   around all of:
 //!   api      the relay, its network, accounts, timelines, names, as JSON
 //!   health   /healthz, /readyz                 metrics   /metrics, on a listener of its own
 //!   control  for commands of this machine
@@ -23,6 +23,7 @@ mod error;
 mod health;
 mod metrics;
 mod negotiate;
+mod pace;
 mod pages;
 mod policy;
 mod rate_limit;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any};
 use axum::{Extension, Router};
@@ -73,6 +74,7 @@ pub struct Web {
 impl Web {
     /// All routes. `sockets`: the WebSocket endpoints.
     pub fn router(self, sockets: Router) -> Router {
+        let paced = from_fn_with_state((self.driver.clone(), self.guard.clone()), pace::pace);
         let api = Api::new(self.about, self.driver.clone(), self.guard);
         let held = group(api::held_routes(), api.clone(), Policy::Api);
         let mut routes = Router::new()
@@ -87,9 +89,10 @@ impl Web {
         if let Some(control) = self.control {
             routes = routes.merge(control::router(control));
         }
-        // Health is answered even when the process has as many sockets as it may.
+        // Health is answered even when the process has as many sockets as it may, and to addresses in debt.
         let health = group(health::routes(), self.driver, Policy::Plain);
-        server::harden(routes.layer(from_fn(refuse_without_socket)).merge(health))
+        let routes = routes.layer(from_fn(refuse_without_socket)).layer(paced);
+        server::harden(routes.merge(health))
     }
 }
 

@@ -123,6 +123,7 @@ async fn write(sender: &RtcSender, outgoing: &mut Outgoing) {
 
 async fn read(receiver: &mut RtcReceiver, sink: &FrameSink) {
     while let Some(bytes) = receiver.recv().await {
+        sink.spend(receiver.take_cost());
         if !sink.frame(bytes.into()).await {
             return;
         }

@@ -7,9 +7,11 @@
 //! of it at most `in_flight_bytes` are handed to SCTP at a time. Messages received and not yet taken are at most
 //! [`RECEIVED_MESSAGES_MAX`] here and one receive window in SCTP (the peer waits).
 
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -176,12 +178,38 @@ fn checked_length(message: &Bytes) -> Result<u32, RtcError> {
 #[derive(Debug)]
 pub struct RtcReceiver {
     messages: mpsc::Receiver<Bytes>,
+    cost: Arc<Cost>,
+}
+
+/// What a link's task has computed and nobody has paid for, in nanoseconds.
+#[derive(Debug, Default)]
+struct Cost(AtomicU64);
+
+impl Cost {
+    /// Runs the link's task and adds what it computes.
+    async fn metered<T>(&self, task: impl Future<Output = T>) -> T {
+        let mut task = pin!(task);
+        poll_fn(|context| {
+            let began = Instant::now();
+            let polled = task.as_mut().poll(context);
+            let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.0.fetch_add(nanos, Ordering::Relaxed);
+            polled
+        })
+        .await
+    }
 }
 
 impl RtcReceiver {
     /// The next message, or `None` once the link is gone and everything received was taken.
     pub async fn recv(&mut self) -> Option<Bytes> {
         self.messages.recv().await
+    }
+
+    /// How long the link's task has computed since this was asked last.
+    #[must_use]
+    pub fn take_cost(&self) -> Duration {
+        Duration::from_nanos(self.cost.0.swap(0, Ordering::Relaxed))
     }
 
     /// The next message if one is here.
@@ -195,6 +223,7 @@ struct Ports {
     queue: mpsc::Receiver<Bytes>,
     received: mpsc::Sender<Bytes>,
     buffer: Arc<SendBuffer>,
+    cost: Arc<Cost>,
 }
 
 impl Drop for Ports {
@@ -244,7 +273,8 @@ impl Driver {
                 let (link, ports) = self.ports();
                 self.registration.opened();
                 let done = if opened.send(Ok(link)).is_ok() {
-                    self.exchange(ports).await
+                    let cost = Arc::clone(&ports.cost);
+                    cost.metered(self.exchange(ports)).await
                 } else {
                     (Done::Closed, None)
                 };
@@ -280,6 +310,7 @@ impl Driver {
     fn ports(&self) -> (RtcLink, Ports) {
         let (queue_sender, queue) = mpsc::channel(QUEUED_MESSAGES_MAX);
         let (received, messages) = mpsc::channel(RECEIVED_MESSAGES_MAX);
+        let cost = Arc::new(Cost::default());
         let buffer = Arc::new(SendBuffer {
             room: Semaphore::new(self.send_buffer_bytes),
             bytes_max: self.send_buffer_bytes,
@@ -293,7 +324,10 @@ impl Driver {
                 queue: queue_sender,
                 buffer: Arc::clone(&buffer),
             },
-            receiver: RtcReceiver { messages },
+            receiver: RtcReceiver {
+                messages,
+                cost: Arc::clone(&cost),
+            },
         };
         (
             link,
@@ -301,6 +335,7 @@ impl Driver {
                 queue,
                 received,
                 buffer,
+                cost,
             },
         )
     }

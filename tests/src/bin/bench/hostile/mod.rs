@@ -1,6 +1,14 @@
 //! Attacks by a peer written by hand against one real relay that holds many feeds, one after the other: what each costs
 //! the relay, what it keeps of it, and what honest peers notice.
 //!
+//! Attackers, honest peers and the relay share one machine. Therefore attackers have a lower priority, and beside each
+//! attack these are measured:
+//! - `honest_p99_ratio` with the peer `idle sink`: the bytes and connections of the attack go to a thread that reads them
+//!   and does nothing, while honest peers use the relay. What that costs them is the machine's doing.
+//! - `waited_for_cpu_ms`: how long all threads of the relay together were ready to run and had no processor, in a second.
+//! - `memory_grown_mib` of the attack `none`, a link that only asks to be a neighbour. That is what honest peers alone
+//!   leave in the store's tables and in the allocator; it is taken off from what other attacks leave.
+//!
 //! `STARLING_BENCH_FEEDS=n` fills the relay with n feeds, `STARLING_BENCH_ATTACKS=pings,wants` runs these attacks alone.
 
 mod attacker;
@@ -8,10 +16,11 @@ mod feeds;
 mod floods;
 mod honest;
 mod names;
+mod sink;
 mod sockets;
 mod victim;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,9 +37,8 @@ use victim::Victim;
 /// Feeds unless `STARLING_BENCH_FEEDS` says how many, and entries of each.
 const FEEDS: usize = 100_000;
 const ENTRIES: u64 = 4;
-/// How long the relay is watched before an attack, and how long an attack lasts.
-const QUIET: Duration = Duration::from_secs(5);
-const ATTACKED: Duration = Duration::from_secs(10);
+/// How long the relay is watched before an attack, how long an attack lasts, and how long it is repeated on a sink.
+const PHASE: Duration = Duration::from_secs(10);
 /// Newcomers while an attack runs.
 const NEWCOMERS: u32 = 40;
 const SHORT_SOCKETS: usize = 4_000;
@@ -38,6 +46,8 @@ const SHORT_SOCKETS: usize = 4_000;
 const MEMBER_WITHIN: Duration = Duration::from_secs(20);
 
 const BENCH: &str = "hostile";
+/// The name of no attack, to compare with.
+const NONE: &str = "none";
 
 /// Whether newcomers come from the attacker's address.
 #[derive(Clone, Copy, PartialEq)]
@@ -45,6 +55,15 @@ enum Newcomers {
     Elsewhere,
     /// Half of them.
     Beside,
+}
+
+/// What happens while honest peers use the relay.
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    Quiet,
+    Attacked,
+    /// The attack is repeated on something else.
+    Sink,
 }
 
 /// Figures of which the worst is said at the end.
@@ -60,6 +79,9 @@ struct Stage {
     victim: Victim,
     posts: Peer,
     pings: Peer,
+    sink: SocketAddr,
+    /// MiB that the relay's memory grows by without an attack.
+    grows_anyway: f64,
     /// Attacks so far.
     attacks: u32,
     /// Attacks to run; all if there is none.
@@ -74,6 +96,8 @@ struct Seen {
     newcomers: usize,
     took: Duration,
     cpu: Duration,
+    /// See [`Victim::waited`].
+    waited: Duration,
 }
 
 impl Seen {
@@ -92,21 +116,19 @@ impl Stage {
         figure.attack(attack).feeds(self.victim.feeds)
     }
 
-    /// Honest peers for this time, and what the relay computes meanwhile.
-    async fn honest(&mut self, time: Duration, newcomers: Newcomers, attacker: IpAddr) -> Result<Seen> {
+    /// Honest peers during a phase, and what the relay computes meanwhile.
+    async fn honest(&mut self, phase: Phase, newcomers: Newcomers, attacker: IpAddr) -> Result<Seen> {
         let at = self.victim.at();
-        let (before, began) = (self.victim.cpu()?, Instant::now());
-        let share = time.as_secs_f64() / ATTACKED.as_secs_f64();
-        let count = (f64::from(NEWCOMERS) * share) as u32;
-        let first = 1_000 + 1_000 * self.attacks + if time == QUIET { 500 } else { 0 };
+        let (before, waited, began) = (self.victim.cpu()?, self.victim.waited()?, Instant::now());
+        let first = 1_000 + 1_000 * self.attacks + 300 * phase as u32;
         let address = move |n| match newcomers {
             Newcomers::Beside if n % 2 == 0 => attacker,
             _ => honest::address(50 + n),
         };
         let (receipts_ms, pings_ms, newcomers) = tokio::join!(
-            self.posts.run(&at, time),
-            self.pings.run(&at, time),
-            honest::newcomers(&at, count, first, time, address),
+            self.posts.run(&at, PHASE),
+            self.pings.run(&at, PHASE),
+            honest::newcomers(&at, NEWCOMERS, first, PHASE, address),
         );
         Ok(Seen {
             receipts_ms: receipts_ms?,
@@ -114,6 +136,7 @@ impl Stage {
             newcomers,
             took: began.elapsed(),
             cpu: self.victim.cpu()?.saturating_sub(before),
+            waited: self.victim.waited()?.saturating_sub(waited),
         })
     }
 
@@ -128,38 +151,53 @@ impl Stage {
         let from = attacker::address(number);
         self.victim.calm().await?;
         eprintln!("{name}: quiet");
-        let quiet = self.honest(QUIET, Newcomers::Elsewhere, from).await?;
+        let quiet = self.honest(Phase::Quiet, Newcomers::Elsewhere, from).await?;
         let cpu_rate = quiet.cpu.as_secs_f64() / quiet.took.as_secs_f64();
         let memory = self.victim.memory_mib()?;
         let written = self.victim.written_kib()?;
         let cpu = self.victim.cpu()?;
         eprintln!("{name}: attacked");
-        let attacker = Attacker::new(self.victim.at(), number, ATTACKED);
+        let attacker = Attacker::new(self.victim.at(), number, PHASE);
         let mut assault = Assault::start(Arc::clone(&attacker), attack)?;
-        let attacked = self.honest(ATTACKED, newcomers, from).await?;
+        let attacked = self.honest(Phase::Attacked, newcomers, from).await?;
         assault.over().await?;
         self.victim.calm().await?;
         let cpu = self.victim.cpu()?.saturating_sub(cpu).as_secs_f64();
         let cpu_ms = (cpu - cpu_rate * attacked.took.as_secs_f64()).max(0.0) * 1_000.0;
         let grown = (self.victim.memory_mib()? - memory).max(0.0);
         let written = self.victim.written_kib()? - written;
-        let sent_kb = attacker.sent.load(std::sync::atomic::Ordering::Relaxed) as f64 / 1_000.0;
+        let sent = attacker.sent.load(std::sync::atomic::Ordering::Relaxed);
+        let sent_kb = sent as f64 / 1_000.0;
         let (kept, (opened, closed)) = (attacker.kept(), attacker.links());
         assault.end()?;
         eprintln!("{name}: {opened} links opened, {closed} closed by the relay, {kept} open at the end");
         for (reason, links) in lock(&attacker.reasons).iter() {
             eprintln!("  {links}: {reason}");
         }
+        self.victim.calm().await?;
+        let load = sink::Load {
+            bytes: sent,
+            links: opened,
+            within: PHASE,
+        };
+        let beside = self.beside_sink(number, load).await?;
+        if name == NONE {
+            self.grows_anyway = grown;
+        }
 
         let [quiet_receipt, quiet_ping] = quiet.p99();
         let [receipt, ping] = attacked.p99();
         let values = [
             cpu_ms / sent_kb.max(0.001),
-            grown / kept.max(1) as f64,
+            (grown - self.grows_anyway).max(0.0) / kept.max(1) as f64,
             receipt / quiet_receipt.max(0.001),
             attacked.newcomers as f64,
         ];
         for (at, ((figure, unit, target), value)) in WORST.into_iter().zip(values).enumerate() {
+            if name == NONE {
+                self.figure(figure, name, value, unit).print();
+                continue;
+            }
             self.figure(figure, name, value, unit).target(target).print();
             let worse = |than: f64| match target {
                 Target::AtLeast(_) => value < than,
@@ -177,6 +215,14 @@ impl Stage {
         ] {
             self.figure(figure, name, value, "ms").of(of).print();
         }
+        let ratio = beside.p99()[0] / quiet_receipt.max(0.001);
+        let of_sink = self.figure("honest_p99_ratio", name, ratio, "");
+        of_sink.peer("idle sink").print();
+        for (of, seen) in [("quiet", &quiet), ("attacked", &attacked), ("idle sink", &beside)] {
+            let waited = seen.waited.as_secs_f64() * 1_000.0 / seen.took.as_secs_f64();
+            let figure = self.figure("waited_for_cpu_ms", name, waited, "ms/s");
+            figure.of(of).print();
+        }
         let lost = std::mem::take(&mut self.posts.lost) + std::mem::take(&mut self.pings.lost);
         for (figure, value, unit) in [
             ("attacker_kb", sent_kb, "kB"),
@@ -190,6 +236,18 @@ impl Stage {
             self.figure(figure, name, value, unit).print();
         }
         Ok(())
+    }
+
+    /// What honest peers see while the load of an attack goes to a sink.
+    async fn beside_sink(&mut self, number: u32, load: sink::Load) -> Result<Seen> {
+        let sink = self.sink;
+        let attacker = Attacker::new(self.victim.at(), number, PHASE);
+        let mut assault = Assault::start(attacker, move |attacker| sink::repeat(attacker, sink, load))?;
+        let from = attacker::address(number);
+        let seen = self.honest(Phase::Sink, Newcomers::Elsewhere, from).await?;
+        assault.over().await?;
+        assault.end()?;
+        Ok(seen)
     }
 
     async fn short_sockets(&mut self) -> Result<()> {
@@ -208,7 +266,7 @@ impl Stage {
         let at = self.victim.at();
         let claimed = Arc::new(feeds::Claimed::prepare(&at).await?);
         let theirs = Arc::clone(&claimed);
-        let until = Instant::now() + QUIET + ATTACKED + Duration::from_mins(2);
+        let until = Instant::now() + 2 * PHASE + Duration::from_mins(2);
         let (ours, from) = (Arc::clone(&claimed), honest::address(201));
         let attack = move |attacker: Arc<Attacker>| async move {
             // The honest peer is no part of the attack, but comes and goes with it.
@@ -231,9 +289,9 @@ impl Stage {
         let at = self.victim.at();
         let honest = tokio::spawn(async move {
             // In the middle of the attack, which follows the quiet phase.
-            let begin = Instant::now() + QUIET + ATTACKED / 2;
+            let begin = Instant::now() + PHASE + PHASE / 2;
             tokio::time::sleep_until(begin.into()).await;
-            names::honest_claims(&at, begin + ATTACKED).await
+            names::honest_claims(&at, begin + PHASE).await
         });
         self.attack("name_claims", Newcomers::Elsewhere, names::claims)
             .await?;
@@ -271,6 +329,11 @@ impl Stage {
         let feeds = self.victim.feeds;
         if self.runs("short_sockets") {
             self.short_sockets().await?;
+        }
+        if self.only != ["short_sockets"] && self.only != ["restart"] {
+            // The first one fills what the relay and the allocator keep for the next ones.
+            self.honest(Phase::Sink, Elsewhere, attacker::address(0)).await?;
+            self.attack(NONE, Elsewhere, sockets::none).await?;
         }
         attacks! {
             "pings" from Elsewhere: floods::pings;
@@ -352,6 +415,8 @@ pub(crate) async fn measure() -> Result<()> {
         victim: Victim::with_feeds(feeds, ENTRIES).await?,
         posts: Peer::posts(1),
         pings: Peer::pings(2),
+        sink: sink::start()?,
+        grows_anyway: 0.0,
         attacks: 0,
         only,
         worst: Default::default(),

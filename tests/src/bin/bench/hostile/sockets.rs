@@ -1,6 +1,7 @@
 //! Attacks by sockets rather than by messages: silent ones, short ones, forged handshakes, requests of pages, lists of
 //! a signaling room.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use protocol::link::frame;
 use protocol::signal::{RoomId, SIGNAL_VERSION, ToPeer, ToServer, decode, sign_join};
 use protocol::{AccountId, PeerId, codec};
 use starling_tests::lan::At;
-use starling_tests::link::{Identity, Person, connect};
+use starling_tests::link::{Identity, Link, Person, connect};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
@@ -28,11 +29,22 @@ use crate::authors::Author;
 const SILENT: usize = 64;
 /// Tasks that open sockets at a time.
 const AT_ONCE: usize = 16;
+/// Short sockets of one address.
+const PER_ADDRESS: u32 = 8;
 /// Accounts that are asked for in turn.
 const ACCOUNTS: usize = 200;
 const PAUSE: Duration = Duration::from_millis(20);
 /// A relay that does not end a forged handshake in this time is left.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
+
+/// No attack: one link that asks to be a neighbour, and nothing else.
+pub(super) async fn none(attacker: Arc<Attacker>) -> Result<()> {
+    if let Ok(link) = attacker.link().await {
+        attacker.keep(link);
+    }
+    sleep_until(attacker.until.into()).await;
+    Ok(())
+}
 
 /// Holds all places of an address by sockets that say nothing; those that are closed are opened again. Half of them
 /// prove a key before.
@@ -119,16 +131,20 @@ pub(super) async fn garbage_proofs(attacker: Arc<Attacker>) -> Result<()> {
     Ok(())
 }
 
-/// Opens sockets and closes them at once: TCP alone, a WebSocket, and one with a handshake, in turn.
+/// Opens sockets and closes them at once: TCP alone, a WebSocket, and one with a handshake, in turn; a few from each
+/// address, so that no limit of an address keeps any of them out.
 pub(super) async fn short(attacker: Arc<Attacker>, count: usize) -> Result<()> {
     let openers = (0..AT_ONCE).map(|first| {
         let attacker = &attacker;
         async move {
             for n in (first..count).step_by(AT_ONCE) {
+                let number = attacker.number();
+                let from = Ipv4Addr::from(0xc612_0000 + number % 0x1_0000 / PER_ADDRESS);
+                let (at, from) = (attacker.at.clone(), Some(from.into()));
                 match n % 3 {
                     0 => drop(attacker.at.connect().await),
-                    1 => drop(connect(attacker.at.clone(), Some(attacker.address())).await),
-                    _ => drop(attacker.link().await),
+                    1 => drop(connect(at, from).await),
+                    _ => drop(Link::open_from(at, &Person::new(number), from).await),
                 }
             }
         }

@@ -54,6 +54,11 @@ impl Victim {
         process::cpu_time(self.pid).context("the relay ended")
     }
 
+    /// How long its threads together were ready to run and had no processor.
+    pub(super) fn waited(&self) -> Result<Duration> {
+        process::waited_for_cpu(self.pid).context("the relay ended")
+    }
+
     /// Resident memory in MiB.
     pub(super) fn memory_mib(&self) -> Result<f64> {
         let kib = process::resident_kib(self.pid).context("the relay ended")?;
