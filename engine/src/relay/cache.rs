@@ -257,6 +257,8 @@ pub(crate) struct Demand<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Keep,
+    /// All replicas are linked, and those at the end of these links have not said that they have all of it.
+    Unheard(Vec<LinkId>),
     /// The relays at the end of these links say that they have all of it. It may be dropped once they have proven that.
     Unproven(Vec<LinkId>),
     Drop,
@@ -277,17 +279,21 @@ impl Demand<'_> {
         if replicas.len() < self.copies || !replicas.iter().all(counts) {
             return Verdict::Keep;
         }
-        let has_all = |replica: &PeerId| {
+        let link_to = |replica: &PeerId| {
             let relay = self.net.neighbours().find(|session| session.peer == *replica);
-            let link = relay.filter(|session| session.relay)?.link;
-            let mut feeds = self.feeds.feeds_of(account);
-            feeds
-                .all(|(_, feed)| self.peer_has.has(link, feed.number, feed.valid_len()))
-                .then_some(link)
+            Some(relay.filter(|session| session.relay)?.link)
         };
-        let Some(links) = replicas.iter().map(has_all).collect::<Option<Vec<LinkId>>>() else {
+        let Some(links) = replicas.iter().map(link_to).collect::<Option<Vec<LinkId>>>() else {
             return Verdict::Keep;
         };
+        let has_all = |link: &LinkId| {
+            let mut feeds = self.feeds.feeds_of(account);
+            feeds.all(|(_, feed)| self.peer_has.has(*link, feed.number, feed.valid_len()))
+        };
+        let unheard: Vec<LinkId> = links.iter().copied().filter(|link| !has_all(link)).collect();
+        if !unheard.is_empty() {
+            return Verdict::Unheard(unheard);
+        }
         let is_proven = |link: &LinkId| {
             let mut feeds = self.feeds.feeds_of(account);
             feeds.all(|(device, feed)| self.replacements.is_proven(*link, &device, feed))

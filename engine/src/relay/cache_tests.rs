@@ -190,9 +190,11 @@ struct Divided {
     links: Vec<LinkId>,
     disk: MemoryStore,
     answers: Answers,
+    /// The others hold everything, whether or not they said so.
+    others_hold_all: bool,
     /// What was sent on each link and not looked at.
     sent: Map<LinkId, Vec<Message>>,
-    /// Requests that were answered.
+    /// Requests for what the others have.
     asked: Vec<(LinkId, Want)>,
 }
 
@@ -217,12 +219,15 @@ impl Divided {
             links,
             disk: MemoryStore::default(),
             answers: honest,
+            others_hold_all: false,
             sent: Map::new(),
             asked: Vec::new(),
         };
         this.world.tick();
         this.world.persist();
         this.execute();
+        // Nobody has said to have anything, and nobody has.
+        this.answer();
         this
     }
 
@@ -283,9 +288,19 @@ impl Divided {
             self.sent.or_default(link).extend(sent);
             for want in wants {
                 any = true;
-                self.asked.push((link, want));
                 let n = (0..20).find(|n| device(*n) == want.device).expect("a feed");
-                for message in (self.answers)(relay, n, want) {
+                let (feed, peer_has) = (self.world.log.feeds.get(&want.device), &self.world.relay.peer_has);
+                let has = feed.is_none_or(|feed| peer_has.has(link, feed.number, want.to));
+                let answer = match has || self.others_hold_all {
+                    true => {
+                        self.asked.push((link, want));
+                        (self.answers)(relay, n, want)
+                    }
+                    false => vec![Message::RangeEnd(RangeEnd {
+                        request: want.request,
+                    })],
+                };
+                for message in answer {
                     self.world.on_message(link, message);
                 }
             }
@@ -347,6 +362,17 @@ fn an_account_goes_once_every_replica_has_all_of_it() {
         sent.iter().any(told),
         "relays learn that it is not wanted: {sent:?}"
     );
+}
+
+#[test]
+fn replicas_that_have_not_said_what_they_hold_are_asked() {
+    let mut divided = Divided::new();
+    let beside = divided.beside();
+    divided.others_hold_all = true;
+    for _ in 0..beside.len() * 4 {
+        divided.tick();
+    }
+    assert_eq!(divided.beside(), [0u16; 0]);
 }
 
 #[test]

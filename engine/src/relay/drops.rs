@@ -187,21 +187,24 @@ impl Relay {
         }
         let (most, now) = (ctx.config.cached_accounts_max, ctx.now.instant);
         let mut room = self.replacements.room();
-        let mut unproven = Vec::new();
+        let (mut unproven, mut unheard) = (Vec::new(), Vec::new());
         // What judges an account reads the other parts of this role, while the cache changes the order of the accounts.
         let mut cache = core::mem::take(&mut self.cache);
         let demand = self.demand(ctx, parts);
         let may_drop = |account: &AccountId| {
             let verdict = demand.judge(account);
             let feeds = parts.log.feeds.devices(account).len();
-            if let Verdict::Unproven(links) = verdict {
-                if feeds <= room {
+            match verdict {
+                Verdict::Drop => return true,
+                Verdict::Keep => {}
+                Verdict::Unheard(links) => unheard.push((*account, links)),
+                Verdict::Unproven(links) if feeds <= room => {
                     room -= feeds;
                     unproven.push((*account, links));
                 }
-                return false;
+                Verdict::Unproven(_) => {}
             }
-            verdict == Verdict::Drop
+            false
         };
         let excess = cache.excess(most, now, may_drop);
         self.cache = cache;
@@ -211,8 +214,34 @@ impl Relay {
                 self.ask_for_proof(ctx, parts.net, parts.log, parts.sync, link);
             }
         }
+        for (account, links) in unheard {
+            self.ask_how_far(ctx, parts, &account, &links);
+        }
         if let Some(account) = excess {
             self.drop_account(ctx, parts, account, Reason::MOVED);
+        }
+    }
+
+    /// Asks relays for the last entry of a feed that they have not said to have. What they said is forgotten with their
+    /// links, and two relays that hold a feed alike do not speak of it when they compare what each wants.
+    fn ask_how_far(
+        &mut self,
+        ctx: &mut Ctx,
+        parts: &mut RelayParts<'_>,
+        account: &AccountId,
+        links: &[LinkId],
+    ) {
+        let RelayParts { net, log, sync, .. } = parts;
+        for link in links {
+            let behind = self.behind(net, log, *link, log.feeds.devices(account));
+            if let Some((device, held, _)) = behind.first().filter(|_| !self.audits.is_under_way(*link)) {
+                let question = Question {
+                    device: *device,
+                    seq: held - 1,
+                    claimed: false,
+                };
+                self.begin_audit(ctx, net, sync, *link, question);
+            }
         }
     }
 
