@@ -17,6 +17,7 @@ use crate::api::{LinkView, Transport};
 use crate::ctx::Ctx;
 use crate::io::{AddressId, LinkId, Log, Output};
 
+/// A link whose handshake is not done within this time is closed.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Interval at which hello and proof are repeated until the handshake is done, since the first may be lost.
 const HANDSHAKE_REPEAT: Duration = Duration::from_secs(1);

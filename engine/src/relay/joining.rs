@@ -94,7 +94,7 @@ impl Joining {
             ctx.fact(Fact::Members { gone: vec![peer] });
             return;
         }
-        self.state(ctx, net, members, peer, Stance::Joins);
+        self.vouch(ctx, net, members, peer, Stance::Joins);
     }
 
     /// This relay was invited by `peer`.
@@ -107,7 +107,7 @@ impl Joining {
         secret: InvitationSecret,
     ) {
         if !members.joins(&own(ctx), &peer) {
-            self.state(ctx, net, members, peer, Stance::Joins);
+            self.vouch(ctx, net, members, peer, Stance::Joins);
         }
         self.secrets.insert(peer, secret);
         self.ask(ctx, net, members, peer);
@@ -164,7 +164,7 @@ impl Joining {
     }
 
     /// Signs a statement of this relay, keeps it and sends it to the members.
-    pub(crate) fn state(
+    pub(crate) fn vouch(
         &mut self,
         ctx: &mut Ctx,
         net: &Net,
@@ -330,7 +330,7 @@ impl Joining {
         let invites = message.vouches.iter().any(about_own);
         self.learn(ctx, net, members, message.vouches, Some(link));
         if let Some(by) = members.unanswered_invitation() {
-            self.state(ctx, net, members, by, Stance::Joins);
+            self.vouch(ctx, net, members, by, Stance::Joins);
         }
         if invites && !was_invited && members.inviter(&own).is_some() {
             // The relay that invites needs to know that this one joined it.
@@ -411,7 +411,7 @@ impl Joining {
             return;
         };
         if accepted {
-            self.state(ctx, net, members, peer, Stance::Invites);
+            self.vouch(ctx, net, members, peer, Stance::Invites);
         }
         if let Some(link) = net.link_to(&peer) {
             ctx.send(link, &Message::JoinAnswer(JoinAnswer { accepted }));

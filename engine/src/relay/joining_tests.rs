@@ -32,7 +32,7 @@ fn say(world: &mut World, link: LinkId, vouches: Vec<Vouch>) {
 
 /// Relay `n` is a member: it was invited, and says that it joined.
 fn invite(world: &mut World, n: u16) {
-    world.state(relay_peer(n), Stance::Invites);
+    world.vouch(relay_peer(n), Stance::Invites);
     world.relay.take_in(vouch(n, Stance::Joins, 0));
 }
 
@@ -242,7 +242,7 @@ fn a_relay_that_joined_waits_and_is_listed_until_it_is_invited_or_gone() {
     let link = world.link_relay(1);
     say(&mut world, link, vec![vouch(1, Stance::Joins, 0)]);
     assert_eq!(world.relay.asking(), [relay_peer(1)]);
-    world.state(relay_peer(1), Stance::Invites);
+    world.vouch(relay_peer(1), Stance::Invites);
     say(&mut world, link, vec![vouch(1, Stance::Joins, 0)]);
     assert_eq!(world.relay.asking(), []);
     let other = world.link_relay(2);
@@ -258,7 +258,7 @@ fn an_expelled_relay_learns_of_it_and_is_not_listed_as_one_that_waits() {
     invite(&mut world, 1);
     let link = world.link_relay(1);
     world.facts();
-    world.state(relay_peer(1), Stance::Expels);
+    world.vouch(relay_peer(1), Stance::Expels);
     assert_eq!(told(&mut world, link), [1]);
     let gone = world.facts().into_iter().find_map(|fact| match fact {
         Fact::Members { gone } => Some(gone),

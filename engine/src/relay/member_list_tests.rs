@@ -20,7 +20,7 @@ fn vouch(by: u16, stance: Stance, relay: u16) -> Vouch {
 fn world(n: u16) -> World {
     let mut world = World::new(|config| config.admission = Admission::Invited);
     for relay in 1..=n {
-        world.state(relay_peer(relay), Stance::Invites);
+        world.vouch(relay_peer(relay), Stance::Invites);
         world.relay.take_in(vouch(relay, Stance::Joins, 0));
     }
     world.list_members();
@@ -60,7 +60,7 @@ fn a_device_is_sent_the_members_when_it_links_and_when_they_change() {
     let other = world.link_relay(9);
     world.tick();
     assert_eq!(sent(&mut world, link).len(), 0, "nothing changed");
-    world.state(relay_peer(1), Stance::Expels);
+    world.vouch(relay_peer(1), Stance::Expels);
     world.tick();
     assert_eq!(sent(&mut world, link), [sorted(&[0, 2])]);
     assert_eq!(sent(&mut world, other).len(), 0, "not to a relay");
@@ -78,7 +78,7 @@ fn in_an_open_network_no_list_is_sent() {
 #[test]
 fn a_relay_that_knows_that_it_was_expelled_does_not_list_itself() {
     let mut world = world(0);
-    world.state(relay_peer(1), Stance::Joins);
+    world.vouch(relay_peer(1), Stance::Joins);
     world.relay.take_in(vouch(1, Stance::Invites, 0));
     let link = world.prove_person(1);
     world.neighbour_up(link);
@@ -143,7 +143,7 @@ fn the_adapter_learns_from_the_engine_which_linked_relays_are_members() {
     );
     world.mark_members();
     assert_eq!(said(&mut world), [], "nothing changed");
-    world.state(relay_peer(1), Stance::Expels);
+    world.vouch(relay_peer(1), Stance::Expels);
     world.list_members();
     world.mark_members();
     assert_eq!(said(&mut world), [(member, false)]);

@@ -243,8 +243,8 @@ impl Relay {
     }
 
     /// The operator invites relays, or expels them.
-    pub(crate) fn state(&mut self, ctx: &mut Ctx, net: &Net, relay: PeerId, stance: Stance) {
-        self.joining.state(ctx, net, &mut self.members, relay, stance);
+    pub(crate) fn vouch(&mut self, ctx: &mut Ctx, net: &Net, relay: PeerId, stance: Stance) {
+        self.joining.vouch(ctx, net, &mut self.members, relay, stance);
     }
 
     /// The members as an operator sees them.

@@ -179,8 +179,8 @@ impl World {
     }
 
     /// The operator invites a relay, or expels it.
-    pub(crate) fn state(&mut self, relay: PeerId, stance: Stance) {
-        self.relay.state(&mut self.ctx, &self.net, relay, stance);
+    pub(crate) fn vouch(&mut self, relay: PeerId, stance: Stance) {
+        self.relay.vouch(&mut self.ctx, &self.net, relay, stance);
     }
 
     /// The adapter says whether the secret shown on a link is valid.

@@ -41,11 +41,11 @@ pub(crate) fn on_command(
                 relay.check_replicas(ctx, &mut of_relay(parts), request, &account)
             }
             Command::InviteRelay { relay: peer } => {
-                relay.state(ctx, &parts.net, peer, Stance::Invites);
+                relay.vouch(ctx, &parts.net, peer, Stance::Invites);
                 Some(CommandResult::Ok)
             }
             Command::ExpelRelay { relay: peer } => {
-                relay.state(ctx, &parts.net, peer, Stance::Expels);
+                relay.vouch(ctx, &parts.net, peer, Stance::Expels);
                 Some(CommandResult::Ok)
             }
             Command::RebuildViews => {

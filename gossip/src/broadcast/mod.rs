@@ -78,6 +78,7 @@ const RETIRING_MAX: usize = 256;
 const ROOT_KEPT: Duration = Duration::from_secs(10);
 /// Announcements in a row without delivery after which a neighbour's announcements are ignored for [`DISTRUST`].
 const PROMISES_BROKEN_MAX: u8 = 3;
+/// See [`PROMISES_BROKEN_MAX`].
 const DISTRUST: Duration = Duration::from_secs(30);
 
 /// Something that can be held: log `key`, all of it below `upto`. For single messages `upto` is 1.

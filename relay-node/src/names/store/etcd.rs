@@ -34,6 +34,7 @@ const WAITING_MAX: usize = 4_096;
 const GROUP_MAX: usize = 32;
 /// Concurrent requests: the next one is prepared while etcd decides about another.
 const REQUESTS_MAX: usize = 4;
+/// An address of etcd that takes longer to accept a connection counts as not reachable.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// Lifetime of a watch; then it is opened again, because one that hangs would not be noticed otherwise.
 const WATCH_MAX: Duration = Duration::from_secs(4);
