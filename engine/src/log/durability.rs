@@ -70,7 +70,8 @@ enum TakenBack {
 #[derive(Debug, Default)]
 pub(crate) struct Holders {
     feeds: Map<DeviceId, Map<PeerId, HolderRecord>>,
-    /// Of these, relays that are no members of the network: their receipts do not count.
+    /// Of these and of known relays, those that are no members of the network: their receipts do not count. Others are
+    /// taken out once a second.
     no_members: Set<PeerId>,
     /// The newest own posts.
     own_posts: Map<(DeviceId, u64), EntryRef>,
@@ -428,6 +429,18 @@ impl Log {
         match is_news {
             true => self.holders.held_by(relay).collect(),
             false => Vec::new(),
+        }
+    }
+
+    /// Forgets which relays are no members, but for these.
+    pub(crate) fn retain_no_members(&mut self, ctx: &mut Ctx, relays: &Set<PeerId>) {
+        let no_members = self.holders.no_members.iter();
+        let gone: Vec<PeerId> = no_members
+            .filter(|relay| !relays.contains(relay))
+            .copied()
+            .collect();
+        for relay in gone {
+            self.set_member(ctx, relay, true);
         }
     }
 

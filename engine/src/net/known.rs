@@ -32,8 +32,13 @@ struct RelayRecord {
 /// What follows such a row: a member, a zero of one byte.
 const MEMBER: [u8; 1] = [0];
 
+/// Chosen relays that are no members and wait to be removed by the person. Policy when full: the one known for the longest
+/// time is forgotten.
+const CHOSEN_NO_MEMBERS_MAX: usize = 8;
+
 #[derive(Debug, Default)]
 pub(crate) struct KnownRelays {
+    /// Those that the adapter named, chosen ones, of which there are few, and chosen ones that are no members.
     relays: Map<PeerId, RelayRecord>,
     /// Peers to dial once there is a key to prove.
     early: Vec<Candidate>,
@@ -145,8 +150,21 @@ impl Net {
         if is_news {
             record.no_member = !is_member;
             ctx.write(Op::put(Table::Relays, relay.0.to_vec(), record));
+            self.forget_old_no_members(ctx);
         }
         is_news
+    }
+
+    /// Keeps chosen relays that are no members within their bound.
+    fn forget_old_no_members(&mut self, ctx: &mut Ctx) {
+        let relays = self.known.relays.iter();
+        let chosen = relays.filter(|(_, relay)| relay.no_member && !relay.url.is_empty());
+        let chosen: Vec<_> = chosen.map(|(peer, relay)| (relay.at, *peer)).collect();
+        if chosen.len() > CHOSEN_NO_MEMBERS_MAX
+            && let Some((_, oldest)) = chosen.into_iter().min()
+        {
+            self.forget_relay(ctx, &oldest);
+        }
     }
 
     /// The relays of the address book that are no members of the network any more, as they are shown.

@@ -55,6 +55,7 @@ impl Person {
     pub(crate) fn check_members(ctx: &mut Ctx, net: &mut Net, log: &mut Log, directory: &mut Directory) {
         let mut relays: Set<PeerId> = log.holders.relays();
         relays.extend(net.known.all());
+        log.retain_no_members(ctx, &relays);
         for relay in relays {
             let Some(is_member) = directory.judge(&relay, net.known.is_named(&relay)) else {
                 continue;

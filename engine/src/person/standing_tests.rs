@@ -232,6 +232,24 @@ fn a_chosen_relay_that_is_no_member_is_shown_until_the_person_removes_it() {
     assert!(!device.node.store.rows(Table::Relays).contains_key(&id(21).0[..]));
     assert!(!forget(&mut device, 21), "once");
     assert!(!forget(&mut device, HOME));
+    let row = |device: &Device| {
+        let rows = device.node.store.rows(Table::Meta);
+        rows.keys().any(|key| key.starts_with(meta::NO_MEMBER))
+    };
+    assert!(row(&device));
+    told(&mut device, home, &[HOME, 40]);
+    device.node.flush();
+    assert!(!row(&device), "nothing of it is left");
+}
+
+#[test]
+fn chosen_relays_that_are_no_members_are_shown_up_to_a_bound() {
+    let (mut device, home) = device();
+    for n in 21..33 {
+        choose(&mut device, n);
+    }
+    told(&mut device, home, &[HOME]);
+    assert_eq!(device.node.net.no_member_views().count(), 8);
 }
 
 #[test]

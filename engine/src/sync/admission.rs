@@ -39,13 +39,15 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// What was refused is requested again after this time at the earliest, unless the work is done: others are refused again
 /// each time that one comes free.
 const WAIT_MIN: Duration = Duration::from_secs(30);
-/// Minimum interval at which one neighbour is asked for work because of a refused entry.
+/// Minimum interval at which one neighbour is asked for work, unless it is for more than before.
 const ASK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Work that a new account needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Demand {
     bits: u8,
+    /// What the quota that demands it allows in an hour.
+    per_hour: u64,
     /// How long until it needs none, if no others come.
     wait: Duration,
 }
@@ -63,14 +65,14 @@ pub(crate) struct Admissions {
 }
 
 /// What is needed if this much of a quota is used, that comes back in `full` as a whole.
-fn demand_of(used: Duration, full: Duration, bits: [u8; 4]) -> Option<Demand> {
+fn demand_of(used: Duration, full: Duration, bits: [u8; 4], per_hour: u64) -> Option<Demand> {
     let free = full / 4;
     let quarters = used.as_micros() / free.as_micros();
     let bits = bits[usize::try_from(quarters)
         .unwrap_or(usize::MAX)
         .min(bits.len() - 1)];
     let wait = used.saturating_sub(free).max(WAIT_MIN);
-    (bits > 0).then_some(Demand { bits, wait })
+    (bits > 0).then_some(Demand { bits, per_hour, wait })
 }
 
 impl Admissions {
@@ -88,17 +90,26 @@ impl Admissions {
         }
         let of_address = match quotas.accounts_per_address {
             0 => None,
-            _ => demand_of(used.accounts_in_use(now, it.address), HOUR, ADDRESS_BITS),
+            per_hour => demand_of(
+                used.accounts_in_use(now, it.address),
+                HOUR,
+                ADDRESS_BITS,
+                per_hour,
+            ),
         };
         let of_all = match quotas.accounts_per_minute {
             0 => None,
-            _ => demand_of(self.used.in_use(now), MINUTE, RELAY_BITS),
+            per_minute => {
+                let per_hour = per_minute.saturating_mul(60);
+                demand_of(self.used.in_use(now), MINUTE, RELAY_BITS, per_hour)
+            }
         };
         match (of_address, of_all) {
-            (Some(one), Some(other)) => Some(Demand {
-                bits: one.bits.max(other.bits),
-                wait: one.wait.max(other.wait),
-            }),
+            (Some(one), Some(other)) => {
+                let wait = one.wait.max(other.wait);
+                let demand = if one.bits >= other.bits { one } else { other };
+                Some(Demand { wait, ..demand })
+            }
             (one, other) => one.or(other),
         }
     }
@@ -191,23 +202,23 @@ impl Sync {
         let wait = if works { WAIT_MIN } else { demand.wait };
         self.fetches.put_off_feed(now, link, &device, wait);
         if works {
-            if self.fetches.may_ask_for_work(now, link, ASK_INTERVAL) {
-                let required = self.admissions.require(ctx, &account, demand.bits);
-                ctx.send(link, &Message::WorkRequired(required));
-            }
+            self.ask_for_work(ctx, link, &account, demand.bits);
         } else if session.is_some() && self.fetches.may_report(now, link) {
             // Others than its own device cannot do the work, and get no message.
-            let quotas = &ctx.config.quotas;
-            let per_hour = match quotas.accounts_per_address {
-                0 => quotas.accounts_per_minute.saturating_mul(60),
-                per_hour => per_hour,
-            };
             let exceeded = QuotaExceeded {
                 quota: Quota::AddressAccounts,
-                per_hour,
+                per_hour: demand.per_hour,
                 wait_s: u32::try_from(demand.wait.as_secs() + 1).unwrap_or(u32::MAX),
             };
             ctx.send(link, &Message::QuotaExceeded(exceeded));
+        }
+    }
+
+    fn ask_for_work(&mut self, ctx: &mut Ctx, link: LinkId, account: &AccountId, bits: u8) {
+        let now = ctx.now.instant;
+        if self.fetches.may_ask_for_work(now, link, bits, ASK_INTERVAL) {
+            let required = self.admissions.require(ctx, account, bits);
+            ctx.send(link, &Message::WorkRequired(required));
         }
     }
 
@@ -230,9 +241,7 @@ impl Sync {
         if let Some(demand) = self.demand_for(ctx, log, address, account) {
             // More accounts may have come since it was asked.
             if done.bits < demand.bits || !self.admissions.proves(ctx, &own, &account, done) {
-                let required = self.admissions.require(ctx, &account, demand.bits);
-                ctx.send(link, &Message::WorkRequired(required));
-                return;
+                return self.ask_for_work(ctx, link, &account, demand.bits);
             }
             self.admissions.admit(now, account);
         }

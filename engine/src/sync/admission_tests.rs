@@ -194,6 +194,11 @@ fn a_newcomer_among_many_is_asked_for_work_and_its_entries_are_fetched_once_it_i
         nonce: wrong(&own, &author.account(), asked[0]),
     };
     peer.receive(link, Message::WorkDone(wrong));
+    assert_eq!(required(&mut peer, link), [], "it was asked a moment ago");
+    peer.node.pass(ASK_INTERVAL);
+    let now = peer.node.ctx.now.instant;
+    peer.sync.quotas.spend(&QUOTAS, now, &new(49, 1));
+    peer.receive(link, Message::WorkDone(wrong));
     assert_eq!(required(&mut peer, link), asked, "the same is asked for");
     // More come before it is done.
     for n in 50..52 {

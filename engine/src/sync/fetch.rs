@@ -17,6 +17,8 @@ use protocol::{AccountId, DeviceId, Entry, Instant, limits};
 
 use crate::ctx::Ctx;
 use crate::facts::{Fact, Source};
+#[cfg(feature = "relay")]
+use crate::io::AddressId;
 use crate::io::LinkId;
 use crate::log::Log;
 use crate::log::append::Taken;
@@ -85,9 +87,12 @@ pub(super) struct LinkFetches {
     not_before: Instant,
     /// When the neighbour was last sent that a quota is used up.
     reported: Option<Instant>,
-    /// When it was last asked for work because an entry was refused.
+    /// When it was last asked for work, and for how many bits.
     #[cfg(feature = "relay")]
-    asked_for_work: Option<Instant>,
+    asked_for_work: Option<(Instant, u8)>,
+    /// The address whose quotas limit it.
+    #[cfg(feature = "relay")]
+    pub(super) address: Option<AddressId>,
     /// There was no room for a feed that the neighbour named; when it may be asked again.
     pub(super) overflowed: Option<Instant>,
 }
@@ -125,6 +130,9 @@ pub(super) struct Fetches {
     put_off: bool,
     /// When a quota allows the next feed that waits for it.
     delayed_until: Option<Instant>,
+    /// Feeds recorded as missing.
+    #[cfg(feature = "relay")]
+    pub(super) recorded: usize,
 }
 
 impl Fetches {
@@ -180,10 +188,22 @@ impl Fetches {
         may_again(&mut self.links.or_default(link).reported, now, REPORT_INTERVAL)
     }
 
-    /// Whether a neighbour may be asked for work again; then it counts as asked.
+    /// Whether a neighbour may be asked for work of this many bits: for more than before at once, else after an interval.
+    /// Then it counts as asked.
     #[cfg(feature = "relay")]
-    pub(super) fn may_ask_for_work(&mut self, now: Instant, link: LinkId, interval: Duration) -> bool {
-        may_again(&mut self.links.or_default(link).asked_for_work, now, interval)
+    pub(super) fn may_ask_for_work(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        bits: u8,
+        interval: Duration,
+    ) -> bool {
+        let asked = &mut self.links.or_default(link).asked_for_work;
+        let may = asked.is_none_or(|(at, before)| bits > before || now.since(at) >= interval);
+        if may {
+            *asked = Some((now, bits));
+        }
+        may
     }
 
     /// The feeds of an account that a neighbour holds are requested at once.

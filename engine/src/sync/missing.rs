@@ -4,10 +4,14 @@
 
 use core::time::Duration;
 
+#[cfg(feature = "relay")]
+use ordered::Map;
 use protocol::limits;
 use protocol::messages::FeedHead;
 
 use crate::ctx::Ctx;
+#[cfg(feature = "relay")]
+use crate::io::AddressId;
 use crate::io::LinkId;
 use crate::net::Session;
 
@@ -19,10 +23,17 @@ use super::fetch::{Fetches, PeerHolds};
 pub(super) const MISSING_MAX: usize = 3 * limits::HEADS_WINDOW as usize;
 /// The same of a neighbour whose quotas are limited, about a megabyte: what it may have under way.
 pub(super) const MISSING_OF_LIMITED_MAX: usize = limits::HEADS_WINDOW as usize;
-/// Feeds that a relay remembers of all neighbours together: 34 MB. Policy when full: of the neighbour with most of them,
-/// the one that would be requested last is forgotten, and the neighbour is asked again later.
+/// Feeds that a relay remembers of all neighbours together, and up to [`CHECK_EVERY`] more: 34 MB. Policy when full: of the
+/// address with most of them, the neighbour with most forgets those that would be requested last, and is asked again
+/// later. One that is not limited forgets only when no limited one has any.
 #[cfg(feature = "relay")]
 pub(super) const MISSING_OF_ALL_MAX: usize = 262_144;
+/// Recorded feeds after which they are counted again.
+#[cfg(feature = "relay")]
+pub(super) const CHECK_EVERY: usize = 256;
+/// Feeds that a neighbour forgets at once; no more than half of its own.
+#[cfg(feature = "relay")]
+const FORGOTTEN_AT_ONCE: usize = 1_024;
 
 /// Minimum interval between two times that a neighbour is asked again.
 const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
@@ -51,6 +62,10 @@ impl Fetches {
         head: FeedHead,
     ) {
         let of_link = self.links.or_default(link);
+        #[cfg(feature = "relay")]
+        {
+            of_link.address = session.and_then(Session::limited);
+        }
         let FeedHead {
             account,
             device,
@@ -74,7 +89,10 @@ impl Fetches {
         }
         #[cfg(feature = "relay")]
         if !is_known {
-            self.forget_furthest(ctx);
+            self.recorded = self.recorded.wrapping_add(1);
+            if self.recorded.is_multiple_of(CHECK_EVERY) {
+                self.forget_furthest(ctx);
+            }
         }
     }
 
@@ -85,18 +103,37 @@ impl Fetches {
         if all <= MISSING_OF_ALL_MAX {
             return;
         }
-        let fullest = self
-            .links
-            .values_mut()
-            .max_by_key(|of_link| of_link.missing.len());
-        let Some(of_link) = fullest else { return };
-        let last = of_link.missing.keys().next_back().copied();
-        if let Some(last) = last {
-            of_link.missing.remove(&last);
-            of_link
-                .overflowed
-                .get_or_insert(ctx.now.instant + ASK_AGAIN_INTERVAL);
+        let fullest = self.fullest();
+        let Some(of_link) = fullest.and_then(|link| self.links.get_mut(&link)) else {
+            return;
+        };
+        let count = of_link.missing.len().div_ceil(2).min(FORGOTTEN_AT_ONCE);
+        for _ in 0..count {
+            let last = of_link.missing.keys().next_back().copied();
+            last.and_then(|last| of_link.missing.remove(&last));
         }
+        of_link
+            .overflowed
+            .get_or_insert(ctx.now.instant + ASK_AGAIN_INTERVAL);
+    }
+
+    /// Of the limited neighbours from the address with most remembered feeds, the one with most; if none has any, of all.
+    #[cfg(feature = "relay")]
+    fn fullest(&self) -> Option<LinkId> {
+        let mut addresses: Map<AddressId, usize> = Map::new();
+        for of_link in self.links.values() {
+            if let Some(address) = of_link.address {
+                *addresses.or_default(address) += of_link.missing.len();
+            }
+        }
+        let most = addresses.iter().max_by_key(|(_, feeds)| **feeds);
+        let address = most.filter(|(_, feeds)| **feeds > 0).map(|(address, _)| *address);
+        let links = self
+            .links
+            .iter()
+            .filter(|(_, of_link)| of_link.address == address);
+        let fullest = links.max_by_key(|(_, of_link)| of_link.missing.len());
+        fullest.map(|(link, _)| *link)
     }
 }
 

@@ -3,7 +3,7 @@ use core::time::Duration;
 use protocol::messages::{Digest, FeedHead, Message, RangeEnd};
 use protocol::{AccountId, DeviceId, EntryId};
 
-use super::{MISSING_MAX, MISSING_OF_ALL_MAX, MISSING_OF_LIMITED_MAX};
+use super::{CHECK_EVERY, FORGOTTEN_AT_ONCE, MISSING_MAX, MISSING_OF_ALL_MAX, MISSING_OF_LIMITED_MAX};
 use crate::io::{AddressId, LinkId};
 use crate::kinds::testing::Author;
 use crate::sync::testing::Peer;
@@ -53,34 +53,37 @@ fn of_a_neighbour_with_quotas_less_is_remembered_than_of_a_member_and_it_is_aske
 }
 
 #[test]
-fn when_a_relay_remembers_too_much_the_neighbour_with_most_forgets_what_is_furthest_from_its_turn() {
+fn when_a_relay_remembers_too_much_the_address_with_most_forgets_what_is_furthest_from_its_turn() {
     let ada = Author::new(2);
     let mut peer = Peer::new(&[&ada]);
     let honest = from_address(&mut peer, Some(1), 20);
-    name(&mut peer, honest, ada.account(), 0, 1_000);
-    let of_honest = peer.sync.missing_len(honest);
-    let full = MISSING_OF_ALL_MAX.div_ceil(MISSING_MAX) as u8;
-    let flood: Vec<_> = (0..full).map(|n| from_address(&mut peer, None, 21 + n)).collect();
-    for link in &flood {
-        name(&mut peer, *link, ada.account(), 1_000, 30_000);
+    name(&mut peer, honest, ada.account(), 0, 8_000);
+    let members: Vec<_> = (21..30).map(|n| from_address(&mut peer, None, n)).collect();
+    for link in &members {
+        name(&mut peer, *link, ada.account(), 0, 30_000);
     }
-    let of_flood: usize = flood.iter().map(|link| peer.sync.missing_len(*link)).sum();
-    assert_eq!(of_honest + of_flood, MISSING_OF_ALL_MAX);
-    assert_eq!(peer.sync.missing_len(honest), of_honest, "it has few");
+    let len = |peer: &Peer, links: &[LinkId]| -> usize {
+        links.iter().map(|link| peer.sync.missing_len(*link)).sum()
+    };
+    let of_others = len(&peer, &members) + len(&peer, &[honest]);
+    // Many links of one address, each with less than the others.
+    let flood: Vec<_> = (30..35).map(|n| from_address(&mut peer, Some(2), n)).collect();
+    for link in &flood {
+        name(&mut peer, *link, ada.account(), 1_000, 7_500);
+    }
+    let full = MISSING_OF_ALL_MAX - FORGOTTEN_AT_ONCE..MISSING_OF_ALL_MAX + CHECK_EVERY;
+    let of_flood = len(&peer, &flood);
     assert!(
-        flood.iter().all(|link| peer.sync.overflowed(*link)),
-        "they are asked again"
+        full.contains(&(of_others + of_flood)),
+        "{of_others} and {of_flood}"
     );
-    let lens: Vec<_> = flood.iter().map(|link| peer.sync.missing_len(*link)).collect();
-    let most_and_least = lens.iter().max().zip(lens.iter().min());
-    assert!(
-        most_and_least.is_some_and(|(most, least)| most - least < 1_000),
-        "{lens:?}"
+    let others = len(&peer, &members) + len(&peer, &[honest]);
+    assert_eq!(
+        others, of_others,
+        "their addresses have fewer, or are not limited"
     );
-    // The neighbour with few has room as long as others have more.
-    name(&mut peer, honest, ada.account(), 50_000, 2_000);
-    assert_eq!(peer.sync.missing_len(honest), of_honest + 2_000);
     // What was forgotten is what would have been requested last.
-    let next = peer.sync.missing(flood[0]).next().expect("some").0.0;
+    let forgot = flood.iter().find(|link| peer.sync.overflowed(**link));
+    let next = peer.sync.missing(*forgot.expect("one")).next().expect("some").0.0;
     assert!(next[..8] < 2_000_u64.to_be_bytes()[..], "{next:?}");
 }

@@ -86,7 +86,7 @@ pub fn over_quota(quota: Quota, per_hour: u64, time: &str) -> String {
     let what = match quota {
         Quota::AccountEntries => format!("{per_hour} posts and changes an hour from one account"),
         Quota::AccountBytes => format!("{} an hour from one account", mib()),
-        Quota::AddressAccounts => format!("{per_hour} new accounts an hour from one network"),
+        Quota::AddressAccounts => format!("{per_hour} new accounts an hour"),
         Quota::AddressBytes => format!("{} an hour from one network", mib()),
     };
     format!(
