@@ -34,11 +34,11 @@ pub(crate) struct Local {
 /// What the directory of relays is to this peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DirectoryMode {
-    /// A relay is listed itself. It lists the relays that describe themselves to it and those that listed relays describe, links with
-    /// all of them, and passes descriptions on within a second.
+    /// A relay is listed itself. It lists the relays that describe themselves to it and those that listed relays
+    /// describe, links with all of them, and passes descriptions on within a second.
     Relay,
-    /// A person's device is not listed. It hears of relays from any neighbour, links with those that it knows, and passes descriptions
-    /// on to other devices every half minute.
+    /// A person's device is not listed. It hears of relays from any neighbour, links with those that it knows, and passes
+    /// descriptions on to other devices every half minute.
     Device,
 }
 
@@ -271,7 +271,7 @@ impl Ctx {
         self.signed_at = self.signed_at.max(at);
     }
 
-    /// Calls for the work of time alone to be done with this input already.
+    /// Sets the deadline to now, so that timers run as soon as this input is handled.
     pub(crate) fn wake(&mut self) {
         self.next_timeout = self.now.instant;
     }

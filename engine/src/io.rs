@@ -154,7 +154,7 @@ pub enum Output {
         /// Where it is, if it is a relay that said so; empty: the adapter knows, or nobody does.
         url: String,
     },
-    /// The handshake on a channel succeeded: `peer` proved its key.
+    /// The peer on a channel proved its key and is a neighbour.
     SessionUp {
         link: LinkId,
         peer: PeerId,

@@ -314,8 +314,8 @@ pub enum Event {
         /// There were more: read the timeline again when the reader asks for them.
         more: bool,
     },
-    /// What other entries say about a post changed, or how the claim for the slug of an own one goes. If more than 256 posts change at
-    /// once, there is no event for the rest: the next query for them has it.
+    /// What other entries say about a post changed, or how the claim for the slug of an own one goes. If more than 256
+    /// posts change at once, there is no event for the rest: the next query for them has it.
     Beside {
         post: EntryRef,
         /// What they say now.

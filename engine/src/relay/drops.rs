@@ -287,8 +287,8 @@ impl Relay {
         }
     }
 
-    /// Drops an account's feeds at once, and takes back the receipts for them. Nothing is asked of other relays. It is for the caller to
-    /// see to it that the account is not wanted again ([`Self::keeps`]).
+    /// Drops an account's feeds at once, and takes back the receipts for them. Nothing is asked of other relays. The
+    /// caller makes sure that the account is not wanted again ([`Self::keeps`]).
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "operators' blocks and quotas will call it")
@@ -341,8 +341,8 @@ impl Relay {
         self.cache.delete(ctx, account, &numbers);
     }
 
-    /// Signs that an account's feeds are kept no longer. Devices of the account learn of it now or when they link, and relays that want
-    /// these feeds pass it on.
+    /// Signs that an account's feeds are kept no longer. Devices of the account learn of it now or when they link, and
+    /// relays that want these feeds pass it on.
     fn take_back(&mut self, ctx: &mut Ctx, parts: &RelayParts<'_>, account: AccountId, reason: Reason) {
         let RelayParts { net, log, sync, .. } = parts;
         let wants = |session: &Session| {

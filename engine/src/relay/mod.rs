@@ -2,8 +2,9 @@
 //! linked with it.
 //!
 //! [`placement`] says which relays keep whose feeds and [`cache`] what is held beside that; [`repair`] says how far
-//! this relay is with it. [`reassigning`] and [`hand_over`] go over all accounts in pieces. [`peer_has`] and [`audit`] know what other relays hold, [`replicas`] how soon they do, and
-//! [`replacements`] what they prove of feeds that this one would drop. [`withdrawals`] says which feeds it keeps no longer.
+//! this relay is with it. [`reassigning`] and [`hand_over`] go over all accounts in pieces. [`peer_has`] and [`audit`]
+//! know what other relays hold, [`replicas`] how soon they do, and [`replacements`] what they prove of feeds that this
+//! one would drop. [`withdrawals`] says which feeds it keeps no longer.
 //! [`members`] says which relays belong to the network, [`joining`] how they come to, and [`member_list`] tells devices.
 //! [`subscriptions`] and [`interest_cache`] hold what linked people want; [`receipts`], [`presence`] and
 //! [`name_proxy`] serve them.

@@ -26,8 +26,8 @@ use crate::relays::directory::Directory;
 
 /// Replicas that are cached for one account. With more than this the assignment is computed each time.
 const CACHED_REPLICAS_MAX: usize = 4;
-/// Accounts that are looked at in one piece of work, so that it takes less than 5 ms; fewer if there are so many members
-/// that computing their replicas takes longer: for each account and member some 50 ns.
+/// Accounts that are looked at in one piece of work, so that it takes less than 5 ms; fewer in a network with many
+/// members, since computing the replicas of an account takes some 50 ns for each member.
 pub(super) const PIECE: usize = 512;
 const EVALUATIONS_PER_PIECE: usize = 65_536;
 /// The index that no member has.

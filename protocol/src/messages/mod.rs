@@ -42,8 +42,8 @@ use receipt::{Receipt, Withdrawal};
 
 /// The fields of a message.
 pub trait Fields: Serialize + DeserializeOwned {
-    /// Whether lists and numbers keep their limits. Checked before anything else is done with a message, also before
-    /// signatures are verified: receivers compute with the numbers of a feed.
+    /// Whether lists and numbers keep their limits. This is the first check of a message, before signatures are
+    /// verified: receivers compute with the numbers of a feed.
     fn within_limits(&self) -> bool {
         true
     }

@@ -11,7 +11,7 @@ pub enum Quota {
     AccountEntries,
     /// Bytes of the entries of one account.
     AccountBytes,
-    /// Accounts of which nothing was held before, from one address.
+    /// Accounts of which nothing was held before, from one address or from all.
     AddressAccounts,
     /// Bytes of entries from one address.
     AddressBytes,

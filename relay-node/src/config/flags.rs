@@ -234,8 +234,8 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     new_accounts_per_minute: Option<u64>,
-    /// Percent of the relay's engine (one core) that the links of one IP address may use, and of another core its
-    /// requests; 0: no limit [default: 25].
+    /// Percent of the relay's engine (one core) that the links of one IP address may use, and of one more core for its
+    /// requests and the transport of its links; 0: no limit [default: 25].
     #[arg(long, global = true, value_name = "PERCENT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     address_cpu_percent: Option<u32>,

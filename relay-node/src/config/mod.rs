@@ -164,8 +164,8 @@ pub struct Settings {
     pub address_mib_per_hour: u64,
     /// New accounts from all addresses in a minute, a quarter of them without proof of work; 0: any number without.
     pub new_accounts_per_minute: u64,
-    /// Percent of the engine's thread that links of one address may use, and of another processor its requests; 0: as
-    /// much as there is.
+    /// Percent of the engine's thread that links of one address may use, and of one more core for its requests and the
+    /// transport of its links; 0: as much as there is.
     pub address_cpu_percent: u32,
     /// Memory for the store's cache, in MiB.
     pub cache_mib: usize,

@@ -1,12 +1,13 @@
 //! Everything a relay serves over HTTP.
 //!
 //! ```text
-//! server (Host, limits) ─► error (problem documents, error pages) ─► policy (headers) ─► pace   around all of:
-//!   api      the relay, its network, accounts, timelines, names, as JSON
+//! server (Host, limits) ─► error (problem documents, error pages) ─► policy (headers)   around all of:
 //!   health   /healthz, /readyz                 metrics   /metrics, on a listener of its own
-//!   control  for commands of this machine
-//!   admin    the operator's page               site      the app: files, and its start page for links into it
-//!   /link and /signal: WebSocket endpoints of other modules
+//!   pace (processor time of an address)        around the others of this listener:
+//!     api      the relay, its network, accounts, timelines, names, as JSON
+//!     control  for commands of this machine
+//!     admin    the operator's page             site      the app: files, and its start page for links into it
+//!     /link and /signal: WebSocket endpoints of other modules
 //! ```
 //!
 //! Routes are tables (`routes()` of each module), so that a test can request each of them.

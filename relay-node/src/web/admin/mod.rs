@@ -1,4 +1,4 @@
-//! The operator's page: how the relay is, and what can be done with it, for the browser that was made its admin.
+//! The operator's page: the state of the relay and the actions of its operator, for the browser that was made its admin.
 //!
 //! ```text
 //! relay-node prints a one-time address ─► /admin/claim (asks) ─► POST (token burnt, session on the disk) ─► cookie ─► /admin

@@ -54,7 +54,7 @@ impl From<&Routing> for Weights {
 }
 
 impl Weights {
-    /// To rank by; `None` if that cannot be done with them.
+    /// The weights for ranking relays; `None` if relays cannot be ranked by them.
     #[must_use]
     pub fn routing(&self) -> Option<Routing> {
         Routing::weighing([self.replication, self.response, self.distance, self.errors])

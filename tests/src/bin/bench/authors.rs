@@ -44,7 +44,7 @@ impl Author {
         let body = match seq {
             0 => Body::Certificate(self.certificate.clone()),
             _ => Body::Post(Post {
-                text: format!("The {seq}th thing that came to my mind today, told to whoever listens."),
+                text: format!("The {seq}th thing that came to my mind today, told to those listening."),
                 reply: None,
             }),
         };

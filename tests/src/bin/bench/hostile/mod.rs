@@ -9,6 +9,19 @@
 //! - `memory_grown_mib` of the attack `none`, a link that only asks to be a neighbour. That is what honest peers alone
 //!   leave in the store's tables and in the allocator; it is taken off from what other attacks leave.
 //!
+//! What is attacked where: messages that cost the relay much, and new accounts, in `floods`; what neighbours claim to
+//! hold, proofs of forks, and relays that nobody invited in `feeds`; sockets, handshakes, requests and signaling rooms in
+//! `sockets`; claims of names in `names`; the restart of a relay whose only fellow member is gone in this file. Tests
+//! hold the rest:
+//! - forged descriptions of relays: `engine/src/relays/directory_tests.rs`, `engine/tests/it/{hostile,members}.rs`;
+//! - full disks: `tests/tests/disk.rs`, `engine/tests/it/hardship.rs`;
+//! - members that are silent or make no progress: `engine/tests/it/hostile/relays.rs`; neighbours that send single entries
+//!   slowly: `engine/src/sync/tests.rs`;
+//! - revoked devices: `tests/tests/revoked.rs`;
+//! - clocks that are ahead or jump: `engine/tests/it/{members,hardship}.rs`;
+//! - rooms that a tab is in, and floods of messages to it: `signaling/src/rooms_tests.rs`; a server that was taken over:
+//!   `tests/tests/browser/hostile.rs`.
+//!
 //! `STARLING_BENCH_FEEDS=n` fills the relay with n feeds, `STARLING_BENCH_ATTACKS=pings,wants` runs these attacks alone.
 
 mod attacker;
