@@ -34,6 +34,9 @@ const CHOSEN_MAX: usize = 8;
 /// Relays measured at most. Policy when full: all are forgotten.
 const MEASURED_MAX: usize = 256;
 
+/// Interval at which a named relay that is alive and not linked is dialled, though there are links enough.
+const NAMED_EVERY: Duration = Duration::from_secs(15);
+
 /// Another relay must be this many times as good as the worst one chosen to take its place.
 const BETTER: f32 = 2.0;
 /// The other relay must be better for this time without a break.
@@ -60,6 +63,7 @@ pub(crate) struct RelayChoice {
     moving: Option<(Move, Instant)>,
     next: Instant,
     next_move: Instant,
+    next_named: Instant,
 }
 
 /// From one relay to another.
@@ -114,6 +118,7 @@ impl RelayChoice {
             return;
         }
         self.next = now + EVERY;
+        self.dial_named(ctx, net, directory);
         let replicas = own_replicas(ctx, directory);
         let (mut known, mut linked) = (0, 0);
         let mut worst: Option<(f32, PeerId)> = None;
@@ -151,6 +156,21 @@ impl RelayChoice {
         match stranger {
             Some((_, peer)) if few => self.choose(ctx, net, directory, peer),
             _ => self.move_on(ctx, net, directory, worst, best),
+        }
+    }
+
+    /// Dials the relay that the app is from, if chosen ones took its place: what it says of the network counts most.
+    fn dial_named(&mut self, ctx: &mut Ctx, net: &mut Net, directory: &Directory) {
+        if ctx.now.instant < self.next_named {
+            return;
+        }
+        let is_missing = |peer: &PeerId| {
+            net.known.is_named(peer) && !net.is_neighbour(peer) && directory.alive(peer).is_some()
+        };
+        let missing: Vec<PeerId> = net.known.peers().filter(is_missing).collect();
+        for peer in missing {
+            self.next_named = ctx.now.instant + NAMED_EVERY;
+            net.dial_beyond(ctx, peer);
         }
     }
 

@@ -5,6 +5,7 @@ use protocol::messages::Relays;
 use protocol::messages::directory::{Description, role};
 
 use super::{BETTER_FOR, CHOSEN_MAX, EVERY, LINKED_WITHIN, MOVES_EVERY, RelayChoice};
+use crate::io::Output;
 use crate::kinds::testing::Author;
 use crate::relays::directory::Sender;
 use crate::relays::{REPAIR, directory::Own};
@@ -283,4 +284,26 @@ fn a_relay_that_is_not_alive_is_not_chosen() {
     device.describe(1, 100);
     device.pass(EVERY);
     assert!(device.knows(1));
+}
+
+#[test]
+fn the_named_relay_is_dialled_although_chosen_ones_are_enough() {
+    let mut device = Device::new(2);
+    device.choose(1, 100);
+    device.choose(2, 100);
+    let Node { ctx, net, .. } = &mut device.node;
+    let link = net.link_to(&id(NAMED)).expect("linked");
+    net.end(ctx, link, "the tab was closed");
+    device.node.pump();
+    device.node.outputs();
+    let mut dials = 0;
+    for _ in 0..10 {
+        device.describe(NAMED, 100);
+        device.pass(EVERY);
+        device.node.pump();
+        let outputs = device.node.outputs();
+        let is_dial = |output: &&Output| matches!(output, Output::Dial { peer, .. } if *peer == id(NAMED));
+        dials += outputs.iter().filter(is_dial).count();
+    }
+    assert!((1..=2).contains(&dials), "{dials} in twenty seconds");
 }

@@ -3,7 +3,7 @@
 //! Relays compute the members from signed statements; a device takes the result from the relays it knows, and keeps the
 //! last list of each for as long as the two are linked.
 //!
-//! Invariants: what a relay says about itself does not count, and what one relay that was chosen says takes away no
+//! Invariants: what a relay says about itself does not count, unless it says that it is no member, and what one relay that was chosen says takes away no
 //! relay that is alive, or that another one lists. Policy when full: further lists are not taken.
 
 use ordered::Map;
@@ -51,6 +51,9 @@ impl MemberLists {
     pub(super) fn judge(&self, relay: &PeerId, named: bool, alive: bool) -> Option<bool> {
         let (mut missing, mut listed, mut decided) = (0, false, false);
         for (by, list) in &self.lists {
+            if by == relay && !list.members.contains(relay) {
+                return Some(false);
+            }
             if by == relay || (list.foreign && !named) {
                 continue;
             }

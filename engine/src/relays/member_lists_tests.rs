@@ -22,7 +22,7 @@ fn lists(lists: &[(u8, bool, &[u8])]) -> MemberLists {
 
 #[test]
 fn a_named_relay_decides_about_all_but_itself() {
-    let home = lists(&[(1, true, &[2]), (3, false, &[1, 2, 3, 4])]);
+    let home = lists(&[(1, true, &[1, 2]), (3, false, &[1, 2, 3, 4])]);
     for alive in [true, false] {
         assert_eq!(home.judge(&relay(2), false, alive), Some(true));
         assert_eq!(
@@ -32,6 +32,14 @@ fn a_named_relay_decides_about_all_but_itself() {
         );
         assert_eq!(home.judge(&relay(4), false, alive), Some(false));
         assert_eq!(home.judge(&relay(1), true, alive), Some(true));
+    }
+}
+
+#[test]
+fn a_relay_that_says_that_it_is_no_member_is_none() {
+    let expelled = lists(&[(1, true, &[2, 3]), (2, false, &[1, 2, 3])]);
+    for named in [true, false] {
+        assert_eq!(expelled.judge(&relay(1), named, true), Some(false));
     }
 }
 

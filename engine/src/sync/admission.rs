@@ -29,9 +29,9 @@ const ADDRESS_BITS: [u8; 4] = [0, 14, 18, 22];
 const RELAY_BITS: [u8; 4] = [0, 12, 16, 20];
 /// A challenge counts for this time, and then for as long again.
 const CHALLENGE_TIME: Duration = Duration::from_mins(10);
-/// An account that proved its work is taken within this time.
+/// An account that proved its work is taken within this time, unless it needs more by then.
 const ADMITTED_TIME: Duration = Duration::from_mins(10);
-/// Accounts that proved their work and of which nothing came so far, 40 bytes each. Policy when full: the one that has to
+/// Accounts that proved their work and of which nothing came so far, 48 bytes each. Policy when full: the one that has to
 /// come first is forgotten, and asked again.
 const ADMITTED_MAX: usize = 4_096;
 /// The time in which all addresses together use up what they may.
@@ -58,8 +58,8 @@ pub(crate) struct Admissions {
     secret: Option<[u8; 32]>,
     /// What all addresses use of the minute.
     used: Used,
-    /// Accounts that proved their work, and until when each is taken.
-    admitted: Map<AccountId, Instant>,
+    /// Accounts that proved their work: until when each is taken, and the bits that it proved.
+    admitted: Map<AccountId, (Instant, u8)>,
     /// How often work was asked for, and how many accounts proved it.
     counts: [u64; 2],
 }
@@ -84,8 +84,7 @@ impl Admissions {
         now: Instant,
         it: &Addition,
     ) -> Option<Demand> {
-        let admitted = self.admitted.get(&it.account);
-        if !it.is_new || admitted.is_some_and(|until| now < *until) {
+        if !it.is_new {
             return None;
         }
         let of_address = match quotas.accounts_per_address {
@@ -104,14 +103,20 @@ impl Admissions {
                 demand_of(self.used.in_use(now), MINUTE, RELAY_BITS, per_hour)
             }
         };
-        match (of_address, of_all) {
+        let demand = match (of_address, of_all) {
             (Some(one), Some(other)) => {
                 let wait = one.wait.max(other.wait);
                 let demand = if one.bits >= other.bits { one } else { other };
                 Some(Demand { wait, ..demand })
             }
             (one, other) => one.or(other),
-        }
+        };
+        // What was proven while it was cheap does not count for more.
+        let admitted = self.admitted.get(&it.account);
+        let proven = admitted
+            .filter(|(until, _)| now < *until)
+            .map_or(0, |(_, bits)| *bits);
+        demand.filter(|demand| demand.bits > proven)
     }
 
     /// Something was added.
@@ -153,15 +158,15 @@ impl Admissions {
         is_own && Puzzle::new(own, account, &done.challenge, done.bits).is_solved_by(done.nonce)
     }
 
-    fn admit(&mut self, now: Instant, account: AccountId) {
+    fn admit(&mut self, now: Instant, account: AccountId, bits: u8) {
         self.counts[1] += 1;
         if self.admitted.len() >= ADMITTED_MAX {
-            let first = self.admitted.iter().min_by_key(|(_, until)| **until);
+            let first = self.admitted.iter().min_by_key(|(_, (until, _))| *until);
             if let Some(first) = first.map(|(account, _)| *account) {
                 self.admitted.remove(&first);
             }
         }
-        self.admitted.insert(account, now + ADMITTED_TIME);
+        self.admitted.insert(account, (now + ADMITTED_TIME, bits));
     }
 
     /// How often work was asked for, and how many accounts proved it.
@@ -171,7 +176,7 @@ impl Admissions {
 
     /// Once a second.
     pub(super) fn on_timer(&mut self, now: Instant) {
-        self.admitted.retain(|_, until| now < *until);
+        self.admitted.retain(|_, (until, _)| now < *until);
     }
 }
 
@@ -243,7 +248,7 @@ impl Sync {
             if done.bits < demand.bits || !self.admissions.proves(ctx, &own, &account, done) {
                 return self.ask_for_work(ctx, link, &account, demand.bits);
             }
-            self.admissions.admit(now, account);
+            self.admissions.admit(now, account, done.bits);
         }
         self.fetches.resume_account(link, &account);
         self.pump_fetches(ctx, net, log, wanting, link);

@@ -69,6 +69,27 @@ fn the_more_accounts_come_from_everywhere_the_more_work_the_next_one_needs_and_n
 }
 
 #[test]
+fn work_that_was_done_while_little_was_needed_does_not_count_for_more() {
+    let (mut admissions, mut used) = (Admissions::default(), QuotaUse::default());
+    for n in 0..2 {
+        used.spend(&QUOTAS, NOW, &new(n, 1));
+    }
+    let bits = |admissions: &Admissions, used: &QuotaUse| {
+        let demand = admissions.demand(&QUOTAS, used, NOW, &new(100, 1));
+        demand.map(|demand| demand.bits)
+    };
+    assert_eq!(bits(&admissions, &used), Some(14));
+    admissions.admit(NOW, new(100, 1).account, 14);
+    assert_eq!(bits(&admissions, &used), None);
+    for n in 2..4 {
+        used.spend(&QUOTAS, NOW, &new(n, 1));
+    }
+    assert_eq!(bits(&admissions, &used), Some(18));
+    admissions.admit(NOW, new(100, 1).account, 18);
+    assert_eq!(bits(&admissions, &used), None);
+}
+
+#[test]
 fn work_counts_for_its_account_its_bits_and_twenty_minutes() {
     let mut peer = Peer::new(&[]);
     let ctx = &mut peer.node.ctx;
@@ -130,7 +151,7 @@ fn accounts_that_proved_work_and_do_not_come_are_remembered_up_to_a_bound() {
         AccountId(account)
     };
     for n in 0..=ADMITTED_MAX {
-        admissions.admit(NOW + Duration::from_micros(n as u64), account(n));
+        admissions.admit(NOW + Duration::from_micros(n as u64), account(n), 12);
     }
     assert_eq!(admissions.admitted.len(), ADMITTED_MAX);
     assert!(!admissions.admitted.contains_key(&account(0)), "the first one");

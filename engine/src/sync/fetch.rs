@@ -1,6 +1,7 @@
 //! Fetching what neighbours hold beyond what is held here ([`Message::Want`]), answered in order ([`Message::Entries`]
 //! …, [`Message::RangeEnd`]). A feed is fetched from one neighbour; while it does not grow by verified entries, one
-//! more neighbour that holds more of it is asked every [`SLOW`], and a neighbour that goes is replaced.
+//! more neighbour that holds more of it is asked every [`SLOW`], and a neighbour that goes is replaced. A device of the
+//! feed's account is asked at once; neighbours that did not send the feed before come last ([`super::failures`]).
 //!
 //! Invariant: of a neighbour no more than [`REQUESTS_MAX`] requests are remembered, and no more feeds than
 //! [`super::missing`] has room for.
@@ -11,9 +12,10 @@
 use std::time::Duration;
 
 use gossip::broadcast::Route;
-use ordered::Map;
+use ordered::{Map, Set, sorted_by_key};
 use protocol::messages::{Entries, FeedHead, HeadCredit, Message, Quota, QuotaExceeded, Want};
 use protocol::{AccountId, DeviceId, Entry, Instant, limits};
+use rand_core::Rng as _;
 
 use crate::ctx::Ctx;
 use crate::facts::{Fact, Source};
@@ -25,6 +27,7 @@ use crate::log::append::Taken;
 use crate::log::feeds::Feed;
 use crate::net::Net;
 
+use super::failures::Failures;
 use super::quotas::Addition;
 use super::{Sync, Wanting};
 
@@ -93,6 +96,8 @@ pub(super) struct LinkFetches {
     /// The address whose quotas limit it.
     #[cfg(feature = "relay")]
     pub(super) address: Option<AddressId>,
+    /// What it did not send.
+    failures: Failures,
     /// There was no room for a feed that the neighbour named; when it may be asked again.
     pub(super) overflowed: Option<Instant>,
 }
@@ -151,6 +156,7 @@ impl Fetches {
     fn on_progress(&mut self, link: LinkId, request: u32, device: &DeviceId, now: Instant) {
         if let Some(of_link) = self.links.get_mut(&link) {
             of_link.progress = now;
+            of_link.failures.on_progress(device);
             if let Some(request) = of_link.requests.get_mut(&request) {
                 request.progress = now;
             }
@@ -226,6 +232,23 @@ impl Fetches {
         });
         self.delayed_until = links.filter(|until| *until > now).min();
         true
+    }
+
+    /// Feeds that others are to send rather than this neighbour, which did not send them before.
+    fn left_to_others(&self, link: LinkId, now: Instant) -> Set<DeviceId> {
+        let Some(of_link) = self.links.get(&link) else {
+            return Set::new();
+        };
+        let may_send = |other: &LinkFetches, device: &DeviceId| {
+            other.missing.contains_key(device) && !other.failures.is_paused(device, now)
+        };
+        let others = || self.links.iter().filter(|(other, _)| **other != link);
+        let is_left = |device: &&DeviceId| {
+            let fetching = self.feeds.get(*device);
+            let is_asked = fetching.is_some_and(|fetching| fetching.links.iter().any(|other| *other != link));
+            is_asked || others().any(|(_, other)| may_send(other, device))
+        };
+        of_link.failures.paused(now).filter(is_left).copied().collect()
     }
 
     /// Takes a request off the feed that it fetches.
@@ -325,6 +348,8 @@ impl Sync {
             }
             _ => REQUESTED_ENTRIES_MAX,
         };
+        let left_to_others = self.fetches.left_to_others(link, now);
+        let of_account = net.session(link).and_then(|session| session.account);
         let Fetches { links, feeds, .. } = &mut self.fetches;
         let Some(of_link) = links.get_mut(&link) else {
             return;
@@ -337,15 +362,16 @@ impl Sync {
             if of_link.requests.len() >= REQUESTS_MAX {
                 break;
             }
-            if claim.not_before > now {
+            if claim.not_before > now || left_to_others.contains(device) {
                 continue;
             }
             let held = log.feeds.get(device).map_or(0, Feed::valid_len);
             let upto = claim.next_seq.min(log.limit_of(claim.account, device));
             if held < upto {
                 let fetching = feeds.get(device);
+                let is_own = of_account == Some(claim.account);
                 let is_fetched = |fetching: &Fetching| {
-                    fetching.links.contains(&link) || now.since(fetching.progress) < SLOW
+                    fetching.links.contains(&link) || (now.since(fetching.progress) < SLOW && !is_own)
                 };
                 if fetching.is_some_and(is_fetched) {
                     continue;
@@ -463,8 +489,10 @@ impl Sync {
         let links = self.fetches.links.iter();
         let others =
             links.filter(|(link, of_link)| Some(**link) != except && of_link.missing.contains_key(&device));
-        let others: Vec<LinkId> = others.map(|(link, _)| *link).collect();
-        for other in others {
+        // By chance, so that no neighbour always comes before another.
+        let mut places = || ctx.rng.next_u64();
+        let others = others.map(|(link, of_link)| (of_link.failures.times(&device), places(), *link));
+        for (_, _, other) in sorted_by_key(others, |place| *place) {
             self.pump_fetches(ctx, net, log, wanting, other);
         }
     }
@@ -520,12 +548,16 @@ impl Sync {
                 continue;
             }
             let LinkFetches {
-                requests, missing, ..
+                requests,
+                missing,
+                failures,
+                ..
             } = of_link;
             requests.retain(|_, request| {
                 let keep = now.since(request.progress) < STALLED;
                 if !keep {
                     stalled.push((*link, request.device));
+                    failures.record(request.device, now);
                     // A neighbour that was too busy gets one more chance.
                     if !request.is_second {
                         let claim = PeerHolds {

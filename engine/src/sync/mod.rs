@@ -14,6 +14,7 @@ mod admission;
 mod answers;
 pub(crate) mod compare;
 pub(crate) mod digest;
+mod failures;
 pub(crate) mod fetch;
 pub(crate) mod interest;
 pub(crate) mod interests;
