@@ -177,6 +177,9 @@ pub enum Output {
     Invitation {
         link: LinkId,
         secret: InvitationSecret,
+        /// An invitation that was issued before is not valid for the relay that shows it, and not used up: this relay
+        /// expelled that one at this time. 0: it did not.
+        not_before: Timestamp,
     },
     /// Ask this relay's registry; answered by `RegistryAnswer`. Requests are verified.
     Name {

@@ -11,14 +11,14 @@
 //!
 //! Invariants: statements go to members alone, except that an expelled relay is sent its expulsion; how often all of
 //! them are sent on a link, how many signatures a neighbour can have checked, and how many secrets it can try, is
-//! bounded.
+//! bounded; an invitation that was issued before this relay expelled another does not bring that one back.
 
 use core::time::Duration;
 
 use ordered::Map;
 use protocol::messages::Message;
 use protocol::messages::membership::{InvitationSecret, JoinAnswer, JoinRequest, Stance, Vouch, Vouches};
-use protocol::{Instant, PeerId, codec, limits};
+use protocol::{Instant, PeerId, Timestamp, codec, limits};
 
 use crate::ctx::Ctx;
 use crate::facts::Fact;
@@ -62,8 +62,8 @@ pub(crate) struct Joining {
     /// Linked relays that are no members and say that they joined this one.
     asking: Map<LinkId, PeerId>,
     links: Map<LinkId, Exchange>,
-    /// Relays that showed a secret which the adapter is asked about.
-    pending: Map<LinkId, PeerId>,
+    /// Relays that showed a secret which the adapter is asked about, and the earliest time of issue it was asked with.
+    pending: Map<LinkId, (PeerId, Timestamp)>,
 }
 
 impl Joining {
@@ -391,9 +391,13 @@ impl Joining {
             return ctx.send(link, &Message::JoinAnswer(JoinAnswer { accepted }));
         }
         if self.pending.len() < PENDING_MAX && !self.pending.contains_key(&link) {
-            self.pending.insert(link, peer);
-            let secret = request.secret;
-            ctx.emit(Output::Invitation { link, secret });
+            let (secret, not_before) = (request.secret, not_before(members, &peer));
+            self.pending.insert(link, (peer, not_before));
+            ctx.emit(Output::Invitation {
+                link,
+                secret,
+                not_before,
+            });
         }
     }
 
@@ -407,9 +411,11 @@ impl Joining {
         link: LinkId,
         valid: Option<bool>,
     ) {
-        let Some((peer, accepted)) = self.pending.remove(&link).zip(valid) else {
+        let Some(((peer, asked_with), valid)) = self.pending.remove(&link).zip(valid) else {
             return;
         };
+        // It may have been expelled since.
+        let accepted = valid && not_before(members, &peer) <= asked_with;
         if accepted {
             self.vouch(ctx, net, members, peer, Stance::Invites);
         }
@@ -442,6 +448,13 @@ fn send(ctx: &mut Ctx, members: &Members, link: LinkId, vouches: &[Vouch]) {
         let vouches = part.to_vec();
         ctx.send(link, &Message::Vouches(Vouches { fingerprint, vouches }));
     }
+}
+
+/// The earliest time at which an invitation was issued that `peer` may use.
+fn not_before(members: &Members, peer: &PeerId) -> Timestamp {
+    members
+        .expulsion(peer)
+        .map_or(Timestamp(0), |expulsion| expulsion.at)
 }
 
 fn own(ctx: &Ctx) -> PeerId {

@@ -278,6 +278,39 @@ fn an_expelled_relay_learns_of_it_and_is_not_listed_as_one_that_waits() {
 }
 
 #[test]
+fn an_expelled_relay_may_use_invitations_that_were_issued_after_its_expulsion() {
+    let mut world = world();
+    let link = world.link_relay(1);
+    let asked_with = |world: &mut World| {
+        world.on_message(link, Message::JoinRequest(JoinRequest { secret: [5; 16] }));
+        let times = world.outputs().into_iter().filter_map(|output| match output {
+            Output::Invitation { not_before, .. } => Some(not_before),
+            _ => None,
+        });
+        times.collect::<Vec<_>>()
+    };
+    assert_eq!(asked_with(&mut world), [Timestamp(0)]);
+    world.on_invitation(link, Some(false));
+    assert_eq!(answers(&mut world, link), [false]);
+    invite(&mut world, 1);
+    world.pass(Duration::from_secs(60));
+    let expelled_at = world.ctx.now.wall;
+    world.vouch(relay_peer(1), Stance::Expels);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(asked_with(&mut world), [expelled_at]);
+
+    // It is expelled again while its secret is looked up.
+    world.vouch(relay_peer(1), Stance::Expels);
+    world.on_invitation(link, Some(true));
+    assert_eq!(answers(&mut world, link), [false]);
+    assert_eq!(members(&world), [relay_peer(0)]);
+
+    assert_eq!(asked_with(&mut world).len(), 1);
+    world.on_invitation(link, Some(true));
+    assert!(members(&world).contains(&relay_peer(1)), "invited after that");
+}
+
+#[test]
 fn this_relay_joins_the_first_that_its_operator_names_and_no_other_one() {
     let mut world = world();
     world.named(1);

@@ -421,7 +421,7 @@ impl Network {
                         );
                     }
                 }
-                Output::Invitation { link, secret } => {
+                Output::Invitation { link, secret, .. } => {
                     let valid = self.invitations.remove(&(peer, secret));
                     let at = self.now_us + self.between((500, 5_000));
                     self.happen(

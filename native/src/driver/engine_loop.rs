@@ -9,10 +9,10 @@ use engine::Engine;
 use engine::api::{Event, Query, QueryResult, RelayView, RepairView, Request, Response, StoreState};
 use engine::io::{AddressId, Candidate, Input, LinkId, MembershipInput, NameTicket, Output, RequestId};
 use engine::store::BatchId;
-use protocol::PeerId;
 use protocol::link::frame;
 use protocol::messages::membership::InvitationSecret;
 use protocol::names::{NameAnswer, NameQuestion};
+use protocol::{PeerId, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::budgets::Payer;
@@ -80,7 +80,7 @@ pub(super) struct EngineLoop {
     watches: Watches,
     address_book: Arc<AddressBook>,
     registry_queue: Option<RegistryQueue>,
-    invitations: Option<mpsc::Sender<(LinkId, InvitationSecret)>>,
+    invitations: Option<mpsc::Sender<(LinkId, InvitationSecret, Timestamp)>>,
     on_event: EventListener,
     asks: HashMap<u64, oneshot::Sender<Response>>,
     /// This machine's own questions to the registry, as many as its queue takes.
@@ -385,11 +385,15 @@ impl EngineLoop {
                             .push_back(Input::RegistryAnswer { ticket, answer });
                     }
                 }
-                Output::Invitation { link, secret } => {
+                Output::Invitation {
+                    link,
+                    secret,
+                    not_before,
+                } => {
                     let asked = self
                         .invitations
                         .as_ref()
-                        .map(|queue| queue.try_send((link, secret)));
+                        .map(|queue| queue.try_send((link, secret, not_before)));
                     if !matches!(asked, Some(Ok(()))) {
                         let valid = self.invitations.is_none().then_some(false);
                         let answer = MembershipInput::Invitation { link, valid };

@@ -32,11 +32,11 @@ use std::sync::atomic::AtomicU64;
 
 use engine::api::{Event, RepairView, Request, Response, StoreState, Transport};
 use engine::io::{Candidate, Config, Input, LinkId, NameTicket};
-use protocol::PeerId;
 use protocol::link::handshake::{Binding, Side};
 use protocol::messages::directory::Description;
 use protocol::messages::membership::InvitationSecret;
 use protocol::names::{NameAnswer, RegistryId};
+use protocol::{PeerId, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use budgets::Budgets;
@@ -118,9 +118,9 @@ pub struct Options {
     pub address_book: Arc<AddressBook>,
     /// Takes questions to the registry, if this is a relay that keeps one.
     pub registry_queue: Option<RegistryQueue>,
-    /// Takes the secrets of invitations that other relays show, to be answered by [`DriverHandle::answer_invitation`];
-    /// `None`: none is valid.
-    pub invitations: Option<mpsc::Sender<(LinkId, InvitationSecret)>>,
+    /// Takes the secrets of invitations that other relays show, and the earliest time of issue of one that is valid for
+    /// the relay; answered by [`DriverHandle::answer_invitation`]. `None`: none is valid.
+    pub invitations: Option<mpsc::Sender<(LinkId, InvitationSecret, Timestamp)>>,
     /// Percent of the engine's thread that the links of one address may use, and of one processor what its links and
     /// requests may use of other threads; 0: as much as there is.
     pub percent_per_address: u32,
