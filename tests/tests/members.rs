@@ -224,6 +224,26 @@ async fn members_their_addresses_and_their_origins_survive_a_restart_alone() -> 
 }
 
 #[tokio::test]
+async fn an_expelled_relay_does_not_come_back_with_an_earlier_invitation_and_another_one_may_use_it()
+-> Result<()> {
+    let first = Relay::start_with(options(&[])).await?;
+    let mut second = uninvited(&first).await?;
+    let (done, said) = command(&first, &["adopt", &key(&second).await?, "--yes"])?;
+    ensure!(done, "{said}");
+    lists(&first, &[(&first, "alive"), (&second, "alive")]).await?;
+    let unused = first.join()?;
+    let (done, said) = command(&first, &["expel", &key(&second).await?, "--yes"])?;
+    ensure!(done, "{said}");
+    second.stop().await?;
+    second.also(unused.clone());
+    second.restart().await?;
+    second.log().wait(0, "invitation refused").await?;
+    lists(&first, &[(&first, "alive")]).await?;
+    let third = Relay::start_with(options(&unused)).await?;
+    lists(&first, &[(&first, "alive"), (&third, "alive")]).await
+}
+
+#[tokio::test]
 async fn a_member_that_is_drained_and_stopped_has_left() -> Result<()> {
     let first = Relay::start_with(options(&[])).await?;
     let mut second = invited(&first).await?;
