@@ -13,7 +13,8 @@ use protocol::link::handshake::{
     Binding, Handshake, Hello, MAGIC, Side, Step, VERSION_MAX, VERSION_MIN, feature, pair_salt, relay_salt,
 };
 use protocol::messages::overlay::{Request, Wish};
-use protocol::messages::{Decoded, Interests, Message, SaltedAccount};
+use protocol::messages::{Decoded, Interests, Message, NameAsked, SaltedAccount};
+use protocol::names::{NameAction, NameAnswer, NameQuestion, NameRequest};
 use protocol::{AccountId, DeviceId, KeyPair, PeerId, Timestamp, limits};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -360,6 +361,37 @@ impl Receiver {
     pub async fn next(&mut self) -> Result<Message> {
         read(&mut self.stream, &mut self.reassembly).await
     }
+}
+
+/// Asks the registry through a relay, over a link that opens for it.
+///
+/// # Errors
+/// If there is no link, or it ends before the answer.
+pub async fn ask_registry(at: At, person: &Person, question: NameQuestion) -> Result<NameAnswer> {
+    let mut link = Link::open(at, person).await?;
+    let request = 1;
+    link.send(&Message::NameQuestion(NameAsked { request, question }))
+        .await?;
+    loop {
+        if let Message::NameAnswer(answered) = link.next().await? {
+            return Ok(answered.answer);
+        }
+    }
+}
+
+/// A person's request about a name, with the revision known of it.
+pub fn name_request(person: &Person, name: &str, action: NameAction, nonce: u8, known: u64) -> NameQuestion {
+    let (certificate, name) = (person.certificate.clone(), name.to_owned());
+    let nonce = [nonce; 16];
+    NameQuestion::Request(NameRequest::issue(
+        &person.device,
+        certificate,
+        name,
+        None,
+        action,
+        nonce,
+        known,
+    ))
 }
 
 /// The next known message of a link whose handshake is done.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use engine::api::{Command, Timeline};
 use protocol::link::frame;
-use protocol::messages::{Message, NameAsked, Ping, Push};
+use protocol::messages::{Message, Ping, Push};
 use protocol::names::{NameAction, NameAnswer, NameQuestion, NameReceipt, NameRequest};
-use starling_tests::link::{Link, Person};
+use starling_tests::link::{Link, Person, ask_registry};
 use starling_tests::namespace::{self, Namespace};
 use starling_tests::network::Clock;
 use starling_tests::wait::{DEADLINE, eventually};
@@ -52,15 +52,7 @@ fn is_full(disk: &Path) -> bool {
 
 /// Asks about names, once.
 async fn ask(relay: &Relay, by: &Person, question: NameQuestion) -> Result<NameAnswer> {
-    let mut link = Link::open(relay.at(), by).await?;
-    let request = 1;
-    link.send(&Message::NameQuestion(NameAsked { request, question }))
-        .await?;
-    loop {
-        if let Message::NameAnswer(answered) = link.next().await? {
-            return Ok(answered.answer);
-        }
-    }
+    ask_registry(relay.at(), by, question).await
 }
 
 /// People claim until one is refused: the last page of a file has some room. Who was given what, and who was refused.

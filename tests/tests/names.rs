@@ -15,7 +15,7 @@ use protocol::{AccountId, VerifiedEntry, codec};
 use rustix::process::Signal;
 use starling_tests::certificates::Certificates;
 use starling_tests::etcd::Etcd;
-use starling_tests::link::{Link, Person, WRITTEN};
+use starling_tests::link::{Link, Person, WRITTEN, name_request};
 use starling_tests::proxy::Proxy;
 use starling_tests::wait::{DEADLINE, eventually};
 use starling_tests::{NativePeer, Relay, RelayOptions, http, process};
@@ -354,17 +354,7 @@ async fn a_leader_that_was_paused_beyond_its_lease_changes_nothing_when_it_wakes
 
 /// A person's request for the only name, with this known revision.
 fn asks(person: &Person, action: NameAction, nonce: u8, known: u64) -> NameQuestion {
-    let (certificate, name) = (person.certificate.clone(), name(0));
-    let request = NameRequest::issue(
-        &person.device,
-        certificate,
-        name,
-        None,
-        action,
-        [nonce; 16],
-        known,
-    );
-    NameQuestion::Request(request)
+    name_request(person, &name(0), action, nonce, known)
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use protocol::entry::Position;
 use protocol::kinds::{Body, Certificate, Revocation};
-use protocol::messages::{Message, NameAsked, Push};
-use protocol::names::{NameAction, NameAnswer, NameQuestion, NameRequest};
+use protocol::messages::{Message, Push};
+use protocol::names::{NameAction, NameAnswer, NameQuestion};
 use protocol::{AccountId, DeviceId, EntryId, KeyPair, VerifiedEntry};
-use starling_tests::link::{Link, Person, WRITTEN};
+use starling_tests::link::{Link, Person, WRITTEN, ask_registry, name_request};
 use starling_tests::network::{held, states};
 use starling_tests::wait::eventually;
 use starling_tests::{Relay, RelayOptions};
@@ -67,31 +67,12 @@ fn feed_with(account: &KeyPair, device: &Person, revoked: &Person) -> Vec<Verifi
     vec![first, second]
 }
 
-/// Asks the registry through this relay, over a link that opens for it.
 async fn ask(at: &Relay, person: &Person, question: NameQuestion) -> Result<NameAnswer> {
-    let mut link = Link::open(at.at(), person).await?;
-    let request = 1;
-    link.send(&Message::NameQuestion(NameAsked { request, question }))
-        .await?;
-    loop {
-        if let Message::NameAnswer(answered) = link.next().await? {
-            return Ok(answered.answer);
-        }
-    }
+    ask_registry(at.at(), person, question).await
 }
 
 fn asks(person: &Person, action: NameAction, nonce: u8, known: u64) -> NameQuestion {
-    let (certificate, name) = (person.certificate.clone(), NAME.to_owned());
-    let request = NameRequest::issue(
-        &person.device,
-        certificate,
-        name,
-        None,
-        action,
-        [nonce; 16],
-        known,
-    );
-    NameQuestion::Request(request)
+    name_request(person, NAME, action, nonce, known)
 }
 
 fn revision_of(answer: NameAnswer, owner: &Person) -> Result<u64> {
