@@ -96,11 +96,35 @@ fn a_device_of_the_account_is_asked_at_once() {
     let mut ada = Author::new(2);
     let mut peer = Peer::new(&[&ada]);
     let hostile: Vec<LinkId> = (0..6).map(|n| peer.link(&Remote::peer(20 + n))).collect();
-    let own = peer.link(&Remote {
-        key: ada.device_key().clone(),
-        certificate: Some(ada.certificate()),
-        ..Remote::peer(0)
-    });
+    let own = own_device(&mut peer, &ada);
     let after = asked_after(&mut peer, &hostile, own, &mut ada);
     assert_eq!(after, Some(Duration::ZERO));
+}
+
+#[test]
+fn a_device_of_the_account_that_left_a_request_unanswered_is_asked_at_once_again() {
+    let mut ada = Author::new(2);
+    let mut peer = Peer::new(&[&ada]);
+    let own = own_device(&mut peer, &ada);
+    let hostile: Vec<LinkId> = (0..6).map(|n| peer.link(&Remote::peer(20 + n))).collect();
+    claim(&mut peer, own, &ada);
+    for _ in 0..2 * STALLED.as_secs() + 2 {
+        peer.node.pass(Duration::from_secs(1));
+        peer.on_timer();
+    }
+    assert_eq!(
+        peer.wants(own).len(),
+        2,
+        "a neighbour that was too busy gets one more chance"
+    );
+    let after = asked_after(&mut peer, &hostile, own, &mut ada);
+    assert_eq!(after, Some(Duration::ZERO));
+}
+
+fn own_device(peer: &mut Peer, author: &Author) -> LinkId {
+    peer.link(&Remote {
+        key: author.device_key().clone(),
+        certificate: Some(author.certificate()),
+        ..Remote::peer(0)
+    })
 }

@@ -547,6 +547,7 @@ impl Sync {
             if now.since(of_link.progress) < STALLED {
                 continue;
             }
+            let of_account = net.session(*link).and_then(|session| session.account);
             let LinkFetches {
                 requests,
                 missing,
@@ -557,7 +558,10 @@ impl Sync {
                 let keep = now.since(request.progress) < STALLED;
                 if !keep {
                     stalled.push((*link, request.device));
-                    failures.record(request.device, now);
+                    // Nobody comes before a device of the account.
+                    if of_account != Some(request.account) {
+                        failures.record(request.device, now);
+                    }
                     // A neighbour that was too busy gets one more chance.
                     if !request.is_second {
                         let claim = PeerHolds {
