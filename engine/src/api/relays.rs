@@ -129,7 +129,7 @@ pub struct MemberView {
     /// Whether all members accept that the relay that answers expels it: it joined through that relay. Otherwise the
     /// expulsion counts at that relay alone. Of the member asked about alone.
     pub expels_everywhere: bool,
-    /// Of the accounts whose feeds the relay that answers holds, how many it keeps as one of their replicas. Of the
-    /// member asked about alone.
+    /// Of the accounts whose feeds the relay that answers holds, how many it keeps as one of their replicas; an estimate
+    /// while a change of the assignment is being applied. Of the member asked about alone.
     pub accounts: u64,
 }

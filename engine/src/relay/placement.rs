@@ -163,14 +163,25 @@ impl Placement {
         }
     }
 
-    /// Of the accounts held here, how many a member keeps.
+    /// Of the accounts held here, how many a member keeps. While not all are cached, this is estimated from as many as
+    /// may be looked at in one piece of work: keys are random, so the first ones are as good as any.
     pub(crate) fn assigned_len(&self, feeds: &Feeds, peer: &PeerId) -> usize {
-        match (self.index_of(peer), self.divided) {
-            (None, _) => 0,
-            (Some(_), true) => self.assigned_to(feeds, peer).len(),
+        let Some(index) = self.index_of(peer) else {
+            return 0;
+        };
+        let all = feeds.accounts_len();
+        if !self.divided {
             // Every member keeps everything.
-            (Some(_), false) => feeds.accounts().count(),
+            return all;
         }
+        if self.complete {
+            let kept = self.cached.values().filter(|replicas| replicas.contains(&index));
+            return kept.count();
+        }
+        let sample = self.piece().min(all);
+        let looked_at = feeds.accounts().take(sample);
+        let kept = looked_at.filter(|account| self.is_replica(feeds, account, peer));
+        kept.count() * all / sample.max(1)
     }
 
     /// The accounts held here that are assigned to other relays alone; none while every member keeps everything.

@@ -122,6 +122,35 @@ fn the_cached_assignment_is_the_computed_one() {
 }
 
 #[test]
+fn what_a_member_keeps_is_counted_or_estimated_from_one_piece() {
+    let (mut feeds, mut placement) = (feeds(), placement(|_| {}));
+    for n in ACCOUNTS..8 * ACCOUNTS {
+        begin(&mut feeds, n, 1);
+    }
+    let all = members(0..7);
+    let exact = |placement: &Placement, peer: &PeerId| placement.assigned_to(&feeds, peer).len();
+    set_members(&mut placement, &feeds, all.clone());
+    for member in &all {
+        let kept = placement.assigned_len(&feeds, &member.peer);
+        assert_eq!(kept, exact(&placement, &member.peer));
+        assert!(kept > 0);
+    }
+    assert_eq!(placement.assigned_len(&feeds, &relay_peer(40)), 0, "no member");
+    // Not applied to the accounts yet.
+    placement.set_members(members(0..6));
+    for member in members(0..6) {
+        let (about, kept) = (
+            placement.assigned_len(&feeds, &member.peer),
+            exact(&placement, &member.peer),
+        );
+        assert!(about.abs_diff(kept) * 5 < kept, "{about} of {kept}");
+    }
+    let few = members(0..2);
+    set_members(&mut placement, &feeds, few);
+    assert_eq!(placement.assigned_len(&feeds, &relay_peer(1)), feeds.accounts_len());
+}
+
+#[test]
 fn a_change_of_members_replaces_what_is_cached() {
     let (feeds, mut placement) = (feeds(), placement(|_| {}));
     set_members(&mut placement, &feeds, members(0..7));
