@@ -55,6 +55,8 @@ impl Parts {
         let (now, spread) = (ctx.clock(), &self.sync.spread);
         self.net.tick(ctx, |link| spread.carries(link, now));
         self.sync.tick(ctx);
+        #[cfg(feature = "relay")]
+        self.sync.confirm_next(ctx, &self.net, &self.log);
     }
 
     /// Once a second.

@@ -156,6 +156,7 @@ impl Placement {
     }
 
     /// Of the accounts held here, those a member keeps.
+    #[cfg(test)]
     pub(crate) fn assigned_to(&self, feeds: &Feeds, peer: &PeerId) -> Vec<AccountId> {
         match self.index_of(peer) {
             Some(_) => self.accounts_where(feeds, |replicas| replicas.contains(peer)),
@@ -193,6 +194,7 @@ impl Placement {
         }
     }
 
+    #[cfg(test)]
     fn accounts_where(&self, feeds: &Feeds, test: impl Fn(&[PeerId]) -> bool) -> Vec<AccountId> {
         if !self.complete {
             let passes = |account: &AccountId| test(&self.replicas_of(feeds, account));

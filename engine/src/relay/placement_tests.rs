@@ -147,7 +147,10 @@ fn what_a_member_keeps_is_counted_or_estimated_from_one_piece() {
     }
     let few = members(0..2);
     set_members(&mut placement, &feeds, few);
-    assert_eq!(placement.assigned_len(&feeds, &relay_peer(1)), feeds.accounts_len());
+    assert_eq!(
+        placement.assigned_len(&feeds, &relay_peer(1)),
+        feeds.accounts_len()
+    );
 }
 
 #[test]

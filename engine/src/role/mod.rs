@@ -361,11 +361,11 @@ impl Role {
                     person.on_published(ctx, &entry);
                     sync.publish(ctx, net, log, &entry, len);
                 }
+                sync.confirm_durable(ctx, net, log, &device);
             }
             #[cfg(feature = "relay")]
-            Self::Relay(_) => {}
+            Self::Relay(_) => parts.sync.confirm_later(device),
         }
-        parts.sync.confirm_durable(ctx, &parts.net, &parts.log, &device);
     }
 
     /// Takes in entries of a backup. What does not hold is left out, and logged.

@@ -221,6 +221,10 @@ impl Peer {
         let due = ctx.flush(reached);
         let last = BatchId(ctx.next_batch().0 - 1);
         role.on_persisted(ctx, parts, last);
+        #[cfg(feature = "relay")]
+        while parts.sync.has_unconfirmed() {
+            parts.tick(ctx);
+        }
         if let Some(commit) = due {
             parts.sync.grant_consumed(ctx, &commit.consumed);
         }

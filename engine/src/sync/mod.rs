@@ -24,6 +24,8 @@ pub(crate) mod receipts;
 pub(crate) mod serve;
 pub(crate) mod sketch;
 pub(crate) mod spread;
+#[cfg(feature = "relay")]
+mod unconfirmed;
 mod work;
 
 #[cfg(test)]
@@ -73,6 +75,8 @@ pub(crate) struct Sync {
     quotas: QuotaUse,
     #[cfg(feature = "relay")]
     admissions: admission::Admissions,
+    #[cfg(feature = "relay")]
+    unconfirmed: unconfirmed::Unconfirmed,
 }
 
 impl Sync {
@@ -93,6 +97,8 @@ impl Sync {
             quotas: QuotaUse::default(),
             #[cfg(feature = "relay")]
             admissions: admission::Admissions::default(),
+            #[cfg(feature = "relay")]
+            unconfirmed: unconfirmed::Unconfirmed::default(),
         }
     }
 
@@ -233,6 +239,10 @@ impl Sync {
 
     /// When there is long work to go on with.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        #[cfg(feature = "relay")]
+        if !self.unconfirmed.is_empty() {
+            return Some(Instant(0));
+        }
         self.work.deadline()
     }
 

@@ -1,10 +1,11 @@
-//! How long a relay with many feeds takes to fill an empty one, over a link of 100 Mbit/s and 20 ms each way.
+//! How long a relay with many feeds takes to fill an empty one, over 100 Mbit/s and 20 ms each way. Then two empty relays
+//! come in, so that the feeds are divided and every relay applies a new assignment to all of them.
 //!
-//! Two real engines, each on a processor of its own: the clock of the run goes on by the time that an engine really
-//! computes. The link, the queues in front of it and the disks are emulated; a link whose queue is full is closed, as
+//! Real engines, each on a processor of its own: the clock of the run goes on by the time that an engine really
+//! computes. The links, the queues in front of them and the disks are emulated; a link whose queue is full is closed, as
 //! the programs do.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -41,10 +42,12 @@ const COMMIT: Duration = Duration::from_millis(18);
 const LOAD: Duration = Duration::from_millis(1);
 /// The run is given up after this long.
 const PATIENCE: Duration = Duration::from_mins(30);
+/// How long the longest step is looked for once more relays came in.
+const DIVIDING: Duration = Duration::from_secs(30);
 
 enum Happening {
     Frame(u64, Vec<u8>),
-    LinkUp(u64, Side),
+    LinkUp(u64, usize, Side),
     LinkDown(u64),
     Commit,
     Loaded(LoadId, Rows),
@@ -58,7 +61,8 @@ struct Peer {
     busy: Instant,
     /// Until then what was sent occupies the link.
     link_busy: Instant,
-    link: Option<u64>,
+    /// Which peer is at the other end of each link.
+    links: BTreeMap<u64, usize>,
     /// The last batch, while its commit is under way.
     batch: Option<BatchId>,
     bytes_out: usize,
@@ -70,13 +74,15 @@ struct Peer {
 }
 
 struct Run {
-    peers: [Peer; 2],
+    peers: Vec<Peer>,
+    ids: Vec<PeerId>,
     now: Instant,
     wall: Timestamp,
     queue: BTreeMap<(Instant, u64), (usize, Happening)>,
     count: u64,
     links: u64,
-    dialling: bool,
+    /// Pairs of peers that are linked, or about to be.
+    pairs: BTreeSet<(usize, usize)>,
 }
 
 /// Time that this thread has computed, so that other programs on this machine do not count.
@@ -95,7 +101,7 @@ impl Peer {
             disk: MemoryStore::default(),
             busy: now.instant,
             link_busy: now.instant,
-            link: None,
+            links: BTreeMap::new(),
             batch: None,
             bytes_out: 0,
             frames_out: 0,
@@ -130,16 +136,39 @@ impl Peer {
 }
 
 impl Run {
-    fn new(peers: [Peer; 2], now: Now) -> Self {
+    fn new(now: Now) -> Self {
         Self {
-            peers,
+            peers: Vec::new(),
+            ids: Vec::new(),
             now: now.instant,
             wall: now.wall,
             queue: BTreeMap::new(),
             count: 0,
             links: 0,
-            dialling: false,
+            pairs: BTreeSet::new(),
         }
+    }
+
+    /// A relay comes in that knows of the first one.
+    fn join(&mut self, mut peer: Peer, id: PeerId) {
+        let (now, n) = (self.at(self.now), self.peers.len());
+        peer.busy = self.now;
+        peer.link_busy = self.now;
+        let zone = format!("zone{n}");
+        peer.input(now, Input::Describe(Box::new(description(&zone))));
+        peer.step_max = Duration::ZERO;
+        self.peers.push(peer);
+        self.ids.push(id);
+        let first = Candidate {
+            peer: self.ids[0],
+            relay: true,
+        };
+        let input = if n == 0 {
+            Input::Tick
+        } else {
+            Input::Candidates(vec![first])
+        };
+        self.input(n, input);
     }
 
     fn happen(&mut self, at: Instant, to: usize, happening: Happening) {
@@ -191,20 +220,23 @@ impl Run {
     fn execute(&mut self, from: usize, at: Instant, output: Output) {
         let peer = &mut self.peers[from];
         match output {
-            Output::Send { link, bytes } if peer.link == Some(link.0) => {
+            Output::Send { link, bytes } => {
+                let Some(to) = peer.links.get(&link.0).copied() else {
+                    return;
+                };
                 peer.link_busy = peer.link_busy.max(at);
                 let queued = peer.link_busy.since(at).as_micros() as f64 * RATE;
                 if queued + bytes.len() as f64 > QUEUE_BYTES_MAX {
-                    return self.cut(at);
+                    return self.cut(link.0, from, at);
                 }
                 let len = bytes.len() + FRAME_BYTES;
                 peer.bytes_out += len;
                 peer.frames_out += 1;
                 peer.link_busy = peer.link_busy + Duration::from_secs_f64(len as f64 / RATE / 1e6);
                 let arrives = peer.link_busy + LATENCY;
-                self.happen(arrives, 1 - from, Happening::Frame(link.0, bytes));
+                self.happen(arrives, to, Happening::Frame(link.0, bytes));
             }
-            Output::Close { link, .. } if peer.link == Some(link.0) => self.cut(at),
+            Output::Close { link, .. } => self.cut(link.0, from, at),
             Output::Persist(batch) => {
                 peer.disk.apply(&batch);
                 if peer.batch.replace(batch.id).is_none() {
@@ -215,12 +247,17 @@ impl Run {
                 let rows = peer.disk.load(&load);
                 self.happen(at + LOAD, from, Happening::Loaded(load.id, rows));
             }
-            Output::Dial { .. } if !self.dialling => {
-                self.dialling = true;
+            Output::Dial { peer, .. } => {
+                let Some(to) = self.ids.iter().position(|id| *id == peer) else {
+                    return;
+                };
+                if !self.pairs.insert(pair(from, to)) {
+                    return;
+                }
                 self.links += 1;
                 let link = self.links;
-                for (to, side) in [(from, Side::Initiator), (1 - from, Side::Responder)] {
-                    self.happen(at + LATENCY * 2, to, Happening::LinkUp(link, side));
+                for (end, other, side) in [(from, to, Side::Initiator), (to, from, Side::Responder)] {
+                    self.happen(at + LATENCY * 2, end, Happening::LinkUp(link, other, side));
                 }
             }
             Output::Event(Event::Repair(view)) if view.caught_up && peer.ready.is_none() => {
@@ -230,13 +267,51 @@ impl Run {
         }
     }
 
-    /// A queue is full: the link ends.
-    fn cut(&mut self, at: Instant) {
-        self.dialling = false;
-        for to in 0..2 {
-            if let Some(link) = self.peers[to].link.take() {
-                self.happen(at, to, Happening::LinkDown(link));
-            }
+    /// A queue is full, or a peer closes the link.
+    fn cut(&mut self, link: u64, from: usize, at: Instant) {
+        let Some(to) = self.peers[from].links.get(&link).copied() else {
+            return;
+        };
+        self.pairs.remove(&pair(from, to));
+        for end in [from, to] {
+            self.peers[end].links.remove(&link);
+            self.happen(at, end, Happening::LinkDown(link));
+        }
+    }
+
+    /// Two more relays come in. What the steps take until then no longer counts.
+    fn divide(&mut self) -> Result<()> {
+        for peer in &mut self.peers {
+            peer.step_max = Duration::ZERO;
+        }
+        for n in [3, 4] {
+            let (peer, id) = empty(n, self.at(self.now));
+            self.join(peer, id);
+        }
+        let until = self.now + DIVIDING;
+        while self.now < until {
+            self.step()?;
+        }
+        self.print_longest_steps();
+        let entries: Vec<usize> = self.peers.iter().map(Peer::entries).collect();
+        eprintln!("after {DIVIDING:?} the relays hold {entries:?} entries");
+        ensure!(
+            entries[2..].iter().all(|held| *held > 0),
+            "nothing was assigned to the new relays"
+        );
+        Ok(())
+    }
+
+    fn step_max_ms(&self) -> f64 {
+        let steps = self.peers.iter().map(|peer| peer.step_max);
+        steps.max().unwrap_or_default().as_secs_f64() * 1_000.0
+    }
+
+    fn print_longest_steps(&mut self) {
+        for peer in &mut self.peers {
+            let mut steps: Vec<_> = peer.steps.drain(..).collect();
+            steps.sort_by_key(|(took, _)| std::cmp::Reverse(*took));
+            eprintln!("longest steps: {:?}", &steps[..steps.len().min(8)]);
         }
     }
 
@@ -245,13 +320,13 @@ impl Run {
         self.now = self.now.max(at);
         match happening {
             Happening::Frame(link, bytes) => {
-                if self.peers[to].link == Some(link) {
+                if self.peers[to].links.contains_key(&link) {
                     let link = LinkId(link);
                     self.input(to, Input::Frame { link, bytes });
                 }
             }
-            Happening::LinkUp(link, side) => {
-                self.peers[to].link = Some(link);
+            Happening::LinkUp(link, other, side) => {
+                self.peers[to].links.insert(link, other);
                 let up = Input::LinkUp {
                     link: LinkId(link),
                     side,
@@ -295,6 +370,18 @@ fn filled(now: Now, feeds: usize, entries: u64) -> (Peer, usize) {
     (peer, bytes)
 }
 
+/// Two peers, in either order.
+fn pair(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
+}
+
+/// An empty relay.
+fn empty(n: u8, now: Now) -> (Peer, PeerId) {
+    let (config, id) = relay(n);
+    let joins = true;
+    (Peer::new(Config { joins, ..config }, now), id)
+}
+
 fn description(zone: &str) -> Description {
     Description {
         roles: role::WORKER,
@@ -316,27 +403,10 @@ pub(crate) fn measure() -> Result<()> {
     let (full, bytes) = filled(now, feeds, each);
     let all = full.entries();
     ensure!(all as u64 == feeds as u64 * each, "{all} entries are stored");
-    let (config, id) = relay(2);
-    let empty = Peer::new(
-        Config {
-            joins: true,
-            ..config
-        },
-        now,
-    );
-    let mut run = Run::new([full, empty], now);
-    let full_id = PeerId(run.peers[0].engine.key().context("a key")?.public());
-    for (peer, zone) in [(0, "cellar"), (1, "attic")] {
-        run.peers[peer].input(now, Input::Describe(Box::new(description(zone))));
-        run.peers[peer].step_max = Duration::ZERO;
-    }
-    ensure!(full_id != id);
-    let candidate = Candidate {
-        peer: full_id,
-        relay: true,
-    };
-    run.input(1, Input::Candidates(vec![candidate]));
-    run.input(0, Input::Tick);
+    let mut run = Run::new(now);
+    run.join(full, relay(1).1);
+    let (second, id) = empty(2, now);
+    run.join(second, id);
     let mut filled = None;
     while run.peers[1].ready.is_none() || filled.is_none() {
         run.step()?;
@@ -353,11 +423,7 @@ pub(crate) fn measure() -> Result<()> {
         }
     }
     let seconds = |at: Option<Instant>| at.map_or(f64::NAN, |at| at.since(Instant(0)).as_secs_f64());
-    for peer in &mut run.peers {
-        let mut steps: Vec<_> = peer.steps.drain(..).collect();
-        steps.sort_by_key(|(took, _)| std::cmp::Reverse(*took));
-        eprintln!("longest steps: {:?}", &steps[..steps.len().min(8)]);
-    }
+    run.print_longest_steps();
     let million = feeds >= 1_000_000;
     let names = if million {
         ["fill_1m_s", "step_ms_max_1m_feeds"]
@@ -378,15 +444,17 @@ pub(crate) fn measure() -> Result<()> {
         false => received.target(Target::AtMost(1.3)).print(),
     }
     figure("bytes_sent_per_entry_byte", ratio(run.peers[1].bytes_out), "").print();
-    let step = run
-        .peers
-        .iter()
-        .map(|peer| peer.step_max)
-        .max()
-        .unwrap_or_default();
-    figure(names[1], step.as_secs_f64() * 1_000.0, "ms")
+    figure(names[1], run.step_max_ms(), "ms")
         .target(Target::AtMost(10.0))
         .print();
     figure("links", run.links as f64, "").print();
+    run.divide()?;
+    let name = match million {
+        true => "step_ms_max_dividing_1m_feeds",
+        false => "step_ms_max_dividing",
+    };
+    figure(name, run.step_max_ms(), "ms")
+        .target(Target::AtMost(10.0))
+        .print();
     Ok(())
 }
