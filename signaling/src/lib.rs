@@ -30,4 +30,4 @@ pub use connection_guard::{ConnectionGuard, GuardConfig};
 pub use places::network;
 pub use rooms::Limits;
 pub use router::router;
-pub use server::{LocalReceiver, LocalSender, SignalingServer};
+pub use server::{LocalCall, LocalReceiver, LocalSender, SignalingServer};
