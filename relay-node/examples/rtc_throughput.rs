@@ -90,7 +90,7 @@ async fn browser() {
     let (done, mut dones) = tokio::sync::mpsc::channel::<Value>(1);
     let sending = Arc::clone(&endpoint);
     let offer = move |offer: String| async move {
-        let accepted = sending.accept(&offer).await.expect("accept");
+        let accepted = sending.accept(&offer, None).await.expect("accept");
         tokio::spawn(async move {
             let link = accepted.pending.open().await.expect("the link opens");
             let message = Bytes::from(vec![0x5A; MESSAGE_BYTES_MAX]);
@@ -324,7 +324,7 @@ impl Peers {
         let (mut answers, mut opening) = (Vec::new(), Vec::new());
         for offer in offers.as_array().expect("offers") {
             let accepted = endpoint
-                .accept(offer.as_str().expect("an offer"))
+                .accept(offer.as_str().expect("an offer"), None)
                 .await
                 .expect("accept");
             answers.push(accepted.answer_sdp);

@@ -11,9 +11,8 @@ use protocol::PeerId;
 use protocol::messages::directory::Description;
 use protocol::signal::{CloseReason, RoomId};
 use signaling::proxies::ProxyHints;
-use signaling::sockets::SocketBudget;
+use signaling::sockets::{SocketBudget, listen};
 use signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -141,19 +140,17 @@ impl Relay {
         let data_dir = DataDir::take(&settings.data_dir)?;
         let key = identity::load_or_create(data_dir.path())?;
         let peer = PeerId(key.public());
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .map_err(|source| StartError::Listen {
-                address: settings.listen,
-                source,
-            })?;
+        let listener = listen(settings.listen).map_err(|source| StartError::Listen {
+            address: settings.listen,
+            source,
+        })?;
         let http = listener.local_addr().map_err(|source| StartError::Listen {
             address: settings.listen,
             source,
         })?;
         let metrics = match settings.metrics_listen {
             Some(address) => {
-                let bound = TcpListener::bind(address).await;
+                let bound = listen(address);
                 Some(bound.map_err(|source| StartError::Metrics { address, source })?)
             }
             None => None,

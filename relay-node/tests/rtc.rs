@@ -27,7 +27,7 @@ async fn endpoint() -> RtcEndpoint {
 
 async fn connect(endpoint: &RtcEndpoint) -> (Offerer, RtcLink) {
     let offerer = Offerer::new().await;
-    let accepted = endpoint.accept(&offerer.offer_sdp).await.expect("accept");
+    let accepted = endpoint.accept(&offerer.offer_sdp, None).await.expect("accept");
     let (link, ()) = tokio::join!(accepted.pending.open(), offerer.open(accepted.answer_sdp));
     (offerer, link.expect("link"))
 }
@@ -35,7 +35,7 @@ async fn connect(endpoint: &RtcEndpoint) -> (Offerer, RtcLink) {
 /// The same, with `path` between them.
 async fn connect_over(endpoint: &RtcEndpoint, path: &Path) -> (Offerer, RtcLink) {
     let offerer = Offerer::new().await;
-    let accepted = endpoint.accept(&offerer.offer_sdp).await.expect("accept");
+    let accepted = endpoint.accept(&offerer.offer_sdp, None).await.expect("accept");
     let direct = format!(" {} typ host", endpoint.local_addr().port());
     let detour = format!(" {} typ host", path.entrance().port());
     assert!(accepted.answer_sdp.contains(&direct));
@@ -127,7 +127,7 @@ async fn many_links_share_one_port() {
     endpoint.shutdown().await;
     assert_eq!(endpoint.stats().links, 0);
     assert!(matches!(
-        endpoint.accept(&ends[0].0.offer_sdp).await,
+        endpoint.accept(&ends[0].0.offer_sdp, None).await,
         Err(RtcError::ShutDown)
     ));
 }
@@ -334,7 +334,7 @@ async fn every_way_of_closing_leaves_no_trace() {
 
     // Nobody waits for the answer.
     let offerer = Offerer::new().await;
-    drop(endpoint.accept(&offerer.offer_sdp).await.expect("accept"));
+    drop(endpoint.accept(&offerer.offer_sdp, None).await.expect("accept"));
     eventually(&endpoint, gone).await;
 }
 
@@ -459,7 +459,7 @@ async fn a_hostile_offer_is_an_error() {
     let good = Offerer::new().await.offer_sdp;
     let check = async |offer: String| {
         assert!(
-            matches!(endpoint.accept(&offer).await, Err(RtcError::Offer(_))),
+            matches!(endpoint.accept(&offer, None).await, Err(RtcError::Offer(_))),
             "accepted: {offer}"
         );
     };
@@ -484,12 +484,12 @@ async fn a_hostile_offer_is_an_error() {
     // Every truncation is refused or complete; none panics.
     for length in 0..good.len() {
         if let Some(cut) = good.get(..length) {
-            let _ = endpoint.accept(cut).await;
+            let _ = endpoint.accept(cut, None).await;
         }
     }
     let long = format!("{good}{}", "a=x\r\n".repeat(4_000));
     assert!(matches!(
-        endpoint.accept(&long).await,
+        endpoint.accept(&long, None).await,
         Err(RtcError::Offer(SdpError::TooLong))
     ));
     eventually(&endpoint, |stats| stats.links == 0).await;
@@ -508,7 +508,7 @@ async fn a_flood_of_offers_is_bounded_and_honest_peers_still_get_in() {
     for _ in 0..200 {
         abandoned.push(
             endpoint
-                .accept(&offer)
+                .accept(&offer, None)
                 .await
                 .expect("the oldest silent one gives way")
                 .pending,
@@ -545,12 +545,12 @@ async fn more_links_than_configured_are_refused() {
     let _second = connect(&endpoint).await;
     let third = Offerer::new().await;
     assert!(matches!(
-        endpoint.accept(&third.offer_sdp).await,
+        endpoint.accept(&third.offer_sdp, None).await,
         Err(RtcError::Full)
     ));
     first.1.close().await;
     let _ = endpoint
-        .accept(&third.offer_sdp)
+        .accept(&third.offer_sdp, None)
         .await
         .expect("there is room again");
 }
@@ -567,7 +567,7 @@ async fn another_certificate_than_the_offer_named_opens_nothing() {
     let mut forged = offerer.offer_sdp.clone();
     let other = if &forged[at..=at] == "0" { "1" } else { "0" };
     forged.replace_range(at..=at, other);
-    let accepted = endpoint.accept(&forged).await.expect("it reads well");
+    let accepted = endpoint.accept(&forged, None).await.expect("it reads well");
     offerer.take_answer(accepted.answer_sdp).await;
     assert!(matches!(
         accepted.pending.open().await,

@@ -14,6 +14,7 @@
 //! Invariants: no message is forwarded before its sender proved its key; payloads are never read; everything that a
 //! stranger can make grow has a limit; and nothing here knows about links, so links survive a failure of this server.
 
+mod activity;
 mod arrivals;
 pub mod connection_guard;
 pub mod places;
@@ -29,4 +30,4 @@ pub use connection_guard::{ConnectionGuard, GuardConfig};
 pub use places::network;
 pub use rooms::Limits;
 pub use router::router;
-pub use server::{LocalReceiver, LocalSender, SignalingServer};
+pub use server::{LocalCall, LocalReceiver, LocalSender, SignalingServer};

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use starling_signaling::proxies::ProxyNetwork;
 use starling_signaling::serve::{ServeLimits, serve};
-use starling_signaling::sockets::SocketBudget;
+use starling_signaling::sockets::{SocketBudget, listen};
 use starling_signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer, router};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -51,8 +51,7 @@ async fn main() -> anyhow::Result<()> {
         trusted_proxies: arguments.trusted_proxy,
         ..GuardConfig::default()
     });
-    let listener = tokio::net::TcpListener::bind(arguments.listen)
-        .await
+    let listener = listen(arguments.listen)
         .with_context(|| format!("cannot listen on {}; choose another --listen", arguments.listen))?;
     tracing::info!(address = %listener.local_addr()?, "listening");
     let mut terminated = signal(SignalKind::terminate())?;

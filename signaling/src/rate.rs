@@ -33,6 +33,13 @@ impl TokenBucket {
         }
     }
 
+    /// Whether no token is missing.
+    #[must_use]
+    pub fn is_full(&self, rate: Rate, now: Instant) -> bool {
+        let mut all = *self;
+        all.take(rate, now, rate.burst)
+    }
+
     /// Takes `cost` tokens if there are enough, and returns whether there were.
     pub fn take(&mut self, rate: Rate, now: Instant, cost: u32) -> bool {
         let elapsed_us = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
@@ -66,6 +73,15 @@ mod tests {
         assert!(!bucket.take(RATE, Instant(499_999), 1));
         assert!(bucket.take(RATE, Instant(500_000), 1));
         assert!(!bucket.take(RATE, Instant(500_001), 1));
+    }
+
+    #[test]
+    fn a_bucket_is_full_again_after_a_while() {
+        let mut bucket = TokenBucket::new(RATE, Instant(0));
+        assert!(bucket.is_full(RATE, Instant(0)));
+        assert!(bucket.take(RATE, Instant(0), 1));
+        assert!(!bucket.is_full(RATE, Instant(499_999)));
+        assert!(bucket.is_full(RATE, Instant(500_000)));
     }
 
     #[test]

@@ -14,8 +14,8 @@
 //!   reason; few members of one address may begin to signal to one member at a time; and a full room or server refuses new members rather than evicting old ones. A socket that has not joined
 //!   yet gives way to a newer one.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use protocol::signal::{self, CloseReason, RoomId, RoomMember, SIGNAL_VERSION, ToPeer, ToServer};
@@ -44,6 +44,10 @@ pub struct Limits {
     /// Messages to one member, from all others together. Those beyond it are dropped, so that many peers cannot use the
     /// server to flood one.
     pub inbound: Rate,
+    /// Messages to the server's own members from one address (IPv6: one /64); programs on this machine have
+    /// [`Self::inbound`] together. Those beyond it are dropped. 64 peers behind one address each send an offer and some ten
+    /// candidates.
+    pub to_local: Rate,
 }
 
 impl Default for Limits {
@@ -65,6 +69,10 @@ impl Default for Limits {
                 burst: 1_024,
                 per_s: 256,
             },
+            to_local: Rate {
+                burst: 1_024,
+                per_s: 64,
+            },
         }
     }
 }
@@ -81,6 +89,13 @@ pub struct SocketId(u64);
 pub enum Output {
     /// Send a message to a socket.
     Send { socket: SocketId, message: ToPeer },
+    /// Give a local member a payload. `address`: the sender's, if it is not of this machine.
+    Local {
+        socket: SocketId,
+        from: PeerId,
+        address: Option<IpAddr>,
+        payload: Vec<u8>,
+    },
     /// Send [`ToPeer::Refused`] with this reason and close. The socket is already removed here.
     Close { socket: SocketId, reason: CloseReason },
 }
@@ -92,6 +107,10 @@ const CALL_TIME: Duration = Duration::from_secs(10);
 const CALLERS_PER_ADDRESS_MAX: usize = 4;
 /// Calls remembered of one member, in each direction. Policy when full: the oldest is forgotten.
 const CALLS_MAX: usize = 64;
+
+/// Addresses of which it is remembered how much they sent to local members. Policy when full: those that may send all
+/// again are forgotten; if there is none, further addresses share what one may send.
+const LOCAL_SENDERS_MAX: usize = 4_096;
 
 /// One member began to signal to another.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +183,8 @@ pub struct Rooms {
     /// Sockets that have not joined yet. All have the same time to join, so the oldest expires first.
     waiting: BTreeSet<SocketId>,
     rooms: BTreeMap<RoomId, BTreeMap<PeerId, SocketId>>,
+    /// What addresses may send to local members.
+    local_senders: HashMap<Option<IpAddr>, TokenBucket>,
     stopping: bool,
     outputs: VecDeque<Output>,
 }
@@ -180,6 +201,7 @@ impl Rooms {
             sockets: BTreeMap::new(),
             waiting: BTreeSet::new(),
             rooms: BTreeMap::new(),
+            local_senders: HashMap::new(),
             stopping: false,
             outputs: VecDeque::new(),
         }
@@ -405,6 +427,18 @@ impl Rooms {
             self.send(socket, ToPeer::Absent { peer: to });
             return;
         }
+        if self.is_local(target) {
+            let address = self.sockets.get(&socket).and_then(|sender| sender.address);
+            if self.may_send_to_local(now, address) {
+                self.outputs.push_back(Output::Local {
+                    socket: target,
+                    from,
+                    address,
+                    payload,
+                });
+            }
+            return;
+        }
         let rate = self.limits.inbound;
         let has_room = self
             .sockets
@@ -413,6 +447,25 @@ impl Rooms {
         if has_room {
             self.send(target, ToPeer::Signal { from, payload });
         }
+    }
+
+    /// Whether an address may send one more message to a local member. What others send does not matter, so nobody's
+    /// offers to a relay are lost because another address sends many.
+    fn may_send_to_local(&mut self, now: Instant, mut address: Option<IpAddr>) -> bool {
+        let rate = match address {
+            Some(_) => self.limits.to_local,
+            None => self.limits.inbound,
+        };
+        if self.local_senders.len() >= LOCAL_SENDERS_MAX && !self.local_senders.contains_key(&address) {
+            self.local_senders.retain(|_, bucket| !bucket.is_full(rate, now));
+            if self.local_senders.len() >= LOCAL_SENDERS_MAX {
+                address = Some(Ipv6Addr::UNSPECIFIED.into());
+            }
+        }
+        let bucket = self.local_senders.entry(address);
+        bucket
+            .or_insert_with(|| TokenBucket::new(rate, now))
+            .take(rate, now, 1)
     }
 
     /// Whether a member may signal to another: if the other called it, or not too many of its address call the other.

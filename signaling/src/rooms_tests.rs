@@ -237,15 +237,13 @@ fn the_relay_is_listed_first_and_never_replaced() {
     let listed = members(&outputs);
     assert_eq!((listed[0], listed.len()), ((peer(9), true), 4));
     rooms.receive(START, ada, &signal(peer(9), b"offer"));
-    let message = ToPeer::Signal {
-        from: peer(4),
-        payload: b"offer".to_vec(),
-    };
     assert_eq!(
         drain(&mut rooms),
-        [Output::Send {
+        [Output::Local {
             socket: relay,
-            message
+            from: peer(4),
+            address: None,
+            payload: b"offer".to_vec(),
         }]
     );
     rooms.signal_local(START, relay, peer(4), b"answer".to_vec());
@@ -483,4 +481,55 @@ fn few_members_of_an_address_may_call_one_member_at_a_time() {
     assert!(calls(&mut rooms, START, tab, 24));
     assert_eq!(delivered(&mut rooms, START), 5);
     assert_eq!(delivered(&mut rooms, START + Duration::from_secs(10)), 4);
+}
+
+#[test]
+fn an_address_that_sends_much_to_the_relay_takes_nothing_from_others() {
+    let to_local = Rate { burst: 5, per_s: 1 };
+    let inbound = Rate { burst: 8, per_s: 0 };
+    let mut rooms = rooms(Limits {
+        to_local,
+        inbound,
+        ..Limits::default()
+    });
+    let relay = rooms.open_local(START, peer(99), RoomId::lobby()).unwrap();
+    let arrived = |rooms: &mut Rooms, socket, now| {
+        rooms.receive(now, socket, &signal(peer(99), b"offer"));
+        let arrived = |output: &Output| matches!(output, Output::Local { socket, .. } if *socket == relay);
+        drain(rooms).iter().filter(|output| arrived(output)).count()
+    };
+    let flood: Vec<_> = (1..=4)
+        .map(|n| enter_from(&mut rooms, n, "203.0.113.1"))
+        .collect();
+    let mut of_flood = 0;
+    for n in 0..100 {
+        of_flood += arrived(&mut rooms, flood[n % 4], START);
+    }
+    assert_eq!(of_flood, 5, "all sockets of an address count together");
+    let others: Vec<_> = (5..=20)
+        .map(|n| enter_from(&mut rooms, n, &format!("198.51.100.{n}")))
+        .collect();
+    for socket in others {
+        assert_eq!(arrived(&mut rooms, socket, START), 1);
+    }
+    let later = START + Duration::from_secs(1);
+    assert_eq!(arrived(&mut rooms, flood[0], later), 1);
+}
+
+#[test]
+fn addresses_that_sent_to_the_relay_are_forgotten_and_bounded() {
+    let rate = Rate { burst: 2, per_s: 1 };
+    let mut rooms = rooms(Limits {
+        to_local: rate,
+        ..Limits::default()
+    });
+    let address = |n: usize| Some(std::net::Ipv4Addr::from(0x0a00_0000 + n as u32).into());
+    let all = super::LOCAL_SENDERS_MAX;
+    assert!((0..all).all(|n| rooms.may_send_to_local(START, address(n))));
+    let further = (all..all + 10).filter(|n| rooms.may_send_to_local(START, address(*n)));
+    assert_eq!(further.count(), 2, "they share what one may send");
+    assert!(rooms.local_senders.len() <= all + 1);
+    let later = START + Duration::from_secs(2);
+    assert!(rooms.may_send_to_local(later, address(all)));
+    assert_eq!(rooms.local_senders.len(), 1);
 }

@@ -30,7 +30,7 @@ pub(crate) enum Outgoing {
 #[derive(Debug)]
 enum Queue {
     Socket(mpsc::Sender<Outgoing>),
-    Local(mpsc::Sender<(PeerId, Vec<u8>)>),
+    Local(mpsc::Sender<LocalCall>),
 }
 
 #[derive(Debug)]
@@ -156,14 +156,26 @@ impl State {
                             tracing::debug!(?socket, "signal dropped: queue full");
                         }
                     }
-                    (Some(Queue::Local(queue)), ToPeer::Signal { from, payload }) => {
-                        if queue.try_send((from, payload)).is_err() {
-                            tracing::debug!(peer = %from, "signal to the relay dropped: queue full");
-                        }
-                    }
                     // The relay only answers offers, so it needs no other message.
                     (Some(Queue::Local(_)) | None, _) => {}
                 },
+                Output::Local {
+                    socket,
+                    from,
+                    address,
+                    payload,
+                } => {
+                    let call = LocalCall {
+                        from,
+                        address,
+                        payload,
+                    };
+                    if let Some(Queue::Local(queue)) = self.queues.get(&socket)
+                        && queue.try_send(call).is_err()
+                    {
+                        tracing::debug!(peer = %from, "signal to the relay dropped: queue full");
+                    }
+                }
                 Output::Close { socket, reason } => {
                     if let Some(Queue::Socket(queue)) = self.queues.remove(&socket) {
                         // A full queue belongs to a peer that does not read; closing the queue alone ends its
@@ -176,8 +188,19 @@ impl State {
     }
 }
 
-/// Signals to a local member: the sender's proven key, and the payload.
-pub type LocalReceiver = mpsc::Receiver<(PeerId, Vec<u8>)>;
+/// A signal to a local member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalCall {
+    /// The sender's proven key.
+    pub from: PeerId,
+    /// The sender's address (IPv6: any of its /64), if it is not of this machine.
+    pub address: Option<IpAddr>,
+    /// What it sent.
+    pub payload: Vec<u8>,
+}
+
+/// Signals to a local member.
+pub type LocalReceiver = mpsc::Receiver<LocalCall>;
 
 /// Sends signals as a local member. Dropping it leaves the room.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! How many sockets the process may have open, and what makes room when there are as many.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
@@ -11,10 +12,11 @@ use axum::http::header::RETRY_AFTER;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::places::Places;
+use crate::activity::Activity;
+use crate::places::{Place, Places};
 
 /// A bound on accepted sockets of all listeners, whatever protocol they speak by now. Clones share it.
 #[derive(Clone, Debug)]
@@ -99,28 +101,75 @@ pub async fn refuse_without_socket(request: Request, next: Next) -> Response {
 pub const OUT_OF_SOCKETS: &str =
     "this server has as many connections as its limit of open files allows; try again later";
 
-/// An accepted socket and its place in the budget, which is free once the socket is closed.
+/// Bytes of a connection that the kernel keeps before it sends them, about; it takes more once half of them were sent.
+/// Bytes that were sent do not count, so fast connections are as fast as without a limit.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 64 * 1024;
+
+/// Connections that the kernel accepts before the server does.
+const BACKLOG: u32 = 1_024;
+
+/// A listener at this address.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // So that a server that was stopped can start at once, as with any listener.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// An accepted socket and its place in the budget, which is free once the socket is closed. While it is a connection's,
+/// it records what the client takes.
 pub(crate) struct Stream {
     tcp: TcpStream,
+    activity: Activity,
+    /// Refreshed when the client takes more of a response. The upgraded socket may outlive it.
+    place: Weak<Place>,
     _socket: Option<OwnedSemaphorePermit>,
 }
 
 impl Stream {
-    pub(crate) fn new(tcp: TcpStream, socket: OwnedSemaphorePermit) -> Self {
+    /// `socket`: its place in the budget; `None`: it is beyond the budget.
+    pub(crate) fn new(
+        tcp: TcpStream,
+        socket: Option<OwnedSemaphorePermit>,
+        place: &Arc<Place>,
+        activity: Activity,
+    ) -> Self {
         Self {
             tcp,
-            _socket: Some(socket),
+            activity,
+            place: Arc::downgrade(place),
+            _socket: socket,
         }
     }
 
-    /// A socket beyond the budget.
-    pub(crate) fn spare(tcp: TcpStream) -> Self {
-        Self { tcp, _socket: None }
+    /// Small frames are sent at once, and what clients do not read fills little of the kernel's memory. A socket on
+    /// which that fails is broken, which the next write shows.
+    pub(crate) fn set_options(&self) {
+        let _ = self.tcp.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&self.tcp).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
     }
 
-    /// Small frames are sent at once. A socket on which that fails is broken, which the next write shows.
-    pub(crate) fn set_nodelay(&self) {
-        let _ = self.tcp.set_nodelay(true);
+    fn record(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => self.activity.blocked(),
+            Poll::Ready(Ok(_)) if self.activity.progressed() => {
+                if let Some(place) = self.place.upgrade() {
+                    place.refresh();
+                }
+            }
+            Poll::Ready(_) => {}
+        }
+        written
     }
 }
 
@@ -136,7 +185,8 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.record(written)
     }
 
     fn poll_write_vectored(
@@ -144,7 +194,8 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.record(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -152,6 +203,7 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.flushed();
         Pin::new(&mut self.tcp).poll_flush(cx)
     }
 

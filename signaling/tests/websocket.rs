@@ -11,7 +11,7 @@ use protocol::signal::{CloseReason, RoomId, SIGNAL_VERSION, ToPeer, ToServer, si
 use protocol::{KeyPair, PeerId, limits};
 use starling_signaling::serve::{ServeLimits, serve};
 use starling_signaling::sockets::{SocketBudget, refuse_without_socket};
-use starling_signaling::{ConnectionGuard, GuardConfig, Limits, SignalingServer, router};
+use starling_signaling::{ConnectionGuard, GuardConfig, Limits, LocalCall, SignalingServer, router};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -209,7 +209,11 @@ async fn peers_find_each_other_and_the_relay() {
     .await;
     assert_eq!(
         timeout(DEADLINE, calls.recv()).await.unwrap(),
-        Some((peer(1), payload))
+        Some(LocalCall {
+            from: peer(1),
+            address: None,
+            payload
+        })
     );
     relay.signal(peer(1), b"answer".to_vec());
     let payload = b"answer".to_vec();

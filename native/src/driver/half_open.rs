@@ -61,8 +61,9 @@ impl HalfOpen {
     }
 }
 
-/// The first address of the network of an address.
-fn network(address: IpAddr) -> IpAddr {
+/// The first address of the network of an address (IPv4: its /24, IPv6: its /48).
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             let mask = u32::MAX << (u32::BITS - NETWORK_BITS_V4);

@@ -43,6 +43,7 @@ use budgets::Budgets;
 pub use budgets::Payer;
 use engine_loop::{EngineLoop, Watches};
 use half_open::HalfOpen;
+pub use half_open::network as wide_network;
 pub use handle::{AttachError, DriverHandle, DriverThread, Origin};
 use progress::Progress;
 pub use progress::Standstill;

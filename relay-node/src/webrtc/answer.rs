@@ -9,7 +9,7 @@ use protocol::link::frame;
 use protocol::link::handshake::{Binding, Side};
 use protocol::signal::{self, Payload};
 use protocol::{PeerId, codec};
-use signaling::{LocalReceiver, LocalSender, network};
+use signaling::{LocalCall, LocalReceiver, LocalSender, network};
 
 use super::{RtcEndpoint, RtcLink, RtcReceiver, RtcSender};
 use native::driver::{DriverHandle, Origin};
@@ -27,7 +27,12 @@ pub async fn answer_offers(
 ) {
     let room = Arc::new(room);
     let opening = Opening::default();
-    while let Some((from, payload)) = calls.recv().await {
+    while let Some(LocalCall {
+        from,
+        address,
+        payload,
+    }) = calls.recv().await
+    {
         let (session, sdp) = match signal::decode(&payload) {
             Ok(Payload::Offer { session, sdp }) => (session, sdp),
             // A relay never sends offers: a peer that wants a link sends one itself, whatever its key.
@@ -46,7 +51,7 @@ pub async fn answer_offers(
             decline(&room, from, session);
             continue;
         };
-        let accepted = match endpoint.accept(&sdp).await {
+        let accepted = match endpoint.accept(&sdp, address).await {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::info!(peer = %from, %error, "WebRTC offer declined");

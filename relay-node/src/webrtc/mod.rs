@@ -67,7 +67,7 @@ pub struct RtcConfig {
     pub public_ips: Vec<IpAddr>,
     /// Maximum number of simultaneous links, half-open ones included. Beyond it, offers are refused.
     pub links_max: usize,
-    /// Links answered and not yet open. Beyond it, the oldest one that never spoke gives way.
+    /// Links answered and not yet open. Beyond it, one that never spoke gives way.
     pub half_open_max: usize,
     /// How long a link may take to open.
     pub open_timeout: Duration,
@@ -247,7 +247,8 @@ impl RtcEndpoint {
     }
 
     /// Answers a browser's offer. The answer holds all candidates; the browser's own are not needed.
-    pub async fn accept(&self, offer_sdp: &str) -> Result<Accepted, RtcError> {
+    /// `from`: the address that the offer came from, if it is known.
+    pub async fn accept(&self, offer_sdp: &str, from: Option<IpAddr>) -> Result<Accepted, RtcError> {
         let offer = Offer::parse(offer_sdp, MESSAGE_BYTES_MAX)?;
         let candidates = self.addresses.offered();
         if candidates.is_empty() {
@@ -261,7 +262,7 @@ impl RtcEndpoint {
             .as_bytes()
             .try_into()
             .map_err(|_| RtcError::Crypto(format!("a user name fragment is not {UFRAG_BYTES} bytes")))?;
-        let (registration, bursts) = self.routes.register(key).map_err(|error| {
+        let (registration, bursts) = self.routes.register(key, from).map_err(|error| {
             self.routes
                 .counters
                 .offers_refused

@@ -6,10 +6,11 @@
 //!
 //! Policies when full, by name:
 //! - *newest refused*: with `links_max` links (half-open ones included) an offer gets [`RegisterError::Full`];
-//! - *oldest silent evicted*: with `half_open_max` half-open links, the oldest one from which no verified check
-//!   has come gives way; an honest browser checks within a second, so it is the abandoned ones that go. If all of
-//!   them are talking, and more than a quarter of them from one address (IPv6: one /64), the oldest one of that address
-//!   gives way; else the offer gets [`RegisterError::Busy`];
+//! - *crowd's oldest silent evicted*: with `half_open_max` half-open links, one from which no verified check has come
+//!   gives way: of the network (IPv4: /24, IPv6: /48) whose offers have most of those, of its address with most, the
+//!   oldest one. So an address that offers without end takes the time to check from its own links alone. If all of them
+//!   are talking, and more than a quarter of them from one network, the oldest one of its address with most gives way;
+//!   else the offer gets [`RegisterError::Busy`];
 //! - *oldest address forgotten*: beyond [`ADDRESSES_MAX`] a link's oldest address loses its route;
 //! - *tail drop*: a link whose inbox is full loses the datagram.
 
@@ -18,6 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use native::driver::wide_network;
 use tokio::sync::{Notify, mpsc};
 
 use super::socket::Burst;
@@ -81,6 +83,8 @@ pub(super) struct Counters {
 #[derive(Debug)]
 struct HalfOpen {
     inlet: Arc<Inlet>,
+    /// Where its offer came from; `None`: this machine, or unknown.
+    offered_from: Option<IpAddr>,
     /// Where its first verified check came from, IPv6 by /64.
     network: Option<IpAddr>,
 }
@@ -96,16 +100,32 @@ struct Tables {
 }
 
 impl Tables {
-    /// The oldest half-open link of the address that has most of them, if those are more than `most`.
-    fn oldest_of_crowd(&self, most: usize) -> Option<u64> {
-        let mut crowds: HashMap<IpAddr, (usize, u64)> = HashMap::new();
-        for (id, link) in &self.half_open {
-            if let Some(network) = link.network {
-                crowds.entry(network).or_insert((0, *id)).0 += 1;
-            }
+    /// Of the half-open links that have an address by `address_of`: of the network that has most of them, if those are
+    /// more than `most`, and of its address that has most, the oldest one.
+    fn oldest_of_crowd(
+        &self,
+        most: usize,
+        address_of: impl Fn(&HalfOpen) -> Option<Option<IpAddr>>,
+    ) -> Option<u64> {
+        let links: Vec<_> = self
+            .half_open
+            .iter()
+            .filter_map(|(id, link)| Some((*id, address_of(link)?)))
+            .collect();
+        let mut of_networks: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        let mut of_addresses: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        for (_, address) in &links {
+            *of_networks.entry(address.map(wide_network)).or_default() += 1;
+            *of_addresses.entry(*address).or_default() += 1;
         }
-        let (links, oldest) = crowds.into_values().max()?;
-        (links > most).then_some(oldest)
+        let crowd = |address: &Option<IpAddr>| {
+            let of_network = of_networks.get(&address.map(wide_network)).copied();
+            (of_network, of_addresses.get(address).copied())
+        };
+        let largest = links.iter().map(|(_, address)| crowd(address)).max()?;
+        let mut of_largest = links.iter().filter(|(_, address)| crowd(address) == largest);
+        let (oldest, _) = of_largest.next()?;
+        (largest.0 > Some(most)).then_some(*oldest)
     }
 }
 
@@ -144,6 +164,7 @@ impl Routes {
     pub(super) fn register(
         self: &Arc<Self>,
         ufrag: Ufrag,
+        offered_from: Option<IpAddr>,
     ) -> Result<(Registration, mpsc::Receiver<Burst>), RegisterError> {
         let mut tables = self.tables();
         if tables.ended {
@@ -153,10 +174,12 @@ impl Routes {
             return Err(RegisterError::Full);
         }
         if tables.half_open.len() >= self.half_open_max {
-            let silent = tables.half_open.values().find(|link| link.network.is_none());
-            let evicted = silent
-                .map(|link| link.inlet.id)
-                .or_else(|| tables.oldest_of_crowd((self.half_open_max / 4).max(1)));
+            let silent =
+                tables.oldest_of_crowd(0, |link| link.network.is_none().then_some(link.offered_from));
+            let evicted = silent.or_else(|| {
+                let most = (self.half_open_max / 4).max(1);
+                tables.oldest_of_crowd(most, |link| link.network.map(Some))
+            });
             self.evict(&mut tables, evicted.ok_or(RegisterError::Busy)?);
         }
         let id = tables.next_id;
@@ -175,6 +198,7 @@ impl Routes {
         tables.by_ufrag.insert(ufrag, Arc::clone(&inlet));
         let half_open = HalfOpen {
             inlet: Arc::clone(&inlet),
+            offered_from,
             network: None,
         };
         tables.half_open.insert(id, half_open);

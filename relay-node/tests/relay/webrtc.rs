@@ -1,14 +1,17 @@
 //! The whole way of a browser: the lobby, an offer to the relay found there, a data channel, the handshake bound to
 //! both certificates, and a post that is durable in the end.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use protocol::PeerId;
 use protocol::codec::{decode, encode};
 use protocol::link::handshake::{Binding, HandshakeError};
 use protocol::signal::{Payload, RoomId, RoomMember, SIGNAL_VERSION, ToPeer, ToServer, sign_join};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tokio_tungstenite::tungstenite::Message as Ws;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::offerer::Offerer;
@@ -22,8 +25,18 @@ struct Lobby {
 
 impl Lobby {
     async fn enter(relay: &Relay, author: &Author) -> Self {
+        Self::enter_from(relay, author, None).await
+    }
+
+    /// As the client at this address, behind a proxy.
+    async fn enter_from(relay: &Relay, author: &Author, client: Option<&str>) -> Self {
         let host = relay.address.to_string();
-        let (mut socket, _) = connect_async(format!("ws://{host}/signal")).await.unwrap();
+        let mut request = format!("ws://{host}/signal").into_client_request().unwrap();
+        if let Some(client) = client {
+            let client = client.parse().unwrap();
+            request.headers_mut().insert("x-forwarded-for", client);
+        }
+        let (mut socket, _) = connect_async(request).await.unwrap();
         let ToPeer::Challenge { nonce, .. } = next(&mut socket).await else {
             panic!("no challenge");
         };
@@ -45,7 +58,7 @@ impl Lobby {
         Self { socket, relay }
     }
 
-    async fn call(&mut self, payload: &Payload) -> Payload {
+    async fn signal(&mut self, payload: &Payload) {
         let signal = ToServer::Signal {
             to: self.relay,
             payload: encode(payload),
@@ -54,6 +67,10 @@ impl Lobby {
             .send(Ws::Binary(encode(&signal).into()))
             .await
             .unwrap();
+    }
+
+    async fn call(&mut self, payload: &Payload) -> Payload {
+        self.signal(payload).await;
         match next(&mut self.socket).await {
             ToPeer::Signal { from, payload } => {
                 assert_eq!(from, self.relay);
@@ -155,4 +172,47 @@ async fn what_is_no_offer_is_declined() {
         declined,
         "a relay never offers"
     );
+}
+
+/// 16 keys of one address, each of which offers as fast as the signaling server lets it.
+#[tokio::test]
+async fn offers_that_come_to_nothing_keep_nobody_out() {
+    let relay = Relay::start().await;
+    let offerer = Offerer::new().await;
+    let mut flood = Vec::new();
+    for n in 0..16 {
+        let mut lobby = Lobby::enter_from(&relay, &Author::new(100 + n), Some("203.0.113.7")).await;
+        let sdp = offerer.offer_sdp.clone();
+        flood.push(tokio::spawn(async move {
+            let offer = |session| {
+                let sdp = sdp.clone();
+                Payload::Offer { session, sdp }
+            };
+            for session in 0..128 {
+                lobby.signal(&offer(session)).await;
+            }
+            let mut turns = interval(Duration::from_millis(40));
+            for session in 128.. {
+                turns.tick().await;
+                lobby.signal(&offer(session)).await;
+            }
+        }));
+    }
+    for n in 1..=5 {
+        let mut author = Author::new(n);
+        let mut lobby = Lobby::enter_from(&relay, &author, Some("198.51.100.1")).await;
+        let channel = lobby.channel().await;
+        let handshake = channel.handshake(&author, 3);
+        let mut linked = channel.establish(handshake, &mut Vec::new()).await;
+        linked.push(author.feed[0].clone()).await;
+        linked.push(author.post("beside a flood")).await;
+        linked.durable(&author, 2).await;
+    }
+    assert!(
+        flood.iter().all(|sending| !sending.is_finished()),
+        "the flood went on"
+    );
+    for sending in flood {
+        sending.abort();
+    }
 }
