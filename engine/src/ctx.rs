@@ -17,7 +17,7 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::api::{Event, Response, StoreState};
 use crate::facts::Fact;
-use crate::io::{Config, LinkId, Log, Now, Output, RequestId};
+use crate::io::{Config, Input, LinkId, Log, Now, Output, RequestId};
 use crate::store::{Batch, BatchId, Load, LoadId, Op, Read, Strictness};
 
 /// Who this peer is.
@@ -54,6 +54,15 @@ pub(crate) struct Setup {
     pub(crate) directory: DirectoryMode,
     /// Interfaces get events.
     pub(crate) events: bool,
+}
+
+/// Whose long work goes on with the input at hand. The adapter debits its time to the address that the input comes from,
+/// or for which it was loaded, so that is not the work of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WorkOf {
+    All,
+    Link(LinkId),
+    Nobody,
 }
 
 /// Which part waits for a load.
@@ -135,6 +144,7 @@ pub(crate) struct Commit {
 pub(crate) struct Ctx {
     pub(crate) config: Config,
     pub(crate) now: Now,
+    pub(crate) work_of: WorkOf,
     pub(crate) rng: ChaCha20Rng,
     /// `None`: a person's device without an account.
     pub(crate) local: Option<Local>,
@@ -177,6 +187,7 @@ impl Ctx {
         Self {
             config,
             now,
+            work_of: WorkOf::All,
             rng: ChaCha20Rng::from_seed(seed),
             local: setup.local,
             ready: false,
@@ -231,6 +242,19 @@ impl Ctx {
 
     pub(crate) fn is_me(&self, account: &AccountId) -> bool {
         self.me().as_ref() == Some(account)
+    }
+
+    /// An input comes.
+    pub(crate) fn begin_input(&mut self, now: Now, input: &Input) {
+        self.now = now;
+        self.work_of = match input {
+            Input::Frame { link, .. } => WorkOf::Link(*link),
+            Input::LinkUp { .. }
+            | Input::Loaded { .. }
+            | Input::LoadFailed { .. }
+            | Input::Request { .. } => WorkOf::Nobody,
+            _ => WorkOf::All,
+        };
     }
 
     pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {

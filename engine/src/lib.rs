@@ -88,7 +88,7 @@ impl Engine {
 
     /// Takes one input. Afterwards drain [`Self::poll_output`] and look at [`Self::next_deadline`].
     pub fn handle(&mut self, now: Now, input: Input) {
-        self.ctx.now = now;
+        self.ctx.begin_input(now, &input);
         self.on_input(input);
         self.settle();
         if self.ctx.ready && now.instant >= self.ctx.next_deadline() {

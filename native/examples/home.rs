@@ -123,7 +123,7 @@ impl Peer {
                     self.given = batch.id;
                     Command::Persist(batch)
                 }
-                Output::Load(load) => Command::Load(load),
+                Output::Load(load) => Command::Load(load, None),
                 Output::Event(Event::Ready { .. }) => {
                     self.ready = true;
                     continue;

@@ -62,7 +62,11 @@ async fn stored(store: &Store, answers: &mut tokio::sync::mpsc::Receiver<Input>)
         .map(|table| Read::prefix(table, &[], usize::MAX))
         .to_vec();
     let load = Load { id: LoadId(1), reads };
-    store.commands().send(store::Command::Load(load)).await.unwrap();
+    store
+        .commands()
+        .send(store::Command::Load(load, None))
+        .await
+        .unwrap();
     let Some(Input::Loaded { rows, .. }) = answers.recv().await else {
         panic!("the store cannot be read");
     };

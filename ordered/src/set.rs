@@ -1,6 +1,7 @@
 //! The set: a map without values.
 
 use core::borrow::Borrow;
+use core::ops::RangeBounds;
 
 use crate::Map;
 
@@ -63,6 +64,14 @@ impl<T: Ord> Set<T> {
         T: Borrow<Q>,
     {
         self.0.contains_key(value)
+    }
+
+    /// The values within bounds.
+    pub fn range<Q: Ord + ?Sized>(&self, bounds: impl RangeBounds<Q>) -> impl Iterator<Item = &T>
+    where
+        T: Borrow<Q>,
+    {
+        self.0.range(bounds).map(|(value, ())| value)
     }
 
     /// Inserts a value, and returns whether it is new.

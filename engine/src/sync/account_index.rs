@@ -47,7 +47,7 @@ impl AccountIndex {
             if turn.is_over() {
                 return false;
             }
-            turn.spend(RECORD);
+            turn.spend_for_all(RECORD);
             self.insert(&log.feeds, account);
             self.indexed = Indexed::UpTo(*account);
         }

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use core::ops::Bound;
 use core::time::Duration;
 
 use ordered::Set;
@@ -22,7 +23,7 @@ use crate::log::keys::FeedNumber;
 use crate::net::Net;
 
 use super::digest::head_of;
-use super::work::{LOOK, RECORD, TELL, Turn, WorkCount, WorkLimit};
+use super::work::{HASH, LOOK, RECORD, TELL, Turn, WorkCount, WorkLimit};
 use super::{Sync, Wanting};
 
 /// How often one neighbour may have all accounts looked through. With a million of them this takes 0.6 s.
@@ -105,6 +106,8 @@ struct Search {
 pub(super) enum DigestScope {
     /// Those of all accounts the neighbour wants.
     Wanted(Option<DeviceId>),
+    /// The same, if these are not all feeds.
+    Matched(Option<AccountId>),
     Accounts(std::vec::IntoIter<AccountId>),
     Feeds(std::vec::IntoIter<FeedNumber>),
 }
@@ -113,7 +116,7 @@ impl DigestScope {
     /// Accounts or feeds it lists.
     fn listed(&self) -> usize {
         match self {
-            Self::Wanted(_) => 0,
+            Self::Wanted(_) | Self::Matched(_) => 0,
             Self::Accounts(accounts) => accounts.len(),
             Self::Feeds(feeds) => feeds.len(),
         }
@@ -302,7 +305,8 @@ impl Sync {
         self.work.refill(ctx.now.instant);
         let mut turn = Turn::new(self.work.units_of_turn());
         self.go_on_digests(ctx, log, link, &mut turn);
-        self.work.spend(turn.used());
+        // The neighbour did not ask for it.
+        self.work.spend(&turn, None);
     }
 
     /// Finds the accounts that a neighbour names in the index, which is built before. `false`: the turn is over.
@@ -369,7 +373,7 @@ impl Sync {
                     complete = false;
                     break;
                 }
-                turn.spend(LOOK);
+                turn.spend(if salts { LOOK + HASH } else { LOOK });
                 let salted = salts.then(|| SaltedAccount::new(&session.salt_received, account));
                 let is_in = |set: &Set<SaltedAccount>| salted.is_some_and(|salted| set.contains(&salted));
                 if is_in(&asked.removed) {
@@ -468,6 +472,9 @@ impl Sync {
             proof.map_or(0, |_| limits::FORK_PROOF_HEADS)
         };
         let mut part = core::mem::take(&mut job.part);
+        if job.heads && !interest.everything && matches!(job.scope, DigestScope::Wanted(None)) {
+            job.scope = DigestScope::Matched(None);
+        }
         let is_full = |part: &Vec<_>, proofs: u32| part.len() + proofs as usize >= most;
         match &mut job.scope {
             DigestScope::Wanted(after) if job.heads => {
@@ -481,6 +488,20 @@ impl Sync {
                         proofs += add(device, feed, &mut part, turn);
                     }
                     *after = Some(*device);
+                }
+            }
+            DigestScope::Matched(after) => {
+                let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+                for account in interest.matched.range((from, Bound::Unbounded)) {
+                    if turn.is_over() || is_full(&part, proofs) {
+                        complete = false;
+                        break;
+                    }
+                    turn.spend(LOOK);
+                    for (device, feed) in log.feeds.feeds_of(account) {
+                        proofs += add(&device, feed, &mut part, turn);
+                    }
+                    *after = Some(*account);
                 }
             }
             // Proofs alone.

@@ -4,6 +4,7 @@ use protocol::messages::{ForkProof, HeadCredit, Interests, Message, SaltedAccoun
 use protocol::{DeviceId, limits};
 
 use super::*;
+use crate::io::AddressId;
 use crate::kinds::testing::Author;
 use crate::sync::testing::{Peer, account};
 use crate::testing::{Node, Remote};
@@ -243,4 +244,96 @@ fn a_neighbour_that_asks_for_more_than_it_takes_is_told_all_it_wants_once() {
     }
     let (heads, ends) = told(&mut peer, link);
     assert_eq!((heads, ends), ((DIGESTS_MAX + 1) * 1_000, DIGESTS_MAX + 1));
+}
+
+#[test]
+fn links_of_one_address_one_after_the_other_cause_a_bounded_amount_of_work_and_the_last_one_is_answered() {
+    let (mut peer, _) = with_feeds(100_000);
+    // Older devices, for which all accounts are hashed: 300,000 units.
+    let asks = |peer: &mut Peer, n: u8, address| {
+        peer.node.wire.address = Some(AddressId(address));
+        let link = peer.link(&Remote {
+            relay_salt: false,
+            ..Remote::peer(200 + n)
+        });
+        let salt = peer.node.net.session(link).expect("a session").salt_received;
+        let interests = Interests {
+            add: vec![SaltedAccount::new(&salt, &account(n.into()))],
+            ..Interests::default()
+        };
+        peer.interests(link, interests, None);
+        for _ in 0..20 {
+            peer.node.pass(Duration::from_millis(5));
+            let Peer { node, sync, role } = peer;
+            sync.work(
+                &mut node.ctx,
+                &node.net,
+                &node.log,
+                Wanting::without_follows(role),
+            );
+        }
+        (link, told(peer, link) == (1, 1))
+    };
+    let mut answered = 0;
+    for n in 0..8 {
+        let (link, is_answered) = asks(&mut peer, n, 7);
+        answered += u32::from(is_answered);
+        peer.down(link);
+    }
+    assert!((2..=4).contains(&answered), "{answered}");
+    assert!(peer.sync.work.spent < 1_600_000, "{}", peer.sync.work.spent);
+    let (elsewhere, is_answered) = asks(&mut peer, 8, 8);
+    assert!(is_answered, "another address");
+    peer.down(elsewhere);
+    let (link, is_answered) = asks(&mut peer, 9, 7);
+    assert!(!is_answered);
+    peer.settle();
+    assert_eq!(told(&mut peer, link), (1, 1));
+}
+
+#[test]
+fn a_digest_of_what_changed_costs_what_the_neighbour_wants_and_not_what_is_held() {
+    let (mut peer, link) = with_feeds(2_000);
+    let session = peer.node.net.session(link).expect("a session");
+    let some = (0..20).map(|n| SaltedAccount::new(&session.salt_received, &account(n)));
+    let interests = Interests {
+        reset: true,
+        add: some.collect(),
+        ..Interests::default()
+    };
+    peer.interests(link, interests, None);
+    peer.settle();
+    assert_eq!(told(&mut peer, link).0, 20);
+    let before = peer.sync.work.spent;
+    peer.anti_entropy();
+    assert!(peer.sync.work.spent - before < 200);
+}
+
+#[test]
+fn a_neighbour_whose_address_owes_is_not_remembered_but_says_all_that_it_wants() {
+    let (mut peer, _) = with_feeds(10);
+    peer.node.wire.address = Some(AddressId(7));
+    let link = peer.link(&Remote::peer(100));
+    let salted = SaltedAccount([5; 8]);
+    let same = || Interests {
+        reset: true,
+        same: Some(Interests::fingerprint([&salted])),
+        ..Interests::default()
+    };
+    let remembered = || crate::sync::Remembered {
+        salted: [salted].into_iter().collect(),
+        ..crate::sync::Remembered::default()
+    };
+    peer.interests(link, same(), Some(remembered()));
+    let failed = |peer: &mut Peer| {
+        let sent = peer.node.sent(link);
+        sent.iter()
+            .any(|message| matches!(message, Message::ResumeFailed(_)))
+    };
+    assert!(!failed(&mut peer));
+    let now = peer.node.ctx.now.instant;
+    peer.sync.work.refill(now);
+    peer.sync.work.debit(1 << 21, Some(AddressId(7)));
+    peer.interests(link, same(), Some(remembered()));
+    assert!(failed(&mut peer));
 }

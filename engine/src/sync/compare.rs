@@ -8,10 +8,12 @@
 //! Going over all feeds is done in pieces ([`super::work`]): the feeds are gathered, their cells added up, the differences
 //! found in the cells and looked up among the feeds, and what both hold alike is recorded.
 //!
-//! Invariants: one comparison per link is under way, and a neighbour can begin no more than its [`WorkCount`] allows; a
+//! Invariants: one comparison per link is under way, and a neighbour can begin no more than its [`WorkCount`] allows; of
+//! limited neighbours of one address one compares many feeds at a time; a
 //! neighbour makes this peer send or hold no more cells than [`limits::SKETCH_CELLS_MAX`], and each request for more
 //! must ask for a quarter more than before.
 
+use core::ops::Bound;
 use core::time::Duration;
 
 use ordered::{Map, Set};
@@ -20,19 +22,26 @@ use protocol::{AccountId, DeviceId, EntryId, Instant, limits};
 
 use crate::ctx::Ctx;
 use crate::facts::Fact;
+#[cfg(feature = "relay")]
+use crate::io::AddressId;
 use crate::io::LinkId;
 use crate::log::Log;
+use crate::log::feeds::Feed;
 use crate::net::{Net, Session};
 
 use super::answers::{DigestJob, DigestScope};
 use super::sketch::{self, Cell, Item, Items};
 #[cfg(feature = "relay")]
 use super::sketch::{Solved, Solving, TooFew};
-use super::work::{HASH, LOOK, RECORD, Turn, WorkCount};
-#[cfg(feature = "relay")]
-use super::work::{TELL, WorkLimit};
+use super::work::{HASH, LOOK, RECORD, TELL, Turn, WorkCount};
 use super::{Sync, Wanting};
 use crate::log::keys::FeedNumber;
+
+#[cfg(feature = "relay")]
+mod deferred;
+
+#[cfg(feature = "relay")]
+use deferred::take_cells;
 
 /// With fewer feeds a digest is as short.
 const FEEDS_MIN: usize = 16;
@@ -41,16 +50,12 @@ const CELLS_OF_DEVICES: usize = 64;
 /// Cells a relay sends first: enough for two hundred differences, since relays miss more of each other.
 const CELLS_OF_RELAYS: usize = 256;
 
-/// How often one neighbour may begin comparisons. Comparing a million feeds takes about two seconds.
-#[cfg(feature = "relay")]
-const COMPARISONS: WorkLimit = WorkLimit {
-    burst: 2,
-    interval: Duration::from_secs(10),
-    per_feed: Duration::from_micros(50),
-};
-/// A neighbour that began a comparison and did not end it within this time, though it was its turn, is not waited for:
-/// the feeds gathered for it take 24 bytes each.
+/// A neighbour that does not send the cells it was asked for within this time is not waited for: the feeds gathered for
+/// the comparison take 24 bytes each.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same where others of its address wait for its place.
+#[cfg(feature = "relay")]
+const PATIENCE_OF_MANY_FEEDS: Duration = Duration::from_secs(30);
 /// The same for a comparison of this peer, which the neighbour may have put off.
 const PATIENCE_OF_SENDER: Duration = Duration::from_mins(10);
 
@@ -58,7 +63,11 @@ const PATIENCE_OF_SENDER: Duration = Duration::from_mins(10);
 #[derive(Debug)]
 struct Comparing {
     round: u32,
-    began: Instant,
+    /// When it began, or the other end was asked for cells.
+    waits_since: Instant,
+    /// The limited address whose only comparison of many feeds it is, and how many feeds it has room for.
+    #[cfg(feature = "relay")]
+    place: Option<(AddressId, usize)>,
     /// This end sent the sketch.
     sends: bool,
     items: Items,
@@ -83,6 +92,8 @@ struct Comparing {
 enum Stage {
     /// Gathering the feeds, from the one after this device on.
     Gathering(Option<DeviceId>),
+    /// The same, of those accounts alone that are compared, from the one after this on.
+    GatheringOf(Option<AccountId>),
     /// Adding feeds to the cells, from the one at this place on.
     Counting(usize),
     /// The other end is to answer.
@@ -109,6 +120,21 @@ struct Lacked {
 }
 
 impl Comparing {
+    /// The feeds are gathered.
+    fn on_gathered(&mut self) {
+        if self.sends {
+            let first = match self.accounts {
+                Some(_) => CELLS_OF_DEVICES,
+                None => CELLS_OF_RELAYS,
+            };
+            self.own = vec![Cell::default(); first];
+            self.stage = Stage::Counting(0);
+        } else {
+            #[cfg(feature = "relay")]
+            self.count_received();
+        }
+    }
+
     /// The cells of the feeds held here are added up.
     fn on_counted(&mut self, ctx: &mut Ctx, link: LinkId) {
         if self.sends {
@@ -119,10 +145,21 @@ impl Comparing {
         }
     }
 
+    /// How long the other end is waited for.
+    fn patience(&self) -> Duration {
+        #[cfg(feature = "relay")]
+        if self.place.is_some() {
+            return PATIENCE_OF_MANY_FEEDS;
+        }
+        if self.sends { PATIENCE_OF_SENDER } else { PATIENCE }
+    }
+
     fn new(round: u32, began: Instant, accounts: Option<Set<AccountId>>) -> Box<Self> {
         Box::new(Self {
             round,
-            began,
+            waits_since: began,
+            #[cfg(feature = "relay")]
+            place: None,
             sends: false,
             items: Items::default(),
             accounts,
@@ -193,12 +230,8 @@ impl Comparisons {
         let mut due = Vec::new();
         for (link, comparison) in self.links.iter_mut() {
             let given_up = comparison.under_way.take_if(|comparing| {
-                let patience = if comparing.sends {
-                    PATIENCE_OF_SENDER
-                } else {
-                    PATIENCE
-                };
-                matches!(comparing.stage, Stage::Waiting) && now.since(comparing.began) >= patience
+                matches!(comparing.stage, Stage::Waiting)
+                    && now.since(comparing.waits_since) >= comparing.patience()
             });
             if given_up.is_some_and(|comparing| comparing.sends) {
                 comparison.expected = false;
@@ -270,6 +303,7 @@ impl Sync {
             match stage {
                 Stage::Waiting => break,
                 Stage::Gathering(after) => self.gather(log, session, &mut comparing, after, turn),
+                Stage::GatheringOf(after) => self.gather_of(log, session, &mut comparing, after, turn),
                 Stage::Counting(at) => {
                     let from = if comparing.sends { comparing.sent } else { 0 };
                     if count(&mut comparing, at, from, turn) {
@@ -361,7 +395,7 @@ impl Sync {
         more
     }
 
-    /// Gathers the feeds that the ends of a link compare by sketch.
+    /// Gathers the feeds that the ends of a link compare by sketch, of all there are.
     fn gather(
         &self,
         log: &Log,
@@ -371,38 +405,52 @@ impl Sync {
         turn: &mut Turn,
     ) {
         let interest = self.interest(session.link);
-        let accounts = comparing.accounts.as_ref();
-        let is_compared = |account: &AccountId| match accounts {
-            Some(accounts) => accounts.contains(account),
-            None => interest.is_some_and(|interest| interest.wants(account)),
-        };
+        if comparing.accounts.is_some() || !interest.is_some_and(|interest| interest.everything) {
+            comparing.items = Items::default();
+            comparing.stage = Stage::GatheringOf(None);
+            return;
+        }
+        if after.is_none() {
+            comparing.items = Items::with_room(log.feeds.len());
+        }
         for (device, feed) in log.feeds.after(after) {
             if turn.is_over() {
                 comparing.stage = Stage::Gathering(after);
                 return;
             }
             turn.spend(LOOK);
-            let (next_seq, head) = feed.shared();
-            if next_seq > 0 && is_compared(&feed.account) {
-                turn.spend(HASH);
-                let salt = &session.link_salt;
-                comparing
-                    .items
-                    .push(Item::new(salt, device, next_seq, &head, feed.number));
-            }
+            add_item(&mut comparing.items, session, device, feed, turn);
             after = Some(*device);
         }
-        if comparing.sends {
-            let first = match accounts {
-                Some(_) => CELLS_OF_DEVICES,
-                None => CELLS_OF_RELAYS,
-            };
-            comparing.own = vec![Cell::default(); first];
-            comparing.stage = Stage::Counting(0);
-        } else {
-            #[cfg(feature = "relay")]
-            comparing.count_received();
+        comparing.on_gathered();
+    }
+
+    /// The same of some accounts.
+    fn gather_of(
+        &self,
+        log: &Log,
+        session: &Session,
+        comparing: &mut Comparing,
+        mut after: Option<AccountId>,
+        turn: &mut Turn,
+    ) {
+        let matched = || Some(&self.interest(session.link)?.matched);
+        let Some(accounts) = comparing.accounts.as_ref().or_else(matched) else {
+            return comparing.on_gathered();
+        };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        for account in accounts.range((from, Bound::Unbounded)) {
+            if turn.is_over() {
+                comparing.stage = Stage::GatheringOf(after);
+                return;
+            }
+            turn.spend(TELL);
+            for (device, feed) in log.feeds.feeds_of(account) {
+                add_item(&mut comparing.items, session, &device, feed, turn);
+            }
+            after = Some(*account);
         }
+        comparing.on_gathered();
     }
 
     /// What came of this peer's sketch.
@@ -530,6 +578,20 @@ impl Sync {
     }
 }
 
+fn add_item(items: &mut Items, session: &Session, device: &DeviceId, feed: &Feed, turn: &mut Turn) {
+    let (next_seq, head) = feed.shared();
+    if next_seq > 0 {
+        turn.spend(HASH);
+        items.push(Item::new(
+            &session.link_salt,
+            device,
+            next_seq,
+            &head,
+            feed.number,
+        ));
+    }
+}
+
 /// Adds feeds to the cells, the first of which has the number `from`. Whether all are added.
 fn count(comparing: &mut Comparing, mut at: usize, from: usize, turn: &mut Turn) -> bool {
     while let Some(item) = comparing.items.get(at).filter(|_| !turn.is_over()) {
@@ -621,32 +683,6 @@ impl Sync {
         }
     }
 
-    /// Begins the comparison that the neighbour asked for, if it may.
-    fn begin_deferred(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>, link: LinkId) {
-        if net.session(link).is_none() || !wanting.serves_others() {
-            return;
-        }
-        let Some(comparison) = self.comparisons.links.get_mut(&link) else {
-            return;
-        };
-        let (now, feeds) = (ctx.now.instant, log.feeds.len());
-        if comparison.deferred.is_none()
-            || comparison.under_way.is_some()
-            || !comparison.work.may_begin(now, feeds, &COMPARISONS)
-        {
-            return;
-        }
-        if let Some(answers) = self.answers.get_mut(&link) {
-            answers.drop_verdicts();
-        }
-        if let Some(sketch) = comparison.deferred.take() {
-            let mut comparing = Comparing::new(sketch.round, now, None);
-            if take_cells(ctx, link, &mut comparing, &sketch) {
-                self.comparisons.put(link, comparing);
-            }
-        }
-    }
-
     /// The cells do not tell all differences. Whether the comparison ends with that.
     fn on_too_few(&mut self, ctx: &mut Ctx, link: LinkId, comparing: &mut Comparing, few: TooFew) -> bool {
         let (round, theirs, ours) = (comparing.round, comparing.theirs, comparing.items.len());
@@ -657,6 +693,7 @@ impl Sync {
             Verdict::Plain
         } else {
             comparing.sent = few.enough;
+            comparing.waits_since = ctx.now.instant;
             Verdict::More(few.enough as u32)
         };
         ctx.send(link, &Message::Compared(Compared { round, verdict }));
@@ -723,20 +760,6 @@ impl Sync {
         }
         self.pump_fetches(ctx, net, log, wanting, link);
     }
-}
-
-/// Takes cells of a neighbour. `false`: they are none, or do not follow those before.
-#[cfg(feature = "relay")]
-fn take_cells(ctx: &mut Ctx, link: LinkId, comparing: &mut Comparing, sketch: &Sketch) -> bool {
-    let first = sketch.first as usize;
-    let cells = sketch::decode(&sketch.cells).filter(|_| comparing.cells.len() == first);
-    let Some(cells) = cells.filter(|cells| first + cells.len() <= limits::SKETCH_CELLS_MAX) else {
-        ctx.misbehaved(link, "cells of a sketch that are none");
-        return false;
-    };
-    comparing.theirs = sketch.feeds as usize;
-    comparing.cells.extend(cells);
-    true
 }
 
 #[cfg(not(feature = "relay"))]

@@ -9,11 +9,12 @@ use protocol::{AccountId, limits};
 
 use crate::ctx::Ctx;
 use crate::facts::Fact;
-use crate::io::LinkId;
+use crate::io::{AddressId, LinkId};
 use crate::log::Log;
 use crate::net::Net;
 
 use super::answers::{Asked, Method};
+use super::work::TELL;
 use super::{Sync, Wanting};
 
 /// Interests remembered of one neighbour. Policy when full: the link is closed.
@@ -21,7 +22,7 @@ pub(crate) const INTERESTS_MAX: usize = 65_536;
 /// Accounts a device may name to a relay. Policy when full: further ones are not looked for.
 pub(super) const NAMED_MAX: usize = 8_192;
 /// How often a neighbour may ask on one link whether what it wants is remembered: to compare all of it costs much more than
-/// the message. Policy beyond: it is not.
+/// the message. Policy beyond, and while the neighbour's address owes for long work: it is not, and the neighbour says all.
 const RESUMES_MAX: u8 = 4;
 /// A relay is not asked whether it remembers fewer interests than this.
 pub(crate) const RESUME_MIN: usize = 64;
@@ -206,7 +207,8 @@ impl Sync {
         remembered: Option<Remembered>,
     ) {
         let Some(session) = net.session(link) else { return };
-        let Some(mut interests) = self.resume(ctx, wanting, link, interests, remembered) else {
+        let limited = session.limited();
+        let Some(mut interests) = self.resume(ctx, wanting, link, limited, interests, remembered) else {
             return;
         };
         let interest = self.interests.or_default(link);
@@ -270,6 +272,7 @@ impl Sync {
         ctx: &mut Ctx,
         wanting: Wanting<'_>,
         link: LinkId,
+        limited: Option<AddressId>,
         mut interests: Interests,
         remembered: Option<Remembered>,
     ) -> Option<Interests> {
@@ -284,7 +287,8 @@ impl Sync {
             return Some(interests);
         };
         interest.resumes = interest.resumes.saturating_add(1);
-        if interest.resumes > RESUMES_MAX {
+        self.work.refill(ctx.now.instant);
+        if interest.resumes > RESUMES_MAX || self.work.owes_until(limited).is_some() {
             interest.resume_failed = true;
             ctx.send(link, &Message::ResumeFailed(ResumeFailed));
             return None;
@@ -298,6 +302,9 @@ impl Sync {
         } else {
             remembered.unwrap_or_default()
         };
+        let compared = interest.salted.len() + before.salted.len();
+        let units = u32::try_from(compared).unwrap_or(u32::MAX).saturating_mul(TELL);
+        self.work.debit(units, limited);
         if Interests::fingerprint(before.salted.iter()) == same {
             interests.add.extend(before.salted);
             interests.named.extend(before.named);

@@ -13,6 +13,8 @@ mod account_index;
 mod admission;
 mod answers;
 pub(crate) mod compare;
+#[cfg(feature = "relay")]
+mod debts;
 pub(crate) mod digest;
 mod failures;
 pub(crate) mod fetch;
@@ -42,7 +44,7 @@ use crate::facts::{Ended, Fact};
 use crate::io::LinkId;
 use crate::log::Log;
 use crate::log::keys::FeedNumber;
-use crate::net::Net;
+use crate::net::{Net, Session};
 
 use answers::LinkAnswers;
 use compare::Comparisons;
@@ -225,12 +227,13 @@ impl Sync {
     /// Goes on with long work, as far as it may be done now.
     pub(crate) fn work(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, wanting: Wanting<'_>) {
         self.work.refill(ctx.now.instant);
-        while let Some((link, units)) = self.work.next_turn() {
+        let address = |link| net.session(link).and_then(Session::limited);
+        while let Some((link, units)) = self.work.next_turn(ctx.work_of, address) {
             self.work.end(link);
             let mut turn = Turn::new(units);
             let compares = self.go_on_comparing(ctx, net, log, wanting, link, &mut turn);
             let answers = self.go_on_answering(ctx, net, log, wanting, link, &mut turn);
-            self.work.spend(turn.used().max(1));
+            self.work.spend(&turn, address(link));
             if compares || answers {
                 self.work.begin(link);
             }
@@ -253,6 +256,7 @@ impl Sync {
         {
             self.quotas.on_timer(ctx.now.instant);
             self.admissions.on_timer(ctx.now.instant);
+            self.work.debts.on_timer(ctx.now.instant);
         }
         for link in self.comparisons.on_timer(ctx.now.instant) {
             self.work.begin(link);

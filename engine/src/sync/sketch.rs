@@ -144,6 +144,11 @@ impl Items {
         Self(items)
     }
 
+    /// With room for this many.
+    pub(crate) fn with_room(feeds: usize) -> Self {
+        Self(Vec::with_capacity(feeds))
+    }
+
     pub(crate) fn push(&mut self, item: Item) {
         self.0.push(item);
     }

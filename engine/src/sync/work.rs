@@ -1,15 +1,20 @@
 //! Work whose length grows with the feeds held, done in pieces: finding the accounts a neighbour wants, digests, and
 //! comparisons. Links take turns, so a neighbour that causes much work delays its own answers.
 //!
-//! Invariant: one input does no more than [`STEP_UNITS`] of such work, and over time no more than [`UNITS_PER_MS`] are
-//! done, so that the engine also takes other inputs.
+//! Invariants: one input does no more than [`STEP_UNITS`] of such work, and over time no more than [`UNITS_PER_MS`] are
+//! done, so that the engine also takes other inputs; an input that an address pays for does no work of links of others
+//! ([`WorkOf`]); the links of an address whose work is limited get no turn while it owes
+//! ([`super::debts`]).
 
 use core::time::Duration;
 
 use ordered::Set;
 use protocol::Instant;
 
-use crate::io::LinkId;
+#[cfg(feature = "relay")]
+use super::debts::Debts;
+use crate::ctx::WorkOf;
+use crate::io::{AddressId, LinkId};
 
 /// Work that one input may do, in units of about a tenth of a microsecond: some 2 ms.
 const STEP_UNITS: u32 = 16_384;
@@ -34,8 +39,14 @@ pub(super) const RECORD: u32 = 8;
 pub(super) struct Work {
     units: u32,
     refilled: Instant,
+    /// When work of all links was gone on with.
+    went_on: Instant,
     busy: Set<LinkId>,
     last: Option<LinkId>,
+    /// All links with work to do have addresses that owe until then.
+    all_owe_until: Option<Instant>,
+    #[cfg(feature = "relay")]
+    pub(super) debts: Debts,
     /// Units of all work so far.
     #[cfg(test)]
     pub(super) spent: u64,
@@ -46,8 +57,12 @@ impl Work {
         Self {
             units: STEP_UNITS,
             refilled: Instant(0),
+            went_on: Instant(0),
             busy: Set::new(),
             last: None,
+            all_owe_until: None,
+            #[cfg(feature = "relay")]
+            debts: Debts::default(),
             #[cfg(test)]
             spent: 0,
         }
@@ -66,6 +81,7 @@ impl Work {
     /// A link has work to do.
     pub(super) fn begin(&mut self, link: LinkId) {
         self.busy.insert(link);
+        self.all_owe_until = None;
     }
 
     /// A link has nothing to do now.
@@ -74,14 +90,55 @@ impl Work {
     }
 
     /// The link whose turn it is, and the units it may use. `None`: there is nothing to do, or no more may be done now.
-    pub(super) fn next_turn(&mut self) -> Option<(LinkId, u32)> {
+    /// `of`: whose work may be done. `address`: where a link's work is debited to, if it is limited.
+    pub(super) fn next_turn(
+        &mut self,
+        of: WorkOf,
+        address: impl Fn(LinkId) -> Option<AddressId>,
+    ) -> Option<(LinkId, u32)> {
+        if of == WorkOf::All {
+            self.went_on = self.refilled;
+        }
         if self.units == 0 {
             return None;
         }
-        let after = self.busy.iter().find(|link| Some(**link) > self.last);
-        let link = *after.or_else(|| self.busy.first())?;
+        let after = self.busy.iter().filter(|link| Some(**link) > self.last);
+        let before = self.busy.iter().filter(|link| Some(**link) <= self.last);
+        // A link that sends without end has no turn twice while others wait.
+        let waits = |link: &LinkId| self.busy.len() > 1 && self.last == Some(*link);
+        let mut due: Option<Instant> = None;
+        let mut may = |link: &LinkId| {
+            let owes_until = self.owes_until(address(*link));
+            due = [due, owes_until].into_iter().flatten().min();
+            owes_until.is_none()
+        };
+        let link = match of {
+            WorkOf::Nobody => return None,
+            WorkOf::Link(link) => {
+                Some(link).filter(|link| self.busy.contains(link) && !waits(link) && may(link))?
+            }
+            WorkOf::All => match after.chain(before).find(|link| may(link)) {
+                Some(link) => *link,
+                None => {
+                    self.all_owe_until = due;
+                    return None;
+                }
+            },
+        };
         self.last = Some(link);
         Some((link, self.units.min(TURN_UNITS)))
+    }
+
+    /// Until when an address owes.
+    #[cfg_attr(
+        not(feature = "relay"),
+        expect(clippy::unused_self, reason = "a device limits nobody")
+    )]
+    pub(super) fn owes_until(&self, address: Option<AddressId>) -> Option<Instant> {
+        #[cfg(feature = "relay")]
+        return self.debts.until(address?, self.refilled);
+        #[cfg(not(feature = "relay"))]
+        address.and(None)
     }
 
     /// Units for something short that is done out of turn.
@@ -89,17 +146,34 @@ impl Work {
         self.units.min(TURN_UNITS)
     }
 
-    pub(super) fn spend(&mut self, units: u32) {
+    /// A turn is over. What was used is debited to `address`, but for what all links have of it.
+    pub(super) fn spend(&mut self, turn: &Turn, address: Option<AddressId>) {
         #[cfg(test)]
         {
-            self.spent += u64::from(units);
+            self.spent += u64::from(turn.used);
         }
-        self.units = self.units.saturating_sub(units);
+        self.units = self.units.saturating_sub(turn.used.max(1));
+        self.debit(turn.used - turn.shared, address);
     }
 
-    /// When to go on.
+    /// Debits something that is done at once.
+    #[cfg_attr(
+        not(feature = "relay"),
+        expect(clippy::unused_self, reason = "a device limits nobody")
+    )]
+    pub(super) fn debit(&mut self, units: u32, address: Option<AddressId>) {
+        #[cfg(feature = "relay")]
+        if let Some(address) = address {
+            self.debts.spend(address, self.refilled, units);
+        }
+        #[cfg(not(feature = "relay"))]
+        let _ = (units, address);
+    }
+
+    /// When to go on. Inputs that do not go on with the work of all do not put it off.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        (!self.busy.is_empty()).then(|| self.refilled + INTERVAL)
+        let next = self.went_on + INTERVAL;
+        (!self.busy.is_empty()).then(|| self.all_owe_until.map_or(next, |at| at.max(next)))
     }
 }
 
@@ -108,11 +182,17 @@ impl Work {
 pub(super) struct Turn {
     left: u32,
     used: u32,
+    /// Of what was used, what all links have of it.
+    shared: u32,
 }
 
 impl Turn {
     pub(super) fn new(units: u32) -> Self {
-        Self { left: units, used: 0 }
+        Self {
+            left: units,
+            used: 0,
+            shared: 0,
+        }
     }
 
     pub(super) fn spend(&mut self, units: u32) {
@@ -120,17 +200,20 @@ impl Turn {
         self.used = self.used.saturating_add(units);
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.left == 0
+    /// For something that all links have.
+    #[cfg(feature = "relay")]
+    pub(super) fn spend_for_all(&mut self, units: u32) {
+        self.spend(units);
+        self.shared = self.shared.saturating_add(units);
     }
 
-    pub(super) fn used(&self) -> u32 {
-        self.used
+    pub(super) fn is_over(&self) -> bool {
+        self.left == 0
     }
 }
 
 /// With no more feeds than this, going over all takes less than a millisecond, and is not paced.
-const FEW_FEEDS: usize = 2_048;
+pub(super) const FEW_FEEDS: usize = 2_048;
 
 /// How often a neighbour may cause work of one kind that goes over all feeds: some times at once, then once per
 /// interval.

@@ -1,7 +1,7 @@
 //! How much of a processor each address may use. The time that the frames of its links take in the engine is measured
 //! and debited; a link whose address is in debt is not read until time has paid the debt, so that its peer is slowed down
-//! by the transport's own flow control and nobody else is. What its links and requests cost the other threads is debited
-//! to a second account.
+//! by the transport's own flow control and nobody else is. What its links and requests cost the other threads, that of the
+//! store among them, is debited to a second account. An address waits while it owes to either.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -60,6 +60,8 @@ impl Table {
 struct Account {
     used: Duration,
     at: Instant,
+    #[cfg(test)]
+    times: u32,
 }
 
 impl Account {
@@ -94,8 +96,8 @@ impl Budgets {
         }
     }
 
-    /// The same for a link, which also costs time of other threads: that is debited to an account of `beside`.
-    pub(crate) fn payer_of_link(&self, beside: &Self, address: Option<IpAddr>) -> Payer {
+    /// The same for a link or a request, which also cost time of other threads: that is debited to an account of `beside`.
+    pub(crate) fn payer_of_both(&self, beside: &Self, address: Option<IpAddr>) -> Payer {
         Payer {
             beside: Some(beside.clone()),
             ..self.payer(address)
@@ -116,10 +118,16 @@ impl Budgets {
         let fresh = Account {
             used: Duration::ZERO,
             at: now,
+            #[cfg(test)]
+            times: 0,
         };
         let account = table.entry(address).or_insert(fresh);
         account.pay(now, self.percent);
         account.used += time;
+        #[cfg(test)]
+        {
+            account.times += 1;
+        }
     }
 
     /// When the address may go on.
@@ -152,6 +160,11 @@ pub struct Payer {
     exempt: Arc<AtomicBool>,
 }
 
+tokio::task_local! {
+    /// Pays for what the task asks of the engine.
+    static OF_TASK: Payer;
+}
+
 impl Payer {
     /// The engine says whether the link's peer is a member of this network.
     pub(crate) fn set_member(&self, member: bool) {
@@ -167,7 +180,7 @@ impl Payer {
     }
 
     /// This time of another thread was used.
-    pub(crate) fn spend_beside(&self, time: Duration) {
+    pub fn spend_beside(&self, time: Duration) {
         if let Some(beside) = &self.beside
             && !self.exempt.load(Ordering::Relaxed)
         {
@@ -186,6 +199,23 @@ impl Payer {
                 _ => return,
             }
         }
+    }
+
+    /// How often its accounts were debited: the engine's, and that of other threads.
+    #[cfg(test)]
+    pub(crate) fn times(&self) -> [u32; 2] {
+        let beside = self.beside.as_ref().expect("both accounts");
+        [&self.budgets, beside].map(|of| of.lock().accounts.get(&self.address).map_or(0, |of| of.times))
+    }
+
+    /// What this task asks of the engine is debited to this payer.
+    pub async fn pays_for<T>(&self, task: impl Future<Output = T>) -> T {
+        OF_TASK.scope(self.clone(), task).await
+    }
+
+    /// Who pays for what the current task asks of the engine.
+    pub(crate) fn of_task() -> Option<Self> {
+        OF_TASK.try_with(Self::clone).ok()
     }
 
     /// Runs a task of a transport, and debits what it costs.
@@ -243,7 +273,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_transport_computes_for_a_link_is_paid_from_an_account_beside_the_engines() {
         let (budgets, beside) = (Budgets::new(25), Budgets::new(25));
-        let payer = budgets.payer_of_link(&beside, address(1));
+        let payer = budgets.payer_of_both(&beside, address(1));
         let compute = async {
             for _ in 0..6 {
                 // The test's clock stands still; the meter's does not.

@@ -1,6 +1,6 @@
 //! The loop of the driver's thread.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use engine::Engine;
 use engine::api::{Event, Query, QueryResult, RelayView, RepairView, Request, Response, StoreState};
 use engine::io::{AddressId, Candidate, Input, LinkId, MembershipInput, NameTicket, Output, RequestId};
-use engine::store::BatchId;
+use engine::store::{BatchId, LoadId};
 use protocol::link::frame;
 use protocol::messages::membership::InvitationSecret;
 use protocol::names::{NameAnswer, NameQuestion};
@@ -83,6 +83,10 @@ pub(super) struct EngineLoop {
     invitations: Option<mpsc::Sender<(LinkId, InvitationSecret, Timestamp)>>,
     on_event: EventListener,
     asks: HashMap<u64, oneshot::Sender<Response>>,
+    /// Who pays for the input in hand, and for what follows from it.
+    payer: Option<Payer>,
+    /// The payers of loads that were not answered yet.
+    loads: BTreeMap<LoadId, Payer>,
     /// This machine's own questions to the registry, as many as its queue takes.
     lookups: HashMap<u64, oneshot::Sender<Response>>,
     last_ask: u64,
@@ -118,6 +122,8 @@ impl EngineLoop {
             invitations: options.invitations,
             on_event: options.on_event,
             asks: HashMap::new(),
+            payer: None,
+            loads: BTreeMap::new(),
             lookups: HashMap::new(),
             last_ask: 0,
             load_meter: LoadMeter::new(refused),
@@ -254,15 +260,16 @@ impl EngineLoop {
             DriverInput::DialFailed(peer) => self.handle(Input::DialFailed { peer }),
             DriverInput::Candidates(candidates) => self.handle(Input::Candidates(candidates)),
             DriverInput::Describe(description) => self.handle(Input::Describe(description)),
-            DriverInput::Request(Request::Query(Query::Name { name }), reply)
+            DriverInput::Request(Request::Query(Query::Name { name }), _, reply)
                 if self.registry_queue.is_some() =>
             {
                 self.look_up(name, reply);
             }
-            DriverInput::Request(request, reply) => {
+            DriverInput::Request(request, payer, reply) => {
                 self.last_ask += 1;
                 self.asks.insert(self.last_ask, reply);
                 let id = RequestId(self.last_ask);
+                self.payer = payer;
                 self.handle(Input::Request { id, request });
             }
             DriverInput::Entries(entries) => self.handle(Input::Entries(entries)),
@@ -328,10 +335,10 @@ impl EngineLoop {
         if let Input::Store(state) = &input {
             self.watches.store.send_replace(*state);
         }
-        let payer = self.payer_of(&input);
+        self.payer = self.payer_of(&input);
         self.engine.handle(self.clock.now(), input);
         self.execute_outputs();
-        if let Some(payer) = payer {
+        if let Some(payer) = self.payer.take() {
             payer.spend(began.elapsed());
         }
         if let Some(metrics) = self.load_meter.record_work(began) {
@@ -339,12 +346,17 @@ impl EngineLoop {
         }
     }
 
-    /// Who pays for what an input costs.
-    fn payer_of(&self, input: &Input) -> Option<Payer> {
-        let (Input::Frame { link, .. } | Input::LinkUp { link, .. }) = input else {
-            return None;
-        };
-        self.links.get(link).map(|handle| handle.payer.clone())
+    /// Who pays for what an input costs: the address that it comes from, or that what was loaded is for.
+    fn payer_of(&mut self, input: &Input) -> Option<Payer> {
+        match input {
+            Input::Frame { link, .. } | Input::LinkUp { link, .. } => {
+                Some(self.links.get(link)?.payer.clone())
+            }
+            Input::Loaded { id, .. } | Input::LoadFailed { id } => self.loads.remove(id),
+            // Set before.
+            Input::Request { .. } => self.payer.take(),
+            _ => None,
+        }
     }
 
     /// Executes all outputs, and answers requests last: a requester that has its answer sees everything else that
@@ -404,7 +416,12 @@ impl EngineLoop {
                     self.load_meter.record_persist(batch.id);
                     self.send_command(Command::Persist(batch));
                 }
-                Output::Load(load) => self.send_command(Command::Load(load)),
+                Output::Load(load) => {
+                    if let Some(payer) = &self.payer {
+                        self.loads.insert(load.id, payer.clone());
+                    }
+                    self.send_command(Command::Load(load, self.payer.clone()));
+                }
                 Output::Dial { peer, url, .. } => {
                     if !self.address_book.dial(peer, &url) {
                         self.next_inputs.push_back(Input::DialFailed { peer });

@@ -74,7 +74,7 @@ impl DriverHandle {
             Origin::Dialled(url) => (url, None),
             Origin::Accepted(address) => (None, address),
         };
-        let payer = self.budgets.payer_of_link(&self.beside, address);
+        let payer = self.budgets.payer_of_both(&self.beside, address);
         payer.ready().await;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -98,10 +98,10 @@ impl DriverHandle {
         })
     }
 
-    /// Who pays for what something other than the engine does for an address: its requests, say.
+    /// Who pays for requests of an address.
     #[must_use]
     pub fn payer(&self, address: Option<IpAddr>) -> Payer {
-        self.beside.payer(address)
+        self.budgets.payer_of_both(&self.beside, address)
     }
 
     /// Reports that a dial the engine asked for failed.
@@ -136,11 +136,12 @@ impl DriverHandle {
         *self.store.borrow()
     }
 
-    /// Gives the engine a command or a query. `None`: the peer is stopping.
+    /// Gives the engine a command or a query; in a task of [`Payer::pays_for`], that one pays. `None`: the peer is
+    /// stopping.
     pub async fn request(&self, request: Request) -> Option<Response> {
         let (reply, answer) = oneshot::channel();
         self.inputs
-            .send(DriverInput::Request(request, reply))
+            .send(DriverInput::Request(request, Payer::of_task(), reply))
             .await
             .ok()?;
         answer.await.ok()

@@ -9,8 +9,8 @@
 //! Invariants:
 //! - outputs are executed in order, and all of them before the next input;
 //! - the driver never waits for a link: a link whose queue is full is closed, so a slow peer slows only itself;
-//! - what a link's frames cost is paid by its address, and each link has few batches of frames waiting, so
-//!   one that sends without end delays others by no more than these;
+//! - what a link's frames cost is paid by its address, and so is what its frames and requests have the store read; each
+//!   link has few batches of frames waiting, so one that sends without end delays others by no more than these;
 //! - what the store's queue has no place for waits here, up to a bound; beyond it no frames are taken: they wait in the
 //!   links and in the end in their senders. A disk that is full or fails does not fill that queue, since the engine
 //!   refuses entries before; one that does not answer does, and handles see it ([`DriverHandle::standstill`]);
@@ -23,6 +23,8 @@ mod half_open;
 mod handle;
 mod load_meter;
 mod log;
+#[cfg(test)]
+mod payer_tests;
 mod progress;
 mod registry_queue;
 
@@ -90,8 +92,8 @@ pub(crate) enum DriverInput {
     Candidates(Vec<Candidate>),
     /// This relay's description.
     Describe(Box<Description>),
-    /// A command or query of this machine.
-    Request(Request, oneshot::Sender<Response>),
+    /// A command or query of this machine, and who pays for it.
+    Request(Request, Option<Payer>, oneshot::Sender<Response>),
     /// Entries of a backup.
     Entries(Vec<protocol::Entry>),
     /// This relay is about to stop, for good or for a while.
@@ -122,8 +124,8 @@ pub struct Options {
     /// Takes the secrets of invitations that other relays show, and the earliest time of issue of one that is valid for
     /// the relay; answered by [`DriverHandle::answer_invitation`]. `None`: none is valid.
     pub invitations: Option<mpsc::Sender<(LinkId, InvitationSecret, Timestamp)>>,
-    /// Percent of the engine's thread that the links of one address may use, and of one processor what its links and
-    /// requests may use of other threads; 0: as much as there is.
+    /// Percent of the engine's thread that the links and requests of one address may use, and of one processor what they
+    /// may use of other threads; 0: as much as there is.
     pub percent_per_address: u32,
     /// Gets the engine's events.
     pub on_event: EventListener,

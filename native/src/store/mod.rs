@@ -34,6 +34,8 @@ use engine::io::Input;
 use engine::store::{Batch, Load};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::driver::Payer;
+
 pub use disk::{Changes, Disk, DiskError, FjallDisk, Merged, RowIter, add_change, rows, value};
 pub use memory_disk::MemoryDisk;
 use worker::Worker;
@@ -51,8 +53,9 @@ pub const COMMANDS_MAX: usize = 1_024;
 pub enum Command {
     /// Execute a batch, answered by an [`Input::Persisted`] for it or a later one.
     Persist(Batch),
-    /// Execute a load, answered by [`Input::Loaded`] or [`Input::LoadFailed`].
-    Load(Load),
+    /// Execute a load, answered by [`Input::Loaded`] or [`Input::LoadFailed`]. Its time is debited to the payer, if there
+    /// is one.
+    Load(Load, Option<Payer>),
 }
 
 /// Why the store could not be opened.

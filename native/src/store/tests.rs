@@ -42,7 +42,7 @@ fn all(limit: usize, bytes_max: usize, reverse: bool) -> Read {
 
 fn load(id: u64, reads: Vec<Read>) -> Command {
     let id = LoadId(id);
-    Command::Load(Load { id, reads })
+    Command::Load(Load { id, reads }, None)
 }
 
 struct Fixture {

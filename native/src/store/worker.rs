@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use engine::api::StoreState;
 use engine::io::Input;
-use engine::store::{Batch, Load, Op};
+use engine::store::{Batch, Load, Op, Rows};
 use tokio::sync::mpsc;
 
 use super::disk::{self, Changes, Disk, DiskError};
 use super::{Command, Opener};
+use crate::driver::Payer;
 
 /// Changes in one commit: it bounds how long the first of them waits, and what is held in memory for it.
 const GROUP_OPS_MAX: usize = 32_768;
@@ -141,8 +142,8 @@ impl Worker {
     fn round_with(&mut self, disk: &dyn Disk) -> Result<(), DiskError> {
         // Loads with no batch before them are answered at once.
         let none = Changes::new();
-        while let Some(Command::Load(load)) = self.queue.front() {
-            let rows = answer(disk, &none, load)?;
+        while let Some(Command::Load(load, payer)) = self.queue.front() {
+            let rows = answer(disk, &none, load, payer.as_ref())?;
             let id = load.id;
             self.queue.pop_front();
             report(&self.results, Input::Loaded { id, rows });
@@ -188,10 +189,10 @@ impl Worker {
                     }
                     applied.push(batch);
                 }
-                Some(Command::Load(load)) => match answer(disk, &changes, &load) {
+                Some(Command::Load(load, payer)) => match answer(disk, &changes, &load, payer.as_ref()) {
                     Ok(rows) => report(&self.results, Input::Loaded { id: load.id, rows }),
                     Err(error) => {
-                        self.queue.push_front(Command::Load(load));
+                        self.queue.push_front(Command::Load(load, payer));
                         return Err(error);
                     }
                 },
@@ -242,13 +243,13 @@ impl Worker {
                 }
                 self.queue.push_back(Command::Persist(batch));
             }
-            Command::Load(load) => {
+            Command::Load(load, payer) => {
                 let id = load.id;
                 for attempt in 0..LOAD_ATTEMPTS_MAX {
                     if attempt > 0 {
                         std::thread::sleep(RETRY_FIRST);
                     }
-                    if let Ok(rows) = self.read(&unwritten.changes, &load) {
+                    if let Ok(rows) = self.read(&unwritten.changes, &load, payer.as_ref()) {
                         return report(&self.results, Input::Loaded { id, rows });
                     }
                 }
@@ -257,12 +258,12 @@ impl Worker {
         }
     }
 
-    fn read(&mut self, changes: &Changes, load: &Load) -> Result<engine::store::Rows, DiskError> {
+    fn read(&mut self, changes: &Changes, load: &Load, payer: Option<&Payer>) -> Result<Rows, DiskError> {
         let disk = match self.disk.take() {
             Some(disk) => disk,
             None => (self.opener)()?,
         };
-        answer(self.disk.insert(disk).as_ref(), changes, load)
+        answer(self.disk.insert(disk).as_ref(), changes, load, payer)
     }
 
     fn report_state(&mut self, state: StoreState) {
@@ -283,11 +284,15 @@ struct Unwritten {
     bytes: usize,
 }
 
-fn answer(disk: &dyn Disk, changes: &Changes, load: &Load) -> Result<engine::store::Rows, DiskError> {
-    load.reads
-        .iter()
-        .map(|read| disk::rows(disk, changes, read))
-        .collect()
+/// Reads rows, which the address pays for that they are read for.
+fn answer(disk: &dyn Disk, changes: &Changes, load: &Load, payer: Option<&Payer>) -> Result<Rows, DiskError> {
+    let began = Instant::now();
+    let rows = load.reads.iter().map(|read| disk::rows(disk, changes, read));
+    let rows = rows.collect();
+    if let Some(payer) = payer {
+        payer.spend_beside(began.elapsed());
+    }
+    rows
 }
 
 /// After the driver has gone, batches are still written, and reports are dropped.

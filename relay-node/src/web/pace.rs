@@ -1,7 +1,7 @@
 //! How much of the processor the requests of one address may use. What a request costs is debited to its address; while
 //! an address is in debt, its requests wait, so that its connections are read more slowly and nobody else's are.
 //!
-//! The account is that of all threads but the engine's, which links use as well.
+//! The accounts are those that links use as well: one for the engine's thread, one for all others.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -33,17 +33,17 @@ pub(super) async fn pace(
     let address = guard.client_address(remote.ip(), request.headers());
     let payer = driver.payer(address.map(network));
     payer.ready().await;
-    payer.spend(REQUEST_COST);
-    let mut answer = pin!(next.run(request));
+    payer.spend_beside(REQUEST_COST);
+    let mut answer = pin!(payer.pays_for(next.run(request)));
     let response = poll_fn(|context| {
         let began = Instant::now();
         let polled = answer.as_mut().poll(context);
-        payer.spend(began.elapsed());
+        payer.spend_beside(began.elapsed());
         polled
     });
     let response = response.await;
     let bytes = response.body().size_hint().lower();
-    payer.spend(KIB_COST * u32::try_from(bytes >> 10).unwrap_or(u32::MAX));
+    payer.spend_beside(KIB_COST * u32::try_from(bytes >> 10).unwrap_or(u32::MAX));
     response
 }
 
