@@ -476,23 +476,28 @@ fn the_oldest_silent_guest_gives_way_to_a_newcomer() {
         ..config()
     };
     let mut view = Membership::new(ME, config, 1, Duration::ZERO, &mut rng);
-    let mut closed = Vec::new();
-    for peer in 1..=20_u8 {
-        let now = Duration::from_millis(u64::from(peer));
-        view.on_connected(peer, false, now, &mut rng);
+    let mut connect = |view: &mut Membership<u8>, peer, now| {
+        view.on_connected(peer, false, Duration::from_millis(now), &mut rng);
+        let mut closed = Vec::new();
         while let Some(output) = view.poll() {
             if let Output::Close(peer, _) = output {
                 closed.push(peer);
             }
         }
-    }
-    assert_eq!(closed, (1..=18).collect::<Vec<_>>());
+        closed
+    };
+    assert_eq!(connect(&mut view, 1, 0), []);
+    assert_eq!(connect(&mut view, 2, 500), []);
+    assert_eq!(connect(&mut view, 3, 999), [3], "a young guest may still ask");
+    assert_eq!(connect(&mut view, 4, 1_000), [1]);
+    assert_eq!(connect(&mut view, 5, 1_001), [5]);
+    assert_eq!(connect(&mut view, 20, 1_500), [2]);
     let request = Message::Request {
         wish: Wish::Join,
         anchor: false,
         heartbeat: 1,
         peers: Vec::new(),
     };
-    let asked = view.on_message(20, request, Duration::from_millis(21), &mut rng);
+    let asked = view.on_message(20, request, Duration::from_millis(1_600), &mut rng);
     assert!(asked.is_ok() && view.is_neighbour(&20));
 }

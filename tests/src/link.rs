@@ -164,8 +164,12 @@ impl Link {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn open_from(at: impl Into<At>, person: &Person, client: Option<IpAddr>) -> Result<Self> {
-        let mut link = Self::prove(at, person, client).await?;
+    pub async fn open_from(
+        at: impl Into<At>,
+        identity: impl Into<Identity>,
+        client: Option<IpAddr>,
+    ) -> Result<Self> {
+        let mut link = Self::prove_as(at, &identity.into(), client).await?;
         let request = Request {
             wish: Wish::Join,
             heartbeat: 1,

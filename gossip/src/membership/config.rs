@@ -21,7 +21,8 @@ pub struct Config {
     /// Peers remembered beyond the neighbours. After nine tenths of the peers died, 160 leave a survivor without a living
     /// acquaintance once in twenty million cases; 96, which was tried, once in twenty-five thousand.
     pub passive_max: usize,
-    /// Connections that are not neighbours yet. When there are more, the oldest one that asked for nothing is closed.
+    /// Connections that are not neighbours yet. When there are more, the oldest one that has asked for nothing within a second is
+    /// closed; without one the new connection is refused.
     pub guests_max: usize,
     /// Dials under way at once: a WebRTC dial takes seconds, so several run side by side. Three times as many while more
     /// than half of the neighbours are missing.

@@ -49,6 +49,9 @@ const WALKS_PER_NEIGHBOUR: u16 = 40;
 /// This many walks break the protocol. Far above [`WALKS_PER_NEIGHBOUR`], because a peer that wakes up after minutes receives
 /// at once everything that was sent meanwhile.
 const WALKS_OF_A_FLOOD: u16 = 4_096;
+/// An honest guest has asked to be a neighbour by then: its first message takes half a round trip. A younger one never gives
+/// way to another, or a thousand peers that join at once would push each other out before any could ask.
+const GUEST_ASKS_WITHIN: Duration = Duration::from_secs(1);
 /// Time for which a peer that broke the protocol is not linked with.
 const BAN: Duration = Duration::from_mins(10);
 /// Peers banned at once; the ban that ends first goes first.
@@ -250,7 +253,7 @@ impl<P: Copy + Ord + Debug> Membership<P> {
             return;
         }
         let asked = dialled.then(|| dial.map_or_else(|| self.wish(), |dial| dial.wish));
-        if asked.is_none() && self.guests.len() >= self.config.guests_max && !self.evict_guest() {
+        if asked.is_none() && self.guests.len() >= self.config.guests_max && !self.evict_guest(now) {
             let peers = self.sample(&peer, now, rng);
             self.send(peer, Message::Refuse { peers });
             self.outputs.push_back(Output::Close(peer, "too many guests"));
@@ -271,10 +274,12 @@ impl<P: Copy + Ord + Debug> Membership<P> {
         self.set_deadline();
     }
 
-    /// Closes the connection of the guest that was to ask and has kept silent for the longest time. `false`: there is
-    /// none.
-    fn evict_guest(&mut self) -> bool {
-        let silent = self.guests.iter().filter(|(_, guest)| guest.asked.is_none());
+    /// Closes the connection of the guest that was to ask and has kept silent for the longest time, at least
+    /// [`GUEST_ASKS_WITHIN`]. `false`: there is none.
+    fn evict_guest(&mut self, now: Duration) -> bool {
+        let due = now + self.config.request_timeout.saturating_sub(GUEST_ASKS_WITHIN);
+        let guests = self.guests.iter();
+        let silent = guests.filter(|(_, guest)| guest.asked.is_none() && guest.until <= due);
         let oldest = silent.min_by_key(|(_, guest)| guest.until).map(|(peer, _)| *peer);
         if let Some(oldest) = oldest {
             self.guests.remove(&oldest);

@@ -1,16 +1,19 @@
-//! Honest peers beside an attack: one that posts, one that pings, and newcomers.
+//! Honest peers beside an attack: one that posts, one that pings, and newcomers. The one that posts does the work that
+//! new accounts need while many come, before its requests are measured.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use protocol::messages::{Message, Ping, Push};
-use protocol::{DeviceId, VerifiedEntry};
+use protocol::link::handshake::feature;
+use protocol::messages::{Message, Ping, Push, WorkDone, WorkRequired};
+use protocol::work::Puzzle;
+use protocol::{AccountId, DeviceId, VerifiedEntry};
 use starling_tests::lan::At;
-use starling_tests::link::{Link, Person};
+use starling_tests::link::{Identity, Link, Person};
 use starling_tests::writer;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep_until, timeout};
 
 /// Interval between two requests of one peer.
@@ -131,8 +134,12 @@ impl Peer {
     /// A link to the relay, which has the beginning of the feed.
     async fn link(&mut self, at: &At) -> Result<Link> {
         let person = Person::new(self.number);
+        let identity = Identity {
+            features: feature::WORK,
+            ..Identity::from(&person)
+        };
         let mut link = loop {
-            match Link::open_from(at.clone(), &person, Some(address(self.number % 200))).await {
+            match Link::open_from(at.clone(), identity.clone(), Some(address(self.number % 200))).await {
                 Ok(link) => break link,
                 Err(error) => eprintln!("an honest peer was refused: {error:#}"),
             }
@@ -141,7 +148,8 @@ impl Peer {
         if let Requests::Posts(feed) = &self.requests {
             let held = link.holds(&[person.account]).await?;
             if held.is_empty() {
-                link.send(&push(&feed[0])).await?;
+                let begun = timeout(PATIENCE, begin(&mut link, person.account, &feed[0]));
+                begun.await.context("a new account is not taken")??;
             }
         }
         Ok(link)
@@ -171,6 +179,32 @@ impl Peer {
             }
             (Requests::Pings(_), Message::Pong(pong)) => Some(pong.token),
             _ => None,
+        }
+    }
+}
+
+/// Has the relay take a new account, and does the work that it asks for meanwhile, as the app does.
+async fn begin(link: &mut Link, account: AccountId, first: &VerifiedEntry) -> Result<()> {
+    link.send(&push(first)).await?;
+    loop {
+        match link.next().await? {
+            Message::Receipt(receipt) if receipt.device == first.header().device => return Ok(()),
+            Message::WorkRequired(WorkRequired { bits, challenge }) => {
+                let puzzle = Puzzle::new(&link.relay, &account, &challenge, bits);
+                let seek = move || {
+                    let mut nonce = 0;
+                    while !puzzle.seek(&mut nonce, u32::MAX) {}
+                    nonce
+                };
+                let done = WorkDone {
+                    bits,
+                    challenge,
+                    nonce: spawn_blocking(seek).await?,
+                };
+                link.send(&Message::WorkDone(done)).await?;
+                link.send(&push(first)).await?;
+            }
+            _ => {}
         }
     }
 }
