@@ -303,7 +303,8 @@ fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Resul
         }
         if said.elapsed() >= SAY_EVERY {
             said = Instant::now();
-            eprintln!("{} entries, {} % of the file", report.entries, bytes * 100 / size);
+            let share = bytes * 100 / size;
+            let _ = writeln!(io::stderr(), "{} entries, {share} % of the file", report.entries);
         }
     }
     entries(part)?;
@@ -358,7 +359,8 @@ pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
         if !thread.stop("restored").await {
             bail!("the disk did not take everything; try again when it does");
         }
-        eprintln!("{} entries are here now, {} of them new", after, after - before);
+        let new = after.saturating_sub(before);
+        let _ = writeln!(io::stderr(), "{after} entries are here now, {new} of them new");
         ensure!(after >= before, "fewer entries than before: the store is damaged");
         restore_registry(data_dir.path(), copied).await?;
         Ok(report)
