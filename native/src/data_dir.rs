@@ -22,7 +22,7 @@ const FORMAT_UNWRITTEN: u32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// It cannot be created or written.
-    #[error("the data folder {} cannot be written; choose another with --data-dir, or give this user the right to", path.display())]
+    #[error("the data folder {} cannot be written: {}", path.display(), advice(source))]
     Io { path: PathBuf, source: io::Error },
     /// Another process uses it.
     #[error("another process ({holder}) uses the data folder {}; stop it, or choose another folder with --data-dir", path.display())]
@@ -47,6 +47,18 @@ pub enum DataDirError {
         path.display()
     )]
     Format { path: PathBuf, found: String },
+}
+
+/// What to do about a folder that cannot be used.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "this user may not write there; run this as the owner of the folder, give it to the relay's user (`chown -R USER DIR`), or choose another with --data-dir"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full; make room",
+        io::ErrorKind::ReadOnlyFilesystem => "its disk is mounted read-only; choose another with --data-dir",
+        _ => "choose another with --data-dir",
+    }
 }
 
 /// The id of the process that uses a folder, if one does.

@@ -83,19 +83,33 @@ pub enum Command {
     /// Hand the share of a running relay over to other relays and wait until they hold it. Use this before the relay
     /// is stopped for good.
     Drain,
-    /// Write all entries and names of this relay to a new file. The relay must not be running.
+    /// Write all entries and names of this relay, its key and that of its registry to a new file. The relay must not be
+    /// running.
     Backup {
-        /// The file to create. It will contain the registry's secret key.
+        /// The file to create; `-` is standard output. It will contain secret keys.
         file: PathBuf,
+        /// Compress it with zstd. `restore` recognises that by itself.
+        #[arg(long)]
+        compress: bool,
     },
-    /// Verify every signature of a backup and add its entries and names to the data folder, which may be new.
+    /// Verify all of a backup, then add its entries and names to the data folder, which may be new. A new folder becomes that
+    /// of the relay that was backed up.
     Restore {
         /// The backup file.
         file: PathBuf,
         /// Verify the file without changing the data folder.
         #[arg(long)]
         verify: bool,
+        /// Take in what can be used of a damaged backup.
+        #[arg(long)]
+        partial: bool,
+        /// Do not take the relay's key over: the folder becomes that of a new relay, which needs an invitation.
+        #[arg(long)]
+        new_key: bool,
     },
+    /// Save what is whole in a damaged store: all entries that verify, and what the relay knows of its network. The damaged
+    /// store is kept beside the new one. The relay must not be running.
+    Repair,
     /// Check the settings, data folder, ports, clock and network, and print each problem with its remedy.
     Doctor,
     /// Write an example settings file to standard output.
@@ -115,7 +129,7 @@ pub enum ConfigCommand {
 fn settings_of(command: &str) -> Option<&'static [&'static str]> {
     match command {
         "run" | "config" | "doctor" => None,
-        "restore" => Some(&["cache_mib"]),
+        "restore" | "repair" => Some(&["cache_mib"]),
         "invite" => Some(&["listen", "advertise", "allow_relay", "open"]),
         "route" => Some(&[
             "listen",

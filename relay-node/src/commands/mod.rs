@@ -23,6 +23,7 @@ pub mod doctor;
 pub mod drain;
 pub mod export;
 pub mod members;
+pub mod repair;
 pub mod route;
 pub mod run;
 pub mod status;
@@ -44,15 +45,24 @@ pub fn execute(cli: Cli, files: EmbeddedFiles) -> anyhow::Result<()> {
             let url = url_or_local(at, &cli.flags, &settings)?;
             print(&route::route(&settings, &url, &user, explain)?)
         }
-        Command::Backup { file } => backup::backup(&settings.data_dir, &file),
-        Command::Restore { file, verify } => restore(&settings, &file, verify),
+        Command::Backup { file, compress } => backup::backup(&settings.data_dir, &file, compress),
+        Command::Restore {
+            file,
+            verify,
+            partial,
+            new_key,
+        } => {
+            let options = backup::RestoreOptions { partial, new_key };
+            restore(&settings, &file, verify, options)
+        }
+        Command::Repair => repair::repair(&settings),
         Command::Doctor => doctor::examine(&settings),
         Command::Init => print(doctor::first_settings()),
         Command::AdminUrl => print(&admin::new_url(&settings)?),
         Command::Drain => drain::ask(&settings, &local_url(&cli.flags, &settings)?),
         Command::Invite { short } => print(&members::invite(
             &settings,
-            &local_url(&cli.flags, &settings)?,
+            &last_url(&cli.flags, &settings)?,
             short,
         )?),
         Command::Members => print(&members::list(&settings, &local_url(&cli.flags, &settings)?)?),
@@ -75,10 +85,15 @@ pub fn execute(cli: Cli, files: EmbeddedFiles) -> anyhow::Result<()> {
     }
 }
 
-fn restore(settings: &Settings, file: &Path, verify: bool) -> anyhow::Result<()> {
+fn restore(
+    settings: &Settings,
+    file: &Path,
+    verify: bool,
+    options: backup::RestoreOptions,
+) -> anyhow::Result<()> {
     let report = match verify {
         true => backup::verify(file)?,
-        false => backup::restore(settings, file)?,
+        false => backup::restore(settings, file, options)?,
     };
     print(&report.text())?;
     anyhow::ensure!(
@@ -98,6 +113,26 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 fn url_or_local(url: Option<RelayUrl>, flags: &Flags, settings: &Settings) -> anyhow::Result<RelayUrl> {
     url.map_or_else(|| local_url(flags, settings), Ok)
+}
+
+/// Where the relay with these settings listens, or listened last if it is stopped: an invitation is made in its folder.
+fn last_url(flags: &Flags, settings: &Settings) -> anyhow::Result<RelayUrl> {
+    let folder = &settings.data_dir;
+    if data_dir::usage(folder) != Use::Unused {
+        return local_url(flags, settings);
+    }
+    let written = fs::read_to_string(folder.join(LISTEN_FILE)).ok();
+    let written = written.and_then(|address| address.trim().parse().ok());
+    let address = match written {
+        Some(address) if !flags.names_listen() => address,
+        _ => settings.listen,
+    };
+    let _ = writeln!(
+        io::stderr(),
+        "the relay with the data folder {} is stopped; start it before the one that is invited",
+        folder.display()
+    );
+    Ok(format!("http://{}", admin::here(address)).parse()?)
 }
 
 /// The address on this machine of the relay with these settings: where the one that uses the data folder listens,
