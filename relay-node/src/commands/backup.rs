@@ -353,7 +353,7 @@ fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Resul
             let counts = [&end["entries"], &end["rows"]].map(|count| count.as_u64().unwrap_or(0));
             expected = expected.max(counts[0].saturating_add(counts[1]));
             rows_expected = rows_expected.max(counts[1]);
-            let checksum = before.as_ref().map(|hash| hash.as_str());
+            let checksum = before.as_deref();
             report.changed |= format >= FORMAT_WITH_CHECKSUM && end["checksum"].as_str() != checksum;
             ended = true;
             continue;

@@ -58,7 +58,7 @@ pub fn repair(settings: &Settings) -> Result<()> {
     match FjallDisk::open(&folder, settings.cache_mib << 20) {
         Ok(_) => return print("the store can be opened; nothing was changed\n"),
         Err(DiskError::Damaged(why)) => {
-            print(&format!("the store {} is damaged: {why}\n", folder.display()))?
+            print(&format!("the store {} is damaged: {why}\n", folder.display()))?;
         }
         Err(error) => {
             return Err(error)
