@@ -1,11 +1,15 @@
 //! The data folder: created if missing, and locked so that one process at a time uses it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown, fchown};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown,
+};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use engine::store::FORMAT;
+use protocol::Timestamp;
 
 /// The file whose lock is the lock of the folder. It holds the id of the process.
 const LOCK_FILE: &str = "lock";
@@ -18,7 +22,7 @@ const FORMAT_UNWRITTEN: u32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// It cannot be created or written.
-    #[error("the data folder {} cannot be written; choose another with --data-dir, or give this user the right to", path.display())]
+    #[error("the data folder {} cannot be written: {}", path.display(), advice(source))]
     Io { path: PathBuf, source: io::Error },
     /// Another process uses it.
     #[error("another process ({holder}) uses the data folder {}; stop it, or choose another folder with --data-dir", path.display())]
@@ -45,6 +49,18 @@ pub enum DataDirError {
     Format { path: PathBuf, found: String },
 }
 
+/// What to do about a folder that cannot be used.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "this user may not write there; run this as the owner of the folder, give it to the relay's user (`chown -R USER DIR`), or choose another with --data-dir"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full; make room",
+        io::ErrorKind::ReadOnlyFilesystem => "its disk is mounted read-only; choose another with --data-dir",
+        _ => "choose another with --data-dir",
+    }
+}
+
 /// The id of the process that uses a folder, if one does.
 #[must_use]
 pub fn holder(path: &Path) -> Option<u32> {
@@ -54,6 +70,69 @@ pub fn holder(path: &Path) -> Option<u32> {
         Ok(()) | Err(TryLockError::Error(_)) => return None,
     }
     fs::read_to_string(path.join(LOCK_FILE)).ok()?.trim().parse().ok()
+}
+
+/// Who uses a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// The process with this id.
+    By(u32),
+    /// Nobody.
+    Unused,
+    /// This user may not look into it.
+    Unknown,
+}
+
+/// Who uses a folder.
+#[must_use]
+pub fn usage(path: &Path) -> Use {
+    match File::open(path.join(LOCK_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Use::Unknown,
+        _ => holder(path).map_or(Use::Unused, Use::By),
+    }
+}
+
+/// The bits of a mode that let others than the owner in.
+const OF_OTHERS: u32 = 0o077;
+
+/// What in a data folder others than its owner may read or enter: the folder itself, and what is directly in it.
+#[must_use]
+pub fn open_to_others(path: &Path) -> Vec<PathBuf> {
+    let within = fs::read_dir(path).into_iter().flatten().flatten();
+    let all = std::iter::once(path.to_owned()).chain(within.map(|entry| entry.path()));
+    let is_open = |path: &PathBuf| {
+        fs::symlink_metadata(path)
+            .is_ok_and(|found| !found.is_symlink() && found.permissions().mode() & OF_OTHERS != 0)
+    };
+    all.filter(is_open).collect()
+}
+
+/// Takes all rights of others on a data folder away, whatever made it: it holds secret keys.
+fn close_to_others(path: &Path) {
+    for found in open_to_others(path) {
+        let restricted = fs::metadata(&found).and_then(|metadata| {
+            let mode = metadata.permissions().mode() & !OF_OTHERS;
+            fs::set_permissions(&found, Permissions::from_mode(mode))
+        });
+        if let Err(error) = restricted {
+            tracing::warn!(
+                path = %found.display(), %error,
+                "other users of this machine may read the data folder, which holds secret keys; its permissions cannot be changed"
+            );
+        }
+    }
+}
+
+/// When something was last written in a data folder; `None`: never, or it cannot be read.
+#[must_use]
+pub fn last_write(path: &Path) -> Option<Timestamp> {
+    let in_folder = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    let deeper = in_folder(path).flat_map(|entry| in_folder(&entry.path()));
+    let times = in_folder(path).chain(deeper).filter_map(|entry| {
+        let modified = entry.metadata().ok()?.modified().ok()?;
+        Some(Timestamp::default().plus(modified.duration_since(UNIX_EPOCH).ok()?))
+    });
+    times.max()
 }
 
 /// Writes a file in a data folder, atomically and durably, readable by its owner only. The owner of the folder becomes
@@ -134,6 +213,7 @@ impl DataDir {
         }
         lock.set_len(0).map_err(failed)?;
         writeln!(lock, "{}", std::process::id()).map_err(failed)?;
+        close_to_others(&path);
         settle_format(&path)?;
         Ok(Self { path, _lock: lock })
     }
@@ -188,7 +268,49 @@ fn settle_format(path: &Path) -> Result<(), DataDirError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DataDir, DataDirError, FORMAT, FORMAT_FILE, format};
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, SystemTime};
+
+    use super::{DataDir, DataDirError, FORMAT, FORMAT_FILE, Use, format, last_write, open_to_others, usage};
+
+    #[test]
+    fn a_folder_that_others_may_read_is_closed_to_them_with_all_that_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        fs::create_dir(path.join("names")).unwrap();
+        fs::write(path.join("key"), "secret").unwrap();
+        for (name, mode) in [("", 0o755), ("names", 0o777), ("key", 0o644)] {
+            fs::set_permissions(path.join(name), Permissions::from_mode(mode)).unwrap();
+        }
+        assert_eq!(open_to_others(path).len(), 3);
+        drop(DataDir::take(path).unwrap());
+        assert!(open_to_others(path).is_empty());
+        let mode = |name: &str| fs::metadata(path.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!([mode(""), mode("names"), mode("key")], [0o700, 0o700, 0o600]);
+    }
+
+    #[test]
+    fn who_uses_a_folder_is_seen_without_changing_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(usage(&dir.path().join("nothing")), Use::Unused);
+        let taken = DataDir::take(dir.path()).unwrap();
+        assert_eq!(usage(dir.path()), Use::By(std::process::id()));
+        drop(taken);
+        assert_eq!(usage(dir.path()), Use::Unused);
+    }
+
+    #[test]
+    fn the_last_write_is_that_of_the_newest_file() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(last_write(dir.path()), None);
+        let later = SystemTime::now() + Duration::from_hours(72);
+        fs::create_dir(dir.path().join("posts")).unwrap();
+        let file = fs::File::create(dir.path().join("posts/0.jnl")).unwrap();
+        file.set_modified(later).unwrap();
+        let ahead = last_write(dir.path()).unwrap().0 - crate::clock::wall().0;
+        assert!(ahead > 71 * 3_600_000, "{ahead}");
+    }
 
     #[test]
     fn a_folder_carries_its_format_and_a_later_one_is_refused_with_advice() {

@@ -15,8 +15,10 @@
 pub mod commands;
 pub mod config;
 mod drain;
+pub mod health;
 pub mod identity;
 pub mod invitations;
+pub mod logging;
 pub mod names;
 pub mod relay;
 mod secrets;

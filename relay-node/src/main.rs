@@ -1,10 +1,10 @@
 //! `relay-node`: the native Starling peer.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use rust_embed::RustEmbed;
-use starling_relay_node::commands::{self, cli::Cli};
+use starling_relay_node::commands::{self, cli};
 use starling_relay_node::web::site::EmbeddedFiles;
 
 /// The app as it was when this program was built. `dist/build.json` is always there (see `build.rs`) and differs from
@@ -16,10 +16,11 @@ use starling_relay_node::web::site::EmbeddedFiles;
 struct App;
 
 fn main() -> ExitCode {
-    match commands::execute(Cli::parse(), EmbeddedFiles::of::<App>()) {
+    match commands::execute(cli::read(), EmbeddedFiles::of::<App>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("relay-node: {error:#}");
+            // Nobody may be reading: the exit code says it as well.
+            let _ = writeln!(std::io::stderr(), "relay-node: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::config::{RegistryBackend, RelayRole, Settings};
+use crate::health::HealthMonitor;
 use crate::identity::{self, IdentityError};
 use crate::invitations;
 use crate::names::{self, Embedded, Etcd, TxnError, TxnStore};
@@ -85,6 +86,23 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
+/// What `--registry` beside a registry in the data folder means.
+pub(crate) fn own_registry(folder: &Path) -> String {
+    format!(
+        "{} is a registry that this relay ran itself, and --registry names another: names that were given out there would be \
+         free to others, and apps that know it show no names of the other. Leave --registry out to keep it; or move the folder \
+         away, if no name was given out",
+        folder.display()
+    )
+}
+
+/// The folder of a registry that these settings would leave behind.
+pub(crate) fn left_registry(settings: &Settings) -> Option<PathBuf> {
+    let folder = settings.data_dir.join(names::EMBEDDED_FOLDER);
+    let elsewhere = settings.registry != RegistryBackend::Embedded;
+    (elsewhere && folder.is_dir()).then_some(folder)
+}
+
 fn advice(error: &io::Error, flag: &str) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
@@ -126,6 +144,8 @@ pub struct Relay {
     dialling: JoinHandle<()>,
     welcoming: JoinHandle<()>,
     inviting: JoinHandle<()>,
+    watching: JoinHandle<()>,
+    guards: [ConnectionGuard; 2],
     naming: Option<JoinHandle<()>>,
     measuring: Option<JoinHandle<()>>,
 }
@@ -137,7 +157,11 @@ impl Relay {
     /// # Errors
     /// [`StartError`]; nothing goes on running.
     pub async fn start(settings: &Settings, files: EmbeddedFiles) -> Result<Self, StartError> {
+        let written = data_dir::last_write(&settings.data_dir);
         let data_dir = DataDir::take(&settings.data_dir)?;
+        if let Some(folder) = left_registry(settings) {
+            tracing::warn!("{}", own_registry(&folder));
+        }
         let key = identity::load_or_create(data_dir.path())?;
         let peer = PeerId(key.public());
         let listener = listen(settings.listen).map_err(|source| StartError::Listen {
@@ -270,9 +294,11 @@ impl Relay {
             None
         });
         let serves_app = roles.contains(&RelayRole::Web);
+        let health = HealthMonitor::new(driver.clone(), written, !settings.join.is_empty());
+        let watching = tokio::spawn(health.clone().run());
         let administration = Admin::new(
             Arc::new(keys),
-            driver.clone(),
+            health.clone(),
             about.clone(),
             Setup {
                 data_dir: data_dir.path().to_owned(),
@@ -298,6 +324,7 @@ impl Relay {
         let sockets = SocketBudget::new(FileLimits::now().sockets_max());
         sockets.register(links.places().clone());
         sockets.register(signals.places().clone());
+        let guards = [links.clone(), signals.clone()];
         let welcoming = tokio::spawn(welcome(driver.clone(), links.clone()));
         let signal = match roles.contains(&RelayRole::Signal) {
             true => signaling::router(signaling.clone(), signals),
@@ -311,6 +338,7 @@ impl Relay {
         let web = Web {
             about,
             driver: driver.clone(),
+            health: health.clone(),
             app: serves_app.then_some(app),
             admin: admin_here,
             control: Some(control),
@@ -323,7 +351,7 @@ impl Relay {
         };
         let served = tokio::spawn(web::server::serve(listener, router, sockets.clone(), stopped));
         let measuring = metrics.map(|listener| {
-            let router = web::metrics_router(driver.clone(), admin_there, sockets);
+            let router = web::metrics_router(health, admin_there, sockets);
             let few = SocketBudget::new(METRICS_SOCKETS_MAX);
             tokio::spawn(web::server::serve(listener, router, few, std::future::pending()))
         });
@@ -345,6 +373,8 @@ impl Relay {
             dialling,
             welcoming,
             inviting,
+            watching,
+            guards,
             naming,
             measuring,
         })
@@ -391,6 +421,13 @@ impl Relay {
         &self.driver
     }
 
+    /// Replaces the origins of the settings whose pages may connect.
+    pub fn set_allowed_origins(&self, origins: &[String]) {
+        for guard in &self.guards {
+            guard.configure_origins(origins);
+        }
+    }
+
     /// Resolves if the relay cannot go on.
     pub async fn failed(&mut self) {
         self.thread.ended().await;
@@ -410,6 +447,7 @@ impl Relay {
         self.dialling.abort();
         self.welcoming.abort();
         self.inviting.abort();
+        self.watching.abort();
         for task in [self.naming, self.measuring].into_iter().flatten() {
             task.abort();
         }

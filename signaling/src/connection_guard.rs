@@ -85,6 +85,11 @@ impl IntoResponse for GuardError {
     }
 }
 
+/// A host or an origin as it is compared.
+fn normalised(name: &str) -> String {
+    name.trim_end_matches('/').to_ascii_lowercase()
+}
+
 /// An accepted connection. Dropping it frees its place.
 #[derive(Debug)]
 pub struct Accepted {
@@ -100,6 +105,8 @@ pub struct Accepted {
 #[derive(Clone, Debug)]
 pub struct ConnectionGuard {
     config: Arc<GuardConfig>,
+    /// The configured origins, which change when the settings are read again.
+    configured: Arc<Mutex<Vec<String>>>,
     /// Further allowed origins, which change at run time.
     allowed_now: Arc<Mutex<BTreeSet<String>>>,
     arrivals: Arrivals,
@@ -110,16 +117,25 @@ impl ConnectionGuard {
     /// A guard without connections.
     #[must_use]
     pub fn new(mut config: GuardConfig) -> Self {
-        for name in config.hosts.iter_mut().chain(&mut config.allowed_origins) {
-            *name = name.trim_end_matches('/').to_ascii_lowercase();
+        for name in &mut config.hosts {
+            *name = normalised(name);
         }
+        let configured = config.allowed_origins.iter().map(|origin| normalised(origin));
+        let configured = Arc::new(Mutex::new(configured.collect()));
         let places = Places::new(config.sockets_per_address_max);
         Self {
             arrivals: Arrivals::new(config.sockets_per_address_max),
             config: Arc::new(config),
+            configured,
             allowed_now: Arc::default(),
             places,
         }
+    }
+
+    /// Replaces the configured origins.
+    pub fn configure_origins(&self, origins: &[String]) {
+        let mut configured = self.configured.lock().unwrap_or_else(PoisonError::into_inner);
+        *configured = origins.iter().map(|origin| normalised(origin)).collect();
     }
 
     /// Replaces the origins that are allowed beside the configured ones: the other servers of a network, whose apps
@@ -173,11 +189,12 @@ impl ConnectionGuard {
             let own = origin
                 .split_once("://")
                 .is_some_and(|(scheme, authority)| matches!(scheme, "http" | "https") && authority == host);
-            let listed = self
-                .config
-                .allowed_origins
-                .iter()
-                .any(|allowed| allowed == "*" || *allowed == origin);
+            let listed = {
+                let configured = self.configured.lock().unwrap_or_else(PoisonError::into_inner);
+                configured
+                    .iter()
+                    .any(|allowed| allowed == "*" || *allowed == origin)
+            };
             let allowed_now = || {
                 let allowed = self.allowed_now.lock().unwrap_or_else(PoisonError::into_inner);
                 allowed.contains(&origin)

@@ -68,6 +68,9 @@ fn listed_origins_are_allowed_as_well() {
     });
     check_origin(&guard, "https://app.example", Ok(()));
     check_origin(&guard, "http://app.example", Err(GuardError::Origin(None)));
+    guard.configure_origins(&["https://Other.example/".to_owned()]);
+    check_origin(&guard, "https://other.example", Ok(()));
+    check_origin(&guard, "https://app.example", Err(GuardError::Origin(None)));
     let any = ConnectionGuard::new(GuardConfig {
         allowed_origins: vec!["*".to_owned()],
         ..GuardConfig::default()

@@ -26,13 +26,22 @@ fn options(args: &[String]) -> RelayOptions {
     }
 }
 
+/// Of a relay that is no member of its network, and so not ready.
+fn unready(args: &[String]) -> RelayOptions {
+    RelayOptions {
+        unready: true,
+        ..options(args)
+    }
+}
+
 async fn invited(by: &Relay) -> Result<Relay> {
     Relay::start_with(options(&by.join()?)).await
 }
 
 /// Told of a relay, and not invited.
 async fn uninvited(of: &Relay) -> Result<Relay> {
-    Relay::start_with(options(&["--join".to_owned(), format!("http://{}", of.host())])).await
+    let join = ["--join".to_owned(), format!("http://{}", of.host())];
+    Relay::start_with(unready(&join)).await
 }
 
 /// Waits until a relay lists these and no others, in these states.
@@ -67,7 +76,7 @@ async fn an_invitation_makes_one_relay_a_member_and_those_without_one_are_guests
     lists(&first, &[(&first, "alive"), (&second, "alive")]).await?;
 
     // The same invitation once more, and none at all.
-    let third = Relay::start_with(options(&join)).await?;
+    let third = Relay::start_with(unready(&join)).await?;
     third.log().wait(0, "invitation refused").await?;
     let fourth = uninvited(&first).await?;
     fourth.log().wait(0, "link established").await?;

@@ -186,7 +186,11 @@ async fn a_relay_joins_late_through_one_that_is_not_there_yet() -> Result<()> {
     // The port of a relay that is about to start.
     let mut first = relay().await?;
     first.kill().await?;
-    let second = Relay::start_with(joining(&[&first])).await?;
+    let alone = RelayOptions {
+        unready: true,
+        ..joining(&[&first])
+    };
+    let second = Relay::start_with(alone).await?;
     second
         .log()
         .wait(0, "cannot join through this relay; retrying")
@@ -307,7 +311,11 @@ async fn a_closed_network_takes_a_stranger_for_a_guest_whose_receipts_do_not_cou
     }
 
     // It links with both, describes itself there, and sees a network it is in.
-    let stranger = Relay::start_with(quick(&[&first, &second])).await?;
+    let unready = RelayOptions {
+        unready: true,
+        ..quick(&[&first, &second])
+    };
+    let stranger = Relay::start_with(unready).await?;
     let name = key(&stranger).await?;
     for relay in [&first, &second] {
         relay.log().wait(0, &format!("\"peer\":\"{name}\"")).await?;

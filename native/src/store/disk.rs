@@ -281,6 +281,17 @@ impl FjallDisk {
         })
     }
 
+    /// Opens what is in `folder` without a look at its journals.
+    pub(super) fn open_unchecked(folder: &Path, cache_bytes: usize) -> Result<Self, DiskError> {
+        let (database, rows) = Self::open_made(folder, cache_bytes)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            database,
+            rows,
+            mark: Mark::default(),
+        })
+    }
+
     fn open_made(folder: &Path, cache_bytes: usize) -> Result<(Database, Keyspace), DiskError> {
         let error = |error| explain(folder, error);
         let database = Database::builder(folder)

@@ -33,6 +33,8 @@ use super::disk::DiskError;
 const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
+/// What an item is that sets a value.
+const PUT: u8 = 0;
 const TRAILER: &[u8] = b"FJL\x03";
 const EXTENSION: &str = "jnl";
 /// Upper limit of the bytes in a commit. A longer incomplete end is not a commit of this store, and opening fails.
@@ -78,30 +80,98 @@ pub(super) fn mark(folder: &Path) -> Result<Mark, DiskError> {
     }
 }
 
-/// Truncates an incomplete commit at the end of the newest journal.
+/// Whether a file is a journal.
+pub(super) fn is_journal(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == EXTENSION)
+}
+
+/// The journals of a folder, the oldest one first.
 ///
 /// # Errors
-/// If a journal is damaged elsewhere, or the disk fails.
-pub(super) fn cut_torn_end(folder: &Path, mark: &Mark) -> Result<(), DiskError> {
+/// If the disk fails.
+pub(super) fn journals(folder: &Path) -> Result<Vec<PathBuf>, DiskError> {
     let mut journals = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let number: Option<u64> = path
             .file_stem()
-            .filter(|_| path.extension().is_some_and(|extension| extension == EXTENSION))
+            .filter(|_| is_journal(&path))
             .and_then(|stem| stem.to_str()?.parse().ok());
         journals.extend(number.map(|number| (number, path)));
     }
     journals.sort();
+    Ok(journals.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Keys with their values, and offsets.
+type Salvaged = (Vec<(Vec<u8>, Vec<u8>)>, Vec<usize>);
+
+/// The rows that complete commits of a journal wrote, in order, and the offsets at which something else is.
+pub(super) fn whole_commits(bytes: &[u8], mark: Option<&Mark>) -> Salvaged {
+    let (mut rows, mut gaps, mut at, mut in_gap) = (Vec::new(), Vec::new(), 0, false);
+    while at < bytes.len() {
+        if let Some(end) = whole(bytes, at, mark) {
+            rows.extend(written(&bytes[at..end]).unwrap_or_default());
+            (at, in_gap) = (end, false);
+            continue;
+        }
+        if !in_gap && bytes[at..].iter().any(|byte| *byte != 0) {
+            gaps.push(at);
+        }
+        in_gap = true;
+        let next = bytes[at + 1..].iter().position(|byte| *byte == START);
+        at = next.map_or(bytes.len(), |next| at + 1 + next);
+    }
+    (rows, gaps)
+}
+
+/// The rows that a complete commit wrote, without those that it deleted.
+fn written(commit: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut rest = Rest(commit);
+    rest.tag(START)?;
+    let items = u32::from_le_bytes(rest.take()?);
+    rest.skip(8)?;
+    let mut rows = Vec::new();
+    for _ in 0..items {
+        rest.tag(ITEM)?;
+        let [what, _compression]: [u8; 2] = rest.take()?;
+        rest.skip(8)?;
+        let key = usize::from(u16::from_le_bytes(rest.take()?));
+        rest.skip(4)?;
+        let value = usize::try_from(u32::from_le_bytes(rest.take()?)).ok()?;
+        let row = (
+            rest.0.get(..key)?.to_vec(),
+            rest.0.get(key..key + value)?.to_vec(),
+        );
+        rest.skip(key + value)?;
+        if what == PUT {
+            rows.push(row);
+        }
+    }
+    Some(rows)
+}
+
+/// Truncates an incomplete commit at the end of the newest journal.
+///
+/// # Errors
+/// If a journal is damaged elsewhere, or the disk fails.
+pub(super) fn cut_torn_end(folder: &Path, mark: &Mark) -> Result<(), DiskError> {
+    let mut journals = journals(folder)?;
     let newest = journals.pop();
-    for (_, path) in &journals {
+    if newest.is_none() {
+        // Each store has one from its first moment on; without it fjall would begin again with less than there was.
+        return Err(DiskError::Damaged(format!(
+            "its journal (*.{EXTENSION}) is missing"
+        )));
+    }
+    for path in &journals {
         // An older journal was synced before the next one was begun, so it must be complete.
         let bytes = read(path)?;
         if let Some(at) = unfinished(&bytes, mark)? {
             return Err(damaged(path, at));
         }
     }
-    let Some((_, path)) = newest else { return Ok(()) };
+    let Some(path) = newest else { return Ok(()) };
     let bytes = read(&path)?;
     match unfinished(&bytes, mark) {
         Ok(None) => {}
@@ -286,6 +356,25 @@ mod tests {
                 Ok((lost > last).then_some(last))
             );
         }
+    }
+
+    #[test]
+    fn the_rows_of_whole_commits_are_found_around_a_damaged_one() {
+        let row = |n: u8| (vec![n], vec![n; 50]);
+        let commit = |n: u8| commit_of(u64::from(n), &[(&MARK, &[]), (&[n], &[n; 50])]);
+        let mut bytes = [commit(5), commit(6), commit(7), vec![0; 100]].concat();
+        let of = |bytes: &[u8]| {
+            let (mut rows, gaps) = whole_commits(bytes, Some(&MARK));
+            rows.retain(|(key, _)| key != &MARK);
+            (rows, gaps)
+        };
+        assert_eq!(of(&bytes), (vec![row(5), row(6), row(7)], Vec::new()));
+        let second = commit(5).len();
+        bytes[second + 60] ^= 1;
+        assert_eq!(of(&bytes), (vec![row(5), row(7)], vec![second]));
+        bytes.truncate(second + 9);
+        assert_eq!(of(&bytes), (vec![row(5)], vec![second]));
+        assert_eq!(of(&[]), (Vec::new(), Vec::new()));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod disk;
 pub mod faulty_disk;
 pub mod journal;
 mod memory_disk;
+mod salvage;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ use crate::driver::Payer;
 
 pub use disk::{Changes, Disk, DiskError, FjallDisk, Merged, RowIter, add_change, rows, value};
 pub use memory_disk::MemoryDisk;
+pub use salvage::{Damage, salvage};
 use worker::Worker;
 
 /// The store's folder in the data folder.
@@ -71,14 +73,31 @@ pub enum StoreError {
     )]
     Old(PathBuf),
     /// It could not be opened.
-    #[error(
-        "the store {} cannot be opened; if the disk is well and has space, move the folder away: the relay starts empty and is filled again by its peers",
-        path.display()
-    )]
+    #[error("the store {} cannot be opened; {}", path.display(), advice(source))]
     Open { path: PathBuf, source: DiskError },
     /// The thread could not be started.
     #[error("the store's thread could not be started")]
     Thread(#[from] std::io::Error),
+}
+
+/// What to do about a store that cannot be opened.
+fn advice(source: &DiskError) -> &'static str {
+    match source {
+        DiskError::Locked => "stop the program that has it open",
+        DiskError::Full(_) => "make room on the disk",
+        DiskError::Damaged(_) => {
+            "`relay-node repair` saves what is whole; or move the folder away, and the relay starts empty and is filled again by its peers"
+        }
+        DiskError::Failing(error) => {
+            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            match kind {
+                Some(std::io::ErrorKind::PermissionDenied) => {
+                    "this user may not read and write all of it: run this as its owner, or give the folder to the relay's user (`chown -R USER DIR`)"
+                }
+                _ => "check the disk; what is stored may be whole, so keep the folder",
+            }
+        }
+    }
 }
 
 /// Opens the disk, at the start and again after each failure.

@@ -4,17 +4,20 @@
 //!
 //! The first line names the version of the file's format. A file without it is from before formats were numbered, and
 //! is read as format 1. Since format 2 the last line has the counts of what comes before it, so that a file that was
-//! cut off is recognised.
+//! cut off is recognised. Since format 3 it has the BLAKE3 hash of all bytes before it as well, and the relay's key is in the
+//! file. A file may be compressed with zstd as a whole.
 //!
-//! The registry's rows hold its secret key: a backup is as private as the data folder.
+//! A file is read twice: nothing is taken in before all of it was verified.
+//!
+//! The relay's key and that of its registry are in it: a backup is as private as the data folder.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use engine::api::{NetworkView, Query, QueryResult};
 use engine::io::Config;
 use protocol::{Entry, codec};
@@ -26,18 +29,23 @@ use crate::identity;
 use crate::names::{self, Copied, Embedded, Key, Row};
 use crate::secrets::random;
 use crate::text::counted;
-use native::data_dir::DataDir;
+use native::data_dir::{DataDir, write_durably};
 use native::driver::{self, DriverHandle};
 use native::network::AddressBook;
 use native::store::Store;
 
 /// The format that [`backup`] writes, and the latest that can be read.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 /// The first format with a last line.
 const FORMAT_WITH_END: u64 = 2;
-/// Length of the end of a file in which its last line is looked for, in bytes: that line has two numbers of up to 20
-/// digits.
-const END_LEN_MAX: u64 = 256;
+/// The first format with a checksum.
+const FORMAT_WITH_CHECKSUM: u64 = 3;
+/// How hard zstd tries: its default.
+const ZSTD_LEVEL: i32 = 3;
+/// The first bytes of a file that zstd compressed.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The file name that stands for standard output.
+const STANDARD_OUTPUT: &str = "-";
 /// Entries given to the engine at once.
 const PART: usize = 512;
 /// The longest line: an entry of the greatest size, in base64 and said in words beside it, with every character
@@ -61,6 +69,10 @@ pub struct Report {
     pub missing: u64,
     /// Why the rows of the registry cannot be used: all of them or none.
     pub registry: Option<String>,
+    /// Not all bytes are as they were written.
+    pub changed: bool,
+    /// The relay's key is in it.
+    pub has_key: bool,
 }
 
 impl Report {
@@ -72,16 +84,25 @@ impl Report {
     /// Whether every line of the backup is there and can be used.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.refused == 0 && self.missing == 0 && self.registry.is_none()
+        self.refused == 0 && self.missing == 0 && self.registry.is_none() && !self.changed
     }
 
     /// For people.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{} entries, all signatures hold; {} rows of the registry\n",
-            self.entries, self.names
+            "{} entries, all signatures hold; {} rows of the registry; {}\n",
+            self.entries,
+            self.names,
+            if self.has_key {
+                "the relay's key"
+            } else {
+                "no key of the relay"
+            }
         );
+        if self.changed {
+            text += "some of it is not as it was written: its checksum differs\n";
+        }
         if let Some((line, why)) = &self.first {
             text += &format!(
                 "{} left out, the first is line {line}: {why}\n",
@@ -101,47 +122,32 @@ impl Report {
     }
 }
 
-/// Writes everything in `data_dir`, which no running relay may use, to a new file. The file appears under its name
-/// when it is complete and on disk.
+/// Writes everything in `data_dir`, which no running relay may use, to a new file, or to standard output for the name `-`.
+/// The file appears under its name when it is complete and on disk.
 ///
 /// # Errors
 /// If something cannot be read or written; then there is no such file.
-pub fn backup(data_dir: &Path, to: &Path) -> Result<()> {
+pub fn backup(data_dir: &Path, to: &Path, compress: bool) -> Result<()> {
+    if to == Path::new(STANDARD_OUTPUT) {
+        let mut out = BufWriter::new(io::stdout().lock());
+        write_all(data_dir, &mut out, compress)?;
+        return out.flush().context("the backup cannot be written");
+    }
     ensure!(
         !to.exists(),
         "{} exists; name a file that does not exist yet",
         to.display()
     );
-    ensure!(
-        data_dir.is_dir(),
-        "there is no data folder {}; name the relay's folder with --data-dir",
-        data_dir.display()
-    );
     let folder = match to.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let copied = {
-        let _held = DataDir::take(data_dir)?;
-        copied_registry(data_dir)?
-    };
+    ensure_folder(data_dir)?;
     // Readable by its owner alone, as all files that are made this way.
     let mut file = tempfile::NamedTempFile::new_in(&folder)
         .with_context(|| format!("cannot write in the folder {}", folder.display()))?;
     let mut out = BufWriter::new(&mut file);
-    let write = |out: &mut BufWriter<_>, line: &Value| {
-        serde_json::to_writer(&mut *out, line)?;
-        out.write_all(b"\n")
-    };
-    write(&mut out, &json!({"backup": {"format": FORMAT}}))?;
-    let names = copied.rows.len();
-    let last = (!copied.rows.is_empty()).then_some(Line::Revision(copied.revision));
-    let rows = copied.rows.into_iter().map(|(key, row)| Line::Row(key, row));
-    for line in last.into_iter().chain(rows) {
-        write(&mut out, &line.json())?;
-    }
-    let entries = export(data_dir, &mut out)?;
-    write(&mut out, &json!({"end": {"entries": entries, "rows": names}}))?;
+    write_all(data_dir, &mut out, compress)?;
     out.flush()?;
     drop(out);
     file.as_file().sync_all()?;
@@ -152,31 +158,83 @@ pub fn backup(data_dir: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Fails if the file is empty, or of a format whose last line is missing.
-fn ensure_not_cut_off(from: &Path) -> Result<()> {
-    let mut file = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
-    let len = file.metadata()?.len();
-    ensure!(len > 0, "{} is empty: it is no backup", from.display());
-    let mut first = Vec::new();
-    BufReader::new(&file)
-        .take(END_LEN_MAX)
-        .read_until(b'\n', &mut first)?;
-    let header = serde_json::from_slice::<Value>(&first).unwrap_or_default();
-    if header["backup"]["format"].as_u64() < Some(FORMAT_WITH_END) {
-        return Ok(());
-    }
-    file.seek(SeekFrom::Start(len.saturating_sub(END_LEN_MAX)))?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end)?;
-    let last = end.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
-    let last = last.and_then(|line| serde_json::from_slice::<Value>(line).ok());
+fn ensure_folder(data_dir: &Path) -> Result<()> {
     ensure!(
-        last.is_some_and(|line| line.get("end").is_some()),
-        "{} is cut off: its last line is missing, so some of what it had is, too. Nothing was changed. Take another copy of the \
-         backup; what is left of this one can be restored after deleting its first line",
-        from.display()
+        data_dir.is_dir(),
+        "there is no data folder {}; name the relay's folder with --data-dir",
+        data_dir.display()
     );
     Ok(())
+}
+
+/// Computes the hash of what is written through it.
+struct Hashed<W> {
+    inner: W,
+    hash: blake3::Hasher,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn write_all(data_dir: &Path, out: &mut impl Write, compress: bool) -> Result<()> {
+    if !compress {
+        return write_lines(data_dir, out);
+    }
+    let mut compressed = zstd::Encoder::new(out, ZSTD_LEVEL)?;
+    write_lines(data_dir, &mut compressed)?;
+    compressed.finish()?;
+    Ok(())
+}
+
+fn write_lines(data_dir: &Path, out: &mut impl Write) -> Result<()> {
+    ensure_folder(data_dir)?;
+    let (copied, key) = {
+        let _held = DataDir::take(data_dir)?;
+        (copied_registry(data_dir)?, identity::load(data_dir)?)
+    };
+    let mut out = Hashed {
+        inner: out,
+        hash: blake3::Hasher::new(),
+    };
+    let write = |out: &mut Hashed<_>, line: &Value| {
+        serde_json::to_writer(&mut *out, line)?;
+        out.write_all(b"\n")
+    };
+    write(&mut out, &json!({"backup": {"format": FORMAT}}))?;
+    if key.is_some() {
+        let text = std::fs::read_to_string(data_dir.join(identity::KEY_FILE))?;
+        write(&mut out, &json!({"relay": {"key": text.trim()}}))?;
+    }
+    let names = copied.rows.len();
+    let last = (!copied.rows.is_empty()).then_some(Line::Revision(copied.revision));
+    let rows = copied.rows.into_iter().map(|(key, row)| Line::Row(key, row));
+    for line in last.into_iter().chain(rows) {
+        write(&mut out, &line.json())?;
+    }
+    let entries = export(data_dir, &mut out)?;
+    let checksum = out.hash.finalize().to_hex().to_string();
+    let end = json!({"end": {"entries": entries, "rows": names, "checksum": checksum}});
+    write(&mut out, &end)?;
+    Ok(())
+}
+
+/// The lines of a backup, whether it is compressed or not.
+fn lines_of(from: &Path) -> Result<Box<dyn BufRead + Send>> {
+    let file = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let mut file = BufReader::new(file);
+    if file.fill_buf()?.starts_with(&ZSTD_MAGIC) {
+        return Ok(Box::new(BufReader::new(zstd::Decoder::with_buffer(file)?)));
+    }
+    Ok(Box::new(file))
 }
 
 fn copied_registry(data_dir: &Path) -> Result<Copied> {
@@ -225,30 +283,52 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// Reads a backup and gives its good entries to `entries`. Returns the registry, too: nothing of it if it cannot be
-/// used.
-fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Result<(Report, Copied)> {
-    let file = File::open(from).with_context(|| format!("cannot read {}", from.display()))?;
-    let size = file.metadata()?.len().max(1);
+/// What is in a backup beside its entries.
+#[derive(Default)]
+struct Contents {
+    /// Nothing of it if it cannot be used.
+    registry: Copied,
+    /// The seed of the relay's key.
+    key: Option<[u8; 32]>,
+}
+
+/// Reads a backup and gives its good entries to `entries`.
+fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Result<(Report, Contents)> {
+    let cut_off = || {
+        format!(
+            "{} is cut off: its end is missing, so some of what it had is, too. Nothing was changed. Take another copy of the backup",
+            from.display()
+        )
+    };
     let mut report = Report::default();
     let mut part = Vec::with_capacity(PART);
-    let (mut bytes, mut said) = (0_u64, Instant::now());
+    let mut said = Instant::now();
     // Entries and rows of the registry that the last line counts.
     let (mut expected, mut rows_expected) = (0_u64, 0_u64);
-    let mut copied = Copied::default();
+    let (mut copied, mut key) = (Copied::default(), None);
     // Lines that may have been of the registry.
     let mut unreadable = false;
-    let mut lines = BufReader::new(file);
+    let (mut format, mut ended) = (1, false);
+    let mut hash = blake3::Hasher::new();
+    let mut lines = lines_of(from)?;
     for number in 1.. {
         // Read as bytes: a damaged line is left out, whatever is in it.
         let mut line = Vec::new();
-        let len = (&mut lines).take(LINE_LEN_MAX).read_until(b'\n', &mut line)?;
+        let read = (&mut lines).take(LINE_LEN_MAX).read_until(b'\n', &mut line);
+        let len = match read {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => bail!(cut_off()),
+            read => read.with_context(|| format!("{} cannot be read", from.display()))?,
+        };
         if len == 0 {
+            ensure!(number > 1, "{} is empty: it is no backup", from.display());
             break;
         }
-        bytes += len as u64;
+        ended = false;
+        let is_end = line.starts_with(b"{\"end\"");
+        let before = is_end.then(|| hash.finalize().to_hex());
+        hash.update(&line);
         if line.pop_if(|end| *end == b'\n').is_none() && len as u64 == LINE_LEN_MAX {
-            bytes += lines.skip_until(b'\n')? as u64;
+            lines.skip_until(b'\n')?;
             report.refuse(number, "it is longer than any of a backup");
             unreadable = true;
             continue;
@@ -260,7 +340,7 @@ fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Resul
             continue;
         };
         if let Some(header) = value.get("backup").filter(|_| number == 1) {
-            let format = header["format"].as_u64().unwrap_or(u64::MAX);
+            format = header["format"].as_u64().unwrap_or(u64::MAX);
             ensure!(
                 format <= FORMAT,
                 "{} was written by a later version of Starling: this one reads backups up to format {FORMAT}. Restore it with the \
@@ -273,6 +353,9 @@ fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Resul
             let counts = [&end["entries"], &end["rows"]].map(|count| count.as_u64().unwrap_or(0));
             expected = expected.max(counts[0].saturating_add(counts[1]));
             rows_expected = rows_expected.max(counts[1]);
+            let checksum = before.as_deref();
+            report.changed |= format >= FORMAT_WITH_CHECKSUM && end["checksum"].as_str() != checksum;
+            ended = true;
             continue;
         }
         if let Some(found) = value.get("registry") {
@@ -286,6 +369,15 @@ fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Resul
                     report.refuse(number, "it is no row of a registry");
                     unreadable = true;
                 }
+            }
+            continue;
+        }
+        if let Some(found) = value.get("relay") {
+            let text = found["key"].as_str().unwrap_or_default();
+            let seed = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+            match seed.and_then(|seed| <[u8; 32]>::try_from(seed).ok()) {
+                Some(seed) => key = Some(seed),
+                None => report.refuse(number, "it is no key of a relay"),
             }
             continue;
         }
@@ -303,10 +395,12 @@ fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Resul
         }
         if said.elapsed() >= SAY_EVERY {
             said = Instant::now();
-            eprintln!("{} entries, {} % of the file", report.entries, bytes * 100 / size);
+            let _ = writeln!(io::stderr(), "{} entries", report.entries);
         }
     }
+    ensure!(ended || format < FORMAT_WITH_END, cut_off());
     entries(part)?;
+    report.has_key = key.is_some();
     report.missing = expected.saturating_sub(report.entries + report.names + report.refused);
     if !copied.rows.is_empty() || rows_expected > 0 {
         report.registry = if unreadable || report.names < rows_expected {
@@ -318,7 +412,8 @@ fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Resul
     if report.registry.is_some() {
         copied = Copied::default();
     }
-    Ok((report, copied))
+    let registry = copied;
+    Ok((report, Contents { registry, key }))
 }
 
 /// Checks a backup: every line, every signature, every row of the registry. Nothing is written.
@@ -326,18 +421,37 @@ fn read(from: &Path, mut entries: impl FnMut(Vec<Entry>) -> Result<()>) -> Resul
 /// # Errors
 /// If the file cannot be read, or was cut off.
 pub fn verify(from: &Path) -> Result<Report> {
-    ensure_not_cut_off(from)?;
     Ok(read(from, |_| Ok(()))?.0)
+}
+
+/// What [`restore`] does beside the usual.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RestoreOptions {
+    /// Take in what can be used of a damaged backup.
+    pub partial: bool,
+    /// Leave the relay's key of the backup out.
+    pub new_key: bool,
 }
 
 /// Takes a backup in, into the data folder of these settings: a fresh one, or one that lacks some of it.
 ///
 /// # Errors
-/// If the file was cut off, something cannot be read or written, or the folder has a registry already that is another
-/// than the backup's.
-pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
-    ensure_not_cut_off(from)?;
+/// If the file was cut off or is damaged, something cannot be read or written, or the folder has a registry already that is
+/// another than the backup's. All but failures of the disk change nothing.
+pub fn restore(settings: &Settings, from: &Path, options: RestoreOptions) -> Result<Report> {
+    let (report, contents) = read(from, |_| Ok(()))?;
+    ensure!(
+        options.partial || report.is_complete(),
+        "{}not all of {} can be used, so nothing was changed; --partial takes in what can",
+        report.text(),
+        from.display()
+    );
+    let copied = contents.registry;
     let data_dir = DataDir::take(&settings.data_dir)?;
+    ensure_no_other_registry(data_dir.path(), &copied)?;
+    if let Some(seed) = contents.key.filter(|_| !options.new_key) {
+        take_key(data_dir.path(), &seed)?;
+    }
     let key = identity::load_or_create(data_dir.path())?;
     let (handle, thread) = {
         let store = Store::open(data_dir.path(), settings.cache_mib << 20)?;
@@ -347,7 +461,7 @@ pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
     };
     runtime()?.block_on(async {
         let before = held(&handle).await?.entries;
-        let (report, copied) = tokio::task::block_in_place(|| {
+        let (report, _) = tokio::task::block_in_place(|| {
             read(from, |part| {
                 // The driver takes no more than the store keeps up with.
                 tokio::runtime::Handle::current().block_on(handle.restore(part));
@@ -358,18 +472,56 @@ pub fn restore(settings: &Settings, from: &Path) -> Result<Report> {
         if !thread.stop("restored").await {
             bail!("the disk did not take everything; try again when it does");
         }
-        eprintln!("{} entries are here now, {} of them new", after, after - before);
+        let new = after.saturating_sub(before);
+        let _ = writeln!(io::stderr(), "{after} entries are here now, {new} of them new");
         ensure!(after >= before, "fewer entries than before: the store is damaged");
         restore_registry(data_dir.path(), copied).await?;
         Ok(report)
     })
 }
 
-async fn held(handle: &DriverHandle) -> Result<NetworkView> {
+pub(super) async fn held(handle: &DriverHandle) -> Result<NetworkView> {
     match handle.ask(Query::Network).await {
         Some(QueryResult::Network(view)) => Ok(view),
         _ => bail!("the store cannot be read"),
     }
+}
+
+/// Two registries cannot be made one: a name could have two owners, or an owner two names.
+fn ensure_no_other_registry(data_dir: &Path, copied: &Copied) -> Result<()> {
+    if copied.rows.is_empty() {
+        return Ok(());
+    }
+    let there = copied_registry(data_dir)?;
+    ensure!(
+        there.rows.is_empty() || there.rows == copied.rows,
+        "nothing was changed, since this folder has a registry already: restore into a fresh folder, or move {} away first",
+        data_dir.join(names::EMBEDDED_FOLDER).display()
+    );
+    Ok(())
+}
+
+/// Makes the relay of this folder the one that was backed up, if no other relay was started there.
+fn take_key(data_dir: &Path, seed: &[u8; 32]) -> Result<()> {
+    let backed_up = protocol::KeyPair::from_seed(seed).public();
+    match identity::load(data_dir)? {
+        None => {
+            let text = format!("{}\n", HEXLOWER_PERMISSIVE.encode(seed));
+            write_durably(data_dir, identity::KEY_FILE, &text)?;
+            let _ = writeln!(
+                io::stderr(),
+                "the relay of this folder is the one that was backed up: never run both; --new-key makes another one"
+            );
+        }
+        Some(own) if own.public() == backed_up => {}
+        Some(_) => {
+            let _ = writeln!(
+                io::stderr(),
+                "this folder has the key of another relay already, which it keeps"
+            );
+        }
+    }
+    Ok(())
 }
 
 async fn restore_registry(data_dir: &Path, copied: Copied) -> Result<()> {
@@ -377,17 +529,8 @@ async fn restore_registry(data_dir: &Path, copied: Copied) -> Result<()> {
         return Ok(());
     }
     let txn_store = Embedded::open(data_dir)?;
-    let there = txn_store.copy().await?;
-    if there.rows == copied.rows {
-        return Ok(());
+    if txn_store.copy().await?.rows != copied.rows {
+        txn_store.restore(copied).await?;
     }
-    // Two registries cannot be made one: a name could have two owners, or an owner two names.
-    ensure!(
-        there.rows.is_empty(),
-        "the posts of the backup are taken in; its names are not, since this folder has a registry already: restore into a \
-         fresh folder, or move {} away first",
-        data_dir.join(names::EMBEDDED_FOLDER).display()
-    );
-    txn_store.restore(copied).await?;
     Ok(())
 }

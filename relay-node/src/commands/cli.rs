@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{Flags, RelayKey};
 use native::network::RelayUrl;
@@ -83,19 +83,33 @@ pub enum Command {
     /// Hand the share of a running relay over to other relays and wait until they hold it. Use this before the relay
     /// is stopped for good.
     Drain,
-    /// Write all entries and names of this relay to a new file. The relay must not be running.
+    /// Write all entries and names of this relay, its key and that of its registry to a new file. The relay must not be
+    /// running.
     Backup {
-        /// The file to create. It will contain the registry's secret key.
+        /// The file to create; `-` is standard output. It will contain secret keys.
         file: PathBuf,
+        /// Compress it with zstd. `restore` recognises that by itself.
+        #[arg(long)]
+        compress: bool,
     },
-    /// Verify every signature of a backup and add its entries and names to the data folder, which may be new.
+    /// Verify all of a backup, then add its entries and names to the data folder, which may be new. A new folder becomes that
+    /// of the relay that was backed up.
     Restore {
         /// The backup file.
         file: PathBuf,
         /// Verify the file without changing the data folder.
         #[arg(long)]
         verify: bool,
+        /// Take in what can be used of a damaged backup.
+        #[arg(long)]
+        partial: bool,
+        /// Do not take the relay's key over: the folder becomes that of a new relay, which needs an invitation.
+        #[arg(long)]
+        new_key: bool,
     },
+    /// Save what is whole in a damaged store: all entries that verify, and what the relay knows of its network. The damaged
+    /// store is kept beside the new one. The relay must not be running.
+    Repair,
     /// Check the settings, data folder, ports, clock and network, and print each problem with its remedy.
     Doctor,
     /// Write an example settings file to standard output.
@@ -111,8 +125,89 @@ pub enum ConfigCommand {
     Check,
 }
 
+/// Settings that matter for a command, beside those that all of them have; `None`: all do.
+fn settings_of(command: &str) -> Option<&'static [&'static str]> {
+    match command {
+        "run" | "config" | "doctor" => None,
+        "restore" | "repair" => Some(&["cache_mib"]),
+        "invite" => Some(&["listen", "advertise", "allow_relay", "open"]),
+        "route" => Some(&[
+            "listen",
+            "location",
+            "routing_replication",
+            "routing_response",
+            "routing_distance",
+            "routing_errors",
+        ]),
+        "status" | "members" | "adopt" | "expel" | "drain" => Some(&["listen"]),
+        _ => Some(&[]),
+    }
+}
+
+/// The command line with the settings in each command's help that matter for it. The others are accepted as well, so that a
+/// command takes what its relay was started with.
+fn command() -> clap::Command {
+    let mut all = Cli::command();
+    all.build();
+    let names: Vec<String> = all
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let settings: Vec<clap::Id> = all.get_arguments().map(|arg| arg.get_id().clone()).collect();
+    names.into_iter().fold(all, |all, name| {
+        let Some(shown) = settings_of(&name) else {
+            return all;
+        };
+        all.mut_subcommand(&name, |command| {
+            command.mut_args(|arg| {
+                let always = ["config", "data_dir", "help", "version"];
+                let id = arg.get_id().as_str();
+                let hidden = settings.contains(arg.get_id()) && !always.contains(&id) && !shown.contains(&id);
+                arg.hide(hidden)
+            })
+        })
+    })
+}
+
+/// Reads the command line of this process; ends it for `--help`, or if the command line is wrong.
+#[must_use]
+pub fn read() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::{Cli, command};
+    use clap::FromArgMatches as _;
+
+    #[test]
+    fn the_help_of_a_command_shows_the_settings_that_matter_for_it() {
+        let help = |name: &str| {
+            let mut all = command();
+            let found = all.find_subcommand_mut(name).unwrap();
+            found.render_long_help().to_string()
+        };
+        for (name, shown, hidden) in [
+            ("status", "--data-dir", "--replicas"),
+            ("invite", "--advertise", "--cache-mib"),
+            ("backup", "--data-dir", "--listen"),
+            ("route", "--routing-errors", "--replicas"),
+        ] {
+            let help = help(name);
+            assert!(help.contains(shown) && !help.contains(hidden), "{name}: {help}");
+        }
+        assert!(help("doctor").contains("--replicas"));
+
+        let line = ["relay-node", "status", "--replicas", "2", "--data-dir", "d"];
+        let matches = command().try_get_matches_from(line).unwrap();
+        let cli = Cli::from_arg_matches(&matches).unwrap();
+        assert!(
+            cli.flags.names_data_dir(),
+            "what is not shown is accepted all the same"
+        );
+    }
+
     #[test]
     fn the_command_line_is_sound() {
         use clap::CommandFactory as _;

@@ -1,6 +1,7 @@
 //! What stands in a relay's way, and what to do about it: `relay-node doctor`; and a settings file to begin with.
 
 use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -10,10 +11,14 @@ use anyhow::{Result, ensure};
 use rustix::fs::Access;
 
 use crate::config::{RegistryBackend, RelayRole, Settings};
+use crate::health::HealthReport;
+use crate::identity;
 use crate::names::{Etcd, TxnStore};
+use crate::relay::{LISTEN_FILE, left_registry, own_registry};
 use crate::text::counted;
-use crate::web::Problem;
+use crate::web::{About, Problem};
 use crate::webrtc::addresses::{advice, in_container, offered};
+use native::clock::wall;
 use native::data_dir;
 use native::descriptors::FileLimits;
 use native::network::RelayUrl;
@@ -29,12 +34,13 @@ struct Findings(u32);
 
 impl Findings {
     fn good(&self, what: impl Display) {
-        println!("  ok    {what}");
+        // A reader that has gone misses the list; the exit code says it as well.
+        let _ = writeln!(io::stdout(), "  ok    {what}");
     }
 
     fn bad(&mut self, what: impl Display, advice: impl Display) {
         self.0 += 1;
-        println!("  WRONG {what}\n        {advice}");
+        let _ = writeln!(io::stdout(), "  WRONG {what}\n        {advice}");
     }
 }
 
@@ -49,6 +55,7 @@ pub fn examine(settings: &Settings) -> Result<()> {
     match running {
         Some(pid) => {
             findings.good(format_args!("a relay runs with this data folder (process {pid})"));
+            health(&settings.data_dir, &mut findings);
             pages(settings, &mut findings)?;
         }
         None => ports(settings, &mut findings),
@@ -71,6 +78,15 @@ fn ports(settings: &Settings, findings: &mut Findings) {
             format_args!("{} cannot be listened on: {error}", settings.listen),
             "stop what uses it, or choose another with --listen",
         ),
+    }
+    if let Some(address) = settings.metrics_listen {
+        match TcpListener::bind(address) {
+            Ok(_) => findings.good(format_args!("{address} is free for metrics")),
+            Err(error) => findings.bad(
+                format_args!("{address} cannot be listened on: {error}"),
+                "stop what uses it, or choose another with --metrics-listen",
+            ),
+        }
     }
     let udp = settings.udp_bind(settings.listen.port());
     match UdpSocket::bind(udp) {
@@ -170,6 +186,8 @@ fn folder(folder: &Path, findings: &mut Findings) {
         );
     }
     disk(place, findings);
+    secrets(folder, findings);
+    set_back(folder, findings);
     if !folder.exists() {
         return findings.good(format_args!(
             "{} will be made at the first start",
@@ -190,6 +208,68 @@ fn folder(folder: &Path, findings: &mut Findings) {
         }
         Ok(_) => {}
         Err(error) => findings.bad("posts of an older version are in the folder", error),
+    }
+}
+
+/// How a running relay says that it is.
+fn health(folder: &Path, findings: &mut Findings) {
+    let address = std::fs::read_to_string(folder.join(LISTEN_FILE)).ok();
+    let address = address.and_then(|address| address.trim().parse().ok());
+    let Some(address) = address.map(crate::web::admin::here) else {
+        return findings.bad(
+            "the running relay does not say where it listens",
+            "is it starting? Try again in some seconds",
+        );
+    };
+    let asked = crate::commands::status::agent()
+        .get(format!("http://{address}/api/health"))
+        .call();
+    let report = asked.and_then(|mut answer| answer.body_mut().read_json::<HealthReport>());
+    match report {
+        Ok(report) if report.conditions.is_empty() => findings.good("the running relay is ready"),
+        Ok(report) => {
+            for condition in report.conditions {
+                findings.bad(condition.reason, condition.remedy);
+            }
+        }
+        Err(error) => findings.bad(
+            format_args!("the running relay does not answer at {address}: {error}"),
+            "its log may say why; it may be of an earlier version",
+        ),
+    }
+}
+
+/// Whether others than its owner may look into the data folder.
+fn secrets(folder: &Path, findings: &mut Findings) {
+    match data_dir::open_to_others(folder).as_slice() {
+        [] => {}
+        open => {
+            let open: Vec<String> = open.iter().map(|path| path.display().to_string()).collect();
+            findings.bad(
+                format_args!("other users of this machine may read {}", open.join(", ")),
+                format_args!(
+                    "the folder holds secret keys: chmod -R go= {}; a relay does so when it starts",
+                    folder.display()
+                ),
+            );
+        }
+    }
+}
+
+/// Whether the clock is behind what was written here before.
+fn set_back(folder: &Path, findings: &mut Findings) {
+    let Some(written) = data_dir::last_write(folder) else {
+        return;
+    };
+    let behind = Duration::from_millis(written.0.saturating_sub(wall().0));
+    if behind >= CLOCK_TOLERATED {
+        findings.bad(
+            format_args!(
+                "this clock is {} minutes behind the last write to the data folder: it was set back",
+                behind.as_secs() / 60
+            ),
+            "set it, for example by NTP",
+        );
     }
 }
 
@@ -245,9 +325,22 @@ fn bytes_in(folder: &Path) -> u64 {
 
 fn network(settings: &Settings, findings: &mut Findings) {
     let agent = crate::commands::status::agent();
+    let own = identity::load(&settings.data_dir).ok().flatten();
+    let own = own.map(|key| protocol::PeerId(key.public()).to_string());
+    let itself =
+        "leave it out: --join names another relay of the network, and a relay that starts one needs none";
     for url in settings.join.iter().map(|target| &target.url) {
+        if is_own(settings, url) {
+            findings.bad(format_args!("--join {url} is this relay's own address"), itself);
+            continue;
+        }
         match agent.get(format!("{url}/api/relay")).call() {
-            Ok(answer) if answer.status().is_success() => {
+            Ok(mut answer) if answer.status().is_success() => {
+                let about = answer.body_mut().read_json::<About>().ok();
+                if about.is_some_and(|about| Some(about.peer) == own) {
+                    findings.bad(format_args!("--join {url} leads to this relay itself"), itself);
+                    continue;
+                }
                 findings.good(format_args!("{url} answers"));
                 clock(&answer, url, findings);
             }
@@ -270,6 +363,19 @@ fn network(settings: &Settings, findings: &mut Findings) {
     );
 }
 
+/// Whether an address is that of a relay with these settings.
+fn is_own(settings: &Settings, url: &RelayUrl) -> bool {
+    let here = crate::web::admin::here(settings.listen);
+    let by_name = format!("http://localhost:{}", here.port());
+    let own = [format!("http://{here}"), by_name];
+    let url = url.to_string();
+    own.contains(&url)
+        || settings
+            .advertise
+            .as_ref()
+            .is_some_and(|own| own.to_string() == url)
+}
+
 /// Whether this machine's clock agrees with that of another relay.
 fn clock<T>(answer: &ureq::http::Response<T>, url: &RelayUrl, findings: &mut Findings) {
     let date = answer.headers().get(ureq::http::header::DATE);
@@ -287,6 +393,9 @@ fn clock<T>(answer: &ureq::http::Response<T>, url: &RelayUrl, findings: &mut Fin
 }
 
 fn names(settings: &Settings, findings: &mut Findings) -> Result<()> {
+    if let Some(folder) = left_registry(settings) {
+        findings.bad("this relay has a registry of its own", own_registry(&folder));
+    }
     let RegistryBackend::Etcd(address) = &settings.registry else {
         return Ok(());
     };

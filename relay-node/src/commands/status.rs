@@ -1,11 +1,14 @@
 //! How a relay and its network are, asked over HTTP as anybody can: `relay-node status`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use crate::health::HealthReport;
 use crate::text::{plain, table};
 use crate::web::{About, ListedRelay, Problem, Repair};
+use native::clock::wall;
 use native::network::RelayUrl;
 
 /// Timeout of the request. A healthy relay answers within milliseconds.
@@ -53,9 +56,17 @@ pub enum StatusError {
 /// If there is no answer, or the relay is not ready.
 pub(super) fn print(url: &RelayUrl) -> anyhow::Result<()> {
     let status = Status::ask(url)?;
-    print!("{}", status.text());
+    super::print(&status.text())?;
     anyhow::ensure!(status.is_ready(), "the relay does not serve yet");
     Ok(())
+}
+
+/// How a relay is.
+#[derive(Debug)]
+enum Health {
+    Report(HealthReport),
+    /// A relay of an earlier version says only why it is not ready.
+    Earlier(Option<String>),
 }
 
 /// What a relay says of itself and its network.
@@ -63,7 +74,7 @@ pub(super) fn print(url: &RelayUrl) -> anyhow::Result<()> {
 pub struct Status {
     url: RelayUrl,
     about: About,
-    ready: Option<String>,
+    health: Health,
     repair: Repair,
     members: Vec<ListedRelay>,
 }
@@ -83,16 +94,22 @@ impl Status {
         let about = get("/api/relay")?.body_mut().read_json().map_err(no_answer)?;
         let members = get("/api/network")?.body_mut().read_json().map_err(no_answer)?;
         let repair = get("/api/repair")?.body_mut().read_json().map_err(no_answer)?;
-        let mut ready = get("/readyz")?;
-        let why_not = if ready.status().is_success() {
-            None
+        let mut health = get("/api/health")?;
+        let health = if health.status().is_success() {
+            Health::Report(health.body_mut().read_json().map_err(no_answer)?)
         } else {
-            Some(ready.body_mut().read_to_string().map_err(no_answer)?)
+            let mut ready = get("/readyz")?;
+            Health::Earlier(match ready.status().is_success() {
+                true => None,
+                false => Some(Problem::detail_of(
+                    &ready.body_mut().read_to_string().map_err(no_answer)?,
+                )),
+            })
         };
         Ok(Self {
             url: url.clone(),
             about,
-            ready: why_not.map(|body| Problem::detail_of(&body)),
+            health,
             repair,
             members,
         })
@@ -101,7 +118,34 @@ impl Status {
     /// Whether it serves.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.ready.is_none()
+        match &self.health {
+            Health::Report(report) => report.ready,
+            Health::Earlier(why) => why.is_none(),
+        }
+    }
+
+    /// The state in words, and a line for each condition.
+    fn state(&self) -> (String, String) {
+        let report = match &self.health {
+            Health::Earlier(None) => return ("ready".to_owned(), String::new()),
+            Health::Earlier(Some(why)) => return (format!("not ready: {}", plain(why)), String::new()),
+            Health::Report(report) => report,
+        };
+        let mut lines = String::new();
+        for condition in &report.conditions {
+            let term = if condition.ready { "warning" } else { "not ready" };
+            let since = wall().0.saturating_sub(condition.since_ms) / 1_000;
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                lines,
+                "{term}: {}, for {}; what to do: {}",
+                plain(&condition.reason),
+                duration(since),
+                plain(&condition.remedy)
+            );
+        }
+        let ready = if report.ready { "ready" } else { "not ready" };
+        (ready.to_owned(), lines)
     }
 
     /// For people: a line about the relay, then a line for each relay it knows.
@@ -110,15 +154,17 @@ impl Status {
         let About {
             peer, version, name, ..
         } = &self.about;
-        let ready = self
-            .ready
-            .as_ref()
-            .map_or_else(|| "ready".to_owned(), |why| format!("not ready: {why}"));
+        let (ready, conditions) = self.state();
         let mut text = format!(
-            "{name} {version} at {}, {ready}\nkey {peer}\n{}\n\n",
-            self.url,
-            self.repair.text()
+            "{name} {version} at {}, {ready}\nkey {peer}\n{conditions}",
+            self.url
         );
+        // Before its store is read it does not know what it holds.
+        let starting = matches!(&self.health, Health::Report(report) if report.is_starting());
+        if !starting {
+            let _ = writeln!(text, "{}", self.repair.text());
+        }
+        text.push('\n');
         let head = [
             "RELAY", "STATE", "ZONE", "CAPACITY", "ENTRIES", "LOAD", "RESPONSE", "ROLES",
         ];
@@ -132,7 +178,10 @@ impl Status {
             let this = if member.this { " (this)" } else { "" };
             vec![
                 format!("{}{this}", plain(place)),
-                member.state.clone(),
+                match member.state.as_str() {
+                    "alive" if member.capacity == 0 => "alive, takes no feeds".to_owned(),
+                    state => state.to_owned(),
+                },
                 if member.zone.is_empty() {
                     "–".to_owned()
                 } else {
@@ -150,9 +199,26 @@ impl Status {
     }
 }
 
+/// Seconds in words.
+fn duration(s: u64) -> String {
+    match s {
+        0..=119 => format!("{s} s"),
+        120..=7_199 => format!("{} min", s / 60),
+        7_200..=172_799 => format!("{} h", s / 3_600),
+        _ => format!("{} days", s / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{About, ListedRelay, Repair, Status};
+    use super::{About, Health, HealthReport, ListedRelay, Repair, Status, duration};
+    use crate::health::{Condition, Kind};
+
+    #[test]
+    fn a_duration_has_one_unit() {
+        let all = [5, 120, 7_200, 172_800].map(duration);
+        assert_eq!(all, ["5 s", "2 min", "2 h", "2 days"]);
+    }
 
     #[test]
     fn the_table_lines_up_and_strangers_write_no_control_characters() {
@@ -178,7 +244,16 @@ mod tests {
                 name: "Relay".to_owned(),
                 routing: crate::web::Weights::default(),
             },
-            ready: None,
+            health: Health::Report(HealthReport {
+                ready: true,
+                conditions: vec![Condition {
+                    condition: Kind::StoreFull,
+                    ready: true,
+                    since_ms: u64::MAX,
+                    reason: "the disk is full".to_owned(),
+                    remedy: "make room".to_owned(),
+                }],
+            }),
             repair: Repair {
                 caught_up: true,
                 feeds: 2,
@@ -199,7 +274,7 @@ mod tests {
         };
         assert_eq!(
             status.text(),
-            "Relay 1.0 at http://localhost:8080, ready\nkey abc\n\
+            "Relay 1.0 at http://localhost:8080, ready\nkey abc\nwarning: the disk is full, for 0 s; what to do: make room\n\
              each feed is kept by 3 of 7 relays, only 2 of the wanted 3: 2 relays live; beside its share this one holds 1 account; this one lacks 9 entries of 2 feeds, coming from 1 relay\n\n\
              RELAY                         STATE  ZONE     CAPACITY  ENTRIES  LOAD  RESPONSE  ROLES\n\
              abc                           alive  a [31mb  100       7        12 %  1.5 ms    worker,web\n\

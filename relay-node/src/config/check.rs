@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use engine::io::Routing;
 use protocol::limits::ZONE_LEN_MAX;
 
+use super::source::explain;
 use super::{RegistryBackend, RelayRole, Settings};
 
 /// Accepted heartbeat intervals in milliseconds: shorter ones cost traffic, longer ones delay failure detection.
@@ -16,8 +17,11 @@ pub(super) const LEAD_S_MIN: u64 = 2;
 /// The greatest duration that a setting may have, in seconds: about a year. Larger values are rejected as mistakes.
 const SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 
-/// The largest cache of the store, in MiB: one tebibyte. Larger values are rejected as mistakes.
-const CACHE_MIB_MAX: usize = 1 << 20;
+/// The largest cache of the store, in MiB: 64 GiB. Larger values are rejected as mistakes.
+const CACHE_MIB_MAX: usize = 64 << 10;
+
+/// Accepted rates of repair, in KiB a second: with 0 nothing would ever be fetched.
+const REPAIR_KIB_PER_S: core::ops::RangeInclusive<u32> = 1..=(u32::MAX / 1024);
 
 /// Greatest proof of work for a claim, in bits, that browsers accept.
 const NAME_WORK_BITS_MAX: u8 = 24;
@@ -29,7 +33,7 @@ pub enum ConfigError {
     #[error("there is no settings file {}; --config or STARLING_CONFIG names it", .0.display())]
     NoFile(PathBuf),
     /// Not readable as settings.
-    #[error("the settings are not right: {0}")]
+    #[error("{}", explain(.0))]
     Settings(Box<figment::Error>),
     /// A value that cannot work.
     #[error("the setting `{setting}` is not right: {problem}")]
@@ -110,12 +114,18 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     if settings
         .registry_lead_s
         .is_some_and(|seconds| seconds < LEAD_S_MIN)
-        || settings.registry_sweep_s == 0
     {
         return wrong(
             "registry_lead_s",
-            "at least 2 seconds to lead, and 1 between looks".to_owned(),
+            format!("choose from {LEAD_S_MIN} to {SECONDS_MAX}"),
         );
+    }
+    if settings.registry_sweep_s == 0 {
+        return wrong("registry_sweep_s", format!("choose from 1 to {SECONDS_MAX}"));
+    }
+    if !REPAIR_KIB_PER_S.contains(&settings.repair_kib_per_s) {
+        let (least, most) = (REPAIR_KIB_PER_S.start(), REPAIR_KIB_PER_S.end());
+        return wrong("repair_kib_per_s", format!("choose from {least} to {most}"));
     }
     for (setting, seconds) in [
         ("registry_lead_s", settings.registry_lead_s.unwrap_or(0)),
@@ -127,32 +137,43 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
         }
     }
     if settings.cache_mib > CACHE_MIB_MAX {
-        return wrong("cache_mib", format!("at most {CACHE_MIB_MAX}, a tebibyte"));
+        return wrong("cache_mib", format!("choose from 0 to {CACHE_MIB_MAX}, 64 GiB"));
     }
     if settings.name_work_bits > NAME_WORK_BITS_MAX {
         let problem = format!("at most {NAME_WORK_BITS_MAX}: more takes a telephone minutes");
         return wrong("name_work_bits", problem);
     }
-    for file in [
-        &settings.registry_ca,
-        &settings.registry_cert,
-        &settings.registry_key,
-    ]
-    .into_iter()
-    .flatten()
-    {
-        if !file.is_file() {
-            return wrong("registry_ca", format!("there is no file {}", file.display()));
+    for (setting, file) in [
+        ("registry_ca", &settings.registry_ca),
+        ("registry_cert", &settings.registry_cert),
+        ("registry_key", &settings.registry_key),
+    ] {
+        if let Some(file) = file
+            && !file.is_file()
+        {
+            return wrong(setting, format!("there is no file {}", file.display()));
         }
     }
-    if settings.links_max == 0 || settings.sockets_per_address_max == 0 {
-        return wrong("links_max", "a relay without links serves nobody".to_owned());
+    if settings.registry_cert.is_some() != settings.registry_key.is_some() {
+        let problem =
+            "a certificate is of use only with its key: set registry_cert and registry_key".to_owned();
+        return wrong("registry_cert", problem);
+    }
+    if settings.links_max == 0 {
+        return wrong(
+            "links_max",
+            "choose at least 1: a relay without links serves nobody".to_owned(),
+        );
+    }
+    if settings.sockets_per_address_max == 0 {
+        let problem = "choose at least 1: nobody could connect".to_owned();
+        return wrong("sockets_per_address_max", problem);
     }
     if settings.address_cpu_percent > 100 {
         return wrong("address_cpu_percent", "choose from 0 to 100".to_owned());
     }
-    if let Err(error) = settings.log.parse::<tracing_subscriber::EnvFilter>() {
-        return wrong("log", format!("{error}; try `info`"));
+    if let Err(problem) = crate::logging::filter(&settings.log) {
+        return wrong("log", problem);
     }
     Ok(())
 }

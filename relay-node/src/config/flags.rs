@@ -10,6 +10,20 @@ use super::{Coordinates, LogFormat, RegistryBackend, RelayKey, RelayRole};
 use native::network::{JoinTarget, RelayUrl};
 use signaling::proxies::ProxyNetwork;
 
+impl Flags {
+    /// Whether the command line names where the relay listens.
+    #[must_use]
+    pub fn names_listen(&self) -> bool {
+        self.listen.is_some()
+    }
+
+    /// Whether the command line names the data folder.
+    #[must_use]
+    pub fn names_data_dir(&self) -> bool {
+        self.data_dir.is_some()
+    }
+}
+
 /// Settings given on the command line.
 #[derive(Debug, Default, Args, Serialize)]
 pub struct Flags {
@@ -103,7 +117,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_accounts: Option<usize>,
     /// KiB of entries fetched from other relays per second while catching up or repairing [default: 4096].
-    #[arg(long, global = true, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, global = true, value_name = "KIB")]
     #[serde(skip_serializing_if = "Option::is_none")]
     repair_kib_per_s: Option<u32>,
     /// Points added to a relay's cost per millisecond until an entry is stored there. Browsers of this relay rank

@@ -10,8 +10,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use engine::io::{Admission, Quotas, Routing};
 use figment::Figment;
-use figment::providers::{Env, Format as _, Serialized, Toml};
-use serde::{Deserialize, Deserializer, Serialize};
+use figment::providers::{Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
 
 use crate::names::Credentials;
 use native::network::{JoinTarget, RelayUrl};
@@ -23,6 +23,8 @@ mod flags;
 mod registry;
 mod relay_key;
 mod role;
+mod secret;
+mod source;
 
 pub use check::ConfigError;
 pub use coordinates::Coordinates;
@@ -30,8 +32,10 @@ pub use flags::Flags;
 pub use registry::RegistryBackend;
 pub use relay_key::RelayKey;
 pub use role::RelayRole;
+pub use secret::Secret;
 
 use check::LEAD_S_MIN;
+use source::{Variable, list};
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -123,7 +127,7 @@ pub struct Settings {
     pub registry_user: Option<String>,
     /// The password for etcd. It is never printed.
     #[serde(skip_serializing)]
-    pub registry_password: String,
+    pub registry_password: Secret,
     /// A PEM file with the certificate authority of etcd. None: the authorities of the web.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry_ca: Option<PathBuf>,
@@ -207,7 +211,7 @@ impl Default for Settings {
             roles: Vec::new(),
             registry: RegistryBackend::Embedded,
             registry_user: None,
-            registry_password: String::new(),
+            registry_password: Secret::default(),
             registry_ca: None,
             registry_cert: None,
             registry_key: None,
@@ -235,7 +239,7 @@ impl Default for Settings {
 }
 
 /// Settings that may stand in the environment.
-const SETTINGS: [&str; 53] = [
+const SETTINGS: [&str; 52] = [
     "listen",
     "metrics_listen",
     "data_dir",
@@ -288,7 +292,6 @@ const SETTINGS: [&str; 53] = [
     "cache_mib",
     "log",
     "log_format",
-    "config",
 ];
 
 impl Settings {
@@ -304,8 +307,14 @@ impl Settings {
             }
             figment = figment.merge(Toml::file_exact(file));
         }
+        let defaults = serde_json::to_value(Self::default()).unwrap_or_default();
+        for setting in SETTINGS {
+            if let Some(text) = std::env::var_os(Variable::name(setting)) {
+                let text = text.to_string_lossy().into_owned();
+                figment = figment.merge(Variable::new(setting, text, &defaults));
+            }
+        }
         let settings: Self = figment
-            .merge(Env::prefixed("STARLING_").only(&SETTINGS[..SETTINGS.len() - 1]))
             .merge(Serialized::defaults(flags))
             .extract()
             .map_err(|error| ConfigError::Settings(Box::new(error)))?;
@@ -360,7 +369,7 @@ impl Settings {
     pub fn credentials(&self) -> Credentials {
         let user = self.registry_user.clone();
         Credentials {
-            user: user.map(|user| (user, self.registry_password.clone())),
+            user: user.map(|user| (user, self.registry_password.reveal().to_owned())),
             ca: self.registry_ca.clone(),
             identity: self.registry_cert.clone().zip(self.registry_key.clone()),
         }
@@ -393,6 +402,24 @@ impl Settings {
         }
     }
 
+    /// The settings as a TOML file would say them, for people: without the invitations of `join`, which are secrets.
+    #[must_use]
+    pub fn to_shown_toml(&self) -> String {
+        let without = |target: &JoinTarget| JoinTarget::from(target.url.clone());
+        let shown = Self {
+            join: self.join.iter().map(without).collect(),
+            ..self.clone()
+        };
+        let mut text = shown.to_toml();
+        if self.join.iter().any(|target| target.invitation.is_some()) {
+            text += "# An invitation of join is in effect; it is a secret, and not shown.\n";
+        }
+        if self.registry_password != Secret::default() {
+            text += "# registry_password is set, and not shown.\n";
+        }
+        text
+    }
+
     /// The settings as a TOML file would say them.
     #[must_use]
     pub fn to_toml(&self) -> String {
@@ -404,32 +431,6 @@ impl Settings {
             .iter()
             .map(|(name, value)| format!("{name} = {value}\n"))
             .collect()
-    }
-}
-
-/// A list, or one text with commas, as environments have it.
-fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + std::str::FromStr<Err: std::fmt::Display>,
-{
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMore<T> {
-        More(Vec<T>),
-        Text(String),
-    }
-    match OneOrMore::deserialize(deserializer)? {
-        OneOrMore::More(list) => Ok(list),
-        OneOrMore::Text(text) => text
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(|item| {
-                item.parse()
-                    .map_err(|error| serde::de::Error::custom(format!("`{item}`: {error}")))
-            })
-            .collect(),
     }
 }
 
@@ -548,6 +549,75 @@ mod tests {
             &["--config", nothing.path().to_str().unwrap()],
             "at least one above 0",
         );
+    }
+
+    #[test]
+    fn a_list_with_one_wrong_element_names_it_and_never_an_invitation() {
+        let wrong = file("join = [\"http://a\", \"b c\"]\n");
+        check_refused(&["--config", wrong.path().to_str().unwrap()], "`join`");
+        check_refused(&["--config", wrong.path().to_str().unwrap()], "element 2, `b c`");
+        let role = file("roles = [\"worker\", \"boss\"]\n");
+        check_refused(
+            &["--config", role.path().to_str().unwrap()],
+            "worker, web, index, signal",
+        );
+        let number = file("host = [\"a\", 5]\n");
+        check_refused(&["--config", number.path().to_str().unwrap()], "element 2");
+        let secret = file("join = [\"http://a#hush\"]\n");
+        let error = load(&["--config", secret.path().to_str().unwrap()]).unwrap_err();
+        assert!(error.contains("http://a#…") && !error.contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_in_no_error_and_nowhere_that_is_printed() {
+        let wrong = file("registry_password = 314159\n");
+        let error = load(&["--config", wrong.path().to_str().unwrap()]).unwrap_err();
+        assert!(
+            error.contains("registry_password") && !error.contains("314159"),
+            "{error}"
+        );
+
+        let file = file("registry_user = \"u\"\nregistry_password = \"hush\"\n");
+        let settings = load(&["--config", file.path().to_str().unwrap()]).unwrap();
+        let printed = format!(
+            "{settings:?} {} {:?}",
+            settings.to_shown_toml(),
+            settings.credentials()
+        );
+        assert!(!printed.contains("hush"), "{printed}");
+        assert!(printed.contains("registry_password is set"), "{printed}");
+
+        let invitation = protocol::messages::membership::Invitation {
+            by: protocol::PeerId([3; 32]),
+            secret: [7; 16],
+        };
+        let join = format!("http://a#{invitation}");
+        let shown = load(&["--join", &join]).unwrap().to_shown_toml();
+        assert!(
+            shown.contains("\"http://a\"") && !shown.contains(&invitation.to_string()),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn errors_name_the_setting_that_is_wrong_and_its_range() {
+        check_refused(
+            &["--repair-kib-per-s", "0"],
+            "`repair_kib_per_s` is not right: choose from 1",
+        );
+        let zero = file("repair_kib_per_s = 0\n");
+        check_refused(&["--config", zero.path().to_str().unwrap()], "choose from 1");
+        check_refused(
+            &["--cache-mib", "1000000"],
+            "`cache_mib` is not right: choose from 0 to",
+        );
+        check_refused(
+            &["--registry-cert", "/nope", "--registry-key", "/nope"],
+            "`registry_cert` is not right: there is no file /nope",
+        );
+        check_refused(&["--registry-sweep-s", "0"], "`registry_sweep_s`");
+        check_refused(&["--sockets-per-address-max", "0"], "`sockets_per_address_max`");
+        check_refused(&["--log", "loud"], "`loud` is no level");
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl FromStr for RelayRole {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        <Self as ValueEnum>::from_str(text, true)
+        let unknown = |_| "it is no role; the roles are worker, web, index, signal".to_owned();
+        <Self as ValueEnum>::from_str(text, true).map_err(unknown)
     }
 }

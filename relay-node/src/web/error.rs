@@ -23,6 +23,7 @@ use super::negotiate;
 use super::pages;
 use super::policy::Policy;
 use super::rate_limit::RateLimiter;
+use crate::health::{Condition, HealthReport};
 
 /// Longest text of an error of others that becomes the detail of a problem.
 const DETAIL_BYTES_MAX: usize = 1_024;
@@ -52,6 +53,9 @@ pub(crate) enum WebError {
     /// It works later, and not now. The text says why.
     #[error("{0}")]
     Unavailable(String),
+    /// The relay does not serve people well now.
+    #[error("{}", .0.why_not_ready().unwrap_or_default())]
+    NotReady(HealthReport),
     /// The engine refused.
     #[error("{}", error_text(.0))]
     Refused(Error),
@@ -71,7 +75,7 @@ impl WebError {
             Self::ReadOnly => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Refused(error) => error_status(error),
-            Self::Unavailable(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::NotReady(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unexpected => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -113,9 +117,16 @@ impl IntoResponse for WebError {
         }
         let detail = Some(self.to_string());
         response.extensions_mut().insert(Detail(detail));
+        if let Self::NotReady(report) = self {
+            response.extensions_mut().insert(Conditions(report.conditions));
+        }
         response
     }
 }
+
+/// What holds while the relay is not ready: a part of the problem document.
+#[derive(Clone, Debug, Default)]
+struct Conditions(Vec<Condition>);
 
 /// What [`render`] writes into the body.
 #[derive(Clone, Debug)]
@@ -130,6 +141,9 @@ pub struct Problem {
     /// What is wrong with this request, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Of a relay that is not ready: the conditions that hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
 }
 
 impl Problem {
@@ -159,14 +173,16 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         Some(Detail(detail)) => detail,
         None => text_of(body).await,
     };
-    if status.is_server_error() {
+    let conditions = parts.extensions.remove::<Conditions>();
+    // What holds is in the log already, once.
+    if status.is_server_error() && conditions.is_none() {
         log_failure(&method, &uri, status, detail.as_deref());
     }
     let title = status.canonical_reason().unwrap_or("Error").to_owned();
     let rendered = if as_page {
         pages::error(status, &title, detail.as_deref())
     } else {
-        document(status, title, detail)
+        document(status, title, detail, conditions.unwrap_or_default())
     };
     let (written, body) = rendered.into_parts();
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {
@@ -180,11 +196,17 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     Response::from_parts(parts, body)
 }
 
-fn document(status: StatusCode, title: String, detail: Option<String>) -> Response {
+fn document(
+    status: StatusCode,
+    title: String,
+    detail: Option<String>,
+    Conditions(conditions): Conditions,
+) -> Response {
     let problem = Problem {
         title,
         status: status.as_u16(),
         detail,
+        conditions,
     };
     // Strings and a number: it cannot fail.
     let body = serde_json::to_string(&problem).unwrap_or_default();

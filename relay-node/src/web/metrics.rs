@@ -10,22 +10,21 @@ use axum::routing::{MethodRouter, get};
 use engine::api::{NetworkView, Query, QueryResult, RelayState, RepairView, Request, Response, StoreState};
 
 use super::error::WebError;
-use super::health;
-use native::driver::DriverHandle;
+use crate::health::{HealthMonitor, HealthReport, Kind};
 use signaling::sockets::SocketBudget;
 
 /// The text exposition format of Prometheus.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
 
-pub(crate) fn routes() -> [(&'static str, MethodRouter<DriverHandle>); 1] {
+pub(crate) fn routes() -> [(&'static str, MethodRouter<HealthMonitor>); 1] {
     [("/metrics", get(metrics))]
 }
 
 async fn metrics(
-    State(driver): State<DriverHandle>,
+    State(health): State<HealthMonitor>,
     Extension(sockets): Extension<SocketBudget>,
 ) -> Result<impl IntoResponse, WebError> {
-    let mut metrics = RelayMetrics::read(&driver).await?;
+    let mut metrics = RelayMetrics::read(&health).await?;
     metrics.sockets = sockets.open() as u64;
     metrics.sockets_max = sockets.max() as u64;
     Ok(([(CONTENT_TYPE, TEXT_FORMAT)], metrics.text()))
@@ -34,7 +33,7 @@ async fn metrics(
 /// Everything that is measured, at one moment.
 #[derive(Default)]
 struct RelayMetrics {
-    ready: bool,
+    health: HealthReport,
     store_ok: bool,
     /// `None`: this relay keeps no registry.
     registry_reachable: Option<bool>,
@@ -46,7 +45,8 @@ struct RelayMetrics {
 }
 
 impl RelayMetrics {
-    async fn read(driver: &DriverHandle) -> Result<Self, WebError> {
+    async fn read(health: &HealthMonitor) -> Result<Self, WebError> {
+        let driver = health.driver();
         let network = match driver.request(Request::Query(Query::Network)).await {
             Some(Response::Result(reply)) => match *reply {
                 QueryResult::Network(network) => network,
@@ -57,7 +57,7 @@ impl RelayMetrics {
             None => return Err(WebError::Stopping),
         };
         Ok(Self {
-            ready: health::readiness(driver).is_ok(),
+            health: health.report(),
             store_ok: driver.store() == StoreState::Ok,
             registry_reachable: driver.registry().map(|registry| registry.problem().is_none()),
             network,
@@ -71,7 +71,7 @@ impl RelayMetrics {
     }
 }
 
-fn text(view: &NetworkView, repair: &RepairView, health: &RelayMetrics) -> String {
+fn text(view: &NetworkView, repair: &RepairView, metrics: &RelayMetrics) -> String {
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, u64)]| {
         // Writing to a string cannot fail.
@@ -90,15 +90,30 @@ fn text(view: &NetworkView, repair: &RepairView, health: &RelayMetrics) -> Strin
         "ready",
         "gauge",
         "Whether /readyz reports ready.",
-        &[("", u64::from(health.ready))],
+        &[("", u64::from(metrics.health.ready))],
+    );
+    let holds = |kind| {
+        let conditions = &metrics.health.conditions;
+        u64::from(conditions.iter().any(|condition| condition.condition == kind))
+    };
+    let kinds = Kind::ALL.map(|kind| (format!("{{condition=\"{}\"}}", kind.name()), holds(kind)));
+    let kinds: Vec<(&str, u64)> = kinds
+        .iter()
+        .map(|(label, holds)| (label.as_str(), *holds))
+        .collect();
+    family(
+        "condition",
+        "gauge",
+        "Whether a condition holds that an operator may have to act on; /api/health says why.",
+        &kinds,
     );
     family(
         "store_ok",
         "gauge",
         "Whether writes to the store succeed.",
-        &[("", u64::from(health.store_ok))],
+        &[("", u64::from(metrics.store_ok))],
     );
-    if let Some(reached) = health.registry_reachable {
+    if let Some(reached) = metrics.registry_reachable {
         family(
             "registry_reachable",
             "gauge",
@@ -106,6 +121,12 @@ fn text(view: &NetworkView, repair: &RepairView, health: &RelayMetrics) -> Strin
             &[("", u64::from(reached))],
         );
     }
+    family(
+        "log_lines_lost_total",
+        "counter",
+        "Log lines that could not be written.",
+        &[("", crate::logging::lost())],
+    );
     family(
         "links",
         "gauge",
@@ -116,13 +137,13 @@ fn text(view: &NetworkView, repair: &RepairView, health: &RelayMetrics) -> Strin
         "sockets",
         "gauge",
         "Sockets accepted and open: links, signaling, HTTP.",
-        &[("", health.sockets)],
+        &[("", metrics.sockets)],
     );
     family(
         "sockets_max",
         "gauge",
         "Most sockets that the limit of open files allows.",
-        &[("", health.sockets_max)],
+        &[("", metrics.sockets_max)],
     );
     family(
         "received_bytes_total",

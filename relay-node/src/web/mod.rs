@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! server (Host, limits) ─► error (problem documents, error pages) ─► policy (headers)   around all of:
-//!   health   /healthz, /readyz                 metrics   /metrics, on a listener of its own
+//!   health   /healthz, /readyz, /api/health                 metrics   /metrics, on a listener of its own
 //!   pace (processor time of an address)        around the others of this listener:
 //!     api      the relay, its network, accounts, timelines, names, as JSON
 //!     control  for commands of this machine
@@ -48,6 +48,7 @@ pub use api::{About, ListedRelay, NameOwner, Repair, Replica, Replicas, Weights}
 pub use control::Control;
 pub use error::Problem;
 
+use crate::health::HealthMonitor;
 use admin::Admin;
 use api::Api;
 use error::WebError;
@@ -62,6 +63,8 @@ pub struct Web {
     pub about: About,
     /// The engine.
     pub driver: DriverHandle,
+    /// How the relay is.
+    pub health: HealthMonitor,
     /// The app, if the relay has the role `web`.
     pub app: Option<Arc<App>>,
     /// The admin page, if it is on this listener.
@@ -91,7 +94,7 @@ impl Web {
             routes = routes.merge(control::router(control));
         }
         // Health is answered even when the process has as many sockets as it may, and to addresses in debt.
-        let health = group(health::routes(), self.driver, Policy::Plain);
+        let health = group(health::routes(), self.health, Policy::Plain);
         let routes = routes.layer(from_fn(refuse_without_socket)).layer(paced);
         server::harden(routes.merge(health))
     }
@@ -100,9 +103,9 @@ impl Web {
 /// The routes of the listener for metrics: the metrics, and the admin page of a relay that does not serve the app.
 ///
 /// `sockets`: the budget of the other listener, which is measured.
-pub fn metrics_router(driver: DriverHandle, admin: Option<Admin>, sockets: SocketBudget) -> Router {
+pub fn metrics_router(health: HealthMonitor, admin: Option<Admin>, sockets: SocketBudget) -> Router {
     let nothing = async || WebError::NotFound("there is nothing at this address");
-    let measured = group(metrics::routes(), driver, Policy::Plain).layer(Extension(sockets));
+    let measured = group(metrics::routes(), health, Policy::Plain).layer(Extension(sockets));
     let mut routes = measured.fallback(nothing);
     if let Some(admin) = admin {
         routes = routes.merge(admin::router(admin));

@@ -27,6 +27,7 @@ use super::{
     About, Control, Web, Weights, admin, api, control, health, metrics, metrics_router, without_signal,
 };
 use crate::config::{RegistryBackend, RelayRole};
+use crate::health::HealthMonitor;
 use crate::websocket;
 use native::driver::{self, DriverHandle, DriverThread};
 use native::network::AddressBook;
@@ -78,12 +79,21 @@ async fn fixture() -> Fixture {
     let keys = Arc::new(Keys::open(dir.path()).unwrap());
     let admin = || {
         let (keys, driver, about) = (Arc::clone(&keys), driver.clone(), about.clone());
-        Admin::new(keys, driver, about, setup.clone(), GuardConfig::default())
+        Admin::new(
+            keys,
+            HealthMonitor::new(driver, None, false),
+            about,
+            setup.clone(),
+            GuardConfig::default(),
+        )
     };
+    let health = HealthMonitor::new(driver.clone(), None, false);
+    health.ask().await;
     let sockets = websocket::router(driver.clone(), ConnectionGuard::new(GuardConfig::default()));
     let web = Web {
         about: about.clone(),
         driver: driver.clone(),
+        health: health.clone(),
         app: Some(Arc::new(App::in_folder(&site))),
         admin: Some(admin()),
         control: Some(Control::open(driver.clone(), dir.path()).unwrap()),
@@ -91,11 +101,7 @@ async fn fixture() -> Fixture {
     };
     Fixture {
         routes: web.router(sockets.merge(without_signal())),
-        metrics: metrics_router(
-            driver.clone(),
-            Some(admin()),
-            signaling::sockets::SocketBudget::default(),
-        ),
+        metrics: metrics_router(health, Some(admin()), signaling::sockets::SocketBudget::default()),
         dir,
         _thread: thread,
     }

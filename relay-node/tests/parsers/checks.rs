@@ -115,7 +115,7 @@ pub(crate) fn settings(file: &Path) {
             std::fs::write(file, settings.to_toml()).unwrap();
             let again = load(file).unwrap();
             // The one thing that is never printed.
-            let registry_password = String::new();
+            let registry_password = starling_relay_node::config::Secret::default();
             let printed = Settings {
                 registry_password,
                 ..settings

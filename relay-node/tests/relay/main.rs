@@ -13,6 +13,7 @@ mod hostile;
 mod http;
 #[path = "../offerer/mod.rs"]
 mod offerer;
+mod operator;
 mod peer;
 mod process;
 

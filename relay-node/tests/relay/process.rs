@@ -23,6 +23,8 @@ pub struct Relay {
     pub address: SocketAddr,
     /// Its standard output, across restarts.
     pub said: Said,
+    /// Its log, across restarts.
+    log: Said,
     arguments: Vec<String>,
 }
 
@@ -49,7 +51,12 @@ impl Response {
     }
 }
 
-fn spawn(dir: &TempDir, arguments: &[String], said: &Said) -> (Child, JoinHandle<()>, SocketAddr) {
+fn spawn(
+    dir: &TempDir,
+    arguments: &[String],
+    said: &Said,
+    kept: &Said,
+) -> (Child, JoinHandle<()>, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_relay-node"))
         .args([
             "run",
@@ -76,9 +83,11 @@ fn spawn(dir: &TempDir, arguments: &[String], said: &Said) -> (Child, JoinHandle
     // The log is read to its end, so that the relay never waits for it; the line that says where it listens is awaited.
     let (told, address) = mpsc::channel();
     let log = BufReader::new(child.stderr.take().unwrap());
+    let kept = Arc::clone(kept);
     std::thread::spawn(move || {
         for line in log.lines().map_while(Result::ok) {
             eprintln!("{line}");
+            kept.lock().unwrap().push(line.clone());
             let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if line["message"] == "started" {
                 let _ = told.send(line["http"].as_str().unwrap().parse().unwrap());
@@ -95,20 +104,26 @@ impl Relay {
     }
 
     pub async fn start_with(arguments: &[&str]) -> Self {
+        let relay = Self::start_unready(arguments).await;
+        relay.ready().await;
+        relay
+    }
+
+    /// As [`Self::start_with`], and it is enough that it lives.
+    pub async fn start_unready(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let said = Said::default();
-        let (child, reader, address) = spawn(&dir, &arguments, &said);
-        let relay = Self {
+        let (said, log) = (Said::default(), Said::default());
+        let (child, reader, address) = spawn(&dir, &arguments, &said, &log);
+        Self {
             child,
             reader: Some(reader),
             dir,
             address,
             said,
+            log,
             arguments,
-        };
-        relay.ready().await;
-        relay
+        }
     }
 
     async fn ready(&self) {
@@ -116,6 +131,16 @@ impl Relay {
         while self.get("/readyz", &[]).await.status != 200 {
             assert!(started.elapsed() < DEADLINE, "the relay did not become ready");
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits for a line of the log with both of these.
+    pub fn logged(&self, one: &str, other: &str) {
+        let started = Instant::now();
+        let has = |line: &String| line.contains(one) && line.contains(other);
+        while !self.log.lock().unwrap().iter().any(has) {
+            assert!(started.elapsed() < DEADLINE, "no line has {one:?} and {other:?}");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -130,7 +155,7 @@ impl Relay {
 
     pub async fn restart(&mut self) {
         let reader;
-        (self.child, reader, self.address) = spawn(&self.dir, &self.arguments, &self.said);
+        (self.child, reader, self.address) = spawn(&self.dir, &self.arguments, &self.said, &self.log);
         self.reader = Some(reader);
         self.ready().await;
     }

@@ -114,7 +114,7 @@ impl From<EtcdAddress> for String {
 }
 
 /// How this relay authenticates itself to etcd, and how etcd's certificate is verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The etcd user and password.
     pub user: Option<(String, String)>,
@@ -122,6 +122,17 @@ pub struct Credentials {
     pub ca: Option<PathBuf>,
     /// This relay's certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// Without the password.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("user", &self.user.as_ref().map(|(user, _)| user))
+            .field("ca", &self.ca)
+            .field("identity", &self.identity)
+            .finish()
+    }
 }
 
 #[derive(Clone)]

@@ -12,6 +12,7 @@ use super::disk::{Disk, bytes};
 use super::pages::page;
 use super::{Setup, members};
 use crate::config::{RegistryBackend, RelayRole};
+use crate::health::HealthReport;
 use crate::text::{counted, plain};
 use crate::web::control::members::MemberList;
 use crate::web::{About, ListedRelay, Repair};
@@ -28,7 +29,7 @@ const NONE: &str = "–";
 pub(super) struct Overview<'a> {
     pub(super) about: &'a About,
     pub(super) setup: &'a Setup,
-    pub(super) ready: bool,
+    pub(super) health: HealthReport,
     pub(super) repair: RepairView,
     pub(super) relays: Vec<RelayView>,
     /// `None`: the store is being read.
@@ -64,10 +65,9 @@ impl Overview<'_> {
     }
 
     fn state(&self) -> Markup {
-        let state = match (self.ready, self.repair.caught_up) {
-            (true, true) => "ready",
-            (true, false) => "catching up with the other relays",
-            (false, _) => "reading its store",
+        let state = match self.health.why_not_ready() {
+            None => "ready".to_owned(),
+            Some(why) => format!("not ready: {why}"),
         };
         let roles = self.setup.roles.iter().map(|role| match role {
             RelayRole::Worker => "keeps feeds",
@@ -77,11 +77,24 @@ impl Overview<'_> {
         });
         let roles = roles.collect::<Vec<_>>().join(", ");
         let share = Repair::from(self.repair.clone()).text();
+        let conditions = self.health.conditions.iter();
+        let conditions = conditions.map(|condition| {
+            let term = if condition.ready { "Warning" } else { "Not ready" };
+            let text = format!("{}. What to do: {}.", plain(&condition.reason), condition.remedy);
+            let name = condition.condition.name();
+            fact(
+                term,
+                &html! { span data-testid="condition" data-condition=(name) { (text) } },
+            )
+        });
         section(
             "Status",
             &html! {
                 dl.facts {
                     (fact("State", &html! { span data-testid="state" { (state) } }))
+                    @for condition in conditions {
+                        (condition)
+                    }
                     (fact("Share", &html! { span data-testid="share" { (share) } }))
                     (fact("Roles", &html! { (roles) }))
                     (fact("Version", &html! { (self.about.version) }))
@@ -335,12 +348,15 @@ pub(super) fn table<const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::{
-        About, Disk, NetworkView, Overview, RegistryBackend, RelayRole, RelayView, RepairView, Setup,
+        About, Disk, HealthReport, NetworkView, Overview, RegistryBackend, RelayRole, RelayView, RepairView,
+        Setup,
     };
     use axum::body::to_bytes;
     use engine::api::{LinkView, RelayState, Transport};
     use protocol::messages::directory::Description;
     use protocol::{PeerId, Timestamp};
+
+    use crate::health::{Condition, Kind};
 
     const EVIL: &str = "<script>alert(1)</script>'\"&";
 
@@ -374,7 +390,10 @@ mod tests {
         let mut overview = Overview {
             about: &about,
             setup: &setup,
-            ready: true,
+            health: HealthReport {
+                ready: true,
+                conditions: Vec::new(),
+            },
             repair: RepairView::default(),
             relays: Vec::new(),
             view: Some(NetworkView::default()),
@@ -447,13 +466,27 @@ mod tests {
         assert!(admins.contains("data-testid=\"leave-others\""));
     }
 
+    fn reading() -> HealthReport {
+        let condition = Condition {
+            condition: Kind::Starting,
+            ready: false,
+            since_ms: 1,
+            reason: "the store is being read".to_owned(),
+            remedy: "wait".to_owned(),
+        };
+        HealthReport {
+            ready: false,
+            conditions: vec![condition],
+        }
+    }
+
     #[tokio::test]
     async fn while_the_store_is_read_it_says_so() {
         let page = render(|overview| {
-            overview.ready = false;
+            overview.health = reading();
             overview.view = None;
         })
         .await;
-        assert!(page.contains("reading its store") && page.contains("The store is being read."));
+        assert!(page.contains("the store is being read") && page.contains("The store is being read."));
     }
 }

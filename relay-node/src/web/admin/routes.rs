@@ -33,6 +33,7 @@ use super::members;
 use super::overview::Overview;
 use super::pages::{self, AdminError, STYLE_PATH};
 use crate::drain::drain;
+use crate::health::HealthMonitor;
 use crate::web::control::members::MemberList;
 use crate::web::control::requests::members_of;
 use crate::web::policy::{Caching, Policy};
@@ -52,6 +53,7 @@ const COOKIE_NAME: &str = "starling-admin";
 pub struct Admin {
     pub(super) keys: Arc<Keys>,
     pub(super) driver: DriverHandle,
+    health: HealthMonitor,
     about: About,
     pub(super) setup: Arc<Setup>,
     guard: ConnectionGuard,
@@ -63,7 +65,7 @@ impl Admin {
     #[must_use]
     pub fn new(
         keys: Arc<Keys>,
-        driver: DriverHandle,
+        health: HealthMonitor,
         about: About,
         setup: Setup,
         guard: GuardConfig,
@@ -76,7 +78,8 @@ impl Admin {
         });
         Self {
             keys,
-            driver,
+            driver: health.driver().clone(),
+            health,
             about,
             setup: Arc::new(setup),
             guard,
@@ -214,7 +217,7 @@ async fn overview(State(admin): State<Admin>, Session(session): Session) -> Resp
         members: members.map(MemberList::from),
         about: &admin.about,
         setup: &admin.setup,
-        ready: admin.driver.is_ready(),
+        health: admin.health.report(),
         repair: admin.driver.repair(),
         // What this relay says of itself is newer in the view.
         relays: view
