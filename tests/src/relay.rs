@@ -266,6 +266,17 @@ impl Relay {
         self.spawn().await
     }
 
+    /// The same for a relay that is not ready then, because it is no member: waits until it answers.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn restart_unready(&mut self) -> Result<()> {
+        let unready = std::mem::replace(&mut self.options.unready, true);
+        let done = self.spawn().await;
+        self.options.unready = unready;
+        done
+    }
+
     /// Arguments with which another relay becomes a member of its network.
     ///
     /// # Errors

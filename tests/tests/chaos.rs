@@ -14,7 +14,8 @@ use rustix::process::Signal;
 use starling_tests::continuous_poster::ContinuousPoster;
 use starling_tests::figures::percentile;
 use starling_tests::link::{Link, Person};
-use starling_tests::network::{Clock, copies, held, holds, populate, repair, restored};
+use starling_tests::network::{Clock, copies, held, holds, key, populate, repair, restored};
+use starling_tests::relay::program;
 use starling_tests::wait::eventually;
 use starling_tests::writer::{Backlog, Writer, feed};
 use starling_tests::{NativePeer, PeerOptions, Relay, RelayOptions, http, process};
@@ -307,8 +308,12 @@ async fn a_wiped_relay_is_refilled_by_others_and_all_wiped_ones_by_people() -> R
         relay.kill().await?;
         wipe(relay)?;
     }
-    for relay in &mut relays {
-        relay.restart().await?;
+    let (first, others) = relays.split_first_mut().context("three relays")?;
+    first.restart().await?;
+    // With all data the network forgot its members, and an invitation can be used once.
+    for relay in others {
+        relay.restart_unready().await?;
+        adopt(first, relay).await?;
     }
     let forgotten = copies(&[&relays[0]], &entries).await?;
     ensure!(
@@ -429,6 +434,26 @@ async fn a_relay_is_emptied_before_it_is_taken_away_for_good() -> Result<()> {
 }
 
 /// Everything but the key.
+/// A relay that asks to be a member is made one by the operator of another.
+async fn adopt(by: &Relay, relay: &Relay) -> Result<()> {
+    let key = key(relay).await?;
+    let adopted = async || {
+        let mut command = std::process::Command::new(program().ok()?);
+        command.args(["adopt", &key, "--yes", "--data-dir"]);
+        let output = command.arg(by.data_dir()).output().ok()?;
+        output.status.success().then_some(())
+    };
+    eventually("the relay to be adopted", Duration::from_secs(30), adopted).await?;
+    let ready = async || {
+        http::get(relay.at(), "/readyz")
+            .await
+            .ok()
+            .filter(|answer| answer.status == 200)
+    };
+    eventually("it to be ready", Duration::from_secs(30), ready).await?;
+    Ok(())
+}
+
 fn wipe(relay: &Relay) -> Result<()> {
     for entry in std::fs::read_dir(relay.data_dir())? {
         let entry = entry?;

@@ -56,7 +56,7 @@ fn settings(config: &Config) -> membership::Config {
             active_target: config.links_max,
             active_high: config.links_max,
             // More than one address may open: its guests evict each other before they evict those of other addresses.
-            guests_max: 256,
+            guests_max: (config.links_max / 4).max(256),
             passive_max: 512,
             dials_max: 4,
             dial_anchors_only: true,

@@ -26,11 +26,22 @@ use super::{Relay, RelayParts};
 
 /// Audits.
 impl Relay {
-    /// The interval of anti-entropy: asks one neighbouring relay at random for one random entry that it said it has.
-    pub(crate) fn on_anti_entropy(&mut self, ctx: &mut Ctx, net: &Net, log: &Log, sync: &mut Sync) {
+    /// The interval of anti-entropy: asks one neighbouring relay at random for one random entry that it said it has. Only
+    /// members are asked: strangers would take their turns, and raise the count of failures.
+    pub(crate) fn on_anti_entropy(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        log: &Log,
+        sync: &mut Sync,
+        directory: &Directory,
+    ) {
         self.joining.on_anti_entropy(ctx, net, &self.members);
         let has_something = |session: &Session| {
-            session.neighbour && session.relay && self.peer_has.of(session.link).is_some()
+            session.neighbour
+                && session.relay
+                && net.is_anchor(directory, &session.peer)
+                && self.peer_has.of(session.link).is_some()
         };
         let Some(link) = ctx.any_of(&net.links_whose(has_something)) else {
             return;

@@ -201,8 +201,15 @@ impl World {
 
     /// The interval of anti-entropy.
     pub(crate) fn on_anti_entropy(&mut self) {
-        self.relay
-            .on_anti_entropy(&mut self.ctx, &self.net, &self.log, &mut self.sync);
+        let Self {
+            ctx,
+            net,
+            log,
+            sync,
+            directory,
+            ..
+        } = self;
+        self.relay.on_anti_entropy(ctx, net, log, sync, directory);
     }
 
     /// Links with relay `n`; what it is sent meanwhile is not taken.

@@ -430,18 +430,6 @@ fn too_few_copies_are_logged_when_they_begin_and_end() {
 
 // Audits.
 
-fn anti_entropy(world: &mut World) {
-    let World {
-        ctx,
-        net,
-        log,
-        sync,
-        relay,
-        ..
-    } = world;
-    relay.on_anti_entropy(ctx, net, log, sync);
-}
-
 /// Whether the end of a request ends an audit.
 fn end(world: &mut World, link: LinkId, request: u32) -> bool {
     let end = Message::RangeEnd(RangeEnd { request });
@@ -461,16 +449,37 @@ fn show(world: &mut World, link: LinkId, want: Want) -> bool {
 fn audited() -> (World, LinkId) {
     let mut world = World::default();
     world.hold(1, 5);
+    world.net.know_relay(&mut world.ctx, relay_peer(1), String::new());
     let link = world.link_relay(1);
     world.peer_has(link, 1, 5);
     (world, link)
 }
 
 #[test]
+fn a_relay_that_is_no_member_is_not_audited_and_takes_no_turn_of_one() {
+    let (mut world, link) = audited();
+    let strangers = [2, 3, 4].map(|n| world.link_relay(n));
+    for stranger in strangers {
+        world.peer_has(stranger, 1, 5);
+    }
+    for n in 1..=10 {
+        world.on_anti_entropy();
+        let want = wants(&world.sent(link))[0];
+        assert!(show(&mut world, link, want) && end(&mut world, link, want.request));
+        assert_eq!(world.ctx.totals.audits, n);
+    }
+    assert!(
+        strangers
+            .iter()
+            .all(|stranger| wants(&world.sent(*stranger)).is_empty())
+    );
+}
+
+#[test]
 fn a_relay_that_shows_the_entry_passes_its_audit() {
     let (mut world, link) = audited();
     for _ in 0..10 {
-        anti_entropy(&mut world);
+        world.on_anti_entropy();
         let sent = world.sent(link);
         let [want] = wants(&sent)[..] else {
             panic!("asked for one entry: {sent:?}");
@@ -487,7 +496,7 @@ fn a_relay_that_shows_the_entry_passes_its_audit() {
 #[test]
 fn a_relay_that_does_not_show_the_entry_is_offered_the_feed_again() {
     let (mut world, link) = audited();
-    anti_entropy(&mut world);
+    world.on_anti_entropy();
     let want = wants(&world.sent(link))[0];
     assert!(end(&mut world, link, want.request));
     assert_eq!((world.ctx.totals.audits, world.ctx.totals.audits_failed), (1, 1));
@@ -503,21 +512,21 @@ fn a_relay_that_does_not_show_the_entry_is_offered_the_feed_again() {
         "{lines:?}"
     );
     // It says nothing of which it could be asked any more.
-    anti_entropy(&mut world);
+    world.on_anti_entropy();
     assert!(wants(&world.sent(link)).is_empty());
 }
 
 #[test]
 fn an_audit_that_is_not_answered_fails_after_a_while() {
     let (mut world, link) = audited();
-    anti_entropy(&mut world);
-    anti_entropy(&mut world);
+    world.on_anti_entropy();
+    world.on_anti_entropy();
     assert_eq!(wants(&world.sent(link)).len(), 1, "one question is under way");
     world.pass(Duration::from_secs(30));
     world.tick();
     assert_eq!((world.ctx.totals.audits, world.ctx.totals.audits_failed), (1, 1));
     world.unlink(link);
-    anti_entropy(&mut world);
+    world.on_anti_entropy();
     assert_eq!(world.ctx.totals.audits, 1, "nobody is left to ask");
 }
 
@@ -527,7 +536,7 @@ fn people_are_not_audited() {
     world.hold(1, 5);
     let person = world.link_person(2);
     world.peer_has(person, 1, 5);
-    anti_entropy(&mut world);
+    world.on_anti_entropy();
     assert!(wants(&world.sent(person)).is_empty());
 }
 

@@ -229,7 +229,9 @@ impl Role {
         match self {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_anti_entropy(ctx, &parts.net, &parts.log, &mut parts.sync),
+            Self::Relay(relay) => {
+                relay.on_anti_entropy(ctx, &parts.net, &parts.log, &mut parts.sync, &parts.directory);
+            }
         }
     }
 

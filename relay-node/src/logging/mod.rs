@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Invariants:
-//! - no thread of the relay waits for whoever reads the log, and no failure of it ends anything: lines that cannot be
+//! - no thread of the relay waits for the reader of the log, and no failure of it ends anything: lines that cannot be
 //!   written are dropped and counted ([`lost`]);
 //! - a line that left others out says how many.
 

@@ -1,4 +1,4 @@
-//! Lines on their way to whoever reads them.
+//! Lines on their way to the reader of the log.
 
 use std::collections::VecDeque;
 use std::io::Write;

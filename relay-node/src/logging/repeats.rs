@@ -1,7 +1,7 @@
 //! Which lines of the log are left out because they repeat.
 //!
 //! A line is admitted a few times as it comes; after that once in a while, with pauses that double, and it says how many
-//! like it were left out. Beside that each text has a rate of its own, whoever it is about: many peers cause as many lines
+//! like it were left out. Beside that each text has a rate of its own, whatever peer it is about: many peers cause as many lines
 //! as one.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ const AT_ONCE: u32 = 10;
 const PAUSE_MIN: Duration = Duration::from_secs(10);
 /// The longest one. A key that was silent for as long begins from the start.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
-/// Lines of one text that are admitted at once, whoever they are about.
+/// Lines of one text that are admitted at once, about any peers.
 const TEXT_AT_ONCE: f64 = 200.0;
 /// And then in a second.
 const TEXT_PER_S: f64 = 1.0;
