@@ -40,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "starling-client",
-        &["starling-engine", "ordered", "starling-protocol"],
+        &["starling-engine", "ordered", "starling-protocol", "starling-text"],
     ),
     // The tests see programs from outside, as processes and pages, and forge frames with the libraries.
     (
