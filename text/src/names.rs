@@ -40,13 +40,8 @@ pub fn skeleton(name: &str) -> String {
 /// of which remains what it is. UTS #39 replaces one of them, `m` by `rn`; so `rn` of another character means `m` here.
 #[must_use]
 pub fn look(name: &str) -> String {
-    let mut look = String::new();
-    for c in name.nfd() {
-        match c {
-            'a'..='z' => look.push(c),
-            _ => look.push_str(&skeleton(c.encode_utf8(&mut [0; 4])).replace("rn", "m")),
-        }
-    }
+    let seen = |c: char| skeleton(c.encode_utf8(&mut [0; 4])).replace("rn", "m");
+    let look: String = name.nfd().map(seen).collect();
     look.nfd().collect()
 }
 

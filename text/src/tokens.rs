@@ -91,10 +91,10 @@ fn tag_may_follow(before: Option<char>) -> bool {
 /// A letter, mark or digit outside ASCII that an address may have. Full-width letters are punctuation here: browsers
 /// read them as ASCII, so an address with them would lead to another place than it shows.
 fn is_foreign_word(c: char, before: Option<char>) -> bool {
-    !c.is_ascii()
-        && !('\u{ff01}'..='\u{ff5e}').contains(&c)
-        && !(is_unspaced(c) && before.is_some_and(|c| c.is_ascii_alphanumeric()))
-        && is_word(c)
+    let full_width = ('\u{ff01}'..='\u{ff5e}').contains(&c);
+    let ends_latin = is_unspaced(c) && before.is_some_and(|c| c.is_ascii_alphanumeric());
+    let ends = c.is_ascii() || full_width || ends_latin;
+    !ends && is_word(c)
 }
 
 /// The length of the address that the text begins with.

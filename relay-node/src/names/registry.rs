@@ -247,7 +247,7 @@ impl Registry {
             Space::Names if !again => {
                 let absent = [&first_key, &second_key, &owner_key].map(|key| Check::Absent(key.clone()));
                 let txn = Txn {
-                    checks: [absent.as_slice(), &[not_forgotten.clone()]].concat(),
+                    checks: [absent.as_slice(), std::slice::from_ref(&not_forgotten)].concat(),
                     changes: changes_at(&first_key),
                     otherwise: keys,
                 };
