@@ -13,7 +13,7 @@ pub enum NameAnswer {
     /// It has no owner, or was released by this request.
     Free,
     /// It belongs to another account or post; to neighbours without
-    /// [`LOOK_ALIKES`](crate::link::feature::LOOK_ALIKES): it, or a name that looks like it.
+    /// [`LOOK_ALIKES`](crate::link::handshake::feature::LOOK_ALIKES): it, or a name that looks like it.
     Taken,
     /// It was released a short time ago. Nobody else can claim it yet, so that nobody is taken for its previous owner.
     Resting {
@@ -47,7 +47,7 @@ pub enum NameAnswer {
     /// with this revision.
     Outdated(NameMark),
     /// A name that looks like it belongs to another account or post. Only for neighbours with
-    /// [`LOOK_ALIKES`](crate::link::feature::LOOK_ALIKES).
+    /// [`LOOK_ALIKES`](crate::link::handshake::feature::LOOK_ALIKES).
     LooksLike {
         /// That name or slug.
         name: String,
