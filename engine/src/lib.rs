@@ -157,7 +157,7 @@ impl Engine {
             Input::HandOver { for_good } => role.hand_over(ctx, parts, for_good),
             Input::Routing(routing) => ctx.config.routing = routing,
             Input::Registry(registry) => parts.kinds.learn_registry(ctx, registry, true),
-            Input::RegistryAnswer { ticket, answer } => role.on_registry_answer(ctx, ticket, answer),
+            Input::RegistryAnswer { ticket, answer } => role.on_registry_answer(ctx, net, ticket, answer),
             Input::Membership(input) => role.on_membership(ctx, parts, input),
             Input::Network { online } => net.set_online(ctx, online),
             Input::Request { id, request } => self.on_request(id, request),

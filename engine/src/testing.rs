@@ -44,6 +44,8 @@ pub(crate) struct Remote {
     pub(crate) relay_salt: bool,
     /// It does the work that a relay asks for.
     pub(crate) works: bool,
+    /// It knows the answer that names a look-alike.
+    pub(crate) knows_look_alikes: bool,
     pub(crate) certificate: Option<Certificate>,
     /// How far its clock is behind, in milliseconds.
     pub(crate) clock_behind_ms: u64,
@@ -58,6 +60,7 @@ impl Remote {
             paces_digests: true,
             relay_salt: true,
             works: true,
+            knows_look_alikes: true,
             certificate: None,
             clock_behind_ms: 0,
         }
@@ -109,6 +112,7 @@ impl Wire {
             (remote.paces_digests, feature::PACED_DIGESTS),
             (remote.relay_salt, feature::RELAY_SALT),
             (remote.works, feature::WORK),
+            (remote.knows_look_alikes, feature::LOOK_ALIKES),
         ] {
             features |= if has { bit } else { 0 };
         }

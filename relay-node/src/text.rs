@@ -27,9 +27,9 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Text of others without control characters: on a terminal they would move the cursor.
+/// Text of others in one line, without characters that move the cursor of a terminal or turn the words around them.
 pub(crate) fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    ::text::visible::name(text)
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_write_no_control_characters() {
-        assert_eq!(plain("a\u{1b}[31mb"), "a [31mb");
+    fn strangers_write_no_control_or_format_characters() {
+        assert_eq!(plain("a\u{1b}[31mb\u{202e}c"), "a [31mbc");
     }
 }

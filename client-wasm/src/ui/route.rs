@@ -2,6 +2,7 @@
 
 use gloo_events::EventListener;
 use protocol::{AccountId, EntryRef, pages};
+use text::find::Found;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, MouseEvent};
 use yew::prelude::*;
@@ -103,11 +104,19 @@ pub fn slug_path(slug: &str) -> String {
     format!("/{slug}/")
 }
 
-/// The path of a handle that was pasted or typed, `@ada`.
-pub fn path_of_handle(text: &str) -> Option<String> {
-    let name = text.trim().strip_prefix('@')?;
-    let fits = !name.is_empty() && !name.contains(['/', '?', '#']) && name.chars().count() <= 30;
-    fits.then(|| format!("/@{name}"))
+/// The path of a handle, which is without `@`.
+pub fn handle_path(handle: &str) -> String {
+    format!("/@{handle}")
+}
+
+/// The path of what a typed or pasted text names.
+pub fn path_of_found(found: &Found) -> String {
+    match found {
+        Found::Account(account) => Route::User(*account).path(),
+        Found::Post(post) => Route::Post(*post).path(),
+        Found::Handle(handle) => handle_path(handle),
+        Found::Slug(slug) => slug_path(slug),
+    }
 }
 
 /// A post's name in text, `account/entry`: in attributes, and in what the interface remembers.
@@ -122,21 +131,6 @@ pub fn entry_from_text(text: &str) -> Option<EntryRef> {
         account: account.parse().ok()?,
         id: id.parse().ok()?,
     })
-}
-
-/// The account or post that something pasted names: a whole link of any host, a path, or a bare account id.
-pub fn from_pasted(text: &str) -> Option<Route> {
-    let text = text.trim().trim_start_matches('@');
-    if let Ok(account) = text.to_ascii_lowercase().parse() {
-        return Some(Route::User(account));
-    }
-    let path = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    let from = path.find("/u/").or_else(|| path.find("/p/"))?;
-    match Route::parse(&path[from..]) {
-        route @ (Route::User(_) | Route::Post(_)) => Some(route),
-        _ => None,
-    }
 }
 
 /// A location to a place. Each has its own number, so that going to the same place again is a new location.
@@ -325,22 +319,5 @@ mod tests {
         }
         // As many as `pattern` knows.
         assert_eq!(seen.len(), 11);
-    }
-
-    #[test]
-    fn all_that_names_an_account_may_be_pasted() {
-        let id = account().to_string();
-        for text in [
-            id.clone(),
-            format!("  {id} "),
-            format!("https://example.org/u/{id}?from=chat"),
-            format!("/u/{id}"),
-            id.to_uppercase(),
-        ] {
-            assert_eq!(from_pasted(&text), Some(Route::User(account())), "{text}");
-        }
-        assert_eq!(from_pasted("https://example.org/"), None);
-        assert_eq!(path_of_handle(" @ada"), Some("/@ada".to_owned()));
-        assert_eq!(path_of_handle("ada"), None);
     }
 }

@@ -72,6 +72,8 @@ pub(crate) struct Session {
     pub(crate) paces_digests: bool,
     /// It does the work that a relay asks for.
     pub(crate) works: bool,
+    /// It knows the answer that names a look-alike.
+    pub(crate) knows_look_alikes: bool,
     /// Salts the accounts that are named to it.
     pub(crate) salt_sent: [u8; 32],
     /// Salts the accounts that it names.
@@ -152,7 +154,11 @@ impl Channel {
     ) -> Option<Self> {
         let nonce = ctx.random();
         let local = ctx.local.as_ref()?;
-        let mut features = local.features | feature::PACED_DIGESTS | feature::RELAY_SALT | feature::WORK;
+        let mut features = local.features
+            | feature::PACED_DIGESTS
+            | feature::RELAY_SALT
+            | feature::WORK
+            | feature::LOOK_ALIKES;
         if relays_only {
             features |= feature::RELAYS_ONLY;
         }
@@ -278,6 +284,7 @@ impl Channel {
             clock_ahead_ms: signed_ms(self.since).saturating_sub(signed_ms(established.wall)),
             paces_digests: is_set(feature::PACED_DIGESTS),
             works: is_set(feature::WORK),
+            knows_look_alikes: is_set(feature::LOOK_ALIKES),
             salt_sent: match is_set(feature::RELAY) && is_set(feature::RELAY_SALT) {
                 true => relay_salt(&established.peer),
                 false => pair,

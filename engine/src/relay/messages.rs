@@ -116,7 +116,7 @@ impl Relay {
                 self.names.on_question(ctx, &route, link, asked);
             }
             Message::NameAnswer(answered) => {
-                let answered = self.names.on_answer(ctx, link, answered);
+                let answered = self.names.on_answer(ctx, net, link, answered);
                 return answered.map(Message::NameAnswer);
             }
             Message::RevocationQuestion(asked) => {

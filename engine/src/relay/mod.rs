@@ -685,7 +685,13 @@ impl Relay {
     }
 
     /// This relay's registry answered.
-    pub(crate) fn on_registry_answer(&mut self, ctx: &mut Ctx, ticket: NameTicket, answer: NameAnswer) {
-        self.names.on_registry_answer(ctx, ticket, answer);
+    pub(crate) fn on_registry_answer(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        ticket: NameTicket,
+        answer: NameAnswer,
+    ) {
+        self.names.on_registry_answer(ctx, net, ticket, answer);
     }
 }

@@ -240,9 +240,15 @@ impl NameProxy {
     }
 
     /// This relay's registry answered.
-    pub(crate) fn on_registry_answer(&mut self, ctx: &mut Ctx, ticket: NameTicket, answer: NameAnswer) {
+    pub(crate) fn on_registry_answer(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        ticket: NameTicket,
+        answer: NameAnswer,
+    ) {
         if let Some(waiting) = self.own.remove(&ticket) {
-            pass_on(ctx, waiting, answer);
+            pass_on(ctx, waiting, known_to(net, waiting.link, answer));
         }
     }
 
@@ -250,13 +256,14 @@ impl NameProxy {
     pub(crate) fn on_answer(
         &mut self,
         ctx: &mut Ctx,
+        net: &Net,
         link: LinkId,
         answered: NameAnswered,
     ) -> Option<NameAnswered> {
         let Some(waiting) = self.forwarded.remove(&(link, answered.request)) else {
             return Some(answered);
         };
-        pass_on(ctx, waiting, answered.answer);
+        pass_on(ctx, waiting, known_to(net, waiting.link, answered.answer));
         None
     }
 
@@ -315,6 +322,17 @@ fn index_link(ctx: &mut Ctx, route: &Route<'_>, asking: LinkId) -> Option<LinkId
         .net
         .links_whose(|session| session.neighbour && session.link != asking && keeps(&session.peer));
     ctx.any_of(&relays)
+}
+
+/// The answer in a form that the neighbour knows.
+fn known_to(net: &Net, link: LinkId, answer: NameAnswer) -> NameAnswer {
+    let session = net.session(link);
+    match answer {
+        NameAnswer::LooksLike { .. } if !session.is_some_and(|session| session.knows_look_alikes) => {
+            NameAnswer::Taken
+        }
+        known => known,
+    }
 }
 
 fn pass_on(ctx: &mut Ctx, waiting: PendingRequest, answer: NameAnswer) {

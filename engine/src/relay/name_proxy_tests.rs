@@ -10,7 +10,8 @@ use super::{COUNT_INTERVAL, PER_ADDRESS, TIMEOUT};
 use crate::facts::Fact;
 use crate::io::{AddressId, LinkId, NameTicket, Output};
 use crate::relay::revocation_check;
-use crate::relay::testing::{World, account, certificate, device, key, relay_peer, worker};
+use crate::relay::testing::{World, account, certificate, device, key, person, relay_peer, worker};
+use crate::testing::Remote;
 
 const PER_MINUTE: u32 = 5;
 
@@ -107,14 +108,47 @@ fn the_own_registry_answers_the_neighbour_that_asked() {
     assert_eq!(tickets.len(), 2);
     world
         .relay
-        .on_registry_answer(&mut world.ctx, tickets[1], NameAnswer::Unavailable);
+        .on_registry_answer(&mut world.ctx, &world.net, tickets[1], NameAnswer::Unavailable);
     assert_eq!(answers(&mut world, one), []);
     assert_eq!(answers(&mut world, two), [(7, NameAnswer::Unavailable)]);
     // It is answered once.
     world
         .relay
-        .on_registry_answer(&mut world.ctx, tickets[1], NameAnswer::TooFast);
+        .on_registry_answer(&mut world.ctx, &world.net, tickets[1], NameAnswer::TooFast);
     assert_eq!(answers(&mut world, two), []);
+}
+
+#[test]
+fn the_look_alike_is_named_to_neighbours_that_know_the_answer() {
+    let looks_like = NameAnswer::LooksLike {
+        name: "paypal".into(),
+    };
+    let asking = |knows| Remote {
+        knows_look_alikes: knows,
+        ..person(1)
+    };
+    for (knows, expected) in [(true, looks_like.clone()), (false, NameAnswer::Taken)] {
+        let mut world = world(true);
+        let link = world.link_as(asking(knows));
+        ask(&mut world, link, 7, lookup());
+        let ticket = tickets(&mut world)[0];
+        world
+            .relay
+            .on_registry_answer(&mut world.ctx, &world.net, ticket, looks_like.clone());
+        assert_eq!(answers(&mut world, link), [(7, expected.clone())]);
+        // The same for an answer that comes from another relay.
+        let mut world = self::world(false);
+        let index = index(&mut world, 2);
+        let link = world.link_as(asking(knows));
+        ask(&mut world, link, 8, lookup());
+        let request = forwarded(&mut world, index)[0];
+        let answered = NameAnswered {
+            request,
+            answer: looks_like.clone(),
+        };
+        assert!(world.on_message(index, Message::NameAnswer(answered)).is_none());
+        assert_eq!(answers(&mut world, link), [(8, expected)]);
+    }
 }
 
 #[test]
@@ -458,7 +492,7 @@ fn a_late_answer_finds_nobody_waiting() {
     assert_eq!(answers(&mut world, link), [(3, NameAnswer::Unavailable)]);
     world
         .relay
-        .on_registry_answer(&mut world.ctx, ticket, NameAnswer::TooFast);
+        .on_registry_answer(&mut world.ctx, &world.net, ticket, NameAnswer::TooFast);
     assert_eq!(answers(&mut world, link), []);
 }
 

@@ -30,6 +30,7 @@ use crate::ctx::{Ctx, DirectoryMode, LoadOwner, Setup};
 use crate::facts::{Ended, Source};
 use crate::io::{Config, LinkId, MembershipInput, NameTicket, Now, PeerKind};
 use crate::kinds::Kinds;
+use crate::net::Net;
 use crate::parts::Parts;
 use crate::person::Person;
 #[cfg(feature = "relay")]
@@ -421,11 +422,17 @@ impl Role {
         }
     }
 
-    pub(crate) fn on_registry_answer(&mut self, ctx: &mut Ctx, ticket: NameTicket, answer: NameAnswer) {
+    pub(crate) fn on_registry_answer(
+        &mut self,
+        ctx: &mut Ctx,
+        net: &Net,
+        ticket: NameTicket,
+        answer: NameAnswer,
+    ) {
         match self {
             Self::Person(_) => {}
             #[cfg(feature = "relay")]
-            Self::Relay(relay) => relay.on_registry_answer(ctx, ticket, answer),
+            Self::Relay(relay) => relay.on_registry_answer(ctx, net, ticket, answer),
         }
     }
 

@@ -89,6 +89,8 @@ pub mod feature {
     pub const RELAY_SALT: u64 = 1 << 3;
     /// The peer does the work that a relay asks for before it takes a new account.
     pub const WORK: u64 = 1 << 4;
+    /// The peer knows the answer [`LooksLike`](crate::names::NameAnswer::LooksLike).
+    pub const LOOK_ALIKES: u64 = 1 << 5;
 }
 
 /// The two sides of a handshake.

@@ -12,7 +12,8 @@ pub enum NameAnswer {
     Held(NameReceipt),
     /// It has no owner, or was released by this request.
     Free,
-    /// It, or a name that looks like it, belongs to another account or post.
+    /// It belongs to another account or post; to neighbours without
+    /// [`LOOK_ALIKES`](crate::link::handshake::feature::LOOK_ALIKES): it, or a name that looks like it.
     Taken,
     /// It was released a short time ago. Nobody else can claim it yet, so that nobody is taken for its previous owner.
     Resting {
@@ -45,15 +46,21 @@ pub enum NameAnswer {
     /// It changed after [`super::NameRequest::known`], and the request had no effect. If it is still wanted, repeat it
     /// with this revision.
     Outdated(NameMark),
+    /// A name that looks like it belongs to another account or post. Only for neighbours with
+    /// [`LOOK_ALIKES`](crate::link::handshake::feature::LOOK_ALIKES).
+    LooksLike {
+        /// That name or slug.
+        name: String,
+    },
 }
 
 impl NameAnswer {
     pub(crate) fn within_limits(&self) -> bool {
         match self {
             Self::Held(receipt) => receipt.within_limits(),
-            Self::HasOther { name } | Self::Fault(NameFault::NotCanonical { canonical: name }) => {
-                name_fits(name)
-            }
+            Self::HasOther { name }
+            | Self::LooksLike { name }
+            | Self::Fault(NameFault::NotCanonical { canonical: name }) => name_fits(name),
             _ => true,
         }
     }

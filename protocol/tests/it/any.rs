@@ -428,6 +428,7 @@ fn name_answer() -> impl Strategy<Value = NameAnswer> {
         Just(NameAnswer::TooFast),
         any::<u8>().prop_map(|bits| NameAnswer::Work { bits }),
         Just(NameAnswer::Unavailable),
+        unique_name().prop_map(|name| NameAnswer::LooksLike { name }),
         any::<u32>().prop_map(|max| NameAnswer::TooMany { max }),
         (bytes32(), integer(), signature()).prop_map(|(registry, revision, signature)| {
             let registry = RegistryId(registry);

@@ -145,7 +145,8 @@ fn the_page_names_every_frame_and_feature() {
         feature::RELAYS_ONLY,
         feature::PACED_DIGESTS,
         feature::RELAY_SALT,
-        feature::WORK
+        feature::WORK,
+        feature::LOOK_ALIKES
     ]
     .map(|(name, mask)| {
         assert!(mask.is_power_of_two());

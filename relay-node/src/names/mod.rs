@@ -13,7 +13,7 @@
 //!   row is read again, and the nonce in it tells;
 //! - a request names the last revision its signer knew of the name or slug, and has no effect after a later one, so
 //!   replaying an old request changes nothing;
-//! - names are compared by their skeleton, so two that look alike are one name;
+//! - names are compared by their look, so two that look alike have one owner;
 //! - every write of a leader compares its lock's creation (a fencing token), so a leader that lost the lock changes
 //!   nothing.
 

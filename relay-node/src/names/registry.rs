@@ -7,7 +7,7 @@ use protocol::names::{
 };
 use protocol::{AccountId, KeyPair, Timestamp, codec};
 
-use super::schema::{Count, FORGOT, Holding, KEY, LOCKS, Owner, Space, put};
+use super::schema::{Count, FORGOT, Holding, KEY, LOCKS, Owner, Place, Space, put};
 use super::store::{Change, Check, Key, LeaseId, Row, Txn, TxnError, TxnResult, TxnStore};
 use super::validation;
 
@@ -147,11 +147,13 @@ impl Registry {
         if let Err(fault) = validation::check_spelling(&name, space) {
             return Ok(NameAnswer::Fault(fault));
         }
-        let known = self.holding(space.key(&name)).await?;
+        let place = self.place(space, &name).await?;
         // One that looks like it is not it.
-        let held = known.filter(|(holding, _)| !holding.released && holding.name == name);
+        let held = place
+            .known()
+            .filter(|(holding, _)| !holding.released && holding.name == name);
         Ok(match held {
-            Some((holding, revision)) => NameAnswer::Held(self.receipt(holding, revision)),
+            Some((holding, revision)) => self.held(holding.clone(), revision),
             None if validation::is_reserved(&name) => NameAnswer::Fault(NameFault::Reserved),
             None => NameAnswer::Free,
         })
@@ -168,9 +170,9 @@ impl Registry {
             NameAction::Offer { to: Some(_) } => Ok(true),
             NameAction::Claim => {
                 let owner = Owner::asking(request);
-                let known = self.holding(owner.space().key(&request.name)).await?;
-                let theirs = known.is_some_and(|(holding, _)| !holding.released && holding.owner() == owner);
-                Ok(!theirs)
+                let place = self.place(owner.space(), &request.name).await?;
+                let theirs = |holding: &Holding| !holding.released && holding.owner() == owner;
+                Ok(!place.holding.as_ref().is_some_and(theirs))
             }
         }
     }
@@ -217,7 +219,7 @@ impl Registry {
     ) -> Result<Option<NameAnswer>, TxnError> {
         let owner = Owner::asking(request);
         let account = owner.account;
-        let (name_key, owner_key) = (owner.space().key(&request.name), owner.key());
+        let ([first_key, second_key], owner_key) = (owner.space().keys(&request.name), owner.key());
         let wanted = Holding {
             name: request.name.clone(),
             account,
@@ -227,23 +229,26 @@ impl Registry {
             offered: None,
             released: false,
         };
-        let changes = vec![
-            put(name_key.clone(), codec::encode(&wanted)),
-            put(owner_key.clone(), name_key.clone()),
+        let changes_at = |name_key: &Key| {
+            vec![
+                put(name_key.clone(), codec::encode(&wanted)),
+                put(owner_key.clone(), name_key.clone()),
+            ]
+        };
+        let not_forgotten = Check::NotAfter(FORGOT.to_vec(), request.known);
+        let mut keys = vec![
+            first_key.clone(),
+            second_key.clone(),
+            owner_key.clone(),
+            FORGOT.to_vec(),
         ];
-        let unseen = vec![
-            Check::Absent(name_key.clone()),
-            Check::NotAfter(FORGOT.to_vec(), request.known),
-        ];
-        let mut keys = vec![name_key.clone(), owner_key.clone(), FORGOT.to_vec()];
         let rows = match owner.space() {
             // Most names are free: the first transaction assumes so, and returns the rows if it is not.
             Space::Names if !again => {
-                let mut checks = unseen.clone();
-                checks.push(Check::Absent(owner_key.clone()));
+                let absent = [&first_key, &second_key, &owner_key].map(|key| Check::Absent(key.clone()));
                 let txn = Txn {
-                    checks,
-                    changes: changes.clone(),
+                    checks: [absent.as_slice(), std::slice::from_ref(&not_forgotten)].concat(),
+                    changes: changes_at(&first_key),
                     otherwise: keys,
                 };
                 match self.store.txn(txn).await? {
@@ -259,14 +264,15 @@ impl Registry {
         };
         let mut rows = rows.into_iter();
         let mut next_row = || rows.next().flatten();
-        let (name_row, owner_row, forgot) = (next_row(), next_row(), next_row());
-        let known = name_row.as_ref().map(Holding::from_row).transpose()?;
-        if let Some((holding, revision)) = &known
-            && let Some(answer) = self.settled(request, holding, *revision)
+        let (first, second, owner_row, forgot) = (next_row(), next_row(), next_row(), next_row());
+        let place = Place::of(owner.space(), &request.name, [first, second])?;
+        let known = place.known();
+        if let Some((holding, revision)) = known
+            && let Some(answer) = self.settled(request, holding, revision)
         {
             return Ok(Some(answer));
         }
-        if let Some((holding, revision)) = &known
+        if let Some((holding, revision)) = known
             && holding.owner() == owner
             && !holding.released
         {
@@ -274,7 +280,7 @@ impl Registry {
             let mine = holding.name == request.name;
             let other = holding.name.clone();
             return Ok(Some(if mine {
-                self.held(holding.clone(), *revision)
+                self.held(holding.clone(), revision)
             } else {
                 NameAnswer::HasOther { name: other }
             }));
@@ -282,32 +288,32 @@ impl Registry {
         if let Some(row) = owner_row {
             return self.other_name(row.value).await.map(Some);
         }
-        if let Some(refused) = known
-            .as_ref()
-            .and_then(|(it, _)| self.keeps_from(it, &account, now))
-        {
+        if let Some(refused) = known.and_then(|(it, _)| self.keeps_from(it, request, now)) {
             return Ok(Some(refused));
         }
-        let last = name_row.or(forgot).map_or(0, |row| row.revision);
+        let last = place
+            .row
+            .as_ref()
+            .or(forgot.as_ref())
+            .map_or(0, |row| row.revision);
         if let Some(outdated) = self.outdated(request, last) {
             return Ok(Some(outdated));
         }
         let mut txn = Txn {
-            checks: vec![Check::Absent(owner_key)],
-            changes,
+            checks: place.checks.clone(),
+            changes: changes_at(&place.key),
             otherwise: Vec::new(),
         };
-        let before = known.as_ref().map(|(holding, _)| holding.account);
+        txn.checks.push(Check::Absent(owner_key));
+        let before = known.map(|(holding, _)| holding.account);
         match known {
-            None => txn.checks.extend(unseen),
-            Some((holding, revision)) => {
-                txn.checks.push(Check::Unchanged(name_key.clone(), revision));
-                if !holding.released {
-                    let key = holding.owner().key();
-                    let row = self.store.read(vec![key.clone()]).await?.pop().flatten();
-                    let_go(&name_key, key, row, &mut txn);
-                }
+            None => txn.checks.push(not_forgotten),
+            Some((holding, _)) if !holding.released => {
+                let key = holding.owner().key();
+                let row = self.store.read(vec![key.clone()]).await?.pop().flatten();
+                let_go(&place.key, key, row, &mut txn);
             }
+            Some(_) => {}
         }
         if owner.space() == Space::Slugs && before != Some(account) {
             let count = Count::new(&account, next_row())?;
@@ -327,11 +333,18 @@ impl Registry {
     }
 
     /// Why an account that does not own the name cannot claim it now.
-    fn keeps_from(&self, holding: &Holding, account: &AccountId, now: Timestamp) -> Option<NameAnswer> {
+    fn keeps_from(&self, holding: &Holding, request: &NameRequest, now: Timestamp) -> Option<NameAnswer> {
+        let account = &request.certificate.account;
         let until = holding.at.plus(self.settings.rest);
         if !holding.released {
             let offered = holding.offered.as_ref() == Some(account);
-            return (!offered).then_some(NameAnswer::Taken);
+            let taken = match holding.name == request.name {
+                true => NameAnswer::Taken,
+                false => NameAnswer::LooksLike {
+                    name: holding.name.clone(),
+                },
+            };
+            return (!offered).then_some(taken);
         }
         (holding.account != *account && now < until).then_some(NameAnswer::Resting { until })
     }
@@ -378,13 +391,17 @@ impl Registry {
 
     async fn release(&self, request: &NameRequest, now: Timestamp) -> Result<Option<NameAnswer>, TxnError> {
         let owner = Owner::asking(request);
-        let (name_key, owner_key) = (owner.space().key(&request.name), owner.key());
-        let rows = self.store.read(vec![name_key.clone(), owner_key.clone()]).await?;
-        let [name_row, owner_row] = <[_; 2]>::try_from(rows).unwrap_or_default();
-        let Some((holding, revision)) = name_row.as_ref().map(Holding::from_row).transpose()? else {
+        let ([first_key, second_key], owner_key) = (owner.space().keys(&request.name), owner.key());
+        let rows = self
+            .store
+            .read(vec![first_key, second_key, owner_key.clone()])
+            .await?;
+        let [first, second, owner_row] = <[_; 3]>::try_from(rows).unwrap_or_default();
+        let place = Place::of(owner.space(), &request.name, [first, second])?;
+        let Some((holding, revision)) = place.known() else {
             return Ok(Some(NameAnswer::Free));
         };
-        if let Some(answer) = self.settled(request, &holding, revision) {
+        if let Some(answer) = self.settled(request, holding, revision) {
             return Ok(Some(answer));
         }
         if holding.released && holding.account == owner.account {
@@ -401,14 +418,14 @@ impl Registry {
             at: now,
             offered: None,
             released: true,
-            ..holding
+            ..holding.clone()
         };
         let mut txn = Txn {
-            checks: vec![Check::Unchanged(name_key.clone(), revision)],
-            changes: vec![put(name_key.clone(), codec::encode(&released))],
+            changes: vec![put(place.key.clone(), codec::encode(&released))],
+            checks: place.checks,
             otherwise: Vec::new(),
         };
-        let_go(&name_key, owner_key, owner_row, &mut txn);
+        let_go(&place.key, owner_key, owner_row, &mut txn);
         match self.store.txn(txn).await? {
             TxnResult::Done(_) => Ok(Some(NameAnswer::Free)),
             TxnResult::Refused(_) => Ok(None),
@@ -423,14 +440,13 @@ impl Registry {
         now: Timestamp,
     ) -> Result<Option<NameAnswer>, TxnError> {
         let owner = Owner::asking(request);
-        let name_key = owner.space().key(&request.name);
-        let known = self.holding(name_key.clone()).await?;
-        let Some((holding, revision)) = known.filter(|(holding, _)| {
+        let place = self.place(owner.space(), &request.name).await?;
+        let Some((holding, revision)) = place.known().filter(|(holding, _)| {
             holding.owner() == owner && !holding.released && holding.name == request.name
         }) else {
             return Ok(Some(NameAnswer::NotYours));
         };
-        let done = self.settled(request, &holding, revision);
+        let done = self.settled(request, holding, revision);
         if let Some(answer) = done.or_else(|| self.outdated(request, revision)) {
             return Ok(Some(answer));
         }
@@ -438,17 +454,23 @@ impl Registry {
             nonce: request.nonce,
             at: now,
             offered: to,
-            ..holding
+            ..holding.clone()
         };
         let txn = Txn {
-            checks: vec![Check::Unchanged(name_key.clone(), revision)],
-            changes: vec![put(name_key, codec::encode(&offered))],
+            changes: vec![put(place.key, codec::encode(&offered))],
+            checks: place.checks,
             otherwise: Vec::new(),
         };
         match self.store.txn(txn).await? {
             TxnResult::Done(revision) => Ok(Some(self.held(offered, revision))),
             TxnResult::Refused(_) => Ok(None),
         }
+    }
+
+    /// Where the row of a name or slug is, or would be.
+    async fn place(&self, space: Space, name: &str) -> Result<Place, TxnError> {
+        let rows = self.store.read(space.keys(name).to_vec()).await?;
+        Place::of(space, name, <[_; 2]>::try_from(rows).unwrap_or_default())
     }
 
     /// A name's or slug's row, and its revision.

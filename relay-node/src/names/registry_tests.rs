@@ -208,7 +208,7 @@ async fn a_name_that_was_held_before_it_was_reserved_stays_with_its_owner() {
 
         // A row as the registry wrote it when the name could still be claimed.
         let owner = Owner::asking(&claim);
-        let key = owner.space().key("messages");
+        let [key, _] = owner.space().keys("messages");
         let holding = Holding {
             name: "messages".to_owned(),
             account: ada.account,
@@ -254,4 +254,104 @@ async fn a_name_that_was_held_before_it_was_reserved_stays_with_its_owner() {
         assert_eq!(fixture.answer(&again).await, reserved, "released, it is nobody's");
         assert_eq!(fixture.registry.answer(&lookup, TODAY).await, reserved);
     }
+}
+
+/// Fills the row of a name as programs did for which names of one skeleton were one name.
+async fn given_under_the_old_rule(fixture: &Fixture, name: &str, person: &Person) {
+    let holding = Holding {
+        name: name.to_owned(),
+        account: person.account,
+        post: None,
+        nonce: [9; 16],
+        at: TODAY,
+        offered: None,
+        released: false,
+    };
+    let owner = holding.owner();
+    let key = [b"n/", super::validation::skeleton(name).as_bytes()].concat();
+    let txn = Txn {
+        changes: vec![put(key.clone(), codec::encode(&holding)), put(owner.key(), key)],
+        ..Txn::default()
+    };
+    let store = TxnStore::Embedded(fixture.store.clone());
+    assert!(matches!(store.txn(txn).await, Ok(TxnResult::Done(_))));
+}
+
+#[tokio::test]
+async fn plain_letters_are_told_apart_beside_names_given_under_the_old_rule() {
+    for (old, new, guarded) in [
+        ("modem", "modern", "m0dern"),
+        ("modern", "modem", "m0dem"),
+        ("corn", "com", "c0m"),
+        ("com", "corn", "c0rn"),
+    ] {
+        let fixture = Fixture::new().await;
+        let (ada, bob, eve) = (Person::new(1), Person::new(2), Person::new(3));
+        given_under_the_old_rule(&fixture, old, &ada).await;
+        let claim = |person: &Person, name| person.asks_for(name, false, NameAction::Claim, 1);
+        assert_eq!(
+            fixture.registry.lookup(new).await.unwrap(),
+            NameAnswer::Free,
+            "{new}"
+        );
+        let bobs = fixture.answer(&claim(&bob, new)).await;
+        assert_eq!(held_by(&bobs), bob.account, "{new}");
+        let found = |name| fixture.registry.lookup(name);
+        assert_eq!(held_by(&found(old).await.unwrap()), ada.account);
+        assert_eq!(held_by(&found(new).await.unwrap()), bob.account);
+        // Both are taken, and so is what looks like either.
+        assert_eq!(fixture.answer(&claim(&eve, old)).await, NameAnswer::Taken);
+        assert_eq!(fixture.answer(&claim(&eve, new)).await, NameAnswer::Taken);
+        let looks_like = NameAnswer::LooksLike { name: new.to_owned() };
+        assert_eq!(
+            fixture.answer(&claim(&eve, guarded)).await,
+            looks_like,
+            "{guarded}"
+        );
+        let rows = TxnStore::Embedded(fixture.store.clone());
+        let all = rows.scan(b"", None, 99).await.unwrap();
+        assert_eq!(super::super::check_rows(&all), Ok(()));
+    }
+}
+
+/// The first row of a skeleton goes, and the second remains the only one of its look.
+#[tokio::test]
+async fn a_name_with_a_row_of_its_own_outlives_the_first_of_its_skeleton() {
+    let fixture = Fixture::new().await;
+    let (ada, bob, eve) = (Person::new(1), Person::new(2), Person::new(3));
+    let asks = |person: &Person, name, action, nonce| person.asks_for(name, false, action, nonce);
+    fixture.answer(&asks(&ada, "modem", NameAction::Claim, 1)).await;
+    fixture.answer(&asks(&bob, "modern", NameAction::Claim, 1)).await;
+    let release = asks(&ada, "modem", NameAction::Release, 2);
+    assert_eq!(fixture.answer(&release).await, NameAnswer::Free);
+    // Its row rests and is deleted.
+    let lock = fixture
+        .registry
+        .lock("sweep", "a", RETRY_MAX)
+        .await
+        .unwrap()
+        .unwrap();
+    let names = fixture
+        .registry
+        .names(super::Space::Names, None, 9)
+        .await
+        .unwrap();
+    assert_eq!(names.len(), 2);
+    let (key, holding, revision) = names.iter().find(|(_, holding, _)| holding.released).unwrap();
+    let forgotten = fixture.registry.forget(&lock, key, holding, *revision).await;
+    assert_eq!(forgotten, Ok(true));
+    let claim = asks(&eve, "modern", NameAction::Claim, 1);
+    assert_eq!(fixture.answer(&claim).await, NameAnswer::Taken);
+    let eves = fixture.answer(&asks(&eve, "modem", NameAction::Claim, 2)).await;
+    assert_eq!(held_by(&eves), eve.account);
+    // Its owner passes it on and gives it back where it is.
+    let to = Some(ada.account);
+    let offer = asks(&bob, "modern", NameAction::Offer { to }, 3);
+    assert_eq!(held_by(&fixture.answer(&offer).await), bob.account);
+    let adas = fixture.answer(&asks(&ada, "modern", NameAction::Claim, 4)).await;
+    assert_eq!(held_by(&adas), ada.account);
+    let release = asks(&ada, "modern", NameAction::Release, 5);
+    assert_eq!(fixture.answer(&release).await, NameAnswer::Free);
+    let modem = fixture.registry.lookup("modem").await.unwrap();
+    assert_eq!(held_by(&modem), eve.account);
 }

@@ -3,12 +3,17 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `n/` skeleton of a name, `s/` skeleton of a slug | [`Holding`] |
+//! | `n/` skeleton of a name, `s/` skeleton of a slug | [`Holding`]: the first of the names with this skeleton |
+//! | the same, a zero byte, look of the name | [`Holding`] of a further name with this skeleton, which looks different |
 //! | `a/` account, `p/` post | the key of its name's or slug's row |
 //! | `c/` account | the number of rows under `s/` that belong to this account, including released ones that still rest |
 //! | `l/` lock | its holder |
 //! | `key`, `swept` | the secret key; the time of the last sweep and the relay that made it |
 //! | `forgot` | empty: its revision is that of the last deletion of a row under `n/` or `s/` |
+//!
+//! Names with one look have at most one row: it is that of the skeleton, or, while that is about a name of another look, the
+//! second one. A registry whose names were all claimed when names of one skeleton were one name has rows of the first
+//! sort alone.
 //!
 //! Invariants: a row under `n/` or `s/` that is not released and its owner's row under `a/` or `p/` name each other;
 //! the count is right after every transaction, and a count of 0 has no row.
@@ -52,9 +57,69 @@ impl Space {
         }
     }
 
-    /// The key of a name's or slug's row. Names that look alike share it.
-    pub(super) fn key(self, name: &str) -> Key {
-        [self.prefix(), validation::skeleton(name).as_bytes()].concat()
+    /// The keys of the two rows of which one is about this name or slug, or one that looks like it.
+    pub(super) fn keys(self, name: &str) -> [Key; 2] {
+        let first = [self.prefix(), validation::skeleton(name).as_bytes()].concat();
+        let second = [&first, b"\0".as_slice(), validation::look(name).as_bytes()].concat();
+        [first, second]
+    }
+}
+
+/// Where the row of a name is, or would be.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) key: Key,
+    /// Of this name, or of one that looks like it.
+    pub(super) row: Option<Row>,
+    pub(super) holding: Option<Holding>,
+    /// What must still hold when the row is written.
+    pub(super) checks: Vec<Check>,
+}
+
+impl Place {
+    /// The place of a name, from the rows of [`Space::keys`].
+    pub(super) fn of(space: Space, name: &str, rows: [Option<Row>; 2]) -> Result<Self, TxnError> {
+        let [first_key, second_key] = space.keys(name);
+        let [first, second] = rows;
+        let holding_of = |row: &Option<Row>| row.as_ref().map(Holding::from_row).transpose();
+        let known = holding_of(&first)?.map(|(holding, _)| holding);
+        let is_it = |holding: &Holding| validation::look(&holding.name) == validation::look(name);
+        if let (Some(row), true) = (&first, known.as_ref().is_some_and(is_it)) {
+            let checks = vec![Check::Unchanged(first_key.clone(), row.revision)];
+            return Ok(Self {
+                key: first_key,
+                row: first,
+                holding: known,
+                checks,
+            });
+        }
+        if let Some(row) = &second {
+            let checks = vec![Check::Unchanged(second_key.clone(), row.revision)];
+            let holding = holding_of(&second)?.map(|(holding, _)| holding);
+            return Ok(Self {
+                key: second_key,
+                row: second,
+                holding,
+                checks,
+            });
+        }
+        // Neither row may come to be about it meanwhile.
+        let absent = Check::Absent(second_key.clone());
+        let (key, check) = match first {
+            Some(row) => (second_key, Check::Unchanged(first_key, row.revision)),
+            None => (first_key.clone(), Check::Absent(first_key)),
+        };
+        Ok(Self {
+            key,
+            row: None,
+            holding: None,
+            checks: vec![check, absent],
+        })
+    }
+
+    /// The holding and its revision.
+    pub(super) fn known(&self) -> Option<(&Holding, u64)> {
+        Some((self.holding.as_ref()?, self.row.as_ref()?.revision))
     }
 }
 
@@ -175,7 +240,7 @@ pub fn check_rows(rows: &[(Key, Row)]) -> Result<(), String> {
         for space in [Space::Names, Space::Slugs] {
             if key.starts_with(space.prefix()) {
                 let (holding, _) = Holding::from_row(row).map_err(|error| format!("{}: {error}", shown()))?;
-                if space.key(&holding.name) != *key {
+                if !space.keys(&holding.name).iter().any(|its| its.as_slice() == *key) {
                     return Err(format!(
                         "the row {} is about another name, {}",
                         shown(),

@@ -34,7 +34,10 @@ async fn a_name_that_looks_like_another_is_taken_and_nobodys() {
     let registry = open(dir.path()).await;
     let (ada, bob) = (Person::new(1), Person::new(2));
     ada.claim(&registry, "paypal", TODAY).await;
-    assert_eq!(bob.claim(&registry, "paypa1", TODAY).await, NameAnswer::Taken);
+    let looks_like = NameAnswer::LooksLike {
+        name: "paypal".to_owned(),
+    };
+    assert_eq!(bob.claim(&registry, "paypa1", TODAY).await, looks_like);
     assert_eq!(registry.lookup("paypa1").await.unwrap(), NameAnswer::Free);
     let name = "paypal".to_owned();
     assert_eq!(

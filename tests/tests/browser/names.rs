@@ -46,6 +46,8 @@ async fn a_name_is_had_by_one_found_by_others_handed_on_and_given_back_when_nobo
     bob.click(&testid("follow-submit")).await?;
     bob.wait_for("document.querySelector('[data-testid=profile-handle]')?.textContent === '@ada'")
         .await?;
+    bob.wait_for("document.querySelector('[data-testid=follow-button]')?.dataset.followed === 'true'")
+        .await?;
     bob.screenshot(&shots.join("profile.png"), true).await?;
     // A link that was received, opened in a new tab.
     bob.goto(&relay.url("/@ada")).await?;

@@ -12,4 +12,4 @@ pub mod time;
 
 pub use blocks::{empty, facts, section, trouble};
 pub use buttons::{button, icon_button};
-pub use names::{known_as, shown_name};
+pub use names::{known_as, plain_name, shown_name};

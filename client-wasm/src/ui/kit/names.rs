@@ -1,16 +1,19 @@
 //! What people are called on the page.
 
 use protocol::AccountId;
+use text::visible;
 use yew::prelude::*;
 
-/// A person's name as shown: the short key in place of a name not known yet.
+/// A person's name as shown: the short key in place of a name that is not known yet, or of which nothing can be seen. It
+/// belongs into an element that isolates it, such as `<bdi>`.
 pub fn shown_name(name: &str, account: &AccountId) -> String {
-    let name = name.trim();
-    if name.is_empty() {
-        account.short()
-    } else {
-        name.to_owned()
-    }
+    let shown = visible::name(name);
+    if shown.is_empty() { account.short() } else { shown }
+}
+
+/// The same, isolated by characters: for titles and sentences that are plain text.
+pub fn plain_name(name: &str, account: &AccountId) -> String {
+    visible::isolated(&shown_name(name, account))
 }
 
 /// What tells people of one display name apart: their handle, or the beginning of their key.

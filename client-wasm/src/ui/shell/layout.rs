@@ -181,7 +181,7 @@ pub fn context(app: &AppContext) -> Html {
             <div class="aside__me">
                 <a href={own.clone()} aria-hidden="true" tabindex="-1">{ avatar(&me.account, "36") }</a>
                 <div class="person__text">
-                    <a href={own} class="person__name"><bdi>{ me.name.clone() }</bdi></a>
+                    <a href={own} class="person__name"><bdi>{ kit::shown_name(&me.name, &me.account) }</bdi></a>
                     <p class="person__bio">{ follow::strings::following_count(me.following) }</p>
                 </div>
             </div>

@@ -418,6 +418,19 @@ fn overlay() -> Vec<(Vector, Message)> {
             }),
         ),
         (
+            Vector::new("message: looks like, NameAnswer")
+                .byte("kind", 26)
+                .varint("request", 70_003)
+                .byte("answer: LooksLike", 12)
+                .sized("name", "paypal"),
+            Message::NameAnswer(NameAnswered {
+                request: 70_003,
+                answer: NameAnswer::LooksLike {
+                    name: "paypal".to_owned(),
+                },
+            }),
+        ),
+        (
             Vector::new("message: Sketch")
                 .byte("kind", 27)
                 .varint("round", 3)

@@ -1,6 +1,7 @@
 //! The devices of the account, and withdrawing one.
 
 use engine::api::{Command, DeviceView, MeView};
+use text::visible;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
@@ -29,7 +30,7 @@ pub(super) fn devices(me: &MeView, open: &Callback<Over>) -> Html {
                         <li key={device.device.to_string()} class="device" data-testid="device">
                             { icon("device") }
                             <div class="device__text">
-                                <p><bdi>{ device.name.clone() }</bdi>{ " " }
+                                <p><bdi>{ visible::name(&device.name) }</bdi>{ " " }
                                     if device.this {
                                         <span class="tag">{ strings::THIS_DEVICE }</span>
                                     }
@@ -43,7 +44,7 @@ pub(super) fn devices(me: &MeView, open: &Callback<Over>) -> Html {
                                 <button
                                     type="button"
                                     class="btn"
-                                    aria-label={strings::withdraw_title(&device.name)}
+                                    aria-label={strings::withdraw_title(&visible::isolated(&device.name))}
                                     onclick={open.reform(move |_: MouseEvent| Over::Withdraw(chosen.clone()))}
                                 >{ strings::WITHDRAW }</button>
                             }

@@ -86,7 +86,7 @@ fn You() -> Html {
             <section class="section you__me">
                 <a href={own.clone()} aria-hidden="true" tabindex="-1">{ avatar(&me.account, "56") }</a>
                 <div class="person__text">
-                    <a href={own} class="person__name"><bdi>{ me.name.clone() }</bdi></a>
+                    <a href={own} class="person__name"><bdi>{ kit::shown_name(&me.name, &me.account) }</bdi></a>
                     <p class="small soft">{ kit::known_as("", &me.handle, &me.account) }</p>
                 </div>
                 <a href={Route::Following.path()} class="btn" data-testid="open-following">{ follow::strings::following_count(me.following) }</a>

@@ -8,6 +8,7 @@ pub mod strings;
 use engine::api::{Connection, PostView};
 use protocol::kinds::ReplyTo;
 use protocol::limits::POST_CHARS_MAX;
+use text::visible;
 use web_sys::{HtmlInputElement, HtmlTextAreaElement, InputEvent, KeyboardEvent, MouseEvent, SubmitEvent};
 use yew::prelude::*;
 
@@ -114,7 +115,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
 
     let left = chars_left(&text);
     let open_to_posts = session.may_write() && session.outbox.has_room();
-    let may_send = open_to_posts && !text.trim().is_empty() && left >= 0;
+    let may_send = open_to_posts && !visible::is_blank(&text) && left >= 0;
     let send = {
         let (ui, text, reply_to, on_sent) = (ui.clone(), text.clone(), props.reply_to, props.on_sent.clone());
         let (input, connection) = (input.clone(), session.status.connection);
@@ -124,7 +125,7 @@ pub fn Composer(props: &ComposerProps) -> Html {
             let value = input
                 .cast::<HtmlTextAreaElement>()
                 .map_or_else(|| (*text).clone(), |area| area.value());
-            if !open_to_posts || value.trim().is_empty() || chars_left(&value) < 0 {
+            if !open_to_posts || visible::is_blank(&value) || chars_left(&value) < 0 {
                 return;
             }
             publish(
@@ -293,13 +294,13 @@ fn reply_action(context: &PostContext<'_>) -> Html {
 /// The composer in a sheet: for a new post, or for a reply to this one.
 pub fn compose_sheet(reply_to: Option<&PostView>, on_close: &Callback<()>) -> Html {
     let title = match reply_to {
-        Some(post) => strings::reply_to(&kit::shown_name(&post.name, &post.entry.account), 0),
+        Some(post) => strings::reply_to(&kit::plain_name(&post.name, &post.entry.account), 0),
         None => strings::COMPOSE_LABEL.to_owned(),
     };
     html! {
         <Sheet name={if reply_to.is_some() { "reply" } else { "compose" }} {title} on_close={on_close.clone()}>
             if let Some(post) = reply_to {
-                <div class="composer__quote" dir="auto"><p>{ post.text.clone() }</p></div>
+                <div class="composer__quote" dir="auto"><p>{ visible::text(&post.text).into_owned() }</p></div>
             }
             <Composer reply_to={reply_to.map(answering)} focus=true on_sent={on_close.clone()} />
         </Sheet>

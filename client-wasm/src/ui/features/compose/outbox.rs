@@ -9,8 +9,8 @@ use super::pending::{OutboxAction, PendingPost, publish};
 use super::strings;
 use crate::ui::features::post;
 use crate::ui::features::post::text::post_text;
-use crate::ui::kit;
 use crate::ui::kit::avatar::avatar;
+use crate::ui::kit::{self, shown_name};
 use crate::ui::state::{Action, AppContext};
 
 /// Those that answer this post; all if `None`.
@@ -45,7 +45,7 @@ fn pending_post(app: &AppContext, pending: &PendingPost) -> Html {
             { avatar(&me.account, "44") }
             <div class="post__body">
                 <div class="post__head">
-                    <span class="post__name"><bdi>{ me.name.clone() }</bdi></span>
+                    <span class="post__name"><bdi>{ shown_name(&me.name, &me.account) }</bdi></span>
                     if pending.refused.is_none() {
                         <span class="post__time">{ kit::strings::SAVING }</span>
                     }

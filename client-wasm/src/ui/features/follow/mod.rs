@@ -3,17 +3,22 @@
 mod page;
 pub mod strings;
 
-use engine::api::{Command, ProfileView};
+use engine::api::{Command, ProfileView, Query, QueryResult};
 use protocol::AccountId;
+use protocol::names::NameAnswer;
+use text::find::{Found, find};
+use text::visible;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
 use crate::ui::features::Feature;
+use crate::ui::features::handles::strings as handles;
 use crate::ui::kit::avatar::avatar;
 use crate::ui::kit::form::{Field, Form, Kind};
 use crate::ui::kit::icons::icon_with;
 use crate::ui::kit::{self, shown_name};
-use crate::ui::route::{Route, from_pasted, path_of_handle};
+use crate::ui::route::{Route, path_of_found};
 use crate::ui::shell::lazy::{lazy_page, loaded_later};
 use crate::ui::state::{AppContext, Ui};
 
@@ -39,24 +44,50 @@ pub enum Pasted {
     Account(AccountId),
     /// The own profile link.
     Own,
-    /// The page of a post.
-    Post(Route),
-    /// The path of a handle, whose owner is not known yet.
+    /// The path of a post.
+    Post(String),
+    /// A handle, whose owner is not known yet.
     Handle(String),
     Nothing,
 }
 
 /// What the pasted text names. `own`: the account of this device.
 pub fn pasted(text: &str, own: Option<AccountId>) -> Pasted {
-    match from_pasted(text) {
-        Some(Route::User(account)) if Some(account) == own => Pasted::Own,
-        Some(Route::User(account)) => Pasted::Account(account),
-        Some(post) => Pasted::Post(post),
-        None => path_of_handle(text).map_or(Pasted::Nothing, Pasted::Handle),
+    match find(text) {
+        Some(Found::Account(account)) if Some(account) == own => Pasted::Own,
+        Some(Found::Account(account)) => Pasted::Account(account),
+        Some(Found::Handle(handle)) => Pasted::Handle(handle),
+        Some(post) => Pasted::Post(path_of_found(&post)),
+        None => Pasted::Nothing,
     }
 }
 
-/// A field for a profile link. A post's link leads to the post. `stay` keeps the reader on the page instead of going to
+/// The owner of a handle, or why there is none, in words for the person who asked.
+pub async fn owner_of(ui: &Ui, handle: String) -> Result<AccountId, &'static str> {
+    match ui.bridge.query(Query::Name { name: handle }).await {
+        Ok(QueryResult::Name(NameAnswer::Held(receipt))) => Ok(receipt.account),
+        Ok(QueryResult::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) => Err(handles::HANDLE_UNKNOWN),
+        _ => Err(handles::HANDLE_NOBODY),
+    }
+}
+
+/// Follows the owner of a handle. `go`: shows their profile.
+async fn follow_owner(ui: Ui, handle: String, own: Option<AccountId>, go: bool) {
+    let account = match owner_of(&ui, handle).await {
+        Ok(account) if Some(account) == own => return ui.say(strings::FOLLOW_SELF),
+        Ok(account) => account,
+        Err(why) => return ui.say(why),
+    };
+    if let Err(error) = ui.bridge.send(Command::Follow { account }).await {
+        return ui.say(kit::strings::error_text(&error));
+    }
+    ui.say(strings::FOLLOWED_NOW);
+    if go {
+        ui.nav.go(Route::User(account));
+    }
+}
+
+/// A field for a handle, a profile link or an account id. A post's link leads to the post. `stay` keeps the reader on the page instead of going to
 /// the profile.
 pub fn follow_form(app: &AppContext, stay: bool) -> Html {
     let ui = app.ui.clone();
@@ -66,12 +97,12 @@ pub fn follow_form(app: &AppContext, stay: bool) -> Html {
         Callback::from(move |values: Vec<String>| match pasted(&values[0], own) {
             Pasted::Account(account) => Ok(Command::Follow { account }),
             Pasted::Own => Err(strings::FOLLOW_SELF.to_owned()),
-            Pasted::Post(post) => {
-                ui.nav.go(post);
+            Pasted::Post(path) => {
+                ui.nav.go_to(path);
                 Err(String::new())
             }
-            Pasted::Handle(path) => {
-                ui.nav.go_to(path);
+            Pasted::Handle(handle) => {
+                spawn_local(follow_owner(ui.clone(), handle, own, !stay));
                 Err(String::new())
             }
             Pasted::Nothing => Err(strings::FOLLOW_BAD.to_owned()),
@@ -81,8 +112,8 @@ pub fn follow_form(app: &AppContext, stay: bool) -> Html {
         let ui = ui.clone();
         Callback::from(move |values: Vec<String>| {
             ui.say(strings::FOLLOWED_NOW);
-            if let (false, Some(route)) = (stay, from_pasted(&values[0])) {
-                ui.nav.go(route);
+            if let (false, Some(found)) = (stay, find(&values[0])) {
+                ui.nav.go_to(path_of_found(&found));
             }
         })
     };
@@ -123,7 +154,7 @@ pub fn follow_button(ui: &Ui, profile: &ProfileView) -> Html {
             });
         })
     };
-    let name = shown_name(&profile.name, &account);
+    let name = kit::plain_name(&profile.name, &account);
     let flag = if followed { "true" } else { "false" };
     html! {
         <button
@@ -146,18 +177,18 @@ pub fn follow_button(ui: &Ui, profile: &ProfileView) -> Html {
 /// One person in a list.
 pub fn person(ui: &Ui, profile: &ProfileView) -> Html {
     let href = Route::User(profile.account).path();
+    let bio = visible::name(&profile.bio);
     html! {
         <li key={profile.account.to_string()} class="person" data-testid="person" data-account={profile.account.to_string()}>
             <a href={href.clone()} aria-hidden="true" tabindex="-1">{ avatar(&profile.account, "44") }</a>
             <div class="person__text">
                 <a {href} class="person__name"><bdi>{ shown_name(&profile.name, &profile.account) }</bdi></a>
-                <p class="person__bio" dir="auto">
-                    if profile.bio.is_empty() {
-                        { kit::known_as("", &profile.handle, &profile.account) }
-                    } else {
-                        { profile.bio.clone() }
-                    }
-                </p>
+                if bio.is_empty() || !profile.handle.is_empty() {
+                    <p class="person__bio">{ kit::known_as("", &profile.handle, &profile.account) }</p>
+                }
+                if !bio.is_empty() {
+                    <p class="person__bio" dir="auto">{ bio }</p>
+                }
             </div>
             if !profile.mine {
                 { follow_button(ui, profile) }
@@ -184,9 +215,15 @@ mod tests {
             (link(Route::User(other)), Pasted::Account(other)),
             (other.to_string(), Pasted::Account(other)),
             (link(Route::User(own)), Pasted::Own),
-            (link(post), Pasted::Post(post)),
-            ("@ada".to_owned(), Pasted::Handle("/@ada".to_owned())),
-            ("ada".to_owned(), Pasted::Nothing),
+            (link(post), Pasted::Post(post.path())),
+            (
+                "https://relay.example/some-slug/".to_owned(),
+                Pasted::Post("/some-slug/".to_owned()),
+            ),
+            ("@ada".to_owned(), Pasted::Handle("ada".to_owned())),
+            ("http://host/@ada".to_owned(), Pasted::Handle("ada".to_owned())),
+            ("(ada).".to_owned(), Pasted::Handle("ada".to_owned())),
+            ("two words".to_owned(), Pasted::Nothing),
             (String::new(), Pasted::Nothing),
         ];
         for (text, expected) in cases {

@@ -3,8 +3,8 @@
 pub const FOLLOW: &str = "Follow";
 pub const FOLLOWING: &str = "Following";
 pub const FOLLOW_LABEL: &str = "@name, profile link or account id";
-pub const FOLLOW_BAD: &str = "That is no profile link. It looks like https://…/u/ followed by 55 letters and digits; \
-     perhaps a part is missing. A name begins with @.";
+pub const FOLLOW_BAD: &str = "That is no name and no profile link. A link looks like https://…/u/ followed by 55 letters \
+     and digits; perhaps a part is missing.";
 pub const FOLLOW_SELF: &str = "That is your own profile link. Send it to others so that they can follow you.";
 pub const FOLLOWED_NOW: &str = "Followed. Their posts arrive as soon as a peer that has them is connected.";
 pub const FOLLOWING_TITLE: &str = "People you follow";

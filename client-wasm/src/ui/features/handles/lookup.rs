@@ -4,6 +4,7 @@
 use engine::api::{Error, Query, QueryResult};
 use protocol::names::NameAnswer;
 use protocol::{AccountId, EntryRef};
+use text::visible;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
@@ -21,7 +22,9 @@ use crate::ui::state::use_app;
 /// The page of the handle or the slug in the address bar.
 pub fn page(slug: bool) -> Html {
     let name = registered_in_address();
-    lazy_page(name.clone(), name, true, move || lookup_page(slug))
+    lazy_page(name.clone(), visible::isolated(&name), true, move || {
+        lookup_page(slug)
+    })
 }
 
 loaded_later!(
@@ -97,7 +100,7 @@ fn Lookup(props: &LookupProps) -> Html {
         Found::Unknown => strings::HANDLE_UNKNOWN,
     };
     html! {
-        <Page title={name} back=true>
+        <Page title={visible::isolated(&name)} back=true>
             <div role="status">{ kit::empty("named", mark("56"), "", said, html! {}) }</div>
         </Page>
     }

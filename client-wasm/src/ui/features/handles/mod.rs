@@ -3,7 +3,7 @@
 pub mod lookup;
 pub mod strings;
 
-use engine::api::{ClaimView, Command, MeView, OfferView, Query, QueryResult};
+use engine::api::{ClaimView, Command, MeView, OfferView};
 use protocol::AccountId;
 use protocol::names::NameAnswer;
 use wasm_bindgen_futures::spawn_local;
@@ -13,7 +13,7 @@ use yew::prelude::*;
 use crate::ui::features::follow::{Pasted, pasted};
 use crate::ui::features::{Feature, follow};
 use crate::ui::kit::form::{Field, Form, Kind};
-use crate::ui::kit::{self, shown_name};
+use crate::ui::kit::{self, plain_name};
 use crate::ui::route::Route;
 use crate::ui::state::Ui;
 
@@ -49,7 +49,7 @@ pub fn handle(ui: &Ui, me: &MeView) -> Html {
 
 fn waiting(ui: &Ui, claim: &ClaimView, offer: Option<&OfferView>) -> Html {
     let text = match offer {
-        Some(offer) => strings::offer_waits(&claim.name, offer.to.map(|to| shown_name(&offer.name, &to))),
+        Some(offer) => strings::offer_waits(&claim.name, offer.to.map(|to| plain_name(&offer.name, &to))),
         None => strings::claim_waits(claim),
     };
     html! {
@@ -74,7 +74,7 @@ fn held(ui: &Ui, me: &MeView, refused: Option<&ClaimView>) -> Html {
                 { kit::button("btn", "handle-drop", "", strings::HANDLE_DROP, command(ui, Command::DropClaim)) }
             }
             if let Some((offer, to)) = standing.and_then(|offer| Some((offer, offer.to?))) {
-                <p data-testid="handle-offered">{ strings::offer_stands(&me.handle, &shown_name(&offer.name, &to)) }</p>
+                <p data-testid="handle-offered">{ strings::offer_stands(&me.handle, &plain_name(&offer.name, &to)) }</p>
                 { kit::button("btn", "offer-back", "", strings::OFFER_BACK, command(ui, Command::OfferName { to: None })) }
             } else {
                 { kit::button("btn", "handle-release", "", strings::HANDLE_RELEASE, command(ui, Command::ReleaseName)) }
@@ -102,8 +102,8 @@ fn offer_form(ui: &Ui, me: AccountId) -> Html {
         move |values: Vec<String>| match pasted(&values[0], Some(me)) {
             Pasted::Account(account) => Ok(Command::OfferName { to: Some(account) }),
             Pasted::Own => Err(strings::OFFER_SELF.to_owned()),
-            Pasted::Handle(_) => {
-                offer_to_name(ui.clone(), me, values[0].clone());
+            Pasted::Handle(handle) => {
+                offer_to_name(ui.clone(), me, handle);
                 Err(String::new())
             }
             Pasted::Post(_) | Pasted::Nothing => Err(follow::strings::FOLLOW_BAD.to_owned()),
@@ -126,17 +126,10 @@ fn offer_form(ui: &Ui, me: AccountId) -> Html {
 
 fn offer_to_name(ui: Ui, me: AccountId, name: String) {
     spawn_local(async move {
-        match ui.bridge.query(Query::Name { name }).await {
-            Ok(QueryResult::Name(NameAnswer::Held(receipt))) if receipt.account == me => {
-                ui.say(strings::OFFER_SELF);
-            }
-            Ok(QueryResult::Name(NameAnswer::Held(receipt))) => ui.command(Command::OfferName {
-                to: Some(receipt.account),
-            }),
-            Ok(QueryResult::Name(NameAnswer::Unavailable | NameAnswer::TooFast)) => {
-                ui.say(strings::HANDLE_UNKNOWN);
-            }
-            _ => ui.say(strings::HANDLE_NOBODY),
+        match follow::owner_of(&ui, name).await {
+            Ok(account) if account == me => ui.say(strings::OFFER_SELF),
+            Ok(account) => ui.command(Command::OfferName { to: Some(account) }),
+            Err(why) => ui.say(why),
         }
     });
 }

@@ -73,6 +73,12 @@ pub fn claim_refused(claim: &ClaimView, slug: bool) -> String {
     };
     let why = match &claim.refused {
         Some(NameAnswer::Taken) => "is taken, or looks too much like one that is. Choose another".to_owned(),
+        Some(NameAnswer::LooksLike { name }) => {
+            format!(
+                "looks too much like {}, which is taken. Choose another",
+                shown(name)
+            )
+        }
         Some(NameAnswer::Resting { .. }) => {
             "was given back a short while ago and rests. Choose another".to_owned()
         }
@@ -112,6 +118,13 @@ mod tests {
         let taken = refused(NameAnswer::Taken);
         assert!(claim_refused(&taken, false).starts_with("@ada is taken"));
         assert!(claim_refused(&taken, true).starts_with("/ada/ is taken"));
+        let alike = refused(NameAnswer::LooksLike {
+            name: "ad4".to_owned(),
+        });
+        assert_eq!(
+            claim_refused(&alike, false),
+            "@ada looks too much like @ad4, which is taken. Choose another."
+        );
         let other = refused(NameAnswer::HasOther {
             name: "byron".to_owned(),
         });

@@ -1,53 +1,24 @@
-//! The text of a post, taken apart into plain text, web addresses and hashtags. Text is untrusted: pieces are shown
-//! as text nodes and never interpreted; only `http` and `https` become links.
+//! The text of a post, taken apart into plain text and tokens ([`text::tokens`]). Text is untrusted: pieces are shown as
+//! text nodes and never interpreted.
 //!
 //! Invariant: the pieces joined together are the text.
 
-/// A part of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
-    /// Shown as it is.
-    Plain(&'a str),
-    /// A web address.
-    Link(&'a str),
-    /// A hashtag with its sign.
-    Tag(&'a str),
-}
+pub use text::tokens::Kind;
+use text::tokens::tokens;
 
-/// Takes a text apart.
-pub fn pieces(text: &str) -> Vec<Piece<'_>> {
+/// Takes a text apart. `None`: plain text.
+pub fn pieces(text: &str) -> Vec<(Option<Kind>, &str)> {
     let mut found = Vec::new();
-    let mut plain_from = 0;
-    let mut at = 0;
-    let mut before = None::<char>;
-    while let Some(here) = text[at..].chars().next() {
-        let rest = &text[at..];
-        let begins_word = before.is_none_or(|c| !c.is_alphanumeric() && c != '_');
-        let piece = if !begins_word {
-            None
-        } else if here == 'h' || here == 'H' {
-            link(rest).map(Piece::Link)
-        } else if here == '#' && before != Some('&') && before != Some('/') && before != Some('#') {
-            tag(rest).map(Piece::Tag)
-        } else {
-            None
-        };
-        let len = match piece {
-            Some(piece @ (Piece::Link(part) | Piece::Tag(part))) => {
-                if plain_from < at {
-                    found.push(Piece::Plain(&text[plain_from..at]));
-                }
-                found.push(piece);
-                plain_from = at + part.len();
-                part.len()
-            }
-            _ => here.len_utf8(),
-        };
-        before = text[at..at + len].chars().next_back();
-        at += len;
+    let mut end = 0;
+    for token in tokens(text) {
+        if end < token.range.start {
+            found.push((None, &text[end..token.range.start]));
+        }
+        end = token.range.end;
+        found.push((Some(token.kind), &text[token.range]));
     }
-    if plain_from < text.len() {
-        found.push(Piece::Plain(&text[plain_from..]));
+    if end < text.len() {
+        found.push((None, &text[end..]));
     }
     found
 }
@@ -76,86 +47,29 @@ pub fn lines_at_least(text: &str) -> usize {
         .sum()
 }
 
-fn link(rest: &str) -> Option<&str> {
-    let scheme_len = ["https://", "http://"]
-        .iter()
-        .find(|scheme| {
-            rest.get(..scheme.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        })?
-        .len();
-    let end = rest
-        .find(|c: char| {
-            c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '“' | '”' | '«' | '»')
-        })
-        .unwrap_or(rest.len());
-    let mut address = rest.get(..end)?;
-    // Punctuation that ends a sentence is not part of the address, nor is a bracket that was opened before it.
-    while let Some(last) = address.chars().next_back() {
-        let stray = match last {
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '’' | '…' => true,
-            ')' => address.matches(')').count() > address.matches('(').count(),
-            ']' => address.matches(']').count() > address.matches('[').count(),
-            _ => false,
-        };
-        if !stray {
-            break;
-        }
-        address = &address[..address.len() - last.len_utf8()];
-    }
-    let host = address.get(scheme_len..)?;
-    host.starts_with(|c: char| c.is_alphanumeric() || c == '[')
-        .then_some(address)
-}
-
-fn tag(rest: &str) -> Option<&str> {
-    const TAG_CHARS_MAX: usize = 64;
-    let word = rest.get(1..)?;
-    let end = word
-        .find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(word.len());
-    let word = &word[..end];
-    let wordy = word.chars().any(char::is_alphabetic) && word.chars().count() <= TAG_CHARS_MAX;
-    wordy.then(|| &rest[..=end])
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Piece::{Link, Plain, Tag};
     use super::*;
 
-    #[track_caller]
-    fn check(text: &str, expected: &[Piece<'_>]) {
-        let found = pieces(text);
-        assert_eq!(found, expected);
-        let joined: String = found
-            .iter()
-            .map(|piece| match piece {
-                Plain(part) | Link(part) | Tag(part) => *part,
-            })
-            .collect();
-        assert_eq!(joined, text);
-    }
-
     #[test]
-    fn addresses_end_before_the_sentence_does() {
-        check(
-            "see https://example.org/a_(b). Bye",
-            &[Plain("see "), Link("https://example.org/a_(b)"), Plain(". Bye")],
-        );
-        check(
-            "(http://example.org)",
-            &[Plain("("), Link("http://example.org"), Plain(")")],
-        );
-        check("https://", &[Plain("https://")]);
-        check("javascript:alert(1)", &[Plain("javascript:alert(1)")]);
-    }
-
-    #[test]
-    fn hashtags_are_words_after_a_break() {
-        check("#Vögel und #1", &[Tag("#Vögel"), Plain(" und #1")]);
-        check("a#b &#x27; ##c", &[Plain("a#b &#x27; ##c")]);
-        check("(#birds)", &[Plain("("), Tag("#birds"), Plain(")")]);
+    fn the_pieces_joined_together_are_the_text() {
+        for (text, expected) in [
+            ("", &[] as &[(Option<Kind>, &str)]),
+            (
+                "@ada: https://example.org/a, #birds.",
+                &[
+                    (Some(Kind::Handle), "@ada"),
+                    (None, ": "),
+                    (Some(Kind::Address), "https://example.org/a"),
+                    (None, ", "),
+                    (Some(Kind::Tag), "#birds"),
+                    (None, "."),
+                ],
+            ),
+        ] {
+            assert_eq!(pieces(text), expected);
+            assert_eq!(expected.iter().map(|(_, part)| *part).collect::<String>(), text);
+        }
     }
 
     #[test]

@@ -1,27 +1,30 @@
 //! The text of a post, with its links and hashtags.
 
+use text::find::find;
+use text::visible;
 use yew::prelude::*;
 
-use super::pieces::{Piece, lines_at_least, pieces, shown_address};
+use super::pieces::{Kind, lines_at_least, pieces, shown_address};
 use super::strings;
 use crate::ui::dom;
-use crate::ui::route::{Route, from_pasted};
+use crate::ui::route::{handle_path, path_of_found};
 
 /// Lines shown of a long text before "Show all"; the style sheet folds at the same number.
 const FOLDED_LINES: usize = 12;
 
 /// Whether a text is worth folding. With slack: folding a single line away helps little.
 pub fn is_long(text: &str) -> bool {
-    lines_at_least(text) > FOLDED_LINES + 2
+    lines_at_least(&visible::text(text)) > FOLDED_LINES + 2
 }
 
 pub fn post_text(text: &str, folded: bool) -> Html {
+    let shown = visible::text(text);
     html! {
         <div
             class={if folded { "post__text post__text--folded" } else { "post__text" }}
             data-testid="post-text"
             dir="auto"
-        >{ for pieces(text).into_iter().map(piece) }</div>
+        >{ for pieces(&shown).into_iter().map(piece) }</div>
     }
 }
 
@@ -34,24 +37,26 @@ pub fn fold_button(folded: bool, onclick: Callback<MouseEvent>) -> Html {
     }
 }
 
-fn piece(piece: Piece<'_>) -> Html {
-    match piece {
-        Piece::Plain(text) => html! { { text } },
-        Piece::Tag(tag) => html! { <span class="hashtag">{ tag }</span> },
-        Piece::Link(address) => {
-            let inside = address
-                .strip_prefix(dom::origin().as_str())
-                .and_then(from_pasted)
-                .filter(|route| matches!(route, Route::User(_) | Route::Post(_)));
+fn piece((kind, text): (Option<Kind>, &str)) -> Html {
+    match kind {
+        None => html! { { text } },
+        Some(Kind::Tag) => html! { <span class="hashtag">{ text }</span> },
+        Some(Kind::Handle) => {
+            let handle = text.trim_start_matches(['@', '＠']);
+            html! { <a href={handle_path(handle)}><bdi>{ text }</bdi></a> }
+        }
+        Some(Kind::Address) => {
+            let own = text.strip_prefix(dom::origin().as_str());
+            let inside = own.and_then(find).map(|found| path_of_found(&found));
             let outside = inside.is_none();
             html! {
                 <a
-                    href={inside.map_or_else(|| address.to_owned(), |route| route.path())}
+                    href={inside.unwrap_or_else(|| text.to_owned())}
                     target={outside.then_some("_blank")}
                     rel={outside.then_some("noopener noreferrer nofollow")}
-                    title={address.to_owned()}
+                    title={text.to_owned()}
                 >
-                    <bdi>{ shown_address(address) }</bdi>
+                    <bdi>{ shown_address(text) }</bdi>
                 </a>
             }
         }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use engine::api::{Command, Event, MeView, ProfileView, Query, QueryResult, Timeline};
 use protocol::limits::{BIO_CHARS_MAX, NAME_CHARS_MAX};
 use protocol::{AccountId, EntryId};
+use text::visible;
 use web_sys::MouseEvent;
 use yew::prelude::*;
 
@@ -125,7 +126,7 @@ fn Profile(props: &ProfileProps) -> Html {
         (false, true) => html! {},
     };
     html! {
-        <Page title={name.clone()} back=true>
+        <Page title={kit::plain_name(&view.name, &account)} back=true>
             <section class="profile" aria-label={strings::PROFILE} data-testid="profile" data-account={account.to_string()}>
                 <div class="profile__top">
                     { avatar(&account, "72") }
@@ -152,7 +153,7 @@ fn Profile(props: &ProfileProps) -> Html {
                 if name != account.short() || !view.handle.is_empty() {
                     <p class="profile__key" data-testid="profile-handle">{ kit::known_as("", &view.handle, &account) }</p>
                 }
-                if !view.bio.is_empty() {
+                if !visible::is_blank(&view.bio) {
                     <div class="profile__bio" data-testid="profile-bio">{ post_text(&view.bio, false) }</div>
                 }
                 if view.searching && view.entries == 0 {
@@ -206,6 +207,15 @@ fn held(view: &ProfileView, name: &str) -> Html {
     }
 }
 
+/// Without a name that nobody can see.
+fn visible_or_empty(name: &str) -> String {
+    if visible::is_blank(name) {
+        String::new()
+    } else {
+        name.to_owned()
+    }
+}
+
 fn edit_sheet(ui: &Ui, me: &MeView, done: &Callback<()>) -> Html {
     let fields = vec![
         Field {
@@ -227,7 +237,7 @@ fn edit_sheet(ui: &Ui, me: &MeView, done: &Callback<()>) -> Html {
     ];
     let make = Callback::from(|values: Vec<String>| {
         Ok(Command::EditProfile {
-            name: values[0].clone(),
+            name: visible_or_empty(&values[0]),
             bio: values[1].clone(),
         })
     });

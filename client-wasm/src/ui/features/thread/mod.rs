@@ -16,7 +16,7 @@ use crate::ui::features::compose::outbox::pending_posts;
 use crate::ui::features::post::strings::post_by;
 use crate::ui::features::post::{Post, Shown, answering, post_change};
 use crate::ui::kit::icons::mark;
-use crate::ui::kit::{self, shown_name};
+use crate::ui::kit::{self, plain_name};
 use crate::ui::route::{Route, entry_to_text};
 use crate::ui::shell::layout::Page;
 use crate::ui::shell::lazy::{lazy_page, loaded_later};
@@ -88,7 +88,7 @@ pub fn Thread(props: &ThreadProps) -> Html {
     };
     let title = post.map_or_else(
         || strings::THREAD.to_owned(),
-        |post| post_by(&shown_name(&post.name, &post.entry.account)),
+        |post| post_by(&plain_name(&post.name, &post.entry.account)),
     );
     html! { <Page {title} back=true>{ body }</Page> }
 }

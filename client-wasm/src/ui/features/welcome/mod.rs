@@ -138,7 +138,7 @@ fn name_step(app: &AppContext, on_restore: &Callback<()>) -> Html {
     let make = {
         let ui = app.ui.clone();
         Callback::from(move |values: Vec<String>| {
-            if values[0].is_empty() {
+            if text::visible::is_blank(&values[0]) {
                 return Err(strings::NAME_EMPTY.to_owned());
             }
             ui.session.dispatch(Action::Creating(true));
