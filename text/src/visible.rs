@@ -89,6 +89,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
     let breaks_hidden = text.contains('\r') || text.contains("\n ") || text.contains("\n\t");
     if !text.contains(overrides)
         && !has_marks(text, MARKS_MAX + 1)
+        && !text.contains(is_ignorable)
         && !text.contains(&breaks)
         && !breaks_hidden
     {
@@ -109,7 +110,12 @@ pub fn text(text: &str) -> Cow<'_, str> {
         } else if lines > 0 && is_space(c) {
             indent.push(c);
         } else {
-            marks = if class(c) == Class::Mark { marks + 1 } else { 0 };
+            // Marks after a character that shows nothing stand on those before it.
+            if class(c) == Class::Mark {
+                marks += 1;
+            } else if !is_ignorable(c) {
+                marks = 0;
+            }
             shown.push_str(&indent);
             indent.clear();
             lines = 0;

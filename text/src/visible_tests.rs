@@ -96,3 +96,36 @@ proptest::proptest! {
         proptest::prop_assert_eq!(text(&once), once.clone());
     }
 }
+
+/// Browsers draw marks after a soft hyphen, a zero-width space or a direction mark above those before it.
+#[test]
+fn characters_that_show_nothing_let_no_marks_pile_up() {
+    for c in [
+        '\u{ad}',
+        '\u{34f}',
+        '\u{61c}',
+        '\u{200b}',
+        '\u{200c}',
+        '\u{200d}',
+        '\u{200e}',
+        '\u{2060}',
+        '\u{2066}',
+        '\u{2069}',
+        '\u{206a}',
+        '\u{3164}',
+        '\u{fe0f}',
+        '\u{feff}',
+        '\u{fff9}',
+        '\u{e0061}',
+    ] {
+        let part = format!("{}{c}", "\u{301}".repeat(MARKS_MAX as usize));
+        let written = format!("a{}", part.repeat(100));
+        let marks = text(&written).matches('\u{301}').count();
+        assert!(marks <= MARKS_MAX as usize, "{c:?}: {marks} marks are shown");
+        assert!(
+            name(&written).matches('\u{301}').count() <= MARKS_MAX as usize,
+            "{c:?}"
+        );
+    }
+    assert_eq!(text("e\u{301}\u{200b}e\u{301}"), "e\u{301}\u{200b}e\u{301}");
+}

@@ -38,7 +38,9 @@ async fn a_slug_leads_to_one_post_and_a_post_has_one_slug() {
     }
     assert_eq!(
         bob.claim_slug(&registry, 0, "f1ocks", TODAY).await,
-        NameAnswer::Taken
+        NameAnswer::LooksLike {
+            name: "flocks".to_owned()
+        }
     );
     let name = "flocks".to_owned();
     let other = ada.claim_slug(&registry, 0, "starlings", TODAY).await;

@@ -50,6 +50,53 @@ async fn a_name_that_looks_like_another_is_taken_and_nobodys() {
 }
 
 #[tokio::test]
+async fn words_of_plain_letters_are_names_beside_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = open(dir.path()).await;
+    let people: Vec<Person> = (1..8).map(Person::new).collect();
+    for (person, name) in people
+        .iter()
+        .zip(["modem", "modern", "burn", "bum", "com", "corn"])
+    {
+        let answer = person.claim(&registry, name, TODAY).await;
+        assert_eq!(holder(&registry, &answer), person.account, "{name}");
+        assert_eq!(registry.lookup(name).await.unwrap(), answer, "{name}");
+        let again = people[6].claim(&registry, name, TODAY).await;
+        assert_eq!(again, NameAnswer::Taken, "{name}");
+    }
+    // What looks like one of them by a digit is refused, in either place.
+    for (guarded, other) in [
+        ("m0dem", "modem"),
+        ("m0dern", "modern"),
+        ("c0m", "com"),
+        ("c0rn", "corn"),
+    ] {
+        let name = other.to_owned();
+        let answer = people[6].claim(&registry, guarded, TODAY).await;
+        assert_eq!(answer, NameAnswer::LooksLike { name }, "{guarded}");
+        assert_eq!(
+            registry.lookup(guarded).await.unwrap(),
+            NameAnswer::Free,
+            "{guarded}"
+        );
+    }
+    // A name keeps its place when the one it shares a skeleton with is given back.
+    assert_eq!(
+        people[0].release(&registry, "modem", TODAY).await,
+        NameAnswer::Free
+    );
+    let kept = registry.lookup("modern").await.unwrap();
+    assert_eq!(holder(&registry, &kept), people[1].account);
+    let resting = people[6].claim(&registry, "modem", TODAY).await;
+    assert!(matches!(resting, NameAnswer::Resting { .. }), "{resting:?}");
+    assert_eq!(
+        people[1].release(&registry, "modern", TODAY).await,
+        NameAnswer::Free
+    );
+    assert_eq!(registry.lookup("modern").await.unwrap(), NameAnswer::Free);
+}
+
+#[tokio::test]
 async fn a_name_given_back_rests_for_everybody_else() {
     let dir = tempfile::tempdir().unwrap();
     let registry = open(dir.path()).await;
