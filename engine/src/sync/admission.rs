@@ -159,6 +159,10 @@ impl Admissions {
     }
 
     fn admit(&mut self, now: Instant, account: AccountId, bits: u8) {
+        if let Some((until, before)) = self.admitted.get_mut(&account) {
+            (*until, *before) = (now + ADMITTED_TIME, bits.max(*before));
+            return;
+        }
         self.counts[1] += 1;
         if self.admitted.len() >= ADMITTED_MAX {
             let first = self.admitted.iter().min_by_key(|(_, (until, _))| *until);
@@ -243,12 +247,14 @@ impl Sync {
             return;
         };
         let now = ctx.now.instant;
-        if let Some(demand) = self.demand_for(ctx, log, address, account) {
-            // More accounts may have come since it was asked.
-            if done.bits < demand.bits || !self.admissions.proves(ctx, &own, &account, done) {
-                return self.ask_for_work(ctx, link, &account, demand.bits);
-            }
+        // Also when nothing is demanded at this moment: that may change before the account's first entry comes.
+        let is_new = log.feeds.devices(&account).is_empty();
+        if is_new && self.admissions.proves(ctx, &own, &account, done) {
             self.admissions.admit(now, account, done.bits);
+        }
+        // More accounts may have come since it was asked.
+        if let Some(demand) = self.demand_for(ctx, log, address, account) {
+            return self.ask_for_work(ctx, link, &account, demand.bits);
         }
         self.fetches.resume_account(link, &account);
         self.pump_fetches(ctx, net, log, wanting, link);

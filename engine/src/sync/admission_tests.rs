@@ -243,6 +243,25 @@ fn a_newcomer_among_many_is_asked_for_work_and_its_entries_are_fetched_once_it_i
 }
 
 #[test]
+fn work_that_was_done_while_none_was_needed_counts_when_more_come_again() {
+    let (mut peer, author, feed, link) = crowded(true);
+    let own = peer.node.ctx.peer().expect("a key");
+    peer.receive(link, entries(9, &feed));
+    let asked = required(&mut peer, link);
+    assert_eq!(asked.len(), 1);
+    peer.node.pass(Duration::from_secs(300));
+    let done = work(&own, &author.account(), asked[0]);
+    peer.receive(link, Message::WorkDone(done));
+    let now = peer.node.ctx.now.instant;
+    for n in 50..52 {
+        peer.sync.quotas.spend(&QUOTAS, now, &new(n, 1));
+    }
+    peer.receive(link, entries(9, &feed));
+    assert_eq!(required(&mut peer, link), []);
+    assert_eq!(peer.held(&author), 3);
+}
+
+#[test]
 fn a_newcomer_that_does_not_answer_is_asked_again_soon() {
     let (mut peer, author, feed, link) = crowded(true);
     for n in 50..55 {
