@@ -19,8 +19,10 @@ app_stamp() {
 }
 
 # Whether the app brings a standard library of its own, in which a panic has no message: 18 kB less to download. That is not
-# stable in Rust, but the compiler is pinned. Without the library's source the app is built as usual.
-app_builds_std() { [ -f "$(rustc --print sysroot)/lib/rustlib/src/rust/library/std/Cargo.toml" ]; }
+# stable in Rust, but the compiler is pinned. With another compiler, or without the library's source, the app is built as usual.
+app_builds_std() {
+  rustc --version | grep -qF " $(pinned_rust) " && [ -f "$(rustc --print sysroot)/lib/rustlib/src/rust/library/std/Cargo.toml" ]
+}
 
 # What Cargo needs to know for that.
 app_cargo_env() {

@@ -10,7 +10,7 @@
 //! Invariants: while there are no more members than replicas, every member keeps everything; a relay that is no worker
 //! is assigned nothing; only relays of the directory are members. While feeds are divided, the assignment of every
 //! account that is held is cached once a change was applied to all ([`super::reassigning`]), so that the accounts of one
-//! relay are found without computing it for all of them again.
+//! relay are counted without computing it for all of them again.
 
 use core::time::Duration;
 

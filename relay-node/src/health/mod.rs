@@ -304,7 +304,7 @@ pub fn conditions(seen: &Observed) -> Vec<(Kind, String)> {
         Kind::FewReplicas,
         knows && seen.membership == Membership::Member && repair.living < repair.wanted,
         format!(
-            "{} relays live that can keep feeds, and each feed should be kept by {}",
+            "living relays that can keep feeds: {}; each feed should be kept by {}",
             repair.living, repair.wanted
         ),
     );
